@@ -1,0 +1,60 @@
+"""Singular value decomposition as the spectral lift needs it: clean at zero, at ties and at non-finite input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import _xp
+from ._xp import Array, Namespace
+
+
+def check_matrix(x: Array, what: str) -> None:
+    if x.ndim < 2:
+        raise ValueError(
+            f"{what} acts on the last two axes, got an array of {x.ndim} dimension(s); reshape it to a matrix "
+            "(a convolution kernel to (out, -1)) or use a vector function for it"
+        )
+
+
+def _guarded(xp: Namespace, x: Array) -> tuple[Array, Array]:
+    """x with non-finite matrices replaced by zero (LAPACK may fail on them), and NaN for those, 0 for the others."""
+    poison = xp.where(xp.all(xp.isfinite(x), axis=(-2, -1), keepdims=True), 0.0, xp.nan)
+    poison = xp.astype(poison, _xp.real_dtype(xp, x))
+    return xp.where(xp.isnan(poison), xp.zeros_like(x), x), poison
+
+
+def singular_values(xp: Namespace, x: Array) -> Array:
+    """Shape ``(..., min(m, n))``, descending; NaN for a matrix with a non-finite entry."""
+    if 0 in x.shape:
+        return xp.zeros((*x.shape[:-2], 0), dtype=_xp.real_dtype(xp, x), device=_xp.device(x))
+    clean, poison = _guarded(xp, x)
+    return xp.linalg.svdvals(clean) + poison[..., 0]
+
+
+def map_singular_values(
+    xp: Namespace, x: Array, f: Callable[[Array], Array], *, rank: bool, merge: bool
+) -> Array:
+    """``U f(s) V^H``.
+
+    ``rank``: values below ``max(m, n) eps s1`` count as 0 before ``f`` (rounding noise would pick arbitrary vectors).
+    ``merge``: values closer than that are made equal to the first of their run, for an ``f`` with kinks at ties.
+    """
+    if 0 in x.shape:
+        return x
+    clean, poison = _guarded(xp, x)
+    u, s, vh = xp.linalg.svd(clean, full_matrices=False)
+    noise = max(x.shape[-2:]) * _xp.eps(xp, x) * s[..., :1]
+    if rank:
+        s = xp.where(s > noise, s, xp.zeros_like(s))
+    if merge:
+        s = _merged(xp, s, noise)
+    scaled = u * xp.astype(f(s) + poison[..., 0], u.dtype)[..., None, :]
+    return scaled @ vh
+
+
+def _merged(xp: Namespace, s: Array, noise: Array) -> Array:
+    """Runs of descending values whose neighbours differ by at most ``noise``, each set to its first value."""
+    starts = xp.concat([xp.ones_like(s[..., :1], dtype=xp.bool), s[..., :-1] - s[..., 1:] > noise], axis=-1)
+    run = xp.cumulative_sum(xp.astype(starts, s.dtype), axis=-1)
+    same = xp.astype((run[..., :, None] == run[..., None, :]) & starts[..., None, :], s.dtype)
+    return xp.sum(same * s[..., None, :], axis=-1)

@@ -1,0 +1,164 @@
+"""What every module needs from the Array API: namespaces, checks, and reductions that cannot overflow.
+
+Convention used by all private hooks: the first ``batch`` axes of an array are independent problems, the axes
+after them are the argument of the function (the "event"). ``batch = 0`` is the whole array as one argument,
+``batch = ndim`` is every entry on its own.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from array_api_compat import array_namespace as array_namespace
+from array_api_compat import device as device
+from array_api_compat import is_array_api_obj
+
+Array = Any
+Namespace = Any
+
+
+def namespace(*arrays: Array, name: str = "x") -> Namespace:
+    """The compat namespace of the arrays; a TypeError that names the argument if they are not arrays."""
+    for a in arrays:
+        if not is_array_api_obj(a):
+            raise TypeError(
+                f"{name} must be an array of an Array API library (NumPy, PyTorch, JAX, CuPy, Dask), got "
+                f"{type(a).__name__}; wrap it, e.g. numpy.asarray({name}, dtype=float)"
+            )
+    return array_namespace(*arrays)
+
+
+def check_floating(xp: Namespace, x: Array, name: str = "x") -> None:
+    """Refuse integers and booleans: a convex function is evaluated in real or complex arithmetic."""
+    if not (is_real(xp, x) or is_complex(xp, x)):
+        raise TypeError(
+            f"{name} has dtype {x.dtype}, a floating-point dtype is needed; convert it first, e.g. "
+            f"xp.astype({name}, xp.float32)"
+        )
+
+
+def is_complex(xp: Namespace, x: Array) -> bool:
+    return bool(_isdtype(xp, x.dtype, "complex floating"))
+
+
+def is_real(xp: Namespace, x: Array) -> bool:
+    return bool(_isdtype(xp, x.dtype, "real floating"))
+
+
+def _isdtype(xp: Namespace, dtype: Any, kind: str) -> bool:
+    try:
+        return bool(xp.isdtype(dtype, kind))
+    except TypeError:  # a dtype from outside the library, such as ml_dtypes.bfloat16 in NumPy
+        return False
+
+
+def real_dtype(xp: Namespace, x: Array) -> Any:
+    """The dtype of ``abs(x)``."""
+    if not is_complex(xp, x):
+        return x.dtype
+    return xp.float32 if x.dtype == xp.complex64 else xp.float64
+
+
+def eps(xp: Namespace, x: Array) -> float:
+    """Machine epsilon of x's real dtype."""
+    return float(xp.finfo(real_dtype(xp, x)).eps)
+
+
+def is_low_precision(xp: Namespace, x: Array) -> bool:
+    """float16 and bfloat16 (and narrower): computed in float32 and rounded once."""
+    return is_real(xp, x) and int(xp.finfo(x.dtype).bits) < 32
+
+
+def astype(xp: Namespace, x: Array, dtype: Any) -> Array:
+    return x if x.dtype == dtype else xp.astype(x, dtype)
+
+
+def parameter(xp: Namespace, value: Any, like: Array, name: str = "parameter") -> Any:
+    """A parameter ready for arithmetic with ``like``: numbers stay numbers, tuples become arrays, arrays are cast."""
+    if isinstance(value, (int, float)):
+        return value
+    if isinstance(value, tuple):
+        return xp.asarray(value, dtype=real_dtype(xp, like), device=device(like))
+    if namespace(value, name=name) is not xp:
+        raise TypeError(
+            f"{name} is an array of another library than the argument; move the function with K.to(like=x)"
+        )
+    if is_complex(xp, value) and not is_complex(xp, like):
+        raise TypeError(f"{name} is complex but the argument is real; convert the argument first")
+    return astype(xp, value, like.dtype if is_complex(xp, value) else real_dtype(xp, like))
+
+
+def event_size(x: Array, batch: int) -> int:
+    return math.prod(x.shape[batch:])
+
+
+def flat(xp: Namespace, x: Array, batch: int) -> Array:
+    """The event as one axis: shape ``x.shape[:batch] + (n,)``."""
+    shape = (*x.shape[:batch], event_size(x, batch))
+    return x if x.shape == shape else xp.reshape(x, shape)
+
+
+def spread(xp: Namespace, r: Array, x: Array) -> Array:
+    """Append axes to a reduced array, so that it broadcasts against the events of ``x``."""
+    return xp.reshape(r, tuple(r.shape) + (1,) * (x.ndim - r.ndim)) if x.ndim > r.ndim else r
+
+
+def total(xp: Namespace, x: Array, batch: int) -> Array:
+    """Sum over the event (0 if it is empty)."""
+    axes = tuple(range(batch, x.ndim))
+    return xp.sum(x, axis=axes) if axes else x
+
+
+def peak(xp: Namespace, x: Array, batch: int) -> Array:
+    """``max |x|`` over the event (0 if it is empty)."""
+    r = xp.abs(x)
+    axes = tuple(range(batch, r.ndim))
+    if not axes:
+        return r
+    if event_size(x, batch) == 0:
+        return xp.sum(r, axis=axes)
+    return xp.max(r, axis=axes)
+
+
+def unit_scale(xp: Namespace, x: Array, batch: int) -> Array:
+    """``max |x|`` where it can be divided by, else 1: dividing by it first keeps squares and powers in range."""
+    m = peak(xp, x, batch)
+    return xp.where((m > 0) & (m < math.inf), m, xp.ones_like(m))
+
+
+def norm(xp: Namespace, x: Array, batch: int = 0) -> Array:
+    """Euclidean norm of the event, safe from overflow and underflow."""
+    m = unit_scale(xp, x, batch)
+    r = xp.abs(x / spread(xp, m, x))
+    return m * xp.sqrt(total(xp, r * r, batch))
+
+
+def inner(xp: Namespace, x: Array, y: Array, batch: int = 0) -> Array:
+    """``Re <x, y>`` over the event."""
+    if is_complex(xp, x) or is_complex(xp, y):
+        return total(xp, xp.real(xp.conj(x) * y), batch)
+    return total(xp, x * y, batch)
+
+
+def divide(xp: Namespace, x: Array, y: Array) -> Array:
+    """``x / y``, and 0 where y is 0."""
+    zero = y == 0
+    return xp.where(zero, xp.zeros_like(x), x / xp.where(zero, xp.ones_like(y), y))
+
+
+def only_nan(xp: Namespace, x: Array) -> Array:
+    """Zeros, with x's NaN kept."""
+    return xp.where(xp.isnan(x), x, xp.zeros_like(x))
+
+
+def bisect(xp: Namespace, increasing: Any, low: Array, high: Array) -> Array:
+    """Root of a nondecreasing function between ``low`` and ``high``, by halving until the dtype has no digits left.
+
+    The count is fixed, so that nothing branches on data; jumps (kinks of K) are found like roots.
+    """
+    for _ in range(int(-math.log2(eps(xp, low))) + 4):
+        middle = low + (high - low) / 2
+        below = increasing(middle) < 0
+        low, high = xp.where(below, middle, low), xp.where(below, high, middle)
+    return low + (high - low) / 2

@@ -1,0 +1,182 @@
+"""Sum of two functions and infimal convolution, each the conjugate of the other."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .. import _xp
+from .._xp import Array, Namespace
+from ..errors import NotAvailable
+from ..sets.atoms import Box, Whole
+from ..sets.base import ConvexSet
+from ..sets.rules import Minkowski, ball_radius, interval
+from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from .blocks import Blocks
+
+ITERATIONS = 400  # of Douglas-Rachford, where a split has no closed form
+
+
+def _elementwise(*parts: ConvexFunction) -> bool:
+    return all(p.traits.structure == "elementwise" for p in parts)
+
+
+def _joint(a: Traits, b: Traits) -> Traits:
+    """What holds of K1 + K2 because it holds of both."""
+    both = {n: getattr(a, n) and getattr(b, n) for n in ("even", "absolute", "symmetric", "homogeneous", "smooth")}
+    structure = a.structure if a.structure == b.structure else next(
+        s for s in ("matrix", "order", "reduce", "rowwise", "elementwise") if s in (a.structure, b.structure)
+    )
+    return Traits(
+        **both,
+        bounded_domain=a.bounded_domain and b.bounded_domain,
+        open_domain=a.open_domain or b.open_domain,
+        structure=structure,
+        selection="min_norm" if both["smooth"] else "composed",
+        minimum_at_zero=True if a.minimum_at_zero and b.minimum_at_zero else None,
+        needs=tuple(sorted({*a.needs, *b.needs})),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Sum(ArrayFunction):
+    """``K1(x) + K2(x)``; selection ``dK1 + dK2``; conjugate: the infimal convolution of K1* and K2*."""
+
+    first: ArrayFunction
+    second: ArrayFunction
+
+    def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
+        return self.first._value(xp, x, batch, tol) + self.second._value(xp, x, batch, tol)
+
+    def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
+        return self.first._subgradient(xp, x, batch) + self.second._subgradient(xp, x, batch)
+
+    def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
+        """Entry by entry by bisection; ``prox_{r l2}`` after the other one, if that is homogeneous (Yu 2013)."""
+        for k, ball in ((self.first, self.second), (self.second, self.first)):
+            if k.traits.homogeneous and ball_radius(ball.conjugate.domain) is not None:
+                return ball._prox(xp, k._prox(xp, x, t, batch), t, batch)
+        if not _elementwise(self.first, self.second):
+            raise NotAvailable(f"{self!r} has no known proximal operator; take the proximal operators of its two parts")
+        slope = self._subgradient(xp, xp.zeros_like(x), 0)
+        low = xp.where(x < 0, x, xp.zeros_like(x)) - t * xp.clip(slope, 0.0, None)
+        high = xp.where(x > 0, x, xp.zeros_like(x)) - t * xp.clip(slope, None, 0.0)
+        return _xp.bisect(xp, lambda z: (z - x) + t * self._subgradient(xp, z, 0), low, high)
+
+    def _dual(self) -> ConvexFunction:
+        return InfimalConvolution(self.first.conjugate, self.second.conjugate, conjugate=self)
+
+    def _domain(self) -> ConvexSet:
+        if isinstance(self.first.domain, Whole) and isinstance(self.second.domain, Whole):
+            return Whole()
+        raise NotAvailable("a sum of functions needs both to be finite everywhere; the domain here is an intersection")
+
+    def _traits(self) -> Traits:
+        closed = any(
+            a.traits.homogeneous and ball_radius(b.conjugate.domain) is not None
+            for a, b in ((self.first, self.second), (self.second, self.first))
+        )
+        both = _joint(self.first.traits, self.second.traits)
+        return replace(both, prox=closed or both.structure == "elementwise")
+
+    def _spec(self) -> dict[str, Any]:
+        return {"name": "add", "K1": self.first.spec, "K2": self.second.spec}
+
+
+@dataclass(frozen=True, eq=False)
+class InfimalConvolution(ArrayFunction):
+    """``inf { K1(u) + K2(y - u) }``; conjugate ``K1* + K2*``; subgradient: the one that both share at the split.
+
+    Entry by entry by bisection; exact for two indicators of which one is a Euclidean ball; otherwise by a fixed number
+    of Douglas-Rachford steps on the proximal operators (linear convergence where the split is regular; about 1e-6 of
+    the scale of y in the tests).
+    """
+
+    first: ArrayFunction
+    second: ArrayFunction
+
+    @property
+    def _indicators(self) -> bool:
+        return self.first.conjugate.traits.homogeneous and self.second.conjugate.traits.homogeneous
+
+    def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
+        if isinstance(self.domain, Whole):
+            u, _ = self._split(xp, x, batch)
+            return self.first._value(xp, u, batch, tol) + self.second._value(xp, x - u, batch, tol)
+        violation = self.domain._violation(xp, x, batch)  # type: ignore[attr-defined]
+        bound = (tol + self.domain.accuracy(xp, x)) * self.domain._scale(xp, x)  # type: ignore[attr-defined]
+        if self._indicators:
+            return outside_is_infinite(xp, xp.zeros_like(violation), violation, bound)
+        y = self.domain._project(xp, x, batch)  # type: ignore[attr-defined]
+        u, s = self._split(xp, y, batch)
+        if _elementwise(self.first, self.second):
+            inside = _xp.total(xp, y * s - self.conjugate._value(xp, s, s.ndim, tol), batch)  # type: ignore[attr-defined]
+        else:
+            inside = self.first._value(xp, u, batch, math.inf) + self.second._value(xp, y - u, batch, math.inf)
+        return outside_is_infinite(xp, inside, violation, bound)
+
+    def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
+        return _xp.only_nan(xp, x) if self._indicators else self._split(xp, x, batch)[1]
+
+    def _split(self, xp: Namespace, y: Array, batch: int) -> tuple[Array, Array]:
+        """The minimising u, and the common subgradient of K1 at u and K2 at y - u."""
+        if _elementwise(self.first, self.second):
+            s = self._slope(xp, y)
+            return self.first.conjugate._subgradient(xp, s, 0), s  # type: ignore[attr-defined]
+        z = y / 2
+        u = z
+        for _ in range(ITERATIONS):
+            u = self.first._prox(xp, z, 1.0, batch)
+            z = z - u + (y - self.second._prox(xp, y - (2 * u - z), 1.0, batch))
+        return u, z - u
+
+    def _slope(self, xp: Namespace, y: Array) -> Array:
+        """The x with ``d(K1* + K2*)(x)`` at y, entry by entry: bisection over ``asinh x``, so over all magnitudes."""
+        reach = 0.9 * math.log(float(xp.finfo(y.dtype).max))
+        top = reach * xp.ones_like(y)
+        conjugate = self.conjugate
+        t = _xp.bisect(xp, lambda r: conjugate._subgradient(xp, xp.sinh(r), 0) - y, -top, top)  # type: ignore[attr-defined]
+        return xp.sinh(t)
+
+    def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
+        return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)  # type: ignore[attr-defined]
+
+    def _dual(self) -> ConvexFunction:
+        return Sum(self.first.conjugate, self.second.conjugate, conjugate=self)
+
+    def _domain(self) -> ConvexSet:
+        a, b = self.first.domain, self.second.domain
+        if isinstance(a, Whole) or isinstance(b, Whole):
+            return Whole()
+        ends = interval(a), interval(b)
+        if _elementwise(self.first, self.second) and ends[0] is not None and ends[1] is not None:
+            (l1, u1), (l2, u2) = ends
+            return Box(l1 + l2, u1 + u2)
+        return Minkowski(a, b)
+
+    def _traits(self) -> Traits:
+        both = _joint(self.first.traits, self.second.traits)
+        smooth = self.first.traits.smooth or self.second.traits.smooth
+        return replace(both, smooth=smooth, bounded_domain=False, prox=both.structure == "elementwise")
+
+    def _spec(self) -> dict[str, Any]:
+        return {"name": "infimal_convolution", "K1": self.first.spec, "K2": self.second.spec}
+
+
+def _paired(rule: type, K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:
+    if isinstance(K1, Blocks) or isinstance(K2, Blocks):
+        if isinstance(K1, Blocks):
+            return K1.map(lambda a, b: rule(a, b), K2.tree if isinstance(K2, Blocks) else K2)
+        return K2.map(lambda b: rule(K1, b))  # type: ignore[union-attr]
+    return rule(K1, K2)  # type: ignore[no-any-return]
+
+
+def add(K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:
+    """``K1 + K2``, both finite everywhere; domain of the conjugate: the sum of the two sets."""
+    return _paired(Sum, K1, K2)
+
+
+def infimal_convolution(K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:
+    """``inf over u of K1(u) + K2(x - u)``; conjugate ``K1* + K2*``: constraints intersect, penalties add."""
+    return _paired(InfimalConvolution, K1, K2)

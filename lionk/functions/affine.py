@@ -1,0 +1,181 @@
+"""One rule for scaling, dilation, tilt and shift, closed under conjugation: the widths and slopes just swap."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .. import _xp
+from .._xp import Array, Namespace
+from ..sets import rules as sets
+from ..sets.atoms import Whole
+from ..sets.base import ConvexSet
+from .base import ArrayFunction, ConvexFunction, Traits
+from .blocks import Blocks, over_blocks
+
+
+@dataclass(frozen=True, eq=False)
+class Affine(ArrayFunction):
+    """``slope width K((x + shift)/width) + Re<tilt, x>`` (``Re<tilt, x + shift>`` if ``paired``).
+
+    Its conjugate is of the same form over K*, with slope and width exchanged, ``shift' = -tilt`` and
+    ``tilt' = -shift`` (derived here; the four textbook rules are Rockafellar 1970, Thm 12.3 and 16.1).
+    ``slope width > 0``; shift and tilt are numbers, or arrays that broadcast, or None for 0.
+    """
+
+    inner: ArrayFunction
+    slope: float = 1.0
+    width: float = 1.0
+    shift_by: Any = None
+    tilt_by: Any = None
+    paired: bool = False
+
+    def _validate(self) -> None:
+        if not (0 < self.slope * self.width and math.isfinite(self.slope) and math.isfinite(self.width)):
+            raise ValueError(f"slope and width need a positive finite product, got {self.slope!r} and {self.width!r}")
+        if self.shift_by is None or self.tilt_by is None:
+            object.__setattr__(self, "paired", False)  # both forms agree
+
+    def _into(self, xp: Namespace, x: Array) -> Array:
+        z = x if self.shift_by is None else x + _xp.parameter(xp, self.shift_by, x, "b")
+        return z if self.width == 1 else z / self.width
+
+    def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
+        v = self.slope * self.width * self.inner._value(xp, self._into(xp, x), batch, tol)
+        if self.tilt_by is None:
+            return v
+        y = x + _xp.parameter(xp, self.shift_by, x, "b") if self.paired else x
+        return v + _xp.inner(xp, xp.zeros_like(x) + _xp.parameter(xp, self.tilt_by, x, "c"), y, batch)
+
+    def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
+        s = self.inner._subgradient(xp, self._into(xp, x), batch)
+        s = s if self.slope == 1 else self.slope * s
+        return s if self.tilt_by is None else s + _xp.parameter(xp, self.tilt_by, x, "c")
+
+    def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
+        y = x if self.tilt_by is None else x - t * _xp.parameter(xp, self.tilt_by, x, "c")
+        z = self.inner._prox(xp, self._into(xp, y), t * (self.slope / self.width), batch)
+        z = z if self.width == 1 else self.width * z
+        return z if self.shift_by is None else z - _xp.parameter(xp, self.shift_by, x, "b")
+
+    def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        s = s if self.tilt_by is None else s - _xp.parameter(xp, self.tilt_by, x, "c")
+        d = self.inner._subdifferential_distance(xp, self._into(xp, x), s / self.slope, batch)
+        return abs(self.slope) * d
+
+    def _dual(self) -> ConvexFunction:
+        return Affine(
+            self.inner.conjugate,
+            slope=self.width,
+            width=self.slope,
+            shift_by=_negative(self.tilt_by),
+            tilt_by=_negative(self.shift_by),
+            paired=not self.paired,
+            conjugate=self,
+        )
+
+    def _domain(self) -> ConvexSet:
+        if isinstance(self.inner.domain, Whole):
+            return Whole()
+        return sets.Affine(self.inner.domain, self.width, _negative(self.shift_by))
+
+    def _traits(self) -> Traits:
+        inner = self.inner.traits
+        centred = self.shift_by is None and self.tilt_by is None
+        same = all(v is None or isinstance(v, (int, float)) for v in (self.shift_by, self.tilt_by))
+        return replace(
+            inner,
+            even=inner.even and centred,
+            absolute=inner.absolute and centred,
+            symmetric=inner.symmetric and same,
+            homogeneous=inner.homogeneous and self.shift_by is None,
+            selection=inner.selection if self.tilt_by is None else "composed",
+            minimum_at_zero=inner.minimum_at_zero if centred else None,
+        )
+
+    def _spec(self) -> dict[str, Any]:
+        k = self.inner.spec
+        plain = self.shift_by is None and self.tilt_by is None
+        if plain and self.width == 1:
+            return {"name": "scale", "K": k, "a": self.slope}
+        if plain and self.slope * self.width == 1:
+            return {"name": "dilate", "K": k, "a": self.slope}
+        if (self.slope, self.width, self.shift_by) == (1, 1, None):
+            return {"name": "tilt", "K": k, "c": self.tilt_by}
+        if (self.slope, self.width, self.tilt_by) == (1, 1, None):
+            return {"name": "shift", "K": k, "b": self.shift_by}
+        names = ("slope", "width", "shift_by", "tilt_by", "paired")
+        return {"name": "affine", "K": k, **{n: getattr(self, n) for n in names if getattr(self, n) is not None}}
+
+
+def _negative(v: Any) -> Any:
+    if isinstance(v, tuple):
+        return tuple(-p for p in v)
+    return None if v is None else -v
+
+
+def _stretch(K: ArrayFunction, slope: float, width: float) -> ConvexFunction:
+    if slope == width == 1:
+        return K
+    if isinstance(K, Affine):  # outer (slope, width) over inner: both factors multiply, shift and tilt grow
+        grow = {
+            "shift_by": None if K.shift_by is None else width * _number_or_array(K.shift_by),
+            "tilt_by": None if K.tilt_by is None else slope * _number_or_array(K.tilt_by),
+        }
+        return Affine(K.inner, slope * K.slope, width * K.width, **grow, paired=K.paired)
+    return Affine(K, slope, width)
+
+
+def _number_or_array(v: Any) -> Any:
+    if isinstance(v, tuple):
+        raise TypeError("a tuple cannot be rescaled; give the shift or tilt as an array")
+    return v
+
+
+def _number(name: str, a: Any, rule: str) -> float:
+    if isinstance(a, bool) or not isinstance(a, (int, float)) or not math.isfinite(a):
+        raise ValueError(f"{rule} needs a finite number for {name}, got {a!r}")
+    return float(a)
+
+
+def _vector(name: str, v: Any) -> Any:
+    if isinstance(v, list):
+        return tuple(float(p) for p in v)
+    if isinstance(v, (int, float, tuple)) or hasattr(v, "shape"):
+        return v
+    raise TypeError(f"{name} must be a number, an array, or a list of numbers, got {type(v).__name__}")
+
+
+def scale(K: ConvexFunction, a: float) -> ConvexFunction:
+    """``a K(x)``, a > 0. Subgradient ``a dK(x)``; conjugate ``a K*(y/a)``; least norm kept."""
+    if _number("a", a, "scale") <= 0:
+        raise ValueError(f"scale needs a > 0, got a={a!r}; a nonpositive multiple of a convex function is not convex")
+    return over_blocks(K, lambda k: _stretch(k, float(a), 1.0))
+
+
+def dilate(K: ConvexFunction, a: float) -> ConvexFunction:
+    """``K(a x)``, a != 0. Subgradient ``a dK(a x)``; conjugate ``K*(y/a)``; least norm kept."""
+    if _number("a", a, "dilate") == 0:
+        raise ValueError("dilate needs a != 0, got 0")
+    return over_blocks(K, lambda k: _stretch(k, float(a), 1 / float(a)))
+
+
+def widen(K: ConvexFunction, delta: float) -> ConvexFunction:
+    """``delta K(x/delta)``, delta > 0: the width of the smoothing in x's units; conjugate ``delta K*(y)``."""
+    if not 0 < _number("delta", delta, "the width") < math.inf:
+        raise ValueError(f"delta must be > 0, got {delta!r}")
+    return over_blocks(K, lambda k: _stretch(k, 1.0, float(delta)))
+
+
+def tilt(K: ConvexFunction, c: Any) -> ConvexFunction:
+    """``K(x) + Re<c, x>``; conjugate ``K*(y - c)``. Selection ``dK(x) + c``, in general not of least norm."""
+    return over_blocks(K, lambda k, v: Affine(k, tilt_by=_vector("c", v)), c)
+
+
+def shift(K: ConvexFunction, b: Any) -> ConvexFunction:
+    """``K(x + b)``; conjugate ``K*(y) - Re<b, y>``; least norm kept."""
+    return over_blocks(K, lambda k, v: Affine(k, shift_by=_vector("b", v)), b)
+
+
+__all__ = ["Affine", "Blocks", "dilate", "scale", "shift", "tilt", "widen"]

@@ -1,0 +1,273 @@
+"""The convex function: what a user calls, what a new function must supply, and its traits."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from .. import _xp
+from .._xp import Array, Namespace
+from ..errors import NotAvailable
+from ..sets.base import ConvexSet, has_arrays, resolve_tol, same_value, value_hash
+from ..tree import is_container, tree_map
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What is known of a function K, stated once; dispatch, tests and tables read it from here."""
+
+    even: bool = True  # K(-x) = K(x)
+    absolute: bool = True  # K depends on |x_i| only, so that complex entries have a meaning
+    symmetric: bool = True  # K does not change when the entries are permuted
+    homogeneous: bool = False  # K(a x) = a K(x) for a > 0: a support function
+    smooth: bool = False  # differentiable wherever it is finite in the interior of its domain
+    bounded_domain: bool = False  # dom K* is bounded
+    open_domain: bool = False  # dom K* lacks part of its boundary
+    structure: str = "reduce"  # elementwise | rowwise | reduce | order | matrix
+    selection: str = "min_norm"  # min_norm | composed
+    minimum_at_zero: bool | None = True  # 0 in dK(0); None: depends on array parameters
+    prox: bool = True  # prox has an implementation
+    needs: tuple[str, ...] = ()  # namespace extensions, such as "linalg"
+
+
+@dataclass(frozen=True, eq=False)
+class ConvexFunction(ABC):
+    """A closed convex function K, a stated selection of its subgradient, and its conjugate.
+
+    Functions are values: frozen, compared by their parameters (by identity if one is an array). A subclass is a
+    frozen dataclass of its parameters. Functions of one array derive from ``ArrayFunction``, which needs private
+    hooks only; ``Blocks`` is the function of a container.
+
+    Attributes
+    ----------
+    conjugate : ConvexFunction
+        ``K*(y) = sup_x Re<x, y> - K(x)``; ``K.conjugate.conjugate is K``.
+    domain : ConvexSet
+        Where K is finite. ``K.conjugate.domain`` is dom K*, the set that ``weight_decay * x`` is driven into.
+    traits : Traits
+    spec : dict
+        The way to build K again: ``lionk.K(K.spec)``.
+    """
+
+    conjugate: ConvexFunction = field(default=None, kw_only=True, repr=False, compare=False)  # type: ignore[assignment]
+    label: dict[str, Any] | None = field(default=None, kw_only=True, repr=False, compare=False)
+    traits: Traits = field(init=False, repr=False, compare=False)
+    domain: ConvexSet = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Everything derived is made here, eagerly: arrays made lazily inside a jit would leak its tracers.
+        self._validate()
+        object.__setattr__(self, "domain", self._domain())
+        if self.conjugate is None:
+            object.__setattr__(self, "conjugate", self._dual())
+        object.__setattr__(self, "traits", self._traits())
+
+    # -- what a user calls -----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def value(self, x: Array, tol: float | None = None) -> Array:
+        """K(x), 0-d and real.
+
+        Where K is not finite everywhere: inside the domain, up to ``tol`` (None: ``8 eps(dtype) sqrt(size)``, relative
+        to the set's scale), the value at the projection; outside ``+inf``. Never raises for values, never branches on
+        them. NaN gives NaN.
+        """
+
+    def __call__(self, x: Array, tol: float | None = None) -> Array:
+        return self.value(x, tol)
+
+    @abstractmethod
+    def subgradient(self, x: Array) -> Array:
+        """The stated selection from dK(x): of least norm where ``traits.selection`` says so. Same shape and dtype."""
+
+    @abstractmethod
+    def prox(self, x: Array, t: float = 1.0) -> Array:
+        """``argmin_z K(z) + |z - x|^2 / (2 t)`` for t > 0. Raises NotAvailable where no algorithm is known."""
+
+    @abstractmethod
+    def fenchel_young(self, x: Array, s: Array, tol: float | None = None) -> Array:
+        """``K(x) + K*(s) - Re<x, s>``, 0-d: >= 0, and 0 exactly when s is in dK(x). ``tol`` as in ``value``."""
+
+    @abstractmethod
+    def subdifferential_distance(self, x: Array, s: Array) -> Array:
+        """Euclidean distance from s to dK(x), 0-d. Raises NotAvailable where it has no closed form."""
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Nested dict of names and parameters (arrays by reference), from which ``lionk.K`` builds this again."""
+        return dict(self.label) if self.label is not None else self._spec()
+
+    def to(self, *, like: Array) -> ConvexFunction:
+        """The same function with its array parameters in the library, and on the device, of ``like``."""
+        xp = _xp.namespace(like, name="like")
+
+        def move(v: Any) -> Any:
+            if isinstance(v, (ConvexFunction, ConvexSet)):
+                changed = {f.name: move(getattr(v, f.name)) for f in fields(v) if f.init and f.compare}
+                if isinstance(v, ConvexSet):
+                    return replace(v, **changed)
+                label = None if v.label is None else {k: move(p) for k, p in v.label.items()}
+                return type(v)(**changed, label=label)
+            if isinstance(v, (tuple, dict)):
+                return tree_map(move, v)
+            if not hasattr(v, "shape"):
+                return v
+            return xp.asarray(v, device=_xp.device(like)) if _xp.namespace(v) is xp else _transfer(xp, v, like)
+
+        return move(self) if has_arrays(self) else self
+
+    # -- the calculus: each rule names its dual ---------------------------------------------------------------
+
+    def scale(self, a: float) -> ConvexFunction:
+        """``a K(x)``, a > 0; conjugate ``a K*(y/a)``."""
+        from .affine import scale
+
+        return scale(self, a)
+
+    def dilate(self, a: float) -> ConvexFunction:
+        """``K(a x)``, a != 0; conjugate ``K*(y/a)``."""
+        from .affine import dilate
+
+        return dilate(self, a)
+
+    def tilt(self, c: Any) -> ConvexFunction:
+        """``K(x) + Re<c, x>``; conjugate ``K*(y - c)``. The selection is ``dK + c``."""
+        from .affine import tilt
+
+        return tilt(self, c)
+
+    def shift(self, b: Any) -> ConvexFunction:
+        """``K(x + b)``; conjugate ``K*(y) - Re<b, y>``."""
+        from .affine import shift
+
+        return shift(self, b)
+
+    def moreau(self, mu: float = 1.0) -> ConvexFunction:
+        """Moreau envelope ``min_z K(z) + |x - z|^2/(2 mu)``; conjugate ``K* + mu/2 |y|^2``."""
+        from .moreau import moreau_envelope
+
+        return moreau_envelope(self, mu)
+
+    def ridge(self, mu: float = 1.0) -> ConvexFunction:
+        """``K(x) + mu/2 |x|^2``; conjugate: the Moreau envelope of K*."""
+        from .moreau import ridge
+
+        return ridge(self, mu)
+
+    def __add__(self, other: ConvexFunction) -> ConvexFunction:
+        from .add import add
+
+        return add(self, other) if isinstance(other, ConvexFunction) else NotImplemented
+
+    def __mul__(self, a: float) -> ConvexFunction:
+        return self.scale(a) if isinstance(a, (int, float)) else NotImplemented
+
+    __rmul__ = __mul__
+
+    # -- what a new function supplies -------------------------------------------------------------------------
+
+    @abstractmethod
+    def _dual(self) -> ConvexFunction:
+        """A new object for K*, made with ``conjugate=self``."""
+
+    @abstractmethod
+    def _domain(self) -> ConvexSet: ...
+
+    @abstractmethod
+    def _traits(self) -> Traits: ...
+
+    @abstractmethod
+    def _spec(self) -> dict[str, Any]: ...
+
+    def _validate(self) -> None:  # noqa: B027  (most functions have nothing to check)
+        """Raise ValueError or TypeError, naming the parameter."""
+
+    def __eq__(self, other: object) -> bool:
+        return same_value(self, other)
+
+    def __hash__(self) -> int:
+        return value_hash(self)
+
+    def __reduce__(self) -> Any:
+        from .registry import K
+
+        return K, (self.spec,)
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayFunction(ConvexFunction):
+    """A convex function of one array: the checked public layer over four private hooks.
+
+    The hooks get the namespace ``xp``, arrays of at least 32 bits, and ``batch`` (see ``lionk._xp``).
+    """
+
+    def value(self, x: Array, tol: float | None = None) -> Array:
+        xp, z = self._read(x, "x")
+        v = self._value(xp, z, 0, resolve_tol(xp, x, tol))
+        return _xp.astype(xp, v, _xp.real_dtype(xp, x))
+
+    def subgradient(self, x: Array) -> Array:
+        xp, z = self._read(x, "x")
+        return _xp.astype(xp, self._subgradient(xp, z, 0), x.dtype)
+
+    def prox(self, x: Array, t: float = 1.0) -> Array:
+        if isinstance(t, (int, float)) and not 0 < t < math.inf:
+            raise ValueError(f"prox needs a step 0 < t < inf, got t={t!r}")
+        xp, z = self._read(x, "x")
+        t = _xp.astype(xp, t, _xp.real_dtype(xp, z)) if hasattr(t, "shape") else float(t)
+        return _xp.astype(xp, self._prox(xp, z, t, 0), x.dtype)
+
+    def fenchel_young(self, x: Array, s: Array, tol: float | None = None) -> Array:
+        xp, a = self._read(x, "x")
+        _, b = self._read(s, "s")
+        t = resolve_tol(xp, s, tol)
+        gap = self._value(xp, a, 0, t) + self.conjugate._value(xp, b, 0, t) - _xp.inner(xp, a, b)
+        return _xp.astype(xp, gap, _xp.real_dtype(xp, x))
+
+    def subdifferential_distance(self, x: Array, s: Array) -> Array:
+        xp, a = self._read(x, "x")
+        _, b = self._read(s, "s")
+        return _xp.astype(xp, self._subdifferential_distance(xp, a, b, 0), _xp.real_dtype(xp, x))
+
+    @abstractmethod
+    def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
+        """K over the event; +inf outside the domain enlarged by ``tol`` times its scale."""
+
+    @abstractmethod
+    def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array: ...
+
+    def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
+        raise NotAvailable(f"{self!r} has no known proximal operator")
+
+    def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        if self.traits.smooth:
+            return _xp.norm(xp, s - self._subgradient(xp, x, batch), batch)
+        raise NotAvailable(
+            f"the distance to the subdifferential of {self!r} has no closed form; test membership with "
+            "K.fenchel_young(x, s), which is 0 exactly on it"
+        )
+
+    # -- shared ------------------------------------------------------------------------------------------------
+
+    def _read(self, x: Array, name: str) -> tuple[Namespace, Array]:
+        """Check an argument; 16-bit arrays are computed with in float32 and rounded once."""
+        if is_container(x):
+            raise TypeError(f"{name} is a {type(x).__name__}; use lionk.blocks(K) for containers of arrays")
+        xp = _xp.namespace(x, name=name)
+        _xp.check_floating(xp, x, name)
+        return xp, _xp.astype(xp, x, xp.float32) if _xp.is_low_precision(xp, x) else x
+
+
+def _transfer(xp: Namespace, value: Array, like: Array) -> Array:
+    try:
+        return xp.asarray(xp.from_dlpack(value), device=_xp.device(like))
+    except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):
+        return xp.asarray(value, device=_xp.device(like))
+
+
+def outside_is_infinite(xp: Namespace, value: Array, violation: Array, tol: Any) -> Array:
+    """``value`` inside, ``+inf`` where the violation exceeds ``tol``, NaN where the violation is NaN."""
+    out = xp.where(violation > tol, math.inf * xp.ones_like(value), value)
+    return xp.where(xp.isnan(violation), xp.nan * xp.ones_like(value), out)

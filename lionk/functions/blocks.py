@@ -1,0 +1,123 @@
+"""A convex function of a container of arrays: the sum of one function for each block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .._xp import Array
+from ..errors import NotAvailable
+from ..sets.product import Product
+from ..tree import is_container, leaves, named_leaves, tree_map
+from .base import ConvexFunction, Traits
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks(ConvexFunction):
+    """``K(x) = sum_i K_i(x_i)`` over the leaves of a container; ``K*(y) = sum_i K_i*(y_i)``.
+
+    ``tree`` holds the functions. It is the container of the argument, or its upper part: a function that stands where
+    the argument has a container serves every array below it. Least norm is kept.
+    """
+
+    tree: Any
+
+    def value(self, x: Any, tol: float | None = None) -> Array:
+        return _sum(tree_map(lambda a, k: k.value(a, tol), x, self.tree))
+
+    def subgradient(self, x: Any) -> Any:
+        return tree_map(lambda a, k: k.subgradient(a), x, self.tree)
+
+    def prox(self, x: Any, t: float = 1.0) -> Any:
+        return tree_map(lambda a, k: k.prox(a, t), x, self.tree)
+
+    def fenchel_young(self, x: Any, s: Any, tol: float | None = None) -> Array:
+        return _sum(tree_map(lambda a, b, k: k.fenchel_young(a, b, tol), x, s, self.tree))
+
+    def subdifferential_distance(self, x: Any, s: Any) -> Array:
+        each = leaves(tree_map(lambda a, b, k: k.subdifferential_distance(a, b), x, s, self.tree))
+        return sum(d * d for d in each) ** 0.5
+
+    def map(self, f: Callable[..., ConvexFunction], *rest: Any) -> Blocks:
+        """Apply a rule to every block."""
+        return Blocks(tree_map(f, self.tree, *rest))
+
+    def _validate(self) -> None:
+        if not leaves(self.tree):
+            raise ValueError("blocks needs at least one convex function, got an empty container")
+        for path, k in named_leaves(self.tree):
+            if not isinstance(k, ConvexFunction) or isinstance(k, Blocks):
+                raise TypeError(f"blocks: {path or 'the tree'} is {type(k).__name__}, not a convex function of one array")
+
+    def _dual(self) -> ConvexFunction:
+        return Blocks(tree_map(lambda k: k.conjugate, self.tree), conjugate=self)
+
+    def _domain(self) -> Product:
+        return Product(tree_map(lambda k: k.domain, self.tree))
+
+    def _traits(self) -> Traits:
+        parts = [k.traits for k in leaves(self.tree)]
+        kinds = {p.structure for p in parts}
+        minima = {p.minimum_at_zero for p in parts}
+        return Traits(
+            **{
+                name: all(getattr(p, name) for p in parts)
+                for name in ("even", "absolute", "homogeneous", "smooth", "bounded_domain", "prox")
+            },
+            symmetric=False,
+            open_domain=any(p.open_domain for p in parts),
+            structure=kinds.pop() if len(kinds) == 1 else "blocks",
+            selection="min_norm" if all(p.selection == "min_norm" for p in parts) else "composed",
+            minimum_at_zero=False if False in minima else None if None in minima else True,
+            needs=tuple(sorted({n for p in parts for n in p.needs})),
+        )
+
+    def _spec(self) -> dict[str, Any]:
+        return {"name": "blocks", "tree": tree_map(lambda k: k.spec, self.tree)}
+
+
+def _sum(values: Any) -> Array:
+    first, *rest = leaves(values)
+    for v in rest:
+        first = first + v
+    return first
+
+
+def over_blocks(K: ConvexFunction, f: Callable[..., ConvexFunction], *rest: Any) -> ConvexFunction:
+    """A rule, applied to K, or to every block of K."""
+    if isinstance(K, Blocks):
+        return K.map(f, *rest)
+    if not isinstance(K, ConvexFunction):
+        raise NotAvailable(f"a convex function is needed, got {type(K).__name__}; build one with lionk.K(name)")
+    return f(K, *rest)
+
+
+def blocks(tree: Any) -> Blocks:
+    """The convex function of a container (dict, list, tuple, NamedTuple, nested) with a function for each block.
+
+    Leaves are functions, names or specs. A leaf may stand above several arrays and then serves each of them.
+
+    >>> import lionk
+    >>> lionk.blocks({"weight": "nuclear", "bias": "l1"}).traits.even
+    True
+    """
+    from .registry import K
+
+    def build(leaf: Any) -> Any:
+        return K(leaf)
+
+    return Blocks(_map_specs(build, tree))
+
+
+def _map_specs(f: Callable[[Any], Any], tree: Any) -> Any:
+    """tree_map that takes a dict with a "name" of a registered function for a spec, not for a container."""
+    if isinstance(tree, dict) and isinstance(tree.get("name"), str) and "tree" not in tree:
+        return f(tree)
+    if is_container(tree):
+        keys = list(tree) if isinstance(tree, dict) else range(len(tree))
+        items = [_map_specs(f, tree[k]) for k in keys]
+        if isinstance(tree, dict):
+            return dict(zip(tree, items, strict=True))
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    return f(tree)

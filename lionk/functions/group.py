@@ -1,0 +1,224 @@
+"""The group lift: a function of the norms of groups of entries. One group: the radial lift."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .. import _xp
+from .._xp import Array, Namespace
+from ..errors import NotAvailable
+from ..sets.atoms import Ball, Box, TopK, Whole
+from ..sets.base import ArraySet, ConvexSet
+from .affine import Affine
+from .base import ArrayFunction, ConvexFunction, Traits
+from .spectral import SpectralLift
+from .support import Support
+
+L2 = Support(Ball(2.0))
+
+
+def dual_norm(norm: ConvexFunction) -> ConvexFunction:
+    """``N*(y) = sup { <x, y> : N(x) <= 1 }`` as a convex function: l1 and linf, lp and lq, lifts of these.
+
+    Raises NotAvailable for a norm whose dual norm is not among the functions here.
+    """
+    if isinstance(norm, Support):
+        if norm.set == Box():
+            return Support(TopK(1))
+        if norm.set == TopK(1):
+            return Support(Box())
+        if isinstance(norm.set, Ball):
+            return Support(Ball(2.0 if norm.set.q == 2 else norm.set.p))
+    if isinstance(norm, SpectralLift):
+        return SpectralLift(dual_norm(norm.inner))
+    if isinstance(norm, GroupLift):
+        return GroupLift(dual_norm(norm.inner), dual_norm(norm.norm), norm.axis)
+    if isinstance(norm, Affine) and norm.traits.homogeneous and norm.tilt_by is None:
+        return dual_norm(norm.inner).scale(1 / norm.slope)
+    raise NotAvailable(f"{norm!r} has no known dual norm; use l1, l2, linf, lp, or a lift of them")
+
+
+@dataclass(frozen=True, eq=False)
+class GroupLift(ArrayFunction):
+    """``K(x) = k(N(x_1), ..., N(x_G))``, k even in each argument, N a norm; ``K* = k*(N*(y_1), ..., N*(y_G))``.
+
+    Groups are the slices along ``axis`` (all other axes index them); ``axis=None`` makes one group of all entries.
+    ``dK = dk(norms)_g dN(x_g)``, of least norm for N = l2, else where dk is unique.
+    """
+
+    inner: ArrayFunction
+    norm: ArrayFunction = L2
+    axis: int | None = -1
+
+    def _validate(self) -> None:
+        if not self.inner.traits.absolute:
+            raise ValueError(f"group_lift needs a k that depends on |x_i| only, and {self.inner!r} does not")
+        if not (self.norm.traits.homogeneous and self.norm.traits.even):
+            raise ValueError(f"group_lift needs a norm, and {self.norm!r} is not one; use l2, l1, linf, lp, nuclear, ...")
+        if self.axis is not None and (isinstance(self.axis, bool) or not isinstance(self.axis, int)):
+            raise ValueError(f"axis must be a whole number or None, got {self.axis!r}")
+
+    def _split(self, xp: Namespace, x: Array, batch: int) -> tuple[Array, Array]:
+        """The array with each group in the last axes, and the norms of the groups."""
+        if self.axis is None:
+            return x, self.norm._value(xp, x, batch, 0.0)[..., None]
+        if not -(x.ndim - batch) <= self.axis < x.ndim - batch:
+            raise ValueError(f"axis {self.axis} does not exist in an array of {x.ndim - batch} dimension(s)")
+        y = xp.moveaxis(x, self._axis(batch), -1)
+        return y, self.norm._value(xp, y, y.ndim - 1, 0.0)
+
+    def _axis(self, batch: int) -> int:
+        assert self.axis is not None
+        return self.axis if self.axis < 0 else self.axis + batch
+
+    def _join(self, xp: Namespace, y: Array, batch: int) -> Array:
+        return y if self.axis is None else xp.moveaxis(y, -1, self._axis(batch))
+
+    def _over(self, xp: Namespace, factor: Array, y: Array, batch: int) -> Array:
+        """One number for each group, times the group."""
+        return self._join(xp, _xp.spread(xp, factor[..., 0] if self.axis is None else factor, y) * y, batch)
+
+    def _unit(self, xp: Namespace, y: Array, batch: int) -> Array:
+        return self.norm._subgradient(xp, y, batch if self.axis is None else y.ndim - 1)
+
+    def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
+        return self.inner._value(xp, self._split(xp, x, batch)[1], batch, tol)
+
+    def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
+        y, norms = self._split(xp, x, batch)
+        return self._over(xp, self.inner._subgradient(xp, norms, batch), self._unit(xp, y, batch), batch)
+
+    def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
+        """On the norms for N = l2; block by block for k = l1; for one group by a scalar root; else NotAvailable."""
+        y, norms = self._split(xp, x, batch)
+        if self.norm == L2:
+            return self._over(xp, self.inner._prox(xp, norms, t, batch), self._unit(xp, y, batch), batch)
+        if isinstance(self.inner, Support) and isinstance(self.inner.set, Box):
+            return self._join(xp, self._shrunk(xp, y, t * self.inner.set.upper, batch), batch)
+        if isinstance(self.inner.conjugate, Support) and isinstance(self.inner.domain, Box):
+            ball = dual_norm(self.norm).conjugate.domain
+            radius = self.inner.domain.upper
+            inside = radius * ball._project(xp, y / radius, batch if self.axis is None else y.ndim - 1)  # type: ignore[attr-defined]
+            return self._join(xp, inside, batch)
+        if self.axis is not None:
+            raise NotAvailable(f"{self!r} has no known proximal operator: it is closed for norm='l2' or k='l1' only")
+
+        # s = t phi'(N(prox_{s N} x)); the right side decreases in s, so that the difference has one root
+        def excess(s: Array) -> Array:
+            shrunk = self.norm._value(xp, self._shrunk(xp, y, s, batch), batch, 0.0)
+            return s - t * self.inner._subgradient(xp, shrunk[..., None], batch)[..., 0]
+
+        top = t * self.inner._subgradient(xp, norms, batch)[..., 0]
+        return self._shrunk(xp, y, _xp.bisect(xp, excess, xp.zeros_like(top), top), batch)
+
+    def _shrunk(self, xp: Namespace, y: Array, s: Any, batch: int) -> Array:
+        """prox of ``s N`` on each group, ``s >= 0`` a number or one for each batch entry: ``y - s P(y/s)``."""
+        ball = self.norm.conjugate.domain
+        s = _xp.spread(xp, s, y) if hasattr(s, "shape") else s + xp.zeros_like(xp.abs(y))
+        inner_batch = batch if self.axis is None else y.ndim - 1
+        return y - s * ball._project(xp, y / xp.where(s > 0, s, xp.ones_like(s)), inner_batch)  # type: ignore[attr-defined]
+
+    def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        if self.traits.smooth or self.norm != L2:
+            return super()._subdifferential_distance(xp, x, s, batch)
+        y, norms = self._split(xp, x, batch)
+        z = s if self.axis is None else xp.moveaxis(s, self._axis(batch), -1)
+        inner_batch = batch if self.axis is None else y.ndim - 1
+        unit = self._unit(xp, y, batch)
+        along = _xp.inner(xp, unit, z, inner_batch)
+        across = _xp.norm(xp, z - _xp.spread(xp, along, z) * unit, inner_batch)
+        if self.axis is None:
+            along, across = along[..., None], across[..., None]
+        zero = norms == 0
+        radial = self.inner._subdifferential_distance(xp, norms, xp.where(zero, across, along), batch)
+        rest = _xp.norm(xp, xp.where(zero, xp.zeros_like(across), across), batch)
+        return xp.hypot(radial, rest)
+
+    def _dual(self) -> ConvexFunction:
+        return GroupLift(self.inner.conjugate, dual_norm(self.norm), self.axis, conjugate=self)
+
+    def _domain(self) -> ConvexSet:
+        if isinstance(self.inner.domain, Whole):
+            return Whole()
+        return Grouped(self.inner.domain, self.norm, self.axis)
+
+    def _traits(self) -> Traits:
+        k, n = self.inner.traits, self.norm.traits
+        # phi(N(x)) is smooth at a zero group only if phi is flat there: even and smooth phi is; other points need N smooth
+        round_norm = isinstance(self.norm, Support) and isinstance(self.norm.set, Ball)
+        return replace(
+            k,
+            absolute=n.absolute,
+            symmetric=k.symmetric and n.symmetric and self.axis is None,
+            smooth=k.smooth and round_norm,
+            structure=("matrix" if n.structure == "matrix" else "reduce" if self.axis is None else
+                       "rowwise" if k.structure == "elementwise" else k.structure),
+            selection=k.selection if self.norm == L2 else "composed",
+            prox=self.norm == L2 or self.axis is None or k.structure == "elementwise" and k.homogeneous,
+            needs=n.needs,
+        )
+
+    def _spec(self) -> dict[str, Any]:
+        return {"name": "group_lift", "k": self.inner.spec, "norm": self.norm.spec, "axis": self.axis}
+
+
+@dataclass(frozen=True, eq=False)
+class Grouped(ArraySet):
+    """``{ y : (N(y_1), ..., N(y_G)) in C }`` for a set C that depends on absolute values only."""
+
+    inner: ArraySet
+    norm: ArrayFunction
+    axis: int | None = -1
+
+    @property
+    def _lift(self) -> GroupLift:
+        """The function whose value at y is the indicator of this set."""
+        from .support import Indicator
+
+        return GroupLift(Indicator(self.inner), self.norm, self.axis)
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        """Exact for l2 and for a box of norms; else an upper bound."""
+        n = math.prod(shape)
+        size = n if self.axis is None else shape[self.axis]
+        groups = n // size if size else 0
+        ball = dual_norm(self.norm).conjugate.domain
+        each = (size,) if self.norm.traits.structure != "matrix" else shape
+        return self.inner.diameter((groups,)) * ball.diameter(each) / 2 if n else 0.0
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        return self._lift.conjugate._subgradient(xp, c, batch)  # type: ignore[attr-defined]
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        outside = self._violation(xp, y, batch) != 0
+        projected = self._lift._prox(xp, y, 1.0, batch)
+        return xp.where(_xp.spread(xp, outside, y), projected, y)  # a member is its own projection, bit for bit
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        return self.inner._violation(xp, self._lift._split(xp, y, batch)[1], batch)
+
+    def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
+        if self.norm == L2:
+            return self.inner._distance(xp, self._lift._split(xp, y, batch)[1], batch)
+        return super()._distance(xp, y, batch)
+
+    def _scale(self, xp: Namespace, y: Array) -> Any:
+        return self.inner._scale(xp, _xp.total(xp, xp.abs(y), 0)[None])
+
+
+def _norm(norm: Any) -> ArrayFunction:
+    from .registry import K
+
+    return K(norm)  # type: ignore[return-value]
+
+
+def group_lift(k: Any, norm: Any = "l2", axis: int | None = -1) -> ConvexFunction:
+    """``k(N(x_1), ..., N(x_G))`` over the slices along ``axis``; ``row_l1_l2 = group_lift(l1, l2, axis=-1)``."""
+    return GroupLift(_norm(k), _norm(norm), axis)
+
+
+def radial_lift(phi: Any, norm: Any = "l2") -> ConvexFunction:
+    """``phi(N(x))`` for an even phi: a group lift with one group."""
+    return GroupLift(_norm(phi), _norm(norm), None)

@@ -1,0 +1,110 @@
+"""Moreau envelope and ridge, each the conjugate of the other: how a projection becomes a smooth K."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .. import _xp
+from .._xp import Array, Namespace
+from ..sets.atoms import Whole
+from ..sets.base import ConvexSet
+from .base import ArrayFunction, ConvexFunction, Traits
+from .blocks import over_blocks
+
+
+def _check(mu: Any) -> float:
+    if isinstance(mu, bool) or not isinstance(mu, (int, float)) or not 0 < mu < math.inf:
+        raise ValueError(f"mu must be a finite number > 0, got {mu!r}")
+    return float(mu)
+
+
+@dataclass(frozen=True, eq=False)
+class Moreau(ArrayFunction):
+    """``min_z K(z) + |x - z|^2/(2 mu)``, smooth with constant 1/mu; conjugate ``K* + mu/2 |y|^2`` (Moreau 1965).
+
+    Gradient: ``prox of K*/mu at x/mu``, which for a support function is the projection of ``x/mu``.
+    """
+
+    inner: ArrayFunction
+    mu: float = 1.0
+
+    def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
+        y = self._subgradient(xp, x, batch)
+        nearest = self.inner._value(xp, self.inner._prox(xp, x, self.mu, batch), batch, math.inf)
+        return nearest + self.mu / 2 * _xp.inner(xp, y, y, batch)
+
+    def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
+        return self.inner.conjugate._prox(xp, x / self.mu, 1 / self.mu, batch)
+
+    def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
+        wide = self.mu + t
+        return x - t * self.inner.conjugate._prox(xp, x / wide, 1 / wide, batch)
+
+    def _dual(self) -> ConvexFunction:
+        return Ridge(self.inner.conjugate, self.mu, conjugate=self)
+
+    def _domain(self) -> ConvexSet:
+        return Whole()
+
+    def _traits(self) -> Traits:
+        return replace(self.inner.traits, homogeneous=False, smooth=True, selection="min_norm")
+
+    def _spec(self) -> dict[str, Any]:
+        return {"name": "moreau_envelope", "K": self.inner.spec, "mu": self.mu}
+
+
+@dataclass(frozen=True, eq=False)
+class Ridge(ArrayFunction):
+    """``K(x) + mu/2 |x|^2``; conjugate: the Moreau envelope of K*, finite everywhere.
+
+    For homogeneous K the least norm is kept: all of dK(x) has the same inner product with x (derived here).
+    """
+
+    inner: ArrayFunction
+    mu: float = 1.0
+
+    def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
+        z = x if isinstance(self.domain, Whole) else self.domain._project(xp, x, batch)
+        return self.inner._value(xp, x, batch, tol) + self.mu / 2 * _xp.inner(xp, z, z, batch)
+
+    def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
+        return self.inner._subgradient(xp, x, batch) + self.mu * x
+
+    def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
+        shrink = 1 + t * self.mu
+        return self.inner._prox(xp, x / shrink, t / shrink, batch)
+
+    def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        return self.inner._subdifferential_distance(xp, x, s - self.mu * x, batch)
+
+    def _dual(self) -> ConvexFunction:
+        return Moreau(self.inner.conjugate, self.mu, conjugate=self)
+
+    def _domain(self) -> ConvexSet:
+        return self.inner.domain
+
+    def _traits(self) -> Traits:
+        inner = self.inner.traits
+        keeps = inner.smooth or (inner.homogeneous and inner.selection == "min_norm")
+        return replace(
+            inner,
+            homogeneous=False,
+            bounded_domain=False,
+            open_domain=False,
+            selection="min_norm" if keeps else "composed",
+        )
+
+    def _spec(self) -> dict[str, Any]:
+        return {"name": "ridge", "K": self.inner.spec, "mu": self.mu}
+
+
+def moreau_envelope(K: ConvexFunction, mu: float = 1.0) -> ConvexFunction:
+    """``min_z K(z) + |x - z|^2/(2 mu)``, mu > 0: smooth, with gradient ``(x - prox_{mu K}(x))/mu``."""
+    return over_blocks(K, lambda k: Moreau(k, _check(mu)))
+
+
+def ridge(K: ConvexFunction, mu: float = 1.0) -> ConvexFunction:
+    """``K(x) + mu/2 |x|^2``, mu > 0: turns the constraint of K into a penalty on the distance to it."""
+    return over_blocks(K, lambda k: Ridge(k, _check(mu)))

@@ -1,0 +1,173 @@
+"""Names: how a string or a spec becomes a convex function, and where a user adds one."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..tree import is_container
+from .base import ConvexFunction
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered function: how it is built and what a table says of it.
+
+    kind : "scalar", "vector", "matrix" or "rule"; formula, subgradient, conjugate, constraint : plain text, with x the
+    argument, y the dual one and lam the weight decay; ``constraint`` is what ``min f(x) + K*(lam x)/lam`` imposes.
+    """
+
+    name: str
+    build: Callable[..., ConvexFunction]
+    kind: str
+    formula: str = ""
+    subgradient: str = ""
+    conjugate: str = ""
+    constraint: str = ""
+    source: str = ""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Names and defaults (``inspect.Parameter.empty`` where there is none)."""
+        return {n: p.default for n, p in inspect.signature(self.build).parameters.items()}
+
+
+_ENTRIES: dict[str, Entry] = {}
+
+
+def register(
+    name: str,
+    build: Callable[..., ConvexFunction] | ConvexFunction,
+    *,
+    kind: str = "vector",
+    formula: str = "",
+    subgradient: str = "",
+    conjugate: str = "",
+    constraint: str = "",
+    source: str = "",
+    replace: bool = False,
+) -> None:
+    """Make a convex function available by name: in ``lionk.K``, the command line, the tests and the tables.
+
+    Parameters
+    ----------
+    name : str
+        An identifier that is not taken (``replace=True`` overrides).
+    build : callable or ConvexFunction
+        Called with the parameters, each of which must have a default for functions (rules take functions first).
+    kind, formula, subgradient, conjugate, constraint, source : str
+        What the tables show; see ``Entry``.
+    """
+    if not name.isidentifier():
+        raise ValueError(f"name must be an identifier, got {name!r}")
+    if name in _ENTRIES and not replace:
+        raise ValueError(f"{name!r} is registered already; choose another name or pass replace=True")
+    if isinstance(build, ConvexFunction):
+        fixed = build
+
+        def build() -> ConvexFunction:
+            return fixed
+
+    _ENTRIES[name] = Entry(name, build, kind, formula, subgradient, conjugate, constraint, source)
+
+
+def names() -> list[str]:
+    """The registered convex functions, each of which works with its default parameters."""
+    return [e.name for e in _ENTRIES.values() if e.kind != "rule"]
+
+
+def rules() -> list[str]:
+    """The registered rules, which build functions from functions."""
+    return [e.name for e in _ENTRIES.values() if e.kind == "rule"]
+
+
+def entry(name: str) -> Entry:
+    """What is registered under a name. Raises KeyError, with the nearest names."""
+    if name not in _ENTRIES:
+        near = difflib.get_close_matches(name, _ENTRIES, n=3)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "lionk.names() lists what there is."
+        raise KeyError(f"no convex function is named {name!r}; {hint}")
+    return _ENTRIES[name]
+
+
+def K(spec: Any, **parameters: Any) -> ConvexFunction:
+    """A convex function from its name and parameters, from a spec, or from itself.
+
+    Parameters
+    ----------
+    spec : str, dict or ConvexFunction
+        A name of ``lionk.names()``, a spec as in ``K.spec``, or a function, which is returned.
+    **parameters
+        Of the named function; every one has a default. Where a rule takes functions, names and specs will do.
+
+    Returns
+    -------
+    ConvexFunction
+
+    Raises
+    ------
+    KeyError
+        The name is not registered; the message suggests near ones.
+    TypeError, ValueError
+        A parameter is unknown or out of range; the message names it and what is valid.
+
+    Examples
+    --------
+    >>> import lionk
+    >>> K = lionk.K("huber", delta=0.5)
+    >>> K.spec
+    {'name': 'huber', 'delta': 0.5}
+    >>> lionk.K(K.spec) == K
+    True
+    """
+    if isinstance(spec, ConvexFunction):
+        if parameters:
+            raise TypeError("parameters go with a name; a convex function already has its own")
+        return spec
+    if isinstance(spec, dict):
+        if not isinstance(spec.get("name"), str):
+            raise TypeError(f'a spec is a dict with a "name", got keys {sorted(map(str, spec))}; '
+                            "for a container of functions use lionk.blocks")
+        parameters = {**{k: v for k, v in spec.items() if k != "name"}, **parameters}
+        spec = spec["name"]
+    if not isinstance(spec, str):
+        hint = " (for a container of functions use lionk.blocks)" if is_container(spec) else ""
+        raise TypeError(f"K must be a name, a spec (dict) or a convex function, got {type(spec).__name__}{hint}")
+    e = entry(spec)
+    known = e.parameters
+    unknown = [p for p in parameters if p not in known]
+    if unknown:
+        valid = ", ".join(known) or "none"
+        raise TypeError(f"{spec} has no parameter {unknown[0]!r}; it takes: {valid}")
+    missing = [p for p, d in known.items() if d is inspect.Parameter.empty and p not in parameters]
+    if missing:
+        raise TypeError(f"{spec} needs {missing[0]!r}")
+    build_names = e.kind == "rule"  # the only texts that a rule takes are names of functions
+    built = e.build(**{p: _build(v, build_names) for p, v in parameters.items()})
+    if e.kind == "rule":
+        return built
+    values = {p: parameters.get(p, d) for p, d in known.items()}
+    return _labelled(built, {"name": spec, **{p: v for p, v in values.items() if v is not None}})
+
+
+def _build(value: Any, texts: bool) -> Any:
+    is_spec = isinstance(value, dict) and isinstance(value.get("name"), str)
+    return K(value) if is_spec or (texts and isinstance(value, str)) else value
+
+
+def _labelled(k: ConvexFunction, label: dict[str, Any]) -> ConvexFunction:
+    """The same function, knowing the name it was built by."""
+    import copy
+
+    twin = object.__new__(type(k))
+    twin.__dict__.update(k.__dict__)
+    dual = object.__new__(type(k.conjugate))
+    dual.__dict__.update(k.conjugate.__dict__)
+    object.__setattr__(twin, "label", copy.copy(label))
+    object.__setattr__(twin, "conjugate", dual)
+    object.__setattr__(dual, "conjugate", twin)
+    object.__setattr__(dual, "label", {"name": "conjugate", "K": label})
+    return twin

@@ -1,0 +1,74 @@
+"""The spectral lift: from a function of a vector to a function of a matrix through its singular values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .. import _spectral, _xp
+from .._xp import Array, Namespace
+from ..sets import rules as sets
+from ..sets.atoms import Whole
+from ..sets.base import ConvexSet
+from .base import ArrayFunction, ConvexFunction, Traits
+from .support import Support
+
+
+@dataclass(frozen=True, eq=False)
+class SpectralLift(ArrayFunction):
+    """``K(X) = k(s(X))`` for an absolutely symmetric k (von Neumann 1937; Lewis 1995).
+
+    ``dK(X) = U dk(s) V^H``, ``K*(Y) = k*(s(Y))``, prox and projection act on the singular values, least norm is kept.
+    Matrices are the last two axes; leading axes are independent blocks whose values add up. 0 on an empty matrix
+    where k is 0 on the empty vector.
+    """
+
+    inner: ArrayFunction
+
+    def _validate(self) -> None:
+        t = self.inner.traits
+        if not (t.absolute and t.symmetric):
+            raise ValueError(
+                f"spectral_lift needs a function of |x_i| that ignores their order, and {self.inner!r} is not one; "
+                "use l1, linf, top_k, lp, power, huber, ..."
+            )
+
+    def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
+        _spectral.check_matrix(x, "a spectral function")
+        s = _spectral.singular_values(xp, x)
+        return _xp.total(xp, self.inner._value(xp, s, s.ndim - 1, tol), batch)
+
+    def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
+        _spectral.check_matrix(x, "a spectral function")
+        merge = self.inner.traits.structure != "elementwise" and not self.inner.traits.smooth
+        return _spectral.map_singular_values(
+            xp, x, lambda s: self.inner._subgradient(xp, s, s.ndim - 1), rank=True, merge=merge
+        )
+
+    def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
+        _spectral.check_matrix(x, "a spectral function")
+        return _spectral.map_singular_values(
+            xp, x, lambda s: self.inner._prox(xp, s, t, s.ndim - 1), rank=False, merge=False
+        )
+
+    def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        if isinstance(self.inner, Support):
+            return sets.Spectral(self.inner.set)._face_distance(xp, x, s, batch)
+        return super()._subdifferential_distance(xp, x, s, batch)
+
+    def _dual(self) -> ConvexFunction:
+        return SpectralLift(self.inner.conjugate, conjugate=self)
+
+    def _domain(self) -> ConvexSet:
+        return Whole() if isinstance(self.inner.domain, Whole) else sets.Spectral(self.inner.domain)
+
+    def _traits(self) -> Traits:
+        return replace(self.inner.traits, absolute=False, symmetric=False, structure="matrix", needs=("linalg",))
+
+    def _spec(self) -> dict[str, Any]:
+        return {"name": "spectral_lift", "k": self.inner.spec}
+
+
+def spectral_lift(k: ConvexFunction) -> ConvexFunction:
+    """``k(singular values of X)`` for an absolutely symmetric k: ``nuclear = spectral_lift(l1)``."""
+    return SpectralLift(k)

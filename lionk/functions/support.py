@@ -1,0 +1,126 @@
+"""Support function of a set and its conjugate, the indicator: one definition for every norm and every constraint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _xp
+from .._xp import Array, Namespace
+from ..errors import NotAvailable
+from ..sets.atoms import Ball, Box, TopK, Whole
+from ..sets.base import ArraySet, ConvexSet
+from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+
+
+def _set_traits(c: ArraySet) -> dict[str, Any]:
+    """Symmetry and structure of the support function of an atomic set."""
+    if isinstance(c, Box):
+        one = all(e is None or isinstance(e, (int, float)) for e in (c.lower, c.upper))
+        zero = True if c.symmetric else c.lower <= 0 <= c.upper if one else None
+        return {
+            "even": c.symmetric,
+            "absolute": c.symmetric,
+            "symmetric": one,
+            "structure": "elementwise",
+            "minimum_at_zero": zero,
+        }
+    if isinstance(c, TopK):
+        return {
+            "even": c.absolute,
+            "absolute": c.absolute,
+            "structure": "order",
+            "minimum_at_zero": c.absolute,
+        }
+    if isinstance(c, Ball):
+        return {"structure": "reduce"}
+    return {"even": False, "absolute": False, "symmetric": False, "minimum_at_zero": None}
+
+
+@dataclass(frozen=True, eq=False)
+class Support(ArrayFunction):
+    """``K(x) = sup { Re<x, s> : s in C }`` for a bounded C; ``K* = indicator of C`` (Rockafellar 1970, Thm 13.2).
+
+    Subgradient: the linear-minimisation oracle of C. ``prox_t(x) = x - t P_C(x/t)`` (Moreau).
+    """
+
+    set: ArraySet
+
+    def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
+        return self.set._support(xp, x, batch)
+
+    def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
+        return self.set._lmo(xp, x, batch)
+
+    def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
+        return x - t * self.set._project(xp, x / t, batch)
+
+    def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        return self.set._face_distance(xp, x, s, batch)
+
+    def _dual(self) -> ConvexFunction:
+        return Indicator(self.set, conjugate=self)
+
+    def _domain(self) -> ConvexSet:
+        return Whole()
+
+    def _traits(self) -> Traits:
+        return Traits(homogeneous=True, bounded_domain=True, **_set_traits(self.set))
+
+    def _spec(self) -> dict[str, Any]:
+        raise NotAvailable(
+            f"{self!r} was built from a set, not by name; register it (lionk.register) to give it a spec"
+        )
+
+    def _validate(self) -> None:
+        if isinstance(self.set, Whole):
+            raise ValueError("set must be bounded: the support function of the whole space is infinite")
+
+
+@dataclass(frozen=True, eq=False)
+class Indicator(ArrayFunction):
+    """0 on C, ``+inf`` outside; conjugate: the support function. Subgradient on C: 0, the least-norm normal."""
+
+    set: ArraySet
+
+    def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
+        violation = self.set._violation(xp, x, batch)
+        return outside_is_infinite(xp, xp.zeros_like(violation), violation, tol * self.set._scale(xp, x))
+
+    def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
+        return _xp.only_nan(xp, x)
+
+    def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
+        return self.set._project(xp, x, batch)
+
+    def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        """Normal cone of a box; other sets have no closed form here."""
+        if not isinstance(self.set, Box) or _xp.is_complex(xp, x):
+            return super()._subdifferential_distance(xp, x, s, batch)
+        low, up = self.set._ends(xp, x)
+        zero = xp.zeros_like(s)
+        off = xp.where(x >= up, xp.where(s < 0, s, zero), xp.where(x <= low, xp.where(s > 0, s, zero), s))
+        off = xp.where((x >= up) & (x <= low), zero, off)
+        return _xp.norm(xp, off, batch)
+
+    def _dual(self) -> ConvexFunction:
+        return Support(self.set, conjugate=self)
+
+    def _domain(self) -> ConvexSet:
+        return self.set
+
+    def _traits(self) -> Traits:
+        return Traits(**_set_traits(self.set))
+
+    def _spec(self) -> dict[str, Any]:
+        return {"name": "conjugate", "K": self.conjugate.spec}
+
+
+def support(c: ArraySet) -> ConvexFunction:
+    """The support function of a bounded convex set."""
+    return Support(c)
+
+
+def indicator(c: ArraySet) -> ConvexFunction:
+    """The indicator of a convex set: 0 inside, +inf outside."""
+    return Indicator(c)

@@ -1,0 +1,357 @@
+"""The sets that everything else is made of: the whole space, boxes, lq balls, and the sorted sets."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _xp
+from .._xp import Array, Namespace
+from ..errors import NotAvailable
+from .base import ArraySet
+
+
+@dataclass(frozen=True, eq=False)
+class Whole(ArraySet):
+    """Every array. Its support function is 0 at 0 and +inf elsewhere, so it has no linear minimisation oracle."""
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        return math.inf if math.prod(shape) else 0.0
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        raise NotAvailable("the whole space is unbounded: a linear function has no maximiser on it")
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        return y
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        return _xp.peak(xp, _xp.only_nan(xp, y), batch)
+
+    def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
+        return self._violation(xp, y, batch)
+
+
+@dataclass(frozen=True, eq=False)
+class Box(ArraySet):
+    """``{ y : lower <= y <= upper }``, entry by entry; the ends are numbers, tuples or arrays that broadcast.
+
+    ``lower=None`` means ``-upper``: then complex entries have a meaning too, the disc. One end may be infinite, for
+    domains (exp: ``y >= 0``).
+    """
+
+    lower: Any = None
+    upper: Any = 1.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.lower, (int, float)) and isinstance(self.upper, (int, float)):
+            if not self.lower <= self.upper:
+                raise ValueError(f"box needs lower <= upper, got lower={self.lower!r}, upper={self.upper!r}")
+            if self.lower == -self.upper:
+                object.__setattr__(self, "lower", None)
+        if self.lower is None and isinstance(self.upper, (int, float)) and not self.upper >= 0:
+            raise ValueError(f"a symmetric box needs upper >= 0, got {self.upper!r}")
+
+    @property
+    def symmetric(self) -> bool:
+        return self.lower is None
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        low = _negative(self.upper) if self.lower is None else self.lower
+        ends = (low, self.upper)
+        if all(isinstance(e, (int, float)) for e in ends):
+            return (self.upper - low) * math.sqrt(math.prod(shape))
+        like = next((e for e in ends if hasattr(e, "shape")), None)
+        if like is None:  # tuples of numbers along the last axis
+            n = next(len(e) for e in ends if isinstance(e, tuple))
+            pairs = zip(*(e if isinstance(e, tuple) else (e,) * n for e in ends), strict=True)
+            return math.sqrt(sum((u - v) ** 2 for v, u in pairs) * math.prod(shape) / n)
+        xp = _xp.namespace(like)
+        width = _xp.parameter(xp, self.upper, like) - _xp.parameter(xp, low, like)
+        return float(_xp.norm(xp, xp.broadcast_to(width, shape)))
+
+    def _ends(self, xp: Namespace, y: Array) -> tuple[Any, Any]:
+        upper = _xp.parameter(xp, self.upper, y, "upper")
+        return -upper if self.lower is None else _xp.parameter(xp, self.lower, y, "lower"), upper
+
+    def _polar(self, xp: Namespace, y: Array) -> bool:
+        """Complex y: work on the modulus."""
+        if not _xp.is_complex(xp, y):
+            return False
+        if not self.symmetric:
+            raise TypeError("complex arrays need a symmetric box (lower = -upper), which is a disc; use a real array")
+        return True
+
+    def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
+        if not self.symmetric:
+            return _xp.inner(xp, x, self._lmo(xp, x, batch), batch)
+        r = xp.abs(x)
+        return _xp.total(xp, r if _is_one(self.upper) else self._ends(xp, r)[1] * r, batch)
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        if self.symmetric:
+            return xp.sign(c) if _is_one(self.upper) else self._ends(xp, c)[1] * xp.sign(c)
+        self._polar(xp, c)
+        low, up = (a + xp.zeros_like(c) for a in self._ends(xp, c))
+        least = xp.clip(xp.zeros_like(c), low, up)
+        return xp.where(c > 0, up, xp.where(c < 0, low, xp.where(c == 0, least, c)))
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        low, up = self._ends(xp, y)
+        if not self._polar(xp, y):
+            return xp.clip(y, low, up)
+        r = xp.abs(y)
+        outside = r > up
+        return xp.where(outside, y * _xp.divide(xp, up + xp.zeros_like(r), xp.where(outside, r, up + 1)), y)
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        low, up = self._ends(xp, y)
+        if self._polar(xp, y):
+            y, low = xp.abs(y), 0 * up
+        return _xp.peak(xp, xp.where(y > up, y - up, xp.where(y < low, low - y, _xp.only_nan(xp, y))), batch)
+
+    def _scale(self, xp: Namespace, y: Array) -> Any:
+        ends = [e for e in self._ends(xp, y) if not (isinstance(e, (int, float)) and math.isinf(e))]
+        sizes = [abs(e) if isinstance(e, (int, float)) else _xp.peak(xp, e, 0) for e in ends]
+        if all(isinstance(s, (int, float)) for s in sizes):
+            return max(sizes) or 1.0
+        return sum(sizes)
+
+    def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        if self._polar(xp, x):
+            zero = x == 0
+            nearest = xp.where(zero, self._project(xp, s, batch), self._lmo(xp, x, batch))
+            return _xp.norm(xp, s - nearest, batch)
+        low, up = (a + xp.zeros_like(x) for a in self._ends(xp, x))
+        return _xp.norm(xp, s - xp.clip(s, xp.where(x > 0, up, low), xp.where(x < 0, low, up)), batch)
+
+
+def _is_one(v: Any) -> bool:
+    return isinstance(v, (int, float)) and v == 1
+
+
+def _negative(v: Any) -> Any:
+    return tuple(-p for p in v) if isinstance(v, tuple) else -v
+
+
+@dataclass(frozen=True, eq=False)
+class Ball(ArraySet):
+    """The unit ball ``{ y : |y|_q <= 1 }`` for 1 < q < inf; its support function is the lp norm, 1/p + 1/q = 1."""
+
+    q: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 1 < self.q < math.inf:
+            raise ValueError(f"Ball needs 1 < q < inf, got q={self.q!r}; use TopK(1) for q = 1 and Box() for q = inf")
+
+    @property
+    def p(self) -> float:
+        return self.q / (self.q - 1)
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        n = math.prod(shape)
+        return 2.0 * n ** max(0.0, 0.5 - 1 / self.q) if n else 0.0
+
+    def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
+        return lp_norm(xp, x, self.p, batch)
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        c = c / _xp.spread(xp, _xp.unit_scale(xp, c, batch), c)
+        size = _xp.spread(xp, lp_norm(xp, c, self.p, batch), c)
+        if self.p == 2:
+            return _xp.divide(xp, c, size)
+        return xp.sign(c) * _xp.divide(xp, xp.abs(c), size) ** (self.p - 1)
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        size = lp_norm(xp, y, self.q, batch)
+        if self.q == 2:
+            return y / _xp.spread(xp, xp.where(size > 1, size, xp.ones_like(size)), y)
+        return xp.where(_xp.spread(xp, size <= 1, y), y, self._shrink(xp, y, batch))
+
+    def _shrink(self, xp: Namespace, y: Array, batch: int) -> Array:
+        """Projection of a point outside: ``|z| + mu |z|^(q-1) = |y|``, with mu such that ``|z|_q = 1``.
+
+        Accuracy: a few ulp of max |y|. The multiplier lies in [0, |y|_p] because z <= (|y|/mu)^(p-1). Derived here.
+        """
+        scale = _xp.spread(xp, _xp.unit_scale(xp, y, batch), y)
+        a = xp.abs(y) / scale
+
+        def magnitude(mu: Array) -> Array:
+            return _solve_power(xp, a, _xp.spread(xp, mu, y), self.q - 1)
+
+        def excess(mu: Array) -> Array:
+            return 1 - lp_norm(xp, magnitude(mu) * scale, self.q, batch)
+
+        top = lp_norm(xp, a, self.p, batch)
+        small = magnitude(_xp.bisect(xp, excess, xp.zeros_like(top), _grow(xp, excess, top)))
+        z = small * scale
+        return xp.sign(y) * z / _xp.spread(xp, lp_norm(xp, z, self.q, batch), y)
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        return xp.clip(lp_norm(xp, y, self.q, batch) - 1, 0.0, None)
+
+    def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
+        if self.q == 2:
+            return self._violation(xp, y, batch)
+        return _xp.norm(xp, y - self._project(xp, y, batch), batch)
+
+    def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        at_zero = _xp.peak(xp, x, batch) == 0
+        return xp.where(at_zero, self._distance(xp, s, batch), _xp.norm(xp, s - self._lmo(xp, x, batch), batch))
+
+
+def _grow(xp: Namespace, increasing: Any, high: Array) -> Array:
+    """Double ``high`` until the function is nonnegative there (at most 2^128 times larger)."""
+    for _ in range(7):
+        high = xp.where(increasing(high) < 0, high * high + 2 * high, high)
+    return high
+
+
+def _solve_power(xp: Namespace, a: Array, mu: Array, r: float) -> Array:
+    """``z >= 0`` with ``z + mu z^r = a``, for r > 0 and a in [0, 1], by Newton from the right on the convex form."""
+    mu = mu + xp.zeros_like(a)
+    positive = mu > 0
+    safe_mu = xp.where(positive, mu, xp.ones_like(mu))
+    if r >= 1:  # z itself: convex in z
+        z = xp.minimum(a, (a / safe_mu) ** (1 / r))
+        for _ in range(14):
+            z = xp.clip((a + safe_mu * (r - 1) * z**r) / (1 + safe_mu * r * z ** (r - 1)), 0.0, None)
+        return xp.where(positive, z, a)
+    k = 1 / r  # w = z^r: convex in w, w^k + mu w = a
+    w = xp.minimum(a**r, a / safe_mu)
+    for _ in range(14):
+        w = _xp.divide(xp, a + (k - 1) * w**k, safe_mu + k * w ** (k - 1))
+    return xp.where(positive, w**k, a)
+
+
+def lp_norm(xp: Namespace, x: Array, p: float, batch: int) -> Array:
+    """``(sum |x|^p)^(1/p)``, scaled by the largest entry first."""
+    if p == 2:
+        return _xp.norm(xp, x, batch)
+    m = _xp.unit_scale(xp, x, batch)
+    return m * _xp.total(xp, xp.abs(x / _xp.spread(xp, m, x)) ** p, batch) ** (1 / p)
+
+
+@dataclass(frozen=True, eq=False)
+class TopK(ArraySet):
+    """The set whose support function adds the k largest entries.
+
+    ``absolute``: ``{ |y|_inf <= 1, |y|_1 <= k }``, support = sum of the k largest ``|x|`` (k = 1: the l1 ball).
+    Otherwise ``{ 0 <= y <= 1, sum y = k }``, support = sum of the k largest ``x`` (k = 1: the simplex).
+    The empty array has support 0 in the first case and -inf (an empty set) in the second.
+    """
+
+    k: int = 1
+    absolute: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.k, int) or isinstance(self.k, bool) or self.k < 1:
+            raise ValueError(f"k must be a whole number >= 1, got {self.k!r}")
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        n = math.prod(shape)
+        if self.absolute:
+            return 2.0 * math.sqrt(min(self.k, n))
+        return math.sqrt(2.0 * max(min(self.k, n - self.k), 0))
+
+    def _check(self, x: Array, batch: int) -> int:
+        n = _xp.event_size(x, batch)
+        if n and self.k > n:
+            raise ValueError(f"k = {self.k} is larger than the number of entries, {n}; choose 1 <= k <= {n}")
+        return n
+
+    def _magnitude(self, xp: Namespace, x: Array) -> Array:
+        if self.absolute:
+            return xp.abs(x)
+        if _xp.is_complex(xp, x):
+            raise TypeError("the sum of the k largest entries needs real entries, got a complex array")
+        return x
+
+    def _tied(self, xp: Namespace, c: Array, batch: int) -> tuple[Array, Array, Array]:
+        """Which entries are above the k-th largest, which equal it, and the share of each of those."""
+        r = self._magnitude(xp, c)
+        ordered = xp.sort(_xp.flat(xp, r, batch), axis=-1)
+        cut = _xp.spread(xp, ordered[..., ordered.shape[-1] - self.k], r)
+        above, at = r > cut, r == cut
+        count = [_xp.spread(xp, _xp.total(xp, xp.astype(b, r.dtype), batch), r) for b in (above, at)]
+        return above, at, _xp.divide(xp, self.k - count[0], count[1])
+
+    def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
+        if not self._check(x, batch):
+            empty = _xp.total(xp, self._magnitude(xp, x), batch)
+            return empty if self.absolute else empty - math.inf
+        if self.k == 1:
+            return _xp.peak(xp, x, batch) if self.absolute else xp.max(_xp.flat(xp, self._magnitude(xp, x), batch), axis=-1)
+        ordered = xp.sort(_xp.flat(xp, self._magnitude(xp, x), batch), axis=-1)
+        return xp.sum(ordered[..., ordered.shape[-1] - self.k :], axis=-1)
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        if not self._check(c, batch):
+            return c
+        above, at, share = self._tied(xp, c, batch)
+        one = xp.ones_like(share + xp.zeros_like(xp.abs(c)))
+        picked = xp.where(above, one, xp.where(at, share * one, 0 * one))
+        return xp.sign(c) * picked if self.absolute else xp.where(xp.isnan(c), c, picked)
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        if not self._check(y, batch):
+            return y
+        r = self._magnitude(xp, y)
+        if not self.absolute:
+            return self._level(xp, r, float(self.k), batch)
+        inside = xp.clip(r, 0.0, 1.0)
+        fits = _xp.spread(xp, _xp.total(xp, inside, batch) <= self.k, r)
+        z = xp.where(fits, inside, self._level(xp, r, float(self.k), batch))
+        if _xp.is_complex(xp, y):
+            return xp.sign(y) * z
+        return xp.where(y < 0, -z, z)
+
+    def _level(self, xp: Namespace, r: Array, total: Any, batch: int, free: Array | None = None) -> Array:
+        """``clip(r - t, 0, 1)`` with t such that the free entries sum to ``total``: bisection, then one exact step."""
+        if free is None:
+            free = xp.ones_like(r, dtype=xp.bool)
+        weight = xp.astype(free, r.dtype)
+        big = xp.where(free, r, -math.inf * xp.ones_like(r))
+        top = xp.max(_xp.flat(xp, big, batch), axis=-1)
+        shape = (r, batch)
+
+        def clipped(t: Array) -> Array:
+            return weight * xp.clip(r - _xp.spread(xp, t, r), 0.0, 1.0)
+
+        bottom = xp.min(_xp.flat(xp, xp.where(free, r, math.inf * xp.ones_like(r)), batch), axis=-1) - 1
+        t = _xp.bisect(xp, lambda s: total - _xp.total(xp, clipped(s), batch), bottom, top)
+        moved = r - _xp.spread(xp, t, r)
+        inner = weight * xp.astype((moved > 0) & (moved < 1), r.dtype)
+        ones = _xp.total(xp, weight * xp.astype(moved >= 1, r.dtype), shape[1])
+        count = _xp.total(xp, inner, batch)
+        exact = _xp.divide(xp, _xp.total(xp, inner * xp.where(inner > 0, r, 0 * r), batch) + ones - total, count)
+        return clipped(xp.where(count > 0, exact, t))
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        if not self._check(y, batch):
+            return _xp.total(xp, xp.abs(y), batch)
+        r = self._magnitude(xp, y)
+        above = xp.max(_xp.flat(xp, r, batch), axis=-1) - 1
+        total = _xp.total(xp, r, batch) - self.k
+        if self.absolute:
+            return xp.clip(xp.maximum(above, total), 0.0, None)
+        below = -xp.min(_xp.flat(xp, r, batch), axis=-1)
+        return xp.clip(xp.maximum(xp.maximum(above, below), xp.abs(total) / self.k), 0.0, None)
+
+    def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        if not self._check(x, batch):
+            return _xp.total(xp, xp.abs(x), batch)
+        above, at, share = self._tied(xp, x, batch)
+        left = self.k - _xp.total(xp, xp.astype(above, share.dtype), batch)
+        fixed = xp.where(above, xp.sign(x) if self.absolute else xp.ones_like(x), xp.zeros_like(x))
+        if not self.absolute:
+            return _xp.norm(xp, s - xp.where(at, self._level(xp, s, left, batch, at), fixed), batch)
+        at_zero = at & (x == 0)  # ties at zero may take either sign and need not use up what is left
+        r = xp.abs(s) if not _xp.is_complex(xp, s) else None
+        if r is None:
+            raise NotAvailable("the subdifferential distance of top_k is for real arrays; use K.fenchel_young")
+        signed = xp.where(at_zero, r, xp.sign(x) * s)
+        capped = at_zero & _xp.spread(xp, _xp.total(xp, xp.where(at_zero, xp.clip(r, 0.0, 1.0), 0 * r), batch) <= left, r)
+        nearest = xp.where(capped, xp.clip(r, 0.0, 1.0), self._level(xp, signed, left, batch, at))
+        sign = xp.where(at_zero, xp.where(s < 0, -xp.ones_like(s), xp.ones_like(s)), xp.sign(x))
+        return _xp.norm(xp, s - xp.where(at, sign * nearest, fixed), batch)

@@ -1,0 +1,189 @@
+"""Sets made of sets: scaled and shifted, spectral, grouped, one for each block, sums."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _spectral, _xp
+from .._xp import Array, Namespace
+from .atoms import Ball, Box, TopK, Whole
+from .base import ArraySet
+
+
+@dataclass(frozen=True, eq=False)
+class Affine(ArraySet):
+    """``factor * C + offset``, with a nonzero number ``factor`` and an offset that broadcasts (None: 0)."""
+
+    inner: ArraySet
+    factor: float = 1.0
+    offset: Any = None
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        return abs(self.factor) * self.inner.diameter(shape)
+
+    def _forward(self, xp: Namespace, z: Array) -> Array:
+        y = z if self.factor == 1 else self.factor * z
+        return y if self.offset is None else y + _xp.parameter(xp, self.offset, z, "offset")
+
+    def _back(self, xp: Namespace, y: Array) -> Array:
+        z = y if self.offset is None else y - _xp.parameter(xp, self.offset, y, "offset")
+        return z if self.factor == 1 else z / self.factor
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        return self._forward(xp, self.inner._lmo(xp, c if self.factor > 0 else -c, batch))
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        return self._forward(xp, self.inner._project(xp, self._back(xp, y), batch))
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        return abs(self.factor) * self.inner._violation(xp, self._back(xp, y), batch)
+
+    def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
+        return abs(self.factor) * self.inner._distance(xp, self._back(xp, y), batch)
+
+    def _scale(self, xp: Namespace, y: Array) -> Any:
+        size = abs(self.factor) * self.inner._scale(xp, y)
+        if self.offset is None:
+            return size
+        offset = _xp.parameter(xp, self.offset, y, "offset")
+        return size + (abs(offset) if isinstance(offset, (int, float)) else _xp.peak(xp, offset, 0))
+
+    def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        z = x if self.factor > 0 else -x
+        return abs(self.factor) * self.inner._face_distance(xp, z, self._back(xp, s), batch)
+
+
+@dataclass(frozen=True, eq=False)
+class Spectral(ArraySet):
+    """Matrices whose singular values lie in an absolutely symmetric set; leading axes are independent blocks."""
+
+    inner: ArraySet
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        blocks, values = math.prod(shape[:-2]), min(shape[-2:])
+        return math.sqrt(blocks) * self.inner.diameter((values,)) if blocks else 0.0
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        _spectral.check_matrix(c, "a spectral set")
+        return _spectral.map_singular_values(
+            xp, c, lambda s: self.inner._lmo(xp, s, s.ndim - 1), rank=True, merge=not isinstance(self.inner, Box)
+        )
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        _spectral.check_matrix(y, "a spectral set")
+        outside = xp.any(_xp.flat(xp, self._each_violation(xp, y) != 0, batch), axis=-1)
+        clipped = _spectral.map_singular_values(
+            xp, y, lambda s: self.inner._project(xp, s, s.ndim - 1), rank=False, merge=False
+        )
+        return xp.where(_xp.spread(xp, outside, y), clipped, y)  # a member is its own projection, bit for bit
+
+    def _each_violation(self, xp: Namespace, y: Array) -> Array:
+        s = _spectral.singular_values(xp, y)
+        return self.inner._violation(xp, s, s.ndim - 1)
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        _spectral.check_matrix(y, "a spectral set")
+        return _xp.peak(xp, self._each_violation(xp, y), batch)
+
+    def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
+        _spectral.check_matrix(y, "a spectral set")
+        s = _spectral.singular_values(xp, y)
+        return _xp.norm(xp, self.inner._distance(xp, s, s.ndim - 1), batch)
+
+    def _scale(self, xp: Namespace, y: Array) -> Any:
+        return self.inner._scale(xp, y)
+
+    def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        """Nuclear norm only: in the singular bases of x the active block is the identity, the rest has norm <= 1."""
+        if not isinstance(self.inner, Box):
+            return super()._face_distance(xp, x, s, batch)
+        radius = self.inner.upper
+        u, sv, vh = xp.linalg.svd(x, full_matrices=True)
+        core = xp.matrix_transpose(xp.conj(u)) @ s @ xp.matrix_transpose(xp.conj(vh))
+        noise = max(x.shape[-2:]) * _xp.eps(xp, x) * sv[..., :1]
+        r, c = (xp.arange(n, device=_xp.device(x)) for n in x.shape[-2:])
+        rank = xp.sum(xp.astype(sv > noise, xp.int64), axis=-1)[..., None, None]
+        active = (r[:, None] < rank) | (c[None, :] < rank)
+        target = xp.astype((r[:, None] == c[None, :]) & active, core.dtype) * radius
+        free = xp.where(active, xp.zeros_like(core), core)
+        nearest = Spectral(self.inner)._project(xp, free, x.ndim - 2)
+        return _xp.norm(xp, core - xp.where(active, target, nearest), batch)
+
+
+def ball_radius(c: Any) -> float | None:
+    """The radius if the set is a Euclidean (Frobenius) ball about 0, else None."""
+    if isinstance(c, Ball):
+        return 1.0 if c.q == 2 else None
+    if isinstance(c, Spectral):
+        return ball_radius(c.inner)
+    if isinstance(c, Affine) and c.offset is None:
+        radius = ball_radius(c.inner)
+        return None if radius is None else abs(c.factor) * radius
+    return None
+
+
+def interval(c: Any) -> tuple[float, float] | None:
+    """The ends if the set is one interval, of two numbers, for every entry, else None."""
+    if isinstance(c, Box) and all(e is None or isinstance(e, (int, float)) for e in (c.lower, c.upper)):
+        return (-c.upper if c.lower is None else c.lower), c.upper
+    if isinstance(c, Affine) and (c.offset is None or isinstance(c.offset, (int, float))):
+        ends = interval(c.inner)
+        if ends is not None:
+            low, high = sorted(c.factor * e + (c.offset or 0.0) for e in ends)
+            return low, high
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class Minkowski(ArraySet):
+    """``C1 + C2``. Closed if one is a Euclidean ball; else by alternating projections, a fixed number of them.
+
+    The iteration decreases ``|y - u - v|`` over u in C1, v in C2; it is exact in the limit and stops at about
+    ``ACCURACY`` of the scale, which is added to the tolerance of the indicator.
+    """
+
+    first: Any
+    second: Any
+
+    ITERATIONS = 300
+    ACCURACY = 1e-6
+
+    def accuracy(self, xp: Namespace, y: Array) -> float:
+        closed = ball_radius(self.first) is not None or ball_radius(self.second) is not None
+        return 0.0 if closed else max(self.ACCURACY, 100 * _xp.eps(xp, y))
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        """An upper bound: the sum of the two diameters."""
+        return float(self.first.diameter(shape) + self.second.diameter(shape))
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        return self.first._lmo(xp, c, batch) + self.second._lmo(xp, c, batch)
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        for c, ball in ((self.first, self.second), (self.second, self.first)):
+            radius = ball_radius(ball)
+            if radius is not None:
+                near = c._project(xp, y, batch)
+                gap = _xp.spread(xp, _xp.norm(xp, y - near, batch), y)
+                return xp.where(gap <= radius, y, near + _xp.divide(xp, radius * (y - near), gap + xp.zeros_like(y)))
+        v = xp.zeros_like(y)
+        u = v
+        for _ in range(self.ITERATIONS):
+            u = self.first._project(xp, y - v, batch)
+            v = self.second._project(xp, y - u, batch)
+        return u + v
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        for c, ball in ((self.first, self.second), (self.second, self.first)):
+            radius = ball_radius(ball)
+            if radius is not None:
+                return xp.clip(c._distance(xp, y, batch) - radius, 0.0, None)
+        return _xp.norm(xp, y - self._project(xp, y, batch), batch)
+
+    def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
+        return self._violation(xp, y, batch)
+
+    def _scale(self, xp: Namespace, y: Array) -> Any:
+        return self.first._scale(xp, y) + self.second._scale(xp, y)
