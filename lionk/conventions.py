@@ -1,0 +1,136 @@
+"""How other optimizers write their hyper-parameters, and the LionK that each of them is."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ._xp import namespace
+from .functions import ConvexFunction
+from .functions import K as build
+from .functions.affine import widen
+from .optimizer import LionK, explicit_lr, implicit_lr
+from .tree import is_container, tree_map
+
+__all__ = [
+    "anchored",
+    "betas_from_nesterov",
+    "explicit_lr",
+    "implicit_lr",
+    "momentum_from_gradient_average",
+    "muon",
+    "nesterov_from_betas",
+    "scion",
+    "signum",
+    "sum_momentum",
+]
+
+
+def betas_from_nesterov(beta_polyak: float, beta_nesterov: float) -> tuple[float, float]:
+    """``(b1, b2) = (bn bp, bp)`` for ``M' = bp M - (1-bp) G``, readout ``bn M' - (1-bn) G``. Always b1 <= b2.
+
+    The convention of the Lion-K view of Muon (2506.15054); the map is derived here.
+    """
+    for name, b in (("beta_polyak", beta_polyak), ("beta_nesterov", beta_nesterov)):
+        if not 0 <= b <= 1:
+            raise ValueError(f"{name} must be in [0, 1], got {b!r}")
+    return beta_nesterov * beta_polyak, beta_polyak
+
+
+def nesterov_from_betas(beta1: float, beta2: float) -> tuple[float, float]:
+    """``(bp, bn) = (b2, b1/b2)``, the inverse of ``betas_from_nesterov``; needs 0 <= b1 <= b2, b2 > 0."""
+    if not (0 <= beta1 <= beta2 and beta2 > 0):
+        raise ValueError(f"the Nesterov form exists for 0 <= b1 <= b2 with b2 > 0 only, got ({beta1!r}, {beta2!r})")
+    return beta2, beta1 / beta2
+
+
+def momentum_from_gradient_average(m: Any) -> Any:
+    """``-m``: frameworks keep the average of the gradients, lionk of minus the gradients. Arrays or containers.
+
+    For a K that is not even, an optimizer that steps along ``-dK(+average)`` is another algorithm, not another sign.
+    """
+    return tree_map(lambda a: -a, m)
+
+
+def sum_momentum(K: Any, momentum: float) -> ConvexFunction:
+    """``(1-mu) K(x/(1-mu))``: what K becomes for an optimizer whose buffer is the sum ``B' = mu B + g``.
+
+    No change for a norm; a width delta becomes ``(1-mu) delta``. Derived here.
+    """
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
+    return widen(build(K), 1 - momentum)
+
+
+def signum(lr: Any = 1e-4, momentum: float = 0.9, weight_decay: Any = 0.0, **options: Any) -> LionK:
+    """Signum (Bernstein et al. 2018, 1802.04434): the sign of the new average, so b1 = b2 = momentum and K = l1."""
+    return LionK("l1", lr, (momentum, momentum), weight_decay, **options)  # type: ignore[arg-type]
+
+
+def muon(
+    lr: Any = 1e-3,
+    momentum: float = 0.95,
+    weight_decay: Any = 0.1,
+    *,
+    nesterov: bool = True,
+    shape: tuple[int, int] | None = None,
+    scaling: str = "none",
+    **options: Any,
+) -> LionK:
+    """Muon with decoupled decay and an exact polar factor: K = s nuclear, b2 = mu, b1 = mu^2 (Nesterov) or mu.
+
+    Parameters
+    ----------
+    lr, momentum, weight_decay
+        As in torch.optim.Muon, whose buffer is an average.
+    shape : (rows, cols), optional
+        Of the matrix; needed for every ``scaling`` but "none".
+    scaling : "none", "original" or "match_rms_adamw"
+        s = 1, sqrt(max(1, rows/cols)), or 0.2 sqrt(max(rows, cols)).
+    """
+    if scaling not in ("none", "original", "match_rms_adamw"):
+        raise ValueError(f'scaling must be "none", "original" or "match_rms_adamw", got {scaling!r}')
+    K = build("nuclear")
+    if scaling != "none":
+        if shape is None:
+            raise ValueError(f"scaling={scaling!r} depends on the matrix: pass shape=(rows, cols)")
+        rows, cols = shape
+        K = K.scale(math.sqrt(max(1, rows / cols)) if scaling == "original" else 0.2 * math.sqrt(max(rows, cols)))
+    return LionK(K, lr, (momentum**2 if nesterov else momentum, momentum), weight_decay, **options)
+
+
+def scion(
+    K: Any,
+    lr: Any = 1e-3,
+    momentum: float = 0.1,
+    *,
+    scale: float = 1.0,
+    constrained: bool = True,
+    **options: Any,
+) -> LionK:
+    """Scion (Pethick et al. 2025, 2502.07529): ``d' = (1-a) d + a g``, ``x' = (1-lr) x - lr s lmo(d')``.
+
+    It is LionK with b1 = b2 = 1 - momentum, K = s N and weight decay 1 (0 if not ``constrained``): the scale s of the
+    norm N enters once. The constraint is ``x / s`` in the dual ball of N.
+    """
+    if not 0 < momentum <= 1:
+        raise ValueError(f"momentum is the weight of the new gradient, in (0, 1], got {momentum!r}")
+    return LionK(build(K).scale(scale), lr, (1 - momentum, 1 - momentum), 1.0 if constrained else 0.0, **options)
+
+
+def anchored(K: Any, x0: Any, weight_decay: float) -> ConvexFunction:
+    """``K(x) + Re<weight_decay x0, x>``: decay towards ``x0`` instead of 0.
+
+    ``dK + weight_decay x0`` makes the update ``x + lr (dK(r) - weight_decay (x - x0))``; the constraint becomes
+    ``weight_decay (x - x0)`` in dom K*. Derived here. ``x0``: an array or a container of arrays.
+    """
+    if not weight_decay > 0:
+        raise ValueError(f"anchored decay needs weight_decay > 0, got {weight_decay!r}")
+    function = build(K)
+    if is_container(x0):
+        from .functions.blocks import Blocks
+
+        tree = function.tree if isinstance(function, Blocks) else function
+        return Blocks(tree_map(lambda a, k: k.tilt(weight_decay * a), x0, tree))
+    namespace(x0, name="x0")
+    return function.tilt(weight_decay * x0)

@@ -1,0 +1,237 @@
+"""`LionK`: the hyper-parameters of one optimizer, checked, and its `init` and `step` on arrays and containers."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from . import _xp, step
+from ._xp import Array
+from .errors import LionKWarning
+from .functions import ConvexFunction
+from .functions import K as build
+from .functions.blocks import Blocks
+from .tree import is_container, leaves, named_leaves, tree_map
+
+Schedule = Callable[[Any], Any]
+
+
+class State(NamedTuple):
+    """What a step needs beside x."""
+
+    m: Any  # the average of minus the gradients: shape of x, dtype state_dtype (None: that of x)
+    count: Any  # int: number of steps made
+
+
+@dataclass(frozen=True)
+class LionK:
+    """The Lion-K optimizer: ``min f(x) + K*(weight_decay x)/weight_decay``.
+
+    With the readout ``r = b1 m - (1 - b1) g``, one step is
+
+        explicit:  x' = x + lr (dK(r) - weight_decay x)
+        implicit:  x' = (x + lr dK(r)) / (1 + lr weight_decay)
+        both:      m' = b2 m - (1 - b2) g
+
+    (Chen, Liu, Liang, Liu 2023, arXiv 2310.05898). ``K = "l1"`` is Lion, ``K = "nuclear"`` is Muon with decay.
+
+    Parameters
+    ----------
+    K : str, dict or ConvexFunction
+        A name, a spec or a convex function; ``lionk.blocks`` gives each array of a container its own.
+    lr : float, 0-d array, or callable
+        Learning rate >= 0 (0 leaves x), or a schedule ``count -> lr``, called with 0 at the first step.
+    betas : (float, float)
+        b1 in [0, 1]: weight of the old momentum in the readout. b2 in [0, 1): weight in the state.
+        The theory needs b1 <= b2; otherwise a LionKWarning is given.
+    weight_decay : float or 0-d array
+        lam >= 0. The radius of the constraint is 1/lam.
+    decay : "explicit" or "implicit"
+        Which of the two updates; ``with_decay`` converts exactly between them. Explicit needs ``lr lam <= 1``.
+    state_dtype : dtype or str, optional
+        Dtype of m, e.g. ``"float32"`` for bfloat16 parameters. None: that of x.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A parameter is out of range or of the wrong kind; the message says what is valid.
+
+    Examples
+    --------
+    >>> import lionk, array_api_strict as xp
+    >>> opt = lionk.LionK("l1", lr=0.1, weight_decay=1.0)
+    >>> x = xp.asarray([1.0, -2.0])
+    >>> state = opt.init(x)
+    >>> x, state = opt.step(x, xp.asarray([0.5, 0.0]), state)
+    >>> print(x, state.count)
+    Array([ 0.8, -1.8], dtype=array_api_strict.float64) 1
+    """
+
+    K: ConvexFunction
+    lr: Any = 1e-4
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: Any = 0.0
+    decay: str = "explicit"
+    state_dtype: Any = None
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "K", build(self.K))
+        try:
+            b1, b2 = (float(b) for b in self.betas)
+        except (TypeError, ValueError):
+            raise TypeError(f"betas must be two numbers, got {self.betas!r}") from None
+        if not 0 <= b1 <= 1:
+            raise ValueError(f"betas[0] must be in [0, 1], got {b1!r}")
+        if not 0 <= b2 < 1:
+            raise ValueError(f"betas[1] must be in [0, 1), got {b2!r}; at 1 the momentum would never change")
+        set_(self, "betas", (b1, b2))
+        if self.decay not in ("explicit", "implicit"):
+            raise ValueError(f'decay must be "explicit" or "implicit", got {self.decay!r}')
+        set_(self, "weight_decay", coefficient("weight_decay", self.weight_decay))
+        if not callable(self.lr):
+            set_(self, "lr", coefficient("lr", self.lr))
+            self._check_product(self.lr, self.weight_decay)
+        if b1 > b2:
+            _warn(f"betas = ({b1}, {b2}): with b1 > b2 the Lyapunov theory does not apply; use b1 <= b2")
+        if isinstance(self.weight_decay, float) and self.weight_decay == 0 and self.K.traits.minimum_at_zero is False:
+            _warn(
+                "weight_decay = 0 with a K that is not smallest at 0: x drifts and there is no Lyapunov function; "
+                "use weight_decay > 0 or an even K"
+            )
+
+    def init(self, x: Any) -> State:
+        """The state before the first step: m = 0, count = 0. ``x`` is an array or a container of arrays."""
+
+        def zeros(a: Array) -> Array:
+            xp = _xp.namespace(a)
+            _xp.check_floating(xp, a)
+            dtype = getattr(xp, self.state_dtype) if isinstance(self.state_dtype, str) else self.state_dtype
+            if dtype is None or (_xp.is_complex(xp, a) and not xp.isdtype(dtype, "complex floating")):
+                dtype = a.dtype
+            return xp.zeros_like(a, dtype=dtype)
+
+        return State(tree_map(zeros, x), 0)
+
+    def step(self, x: Any, grad: Any, state: State, *, lr: Any = None) -> tuple[Any, State]:
+        """One step. Pure: the arguments stay as they are; namespace, dtype and device of x are kept.
+
+        Parameters
+        ----------
+        x, grad : array or container of arrays
+            The point, and the gradient of f there: the direction of steepest ascent, ``f(x + d) ~ f + Re<grad, d>``.
+        state : State
+            From ``init`` or the step before.
+        lr : float or 0-d array, optional
+            Instead of the optimizer's own.
+
+        Returns
+        -------
+        (x, state)
+        """
+        if lr is None:
+            lr = self.lr(state.count) if callable(self.lr) else self.lr
+        lr = coefficient("lr", lr)
+        self._check_product(lr, self.weight_decay)
+        _check_alike("grad", grad, x)
+        _check_alike("state.m", state.m, x)
+        K = self.K.tree if isinstance(self.K, Blocks) else self.K
+        both = tree_map(
+            lambda a, m, g, k: _Pair(*self.update(a, m, g, lr, self.weight_decay, K=k)), x, state.m, grad, K
+        )
+        return tree_map(lambda p: p.x, both), State(tree_map(lambda p: p.m, both), state.count + 1)
+
+    def update(
+        self, x: Array, m: Array, grad: Array, lr: Any, weight_decay: Any, *, K: ConvexFunction | None = None
+    ) -> tuple[Array, Array]:
+        """The step of one array, in ``result_type(x, m)``: what runners call, with checked coefficients."""
+        xp = _xp.namespace(x, m, grad, name="x, grad and state.m")
+        _xp.check_floating(xp, x)
+        _xp.check_floating(xp, grad, "grad")
+        if _xp.is_complex(xp, grad) and not _xp.is_complex(xp, x):
+            raise TypeError("grad is complex but x is real; take the real part of the gradient")
+        dtype = xp.result_type(x.dtype, m.dtype)
+        work = (_xp.astype(xp, a, dtype) for a in (x, m, grad))
+        scalars = (_cast(xp, c, x, dtype, name) for c, name in ((lr, "lr"), (weight_decay, "weight_decay")))
+        function = self.K if K is None else K
+        new_x, new_m = step.update(function.subgradient, *work, *scalars, *self.betas, self.decay == "implicit")
+        return _xp.astype(xp, new_x, x.dtype), _xp.astype(xp, new_m, m.dtype)
+
+    def with_decay(self, decay: str) -> LionK:
+        """The same iteration written with the other decay: ``h = lr/(1 - lr lam)`` implicit, ``h/(1 + h lam)`` explicit.
+
+        Exact, at equal lam (derived here). To implicit, ``lr lam < 1`` is needed.
+        """
+        if decay == self.decay:
+            return self
+        convert = implicit_lr if decay == "implicit" else explicit_lr
+        lam, lr = self.weight_decay, self.lr
+        new = (lambda count: convert(lr(count), lam)) if callable(lr) else convert(lr, lam)
+        return replace(self, lr=new, decay=decay)
+
+    def _check_product(self, lr: Any, lam: Any) -> None:
+        if self.decay == "explicit" and isinstance(lr, float) and isinstance(lam, float) and lr * lam > 1:
+            raise ValueError(
+                f"explicit decay needs lr * weight_decay <= 1, got {lr!r} * {lam!r}: the step would leave the convex "
+                'hull; lower lr, or use decay="implicit", which takes any lr'
+            )
+
+
+class _Pair:
+    """x and m of one array; a class of its own, so that it is a leaf of containers."""
+
+    def __init__(self, x: Array, m: Array) -> None:
+        self.x, self.m = x, m
+
+
+def coefficient(name: str, value: Any) -> Any:
+    """A checked learning rate or decay: a finite float >= 0, or a real 0-d array as it is."""
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        number = float(value)
+        if not 0 <= number < math.inf:
+            raise ValueError(f"{name} must be finite and >= 0, got {value!r}")
+        return number
+    if hasattr(value, "ndim") and value.ndim == 0 and _xp.is_real(_xp.namespace(value), value):
+        return value
+    schedule = " (a schedule is a callable of the count)" if name == "lr" else ""
+    raise TypeError(f"{name} must be a number >= 0 or a real 0-d array{schedule}, got {value!r}")
+
+
+def implicit_lr(lr: Any, weight_decay: Any) -> Any:
+    """The implicit step ``h = lr/(1 - lr lam)`` of an explicit one; needs ``lr lam < 1``. Derived here."""
+    if isinstance(lr, (int, float)) and isinstance(weight_decay, (int, float)) and not lr * weight_decay < 1:
+        raise ValueError(f"an implicit step exists for lr * weight_decay < 1 only, got {lr!r} * {weight_decay!r}")
+    return lr / (1 - lr * weight_decay)
+
+
+def explicit_lr(lr: Any, weight_decay: Any) -> Any:
+    """The explicit step ``h/(1 + h lam)`` of an implicit one. Derived here."""
+    return lr / (1 + lr * weight_decay)
+
+
+def _cast(xp: Any, c: Any, x: Array, dtype: Any, name: str) -> Any:
+    if isinstance(c, (int, float)):
+        return c
+    if _xp.namespace(c, name=name) is not xp:
+        raise TypeError(f"{name} is an array of another library than x; pass a Python number")
+    return _xp.astype(xp, c, _xp.real_dtype(xp, xp.empty(0, dtype=dtype, device=_xp.device(x))))
+
+
+def _check_alike(name: str, tree: Any, x: Any) -> None:
+    if [p for p, _ in named_leaves(tree)] != [p for p, _ in named_leaves(x)] or is_container(tree) != is_container(x):
+        raise ValueError(
+            f"{name} and x are containers of different shape: {sorted(p for p, _ in named_leaves(tree))} against "
+            f"{sorted(p for p, _ in named_leaves(x))}"
+        )
+    for (path, a), b in zip(named_leaves(tree), leaves(x), strict=True):
+        if hasattr(a, "shape") and hasattr(b, "shape") and tuple(a.shape) != tuple(b.shape):
+            where = f"{name}.{path}" if path else name
+            raise ValueError(f"{where} has shape {tuple(a.shape)}, but x has {tuple(b.shape)} there")
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, LionKWarning, stacklevel=4)
