@@ -7,3 +7,19 @@ class NotAvailable(NotImplementedError):
 
 class LionKWarning(UserWarning):
     """The run is allowed, but a statement of the theory does not apply to it; the message says which."""
+
+
+class NonFiniteError(FloatingPointError):
+    """A function value or gradient became NaN or infinite.
+
+    Attributes
+    ----------
+    step : int
+        At which step, counted from 0.
+    result : lionk.Result
+        The run up to the last good point.
+    """
+
+    def __init__(self, message: str, step: int, result: object) -> None:
+        super().__init__(message)
+        self.step, self.result = step, result

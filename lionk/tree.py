@@ -67,3 +67,29 @@ def named_leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def leaves(tree: Any) -> list[Any]:
     return [leaf for _, leaf in named_leaves(tree)]
+
+
+def tree_inner(x: Any, y: Any) -> Any:
+    """``Re <x, y>`` over all leaves, 0-d."""
+    from . import _xp
+
+    def one(a: Any, b: Any) -> Any:
+        return _xp.inner(_xp.namespace(a, b), a, b)
+
+    first, *rest = leaves(tree_map(one, x, y))
+    for value in rest:
+        first = first + value
+    return first
+
+
+def tree_norm(x: Any) -> Any:
+    """Euclidean norm over all leaves, 0-d."""
+    from . import _xp
+
+    first, *rest = [_xp.norm(_xp.namespace(a), a) for a in leaves(x)]
+    if not rest:
+        return first
+    xp = _xp.namespace(first)
+    for value in rest:
+        first = xp.hypot(first, value)
+    return first

@@ -1,0 +1,28 @@
+"""The theory of Lion-K as functions: objective and gap, Lyapunov function and identity, phases, flow, certificates."""
+
+from .certificate import Certificate, Statement
+from .flow import Flow, FlowParameters, flow, flow_parameters
+from .lyapunov import Coefficients, Descent, coefficients, coefficients_of, descent, lyapunov
+from .objective import distance_to_domain, gap_rounding, kkt_gap, objective
+from .phase import phase_one_factor, phase_one_steps
+
+__all__ = [
+    "Certificate",
+    "Coefficients",
+    "Descent",
+    "Flow",
+    "FlowParameters",
+    "Statement",
+    "coefficients",
+    "coefficients_of",
+    "descent",
+    "distance_to_domain",
+    "flow",
+    "flow_parameters",
+    "gap_rounding",
+    "kkt_gap",
+    "lyapunov",
+    "objective",
+    "phase_one_factor",
+    "phase_one_steps",
+]

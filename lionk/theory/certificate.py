@@ -1,0 +1,232 @@
+"""The certificate of a run: which statements of the theory held, which failed, which do not apply and why."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..optimizer import LionK
+from .lyapunov import descent
+from .phase import phase_one_factor
+
+ROUNDING = 1000  # rounding is allowed this many eps, relative to the sum of the magnitudes of the terms
+
+
+class Statement(NamedTuple):
+    """One statement of the theory about one run."""
+
+    name: str
+    verdict: str  # "holds", "failed" or "does not apply"
+    text: str
+
+
+class Point(NamedTuple):
+    """What the certificate needs of an iterate."""
+
+    x: Any
+    m: Any
+    f: float
+    grad: Any
+    objective: float
+    distance: float
+
+
+@dataclass
+class Record:
+    """Running extremes over the steps of a run; plain numbers, so that a checkpoint can hold it."""
+
+    steps: int = 0
+    restarts: int = 0
+    outside: int = 0  # steps that began outside the constraint set
+    phase_excess: float = 0.0  # largest (distance after)/(predicted distance) - 1 beyond rounding
+    identity_steps: int = 0
+    identity_residual: float = 0.0  # largest residual, relative to its terms
+    descent_excess: float = -math.inf  # largest excess over the proven bound, relative
+    least_D1: float = math.inf
+    least_D2: float = math.inf
+    dissipation: float = 0.0  # sum of h (a D1 + b D2)
+    first_H: float | None = None
+    last_H: float | None = None
+    rises: int = 0  # steps whose lr exceeds the one before
+    last_lr: float | None = None
+    unbounded: int = 0  # steps at which K* or its subgradient was infinite inside the set
+    skipped: str = ""  # why the identity was not checked at some step
+
+    def observe(self, opt: LionK, lr: float, before: Point, after: Point, eps: float, tol: float) -> None:
+        """Account for one step, from ``before`` to ``after``, with learning rate ``lr``."""
+        self.steps += 1
+        lam = float(opt.weight_decay)
+        if self.last_lr is not None and lr > self.last_lr:
+            self.rises += 1
+        self.last_lr = lr
+        if lr == 0:
+            self.skipped = "lr = 0"
+            return
+        if before.distance > 0:
+            self.outside += 1
+            expected = phase_one_factor(lr, lam, opt.decay) * before.distance
+            slack = ROUNDING * eps * (1 + before.distance) + tol
+            self.phase_excess = max(self.phase_excess, (after.distance - expected - slack) / max(expected, slack))
+        if opt.decay == "explicit" and lr * lam >= 1:
+            self.skipped = "lr weight_decay = 1"
+            return
+        if not (math.isfinite(before.objective) and math.isfinite(after.objective)):
+            return
+        d = descent(opt, lr, before.x, before.m, before.f, before.grad, after.x, after.m, after.f, tol=tol)
+        terms = [float(v) for v in (d.residual, d.scale, d.D1, d.D2, d.bregman_f, d.before, d.after)]
+        if not all(map(math.isfinite, terms)):
+            self.unbounded += 1
+            return
+        residual, scale, D1, D2, bregman, start, end = terms
+        scale = scale or 1.0
+        dissipated = d.coefficients.h * (d.coefficients.a * D1 + (d.coefficients.b or 0.0) * D2)
+        self.identity_steps += 1
+        self.identity_residual = max(self.identity_residual, abs(residual) / scale)
+        self.descent_excess = max(self.descent_excess, (end - start + dissipated - bregman) / scale)
+        self.least_D1, self.least_D2 = min(self.least_D1, D1 / scale), min(self.least_D2, D2 / scale)
+        self.dissipation += dissipated
+        self.first_H = start if self.first_H is None else self.first_H
+        self.last_H = end
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What a run proved. ``statements`` in the order of the theory; ``verdict`` in one line."""
+
+    statements: tuple[Statement, ...]
+
+    @property
+    def failed(self) -> tuple[Statement, ...]:
+        return tuple(s for s in self.statements if s.verdict == "failed")
+
+    @property
+    def verdict(self) -> str:
+        count = {v: sum(s.verdict == v for s in self.statements) for v in ("holds", "failed", "does not apply")}
+        parts = [f"{count['holds']} of {len(self.statements)} statements hold"]
+        if count["failed"]:
+            parts.append("failed: " + ", ".join(s.name for s in self.failed))
+        if count["does not apply"]:
+            names = ", ".join(s.name for s in self.statements if s.verdict == "does not apply")
+            parts.append(f"not applicable: {names}")
+        return "; ".join(parts)
+
+    def __str__(self) -> str:
+        return "\n".join(f"{s.name}: {s.verdict}. {s.text}" for s in self.statements)
+
+
+def certificate_of(
+    opt: LionK,
+    record: Record,
+    *,
+    eps: float,
+    gap: float,
+    rounding: float,
+    distance: float,
+    convex: bool | None,
+    stochastic: bool,
+) -> Certificate:
+    """Put the record of a run into words. ``gap`` is G/lam at the last point, with its rounding bound."""
+    b1, b2 = opt.betas
+    lam, slack = float(opt.weight_decay), ROUNDING * eps
+    bounded = opt.K.traits.bounded_domain
+    statements = [
+        _phase_one(record, lam, distance),
+        _identity(record, slack, stochastic),
+        _descent(record, slack, stochastic, b1, b2, opt),
+        _decrease(record, stochastic, b1, b2, slack),
+        _gap(gap, rounding, lam, convex, stochastic),
+    ]
+    if b1 > b2 and bounded:
+        statements.append(Statement(
+            "stationarity", "holds", "b1 > b2: only the rate for a bounded dom K* applies, O(1/sqrt(T)) for lr of that "
+            "order (derived here)"
+        ))  # fmt: skip
+    return Certificate(tuple(statements))
+
+
+def _phase_one(r: Record, lam: float, distance: float) -> Statement:
+    name = "phase I"
+    if lam == 0:
+        return Statement(name, "does not apply", "weight_decay = 0: there is no constraint")
+    if not r.outside:
+        return Statement(name, "holds", "lam x stayed in dom K* at every step")
+    if r.phase_excess > 0:
+        return Statement(
+            name, "failed", f"the distance to dom K* exceeded its predicted decrease by {r.phase_excess:.2g} (relative)"
+        )
+    return Statement(
+        name, "holds",
+        f"at each of {r.outside} steps begun outside dom K* the distance shrank at least by the predicted factor; "
+        f"now {distance:.3g}",
+    )  # fmt: skip
+
+
+def _why_no_identity(r: Record, stochastic: bool) -> str:
+    if stochastic:
+        return "the gradients are stochastic, and the identity needs the full gradient"
+    if r.unbounded:
+        return f"K* or its subgradient is infinite at the boundary ({r.unbounded} steps)"
+    if r.skipped:
+        return f"{r.skipped}: the implicit step is 0 or infinite"
+    return "lam x was never in dom K*, where H is finite" if r.steps else "no step was observed"
+
+
+def _identity(r: Record, slack: float, stochastic: bool) -> Statement:
+    name = "exact identity"
+    if stochastic or not r.identity_steps:
+        return Statement(name, "does not apply", _why_no_identity(r, stochastic))
+    text = f"relative residual at most {r.identity_residual:.2g} over {r.identity_steps} steps"
+    return Statement(name, "holds" if r.identity_residual <= slack else "failed", text)
+
+
+def _descent(r: Record, slack: float, stochastic: bool, b1: float, b2: float, opt: LionK) -> Statement:
+    name = "Lyapunov inequality"
+    if b1 > b2:
+        return Statement(name, "does not apply", f"b1 = {b1} > b2 = {b2}: its coefficient b is negative")
+    if opt.weight_decay == 0 and opt.K.traits.minimum_at_zero is False:
+        return Statement(name, "does not apply", "weight_decay = 0 and K is not smallest at 0: there is no H")
+    if stochastic or not r.identity_steps:
+        return Statement(name, "does not apply", _why_no_identity(r, stochastic))
+    good = r.descent_excess <= slack and r.least_D1 >= -slack and r.least_D2 >= -slack
+    return Statement(
+        name, "holds" if good else "failed",
+        "H' - H <= -h (a D1 + b D2) + (f's curvature along the step), D1 >= 0, D2 >= 0"
+        + (f" at all {r.identity_steps} steps" if good else f": excess {r.descent_excess:.2g}, least D1 "
+           f"{r.least_D1:.2g}, least D2 {r.least_D2:.2g} (relative)"),
+    )  # fmt: skip
+
+
+def _decrease(r: Record, stochastic: bool, b1: float, b2: float, slack: float) -> Statement:
+    name = "decrease of H over the run"
+    if stochastic or b1 > b2 or not r.identity_steps:
+        why = f"b1 = {b1} > b2 = {b2}" if b1 > b2 else _why_no_identity(r, stochastic)
+        return Statement(name, "does not apply", why)
+    if r.rises:
+        return Statement(
+            name, "does not apply", f"lr rose at {r.rises} step(s): the coefficient of H grows with lr"
+        )
+    assert r.first_H is not None and r.last_H is not None
+    down = r.last_H <= r.first_H + slack * max(abs(r.first_H), abs(r.last_H))
+    text = f"from {r.first_H:.6g} to {r.last_H:.6g}; dissipated {r.dissipation:.3g}"
+    if r.restarts:
+        text += f"; {r.restarts} restart(s) from the best point with a smaller lr"
+    if not down:
+        return Statement(name, "does not apply", text + "; the curvature term of the inequality outweighs dissipation")
+    return Statement(name, "holds", text)
+
+
+def _gap(gap: float, rounding: float, lam: float, convex: bool | None, stochastic: bool) -> Statement:
+    name = "suboptimality bound"
+    if stochastic:
+        return Statement(name, "does not apply", "the gap needs the full gradient, and it was a batch")
+    if lam == 0:
+        return Statement(name, "does not apply", "weight_decay = 0: F has no conjugate term")
+    if convex is False:
+        return Statement(name, "does not apply", "f is not convex: G measures stationarity only")
+    if not math.isfinite(gap):
+        return Statement(name, "does not apply", "lam x is outside dom K*, where F is infinite")
+    text = f"F(x) - min F <= {max(gap, 0.0):.3g} + {rounding:.1g} (rounding)"
+    if convex is None:
+        text += ", if f is convex (pass convex=True to assert it)"
+    return Statement(name, "holds" if gap >= -rounding else "failed", text)

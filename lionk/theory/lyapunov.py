@@ -1,0 +1,141 @@
+"""The discrete Lyapunov function of Lion-K, its dissipation, and the exact identity between them.
+
+Chen, Liu, Liang, Liu 2023 (2310.05898), Theorem 4.1, gives the inequality; the constants and the identity are derived
+here. ``h`` is the implicit step: ``lr`` for implicit decay, ``lr/(1 - lr lam)`` for explicit decay.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .._xp import Array
+from ..optimizer import LionK, implicit_lr
+from ..tree import tree_inner, tree_map
+from .objective import over, scaled
+
+
+class Coefficients(NamedTuple):
+    """Of the Lyapunov function (c) and its dissipation (a, b); b is None where b1 = b2, as D2 drops out."""
+
+    h: float
+    c: float
+    a: float
+    b: float | None
+
+
+def coefficients(h: float, beta1: float, beta2: float, weight_decay: float) -> Coefficients:
+    """``c = h b1/q``, ``a = 1 + c lam``, ``b = b1 (1-b2)/((b2-b1) q)`` with ``q = h lam (1-b1) + 1 - b2``.
+
+    ``h > 0`` is the implicit step. b is negative for b1 > b2: the identity still holds, the descent does not.
+    """
+    q = h * weight_decay * (1 - beta1) + (1 - beta2)
+    if not q > 0:
+        raise ValueError("h lam (1 - b1) + (1 - b2) must be > 0: b2 = 1 has no Lyapunov function here")
+    c = h * beta1 / q
+    return Coefficients(
+        h, c, 1 + c * weight_decay, None if beta1 == beta2 else beta1 * (1 - beta2) / ((beta2 - beta1) * q)
+    )
+
+
+def coefficients_of(opt: LionK, lr: float) -> Coefficients:
+    """The coefficients of one step of ``opt`` with this learning rate; explicit decay needs ``lr lam < 1``, lr > 0."""
+    lam = float(opt.weight_decay)
+    h = implicit_lr(float(lr), lam) if opt.decay == "explicit" else float(lr)
+    if not h > 0:
+        raise ValueError(f"the Lyapunov function needs a step > 0, got lr={lr!r}")
+    return coefficients(h, *opt.betas, lam)
+
+
+def lyapunov(K: Any, f: Any, x: Any, m: Any, weight_decay: float, c: float, tol: float | None = None) -> Array:
+    """``H(x, m) = f(x) + K*(lam x)/lam + c (K*(lam x) + K(m) - lam Re<m, x>)``, 0-d; H >= F.
+
+    At lam = 0, ``f(x) + c (K(m) - K(0))``, which needs 0 in dK(0).
+    """
+    function = over(K, x)
+    if weight_decay == 0:
+        return f + c * (function.value(m) - function.value(tree_map(lambda a: 0 * a, m)))
+    y = scaled(x, weight_decay)
+    return f + function.conjugate.value(y, tol) / weight_decay + c * function.fenchel_young(m, y, tol)
+
+
+class Descent(NamedTuple):
+    """One step, as the theory sees it. ``before`` and ``after`` are H with the coefficient c of this step.
+
+    residual : ``after - before + h (a D1 + b D2) - bregman_f + noise + (1/lam + c) bregman_conjugate + c bregman_K``,
+        0 in exact arithmetic; ``scale``: the sum of the magnitudes of its terms.
+    """
+
+    coefficients: Coefficients
+    before: Array
+    after: Array
+    D1: Array
+    D2: Array
+    bregman_f: Array
+    bregman_conjugate: Array
+    bregman_K: Array
+    residual: Array
+    scale: Array
+
+
+def descent(
+    opt: LionK,
+    lr: float,
+    x: Any,
+    m: Any,
+    f: Any,
+    grad: Any,
+    x_next: Any,
+    m_next: Any,
+    f_next: Any,
+    *,
+    noisy_grad: Any = None,
+    tol: float | None = None,
+) -> Descent:
+    """The terms of the exact identity for the step of ``opt`` from (x, m) to (x_next, m_next).
+
+    Parameters
+    ----------
+    opt, lr
+        The optimizer and the learning rate of this step.
+    x, m, f, grad
+        Where the step started; f and grad are the full function and gradient there.
+    x_next, m_next, f_next
+        Where it ended.
+    noisy_grad : optional
+        The gradient that the step used, if it was not ``grad``.
+    tol : float, optional
+        Of membership in dom K* (None: the default of ``ConvexFunction.value``).
+
+    Notes
+    -----
+    ``D1 = <r - p, u - lam x'> >= 0`` and ``D2 = <r - m', u - v> >= 0`` for the readout r, ``u = dK(r)``, ``v = dK(m')``
+    and ``p = dK*(lam x')``. Entries are infinite or NaN where K* is infinite or dK* is empty: the identity does not
+    apply there.
+    """
+    K, lam = over(opt.K, x), float(opt.weight_decay)
+    k = coefficients_of(opt, lr)
+    (b1, _), used = opt.betas, grad if noisy_grad is None else noisy_grad
+    readout = tree_map(lambda a, g: b1 * a - (1 - b1) * g, m, used)
+    y, y_next = scaled(x, lam), scaled(x_next, lam)
+    u, v = K.subgradient(readout), K.subgradient(m_next)
+    p = K.conjugate.subgradient(y_next)
+    diff = lambda a, b: tree_map(lambda s, t: s - t, a, b)  # noqa: E731
+    dx = diff(x_next, x)
+
+    D1 = tree_inner(diff(readout, p), diff(u, y_next))
+    D2 = tree_inner(diff(readout, m_next), diff(u, v))
+    if k.b is None:
+        D2 = 0 * D2
+    bregman_f = f_next - f - tree_inner(grad, dx)
+    noise = 0 * D1 if noisy_grad is None else tree_inner(diff(used, grad), dx)
+    dual = (K.conjugate.value(y, tol), K.conjugate.value(y_next, tol))
+    bregman_conjugate = dual[0] - dual[1] - tree_inner(p, diff(y, y_next))
+    bregman_K = K.value(m) - K.value(m_next) - tree_inner(v, diff(m, m_next))
+    before = lyapunov(K, f, x, m, lam, k.c, tol)
+    after = lyapunov(K, f_next, x_next, m_next, lam, k.c, tol)
+    dissipated = k.h * (k.a * D1 + (k.b or 0.0) * D2)
+    over_dual = (1 / lam + k.c if lam else 0.0) * bregman_conjugate
+    terms = (after, -1 * before, dissipated, -1 * bregman_f, noise, over_dual, k.c * bregman_K)
+    return Descent(
+        k, before, after, D1, D2, bregman_f, bregman_conjugate, bregman_K, sum(terms), sum(abs(t) for t in terms)
+    )

@@ -1,0 +1,80 @@
+"""What Lion-K minimises, and the gap that bounds how far a point is from the minimum."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import _xp
+from .._xp import Array
+from ..functions import K as build
+from ..functions.blocks import Blocks
+from ..tree import is_container, leaves, tree_inner, tree_map, tree_norm
+
+
+def over(K: Any, x: Any) -> Any:
+    """K as a function of x: if x is a container and K is not ``blocks``, K serves every array of it."""
+    function = build(K)
+    return Blocks(function) if is_container(x) and not isinstance(function, Blocks) else function
+
+
+def scaled(x: Any, a: float) -> Any:
+    return tree_map(lambda v: a * v, x)
+
+
+def objective(K: Any, f: Any, x: Any, weight_decay: float, tol: float | None = None) -> Array:
+    """``F(x) = f(x) + K*(lam x)/lam`` for ``f = f(x)``; f itself at lam = 0 (2310.05898, section 2)."""
+    if weight_decay == 0:
+        return f
+    return f + over(K, x).conjugate.value(scaled(x, weight_decay), tol) / weight_decay
+
+
+def kkt_gap(K: Any, x: Any, grad: Any, weight_decay: float, tol: float | None = None) -> Array:
+    """``G(x) = K(-g) + K*(lam x) + lam Re<g, x>``: >= 0, and 0 exactly at stationary points of F.
+
+    For convex f, lam > 0 and the full gradient g at this x, ``F(x) - min F <= G/lam`` (derived here: convexity of f and
+    Fenchel-Young at another point). For a support function it is lam times the Frank-Wolfe gap. ``+inf`` where lam x is
+    outside dom K*; within ``tol`` of it (see ``ConvexFunction.value``) G may be negative by about ``|g| tol``.
+
+    Parameters
+    ----------
+    K : str, dict or ConvexFunction
+    x, grad : array or container of arrays
+    weight_decay : float, >= 0
+    tol : float, optional
+        Of membership in dom K*.
+
+    Returns
+    -------
+    0-d array
+
+    Examples
+    --------
+    >>> import lionk, array_api_strict as xp
+    >>> float(lionk.kkt_gap("l1", xp.asarray([1.0, -1.0]), xp.asarray([-2.0, 0.5]), 1.0))
+    0.0
+    """
+    return over(K, x).fenchel_young(scaled(grad, -1.0), scaled(x, float(weight_decay)), tol)
+
+
+def gap_rounding(K: Any, x: Any, grad: Any, weight_decay: float, tol: float | None = None) -> Array:
+    """How far the computed gap can be from the exact one of the nearest feasible point, 0-d.
+
+    ``(16 + log2 n) eps (K(-g) + |K*(lam x)| + lam sum |g_i x_i|) + |g| dist(lam x, dom K*)``, with the factor
+    ``max(rows, cols)`` more where K takes singular values. It covers the evaluation of G from x and g (blocked sums, 16
+    terms to a block), not the rounding inside f and g. A gap is proven only together with it. Derived here.
+    """
+    function, y = over(K, x), scaled(x, float(weight_decay))
+    size = sum(math.prod(a.shape) for a in leaves(x))
+    first = leaves(x)[0]
+    unit = (16 + math.log2(max(size, 2))) * _xp.eps(_xp.namespace(first), first)
+    if "linalg" in function.traits.needs:
+        unit = unit * max(max(a.shape) for a in leaves(x) if a.ndim >= 2)
+    dual = function.conjugate.value(y, tol)
+    terms = function.value(scaled(grad, -1.0)) + abs(dual) + tree_inner(tree_map(abs, grad), tree_map(abs, y))
+    return unit * terms + tree_norm(grad) * distance_to_domain(K, x, weight_decay)
+
+
+def distance_to_domain(K: Any, x: Any, weight_decay: float) -> Array:
+    """Euclidean distance from ``lam x`` to dom K*, 0-d: 0 when the constraint holds."""
+    return over(K, x).conjugate.domain.distance(scaled(x, float(weight_decay)))
