@@ -1,0 +1,268 @@
+"""Backends: what is known of an array library beyond the Array API. Each lives in its own package and is found here.
+
+A backend answers for one library. ``lionk`` itself never imports one: it asks the installed packages for the entry
+points of the group ``lionk.backends``, and a backend imports its library when it is first used.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Protocol
+
+from array_api_compat import is_array_api_obj
+
+from . import _xp
+from ._xp import Array, Namespace
+from .functions.blocks import Blocks
+from .optimizer import LionK, coefficient
+from .tree import leaves, tree_map
+
+GROUP = "lionk.backends"
+ValueAndGrad = Callable[[Callable[..., Any]], Callable[..., tuple[Any, Any]]]
+
+
+class Runner(Protocol):
+    """``run(x, m, grad)`` on arrays, or on lists of arrays of one length: the next ``(x, m)``.
+
+    x and m are consumed and may be written in place; grad is read only. ``lr`` and ``weight_decay`` are numbers or real
+    0-d arrays (None: those of the optimizer; a schedule must be evaluated by the caller).
+    """
+
+    def __call__(self, x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]: ...
+
+
+class Backend(ABC):
+    """One array library. Subclasses are final, and hold no state."""
+
+    name: str  # the key in ``lionk.backends()``
+
+    def available(self) -> bool:
+        """Can arrays of this library be made here? Never raises."""
+        return not self.why_unavailable()
+
+    @abstractmethod
+    def why_unavailable(self) -> str:
+        """What is missing and how to get it; empty if nothing is. Never raises."""
+
+    @abstractmethod
+    def devices(self) -> list[Any]:
+        """What ``device=`` takes here, the default first."""
+
+    @abstractmethod
+    def owns(self, x: Any) -> bool:
+        """Is x an array of this library? Imports nothing."""
+
+    @abstractmethod
+    def namespace(self) -> Namespace:
+        """The library's Array API namespace, of array-api-compat where that wraps it."""
+
+    @abstractmethod
+    def asarray(self, a: Any, *, dtype: Any = None, device: Any = None) -> Array:
+        """A new array with the values of a number, a (nested) list, a NumPy array, or an array of this library.
+
+        It shares no memory with ``a``. ``dtype`` is one of the library, or its name ("float32"); None: that of ``a``.
+        """
+
+    @abstractmethod
+    def to_host(self, x: Array) -> Any:
+        """The values as a new NumPy array; bfloat16, which NumPy lacks, as float32 without rounding."""
+
+    @abstractmethod
+    def to_bits(self, x: Array) -> Any:
+        """The entries in C order as a 1-d NumPy array of bytes (uint8), for every dtype; ``dtype_name`` says which."""
+
+    @abstractmethod
+    def from_bits(self, bits: Any, dtype: str, shape: tuple[int, ...], *, device: Any = None) -> Array:
+        """The inverse of ``to_bits``. Raises ValueError if this library has no such dtype."""
+
+    @abstractmethod
+    def synchronize(self, x: Any) -> Any:
+        """Wait until x, an array or a container of arrays, is computed, and return it so."""
+
+    @property
+    @abstractmethod
+    def value_and_grad(self) -> ValueAndGrad | None:
+        """``value_and_grad(fun)(x, *args) -> (f, grad)``, or None where the library does not differentiate.
+
+        x is an array or a container of them, and so is grad, the direction of steepest ascent:
+        ``f(x + d) ~ f + Re<grad, d>``.
+        """
+
+    @abstractmethod
+    def runner(self, opt: LionK) -> Runner:
+        """The fastest way this library has to make the step of ``opt``; equal to ``opt.update``."""
+
+    @abstractmethod
+    def adapt(self, obj: Any) -> Any:
+        """A conformance port made from one of the library's optimizers, or None if obj is not one."""
+
+    @abstractmethod
+    def random(self, seed: int, count: int, *, device: Any = None) -> Any:
+        """The library's own random generator, made from two numbers: the same at every restart from step ``count``."""
+
+    def __repr__(self) -> str:
+        return f"<lionk backend {self.name!r}>"
+
+
+def backends() -> dict[str, Backend]:
+    """The installed backends by name, available or not.
+
+    Raises RuntimeError if there are none, which means that lionk was put on the path but not installed.
+
+    >>> import lionk.backend
+    >>> "numpy" in lionk.backend.backends()
+    True
+    """
+    return dict(_discovered())
+
+
+@cache
+def _discovered() -> dict[str, Backend]:
+    from importlib.metadata import entry_points  # imported here: it costs more than the rest of lionk
+
+    found: dict[str, Backend] = {e.name: e.load() for e in entry_points(group=GROUP)}
+    if not found:
+        raise RuntimeError(
+            f"no entry point of the group {GROUP!r} is installed, so there is no backend; install lionk with pip "
+            "(a checkout: pip install -e .)"
+        )
+    return found
+
+
+def backend_of(x: Any) -> Backend:
+    """The backend of an array, or of the first array of a container; a ``GenericBackend`` for other libraries.
+
+    Raises TypeError if x is, or holds, no array.
+    """
+    arrays = leaves(x)
+    if not arrays:
+        raise TypeError(f"an array is needed to know the library from, got an empty {type(x).__name__}")
+    xp = _xp.namespace(arrays[0])
+    return next((b for b in _discovered().values() if b.owns(arrays[0])), None) or GenericBackend(xp)
+
+
+class GenericBackend(Backend):
+    """A library that only speaks the Array API (array-api-strict, ...): the reference runner, values through NumPy."""
+
+    def __init__(self, xp: Namespace) -> None:
+        self._namespace = xp
+        self.name = xp.__name__
+
+    def why_unavailable(self) -> str:
+        return ""
+
+    def devices(self) -> list[Any]:
+        return list(self._namespace.__array_namespace_info__().devices())
+
+    def owns(self, x: Any) -> bool:
+        return is_array_api_obj(x) and _xp.array_namespace(x) is self._namespace
+
+    def namespace(self) -> Namespace:
+        return self._namespace
+
+    def asarray(self, a: Any, *, dtype: Any = None, device: Any = None) -> Array:
+        xp = self._namespace
+        return xp.asarray(a, dtype=resolve_dtype(xp, dtype), device=device, copy=True)
+
+    def to_host(self, x: Array) -> Any:
+        return _host().asarray(x)
+
+    def to_bits(self, x: Array) -> Any:
+        return _host().to_bits(_host().asarray(x))
+
+    def from_bits(self, bits: Any, dtype: str, shape: tuple[int, ...], *, device: Any = None) -> Array:
+        return self.asarray(_host().from_bits(bits, dtype, shape), dtype=dtype, device=device)
+
+    def synchronize(self, x: Any) -> Any:
+        return x
+
+    @property
+    def value_and_grad(self) -> None:
+        return None
+
+    def runner(self, opt: LionK) -> Runner:
+        return reference_runner(opt)
+
+    def adapt(self, obj: Any) -> None:  # noqa: ARG002  (there is no optimizer to recognise)
+        return None
+
+    def random(self, seed: int, count: int, *, device: Any = None) -> Any:  # noqa: ARG002  (drawn on the host)
+        """NumPy's generator: the standard has none."""
+        return _host().random(seed, count)
+
+
+def _host() -> Backend:
+    return _discovered()["numpy"]
+
+
+def reference_runner(opt: LionK) -> Runner:
+    """The runner that calls ``opt.update`` for each array: right for every library, and what others are compared to."""
+
+    def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
+        if lr is None and callable(opt.lr):
+            raise ValueError("the learning rate is a schedule; pass its value at this step, lr=opt.lr(count)")
+        rate = coefficient("lr", opt.lr if lr is None else lr)
+        decay = opt.weight_decay if weight_decay is None else coefficient("weight_decay", weight_decay)
+        if not isinstance(x, list):
+            return opt.update(x, m, grad, rate, decay)
+        functions = opt.K.tree if isinstance(opt.K, Blocks) else [opt.K] * len(x)
+        lengths = [len(v) if isinstance(v, list) else None for v in (x, m, grad, functions)]
+        if lengths != [len(x)] * 4:
+            raise ValueError(f"x, m, grad and the blocks of K must be lists of one length, got {lengths}")
+        done = [opt.update(a, b, g, rate, decay, K=k) for a, b, g, k in zip(x, m, grad, functions, strict=True)]
+        return [a for a, _ in done], [b for _, b in done]
+
+    return run
+
+
+# -- what backends share ------------------------------------------------------------------------------------------
+
+
+def dtype_name(x: Array) -> str:
+    """The dtype in the words of the standard, the same in every library: "float32", "bfloat16", ..."""
+    return getattr(x.dtype, "name", None) or str(x.dtype).rpartition(".")[2]
+
+
+def resolve_dtype(xp: Namespace, dtype: Any) -> Any:
+    """A dtype of ``xp`` from its name, or as it is. Raises ValueError if the library has none of this name."""
+    if not isinstance(dtype, str):
+        return dtype
+    found = getattr(xp, dtype, None)
+    if found is None:
+        raise ValueError(f"{xp.__name__} has no dtype {dtype!r}; convert the array first, e.g. to float32")
+    return found
+
+
+def missing(module: str, extra: str | None = None) -> str:
+    """Why a library that is not installed is unavailable; empty if it is installed. Imports nothing."""
+    from importlib.util import find_spec
+
+    if find_spec(module) is not None:
+        return ""
+    what = f"'lionk[{extra}]'" if extra else module
+    return f"{module} is not installed; pip install {what}"
+
+
+def seed_of(seed: int, count: int) -> int:
+    """63 bits mixed from two numbers, the same on every machine and in every version."""
+    from hashlib import blake2b
+
+    return int.from_bytes(blake2b(f"{seed} {count}".encode(), digest_size=8).digest(), "little") >> 1
+
+
+def scalar_problem(f: Any) -> str:
+    """What is wrong with the value of a function to differentiate; empty if it is a real 0-d array."""
+    if not is_array_api_obj(f):
+        return f"fun must return a 0-d array computed from x by its own library, got {type(f).__name__}"
+    if tuple(f.shape) != ():
+        return f"fun must return a scalar (a 0-d array), got shape {tuple(f.shape)}; sum or average it"
+    if not _xp.is_real(_xp.array_namespace(f), f):
+        return f"fun must return a real floating-point scalar, got {f.dtype}"
+    return ""
+
+
+def check_differentiable(x: Any) -> None:
+    """Refuse leaves that have no gradient, naming the dtype."""
+    tree_map(lambda a: _xp.check_floating(_xp.namespace(a), a), x)
