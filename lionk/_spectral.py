@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from . import _xp
 from ._xp import Array, Namespace
+from .errors import NotAvailable
 
 
 def check_matrix(x: Array, what: str) -> None:
@@ -23,12 +25,34 @@ def _guarded(xp: Namespace, x: Array) -> tuple[Array, Array]:
     return xp.where(xp.isnan(poison), xp.zeros_like(x), x), poison
 
 
+def _decompose(xp: Namespace, x: Array) -> Any:
+    """The reduced SVD; NotAvailable where a library cannot take x at all: split into chunks, or a stack of matrices."""
+    try:
+        return xp.linalg.svd(x, full_matrices=False)
+    except NotImplementedError as error:
+        raise NotAvailable(
+            "singular values are not available for a matrix that is split along both axes; make it one chunk first, "
+            f"x.rechunk(-1) ({str(error).splitlines()[0]})"
+        ) from error
+    except ValueError as error:
+        if x.ndim == 2:
+            raise
+        raise NotAvailable(
+            f"this library has no singular values of a stack of matrices, shape {tuple(x.shape)}; give it one matrix at "
+            f"a time, e.g. with lionk.blocks ({str(error).splitlines()[0]})"
+        ) from error
+
+
 def singular_values(xp: Namespace, x: Array) -> Array:
     """Shape ``(..., min(m, n))``, descending; NaN for a matrix with a non-finite entry."""
     if 0 in x.shape:
         return xp.zeros((*x.shape[:-2], 0), dtype=_xp.real_dtype(xp, x), device=_xp.device(x))
     clean, poison = _guarded(xp, x)
-    return xp.linalg.svdvals(clean) + poison[..., 0]
+    try:
+        s = xp.linalg.svdvals(clean)
+    except (NotImplementedError, ValueError):  # Dask has none: array-api-compat 1.16 asks it for full matrices
+        s = _decompose(xp, clean)[1]
+    return s + poison[..., 0]
 
 
 def map_singular_values(
@@ -42,7 +66,7 @@ def map_singular_values(
     if 0 in x.shape:
         return x
     clean, poison = _guarded(xp, x)
-    u, s, vh = xp.linalg.svd(clean, full_matrices=False)
+    u, s, vh = _decompose(xp, clean)
     noise = max(x.shape[-2:]) * _xp.eps(xp, x) * s[..., :1]
     if rank:
         s = xp.where(s > noise, s, xp.zeros_like(s))
