@@ -1,0 +1,6 @@
+"""lionk on CuPy."""
+
+from ._backend import CuPyBackend
+
+backend = CuPyBackend()
+__all__ = ["CuPyBackend", "backend"]

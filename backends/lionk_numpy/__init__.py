@@ -1,0 +1,6 @@
+"""lionk on NumPy."""
+
+from ._backend import NumPyBackend
+
+backend = NumPyBackend()
+__all__ = ["NumPyBackend", "backend"]

@@ -1,0 +1,99 @@
+"""The NumPy backend. NumPy is imported at first use: the package also answers for a machine without it."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import array_api_compat
+
+from lionk.backend import Backend, Runner, missing, reference_runner
+from lionk.optimizer import LionK
+
+
+@final
+class NumPyBackend(Backend):
+    """``numpy.ndarray`` and NumPy scalars, on the host."""
+
+    name = "numpy"
+
+    def why_unavailable(self) -> str:
+        return missing("numpy")
+
+    def devices(self) -> list[Any]:
+        return ["cpu"]
+
+    def owns(self, x: Any) -> bool:
+        return array_api_compat.is_numpy_array(x)
+
+    def namespace(self) -> Any:
+        import array_api_compat.numpy as xp
+
+        return xp
+
+    def asarray(self, a: Any, *, dtype: Any = None, device: Any = None) -> Any:
+        """Also takes arrays of other libraries that hand themselves to NumPy, by DLPack or ``__array__``."""
+        import numpy as np
+
+        if device not in (None, "cpu"):
+            raise ValueError(f"NumPy has one device, 'cpu', got {device!r}")
+        if hasattr(a, "__dlpack__") and not isinstance(a, (np.ndarray, np.generic)):
+            try:
+                a = np.from_dlpack(a)
+            except (BufferError, RuntimeError, TypeError):  # a dtype or a device that DLPack does not carry here
+                a = np.asarray(a)
+        return np.array(a, dtype=_dtype(dtype))
+
+    def to_host(self, x: Any) -> Any:
+        import numpy as np
+
+        return np.array(x, dtype=np.float32 if x.dtype.name == "bfloat16" else None)
+
+    def to_bits(self, x: Any) -> Any:
+        import numpy as np
+
+        flat = np.ascontiguousarray(x).reshape(-1)
+        if not flat.dtype.isnative:
+            flat = flat.astype(flat.dtype.newbyteorder("="))
+        return flat.view(np.uint8)
+
+    def from_bits(self, bits: Any, dtype: str, shape: tuple[int, ...], *, device: Any = None) -> Any:
+        return self.asarray(bits.view(_dtype(dtype)).reshape(shape), device=device)
+
+    def synchronize(self, x: Any) -> Any:
+        return x
+
+    @property
+    def value_and_grad(self) -> None:
+        return None
+
+    def runner(self, opt: LionK) -> Runner:
+        return reference_runner(opt)
+
+    def adapt(self, obj: Any) -> None:
+        return None
+
+    def random(self, seed: int, count: int, *, device: Any = None) -> Any:
+        """A ``numpy.random.Generator``."""
+        import numpy as np
+
+        return np.random.default_rng((seed, count))
+
+
+def _dtype(dtype: Any) -> Any:
+    """A NumPy dtype from its name; bfloat16 and the 8-bit floats come from ml_dtypes."""
+    import numpy as np
+
+    if not isinstance(dtype, str):
+        return dtype
+    try:
+        return np.dtype(dtype)
+    except TypeError:
+        pass
+    try:
+        import ml_dtypes
+
+        return np.dtype(getattr(ml_dtypes, dtype))
+    except (ImportError, AttributeError):
+        raise ValueError(
+            f"NumPy has no dtype {dtype!r}; convert the array to float32 first, or install ml_dtypes, which has some"
+        ) from None
