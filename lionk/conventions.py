@@ -9,6 +9,7 @@ from ._xp import namespace
 from .functions import ConvexFunction
 from .functions import K as build
 from .functions.affine import widen
+from .functions.blocks import Blocks
 from .optimizer import LionK, explicit_lr, implicit_lr
 from .tree import is_container, tree_map
 
@@ -127,10 +128,11 @@ def anchored(K: Any, x0: Any, weight_decay: float) -> ConvexFunction:
     if not weight_decay > 0:
         raise ValueError(f"anchored decay needs weight_decay > 0, got {weight_decay!r}")
     function = build(K)
-    if is_container(x0):
-        from .functions.blocks import Blocks
 
-        tree = function.tree if isinstance(function, Blocks) else function
-        return Blocks(tree_map(lambda a, k: k.tilt(weight_decay * a), x0, tree))
-    namespace(x0, name="x0")
-    return function.tilt(weight_decay * x0)
+    def pull(a: Any, k: ConvexFunction) -> ConvexFunction:
+        namespace(a, name="x0")
+        return k.tilt(weight_decay * a)
+
+    if is_container(x0):
+        return Blocks(tree_map(pull, x0, function.tree if isinstance(function, Blocks) else function))
+    return pull(x0, function)

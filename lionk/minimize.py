@@ -171,10 +171,11 @@ def minimize(
     _check_numbers(weight_decay, tol, atol, maxiter, checkpoint_every)
     if resume and checkpoint is None:
         raise ValueError("resume=True needs checkpoint=PATH")
-    opt = LionK(over(K, x0), 0.0 if lr is None else lr, betas, float(weight_decay), decay, state_dtype)
     backend = backend_of(x0)
+    opt = LionK(over(K, x0), 0.0 if lr is None else lr, betas, float(weight_decay), decay, state_dtype)
     evaluate = _Evaluation(fun, jac, backend, batches, seed)
     m0 = opt.init(x0).m
+    x0 = backend.synchronize(x0)
     path = None if checkpoint is None else Path(checkpoint)
     now = _Progress(x0, m0, x0, m0)
     run = _Run(
@@ -347,7 +348,7 @@ class _Run:
             if end is not None:
                 return self.finish(*end)
             before, before_lr = here, lr
-            if now.rule is not None and now.rule.observe(seen.gap) == "diverged":
+            if now.rule is not None and now.rule.diverged(seen.gap, seen.objective):
                 now.x, now.m, before = now.best_x, now.best_m, None
                 now.record.restarts += 1
             else:

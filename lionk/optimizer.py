@@ -155,10 +155,10 @@ class LionK:
         if _xp.is_complex(xp, grad) and not _xp.is_complex(xp, x):
             raise TypeError("grad is complex but x is real; take the real part of the gradient")
         dtype = xp.result_type(x.dtype, m.dtype)
-        work = (_xp.astype(xp, a, dtype) for a in (x, m, grad))
-        scalars = (_cast(xp, c, x, dtype, name) for c, name in ((lr, "lr"), (weight_decay, "weight_decay")))
-        function = self.K if K is None else K
-        new_x, new_m = step.update(function.subgradient, *work, *scalars, *self.betas, self.decay == "implicit")
+        a, b, c = (_xp.astype(xp, v, dtype) for v in (x, m, grad))
+        e, lam = _cast(xp, lr, a, "lr"), _cast(xp, weight_decay, a, "weight_decay")
+        dK = (self.K if K is None else K).subgradient
+        new_x, new_m = step.update(dK, a, b, c, e, lam, *self.betas, self.decay == "implicit")
         return _xp.astype(xp, new_x, x.dtype), _xp.astype(xp, new_m, m.dtype)
 
     def with_decay(self, decay: str) -> LionK:
@@ -213,12 +213,12 @@ def explicit_lr(lr: Any, weight_decay: Any) -> Any:
     return lr / (1 + lr * weight_decay)
 
 
-def _cast(xp: Any, c: Any, x: Array, dtype: Any, name: str) -> Any:
+def _cast(xp: Any, c: Any, like: Array, name: str) -> Any:
     if isinstance(c, (int, float)):
         return c
     if _xp.namespace(c, name=name) is not xp:
         raise TypeError(f"{name} is an array of another library than x; pass a Python number")
-    return _xp.astype(xp, c, _xp.real_dtype(xp, xp.empty(0, dtype=dtype, device=_xp.device(x))))
+    return _xp.astype(xp, c, _xp.real_dtype(xp, like))
 
 
 def _check_alike(name: str, tree: Any, x: Any) -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 FIRST = 0.1  # of the radius 1/lam, in one step
 SHRINK = 0.7  # of lr, when a window brings no progress
 PROGRESS = 0.9  # of the best gap so far: less than that is progress
-WINDOW = 50  # steps; it grows by GROWTH with each decrease, so that the steps still to come never sum to nothing
-GROWTH = 1.1
-DIVERGED = 10.0  # times the first gap: go back to the best point with a quarter of lr
+WINDOW = 30  # steps; it grows by GROWTH with each decrease, so that the steps still to come never sum to nothing
+GROWTH = 1.05
+DIVERGED = 10.0  # times the first gap or |F|: go back to the best point with a quarter of lr
 
 
 @dataclass
@@ -26,18 +26,18 @@ class PlateauRule:
     steps: int = 0  # in this window
     window_best: float = math.inf
     best: float = math.inf  # over the windows before
-    first: float = math.inf
+    first: float = math.inf  # gap, or |F|, at the first feasible point
 
-    def observe(self, gap: float) -> str:
-        """Account for the gap at a new point; returns "" or "diverged" (go back to the best point)."""
+    def diverged(self, gap: float, objective: float) -> bool:
+        """Account for a new point; True: go back to the best one."""
         if not math.isfinite(gap) and not math.isfinite(self.first):
-            return ""  # phase I: full speed into the constraint set
+            return False  # phase I: full speed into the constraint set
         if not math.isfinite(self.first):
-            self.first = gap
+            self.first = max(gap, abs(objective))
         if not gap <= DIVERGED * self.first:
             self.lr /= 4
             self.steps, self.window_best = 0, math.inf
-            return "diverged"
+            return True
         self.window_best = min(self.window_best, gap)
         self.steps += 1
         if self.steps >= self.window:
@@ -46,4 +46,4 @@ class PlateauRule:
                 self.window *= GROWTH
             self.best = min(self.best, self.window_best)
             self.steps, self.window_best = 0, math.inf
-        return ""
+        return False

@@ -78,11 +78,12 @@ class TorchBackend(Backend):
         return raw.view(resolve_dtype(torch, dtype)).reshape(shape)
 
     def synchronize(self, x: Any) -> Any:
+        """Outside of every autograd graph: a run must not keep the graphs of its own past."""
         import torch
 
         if any(a.is_cuda for a in leaves(x)):
             torch.cuda.synchronize()
-        return x
+        return tree_map(lambda a: a.detach(), x)
 
     @property
     def value_and_grad(self) -> Callable[[Callable[..., Any]], Callable[..., tuple[Any, Any]]]:

@@ -18,7 +18,7 @@ class FlowParameters(NamedTuple):
 
     alpha: float = 1.0
     gamma: float = 1.0
-    eps: float = 1.0
+    eps: float = 0.5
     weight_decay: float = 1.0
 
     @property
@@ -81,7 +81,7 @@ def flow(
     K : str, dict or ConvexFunction
         The order 4, and the identity, need K and K* differentiable along the path; a kinked K is integrated to order 1.
     parameters : FlowParameters, optional
-        Default: all 1. See ``flow_parameters`` for those of an optimizer.
+        Default: 1, with eps = 1/2. See ``flow_parameters`` for those of an optimizer.
     time, steps
         Length of the interval, and number of steps in it.
 
@@ -118,7 +118,9 @@ def flow(
         f, grad = fun(x)
         r = _axpy(m, p.eps, tree_map(lambda g, a: -p.alpha * g - p.gamma * a, grad, m))
         y, u = scaled(x, lam), function.subgradient(r)
-        H = p.alpha * f + p.gamma / lam * function.conjugate.value(y) + p.c * function.fenchel_young(m, y)
+        H = p.alpha * f + p.gamma / lam * function.conjugate.value(y)
+        if p.c:  # else 0 times infinity outside dom K*
+            H = H + p.c * function.fenchel_young(m, y)
         D1 = tree_inner(_axpy(y, -1.0, u), _axpy(function.conjugate.subgradient(y), -1.0, r))
         D2 = tree_inner(_axpy(r, -1.0, m), _axpy(u, -1.0, function.subgradient(m)))
         return float(f), float(H), float(D1), float(D2)

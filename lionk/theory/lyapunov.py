@@ -119,18 +119,17 @@ def descent(
     y, y_next = scaled(x, lam), scaled(x_next, lam)
     u, v = K.subgradient(readout), K.subgradient(m_next)
     p = K.conjugate.subgradient(y_next)
-    diff = lambda a, b: tree_map(lambda s, t: s - t, a, b)  # noqa: E731
-    dx = diff(x_next, x)
+    dx = _difference(x_next, x)
 
-    D1 = tree_inner(diff(readout, p), diff(u, y_next))
-    D2 = tree_inner(diff(readout, m_next), diff(u, v))
+    D1 = tree_inner(_difference(readout, p), _difference(u, y_next))
+    D2 = tree_inner(_difference(readout, m_next), _difference(u, v))
     if k.b is None:
         D2 = 0 * D2
     bregman_f = f_next - f - tree_inner(grad, dx)
-    noise = 0 * D1 if noisy_grad is None else tree_inner(diff(used, grad), dx)
+    noise = 0 * D1 if noisy_grad is None else tree_inner(_difference(used, grad), dx)
     dual = (K.conjugate.value(y, tol), K.conjugate.value(y_next, tol))
-    bregman_conjugate = dual[0] - dual[1] - tree_inner(p, diff(y, y_next))
-    bregman_K = K.value(m) - K.value(m_next) - tree_inner(v, diff(m, m_next))
+    bregman_conjugate = dual[0] - dual[1] - tree_inner(p, _difference(y, y_next))
+    bregman_K = K.value(m) - K.value(m_next) - tree_inner(v, _difference(m, m_next))
     before = lyapunov(K, f, x, m, lam, k.c, tol)
     after = lyapunov(K, f_next, x_next, m_next, lam, k.c, tol)
     dissipated = k.h * (k.a * D1 + (k.b or 0.0) * D2)
@@ -139,3 +138,7 @@ def descent(
     return Descent(
         k, before, after, D1, D2, bregman_f, bregman_conjugate, bregman_K, sum(terms), sum(abs(t) for t in terms)
     )
+
+
+def _difference(a: Any, b: Any) -> Any:
+    return tree_map(lambda s, t: s - t, a, b)

@@ -1,0 +1,491 @@
+"""minimize: exact solutions by independent solvers, every way to give f, checkpoints, faults, and its certificate."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import cvxpy
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+import torch
+from problems import logistic, quadratic, random_quadratic
+
+import lionk
+from lionk import theory
+
+RNG = np.random.default_rng
+
+
+def certified(r, exact):
+    """The proven bound covers the true suboptimality, from both sides."""
+    assert r.success, r.message
+    assert r.objective - exact <= r.gap + r.gap_rounding + 1e-9 * abs(exact)
+    assert r.objective - exact >= -r.gap_rounding - 1e-7 * abs(exact)
+    assert not r.certificate.failed, str(r.certificate)
+
+
+# -- against independent solvers -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lam", [0.5, 2.0])
+def test_box_against_lbfgsb(lam):
+    fun = logistic(RNG(0))
+    r = lionk.minimize(fun, np.zeros(6), K="l1", weight_decay=lam, jac=True, convex=True)
+    exact = scipy.optimize.minimize(
+        fun, np.zeros(6), jac=True, method="L-BFGS-B", bounds=[(-1 / lam, 1 / lam)] * 6, options={"ftol": 1e-15}
+    )
+    certified(r, exact.fun)
+    assert r.gap <= 1e-3 * abs(r.objective)
+    assert np.max(np.abs(r.x)) <= 1 / lam * (1 + 1e-15)
+
+
+CONSTRAINED = {
+    "l2": lambda z: [cvxpy.norm(z, 2) <= 1],
+    "linf": lambda z: [cvxpy.norm(z, 1) <= 1],
+    "top_k": lambda z: [cvxpy.norm(z, 1) <= 2, cvxpy.norm(z, "inf") <= 1],
+    "max": lambda z: [z >= 0, cvxpy.sum(z) == 1],
+    "relu": lambda z: [z >= 0, z <= 1],
+}
+
+
+@pytest.mark.parametrize("name", CONSTRAINED)
+def test_constraints_against_cvxpy(name):
+    fun, A = random_quadratic(RNG(1), 5, 9, scale=2.0)
+    K = lionk.K(name, k=2) if name == "top_k" else lionk.K(name)
+    lam = 0.8
+    b = -np.linalg.lstsq(A.T, fun(np.zeros(5))[1], rcond=None)[0]  # A'b, which is all that matters
+    z = cvxpy.Variable(5)
+    data = cvxpy.sum_squares(A @ z / lam) / 2 - (A.T @ b) @ z / lam
+    problem = cvxpy.Problem(cvxpy.Minimize(data), CONSTRAINED[name](z))
+    problem.solve()
+    r = lionk.minimize(fun, K.subgradient(np.arange(5.0)) / lam, K=K, weight_decay=lam, jac=True, convex=True)
+    exact = problem.value + fun(np.zeros(5))[0]
+    certified(r, exact)
+
+
+@pytest.mark.parametrize(
+    ("name", "penalty"),
+    [("half_square", lambda z: cvxpy.sum_squares(z) / 2), ("huber", lambda z: cvxpy.sum_squares(z) / 2),
+     ("dead_zone", cvxpy.norm1), ("soft_threshold", lambda z: cvxpy.sum_squares(z) / 2 + cvxpy.norm1(z))],
+)  # fmt: skip
+def test_penalties_against_cvxpy(name, penalty):
+    fun, A = random_quadratic(RNG(2), 5, 9, scale=3.0)
+    lam = 0.6
+    g0 = fun(np.zeros(5))[1]
+    x = cvxpy.Variable(5)
+    box = [cvxpy.norm(lam * x, "inf") <= 1] if name in ("huber", "dead_zone") else []
+    problem = cvxpy.Problem(cvxpy.Minimize(cvxpy.sum_squares(A @ x) / 2 + g0 @ x + penalty(lam * x) / lam), box)
+    problem.solve()
+    r = lionk.minimize(fun, np.zeros(5), K=name, weight_decay=lam, jac=True, convex=True)
+    certified(r, problem.value + fun(np.zeros(5))[0])
+
+
+def test_nuclear_against_cvxpy():
+    rng = RNG(3)
+    target, lam = rng.normal(size=(4, 3)), 0.9
+
+    def fun(x):
+        return np.sum((x - target) ** 2) / 2, x - target
+
+    X = cvxpy.Variable((4, 3))
+    problem = cvxpy.Problem(cvxpy.Minimize(cvxpy.sum_squares(X - target) / 2), [cvxpy.sigma_max(lam * X) <= 1])
+    problem.solve(solver="SCS", eps=1e-9)
+    r = lionk.minimize(fun, np.zeros((4, 3)), K="nuclear", weight_decay=lam, jac=True, convex=True)
+    certified(r, problem.value)
+    assert np.linalg.norm(r.x, 2) <= 1 / lam + 1e-12
+
+
+def test_containers_with_a_K_for_each_block():
+    rng = RNG(4)
+    A, c = rng.normal(size=(3, 2)), rng.normal(size=3)
+
+    def fun(x):
+        d, e = x["w"] - A, x["b"] - c
+        return (np.sum(d * d) + np.sum(e * e)) / 2, {"w": d, "b": e}
+
+    x0 = {"w": np.zeros((3, 2)), "b": np.zeros(3)}
+    K = lionk.blocks({"w": "nuclear", "b": "l1"})
+    r = lionk.minimize(fun, x0, K=K, weight_decay=1.5, jac=True, convex=True, tol=1e-4)
+    assert r.success and not r.certificate.failed
+    np.testing.assert_allclose(r.x["b"], np.clip(c, -1 / 1.5, 1 / 1.5), atol=1e-2)
+    assert np.linalg.norm(r.x["w"], 2) <= 1 / 1.5 + 1e-12
+    assert np.all(x0["b"] == 0)
+
+
+# -- every way to say f --------------------------------------------------------------------------------------------
+
+
+def _shifted(xp):
+    return lambda x: 0.5 * xp.sum((x - xp.asarray([2.0, 0.3, -0.1], dtype=x.dtype)) ** 2)
+
+
+@pytest.mark.parametrize("xp", [torch, jnp], ids=["torch", "jax"])
+def test_the_library_differentiates(xp):
+    x0 = xp.zeros(3, dtype=xp.float64)
+    r = lionk.minimize(_shifted(xp), x0, K="l1", weight_decay=1.0, convex=True)
+    assert r.success
+    np.testing.assert_allclose(np.asarray(r.x), [1.0, 0.3, -0.1], atol=1e-2)
+    assert type(r.x) is type(x0) and type(r.history.gap) is type(x0)
+    assert r.history.gap.shape == (r.nit + 1,)
+
+
+def test_torch_parameters_keep_their_grad():
+    x0 = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    lionk.minimize(_shifted(torch), x0, K="l1", weight_decay=1.0)
+    assert x0.grad is None and x0.requires_grad
+
+
+def test_numpy_needs_a_gradient_and_says_so():
+    with pytest.raises(ValueError, match="jac=True"):
+        lionk.minimize(_shifted(np), np.zeros(3), K="l1", weight_decay=1.0)
+
+
+def test_gradient_as_a_second_callable():
+    r = lionk.minimize(
+        _shifted(np), np.zeros(3), K="huber", weight_decay=1.0, jac=lambda x: x - np.array([2.0, 0.3, -0.1])
+    )
+    assert r.success
+
+
+@pytest.mark.parametrize("name", ["pseudo_huber", "l1", "max"])
+def test_the_same_run_on_every_library(backend, name):
+    """A smooth K gives the same trajectory; a kinked one the same certificate."""
+    A = RNG(5).normal(size=(4, 3))
+    fun = quadratic(A, np.ones(4))
+    for dtype in backend.dtypes[:1]:
+        x0 = backend.put(np.full(3, 1 / 3), dtype)
+        arguments = {"K": name, "weight_decay": 1.0, "lr": 0.02, "jac": True, "convex": True, "maxiter": 25}
+        here = lionk.minimize(fun, x0, **arguments)
+        host = lionk.minimize(fun, np.full(3, 1 / 3), **arguments)
+        tol = 1e-10 if dtype == "float64" else 1e-4
+        if name == "pseudo_huber":
+            np.testing.assert_allclose(backend.get(here.history.objective), host.history.objective, atol=tol)
+            np.testing.assert_allclose(backend.get(here.last_x), host.last_x, atol=tol)
+        assert here.gap == pytest.approx(host.gap, abs=max(tol, 1e-6 if name == "pseudo_huber" else 0.05))
+        assert [s.verdict for s in here.certificate.statements] == [s.verdict for s in host.certificate.statements]
+
+
+def test_schedules_and_numbers_for_lr():
+    fun, _ = random_quadratic(RNG(6), 4)
+    r = lionk.minimize(fun, np.zeros(4), K="l1", weight_decay=1.0, lr=lambda t: 0.5 / (1 + t), jac=True, maxiter=60)
+    np.testing.assert_allclose(r.history.lr, [0.5 / (1 + t) for t in range(r.nit + 1)])
+    rising = lionk.minimize(
+        fun, np.zeros(4), K="l1", weight_decay=1.0, lr=lambda t: 0.001 * (1 + t), jac=True, maxiter=20, tol=0.0
+    )
+    verdicts = {s.name: s for s in rising.certificate.statements}
+    assert verdicts["decrease of H over the run"].verdict == "does not apply"
+    assert "lr rose" in verdicts["decrease of H over the run"].text
+    assert verdicts["exact identity"].verdict == "holds"
+
+
+# -- the default rule -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("name", ["l1", "l2", "huber", "half_square", "elastic", "linf"])
+def test_the_default_rule_needs_no_tuning(name, scale):
+    """The scale of f, of the constraint, and a warm start change nothing."""
+    inner, _ = random_quadratic(RNG(7), 6, 12, scale=2.0)
+
+    def fun(x):
+        f, g = inner(x)
+        return scale * f, scale * g
+
+    for lam in (0.5, 5.0):
+        r = lionk.minimize(fun, np.zeros(6), K=name, weight_decay=lam, jac=True, convex=True)
+        assert r.success, (name, scale, lam, r.message)
+        again = lionk.minimize(fun, r.x, K=name, weight_decay=lam, jac=True, convex=True, tol=5e-4)
+        assert again.success and again.objective <= r.objective + r.gap
+
+
+def test_from_outside_the_constraint():
+    fun, _ = random_quadratic(RNG(8), 4)
+    r = lionk.minimize(fun, np.full(4, 30.0), K="l1", weight_decay=1.0, jac=True, convex=True)
+    assert r.success and r.history.distance[0] > 50 and r.distance == 0
+    phase = r.certificate.statements[0]
+    assert phase.verdict == "holds" and "begun outside" in phase.text
+    assert math.isinf(r.history.objective[0]) and math.isfinite(r.history.objective[-1])
+
+
+def test_without_decay_the_gradient_goes_to_zero():
+    fun, _ = random_quadratic(RNG(9), 4, 8)
+    r = lionk.minimize(fun, np.ones(4), K="half_square", weight_decay=0.0, jac=True, tol=1e-6)
+    assert r.success and np.linalg.norm(fun(r.x)[1]) < 1e-2
+    assert math.isnan(r.gap)
+
+
+# -- stochastic -----------------------------------------------------------------------------------------------------
+
+
+def _sampled(x, rows):
+    A = RNG(10).normal(size=(64, 4))[rows]
+    r = A @ x - 1.0
+    return float(np.mean(r * r) / 2), A.T @ r / len(rows)
+
+
+def test_batches_as_callable_and_iterable_and_seed():
+    def pick(t):
+        return RNG([11, t]).integers(64, size=8)
+
+    one = lionk.minimize(_sampled, np.zeros(4), K="l1", weight_decay=1.0, jac=True, batches=pick, maxiter=300)
+    two = lionk.minimize(
+        _sampled, np.zeros(4), K="l1", weight_decay=1.0, jac=True, batches=(pick(t) for t in range(500)), maxiter=300
+    )
+    np.testing.assert_array_equal(one.x, two.x)
+    assert one.success and one.nit == 300
+    short = lionk.minimize(
+        _sampled, np.zeros(4), K="l1", weight_decay=1.0, jac=True, batches=[pick(t) for t in range(7)], maxiter=300
+    )
+    assert short.success and short.nit == 7 and "used up" in short.message
+    text = {s.name: s for s in one.certificate.statements}
+    assert text["suboptimality bound"].verdict == "does not apply"
+    assert "stochastic" in text["exact identity"].text
+    full = _sampled(one.x, np.arange(64))
+    assert full[0] < _sampled(np.zeros(4), np.arange(64))[0]
+
+    def noisy(x, rng):
+        f, g = _sampled(x, np.arange(64))
+        return f, g + 0.1 * rng.normal(size=4)
+
+    a, b = (lionk.minimize(noisy, np.zeros(4), K="l1", weight_decay=1.0, jac=True, seed=3, maxiter=50) for _ in "ab")
+    np.testing.assert_array_equal(a.x, b.x)
+    other = lionk.minimize(noisy, np.zeros(4), K="l1", weight_decay=1.0, jac=True, seed=4, maxiter=50)
+    assert not np.array_equal(a.last_x, other.last_x)
+
+
+def test_a_jax_key_for_each_step():
+    def noisy(x, key):
+        return jnp.sum((x - 0.5) ** 2) + 0.01 * jnp.sum(jax.random.normal(key, x.shape) * x)
+
+    r = lionk.minimize(noisy, jnp.zeros(3), K="l1", weight_decay=1.0, seed=0, maxiter=100)
+    np.testing.assert_allclose(np.asarray(r.x), 0.5, atol=0.1)
+
+
+# -- checkpoints ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["l1", "nuclear"])
+@pytest.mark.parametrize("kind", ["numpy", "torch", "jax"])
+def test_a_resumed_run_continues_bit_for_bit(tmp_path, name, kind):
+    xp = {"numpy": np, "torch": torch, "jax": jnp}[kind]
+    target = xp.asarray(RNG(12).normal(size=(3, 3)), dtype=xp.float32)
+
+    def fun(x):
+        d = x - target
+        return 0.5 * (d * d).sum(), d
+
+    arguments = {"K": name, "weight_decay": 1.0, "jac": True, "convex": True, "tol": 0.0}
+    x0 = xp.zeros((3, 3), dtype=xp.float32)
+    whole = lionk.minimize(fun, x0, maxiter=90, **arguments)
+    path = tmp_path / "run.safetensors"
+    lionk.minimize(fun, x0, maxiter=40, checkpoint=path, checkpoint_every=7, **arguments)
+    rest = lionk.minimize(fun, x0, maxiter=90, checkpoint=path, resume=True, **arguments)
+    for a, b in ((whole.x, rest.x), (whole.last_x, rest.last_x), (whole.state.m, rest.state.m)):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+    for a, b in zip(whole.history, rest.history, strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+    assert rest.nit == 90 and whole.state.count == rest.state.count
+
+
+def test_resume_with_other_settings_is_refused(tmp_path):
+    fun, _ = random_quadratic(RNG(13), 3)
+    path = tmp_path / "run.safetensors"
+    lionk.minimize(fun, np.zeros(3), K="l1", weight_decay=1.0, jac=True, maxiter=5, tol=0.0, checkpoint=path)
+    with pytest.raises(ValueError, match="weight_decay"):
+        lionk.minimize(fun, np.zeros(3), K="l1", weight_decay=2.0, jac=True, checkpoint=path, resume=True)
+    with pytest.raises(ValueError, match="checkpoint=PATH"):
+        lionk.minimize(fun, np.zeros(3), K="l1", weight_decay=2.0, jac=True, resume=True)
+    with pytest.raises((FileNotFoundError, ValueError), match=r"none\.safetensors"):
+        lionk.minimize(
+            fun, np.zeros(3), K="l1", weight_decay=1.0, jac=True, checkpoint=tmp_path / "none.safetensors", resume=True
+        )
+
+
+def test_a_killed_run_resumes(tmp_path):
+    """A real process, killed in the middle; the file is whole, and the rest of the run equals the uninterrupted one."""
+    script = textwrap.dedent("""
+        import sys, time, numpy as np, lionk
+        def fun(x):
+            time.sleep(0.002)
+            d = x - np.arange(5.0) / 3
+            return 0.5 * np.sum(d * d), d
+        r = lionk.minimize(fun, np.zeros(5), K="l1", weight_decay=1.0, jac=True, tol=0.0, maxiter=300,
+                           checkpoint=sys.argv[1], checkpoint_every=3, resume=len(sys.argv) > 2)
+        print(r.last_x.tobytes().hex())
+    """)
+    path = tmp_path / "run.safetensors"
+    env = {**os.environ, "PYTHONWARNINGS": "error"}
+    process = subprocess.Popen([sys.executable, "-c", script, str(path)], env=env)
+    limit = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < limit:
+        time.sleep(0.005)
+    time.sleep(0.15)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert path.exists()
+    rest = subprocess.run([sys.executable, "-c", script, str(path), "resume"], env=env, capture_output=True, text=True)
+    whole = subprocess.run([sys.executable, "-c", script, str(tmp_path / "w")], env=env, capture_output=True, text=True)
+    assert rest.returncode == 0, rest.stderr
+    assert rest.stdout and rest.stdout == whole.stdout
+
+
+# -- faults ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("what", ["f", "gradient"])
+def test_a_run_that_turns_non_finite_names_the_step_and_keeps_the_last_good_point(tmp_path, bad, what):
+    inner, _ = random_quadratic(RNG(14), 3)
+    calls = []
+
+    def fun(x):
+        calls.append(x)
+        f, g = inner(x)
+        if len(calls) == 13:
+            return (bad, g) if what == "f" else (f, np.array([bad, 0.0, 0.0]))
+        return f, g
+
+    path = tmp_path / "run.safetensors"
+    with pytest.raises(lionk.NonFiniteError, match="step 12") as caught:
+        lionk.minimize(fun, np.zeros(3), K="l1", weight_decay=1.0, jac=True, tol=0.0, checkpoint=path)
+    error = caught.value
+    assert error.step == 12 and error.result.nit == 11 and np.all(np.isfinite(error.result.x))
+    assert not error.result.success and str(path) in str(error)
+    resumed = lionk.minimize(
+        inner, np.zeros(3), K="l1", weight_decay=1.0, jac=True, tol=0.0, maxiter=30, checkpoint=path, resume=True
+    )
+    whole = lionk.minimize(inner, np.zeros(3), K="l1", weight_decay=1.0, jac=True, tol=0.0, maxiter=30)
+    np.testing.assert_array_equal(resumed.last_x, whole.last_x)
+
+
+def test_non_finite_at_the_start():
+    with pytest.raises(lionk.NonFiniteError, match="at the start"):
+        lionk.minimize(lambda x: (math.nan, x), np.zeros(2), K="l1", weight_decay=1.0, jac=True)
+
+
+def test_interrupt_keeps_the_checkpoint(tmp_path):
+    inner, _ = random_quadratic(RNG(15), 3)
+    calls = []
+
+    def fun(x):
+        calls.append(1)
+        if len(calls) == 20:
+            raise KeyboardInterrupt
+        return inner(x)
+
+    path = tmp_path / "run.safetensors"
+    arguments = {"K": "l1", "weight_decay": 1.0, "jac": True, "tol": 0.0, "maxiter": 40}
+    with pytest.raises(KeyboardInterrupt):
+        lionk.minimize(fun, np.zeros(3), checkpoint=path, **arguments)
+    rest = lionk.minimize(inner, np.zeros(3), checkpoint=path, resume=True, **arguments)
+    whole = lionk.minimize(inner, np.zeros(3), **arguments)
+    np.testing.assert_array_equal(rest.last_x, whole.last_x)
+
+
+FAULTS = [
+    ({"weight_decay": -1.0}, ValueError, "weight_decay"),
+    ({"tol": math.nan}, ValueError, "tol"),
+    ({"maxiter": 2.5}, ValueError, "maxiter"),
+    ({"checkpoint_every": 0}, ValueError, "checkpoint_every"),
+    ({"jac": "yes"}, TypeError, "jac"),
+    ({"K": "l1l"}, KeyError, "did you mean"),
+    ({"lr": 2.0}, ValueError, "lr \\* weight_decay"),
+    ({"x0": np.zeros(3, dtype=int)}, TypeError, "astype"),
+    ({"x0": [1.0, 2.0]}, TypeError, "array"),
+    ({"fun": lambda x: 1.0}, TypeError, "\\(f, grad\\)"),
+    ({"fun": lambda x: (1.0, np.zeros(4))}, ValueError, "gradient must have shape \\(3,\\)"),
+    ({"fun": lambda x: (np.zeros(2), x)}, ValueError, "0-d"),
+    ({"batches": [1], "seed": 1}, ValueError, "not both"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "error", "message"), FAULTS)
+def test_bad_arguments_name_themselves(arguments, error, message):
+    call = {"fun": lambda x: (0.5 * x @ x, x), "x0": np.zeros(3), "K": "l1", "weight_decay": 1.0, "jac": True, **arguments}
+    with pytest.raises(error, match=message):
+        lionk.minimize(call.pop("fun"), call.pop("x0"), **call)
+
+
+# -- the rest ---------------------------------------------------------------------------------------------------------
+
+
+def test_callback_sees_every_iterate_and_can_stop():
+    fun, _ = random_quadratic(RNG(16), 3)
+    seen = []
+
+    def callback(info):
+        seen.append(info)
+        return info.nit == 5
+
+    r = lionk.minimize(fun, np.ones(3), K="l1", weight_decay=1.0, jac=True, tol=0.0, callback=callback)
+    assert [i.nit for i in seen] == list(range(6)) and r.nit == 5 and "callback" in r.message
+    assert seen[3].objective == r.history.objective[3] and seen[3].x.shape == (3,)
+
+
+def test_progress_bar(capsys):
+    fun, _ = random_quadratic(RNG(17), 3)
+    lionk.minimize(fun, np.ones(3), K="l1", weight_decay=1.0, jac=True, progress=True, maxiter=20)
+    assert "gap=" in capsys.readouterr().err
+
+
+def test_history_is_what_the_theory_says():
+    fun, _ = random_quadratic(RNG(18), 3)
+    K, lam, seen = lionk.K("huber"), 1.0, []
+    r = lionk.minimize(
+        fun, np.zeros(3), K=K, weight_decay=lam, jac=True, tol=0.0, maxiter=15, callback=lambda i: seen.append(i.x)
+    )
+    for i, x in enumerate(seen):
+        f, g = fun(x)
+        assert r.history.f[i] == f
+        assert r.history.gap[i] == pytest.approx(float(lionk.kkt_gap(K, x, g, lam)), rel=1e-9)
+        assert r.history.objective[i] == pytest.approx(f + float(K.conjugate.value(lam * x)) / lam)
+        assert r.history.lyapunov[i] >= r.history.objective[i] - 1e-12
+    assert r.fun == fun(r.x)[0] and r.objective == pytest.approx(float(theory.objective(K, r.fun, r.x, lam)))
+
+
+def test_b1_above_b2_is_certified_without_the_inequality():
+    fun, _ = random_quadratic(RNG(19), 3)
+    with pytest.warns(lionk.LionKWarning, match="b1 > b2"):
+        r = lionk.minimize(fun, np.zeros(3), K="l1", weight_decay=1.0, betas=(0.9, 0.5), jac=True, convex=True)
+    text = {s.name: s for s in r.certificate.statements}
+    assert text["Lyapunov inequality"].verdict == "does not apply" and "b1" in text["Lyapunov inequality"].text
+    assert text["exact identity"].verdict == "holds" and text["suboptimality bound"].verdict == "holds"
+
+
+def test_non_convex_f_is_not_given_a_bound():
+    def fun(x):
+        return float(np.sum(np.cos(x))), -np.sin(x)
+
+    r = lionk.minimize(fun, np.full(2, 0.4), K="l1", weight_decay=0.5, jac=True, convex=False, tol=1e-2)
+    assert {s.name: s.verdict for s in r.certificate.statements}["suboptimality bound"] == "does not apply"
+
+
+def test_empty_and_zero_dimensional_arrays():
+    r = lionk.minimize(lambda x: (0.0, x), np.zeros(0), K="l1", weight_decay=1.0, jac=True, maxiter=3)
+    assert r.success and r.x.shape == (0,)
+    r = lionk.minimize(lambda x: ((x - 3.0) ** 2, 2 * (x - 3.0)), np.asarray(0.0), K="l1", weight_decay=1.0, jac=True)
+    assert r.success and float(r.x) == pytest.approx(1.0, abs=5e-3) and r.x.shape == ()
+
+
+def test_low_precision_parameters_with_a_wide_state():
+    target = torch.tensor([2.0, 0.3, -0.1])
+
+    def fun(x):
+        d = x.to(torch.float32) - target
+        return 0.5 * (d * d).sum(), d.to(x.dtype)
+
+    r = lionk.minimize(
+        fun, torch.zeros(3, dtype=torch.bfloat16), K="l1", weight_decay=1.0, jac=True, state_dtype="float32",
+        tol=3e-2, maxiter=400,
+    )  # fmt: skip
+    assert r.x.dtype == torch.bfloat16
+    assert torch.allclose(r.x.to(torch.float32), torch.tensor([1.0, 0.3, -0.1]), atol=0.05)
