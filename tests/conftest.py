@@ -1,0 +1,70 @@
+"""The array libraries that the tests run on, and the options that choose among them.
+
+``--xp numpy,strict,torch`` takes a part of them; ``LIONK_FULL=1`` raises counts and adds dtype x backend products.
+A library of the test extra that is missing makes its tests fail: a skip would hide it.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+
+import hypothesis
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))  # the helpers beside this file, in every import mode
+
+from backends_under_test import BACKENDS
+
+FULL = os.environ.get("LIONK_FULL") == "1"
+
+hypothesis.settings.register_profile("quick", max_examples=6, derandomize=True, deadline=None, database=None)
+hypothesis.settings.register_profile("full", max_examples=100, derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("full" if FULL else "quick")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--xp", default="", help=f"array libraries, comma-separated, of: {', '.join(BACKENDS)}")
+
+
+def _chosen(config: pytest.Config) -> list[str]:
+    wanted = [n for n in config.getoption("--xp").split(",") if n]
+    unknown = [n for n in wanted if not any(b == n or b.startswith(n + ":") for b in BACKENDS)]
+    if unknown:
+        raise pytest.UsageError(f"--xp: {unknown[0]!r} is not one of {', '.join(BACKENDS)}")
+    return [b for b in BACKENDS if not wanted or any(b == n or b.startswith(n + ":") for n in wanted)]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: left out unless LIONK_FULL=1")
+    _chosen(config)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if not FULL and item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="slow: LIONK_FULL=1 runs it"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "backend" in metafunc.fixturenames:
+        metafunc.parametrize("backend", _chosen(metafunc.config), indirect=True)
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest):
+    """A backend under test; a test that can do without NumPy's defaults takes this."""
+    return BACKENDS[request.param]
+
+
+def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    chosen = _chosen(config)
+    terminalreporter.section("array libraries")
+    for name, b in BACKENDS.items():
+        state = "ran" if name in chosen else "LEFT OUT by --xp"
+        terminalreporter.line(f"{name:22} {b.version():12} {state}")
+    missing = [n for n in BACKENDS if n not in chosen]
+    if missing:
+        terminalreporter.line(f"NOT THE WHOLE SUITE: {', '.join(missing)} left out", red=True)
+    terminalreporter.line(f"LIONK_FULL={'1: all examples and products' if FULL else '0: few examples, no slow tests'}")

@@ -1,0 +1,181 @@
+"""ONE table of K: every registered name with its defaults, and what defaults hide (k >= 2, extreme p, arrays, rules).
+
+Each row is run with all properties, and so is its conjugate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import lionk
+from lionk.functions import entry
+
+K = lionk.K
+SHAPES = {"scalar": (6,), "vector": (6,), "matrix": (4, 3)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A function under test, the shape of its argument, and how exact its iterative parts claim to be."""
+
+    id: str
+    build: Callable[[], Any]
+    shape: tuple[int, ...] = (6,)
+    accuracy: float = 0.0  # relative, on top of rounding; 0 where everything is closed or solved to rounding
+    heavy: bool = False  # thousands of operations in one call: not run through JAX and Dask by default
+
+    @property
+    def K(self) -> Any:
+        return self.build()
+
+
+def _named(name: str, shape: tuple[int, ...] | None = None, accuracy: float = 0.0, **parameters: Any) -> Case:
+    shown = ",".join(f"{p}={_short(v)}" for p, v in parameters.items())
+    default = (3, 4) if "group" in name else SHAPES[entry(name).kind]
+    heavy = "lp" in name and parameters.get("p", 1.5) not in (1, 2, np.inf)
+    heavy = heavy and "moreau" in name or name == "log_sum_exp" and False
+    at = "" if shape is None else f" {shape}"
+    return Case(f"{name}({shown}){at}", lambda: K(name, **parameters), shape or default, accuracy, heavy)
+
+
+def _short(v: Any) -> str:
+    return f"array{v.shape}" if hasattr(v, "shape") else f"{len(v)}-tuple" if isinstance(v, tuple) else str(v)
+
+
+def _rule(text: str, build: Callable[[], Any], shape: tuple[int, ...] = (6,), accuracy: float = 0.0) -> Case:
+    return Case(text, build, shape, accuracy)
+
+
+_A = np.asarray([0.5, -1.0, 0.25, 0.0, 2.0, -0.125])
+_W = np.asarray([1.5, 0.5, 1.0, 2.0, 0.25, 3.0])
+_P = np.diag([1.0, 2.0, 3.0, 0.5, 4.0, 1.0]) + 0.2 * np.ones((6, 6))
+_M = np.asarray([[0.5, -0.25, 0.0], [0.1, 0.2, -0.3], [0.0, 0.4, 0.0], [-0.5, 0.0, 0.25]])
+
+DEFAULTS = [_named(n) for n in lionk.names()]
+
+PARAMETERS = [
+    _named("power", p=1.05),
+    _named("power", p=2),
+    _named("power", p=4.5),
+    _named("power", p=20),
+    _named("huber", delta=0.3),
+    _named("clip", bound=2.5),
+    _named("dead_zone", threshold=0.4),
+    _named("dead_zone", threshold=0),
+    _named("soft_threshold", threshold=0.4),
+    _named("soft_threshold", threshold=0),
+    _named("elastic", mu=0.3),
+    _named("log_cosh", delta=0.2),
+    _named("pseudo_huber", delta=0.2),
+    _named("softsign", delta=3.0),
+    _named("arctan", delta=0.5),
+    _named("asinh", delta=0.5),
+    _named("cosh", delta=2.0),
+    _named("softplus", delta=0.5),
+    _named("box", lower=-0.5, upper=2.0),
+    _named("box", lower=0.5, upper=2.0),
+    _named("box", lower=-1.0, upper=(0.0, 1.0, 2.0, 3.0, 4.0, -0.5)),
+    _named("box", lower=-_W, upper=_W + _A),
+    _named("weighted_l1", weights=tuple(_W.tolist())),
+    _named("weighted_l1", weights=_W),
+    _named("weighted_l1", weights=(0.0, 1.0, 0.0, 2.0, 3.0, 1.0), shape=(2, 6)),
+    _named("lp", p=1),
+    _named("lp", p=1.05),
+    _named("lp", p=2),
+    _named("lp", p=3),
+    _named("lp", p=20),
+    _named("lp", p=np.inf),
+    _named("top_k", k=2),
+    _named("top_k", k=3, shape=(2, 3)),
+    _named("top_k", k=6),
+    _named("capped_simplex", k=2),
+    _named("capped_simplex", k=5),
+    _named("capped_simplex", k=6),
+    _named("log_sum_exp", delta=0.3),
+    _named("quadratic", matrix=_P),
+    _named("huber_l2", delta=0.5),
+    _named("group_l1_l2", weights=(1.0, 0.5, 2.0)),
+    _named("group_l1_l2", weights=_W[:4], axis=0),
+    _named("group_linf_l2", axis=0),
+    _named("group_linf_l2", axis=None),
+    _named("group_huber", delta=0.5, axis=0),
+    _named("group_log_cosh", delta=0.5, axis=None),
+    _named("half_group_squared", axis=0),
+    _named("ky_fan", k=2),
+    _named("ky_fan", k=3),
+    _named("schatten", p=1.1),
+    _named("schatten", p=3),
+    _named("schatten", p=np.inf),
+    _named("schatten_power", p=3),
+    _named("spectral_huber", delta=0.3),
+    _named("spectral_clip", bound=0.5),
+    _named("spectral_log_cosh", delta=0.5),
+    _named("spectral_soft_threshold", threshold=0.3),
+    _named("spectral_elastic", mu=0.5),
+    _named("nuclear", shape=(3, 4)),
+    _named("nuclear", shape=(3, 3)),
+    _named("nuclear", shape=(2, 3, 2)),
+    _named("row_l1_l2", shape=(2, 3, 2)),
+    _named("nuclear_frobenius", alpha=0.3),
+    _named("moreau_top_k", k=2, mu=0.5),
+    _named("moreau_lp", p=3, mu=0.5),
+    _named("sparsemax", mu=0.3),
+    _named("soft_ball", mu=0.4),
+    _named("l1_plus_l2", alpha=0.25),
+    _named("l1_plus_l2", alpha=1),
+]
+
+RULES = [
+    _rule("2.5*l1", lambda: 2.5 * K("l1")),
+    _rule("3*softsign", lambda: 3 * K("softsign")),
+    _rule("scale(dilate(arctan))", lambda: K("arctan").dilate(3.0).scale(0.7)),
+    _rule("huber.dilate(-2)", lambda: K("huber").dilate(-2.0)),
+    _rule("relu.dilate(-2)", lambda: K("relu").dilate(-2.0)),
+    _rule("l2.tilt(array)", lambda: K("l2").tilt(_A)),
+    _rule("l1.tilt(number)", lambda: K("l1").tilt(0.5)),
+    _rule("log_cosh.shift(array)", lambda: K("log_cosh").shift(_A)),
+    _rule("affine of all", lambda: K("pseudo_huber").shift(_A).tilt(-_A).scale(2.0).dilate(-0.5)),
+    _rule("top_k.shift.tilt", lambda: K("top_k", k=2).shift(_A).tilt(0.3 * _A)),
+    _rule("nuclear.tilt(array)", lambda: K("nuclear").tilt(_M), (4, 3)),
+    _rule("l1 + huber", lambda: K("l1") + K("huber")),
+    _rule("softplus + half_square", lambda: K("softplus") + K("half_square")),
+    _rule("power + asinh", lambda: K("power", p=3) + K("asinh")),
+    _rule("l1 + huber_l2", lambda: K("l1") + K("huber_l2"), accuracy=1e-6),
+    _rule("linf + l1", lambda: K("linf") + 0.5 * K("l1"), accuracy=1e-6),
+    _rule("half_square + top_k", lambda: K("half_square") + K("top_k", k=2), accuracy=1e-6),
+    _rule("nuclear + l1", lambda: 0.5 * K("nuclear") + 0.5 * K("l1"), (4, 3), accuracy=1e-6),
+    _rule("row + col", lambda: K("row_l1_l2") + 0.5 * K("col_l1_l2"), (4, 3), accuracy=1e-4),
+    _rule("half_square [] power", lambda: lionk.functions.infimal_convolution(K("half_square"), K("power", p=3))),
+    _rule("cosh.moreau", lambda: K("cosh").moreau(0.5)),
+    _rule("capped_simplex.moreau", lambda: K("capped_simplex", k=2).moreau(0.5)),
+    _rule("log_sum_exp.moreau", lambda: K("log_sum_exp").moreau(0.5)),
+    _rule("linf.moreau.moreau", lambda: K("linf").moreau(0.5).moreau(0.5)),
+    _rule("relu.ridge", lambda: K("relu").ridge(0.5)),
+    _rule("log_cosh.ridge", lambda: K("log_cosh").ridge(0.5)),
+    _rule("linf.ridge.moreau", lambda: K("linf").ridge(0.5).moreau(2.0)),
+    _rule("dead_zone.ridge", lambda: K("dead_zone").ridge(0.5)),
+    _rule("group(top_k, l2)", lambda: lionk.functions.group_lift(K("top_k", k=2), "l2"), (3, 4)),
+    _rule("group(huber, l2, 0)", lambda: lionk.functions.group_lift(K("huber"), "l2", axis=0), (3, 4)),
+    _rule("group(2 l1, linf)", lambda: lionk.functions.group_lift(2 * K("l1"), "linf"), (3, 4)),
+    _rule("group(w l1, linf)", lambda: lionk.functions.group_lift(K("weighted_l1", weights=(1.0, 2.0, 0.5)), "linf"), (3, 4)),
+    _rule("group(l1, lp)", lambda: lionk.functions.group_lift("l1", K("lp", p=3)), (3, 4)),
+    _rule("group(linf, l1)", lambda: lionk.functions.group_lift("linf", "l1"), (3, 4)),
+    _rule("group(lp, l2)", lambda: lionk.functions.group_lift(K("lp", p=3), "l2"), (3, 4)),
+    _rule("radial(log_cosh, lp)", lambda: lionk.functions.radial_lift("log_cosh", K("lp", p=3))),
+    _rule("radial(clip, nuclear)", lambda: lionk.functions.radial_lift(K("clip", bound=0.7), "nuclear"), (4, 3)),
+    _rule("radial(softsign, l2)", lambda: lionk.functions.radial_lift("softsign")),
+    _rule("radial(huber, dilated l2)", lambda: lionk.functions.radial_lift("huber", K("l2").dilate(-2.0))),
+    _rule("spectral(elastic)", lambda: lionk.functions.spectral_lift(K("elastic", mu=0.5)), (4, 3)),
+    _rule("spectral(3 softsign)", lambda: lionk.functions.spectral_lift(3 * K("softsign")), (4, 3)),
+    _rule("spectral(huber_l2)", lambda: lionk.functions.spectral_lift(K("huber_l2")), (4, 3)),
+    _rule("spectral(l1 + l2)", lambda: lionk.functions.spectral_lift(K("l1") + K("l2")), (4, 3)),
+    _rule("spectral(moreau top_k)", lambda: lionk.functions.spectral_lift(K("moreau_top_k", k=2)), (4, 3)),
+    _rule("spectral(1/2 linf^2)", lambda: lionk.functions.spectral_lift(K("half_linf_squared")), (4, 3)),
+]
+
+TABLE = [*DEFAULTS, *PARAMETERS, *RULES]
+BY_ID = {c.id: c for c in TABLE}
