@@ -1,13 +1,21 @@
 """Lion-K optimizers on the Array API, with their convex functions, conjugates and certificates."""
 
-from . import theory
-from .backend import Backend, backends
-from .conventions import anchored
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .errors import LionKWarning, NonFiniteError, NotAvailable
 from .functions import ConvexFunction, K, Traits, blocks, names, register
-from .minimize import Result, minimize
-from .optimizer import LionK, State
-from .theory import Certificate, flow, kkt_gap
+
+if TYPE_CHECKING:
+    from . import conventions, functions, sets, theory
+    from .backend import Backend, backends
+    from .conventions import anchored
+    from .minimization import minimize
+    from .optimizer import LionK, State
+    from .run import Result
+    from .theory import Certificate, flow, kkt_gap
 
 __version__ = "0.1.0"
 __all__ = [
@@ -25,10 +33,42 @@ __all__ = [
     "anchored",
     "backends",
     "blocks",
+    "conventions",
     "flow",
+    "functions",
     "kkt_gap",
     "minimize",
     "names",
     "register",
+    "sets",
     "theory",
 ]
+
+# Loaded on first use, so that a program that needs only convex functions starts fast.
+_LATER = {
+    "Backend": "backend",
+    "backends": "backend",
+    "anchored": "conventions",
+    "minimize": "minimization",
+    "LionK": "optimizer",
+    "State": "optimizer",
+    "Result": "run",
+    "Certificate": "theory",
+    "flow": "theory",
+    "kkt_gap": "theory",
+}
+_MODULES = ("conventions", "theory")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    if name not in _LATER:
+        raise AttributeError(f"module 'lionk' has no attribute {name!r}")
+    value = getattr(import_module(f".{_LATER[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from .. import _xp
+from .._value import Value, has_arrays
 from .._xp import Array, Namespace
 from ..errors import NotAvailable
-from ..sets.base import ConvexSet, has_arrays, resolve_tol, same_value, value_hash
+from ..sets.base import ConvexSet, resolve_tol
 from ..tree import is_container, tree_map
 
 
-@dataclass(frozen=True)
-class Traits:
+@dataclass(eq=False, repr=False)
+class Traits(Value):
     """What is known of a function K, stated once; dispatch, tests and tables read it from here."""
 
     even: bool = True  # K(-x) = K(x)
@@ -32,8 +33,8 @@ class Traits:
     needs: tuple[str, ...] = ()  # namespace extensions, such as "linalg"
 
 
-@dataclass(frozen=True, eq=False)
-class ConvexFunction(ABC):
+@dataclass(eq=False, repr=False)
+class ConvexFunction(Value, ABC):
     """A closed convex function K, a stated selection of its subgradient, and its conjugate.
 
     Functions are values: frozen, compared by their parameters (by identity if one is an array). A subclass is a
@@ -184,19 +185,13 @@ class ConvexFunction(ABC):
     def _validate(self) -> None:  # noqa: B027  (most functions have nothing to check)
         """Raise ValueError or TypeError, naming the parameter."""
 
-    def __eq__(self, other: object) -> bool:
-        return same_value(self, other)
-
-    def __hash__(self) -> int:
-        return value_hash(self)
-
     def __reduce__(self) -> Any:
         from .registry import K
 
         return K, (self.spec,)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class ArrayFunction(ConvexFunction):
     """A convex function of one array: the checked public layer over four private hooks.
 

@@ -13,7 +13,7 @@ from ..tree import is_container, leaves, named_leaves, tree_map
 from .base import ConvexFunction, Traits
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Blocks(ConvexFunction):
     """``K(x) = sum_i K_i(x_i)`` over the leaves of a container; ``K*(y) = sum_i K_i*(y_i)``.
 

@@ -13,7 +13,7 @@ from .base import ArrayFunction, ConvexFunction, Traits
 from .scalar import power
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Quadratic(ArrayFunction):
     """``1/2 <x, P x>`` with ``P = V diag(w) V^T``, w > 0, on all entries as one vector; conjugate ``1/2 <y, P^-1 y>``."""
 

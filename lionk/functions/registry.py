@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .._value import Value
 from ..tree import is_container
 from .base import ConvexFunction
 
 
-@dataclass(frozen=True)
-class Entry:
+@dataclass(eq=False, repr=False)
+class Entry(Value):
     """A registered function: how it is built and what a table says of it.
 
     kind : "scalar", "vector", "matrix" or "rule"; formula, subgradient, conjugate, constraint : plain text, with x the
@@ -87,6 +87,8 @@ def rules() -> list[str]:
 def entry(name: str) -> Entry:
     """What is registered under a name. Raises KeyError, with the nearest names."""
     if name not in _ENTRIES:
+        import difflib  # here, so that `import lionk` stays light
+
         near = difflib.get_close_matches(name, _ENTRIES, n=3)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "lionk.names() lists what there is."
         raise KeyError(f"no convex function is named {name!r}; {hint}")

@@ -14,7 +14,7 @@ from .base import ArrayFunction, ConvexFunction, Traits
 from .support import Support
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class SpectralLift(ArrayFunction):
     """``K(X) = k(s(X))`` for an absolutely symmetric k (von Neumann 1937; Lewis 1995).
 

@@ -11,7 +11,7 @@ from ..tree import is_container, leaves, tree_map
 from .base import ConvexSet
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Product(ConvexSet):
     """``{ y : y_i in C_i }`` over the leaves of a container; ``tree`` holds the sets, as in ``lionk.blocks``."""
 

@@ -1,0 +1,64 @@
+"""f and its gradient, as `minimize` was given them: checked, and with the batch of each step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .backend import Backend
+from .tree import is_container, leaves, named_leaves
+
+
+class Evaluation:
+    """f and its gradient at a point, checked, as a float and arrays."""
+
+    def __init__(self, fun: Any, jac: Any, backend: Backend, batches: Any, seed: int | None) -> None:
+        if batches is not None and seed is not None:
+            raise ValueError("give batches or seed, not both: each is the second argument of fun")
+        self.stochastic = batches is not None or seed is not None
+        self.backend, self.batches, self.seed = backend, batches, seed
+        self._items = None if batches is None or callable(batches) else iter(batches)
+        if jac is True:
+            self._both = fun
+        elif callable(jac):
+            self._both = lambda *a: (fun(*a), jac(*a))
+        elif jac is None and backend.value_and_grad is not None:
+            self._both = backend.value_and_grad(fun)
+        elif jac is None:
+            raise ValueError(
+                f"{backend.name} arrays have no automatic differentiation: pass jac=True (fun returns f and its "
+                "gradient) or jac=callable, or use torch or JAX arrays"
+            )
+        else:
+            raise TypeError(f"jac must be True, a callable or None, got {jac!r}")
+
+    def skip(self, count: int) -> None:
+        """After a resume: an iterable is advanced to where it was."""
+        for _ in range(count if self._items is not None else 0):
+            next(self._items, None)  # type: ignore[call-overload]
+
+    def __call__(self, x: Any, count: int) -> tuple[float, Any] | None:
+        """None when the batches are used up."""
+        extra: tuple[Any, ...] = ()
+        if self._items is not None:
+            try:
+                extra = (next(self._items),)
+            except StopIteration:
+                return None
+        elif self.batches is not None:
+            extra = (self.batches(count),)
+        elif self.seed is not None:
+            extra = (self.backend.random(self.seed, count),)
+        out = self._both(x, *extra)
+        if not (isinstance(out, tuple) and len(out) == 2):
+            raise TypeError(f"fun must return (f, grad) with jac=True, got {type(out).__name__}")
+        f, grad = out
+        if getattr(f, "ndim", 0) != 0:
+            raise ValueError(f"f must be a number or a 0-d array, got shape {tuple(f.shape)}")
+        paths = [p for p, _ in named_leaves(x)]
+        if is_container(grad) != is_container(x) or [p for p, _ in named_leaves(grad)] != paths:
+            raise ValueError(f"the gradient must be a container like x, with {paths}")
+        for (path, a), b in zip(named_leaves(grad), leaves(x), strict=True):
+            if tuple(getattr(a, "shape", (None,))) != tuple(b.shape):
+                where = f" at {path}" if path else ""
+                raise ValueError(f"the gradient{where} must have shape {tuple(b.shape)}, got {getattr(a, 'shape', a)!r}")
+        return float(f), grad

@@ -1,0 +1,143 @@
+"""`minimize`: run Lion-K on a function until its certified gap is small, with history, checkpoints and certificate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from .backend import backend_of
+from .evaluation import Evaluation
+from .optimizer import LionK
+from .run import Info, Progress, Result, Run
+from .theory.objective import over
+
+
+def minimize(
+    fun: Callable[..., Any],
+    x0: Any,
+    *,
+    K: Any,
+    weight_decay: float,
+    lr: Any = None,
+    betas: tuple[float, float] = (0.9, 0.99),
+    decay: str = "explicit",
+    state_dtype: Any = None,
+    jac: Any = None,
+    batches: Callable[[int], Any] | Iterable[Any] | None = None,
+    seed: int | None = None,
+    convex: bool | None = None,
+    tol: float = 1e-3,
+    atol: float = 0.0,
+    maxiter: int = 10_000,
+    callback: Callable[[Info], Any] | None = None,
+    progress: bool = False,
+    certify: bool = True,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 500,
+    resume: bool = False,
+) -> Result:
+    """Minimise ``F(x) = f(x) + K*(weight_decay x)/weight_decay`` by Lion-K.
+
+    Parameters
+    ----------
+    fun : callable
+        ``fun(x) -> f`` or, with ``jac=True``, ``fun(x) -> (f, grad)``. In a stochastic run it gets a second argument.
+    x0 : array or container of arrays
+        Start; it is not modified. Where it is infeasible the run first closes the distance to the constraint.
+    K : str, dict or ConvexFunction
+        A plain K serves every array of a container; ``lionk.blocks`` gives each its own.
+    weight_decay : float
+        lam >= 0; the constraint is ``lam x`` in dom K*.
+    lr : float, callable or None
+        None: a rule that needs no tuning. It lowers lr where the gap stops falling (stochastic: linearly to 0).
+    betas, decay, state_dtype
+        As in ``LionK``.
+    jac : True, callable or None
+        True: fun returns the gradient too; a callable: ``jac(x)``; None: the library's own autodiff, where it has one.
+    batches : callable or iterable, optional
+        Stochastic run: ``batches(count)``, or the next item, is passed to ``fun`` as its second argument. The run ends
+        after ``maxiter`` steps, or with the iterable.
+    seed : int, optional
+        Stochastic run: a random generator of the library, made from (seed, count), is passed to ``fun`` instead.
+    convex : bool, optional
+        Assert that f is convex, so that the certificate may say so; False: that it is not.
+    tol, atol : float
+        Stop when ``gap <= atol + tol |F|`` (at weight_decay = 0: ``G <= atol + tol G(x0)``).
+    maxiter : int
+        At most so many steps, over all resumed runs.
+    callback : callable, optional
+        Called with ``Info`` at every iterate; a true return value stops the run.
+    progress : bool
+        Show a progress bar (tqdm).
+    certify : bool
+        Check the identity and the inequality of the theory at every step: a few more evaluations of K.
+    checkpoint, checkpoint_every, resume
+        File to write every so many steps and at the end (safetensors with JSON); ``resume=True`` starts from it, and
+        the trajectory continues bit for bit.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    NonFiniteError
+        f or its gradient became NaN or infinite; ``.result`` holds the run up to there, the checkpoint is written.
+    TypeError, ValueError
+        An argument is of the wrong kind or out of range.
+
+    Examples
+    --------
+    >>> import lionk, array_api_strict as xp
+    >>> target = xp.asarray([2.0, 0.3])
+    >>> fun = lambda x: (float(xp.sum((x - target) ** 2)) / 2, x - target)
+    >>> result = lionk.minimize(fun, xp.zeros(2), K="l1", weight_decay=1.0, jac=True, convex=True)
+    >>> result.success, [round(float(v), 2) for v in result.x]
+    (True, [1.0, 0.3])
+    """
+    _check_numbers(weight_decay, tol, atol, maxiter, checkpoint_every)
+    if resume and checkpoint is None:
+        raise ValueError("resume=True needs checkpoint=PATH")
+    backend = backend_of(x0)
+    opt = LionK(over(K, x0), 0.0 if lr is None else lr, betas, float(weight_decay), decay, state_dtype)
+    evaluate = Evaluation(fun, jac, backend, batches, seed)
+    m0 = opt.init(x0).m
+    x0 = backend.synchronize(x0)
+    path = None if checkpoint is None else Path(checkpoint)
+    now = Progress(x0, m0, x0, m0)
+    run = Run(
+        opt, lr, evaluate, backend, tol, atol, maxiter, convex, certify and not evaluate.stochastic, path,
+        checkpoint_every, now,
+    )  # fmt: skip
+    if resume:
+        run.load()
+    bar = _bar(progress, maxiter, run.now.count)
+    try:
+        return run.loop(callback, bar)
+    except KeyboardInterrupt:
+        run.save()
+        raise
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _check_numbers(weight_decay: Any, tol: Any, atol: Any, maxiter: Any, every: Any) -> None:
+    for name, v in (("weight_decay", weight_decay), ("tol", tol), ("atol", atol)):
+        if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v < math.inf:
+            raise ValueError(f"{name} must be a finite number >= 0, got {v!r}")
+    for name, v, least in (("maxiter", maxiter, 0), ("checkpoint_every", every, 1)):
+        if isinstance(v, bool) or not isinstance(v, int) or v < least:
+            raise ValueError(f"{name} must be a whole number >= {least}, got {v!r}")
+
+
+def _bar(progress: bool, maxiter: int, count: int) -> Any:
+    if not progress:
+        return None
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        raise ImportError("progress=True needs tqdm: pip install 'lionk[cli]'") from None
+    return tqdm(total=maxiter, initial=count, unit="step")

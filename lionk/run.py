@@ -1,0 +1,316 @@
+"""One run of `minimize`: the loop over iterates, what is measured at each, and what a checkpoint holds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import _xp
+from .backend import Backend
+from .errors import NonFiniteError, NotAvailable
+from .evaluation import Evaluation
+from .optimizer import LionK, State
+from .step_rule import FIRST, PlateauRule
+from .theory.certificate import Certificate, Point, Record, certificate_of
+from .theory.lyapunov import coefficients_of, lyapunov
+from .theory.objective import distance_to_domain, gap_rounding, kkt_gap, objective, scaled
+from .tree import leaves, named_leaves, tree_norm
+
+
+class History(NamedTuple):
+    """One entry for each iterate, as 1-D arrays of x's library (lists of floats while the run goes on)."""
+
+    f: Any  # f(x)
+    conjugate: Any  # K*(lam x)/lam, inf outside the constraint
+    objective: Any  # F = f + K*(lam x)/lam
+    gap: Any  # G/lam, an upper bound of F - min F for convex f (G at lam = 0)
+    lyapunov: Any  # H at the lr of the step that follows
+    distance: Any  # from lam x to dom K*
+    lr: Any  # of the step that follows
+
+
+class Info(NamedTuple):
+    """What a callback sees: the iterate ``x`` after ``nit`` steps, and its numbers as floats."""
+
+    nit: int
+    x: Any
+    f: float
+    objective: float
+    gap: float
+    lyapunov: float
+    distance: float
+    lr: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """The end of a run.
+
+    Attributes
+    ----------
+    x : array or container
+        The best point (by gap), moved to the nearest feasible one if it was outside by rounding.
+    fun, objective : float
+        f and F there.
+    gap, gap_rounding : float
+        For convex f, ``F(x) - min F <= gap + gap_rounding`` (weight_decay > 0 and full gradients; else nan).
+    distance : float
+        From ``lam x`` to dom K*.
+    nit : int
+        Steps made, over all resumed runs.
+    success : bool
+        Did the gap reach the tolerance (stochastic: were all steps made)?
+    message : str
+    history : History
+    certificate : Certificate
+        Which statements of the theory held along the run.
+    state : State
+        Of the optimizer after the last step; ``last_x``: the last iterate.
+    """
+
+    x: Any
+    fun: float
+    objective: float
+    gap: float
+    gap_rounding: float
+    distance: float
+    nit: int
+    success: bool
+    message: str
+    history: History
+    certificate: Certificate
+    state: State
+    last_x: Any
+
+
+@dataclass
+class Progress:
+    """Everything that a checkpoint must hold: the run as it stands at an iterate, before the step from it."""
+
+    x: Any
+    m: Any
+    best_x: Any
+    best_m: Any
+    count: int = 0
+    best_gap: float = math.inf
+    record: Record = field(default_factory=Record)
+    rule: PlateauRule | None = None
+
+    def copy(self) -> Progress:
+        return replace(self, record=replace(self.record), rule=None if self.rule is None else replace(self.rule))
+
+
+@dataclass
+class Run:
+    opt: LionK
+    lr: Any
+    evaluate: Evaluation
+    backend: Backend
+    tol: float
+    atol: float
+    maxiter: int
+    convex: bool | None
+    certify: bool
+    path: Path | None
+    every: int
+    now: Progress
+    history: History = field(default_factory=lambda: History([], [], [], [], [], [], []))
+    safe: Progress | None = None  # the last iterate that was finite and is fully accounted for
+
+    def __post_init__(self) -> None:
+        self.lam = float(self.opt.weight_decay)
+        arrays = leaves(self.now.x)
+        self.xp, self.like = _xp.namespace(arrays[0]), arrays[0]
+        self.size = sum(math.prod(a.shape) for a in arrays)
+        self.eps = max(_xp.eps(self.xp, a) for a in arrays)
+
+    # -- the loop ------------------------------------------------------------------------------------------------
+
+    def loop(self, callback: Any, bar: Any) -> Result:
+        before, before_lr = None, 0.0
+        first = self.now.count
+        while True:
+            now = self.now
+            point = self.evaluate(now.x, now.count)
+            if point is None:
+                return self.finish("the batches are used up", success=True)
+            f, grad = point
+            self._require_finite(f, grad)
+            if now.rule is None and self.lr is None and not self.evaluate.stochastic:
+                now.rule = PlateauRule(FIRST / self.lam if self.lam else self._free_step(grad))
+            lr = self._lr(now)
+            seen, slack = self._measure(f, grad, lr)
+            here = Point(now.x, now.m, f, grad, seen.objective, seen.distance)
+            if before is not None and self.certify:
+                now.record.observe(self.opt, before_lr, before, here, self.eps, slack)
+            for series, value in zip(self.history, seen, strict=True):
+                series.append(value)
+            if seen.gap < now.best_gap or self.evaluate.stochastic or now.count == 0:
+                now.best_x, now.best_m, now.best_gap = now.x, now.m, seen.gap
+            self.safe = now.copy()
+            if now.count % self.every == 0 and now.count > first:
+                self.save()
+            if bar is not None:
+                bar.update(now.count - bar.n)
+                bar.set_postfix(objective=f"{seen.objective:.6g}", gap=f"{seen.gap:.2e}", lr=f"{lr:.1e}")
+            end = self._end(seen, lr)
+            if callback is not None and callback(
+                Info(now.count, now.x, f, seen.objective, seen.gap, seen.lyapunov, seen.distance, lr)
+            ):
+                end = end or ("stopped by the callback", False)
+            if end is not None:
+                return self.finish(*end)
+            before, before_lr = here, lr
+            if now.rule is not None and now.rule.diverged(seen.gap, seen.objective):
+                now.x, now.m, before = now.best_x, now.best_m, None
+                now.record.restarts += 1
+            else:
+                x, state = self.opt.step(now.x, grad, State(now.m, now.count), lr=lr)
+                now.x, now.m = self.backend.synchronize((x, state.m))
+            now.count += 1
+
+    def _lr(self, now: Progress) -> float:
+        if now.rule is not None:
+            return now.rule.lr
+        if self.lr is None:  # stochastic: linearly to 0
+            return (FIRST / self.lam if self.lam else FIRST) * (1 - now.count / self.maxiter)
+        return float(self.lr(now.count) if callable(self.lr) else self.lr)
+
+    def _free_step(self, grad: Any) -> float:
+        """First lr without a radius: a tenth of the size of x0, or of 1 for each coordinate."""
+        length = float(tree_norm(self.opt.K.subgradient(scaled(grad, -1.0))))
+        return FIRST * max(float(tree_norm(self.now.x)), math.sqrt(self.size)) / length if length > 0 else FIRST
+
+    def _require_finite(self, f: float, grad: Any) -> None:
+        bad = [p or "the gradient" for p, a in named_leaves(grad) if not bool(self.xp.all(self.xp.isfinite(a)))]
+        if math.isfinite(f) and not bad:
+            return
+        what = f"f is {f}" if not math.isfinite(f) else f"a NaN or infinite entry in {', '.join(bad)}"
+        where = f" The checkpoint {self.path} holds the last good point." if self.path is not None else ""
+        step = self.now.count
+        if self.safe is None:
+            raise NonFiniteError(f"at the start (step {step}): {what}; choose an x0 where f is finite", step, None)
+        self.now = self.safe
+        self.save()
+        result = self.finish(f"stopped at step {step}: {what}", success=False)
+        raise NonFiniteError(
+            f"step {step}: {what}. The last good point is that of step {self.now.count} (.result); try a smaller lr."
+            + where,
+            step,
+            result,
+        )
+
+    def tolerance(self, lr: float) -> float:
+        """Of membership in dom K*: rounding of x, which a step with small lr lam does not mend, relative to the set."""
+        floor = 8 * self.eps * math.sqrt(max(self.size, 1))
+        return floor + (2 * self.eps / max(lr * self.lam, 1e-4) if self.lam else 0.0)
+
+    def _measure(self, f: float, grad: Any, lr: float) -> tuple[History, float]:
+        """The numbers of this iterate, and the tolerance of membership that they were taken with."""
+        K, now, lam, slack = self.opt.K, self.now, self.lam, self.tolerance(lr)
+        gap = float(kkt_gap(K, now.x, grad, lam, slack)) / (lam or 1.0)
+        F = float(objective(K, f, now.x, lam, slack))
+        inside = math.isfinite(F)
+        distance = 0.0 if inside else float(distance_to_domain(K, now.x, lam))
+        H = math.inf
+        if inside and lr > 0 and (self.opt.decay == "implicit" or lr * lam < 1):
+            c = coefficients_of(self.opt, lr).c
+            H = float(lyapunov(K, f, now.x, now.m, lam, c, slack))
+        return History(f, F - f, F, gap, H, distance, lr), slack
+
+    def _end(self, seen: History, lr: float) -> tuple[str, bool] | None:
+        now = self.now
+        if not self.evaluate.stochastic:
+            first = self.history.gap[0]
+            target = self.atol + self.tol * (abs(seen.objective) if self.lam else first)
+            if math.isfinite(seen.objective) and seen.gap <= target:
+                return f"gap {seen.gap:.3g} <= {target:.3g}", True
+            if now.rule is not None and lr * (self.lam or 1.0) < 4 * self.eps:
+                return f"lr = {lr:.2g} is below rounding; the gap stays at {now.best_gap:.3g}", False
+        if now.count >= self.maxiter:
+            if self.evaluate.stochastic:
+                return f"all {self.maxiter} steps made", True
+            return f"maxiter = {self.maxiter} steps made; best gap {now.best_gap:.3g}", False
+        return None
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def finish(self, message: str, success: bool) -> Result:
+        now, K, lam = self.now, self.opt.K, self.lam
+        self.save()
+        x = self._feasible(now.best_x)
+        point = self.evaluate(x, now.count) if not self.evaluate.stochastic else None
+        f, grad = point if point is not None else (self.history.f[-1], None)
+        gap = rounding = math.nan
+        if grad is not None and lam:
+            gap = float(kkt_gap(K, x, grad, lam)) / lam
+            rounding = float(gap_rounding(K, x, grad, lam)) / lam
+        distance = float(distance_to_domain(K, x, lam)) if lam else 0.0
+        dtype = _xp.real_dtype(self.xp, self.like)
+        arrays = [self.xp.asarray(v, dtype=dtype, device=_xp.device(self.like)) for v in self.history]
+        certificate = certificate_of(
+            self.opt, now.record, eps=self.eps, gap=gap, rounding=rounding, distance=distance, convex=self.convex,
+            stochastic=self.evaluate.stochastic,
+        )  # fmt: skip
+        return Result(
+            x=x, fun=f, objective=float(objective(K, f, x, lam)), gap=gap, gap_rounding=rounding, distance=distance,
+            nit=now.count, success=success, message=message, history=History(*arrays), certificate=certificate,
+            state=State(now.m, now.count), last_x=now.x,
+        )  # fmt: skip
+
+    def _feasible(self, x: Any) -> Any:
+        """x, or the nearest feasible point where x is outside by no more than rounding, so that F and G are finite."""
+        if not self.lam:
+            return x
+        domain, y = self.opt.K.conjugate.domain, scaled(x, self.lam)
+        if bool(domain.contains(y, 0.0)) or not bool(domain.contains(y, self.tolerance(0.0))):
+            return x
+        try:
+            return scaled(domain.project(y), 1 / self.lam)
+        except NotAvailable:
+            return x
+
+    # -- files ---------------------------------------------------------------------------------------------------
+
+    def _settings(self) -> dict[str, Any]:
+        o = self.opt
+        return {"K": repr(o.K), "betas": list(o.betas), "weight_decay": self.lam, "decay": o.decay}
+
+    def save(self) -> None:
+        """Write the last accounted iterate. Its own history entry is left out: a resumed run makes it again."""
+        if self.path is None or self.safe is None:
+            return
+        p = self.safe
+        arrays = {"x": p.x, "m": p.m, "best_x": p.best_x, "best_m": p.best_m}
+        meta = {
+            "count": p.count,
+            "best_gap": p.best_gap,
+            "record": asdict(p.record),
+            "rule": None if p.rule is None else asdict(p.rule),
+            "history": {n: v[: p.count] for n, v in self.history._asdict().items()},
+            "settings": self._settings(),
+        }
+        from . import checkpoint  # here, so that `import lionk` stays light
+
+        checkpoint.save(self.path, arrays, meta)
+
+    def load(self) -> None:
+        assert self.path is not None
+        now = self.now
+        like = {"x": now.x, "m": now.m, "best_x": now.x, "best_m": now.m}
+        from . import checkpoint
+
+        arrays, meta = checkpoint.load(self.path, like=like)
+        if meta.get("settings") != self._settings():
+            raise ValueError(
+                f"{self.path} was written with {meta.get('settings')}, but this run has {self._settings()}; "
+                "resume with the same settings, or start anew with another file"
+            )
+        rule = None if meta["rule"] is None else PlateauRule(**meta["rule"])
+        self.now = Progress(
+            **arrays, count=int(meta["count"]), best_gap=meta["best_gap"], record=Record(**meta["record"]), rule=rule
+        )
+        self.history = History(**meta["history"])
+        self.evaluate.skip(self.now.count)
