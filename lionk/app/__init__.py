@@ -1,0 +1,20 @@
+"""The command line: ``lionk solve``, ``lionk functions``, ``lionk doctor``. Nothing else in lionk imports this."""
+
+from __future__ import annotations
+
+import sys
+
+_EXTRA = {"matplotlib", "numpy", "rich", "scipy", "sklearn", "threadpoolctl", "typer"}  # what the extra "cli" brings
+
+
+def main() -> None:
+    """Entry point. Where a library of the extra is missing: one line that says how to get it, and exit code 1."""
+    try:
+        from .cli import app
+
+        app(prog_name="lionk")
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRA:
+            raise
+        sys.exit(f"lionk: the command line needs {missing}, which is not installed: pip install 'lionk[cli]'")

@@ -1,0 +1,102 @@
+"""How the commands speak: results on one stream, problems on stderr in one line, and the exit codes."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+class BadInput(Exception):
+    """The user gave something unusable. The message is one line: what, where, and the way out."""
+
+
+class Failed(Exception):
+    """The input was fine and the work did not succeed."""
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """A command whose known failures end in one line and an exit code, not in a traceback."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            function(*args, **options)
+        except BadInput as error:
+            complain(error, "error")
+            raise typer.Exit(BAD_INPUT) from None
+        except Failed as error:
+            complain(error, "failed")
+            raise typer.Exit(FAILED) from None
+        except KeyboardInterrupt as error:
+            complain(str(error) or "stopped", "interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:  # the reader of a pipe has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+
+    return run
+
+
+def complain(message: object, kind: str) -> None:
+    """One line on stderr."""
+    typer.echo(f"lionk: {kind}: {' '.join(str(message).split())}", err=True)
+
+
+def reason(error: BaseException) -> str:
+    """The text of an exception; that of a KeyError is its argument."""
+    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+
+
+def console(to_stderr: bool = False) -> Console:
+    """Where tables go. Without a terminal there is no colour, and lines are 100 wide whatever the window was."""
+    made = Console(stderr=to_stderr, highlight=False)
+    return made if made.is_terminal else Console(stderr=to_stderr, highlight=False, width=100)
+
+
+def output_path(text: str, option: str, suffixes: tuple[str, ...] = ()) -> Path | None:
+    """A file to write, checked before the work begins; None for "none"."""
+    if text == "none":
+        return None
+    path = Path(text)
+    if path.is_dir():
+        raise BadInput(f"{option} {text} is a directory; name a file in it, or give {option} none")
+    if not path.parent.is_dir():
+        raise BadInput(f"{option} {text}: there is no directory {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise BadInput(f"{option} {text} cannot be written; name another file, or give {option} none")
+    if suffixes and path.suffix not in suffixes:
+        raise BadInput(f"{option} {text}: the name must end in one of {', '.join(suffixes)}")
+    return path
+
+
+def plain(value: Any) -> Any:
+    """A value for strict JSON: NaN and infinities, which it lacks, become null."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    return plain(value.tolist())
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write the file, or stdout where the path is ``-``."""
+    text = json.dumps(plain(value), allow_nan=False, indent=1)
+    if str(path) == "-":
+        typer.echo(text)
+    else:
+        path.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,135 @@
+"""``lionk doctor``: which array libraries and devices are here, and whether lionk gives the right numbers on each."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import time
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+import lionk
+
+from .console import Failed, command, console, output_path, write_json
+
+SIZE = 1_000_000  # entries of the timed step
+FUNCTIONS = ("l1", "log_sum_exp", "nuclear")  # of the Fenchel-Young equality: kinks, reductions, singular values
+BOUND = 1e-4  # of errors in float32, relative
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One device of one backend, or a backend that is not available. ``step_ms``: one l1 step on a million float32."""
+
+    backend: str
+    version: str
+    device: str
+    verdict: str  # PASS, FAIL or "not available"
+    text: str
+    step_ms: float | None = None
+
+
+@command
+def doctor(
+    json: Annotated[str | None, typer.Option("--json", help="Write JSON too; - is stdout.", metavar="PATH")] = None,
+) -> None:
+    """Look at the installation: array libraries, devices, and a short self-test on each.
+
+    The test: one step of l1 against its formula, the Fenchel-Young equality of three K, and the time of a step. Exit
+    code 1 if a library that is available fails it.
+    """
+    path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
+    out = console(to_stderr=json == "-")
+    machine = {
+        "lionk": lionk.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    }
+    out.print(", ".join(f"{k} {v}" for k, v in machine.items()), style="dim", soft_wrap=True)
+    findings = [f for name in sorted(lionk.backends()) for f in examine(lionk.backends()[name])]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("backend", "version", "device", "self-test", "ms/step", "details"):
+        table.add_column(column, no_wrap=column not in ("details", "device"), justify="right" if "ms" in column else "left")
+    for f in findings:
+        style = {"PASS": "green", "FAIL": "bold red"}.get(f.verdict, "dim")
+        ms = "" if f.step_ms is None else f"{f.step_ms:.1f}"
+        table.add_row(f.backend, f.version, f.device, Text(f.verdict, style=style), ms, escape(f.text))
+    out.print(table)
+    out.print(f"self-test in float32; ms/step: one Lion step on {SIZE:,} entries.", style="dim")
+    if path is not None:
+        write_json(path, {"machine": machine, "backends": [asdict(f) for f in findings]})
+    broken = [f"{f.backend} on {f.device}" for f in findings if f.verdict == "FAIL"]
+    if broken:
+        raise Failed(f"the self-test fails for {', '.join(broken)}")
+
+
+def examine(backend: Any) -> list[Finding]:
+    """A finding for each device; one if the library is not available or breaks before it has a device."""
+    missing = backend.why_unavailable()
+    if missing:
+        return [Finding(backend.name, "", "", "not available", missing)]
+    try:
+        version, devices = str(getattr(importlib.import_module(backend.name), "__version__", "")), backend.devices()
+    except Exception as error:  # a broken installation raises what it likes; the doctor reports it and goes on
+        return [Finding(backend.name, "", "", "FAIL", f"{type(error).__name__}: {error}")]
+    return [_on_device(backend, version, device) for device in devices]
+
+
+def _on_device(backend: Any, version: str, device: Any) -> Finding:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            problems = [*_step_problems(backend, device), *_equality_problems(backend, device)]
+            ms = _milliseconds(backend, device)
+    except Exception as error:  # whatever a device raises is its finding
+        return Finding(backend.name, version, str(device), "FAIL", f"{type(error).__name__}: {error}")
+    text = "; ".join(problems) or f"step and Fenchel-Young of {', '.join(FUNCTIONS)} agree"
+    return Finding(backend.name, version, str(device), "FAIL" if problems else "PASS", text, ms)
+
+
+def _step_problems(backend: Any, device: Any) -> list[str]:
+    """One step of l1, through the backend's runner, against the formula in float64."""
+    rng = np.random.default_rng(0)
+    x, m, g = rng.standard_normal((3, 1000)).astype("float32")
+    lr, lam, b1, b2 = 0.125, 0.5, 0.9, 0.99
+    run = backend.runner(lionk.LionK("l1", lr, (b1, b2), lam))
+    put = lambda a: backend.asarray(a, dtype="float32", device=device)  # noqa: E731
+    got = [backend.to_host(a) for a in run(put(x), put(m), put(g))]
+    x, m, g = (a.astype("float64") for a in (x, m, g))
+    expected = (x + lr * (np.sign(b1 * m - (1 - b1) * g) - lam * x), b2 * m - (1 - b2) * g)
+    errors = [float(np.max(np.abs(a - b))) for a, b in zip(got, expected, strict=True)]
+    return [f"the step of l1 is wrong in {n} by {e:.2g}" for n, e in zip(("x", "m"), errors, strict=True) if not e < BOUND]
+
+
+def _equality_problems(backend: Any, device: Any) -> list[str]:
+    """``K(x) + K*(dK(x)) = <x, dK(x)>`` on a matrix."""
+    x = backend.asarray(np.random.default_rng(1).standard_normal((6, 9)), dtype="float32", device=device)
+    found = []
+    for name in FUNCTIONS:
+        K = lionk.K(name)
+        gap = float(K.fenchel_young(x, K.subgradient(x))) / (1 + abs(float(K.value(x))))
+        if not abs(gap) < BOUND:
+            found.append(f"Fenchel-Young of {name} is off by {gap:.2g}")
+    return found
+
+
+def _milliseconds(backend: Any, device: Any) -> float:
+    run = backend.runner(lionk.LionK("l1", 1e-3, weight_decay=0.1))
+    x, m, g = (backend.asarray(np.ones(SIZE), dtype="float32", device=device) for _ in range(3))
+    best = float("inf")
+    for _ in range(4):
+        start = time.perf_counter()
+        x, m = backend.synchronize(run(x, m, g))
+        best = min(best, time.perf_counter() - start)
+    return 1e3 * best

@@ -1,0 +1,165 @@
+"""``lionk functions``: the registry as a table, or one function in full."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import math
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+import lionk
+from lionk.functions import Entry, entry, rules
+
+from .console import BadInput, command, console, output_path, reason, write_json
+
+KINDS = ("scalar", "vector", "matrix", "rule")
+
+
+@command
+def functions(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="One function in full; parameters as NAME:param=value,...", autocompletion=lambda: lionk.names()),
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help=f"Only these: {', '.join(KINDS)}.", autocompletion=lambda: list(KINDS))
+    ] = None,
+    search: Annotated[str | None, typer.Option(help="Only those with this text in name, formula or constraint.")] = None,
+    json: Annotated[str | None, typer.Option("--json", help="Write JSON instead; - is stdout.", metavar="PATH")] = None,
+) -> None:
+    """The convex functions K: what each is, and what constraint or penalty it imposes. K* is the conjugate.
+
+    Examples: lionk functions --kind matrix; lionk functions huber:delta=0.5
+    """
+    path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
+    if name is not None:
+        if kind is not None or search is not None:
+            raise BadInput("--kind and --search choose among all functions; leave NAME out")
+        details = describe(name)
+        if path is None:
+            _show(console(), name, details)
+        else:
+            write_json(path, details)
+        return
+    if kind is not None and kind not in KINDS:
+        raise BadInput(f"--kind {kind}: choose one of {', '.join(KINDS)}")
+    chosen = [e for e in map(entry, lionk.names() + rules()) if e.kind == kind or (kind is None and e.kind != "rule")]
+    if search is not None:
+        chosen = [e for e in chosen if search.lower() in f"{e.name} {e.formula} {e.constraint}".lower()]
+    if not chosen:
+        raise BadInput(f"no function has {search!r} in its name, formula or constraint; 'lionk functions' lists all")
+    if path is None:
+        _list(console(), chosen)
+    else:
+        write_json(path, {"functions": [_texts(e) for e in chosen]})
+
+
+def parse_k(text: str) -> tuple[str, dict[str, Any]]:
+    """``NAME[:param=value,...]`` taken apart; values are numbers, lists, None, or names. Raises BadInput."""
+    name, colon, rest = text.strip().partition(":")
+    parameters: dict[str, Any] = {}
+    for piece in re.split(r",(?![^\[(]*[\])])", rest) if colon else ():
+        key, equals, value = (p.strip() for p in piece.partition("="))
+        if not (equals and key.isidentifier() and value):
+            raise BadInput(f"{text!r}: after the colon come param=value pairs with commas, such as huber:delta=0.5")
+        parameters[key] = _value(value)
+    return name.strip(), parameters
+
+
+def _value(text: str) -> Any:
+    if text.lower() in ("inf", "nan"):
+        return float(text)
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return None if text.lower() == "none" else text
+
+
+def describe(text: str) -> dict[str, Any]:
+    """All that is known of one function or rule: texts, and the traits of the function with these parameters."""
+    name, parameters = parse_k(text)
+    try:
+        e = entry(name)
+        if e.kind == "rule":
+            return _texts(e)
+        K = lionk.K(name, **parameters)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(reason(error)) from None
+    return {
+        **_texts(e),
+        "K domain": repr(K.domain),
+        "K* domain": repr(K.conjugate.domain),
+        "traits": asdict(K.traits),
+        "conjugate traits": asdict(K.conjugate.traits),
+        "spec": K.spec,
+    }
+
+
+def _texts(e: Entry) -> dict[str, Any]:
+    texts = {f: getattr(e, f) for f in ("name", "kind", "formula", "subgradient", "conjugate", "constraint", "source")}
+    known = {p: None if d is inspect.Parameter.empty else d for p, d in e.parameters.items()}
+    return {**texts, "parameters": {p: str(d) if d == math.inf else d for p, d in known.items()}}
+
+
+def _signature(parameters: dict[str, Any]) -> str:
+    return ", ".join(p if d is None else f"{p}={d}" for p, d in parameters.items())
+
+
+def _list(out: Console, chosen: list[Entry]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("name", "parameters", "kind", "K(x)", "imposes" if chosen[0].kind != "rule" else "conjugate"):
+        table.add_column(column, no_wrap=column in ("name", "kind"), style="bold" if column == "name" else "")
+    for e in chosen:
+        last = e.conjugate if e.kind == "rule" else e.constraint
+        table.add_row(e.name, escape(_signature(_texts(e)["parameters"])), e.kind, escape(e.formula), escape(last))
+    out.print(table)
+    out.print(f"{len(chosen)} functions; lam is the weight decay. 'lionk functions NAME' shows one in full.", style="dim")
+
+
+def _show(out: Console, text: str, d: dict[str, Any]) -> None:
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    table.add_column(style="bold cyan", no_wrap=True)
+    table.add_column()
+    rows = {
+        "name": d["name"],
+        "kind": d["kind"],
+        "parameters": _signature(d["parameters"]) or "none",
+        "K(x)": d["formula"],
+        "subgradient": d["subgradient"],
+        "conjugate K*(y)": d["conjugate"],
+        "imposes": d["constraint"],
+        "domain of K": d.get("K domain", ""),
+        "domain of K*": d.get("K* domain", ""),
+        "source": d["source"],
+        "spec": str(d.get("spec", "")),
+    }
+    for key, value in rows.items():
+        if value:
+            table.add_row(key, escape(value))
+    for key in ("traits", "conjugate traits"):
+        for trait, value in d.get(key, {}).items():
+            label = f"{'K* ' if key != 'traits' else ''}{trait}"
+            table.add_row(Text(label, style="cyan"), escape(_trait(value)))
+    out.print(table)
+    if d["kind"] == "rule":
+        out.print("A rule: it builds functions from functions; use it in a spec or as a method of a K.", style="dim")
+    else:
+        out.print(f"lionk solve --k {text}", style="dim", soft_wrap=True)
+
+
+def _trait(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return ", ".join(value) or "nothing"
+    return {True: "yes", False: "no", None: "depends on parameters"}.get(value, str(value)) if not isinstance(
+        value, str
+    ) else value

@@ -1,0 +1,149 @@
+"""What a run says: the opening lines, the table at the end, the JSON trace."""
+
+from __future__ import annotations
+
+import math
+import platform
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+import lionk
+
+from .console import write_json
+from .constraint import NEAR, View, view
+from .problems import BUNDLED
+
+if TYPE_CHECKING:
+    from .solve import Setup
+
+FORMAT = "lionk solve 1"
+MARKS = {"holds": ("yes", "green"), "failed": ("NO", "bold red"), "does not apply": ("n/a", "dim")}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run with its result on the host, as the table, the picture and the trace need it."""
+
+    setup: Setup
+    result: lionk.Result
+    seconds: float
+    x: Any = field(init=False)
+    history: dict[str, Any] = field(init=False)  # 1-d float64 arrays on the host
+    view: View = field(init=False)
+    score: tuple[str, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        set_, s = object.__setattr__, self.setup
+        host = lambda a: s.backend.to_host(a).astype("float64")  # noqa: E731
+        set_(self, "x", host(self.result.x))
+        set_(self, "history", {n: host(a) for n, a in self.result.history._asdict().items()})
+        p = s.problem
+        set_(self, "view", view(s.K.conjugate.domain, self.x, s.weight_decay, p.columns, p.classes))
+        set_(self, "score", p.score(self.x))
+
+    @property
+    def relative_gap(self) -> float:
+        return self.result.gap / abs(self.result.objective) if self.result.objective else math.nan
+
+
+def list_problems(out: Console) -> None:
+    """The bundled problems, with the K that each is meant for."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("problem", "what", "loss", "K (weight decay)"):
+        table.add_column(name, no_wrap=name == "problem")
+    for b in BUNDLED.values():
+        table.add_row(b.name, b.summary, b.loss, ", ".join(f"{k} ({v:g})" for k, v in b.weight_decay.items()))
+    out.print(table)
+
+
+def opening(out: Console, s: Setup) -> None:
+    """What will be solved, in five lines."""
+    p, e = s.problem, _entry(s)
+    lines = {
+        "problem": f"{p.name}: {p.loss} loss, {p.design.shape[0]} samples, parameter {' x '.join(map(str, p.shape))}",
+        "data": "; ".join(p.notes),
+        "K": f"{s.k_text}, K(x) = {e.formula}" if e and e.formula else s.k_text,
+        "constraint": f"{e.constraint}, lam = {s.weight_decay:g}" if e and e.constraint else f"lam = {s.weight_decay:g}",
+        "runs on": f"{s.backend.name}, {s.dtype}" + (f", {s.device}" if s.device is not None else ""),
+    }
+    for name, text in lines.items():
+        out.print(Text.assemble((f"{name:<11}", "bold cyan"), text))
+
+
+def closing(out: Console, o: Outcome, files: list[Path]) -> None:
+    """The table, the verdicts, and where the files are."""
+    r, s = o.result, o.setup
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    table.add_row("objective F", f"{r.objective:.8g}   (f = {r.fun:.8g}, K*(lam x)/lam = {r.objective - r.fun:.4g})")
+    if s.weight_decay:
+        table.add_row("certified gap", f"F - min F <= {max(r.gap, 0.0):.3g} + {r.gap_rounding:.1g} (rounding)")
+        color = "green" if r.success else "red"
+        table.add_row("gap / |F|", Text(f"{o.relative_gap:.3g}   (tolerance {s.tol:g})", style=color))
+        table.add_row("distance", f"{r.distance:.3g}   from lam x to the constraint set")
+        table.add_row("active", escape(o.view.text))
+    else:
+        table.add_row("stationarity", f"G = {r.gap:.3g}; weight decay 0: no constraint, no bound on F - min F")
+    table.add_row(o.score[0], f"{o.score[1]:.4f}   on the data of the fit")
+    table.add_row("steps", f"{r.nit} in {o.seconds:.1f} s; {escape(r.message)}")
+    out.print(table)
+    theory = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    theory.add_column("theory", no_wrap=True)
+    theory.add_column("holds")
+    theory.add_column("what was seen")
+    for statement in r.certificate.statements:
+        mark, style = MARKS[statement.verdict]
+        theory.add_row(statement.name, Text(mark, style=style), escape(statement.text))
+    out.print(theory)
+    color = "green" if r.success and not r.certificate.failed else "red"
+    head = "certified" if r.success else "NOT certified"
+    out.print(Text.assemble((head, f"bold {color}"), f": {r.certificate.verdict}"))
+    for path in files:
+        out.print(Text.assemble(("wrote ", "dim"), str(path)), soft_wrap=True)
+
+
+def _entry(s: Setup) -> Any:
+    """What the registry says of K."""
+    return lionk.functions.entry(s.k_text.partition(":")[0].strip())
+
+
+def save(o: Outcome, path: Path) -> None:
+    """The JSON trace: problem, settings, result, certificate, and the history step by step. No NaN: null."""
+    s, r, p = o.setup, o.result, o.setup.problem
+    v = o.view
+    write_json(
+        path,
+        {
+            "format": FORMAT,
+            "versions": {"lionk": lionk.__version__, "python": platform.python_version()},
+            "problem": {
+                "name": p.name, "loss": p.loss, "samples": p.design.shape[0], "shape": p.shape, "columns": p.columns,
+                "classes": p.classes, "data": p.notes,
+            },
+            "settings": {
+                "K": s.K.spec, "weight_decay": s.weight_decay, "lr": s.lr, "schedule": s.schedule if s.lr else "rule",
+                "betas": s.betas, "decay": s.decay, "backend": s.backend.name,
+                "device": None if s.device is None else str(s.device), "dtype": s.dtype, "maxiter": s.maxiter,
+                "tol": s.tol, "seed": s.seed,
+            },
+            "result": {
+                "success": r.success, "message": r.message, "steps": r.nit, "seconds": o.seconds, "f": r.fun,
+                "objective": r.objective, "gap": r.gap, "gap_rounding": r.gap_rounding, "relative_gap": o.relative_gap,
+                "distance": r.distance, o.score[0]: o.score[1], "x": o.x,
+            },
+            "constraint": {
+                "what": v.what, "values": v.values, "lower": v.lower, "upper": v.upper, "active": v.active,
+                "near": NEAR, "total": v.total,
+            },
+            "certificate": [statement._asdict() for statement in r.certificate.statements],
+            "history": o.history,
+        },
+    )  # fmt: skip
