@@ -65,7 +65,7 @@ def sum_momentum(K: Any, momentum: float) -> ConvexFunction:
 
 def signum(lr: Any = 1e-4, momentum: float = 0.9, weight_decay: Any = 0.0, **options: Any) -> LionK:
     """Signum (Bernstein et al. 2018, 1802.04434): the sign of the new average, so b1 = b2 = momentum and K = l1."""
-    return LionK("l1", lr, (momentum, momentum), weight_decay, **options)  # type: ignore[arg-type]
+    return LionK("l1", lr, (momentum, momentum), weight_decay, **options)
 
 
 def muon(

@@ -33,8 +33,9 @@ class Evaluation:
 
     def skip(self, count: int) -> None:
         """After a resume: an iterable is advanced to where it was."""
-        for _ in range(count if self._items is not None else 0):
-            next(self._items, None)  # type: ignore[call-overload]
+        if self._items is not None:
+            for _ in range(count):
+                next(self._items, None)
 
     def __call__(self, x: Any, count: int) -> tuple[float, Any] | None:
         """None when the batches are used up."""

@@ -71,7 +71,7 @@ class LionK:
     Array([ 0.8, -1.8], dtype=array_api_strict.float64) 1
     """
 
-    K: ConvexFunction
+    K: Any  # a ConvexFunction, once made
     lr: Any = 1e-4
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: Any = 0.0

@@ -1,9 +1,9 @@
 """The theory of Lion-K as functions: objective and gap, Lyapunov function and identity, phases, flow, certificates."""
 
 from .certificate import Certificate, Statement
-from .flow import Flow, FlowParameters, flow, flow_parameters
 from .lyapunov import Coefficients, Descent, coefficients, coefficients_of, descent, lyapunov
 from .objective import distance_to_domain, gap_rounding, kkt_gap, objective
+from .ode import Flow, FlowParameters, flow, flow_parameters
 from .phase import phase_one_factor, phase_one_steps
 
 __all__ = [

@@ -16,7 +16,7 @@ def phase_one_factor(lr: float, weight_decay: float, decay: str = "explicit") ->
 
 
 def phase_one_steps(distance: float, tol: float, lr: float, weight_decay: float, decay: str = "explicit") -> int:
-    """Steps of constant lr after which the distance is at most ``tol``: ``log(distance/tol)/-log(factor)``, rounded up."""
+    """Steps of constant lr after which the distance is at most tol: ``log(distance/tol)/-log(factor)``, rounded up."""
     if not tol > 0:
         raise ValueError(f"tol must be > 0, got {tol!r}: in exact arithmetic the distance need never be 0")
     if distance <= tol:
