@@ -19,10 +19,13 @@ def check_matrix(x: Array, what: str) -> None:
 
 
 def _guarded(xp: Namespace, x: Array) -> tuple[Array, Array]:
-    """x with non-finite matrices replaced by zero (LAPACK may fail on them), and NaN for those, 0 for the others."""
-    poison = xp.where(xp.all(xp.isfinite(x), axis=(-2, -1), keepdims=True), 0.0, xp.nan)
-    poison = xp.astype(poison, _xp.real_dtype(xp, x))
-    return xp.where(xp.isnan(poison), xp.zeros_like(x), x), poison
+    """x with non-finite matrices replaced by zero (LAPACK may fail on them), and what those make of singular values.
+
+    That is NaN for a matrix with a NaN, inf for another one with an infinite entry, 0 for all others.
+    """
+    r = xp.abs(x)
+    poison = xp.max(xp.where(xp.isfinite(r), xp.zeros_like(r), r), axis=(-2, -1), keepdims=True)
+    return xp.where(poison == 0, x, xp.zeros_like(x)), poison
 
 
 def _decompose(xp: Namespace, x: Array) -> Any:
@@ -44,7 +47,7 @@ def _decompose(xp: Namespace, x: Array) -> Any:
 
 
 def singular_values(xp: Namespace, x: Array) -> Array:
-    """Shape ``(..., min(m, n))``, descending; NaN for a matrix with a non-finite entry."""
+    """Shape ``(..., min(m, n))``, descending; NaN or inf for a matrix with such an entry."""
     if 0 in x.shape:
         return xp.zeros((*x.shape[:-2], 0), dtype=_xp.real_dtype(xp, x), device=_xp.device(x))
     clean, poison = _guarded(xp, x)
@@ -55,9 +58,7 @@ def singular_values(xp: Namespace, x: Array) -> Array:
     return s + poison[..., 0]
 
 
-def map_singular_values(
-    xp: Namespace, x: Array, f: Callable[[Array], Array], *, rank: bool, merge: bool
-) -> Array:
+def map_singular_values(xp: Namespace, x: Array, f: Callable[[Array], Array], *, rank: bool, merge: bool) -> Array:
     """``U f(s) V^H``.
 
     ``rank``: values below ``max(m, n) eps s1`` count as 0 before ``f`` (rounding noise would pick arbitrary vectors).
@@ -72,6 +73,7 @@ def map_singular_values(
         s = xp.where(s > noise, s, xp.zeros_like(s))
     if merge:
         s = _merged(xp, s, noise)
+    poison = xp.where(poison == 0, poison, xp.nan * xp.ones_like(poison))  # infinite entries have no limit here
     scaled = u * xp.astype(f(s) + poison[..., 0], u.dtype)[..., None, :]
     return scaled @ vh
 

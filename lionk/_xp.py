@@ -152,6 +152,11 @@ def only_nan(xp: Namespace, x: Array) -> Array:
     return xp.where(xp.isnan(x), x, xp.zeros_like(x))
 
 
+def finite(xp: Namespace, x: Array) -> Array:
+    """x with 0 for NaN and infinite entries: for a projection whose result is not used where they are."""
+    return xp.where(xp.isfinite(x), x, xp.zeros_like(x))
+
+
 def bisect(xp: Namespace, increasing: Any, low: Array, high: Array) -> Array:
     """Root of a nondecreasing function between ``low`` and ``high``, by halving until the dtype has no digits left.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +15,9 @@ from ..sets.base import ConvexSet
 from ..sets.rules import Minkowski, ball_radius, interval
 from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 from .blocks import Blocks
+from .support import joint_traits
 
-ITERATIONS = 400  # of Douglas-Rachford, where a split has no closed form
+ITERATIONS = 150  # of Douglas-Rachford, where a split has no closed form
 
 
 def _elementwise(*parts: ConvexFunction) -> bool:
@@ -24,22 +26,31 @@ def _elementwise(*parts: ConvexFunction) -> bool:
 
 def _joint(a: Traits, b: Traits) -> Traits:
     """What holds of K1 + K2 because it holds of both."""
-    both = {n: getattr(a, n) and getattr(b, n) for n in ("even", "absolute", "symmetric", "homogeneous", "smooth")}
-    structure = a.structure if a.structure == b.structure else next(
-        s for s in ("matrix", "order", "reduce", "rowwise", "elementwise") if s in (a.structure, b.structure)
-    )
+    smooth = a.smooth and b.smooth
     return Traits(
-        **both,
+        **joint_traits(a, b),
+        homogeneous=a.homogeneous and b.homogeneous,
+        smooth=smooth,
         bounded_domain=a.bounded_domain and b.bounded_domain,
         open_domain=a.open_domain or b.open_domain,
-        structure=structure,
-        selection="min_norm" if both["smooth"] else "composed",
-        minimum_at_zero=True if a.minimum_at_zero and b.minimum_at_zero else None,
-        needs=tuple(sorted({*a.needs, *b.needs})),
+        selection="min_norm" if smooth else "composed",
     )
 
 
-@dataclass(frozen=True, eq=False)
+def _norm_and_ball(K1: ConvexFunction, K2: ConvexFunction) -> tuple[ConvexFunction, ConvexFunction] | None:
+    """``(k, r l2)`` if both are homogeneous and one is a multiple of the Euclidean norm: their proxes compose."""
+    if K1.traits.homogeneous and K2.traits.homogeneous:
+        for k, ball in ((K1, K2), (K2, K1)):
+            if ball_radius(ball.conjugate.domain) is not None:
+                return k, ball
+    return None
+
+
+def _prox_is_known(K1: ConvexFunction, K2: ConvexFunction) -> bool:
+    return _elementwise(K1, K2) or _norm_and_ball(K1, K2) is not None
+
+
+@dataclass(eq=False, repr=False)
 class Sum(ArrayFunction):
     """``K1(x) + K2(x)``; selection ``dK1 + dK2``; conjugate: the infimal convolution of K1* and K2*."""
 
@@ -54,15 +65,19 @@ class Sum(ArrayFunction):
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         """Entry by entry by bisection; ``prox_{r l2}`` after the other one, if that is homogeneous (Yu 2013)."""
-        for k, ball in ((self.first, self.second), (self.second, self.first)):
-            if k.traits.homogeneous and ball_radius(ball.conjugate.domain) is not None:
-                return ball._prox(xp, k._prox(xp, x, t, batch), t, batch)
+        pair = _norm_and_ball(self.first, self.second)
+        if pair is not None:
+            k, ball = pair
+            return ball._prox(xp, k._prox(xp, x, t, batch), t, batch)
         if not _elementwise(self.first, self.second):
             raise NotAvailable(f"{self!r} has no known proximal operator; take the proximal operators of its two parts")
+        if _xp.is_complex(xp, x):
+            return xp.sign(x) * self._prox(xp, xp.abs(x), t, batch)
         slope = self._subgradient(xp, xp.zeros_like(x), 0)
         low = xp.where(x < 0, x, xp.zeros_like(x)) - t * xp.clip(slope, 0.0, None)
         high = xp.where(x > 0, x, xp.zeros_like(x)) - t * xp.clip(slope, None, 0.0)
-        return _xp.bisect(xp, lambda z: (z - x) + t * self._subgradient(xp, z, 0), low, high)
+        z = _xp.bisect(xp, lambda z: (z - x) + t * self._subgradient(xp, z, 0), low, high)
+        return z + _xp.only_nan(xp, x)
 
     def _dual(self) -> ConvexFunction:
         return InfimalConvolution(self.first.conjugate, self.second.conjugate, conjugate=self)
@@ -73,18 +88,14 @@ class Sum(ArrayFunction):
         raise NotAvailable("a sum of functions needs both to be finite everywhere; the domain here is an intersection")
 
     def _traits(self) -> Traits:
-        closed = any(
-            a.traits.homogeneous and ball_radius(b.conjugate.domain) is not None
-            for a, b in ((self.first, self.second), (self.second, self.first))
-        )
         both = _joint(self.first.traits, self.second.traits)
-        return replace(both, prox=closed or both.structure == "elementwise")
+        return replace(both, prox=_prox_is_known(self.first, self.second))
 
     def _spec(self) -> dict[str, Any]:
         return {"name": "add", "K1": self.first.spec, "K2": self.second.spec}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class InfimalConvolution(ArrayFunction):
     """``inf { K1(u) + K2(y - u) }``; conjugate ``K1* + K2*``; subgradient: the one that both share at the split.
 
@@ -104,14 +115,14 @@ class InfimalConvolution(ArrayFunction):
         if isinstance(self.domain, Whole):
             u, _ = self._split(xp, x, batch)
             return self.first._value(xp, u, batch, tol) + self.second._value(xp, x - u, batch, tol)
-        violation = self.domain._violation(xp, x, batch)  # type: ignore[attr-defined]
-        bound = (tol + self.domain.accuracy(xp, x)) * self.domain._scale(xp, x)  # type: ignore[attr-defined]
+        violation = self.domain._violation(xp, x, batch)
+        bound = tol * self.domain._scale(xp, x)
         if self._indicators:
             return outside_is_infinite(xp, xp.zeros_like(violation), violation, bound)
-        y = self.domain._project(xp, x, batch)  # type: ignore[attr-defined]
+        y = self.domain._project(xp, _xp.finite(xp, x), batch)
         u, s = self._split(xp, y, batch)
         if _elementwise(self.first, self.second):
-            inside = _xp.total(xp, y * s - self.conjugate._value(xp, s, s.ndim, tol), batch)  # type: ignore[attr-defined]
+            inside = _xp.inner(xp, y, s, batch) - _xp.total(xp, self.conjugate._value(xp, s, s.ndim, tol), batch)
         else:
             inside = self.first._value(xp, u, batch, math.inf) + self.second._value(xp, y - u, batch, math.inf)
         return outside_is_infinite(xp, inside, violation, bound)
@@ -123,7 +134,7 @@ class InfimalConvolution(ArrayFunction):
         """The minimising u, and the common subgradient of K1 at u and K2 at y - u."""
         if _elementwise(self.first, self.second):
             s = self._slope(xp, y)
-            return self.first.conjugate._subgradient(xp, s, 0), s  # type: ignore[attr-defined]
+            return self.first.conjugate._subgradient(xp, s, 0), s
         z = y / 2
         u = z
         for _ in range(ITERATIONS):
@@ -132,15 +143,26 @@ class InfimalConvolution(ArrayFunction):
         return u, z - u
 
     def _slope(self, xp: Namespace, y: Array) -> Array:
-        """The x with ``d(K1* + K2*)(x)`` at y, entry by entry: bisection over ``asinh x``, so over all magnitudes."""
-        reach = 0.9 * math.log(float(xp.finfo(y.dtype).max))
-        top = reach * xp.ones_like(y)
-        conjugate = self.conjugate
-        t = _xp.bisect(xp, lambda r: conjugate._subgradient(xp, xp.sinh(r), 0) - y, -top, top)  # type: ignore[attr-defined]
-        return xp.sinh(t)
+        """The x of least modulus with y in ``d(K1* + K2*)(x)``, entry by entry: bisection over log |x|."""
+        if _xp.is_complex(xp, y):
+            return xp.sign(y) * self._slope(xp, xp.abs(y))
+
+        def slope(x: Array) -> Array:
+            return self.conjugate._subgradient(xp, x, 0)
+
+        one, reach = xp.ones_like(y), 0.9 * math.log(float(xp.finfo(y.dtype).max))
+        at_zero = slope(xp.zeros_like(y))
+        side = xp.where(at_zero < y, one, -one)
+
+        def before(r: Array) -> Array:
+            s = slope(side * xp.exp(r))
+            return xp.where(xp.where(side > 0, s < y, s > y), -one, one)
+
+        x = side * xp.exp(_xp.bisect(xp, before, -reach * one, reach * one))
+        return xp.where(at_zero == y, xp.zeros_like(x), x) + _xp.only_nan(xp, y)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
-        return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)  # type: ignore[attr-defined]
+        return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
 
     def _dual(self) -> ConvexFunction:
         return Sum(self.first.conjugate, self.second.conjugate, conjugate=self)
@@ -149,27 +171,24 @@ class InfimalConvolution(ArrayFunction):
         a, b = self.first.domain, self.second.domain
         if isinstance(a, Whole) or isinstance(b, Whole):
             return Whole()
-        ends = interval(a), interval(b)
-        if _elementwise(self.first, self.second) and ends[0] is not None and ends[1] is not None:
-            (l1, u1), (l2, u2) = ends
-            return Box(l1 + l2, u1 + u2)
+        one, two = interval(a), interval(b)
+        if _elementwise(self.first, self.second) and one is not None and two is not None:
+            return Box(one[0] + two[0], one[1] + two[1])
         return Minkowski(a, b)
 
     def _traits(self) -> Traits:
         both = _joint(self.first.traits, self.second.traits)
         smooth = self.first.traits.smooth or self.second.traits.smooth
-        return replace(both, smooth=smooth, bounded_domain=False, prox=both.structure == "elementwise")
+        return replace(both, smooth=smooth, bounded_domain=False, prox=_prox_is_known(self.first.conjugate, self.second.conjugate))
 
     def _spec(self) -> dict[str, Any]:
         return {"name": "infimal_convolution", "K1": self.first.spec, "K2": self.second.spec}
 
 
-def _paired(rule: type, K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:
-    if isinstance(K1, Blocks) or isinstance(K2, Blocks):
-        if isinstance(K1, Blocks):
-            return K1.map(lambda a, b: rule(a, b), K2.tree if isinstance(K2, Blocks) else K2)
-        return K2.map(lambda b: rule(K1, b))  # type: ignore[union-attr]
-    return rule(K1, K2)  # type: ignore[no-any-return]
+def _paired(rule: Callable[..., ConvexFunction], K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:
+    if isinstance(K1, Blocks):
+        return K1.map(rule, K2.tree if isinstance(K2, Blocks) else K2)
+    return K2.map(lambda b: rule(K1, b)) if isinstance(K2, Blocks) else rule(K1, K2)
 
 
 def add(K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:

@@ -15,7 +15,7 @@ from .base import ArrayFunction, ConvexFunction, Traits
 from .blocks import Blocks, over_blocks
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Affine(ArrayFunction):
     """``slope width K((x + shift)/width) + Re<tilt, x>`` (``Re<tilt, x + shift>`` if ``paired``).
 
@@ -45,6 +45,8 @@ class Affine(ArrayFunction):
         v = self.slope * self.width * self.inner._value(xp, self._into(xp, x), batch, tol)
         if self.tilt_by is None:
             return v
+        if not isinstance(self.domain, Whole):
+            x = self.domain._project(xp, _xp.finite(xp, x), batch)
         y = x + _xp.parameter(xp, self.shift_by, x, "b") if self.paired else x
         return v + _xp.inner(xp, xp.zeros_like(x) + _xp.parameter(xp, self.tilt_by, x, "c"), y, batch)
 
@@ -119,11 +121,9 @@ def _stretch(K: ArrayFunction, slope: float, width: float) -> ConvexFunction:
     if slope == width == 1:
         return K
     if isinstance(K, Affine):  # outer (slope, width) over inner: both factors multiply, shift and tilt grow
-        grow = {
-            "shift_by": None if K.shift_by is None else width * _number_or_array(K.shift_by),
-            "tilt_by": None if K.tilt_by is None else slope * _number_or_array(K.tilt_by),
-        }
-        return Affine(K.inner, slope * K.slope, width * K.width, **grow, paired=K.paired)
+        shift_by = None if K.shift_by is None else width * _number_or_array(K.shift_by)
+        tilt_by = None if K.tilt_by is None else slope * _number_or_array(K.tilt_by)
+        return Affine(K.inner, slope * K.slope, width * K.width, shift_by, tilt_by, K.paired)
     return Affine(K, slope, width)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +18,7 @@ from .support import Support
 L2 = Support(Ball(2.0))
 
 
-def dual_norm(norm: ConvexFunction) -> ConvexFunction:
+def dual_norm(norm: ArrayFunction) -> ArrayFunction:
     """``N*(y) = sup { <x, y> : N(x) <= 1 }`` as a convex function: l1 and linf, lp and lq, lifts of these.
 
     Raises NotAvailable for a norm whose dual norm is not among the functions here.
@@ -36,11 +35,16 @@ def dual_norm(norm: ConvexFunction) -> ConvexFunction:
     if isinstance(norm, GroupLift):
         return GroupLift(dual_norm(norm.inner), dual_norm(norm.norm), norm.axis)
     if isinstance(norm, Affine) and norm.traits.homogeneous and norm.tilt_by is None:
-        return dual_norm(norm.inner).scale(1 / norm.slope)
+        return Affine(dual_norm(norm.inner), 1 / abs(norm.slope))
     raise NotAvailable(f"{norm!r} has no known dual norm; use l1, l2, linf, lp, or a lift of them")
 
 
-@dataclass(frozen=True, eq=False)
+def _weighted_sum(k: ConvexFunction) -> bool:
+    """Is k(r) = sum w_g r_g for r >= 0?"""
+    return k.traits.structure == "elementwise" and k.traits.homogeneous
+
+
+@dataclass(eq=False, repr=False)
 class GroupLift(ArrayFunction):
     """``K(x) = k(N(x_1), ..., N(x_G))``, k even in each argument, N a norm; ``K* = k*(N*(y_1), ..., N*(y_G))``.
 
@@ -95,30 +99,31 @@ class GroupLift(ArrayFunction):
         y, norms = self._split(xp, x, batch)
         if self.norm == L2:
             return self._over(xp, self.inner._prox(xp, norms, t, batch), self._unit(xp, y, batch), batch)
-        if isinstance(self.inner, Support) and isinstance(self.inner.set, Box):
-            return self._join(xp, self._shrunk(xp, y, t * self.inner.set.upper, batch), batch)
-        if isinstance(self.inner.conjugate, Support) and isinstance(self.inner.domain, Box):
-            ball = dual_norm(self.norm).conjugate.domain
-            radius = self.inner.domain.upper
-            inside = radius * ball._project(xp, y / radius, batch if self.axis is None else y.ndim - 1)  # type: ignore[attr-defined]
-            return self._join(xp, inside, batch)
+        ones = xp.ones_like(norms)
+        if _weighted_sum(self.inner):  # group by group, each with its weight
+            return self._join(xp, self._shrunk(xp, y, t * self.inner._subgradient(xp, ones, batch), batch), batch)
+        if _weighted_sum(self.inner.conjugate):  # the indicator of a ball for each group
+            radii = self.inner.conjugate._subgradient(xp, ones, batch)
+            return self._join(xp, self._onto(xp, dual_norm(self.norm).conjugate.domain, radii, y, batch), batch)
         if self.axis is not None:
             raise NotAvailable(f"{self!r} has no known proximal operator: it is closed for norm='l2' or k='l1' only")
 
         # s = t phi'(N(prox_{s N} x)); the right side decreases in s, so that the difference has one root
         def excess(s: Array) -> Array:
-            shrunk = self.norm._value(xp, self._shrunk(xp, y, s, batch), batch, 0.0)
-            return s - t * self.inner._subgradient(xp, shrunk[..., None], batch)[..., 0]
+            shrunk = self.norm._value(xp, self._shrunk(xp, y, s, batch), batch, 0.0)[..., None]
+            return s - t * self.inner._subgradient(xp, shrunk, batch)
 
-        top = t * self.inner._subgradient(xp, norms, batch)[..., 0]
+        top = t * self.inner._subgradient(xp, norms, batch)
         return self._shrunk(xp, y, _xp.bisect(xp, excess, xp.zeros_like(top), top), batch)
 
-    def _shrunk(self, xp: Namespace, y: Array, s: Any, batch: int) -> Array:
-        """prox of ``s N`` on each group, ``s >= 0`` a number or one for each batch entry: ``y - s P(y/s)``."""
-        ball = self.norm.conjugate.domain
-        s = _xp.spread(xp, s, y) if hasattr(s, "shape") else s + xp.zeros_like(xp.abs(y))
-        inner_batch = batch if self.axis is None else y.ndim - 1
-        return y - s * ball._project(xp, y / xp.where(s > 0, s, xp.ones_like(s)), inner_batch)  # type: ignore[attr-defined]
+    def _shrunk(self, xp: Namespace, y: Array, s: Array, batch: int) -> Array:
+        """prox of ``s N`` on each group, one ``s >= 0`` for each: the part outside the dual ball of radius s."""
+        return y - self._onto(xp, self.norm.conjugate.domain, s, y, batch)
+
+    def _onto(self, xp: Namespace, ball: Any, radii: Array, y: Array, batch: int) -> Array:
+        """Each group, projected on the ball times its radius."""
+        r = _xp.spread(xp, radii[..., 0] if self.axis is None else radii, y) + xp.zeros_like(xp.abs(y))
+        return r * ball._project(xp, _xp.divide(xp, y, r), batch if self.axis is None else y.ndim - 1)
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         if self.traits.smooth or self.norm != L2:
@@ -156,7 +161,10 @@ class GroupLift(ArrayFunction):
             structure=("matrix" if n.structure == "matrix" else "reduce" if self.axis is None else
                        "rowwise" if k.structure == "elementwise" else k.structure),
             selection=k.selection if self.norm == L2 else "composed",
-            prox=self.norm == L2 or self.axis is None or k.structure == "elementwise" and k.homogeneous,
+            prox=self.norm == L2
+            or self.axis is None
+            or _weighted_sum(self.inner)
+            or _weighted_sum(self.inner.conjugate),
             needs=n.needs,
         )
 
@@ -164,7 +172,7 @@ class GroupLift(ArrayFunction):
         return {"name": "group_lift", "k": self.inner.spec, "norm": self.norm.spec, "axis": self.axis}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Grouped(ArraySet):
     """``{ y : (N(y_1), ..., N(y_G)) in C }`` for a set C that depends on absolute values only."""
 
@@ -181,15 +189,15 @@ class Grouped(ArraySet):
 
     def diameter(self, shape: tuple[int, ...]) -> float:
         """Exact for l2 and for a box of norms; else an upper bound."""
-        n = math.prod(shape)
-        size = n if self.axis is None else shape[self.axis]
-        groups = n // size if size else 0
+        if 0 in shape:
+            return 0.0
+        axis = None if self.axis is None else self.axis % len(shape)
+        groups = (1,) if axis is None else shape[:axis] + shape[axis + 1 :]
         ball = dual_norm(self.norm).conjugate.domain
-        each = (size,) if self.norm.traits.structure != "matrix" else shape
-        return self.inner.diameter((groups,)) * ball.diameter(each) / 2 if n else 0.0
+        return self.inner.diameter(groups) * ball.diameter(shape if axis is None else (shape[axis],)) / 2
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
-        return self._lift.conjugate._subgradient(xp, c, batch)  # type: ignore[attr-defined]
+        return self._lift.conjugate._subgradient(xp, c, batch)
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         outside = self._violation(xp, y, batch) != 0
@@ -205,13 +213,16 @@ class Grouped(ArraySet):
         return super()._distance(xp, y, batch)
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
-        return self.inner._scale(xp, _xp.total(xp, xp.abs(y), 0)[None])
+        return self.inner._scale(xp, xp.abs(y))
 
 
 def _norm(norm: Any) -> ArrayFunction:
     from .registry import K
 
-    return K(norm)  # type: ignore[return-value]
+    k = K(norm)
+    if not isinstance(k, ArrayFunction):
+        raise TypeError(f"group_lift takes convex functions of one array, got {type(k).__name__}")
+    return k
 
 
 def group_lift(k: Any, norm: Any = "l2", axis: int | None = -1) -> ConvexFunction:

@@ -21,7 +21,7 @@ def _real(xp: Namespace, x: Array) -> None:
         raise TypeError("log_sum_exp is not even, so it has no meaning for complex entries; use a real array")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class LogSumExp(ArrayFunction):
     """``log sum exp(x_i)``; gradient softmax; conjugate ``sum y log y`` on the simplex. -inf on the empty array."""
 
@@ -42,7 +42,7 @@ class LogSumExp(ArrayFunction):
         return xp.reshape(e / xp.sum(e, axis=-1, keepdims=True), x.shape)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
-        return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)  # type: ignore[attr-defined]
+        return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
 
     def _dual(self) -> ConvexFunction:
         return NegativeEntropy(conjugate=self)
@@ -62,14 +62,18 @@ def _finite_max(xp: Namespace, z: Array) -> Array:
     return xp.where(xp.isinf(top), xp.zeros_like(top), top)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class NegativeEntropy(ArrayFunction):
-    """``sum y_i log y_i`` on the simplex, ``+inf`` off it; gradient ``log y + 1`` (-inf at 0: empty there)."""
+    """``sum y_i log y_i`` on the simplex, ``+inf`` off it; subgradient ``log y + 1``, to which any constant may be added.
+
+    It is -inf at 0, where the subdifferential is empty.
+    """
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         _real(xp, x)
-        inside = _xp.total(xp, _xlogx(xp, self.domain._project(xp, x, batch)), batch)  # type: ignore[attr-defined]
-        return outside_is_infinite(xp, inside, self.domain._violation(xp, x, batch), tol)  # type: ignore[attr-defined]
+        y = self.domain._project(xp, _xp.finite(xp, x), batch)
+        inside = _xp.total(xp, _xlogx(xp, y), batch)
+        return outside_is_infinite(xp, inside, self.domain._violation(xp, x, batch), tol)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         _real(xp, x)
@@ -108,7 +112,7 @@ class NegativeEntropy(ArrayFunction):
         return TopK(1, absolute=False)
 
     def _traits(self) -> Traits:
-        return replace(_TRAITS, bounded_domain=False)
+        return replace(_TRAITS, bounded_domain=False, smooth=False, selection="composed")
 
     def _spec(self) -> dict[str, Any]:
         return {"name": "conjugate", "K": self.conjugate.spec}

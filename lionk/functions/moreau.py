@@ -20,7 +20,7 @@ def _check(mu: Any) -> float:
     return float(mu)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Moreau(ArrayFunction):
     """``min_z K(z) + |x - z|^2/(2 mu)``, smooth with constant 1/mu; conjugate ``K* + mu/2 |y|^2`` (Moreau 1965).
 
@@ -55,7 +55,7 @@ class Moreau(ArrayFunction):
         return {"name": "moreau_envelope", "K": self.inner.spec, "mu": self.mu}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Ridge(ArrayFunction):
     """``K(x) + mu/2 |x|^2``; conjugate: the Moreau envelope of K*, finite everywhere.
 
@@ -66,7 +66,7 @@ class Ridge(ArrayFunction):
     mu: float = 1.0
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
-        z = x if isinstance(self.domain, Whole) else self.domain._project(xp, x, batch)
+        z = x if isinstance(self.domain, Whole) else self.domain._project(xp, _xp.finite(xp, x), batch)
         return self.inner._value(xp, x, batch, tol) + self.mu / 2 * _xp.inner(xp, z, z, batch)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:

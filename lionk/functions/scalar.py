@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import _xp
+from .._value import Value
 from .._xp import Array, Namespace
 from ..sets.atoms import Box, Whole
 from ..sets.base import ConvexSet
@@ -21,8 +22,8 @@ from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 SATURATED = 1e18  # beyond 1/eps of every dtype: x/(1+x) and the like are 1 there
 
 
-@dataclass(frozen=True)
-class Scalar:
+@dataclass(eq=False, repr=False)
+class Scalar(Value):
     """A convex function phi of one real variable.
 
     value, derivative : ``f(xp, x, *parameters)``, entry by entry, for x in the closed interval [low, high]; the
@@ -49,7 +50,7 @@ class Scalar:
         return self.low == -math.inf and self.high == math.inf
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Separable(ArrayFunction):
     """``K(x) = sum_i phi(x_i)``, with the conjugate pair (phi, phi*). Complex entries (phi even): ``phi(|x_i|)``."""
 
@@ -87,7 +88,7 @@ class Separable(ArrayFunction):
         if phi.nearest is not None:
             return phi.nearest(xp, x, t, *phi.parameters)
         if not phi.finite:  # Moreau: through the conjugate, which is finite everywhere
-            return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)  # type: ignore[attr-defined]
+            return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
         slope = phi.derivative(xp, xp.zeros_like(x), *phi.parameters)
         low = xp.where(x < 0, x, xp.zeros_like(x)) - t * xp.clip(slope, 0.0, None)
         high = xp.where(x > 0, x, xp.zeros_like(x)) - t * xp.clip(slope, None, 0.0)
@@ -150,7 +151,7 @@ def _log1p_defect(xp: Namespace, a: Array) -> Array:
     series = xp.zeros_like(t)
     for k in range(21, 1, -2):
         series = series * t * t + 1 / k
-    return xp.where(near, b * t - 2 * t * t * t * series, a - xp.log1p(xp.where(near, xp.ones_like(a), a)))
+    return xp.where(near, b * t - 2 * t * t * t * series, a - xp.log1p(xp.where(near, xp.ones_like(a), _bounded(xp, a))))
 
 
 # -- definitions ---------------------------------------------------------------------------------------------
@@ -161,7 +162,10 @@ def power_value(xp: Namespace, x: Array, p: float) -> Array:
 
 
 def power_derivative(xp: Namespace, x: Array, p: float) -> Array:
-    return x if p == 2 else xp.sign(x) * xp.abs(x) ** (p - 1)
+    if p <= 2:
+        return x if p == 2 else xp.sign(x) * xp.abs(x) ** (p - 1)
+    a, top = xp.abs(x), 0.99 * float(xp.finfo(x.dtype).max) ** (1 / (p - 1))
+    return _signed(xp, x, _or_infinite(xp, a > top, a, lambda r: r ** (p - 1), 1.0))
 
 
 def half_square_nearest(xp: Namespace, x: Array, t: Any, p: float) -> Array:
@@ -241,12 +245,17 @@ def _signed(xp: Namespace, y: Array, magnitude: Array) -> Array:
     return xp.where(y < 0, -magnitude, xp.where(y > 0, magnitude, y))
 
 
-def pseudo_huber_value(xp: Namespace, x: Array) -> Array:
-    a = xp.abs(x)
+def _pseudo_huber_slope(xp: Namespace, a: Array) -> Array:
+    """``(sqrt(1 + a^2) - 1)/a`` for a >= 0."""
     one = xp.ones_like(a)
     small = xp.where(a < 1, a, one)
     large = 1 / xp.where(a < 1, one, a)
-    return a * xp.where(a < 1, small / (1 + xp.hypot(small, one)), 1 / (large + xp.hypot(large, one)))
+    return xp.where(a < 1, small / (1 + xp.hypot(small, one)), 1 / (large + xp.hypot(large, one)))
+
+
+def pseudo_huber_value(xp: Namespace, x: Array) -> Array:
+    a = xp.abs(x)
+    return a * _pseudo_huber_slope(xp, a)
 
 
 def pseudo_huber_derivative(xp: Namespace, x: Array) -> Array:
@@ -319,7 +328,8 @@ def log_cosine_derivative(xp: Namespace, y: Array) -> Array:
 
 
 def asinh_value(xp: Namespace, x: Array) -> Array:
-    return x * xp.asinh(x) - pseudo_huber_value(xp, x)
+    a = xp.abs(x)
+    return a * (xp.asinh(a) - _pseudo_huber_slope(xp, a))
 
 
 def asinh_derivative(xp: Namespace, x: Array) -> Array:
@@ -332,7 +342,8 @@ def cosh_value(xp: Namespace, y: Array) -> Array:
 
 
 def cosh_derivative(xp: Namespace, y: Array) -> Array:
-    return xp.sinh(y)
+    a, top = xp.abs(y), 0.99 * math.log(float(xp.finfo(y.dtype).max))
+    return _signed(xp, y, _or_infinite(xp, a > top, a, xp.sinh, 0.0))
 
 
 def exp_value(xp: Namespace, x: Array) -> Array:
@@ -340,12 +351,12 @@ def exp_value(xp: Namespace, x: Array) -> Array:
 
 
 def exp_derivative(xp: Namespace, x: Array) -> Array:
-    return xp.exp(x)
+    return _or_infinite(xp, x > 0.99 * math.log(float(xp.finfo(x.dtype).max)), x, xp.exp, 0.0)
 
 
 def entropy_value(xp: Namespace, y: Array) -> Array:
     """Conjugate of exp: ``y log y - y`` for y >= 0, 0 at 0."""
-    return _xlogx(xp, y) - y
+    return y * (xp.log(xp.where(y == 0, xp.ones_like(y), y)) - 1)
 
 
 def entropy_derivative(xp: Namespace, y: Array) -> Array:
@@ -363,7 +374,8 @@ def softplus_derivative(xp: Namespace, x: Array) -> Array:
 
 def logistic_entropy_value(xp: Namespace, y: Array) -> Array:
     """Conjugate of softplus: ``y log y + (1-y) log(1-y)`` on [0, 1]."""
-    return _xlogx(xp, y) + _xlogx(xp, 1 - y)
+    one = xp.ones_like(y)
+    return _xlogx(xp, y) + xp.where(y == 1, 0 * one, (1 - y) * xp.log1p(-xp.where(y == 1, 0 * one, y)))
 
 
 def logistic_entropy_derivative(xp: Namespace, y: Array) -> Array:

@@ -10,6 +10,7 @@ from .._xp import Array, Namespace
 from ..errors import NotAvailable
 from ..sets.atoms import Ball, Box, TopK, Whole
 from ..sets.base import ArraySet, ConvexSet
+from ..sets.rules import Affine, Minkowski, Spectral
 from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 
 
@@ -34,10 +35,32 @@ def _set_traits(c: ArraySet) -> dict[str, Any]:
         }
     if isinstance(c, Ball):
         return {"structure": "reduce"}
+    if isinstance(c, Affine):
+        if c.offset is None and (c.factor > 0 or _set_traits(c.inner).get("even", True)):
+            return _set_traits(c.inner)
+        moved = {"even": False, "absolute": False, "minimum_at_zero": None}
+        return {**_set_traits(c.inner), **moved, "symmetric": isinstance(c.offset, (int, float))}
+    if isinstance(c, Minkowski):
+        return joint_traits(Traits(**_set_traits(c.first)), Traits(**_set_traits(c.second)))
+    if isinstance(c, Spectral):
+        return {"absolute": False, "symmetric": False, "structure": "matrix", "needs": ("linalg",)}
     return {"even": False, "absolute": False, "symmetric": False, "minimum_at_zero": None}
 
 
-@dataclass(frozen=True, eq=False)
+def joint_traits(a: Traits, b: Traits) -> dict[str, Any]:
+    """What holds of a sum because it holds of both parts."""
+    structure = next(
+        s for s in ("matrix", "order", "reduce", "rowwise", "elementwise") if s in (a.structure, b.structure)
+    )
+    return {
+        **{n: getattr(a, n) and getattr(b, n) for n in ("even", "absolute", "symmetric")},
+        "structure": structure,
+        "minimum_at_zero": True if a.minimum_at_zero and b.minimum_at_zero else None,
+        "needs": tuple(sorted({*a.needs, *b.needs})),
+    }
+
+
+@dataclass(eq=False, repr=False)
 class Support(ArrayFunction):
     """``K(x) = sup { Re<x, s> : s in C }`` for a bounded C; ``K* = indicator of C`` (Rockafellar 1970, Thm 13.2).
 
@@ -77,7 +100,7 @@ class Support(ArrayFunction):
             raise ValueError("set must be bounded: the support function of the whole space is infinite")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Indicator(ArrayFunction):
     """0 on C, ``+inf`` outside; conjugate: the support function. Subgradient on C: 0, the least-norm normal."""
 

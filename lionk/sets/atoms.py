@@ -12,7 +12,7 @@ from ..errors import NotAvailable
 from .base import ArraySet
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Whole(ArraySet):
     """Every array. Its support function is 0 at 0 and +inf elsewhere, so it has no linear minimisation oracle."""
 
@@ -32,7 +32,7 @@ class Whole(ArraySet):
         return self._violation(xp, y, batch)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Box(ArraySet):
     """``{ y : lower <= y <= upper }``, entry by entry; the ends are numbers, tuples or arrays that broadcast.
 
@@ -84,9 +84,13 @@ class Box(ArraySet):
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         if not self.symmetric:
-            return _xp.inner(xp, x, self._lmo(xp, x, batch), batch)
+            s = self._lmo(xp, x, batch)
+            return _xp.inner(xp, xp.where(s == 0, xp.zeros_like(x), x), s, batch)
         r = xp.abs(x)
-        return _xp.total(xp, r if _is_one(self.upper) else self._ends(xp, r)[1] * r, batch)
+        if _is_one(self.upper):
+            return _xp.total(xp, r, batch)
+        w = self._ends(xp, r)[1] + xp.zeros_like(r)
+        return _xp.total(xp, w * xp.where(w == 0, _xp.only_nan(xp, r), r), batch)
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         if self.symmetric:
@@ -108,10 +112,12 @@ class Box(ArraySet):
         low, up = self._ends(xp, y)
         if self._polar(xp, y):
             y, low = xp.abs(y), 0 * up
-        return _xp.peak(xp, xp.where(y > up, y - up, xp.where(y < low, low - y, _xp.only_nan(xp, y))), batch)
+        inside = _xp.only_nan(xp, y)
+        above = inside if _is_infinite(up) else xp.where(y > up, y - up, inside)
+        return _xp.peak(xp, above if _is_infinite(low) else xp.where(y < low, low - y, above), batch)
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
-        ends = [e for e in self._ends(xp, y) if not (isinstance(e, (int, float)) and math.isinf(e))]
+        ends = [e for e in self._ends(xp, y) if not _is_infinite(e)]
         sizes = [abs(e) if isinstance(e, (int, float)) else _xp.peak(xp, e, 0) for e in ends]
         if all(isinstance(s, (int, float)) for s in sizes):
             return max(sizes) or 1.0
@@ -126,6 +132,10 @@ class Box(ArraySet):
         return _xp.norm(xp, s - xp.clip(s, xp.where(x > 0, up, low), xp.where(x < 0, low, up)), batch)
 
 
+def _is_infinite(v: Any) -> bool:
+    return isinstance(v, (int, float)) and math.isinf(v)
+
+
 def _is_one(v: Any) -> bool:
     return isinstance(v, (int, float)) and v == 1
 
@@ -134,7 +144,7 @@ def _negative(v: Any) -> Any:
     return tuple(-p for p in v) if isinstance(v, tuple) else -v
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Ball(ArraySet):
     """The unit ball ``{ y : |y|_q <= 1 }`` for 1 < q < inf; its support function is the lp norm, 1/p + 1/q = 1."""
 
@@ -169,23 +179,21 @@ class Ball(ArraySet):
         return xp.where(_xp.spread(xp, size <= 1, y), y, self._shrink(xp, y, batch))
 
     def _shrink(self, xp: Namespace, y: Array, batch: int) -> Array:
-        """Projection of a point outside: ``|z| + mu |z|^(q-1) = |y|``, with mu such that ``|z|_q = 1``.
+        """Projection of a point outside: ``|z| + m |y|_max |z|^(q-1) = |y|``, with m such that ``|z|_q = 1``.
 
-        Accuracy: a few ulp of max |y|. The multiplier lies in [0, |y|_p] because z <= (|y|/mu)^(p-1). Derived here.
+        Accuracy: a few ulp of max |y|. m lies in [0, |y|_p / |y|_max] because z^(q-1) <= |y| / (m |y|_max). Derived here.
         """
         scale = _xp.spread(xp, _xp.unit_scale(xp, y, batch), y)
         a = xp.abs(y) / scale
 
-        def magnitude(mu: Array) -> Array:
-            return _solve_power(xp, a, _xp.spread(xp, mu, y), self.q - 1)
-
-        def excess(mu: Array) -> Array:
-            return 1 - lp_norm(xp, magnitude(mu) * scale, self.q, batch)
+        def magnitude(m: Array) -> Array:
+            return _solve_power(xp, a, 1 / scale, _xp.spread(xp, m, y), self.q - 1)
 
         top = lp_norm(xp, a, self.p, batch)
-        small = magnitude(_xp.bisect(xp, excess, xp.zeros_like(top), _grow(xp, excess, top)))
-        z = small * scale
-        return xp.sign(y) * z / _xp.spread(xp, lp_norm(xp, z, self.q, batch), y)
+        z = magnitude(
+            _xp.bisect(xp, lambda m: 1 - lp_norm(xp, magnitude(m), self.q, batch), xp.zeros_like(top), top)
+        )
+        return xp.sign(y) * _xp.divide(xp, z, _xp.spread(xp, lp_norm(xp, z, self.q, batch), y))
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         return xp.clip(lp_norm(xp, y, self.q, batch) - 1, 0.0, None)
@@ -200,28 +208,20 @@ class Ball(ArraySet):
         return xp.where(at_zero, self._distance(xp, s, batch), _xp.norm(xp, s - self._lmo(xp, x, batch), batch))
 
 
-def _grow(xp: Namespace, increasing: Any, high: Array) -> Array:
-    """Double ``high`` until the function is nonnegative there (at most 2^128 times larger)."""
-    for _ in range(7):
-        high = xp.where(increasing(high) < 0, high * high + 2 * high, high)
-    return high
-
-
-def _solve_power(xp: Namespace, a: Array, mu: Array, r: float) -> Array:
-    """``z >= 0`` with ``z + mu z^r = a``, for r > 0 and a in [0, 1], by Newton from the right on the convex form."""
-    mu = mu + xp.zeros_like(a)
-    positive = mu > 0
-    safe_mu = xp.where(positive, mu, xp.ones_like(mu))
-    if r >= 1:  # z itself: convex in z
-        z = xp.minimum(a, (a / safe_mu) ** (1 / r))
+def _solve_power(xp: Namespace, a: Array, c: Array, m: Array, r: float) -> Array:
+    """``z >= 0`` with ``c z + m z^r = a``, for r > 0, c > 0, m >= 0, a in [0, 1]: Newton from the right, where convex."""
+    positive = m + xp.zeros_like(a) > 0
+    m = xp.where(positive, m + xp.zeros_like(a), xp.ones_like(a))
+    if r >= 1:  # convex in z
+        z = xp.minimum(a / c, (a / m) ** (1 / r))
         for _ in range(14):
-            z = xp.clip((a + safe_mu * (r - 1) * z**r) / (1 + safe_mu * r * z ** (r - 1)), 0.0, None)
-        return xp.where(positive, z, a)
-    k = 1 / r  # w = z^r: convex in w, w^k + mu w = a
-    w = xp.minimum(a**r, a / safe_mu)
+            z = (a + m * (r - 1) * z**r) / (c + m * r * z ** (r - 1))
+        return xp.where(positive, z, a / c)
+    k = 1 / r  # convex in w = z^r
+    w = xp.minimum((a / c) ** r, a / m)
     for _ in range(14):
-        w = _xp.divide(xp, a + (k - 1) * w**k, safe_mu + k * w ** (k - 1))
-    return xp.where(positive, w**k, a)
+        w = (a + (k - 1) * c * w**k) / (m + k * c * w ** (k - 1))
+    return xp.where(positive, w**k, a / c)
 
 
 def lp_norm(xp: Namespace, x: Array, p: float, batch: int) -> Array:
@@ -232,7 +232,7 @@ def lp_norm(xp: Namespace, x: Array, p: float, batch: int) -> Array:
     return m * _xp.total(xp, xp.abs(x / _xp.spread(xp, m, x)) ** p, batch) ** (1 / p)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class TopK(ArraySet):
     """The set whose support function adds the k largest entries.
 
@@ -297,32 +297,49 @@ class TopK(ArraySet):
         if not self._check(y, batch):
             return y
         r = self._magnitude(xp, y)
+        ordered = xp.sort(_xp.flat(xp, r, batch), axis=-1)
+        cut = _xp.spread(xp, ordered[..., ordered.shape[-1] - self.k], r)
+        # the level is in [cut - 1, cut]; relative to cut, entries near it lose no digits however large they are
+        levelled = self._level(xp, r - cut, float(self.k), batch, span=(-1.0, 0.0))
         if not self.absolute:
-            return self._level(xp, r, float(self.k), batch)
+            return levelled
         inside = xp.clip(r, 0.0, 1.0)
         fits = _xp.spread(xp, _xp.total(xp, inside, batch) <= self.k, r)
-        z = xp.where(fits, inside, self._level(xp, r, float(self.k), batch))
+        z = xp.where(fits, inside, levelled)
         if _xp.is_complex(xp, y):
             return xp.sign(y) * z
         return xp.where(y < 0, -z, z)
 
-    def _level(self, xp: Namespace, r: Array, total: Any, batch: int, free: Array | None = None) -> Array:
-        """``clip(r - t, 0, 1)`` with t such that the free entries sum to ``total``: bisection, then one exact step."""
+    def _level(
+        self,
+        xp: Namespace,
+        r: Array,
+        total: Any,
+        batch: int,
+        free: Array | None = None,
+        span: tuple[float, float] | None = None,
+    ) -> Array:
+        """``clip(r - t, 0, 1)`` with t such that the free entries sum to ``total``: bisection, then one exact step.
+
+        ``span``: an interval that holds t (None: from the free entries).
+        """
         if free is None:
             free = xp.ones_like(r, dtype=xp.bool)
         weight = xp.astype(free, r.dtype)
-        big = xp.where(free, r, -math.inf * xp.ones_like(r))
-        top = xp.max(_xp.flat(xp, big, batch), axis=-1)
-        shape = (r, batch)
+        if span is None:
+            some = xp.where(free, r, -math.inf * xp.ones_like(r)), xp.where(free, r, math.inf * xp.ones_like(r))
+            top, bottom = xp.max(_xp.flat(xp, some[0], batch), axis=-1), xp.min(_xp.flat(xp, some[1], batch), axis=-1) - 1
+        else:
+            zero = xp.zeros_like(_xp.total(xp, r, batch))
+            bottom, top = span[0] + zero, span[1] + zero
 
         def clipped(t: Array) -> Array:
             return weight * xp.clip(r - _xp.spread(xp, t, r), 0.0, 1.0)
 
-        bottom = xp.min(_xp.flat(xp, xp.where(free, r, math.inf * xp.ones_like(r)), batch), axis=-1) - 1
         t = _xp.bisect(xp, lambda s: total - _xp.total(xp, clipped(s), batch), bottom, top)
         moved = r - _xp.spread(xp, t, r)
         inner = weight * xp.astype((moved > 0) & (moved < 1), r.dtype)
-        ones = _xp.total(xp, weight * xp.astype(moved >= 1, r.dtype), shape[1])
+        ones = _xp.total(xp, weight * xp.astype(moved >= 1, r.dtype), batch)
         count = _xp.total(xp, inner, batch)
         exact = _xp.divide(xp, _xp.total(xp, inner * xp.where(inner > 0, r, 0 * r), batch) + ones - total, count)
         return clipped(xp.where(count > 0, exact, t))
@@ -332,7 +349,7 @@ class TopK(ArraySet):
             return _xp.total(xp, xp.abs(y), batch)
         r = self._magnitude(xp, y)
         above = xp.max(_xp.flat(xp, r, batch), axis=-1) - 1
-        total = _xp.total(xp, r, batch) - self.k
+        total = _xp.total(xp, _xp.finite(xp, r), batch) - self.k
         if self.absolute:
             return xp.clip(xp.maximum(above, total), 0.0, None)
         below = -xp.min(_xp.flat(xp, r, batch), axis=-1)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from .. import _xp
+from .._value import Value
 from .._xp import Array, Namespace
 from ..errors import NotAvailable
 from ..tree import is_container
 
 
-@dataclass(frozen=True, eq=False)
-class ConvexSet(ABC):
+@dataclass(eq=False, repr=False)
+class ConvexSet(Value, ABC):
     """A nonempty convex set C of arrays, or of containers of arrays (``Product``)."""
 
     @abstractmethod
@@ -44,14 +45,8 @@ class ConvexSet(ABC):
     def diameter(self, shape: Any) -> float:
         """Largest Euclidean distance between two arrays of this shape in C (inf if unbounded)."""
 
-    def __eq__(self, other: object) -> bool:
-        return same_value(self, other)
 
-    def __hash__(self) -> int:
-        return value_hash(self)
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class ArraySet(ConvexSet):
     """A convex set of arrays: the checked public layer over private hooks.
 
@@ -103,10 +98,6 @@ class ArraySet(ConvexSet):
         """The size of C that tolerances are relative to: a number or a 0-d array."""
         return 1.0
 
-    def accuracy(self, xp: Namespace, y: Array) -> float:
-        """What an iterative projection leaves, relative to the scale; 0 where it is closed."""
-        return 0.0
-
     def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         """Distance of s to the face ``{s in C : <x, s> = support(x)}``, the subdifferential of the support."""
         raise NotAvailable(
@@ -124,33 +115,3 @@ class ArraySet(ConvexSet):
 
 def resolve_tol(xp: Namespace, y: Array, tol: float | None) -> float:
     return 8 * _xp.eps(xp, y) * math.sqrt(max(_xp.event_size(y, 0), 1)) if tol is None else tol
-
-
-def has_arrays(value: Any) -> bool:
-    """Does this value, or any field of this object, hold an array?"""
-    if isinstance(value, tuple):
-        return any(has_arrays(v) for v in value)
-    if hasattr(value, "__dataclass_fields__"):
-        return any(has_arrays(getattr(value, f.name)) for f in fields(value) if f.compare)
-    return hasattr(value, "shape")
-
-
-def same_value(a: Any, b: object) -> bool:
-    """Equality of parameters; of identity where an array is among them."""
-    if a is b:
-        return True
-    if type(a) is not type(b) or has_arrays(a) or has_arrays(b):
-        return False
-    return all(getattr(a, f.name) == getattr(b, f.name) for f in fields(a) if f.compare)
-
-
-def value_hash(a: Any) -> int:
-    if has_arrays(a):
-        return id(a)
-    return hash((type(a), *(_hashable(getattr(a, f.name)) for f in fields(a) if f.compare)))
-
-
-def _hashable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return tuple((k, _hashable(v)) for k, v in value.items())
-    return tuple(map(_hashable, value)) if isinstance(value, (list, tuple)) else value

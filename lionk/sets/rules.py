@@ -8,11 +8,11 @@ from typing import Any
 
 from .. import _spectral, _xp
 from .._xp import Array, Namespace
-from .atoms import Ball, Box, TopK, Whole
+from .atoms import Ball, Box
 from .base import ArraySet
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Affine(ArraySet):
     """``factor * C + offset``, with a nonzero number ``factor`` and an offset that broadcasts (None: 0)."""
 
@@ -55,7 +55,7 @@ class Affine(ArraySet):
         return abs(self.factor) * self.inner._face_distance(xp, z, self._back(xp, s), batch)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Spectral(ArraySet):
     """Matrices whose singular values lie in an absolutely symmetric set; leading axes are independent blocks."""
 
@@ -136,54 +136,79 @@ def interval(c: Any) -> tuple[float, float] | None:
     return None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Minkowski(ArraySet):
-    """``C1 + C2``. Closed if one is a Euclidean ball; else by alternating projections, a fixed number of them.
+    """``C1 + C2``. Closed if one is a Euclidean ball; else by accelerated alternating projections, a fixed number.
 
-    The iteration decreases ``|y - u - v|`` over u in C1, v in C2; it is exact in the limit and stops at about
-    ``ACCURACY`` of the scale, which is added to the tolerance of the indicator.
+    The iteration decreases ``|y - u - v|`` over u in C1, v in C2 (FISTA, Beck and Teboulle 2009, with the restart of
+    O'Donoghue and Candes 2015). Its residual r both bounds the distance from above, by ``|r|``, and, being nearly
+    normal to the sum, from below, by ``(<r, y> - support(r))/|r|``: this is the violation, so that a member is never
+    refused, and a point at distance d is when the residual has settled: d > 1e-4 of the scale, in the tests, for pairs
+    of curved sets, and rounding for polyhedral ones.
     """
 
     first: Any
     second: Any
 
-    ITERATIONS = 300
-    ACCURACY = 1e-6
+    ITERATIONS = 150
 
-    def accuracy(self, xp: Namespace, y: Array) -> float:
-        closed = ball_radius(self.first) is not None or ball_radius(self.second) is not None
-        return 0.0 if closed else max(self.ACCURACY, 100 * _xp.eps(xp, y))
+    @property
+    def _rest_and_radius(self) -> tuple[Any, float] | None:
+        """The other set and the radius, where one of the two is a Euclidean ball about 0."""
+        for c, ball in ((self.first, self.second), (self.second, self.first)):
+            radius = ball_radius(ball)
+            if radius is not None:
+                return c, radius
+        return None
 
     def diameter(self, shape: tuple[int, ...]) -> float:
         """An upper bound: the sum of the two diameters."""
         return float(self.first.diameter(shape) + self.second.diameter(shape))
 
+    def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
+        return self.first._support(xp, x, batch) + self.second._support(xp, x, batch)
+
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         return self.first._lmo(xp, c, batch) + self.second._lmo(xp, c, batch)
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
-        for c, ball in ((self.first, self.second), (self.second, self.first)):
-            radius = ball_radius(ball)
-            if radius is not None:
-                near = c._project(xp, y, batch)
-                gap = _xp.spread(xp, _xp.norm(xp, y - near, batch), y)
-                return xp.where(gap <= radius, y, near + _xp.divide(xp, radius * (y - near), gap + xp.zeros_like(y)))
-        v = xp.zeros_like(y)
-        u = v
+        if self._rest_and_radius is None:
+            u, v = self._split(xp, y, batch)
+            return u + v
+        c, radius = self._rest_and_radius
+        near = c._project(xp, y, batch)
+        gap = _xp.spread(xp, _xp.norm(xp, y - near, batch), y)
+        return xp.where(gap <= radius, y, near + _xp.divide(xp, radius * (y - near), gap + xp.zeros_like(y)))
+
+    def _split(self, xp: Namespace, y: Array, batch: int) -> tuple[Array, Array]:
+        u = w = xp.zeros_like(y)
+        t = xp.ones_like(_xp.peak(xp, y, batch))
         for _ in range(self.ITERATIONS):
-            u = self.first._project(xp, y - v, batch)
-            v = self.second._project(xp, y - u, batch)
-        return u + v
+            last = u
+            u = self.first._project(xp, y - self.second._project(xp, y - w, batch), batch)
+            t = xp.where(_xp.inner(xp, w - u, u - last, batch) > 0, xp.ones_like(t), t)  # restart
+            grown = (1 + xp.sqrt(1 + 4 * t * t)) / 2
+            w = u + _xp.spread(xp, (t - 1) / grown, u) * (u - last)
+            t = grown
+        return u, self.second._project(xp, y - u, batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
-        for c, ball in ((self.first, self.second), (self.second, self.first)):
-            radius = ball_radius(ball)
-            if radius is not None:
-                return xp.clip(c._distance(xp, y, batch) - radius, 0.0, None)
-        return _xp.norm(xp, y - self._project(xp, y, batch), batch)
+        infinite = _xp.peak(xp, xp.where(xp.isfinite(y), xp.zeros_like(y), y), batch)
+        y = _xp.finite(xp, y)
+        if self._rest_and_radius is not None:
+            c, radius = self._rest_and_radius
+            return xp.clip(c._distance(xp, y, batch) - radius, 0.0, None) + infinite
+        u, v = self._split(xp, y, batch)
+        r = y - u - v
+        r = _xp.divide(xp, r, _xp.spread(xp, _xp.norm(xp, r, batch), r) + xp.zeros_like(r))
+        return xp.clip(_xp.inner(xp, r, y, batch) - self._support(xp, r, batch), 0.0, None) + infinite
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
-        return self._violation(xp, y, batch)
+        """The upper bound, where it is not closed."""
+        if self._rest_and_radius is not None:
+            return self._violation(xp, y, batch)
+        u, v = self._split(xp, y, batch)
+        return _xp.norm(xp, y - u - v, batch)
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
         return self.first._scale(xp, y) + self.second._scale(xp, y)
