@@ -305,3 +305,19 @@ def test_trajectories_agree_between_libraries():
         ends[xp.__name__] = np.asarray(x)
     for a, b in itertools.pairwise(ends.values()):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a .functools.lru_cache.:UserWarning")
+@pytest.mark.parametrize("name", ["l1", "huber", "log_cosh", "softplus", "l2", "lp", "top_k", "max", "row_l1_l2", "nuclear"])
+def test_torch_compiles_the_step_in_one_graph(name):
+    torch._dynamo.reset()
+    opt = lionk.LionK(name, lr=0.1, weight_decay=0.5)
+    x, m, g = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
+    compiled = torch.compile(lambda *a: opt.update(*a, 0.1, 0.5), fullgraph=True, backend="eager")
+    for a, b in zip(compiled(x, m, g), opt.update(x, m, g, 0.1, 0.5), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_numpy_scalars_are_parameters():
+    assert lionk.K("top_k", k=np.int64(2)) == lionk.K("top_k", k=2)
+    assert lionk.K("huber", delta=np.float32(0.5)) == lionk.K("huber", delta=0.5)

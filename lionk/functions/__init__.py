@@ -3,7 +3,7 @@
 from . import catalogue as _catalogue  # noqa: F401  (fills the registry)
 from .add import add, infimal_convolution
 from .affine import dilate, scale, shift, tilt
-from .base import ConvexFunction, Traits
+from .base import ArrayFunction, ConvexFunction, Traits
 from .blocks import blocks
 from .group import group_lift, radial_lift
 from .moreau import moreau_envelope, ridge
@@ -12,6 +12,7 @@ from .spectral import spectral_lift
 from .support import indicator, support
 
 __all__ = [
+    "ArrayFunction",
     "ConvexFunction",
     "Entry",
     "K",

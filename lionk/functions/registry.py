@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -156,6 +157,9 @@ def K(spec: Any, **parameters: Any) -> ConvexFunction:
 
 
 def _build(value: Any, texts: bool) -> Any:
+    """A parameter as the builder takes it: specs (and names, for rules) become functions, NumPy scalars numbers."""
+    if isinstance(value, numbers.Real) and not isinstance(value, (bool, int, float)):
+        return int(value) if isinstance(value, numbers.Integral) else float(value)
     is_spec = isinstance(value, dict) and isinstance(value.get("name"), str)
     return K(value) if is_spec or (texts and isinstance(value, str)) else value
 

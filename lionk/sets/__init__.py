@@ -1,8 +1,8 @@
 """Convex sets: the domains of conjugates, each with its oracle, projection, distance and membership test."""
 
 from .atoms import Ball, Box, TopK, Whole
-from .base import ConvexSet
+from .base import ArraySet, ConvexSet
 from .product import Product
 from .rules import Affine, Minkowski, Spectral
 
-__all__ = ["Affine", "Ball", "Box", "ConvexSet", "Minkowski", "Product", "Spectral", "TopK", "Whole"]
+__all__ = ["Affine", "ArraySet", "Ball", "Box", "ConvexSet", "Minkowski", "Product", "Spectral", "TopK", "Whole"]
