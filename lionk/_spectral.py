@@ -1,4 +1,4 @@
-"""Singular value decomposition as the spectral lift needs it: clean at zero, at ties and at non-finite input."""
+"""Singular values and eigenvalues as the lifts need them: clean at zero, at ties and at non-finite input."""
 
 from __future__ import annotations
 
@@ -84,3 +84,32 @@ def _merged(xp: Namespace, s: Array, noise: Array) -> Array:
     run = xp.cumulative_sum(xp.astype(starts, s.dtype), axis=-1)
     same = xp.astype((run[..., :, None] == run[..., None, :]) & starts[..., None, :], s.dtype)
     return xp.sum(same * s[..., None, :], axis=-1)
+
+
+def symmetric_part(xp: Namespace, x: Array) -> Array:
+    """``(X + X^H)/2``, exactly X where it is symmetric."""
+    return x / 2 + adjoint(xp, x) / 2
+
+
+def adjoint(xp: Namespace, x: Array) -> Array:
+    t = xp.matrix_transpose(x)
+    return xp.conj(t) if _xp.is_complex(xp, x) else t
+
+
+def eigenvalues(xp: Namespace, x: Array) -> Array:
+    """Of the symmetric part, shape ``(..., n)``, ascending; NaN for a matrix with a non-finite entry."""
+    clean, poison = _guarded(xp, symmetric_part(xp, x))
+    return xp.linalg.eigvalsh(clean) + 0 * poison[..., 0]
+
+
+def map_eigenvalues(xp: Namespace, x: Array, f: Callable[[Array], Array], *, rank: bool, merge: bool) -> Array:
+    """``Q f(w) Q^H`` for the symmetric part of x; ``rank`` and ``merge`` as for singular values."""
+    clean, poison = _guarded(xp, symmetric_part(xp, x))
+    w, q = xp.linalg.eigh(clean)
+    noise = x.shape[-1] * _xp.eps(xp, x) * xp.max(xp.abs(w), axis=-1, keepdims=True)
+    if rank:
+        w = xp.where(xp.abs(w) > noise, w, xp.zeros_like(w))
+    if merge:
+        w = -_merged(xp, -w, noise)
+    scaled = q * xp.astype(f(w) + 0 * poison[..., 0], q.dtype)[..., None, :]
+    return symmetric_part(xp, scaled @ adjoint(xp, q))

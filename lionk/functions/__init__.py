@@ -5,6 +5,7 @@ from .add import add, infimal_convolution
 from .affine import dilate, scale, shift, tilt
 from .base import ArrayFunction, ConvexFunction, Traits
 from .blocks import blocks
+from .eigen import eigen_lift
 from .group import group_lift, radial_lift
 from .moreau import moreau_envelope, ridge
 from .registry import Entry, K, entry, names, register, rules
@@ -20,6 +21,7 @@ __all__ = [
     "add",
     "blocks",
     "dilate",
+    "eigen_lift",
     "entry",
     "group_lift",
     "indicator",

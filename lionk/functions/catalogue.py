@@ -13,11 +13,13 @@ from . import group as _group
 from . import moreau as _moreau
 from .base import ConvexFunction
 from .blocks import Blocks, blocks
+from .eigen import eigen_lift
+from .linear import ellipsoid, linear_map, rotated, two_sided
 from .log_sum_exp import LogSumExp
 from .quadratic import quadratic
 from .registry import register
 from .scalar import power, scalar
-from .spectral import spectral_lift
+from .spectral import SpectralLift, spectral_lift
 from .support import Support
 
 Builder = Callable[..., ConvexFunction]
@@ -187,15 +189,22 @@ def _mixture(first: Builder, second: Builder) -> Builder:
 # -- matrix: the last two axes ----------------------------------------------------------------------------------
 
 
-def _lifted(k: Builder) -> Builder:
+def _lifted(k: Builder, lift: Builder = spectral_lift) -> Builder:
     """The spectral lift of a named function, with that function's parameters."""
     import functools
 
     @functools.wraps(k)
     def build(*args: Any, **parameters: Any) -> ConvexFunction:
-        return spectral_lift(k(*args, **parameters))
+        return lift(k(*args, **parameters))
 
     return build
+
+
+def _eigen(k: Builder, parameter: str = "") -> Builder:
+    """The eigen lift of a named function, with one of that function's parameters or none."""
+    if not parameter:
+        return lambda: eigen_lift(k())
+    return _lifted(k, eigen_lift)
 
 
 def nuclear() -> ConvexFunction:
@@ -212,6 +221,18 @@ def frobenius() -> ConvexFunction:
 
 def _slices(norm: str, axis: int) -> Builder:
     return lambda: _group.group_lift(l1(), norm, axis)
+
+
+def rotated_l1(rotation: Any = None) -> ConvexFunction:
+    return rotated(Support(Box()), rotation)
+
+
+def whitened_nuclear(left: Any = None, right: Any = None) -> ConvexFunction:
+    return two_sided(SpectralLift(Support(Box())), left, right, roots=False)
+
+
+def kronecker(left: Any = None, right: Any = None) -> ConvexFunction:
+    return two_sided(power(2), left, right, roots=True)
 
 
 # -- checks -----------------------------------------------------------------------------------------------------
@@ -304,6 +325,10 @@ _TABLE: list[tuple[str, Builder, str, str, str, str, str, str]] = [
     ("log_sum_exp", log_sum_exp, "vector", "delta log sum exp(x_i/delta)", "softmax(x/delta)",
      "delta sum y log y on the simplex", "x on the simplex of size 1/lam, with an entropy", "Boyd and Vandenberghe 2004"),
     ("quadratic", quadratic, "vector", "1/2 x'Px", "Px", "1/2 y'P^-1 y", "adds lam/2 x'P^-1 x", "Rockafellar 1970"),
+    ("ellipsoid", ellipsoid, "vector", "sqrt(x'Px)", "Px/sqrt(x'Px)", "0 if y'P^-1 y <= 1", "x'P^-1 x <= 1/lam^2",
+     "Rockafellar 1970"),
+    ("rotated_l1", rotated_l1, "vector", "|Qx|_1", "Q' sign(Qx)", "0 if |Qy|_inf <= 1", "|Qx|_inf <= 1/lam",
+     "derived here"),
     ("huber_l2", huber_l2, "vector", "|x|^2/(2 delta) if |x| <= delta, else |x| - delta/2", "x/max(delta, |x|)",
      "delta/2 |y|^2 if |y|_2 <= 1", "|x|_2 <= 1/lam, adds delta lam/2 |x|^2", "2506.01913 (clipping)"),
     ("half_l1_squared", _half_squared(l1), "vector", "1/2 |x|_1^2", "|x|_1 sign(x)", "1/2 |y|_inf^2",
@@ -343,6 +368,10 @@ _TABLE: list[tuple[str, Builder, str, str, str, str, str, str]] = [
      "0 if every column norm <= 1", "column norms <= 1/lam", "2502.07529 (Scion)"),
     ("row_l1_linf", _slices("linf", -1), "matrix", "sum of row maxima of |X_ij|", "sign at each row's largest",
      "0 if every row has |.|_1 <= 1", "row sums of |X_ij| <= 1/lam", "2502.07529 (Scion)"),
+    ("whitened_nuclear", whitened_nuclear, "matrix", "sum s_i(L X R)", "L' U V' R'", "0 if s_1(L^-T Y R^-T) <= 1",
+     "s_1(L^-T X R^-T) <= 1/lam", "derived here"),
+    ("kronecker", kronecker, "matrix", "1/2 <X, L X R>", "L X R", "1/2 <Y, L^-1 Y R^-1>",
+     "adds lam/2 <X, L^-1 X R^-1>", "derived here"),
     ("group_huber", _wide_along(huber), "vector", "sum_g huber(|x_g|_2)", "x_g/max(delta, |x_g|_2)",
      "delta/2 |y|^2 if |y_g|_2 <= 1", "|x_g|_2 <= 1/lam, adds delta lam/2 |x|^2", "derived here"),
     ("group_pseudo_huber", _wide_along(pseudo_huber), "vector", "sum_g sqrt(|x_g|^2 + delta^2) - delta",
@@ -366,6 +395,22 @@ _TABLE: list[tuple[str, Builder, str, str, str, str, str, str]] = [
      "sum max(s_i(Y) - 1, 0)^2/(2 mu)", "a penalty on the distance to s_1(X) <= 1/lam", "derived here"),
     ("half_spectral_squared", _half_squared(spectral), "matrix", "1/2 s_1(X)^2", "s_1 u_1 v_1'",
      "1/2 (sum s_i(Y))^2", "adds lam/2 (sum s_i(X))^2", "derived here"),
+    ("lambda_max", _eigen(capped_simplex), "symmetric", "largest eigenvalue of the symmetric part of X",
+     "v_1 v_1', ties shared", "0 if Y is symmetric, w(Y) >= 0, trace Y = 1", "X on the spectraplex of size 1/lam",
+     "Overton 1988"),
+    ("trace_positive_part", _eigen(relu), "symmetric", "sum max(w_i(X), 0)", "projector on w > 0",
+     "0 if Y is symmetric, 0 <= w(Y) <= 1", "0 <= w(X) <= 1/lam", "derived here"),
+    ("sum_largest_eigenvalues", _eigen(capped_simplex, "k"), "symmetric", "sum of the k largest w_i(X)",
+     "V_k V_k', ties shared", "0 if Y is symmetric, 0 <= w(Y) <= 1, trace Y = k", "X in the Fantope of size k/lam",
+     "Overton and Womersley 1993"),
+    ("log_trace_exp", _eigen(log_sum_exp, "delta"), "symmetric", "delta log trace exp(X/delta)",
+     "exp(X/delta)/trace", "delta trace Y log Y on the spectraplex", "the spectraplex, with von Neumann's entropy",
+     "Tsuda et al. 2005"),
+    ("trace_exp", _eigen(exp), "symmetric", "trace exp X", "exp X", "trace Y log Y - Y if w(Y) >= 0",
+     "w(X) >= 0, with an entropy", "Tsuda et al. 2005"),
+    ("trace_softplus", _eigen(softplus, "delta"), "symmetric", "delta sum log(1 + exp(w_i/delta))",
+     "sigmoid(X/delta)", "delta trace Y log Y + (I-Y) log(I-Y) if 0 <= w(Y) <= 1", "0 <= w(X) <= 1/lam, with an entropy",
+     "derived here"),
     ("sparsemax", _envelope(capped_simplex), "vector", "envelope of max: min_z max(z) + |x-z|^2/(2 mu)",
      "projection of x/mu on the simplex", "mu/2 |y|^2 on the simplex",
      "x on the simplex of size 1/lam, adds mu lam/2 |x|^2", "1602.02068"),
@@ -429,6 +474,8 @@ _RULES: list[tuple[str, Builder, str, str]] = [
     ("ridge", _moreau.ridge, "K + mu/2 |x|^2", "Moreau envelope of K*"),
     ("group_lift", _group.group_lift, "k(N(x_1), ..., N(x_G))", "k*(N*(y_1), ..., N*(y_G))"),
     ("radial_lift", _group.radial_lift, "phi(N(x))", "phi*(N*(y))"),
+    ("eigen_lift", eigen_lift, "k(eigenvalues of the symmetric part)", "k*(eigenvalues), +inf if not symmetric"),
+    ("linear_map", linear_map, "K(Bx), or K(L X R)", "K*(B^-T y)"),
     ("spectral_lift", spectral_lift, "k(singular values)", "k*(singular values)"),
     ("conjugate", _conjugate, "K*", "K"),
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import _xp
+from .._operator import positive_eigen
 from .._xp import Array, Namespace
 from ..sets.atoms import Whole
 from ..sets.base import ConvexSet
@@ -63,14 +64,5 @@ def quadratic(matrix: Any = None) -> ConvexFunction:
     """
     if matrix is None:
         return power(2)
-    xp = _xp.namespace(matrix, name="matrix")
-    _xp.check_floating(xp, matrix, "matrix")
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or _xp.is_complex(xp, matrix):
-        raise ValueError(f"matrix must be real and square, got shape {tuple(matrix.shape)} and dtype {matrix.dtype}")
-    skew = xp.max(xp.abs(matrix - xp.matrix_transpose(matrix)))
-    if not bool(skew <= 100 * _xp.eps(xp, matrix) * xp.max(xp.abs(matrix))):
-        raise ValueError(f"matrix must be symmetric; its largest asymmetry is {float(skew):.3g}")
-    w, v = xp.linalg.eigh((matrix + xp.matrix_transpose(matrix)) / 2)
-    if not bool(xp.min(w) > 0):
-        raise ValueError(f"matrix must be positive definite; its smallest eigenvalue is {float(xp.min(w)):.3g}")
+    _, w, v = positive_eigen(matrix, "matrix")
     return Quadratic(w, v)

@@ -17,7 +17,7 @@ from .base import ConvexFunction
 class Entry(Value):
     """A registered function: how it is built and what a table says of it.
 
-    kind : "scalar", "vector", "matrix" or "rule"; formula, subgradient, conjugate, constraint : plain text, with x the
+    kind : "scalar", "vector", "matrix", "symmetric" (square matrices) or "rule"; formula, subgradient, conjugate, constraint : plain text, with x the
     argument, y the dual one and lam the weight decay; ``constraint`` is what ``min f(x) + K*(lam x)/lam`` imposes.
     """
 
@@ -153,7 +153,7 @@ def K(spec: Any, **parameters: Any) -> ConvexFunction:
     if e.kind == "rule":
         return built
     values = {p: parameters.get(p, d) for p, d in known.items()}
-    return _labelled(built, {"name": spec, **{p: v for p, v in values.items() if v is not None}})
+    return labelled(built, {"name": spec, **{p: v for p, v in values.items() if v is not None}})
 
 
 def _build(value: Any, texts: bool) -> Any:
@@ -164,8 +164,8 @@ def _build(value: Any, texts: bool) -> Any:
     return K(value) if is_spec or (texts and isinstance(value, str)) else value
 
 
-def _labelled(k: ConvexFunction, label: dict[str, Any]) -> ConvexFunction:
-    """The same function, knowing the name it was built by."""
+def labelled(k: ConvexFunction, label: dict[str, Any]) -> ConvexFunction:
+    """The same function, knowing the spec it was built from."""
     import copy
 
     twin = object.__new__(type(k))
@@ -175,5 +175,6 @@ def _labelled(k: ConvexFunction, label: dict[str, Any]) -> ConvexFunction:
     object.__setattr__(twin, "label", copy.copy(label))
     object.__setattr__(twin, "conjugate", dual)
     object.__setattr__(dual, "conjugate", twin)
-    object.__setattr__(dual, "label", {"name": "conjugate", "K": label})
+    undone = label["K"] if label["name"] == "conjugate" else {"name": "conjugate", "K": label}
+    object.__setattr__(dual, "label", undone)
     return twin

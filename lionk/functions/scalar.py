@@ -435,12 +435,12 @@ PAIRS: dict[str, tuple[Scalar, Scalar]] = {
 }
 
 
-def scalar(name: str) -> ConvexFunction:
+def scalar(name: str) -> ArrayFunction:
     """The function of this name, of width 1."""
     return Separable(*PAIRS[name])
 
 
-def power(p: float = 1.5) -> ConvexFunction:
+def power(p: float = 1.5) -> ArrayFunction:
     """``sum |x_i|^p / p``, p > 1; conjugate ``sum |y_i|^q / q`` with 1/p + 1/q = 1."""
     if isinstance(p, bool) or not isinstance(p, (int, float)) or not 1 < p < math.inf:
         raise ValueError(f"power needs a finite exponent p > 1, got {p!r}; p = 1 is l1")

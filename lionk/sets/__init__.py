@@ -2,7 +2,8 @@
 
 from .atoms import Ball, Box, TopK, Whole
 from .base import ArraySet, ConvexSet
+from .eigen import Eigen
 from .product import Product
 from .rules import Affine, Minkowski, Spectral
 
-__all__ = ["Affine", "ArraySet", "Ball", "Box", "ConvexSet", "Minkowski", "Product", "Spectral", "TopK", "Whole"]
+__all__ = ["Affine", "ArraySet", "Ball", "Box", "ConvexSet", "Eigen", "Minkowski", "Product", "Spectral", "TopK", "Whole"]

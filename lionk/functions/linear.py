@@ -1,0 +1,125 @@
+"""A function after an invertible linear map: ellipsoids, rotations, Kronecker and whitened norms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .. import _xp
+from .._operator import Operator, inverse, positive_root, square
+from .._xp import Array, Namespace
+from ..errors import NotAvailable
+from ..sets.atoms import Whole
+from ..sets.base import ConvexSet
+from ..sets.preimage import Preimage
+from .base import ArrayFunction, ConvexFunction, Traits
+
+
+@dataclass(eq=False, repr=False)
+class LinearMap(ArrayFunction):
+    """``K(B x)`` for an invertible B; selection ``B^H dK(B x)``; conjugate ``K*(B^-H y)`` (Rockafellar 1970, Thm 16.3).
+
+    Least norm and prox are kept for orthogonal B only.
+    """
+
+    inner: ArrayFunction
+    operator: Operator
+
+    def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
+        return self.inner._value(xp, self.operator(xp, x, batch), batch, tol)
+
+    def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
+        b = self.operator
+        return b.adjoint(xp, self.inner._subgradient(xp, b(xp, x, batch), batch), batch)
+
+    def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
+        b = self.operator
+        if b.orthogonal:
+            return b.adjoint(xp, self.inner._prox(xp, b(xp, x, batch), t, batch), batch)
+        if isinstance(self.conjugate.domain, Preimage) and self.inner.traits.homogeneous:
+            return x - t * self.conjugate.domain._project(xp, x / t, batch)
+        if isinstance(self.domain, Preimage) and self.inner.conjugate.traits.homogeneous:
+            return self.domain._project(xp, x, batch)
+        raise NotAvailable(f"{type(self.inner).__name__} after a map that is not orthogonal has no known prox")
+
+    def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        b = self.operator
+        if b.orthogonal:
+            return self.inner._subdifferential_distance(xp, b(xp, x, batch), b(xp, s, batch), batch)
+        return super()._subdifferential_distance(xp, x, s, batch)
+
+    def _dual(self) -> ConvexFunction:
+        return LinearMap(self.inner.conjugate, self.operator.dual, conjugate=self)
+
+    def _domain(self) -> ConvexSet:
+        return Whole() if isinstance(self.inner.domain, Whole) else Preimage(self.inner.domain, self.operator)
+
+    def _traits(self) -> Traits:
+        k, orthogonal = self.inner.traits, self.operator.orthogonal
+        ball = self.operator.vector and self.inner in (_l2(), _l2().conjugate)
+        return replace(
+            k,
+            absolute=False,
+            symmetric=False,
+            structure="matrix" if k.structure == "matrix" or not self.operator.vector else "reduce",
+            selection=k.selection if orthogonal or k.smooth else "composed",
+            prox=k.prox and orthogonal or ball,
+        )
+
+    def _spec(self) -> dict[str, Any]:
+        if self.label is None and self.conjugate.label is not None:
+            return {"name": "conjugate", "K": self.conjugate.spec}
+        b = self.operator
+        return {"name": "linear_map", "K": self.inner.spec, "left": b.left, "right": b.right, "vector": b.vector}
+
+
+def _l2() -> ArrayFunction:
+    from .group import L2
+
+    return L2
+
+
+def linear_map(K: ConvexFunction, left: Any, right: Any = None, vector: bool | None = None) -> ConvexFunction:
+    """``K(left x)`` on all entries as one vector, or ``K(left X right)`` on matrices; the factors are invertible.
+
+    Parameters
+    ----------
+    K : convex function of one array
+    left, right : n x n arrays
+        ``right`` given (or ``vector=False``): the two sides of a matrix.
+    """
+    if not isinstance(K, ArrayFunction):
+        raise TypeError(f"linear_map takes a convex function of one array, got {type(K).__name__}")
+    vector = right is None if vector is None else vector
+    parts = [None if m is None else inverse(m, n) for m, n in ((left, "left"), (right, "right"))]
+    return LinearMap(K, Operator(left, parts[0], right, parts[1], vector))
+
+
+def ellipsoid(matrix: Any = None) -> ConvexFunction:
+    """``sqrt(x' P x)``, P symmetric positive definite; None: l2."""
+    return _l2() if matrix is None else LinearMap(_l2(), Operator(*positive_root(matrix, "matrix"), vector=True))
+
+
+def rotated(K: ArrayFunction, rotation: Any) -> ConvexFunction:
+    """``K(Q x)`` for an orthogonal Q (n x n)."""
+    if rotation is None:
+        return K
+    xp = square(rotation, "rotation")
+    identity = xp.eye(rotation.shape[0], dtype=rotation.dtype, device=_xp.device(rotation))
+    error = xp.max(xp.abs(xp.matrix_transpose(rotation) @ rotation - identity))
+    if not bool(error <= 100 * rotation.shape[0] * _xp.eps(xp, rotation)):
+        raise ValueError(f"rotation must be orthogonal; Q'Q differs from the identity by {float(error):.3g}")
+    return LinearMap(K, Operator(rotation, xp.matrix_transpose(rotation), vector=True, orthogonal=True))
+
+
+def two_sided(K: ArrayFunction, left: Any, right: Any, roots: bool) -> ConvexFunction:
+    """``K(L X R)``, or ``K(L^(1/2) X R^(1/2))`` with ``roots``; a missing factor is the identity."""
+    if left is None and right is None:
+        return K
+    parts: list[Any] = []
+    for m, n in ((left, "left"), (right, "right")):
+        if m is None:
+            parts += [None, None]
+        else:
+            parts += positive_root(m, n) if roots else (m, inverse(m, n))
+    return LinearMap(K, Operator(*parts))

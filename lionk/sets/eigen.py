@@ -1,0 +1,63 @@
+"""Sets of symmetric matrices given by their eigenvalues: the spectraplex, the Fantope, matrices between 0 and I."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _spectral, _xp
+from .._xp import Array, Namespace
+from .base import ArraySet
+
+
+def check_square(x: Array) -> None:
+    _spectral.check_matrix(x, "an eigenvalue function")
+    if x.shape[-1] != x.shape[-2]:
+        raise ValueError(f"eigenvalues need a square matrix in the last two axes, got shape {tuple(x.shape)}")
+
+
+@dataclass(eq=False, repr=False)
+class Eigen(ArraySet):
+    """Matrices whose symmetric part has its eigenvalues in a symmetric set; with ``only``, symmetric matrices alone."""
+
+    inner: ArraySet
+    only: bool = True
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        blocks = math.prod(shape[:-2])
+        if not self.only:
+            return math.inf
+        return math.sqrt(blocks) * self.inner.diameter((shape[-1],)) if blocks else 0.0
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        check_square(c)
+        return _spectral.map_eigenvalues(xp, c, lambda w: self.inner._lmo(xp, w, w.ndim - 1), rank=True, merge=True)
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        check_square(y)
+        near = _spectral.map_eigenvalues(
+            xp, y, lambda w: self.inner._project(xp, w, w.ndim - 1), rank=False, merge=False
+        )
+        if not self.only:
+            near = near + (y - _spectral.symmetric_part(xp, y))
+        outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)
+        return xp.where(outside, near, y)  # a member is its own projection, bit for bit
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        check_square(y)
+        w = _spectral.eigenvalues(xp, y)
+        spread = _xp.peak(xp, self.inner._violation(xp, w, w.ndim - 1), batch)
+        return xp.maximum(spread, self._skew(xp, y, batch)) if self.only else spread
+
+    def _skew(self, xp: Namespace, y: Array, batch: int) -> Array:
+        return _xp.peak(xp, y - _spectral.symmetric_part(xp, y), batch)
+
+    def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
+        check_square(y)
+        w = _spectral.eigenvalues(xp, y)
+        away = _xp.norm(xp, self.inner._distance(xp, w, w.ndim - 1), batch)
+        return xp.hypot(away, _xp.norm(xp, y - _spectral.symmetric_part(xp, y), batch)) if self.only else away
+
+    def _scale(self, xp: Namespace, y: Array) -> Any:
+        return self.inner._scale(xp, _spectral.eigenvalues(xp, y))

@@ -1,0 +1,67 @@
+"""The points that an invertible linear map takes into a set: ellipsoids, rotated boxes, whitened spectral balls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _xp
+from .._operator import Operator
+from .._spectral import adjoint
+from .._xp import Array, Namespace
+from ..errors import NotAvailable
+from .base import ArraySet
+from .rules import ball_radius
+
+
+@dataclass(eq=False, repr=False)
+class Preimage(ArraySet):
+    """``{ x : B x in C }``. The projection is closed for orthogonal B, a scalar root for C a Euclidean ball."""
+
+    inner: ArraySet
+    operator: Operator
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        """Exact for orthogonal B, else an upper bound: times the norm of the inverse."""
+        size = self.inner.diameter(shape)
+        for factor in (self.operator.left_inverse, self.operator.right_inverse):
+            if factor is not None and not self.operator.orthogonal:
+                size = size * float(_xp.namespace(factor).linalg.svdvals(factor)[0])
+        return float(size)
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        b = self.operator
+        return b.inverse(xp, self.inner._lmo(xp, b.inverse_adjoint(xp, c, batch), batch), batch)
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        b = self.operator
+        if b.orthogonal:
+            return b.adjoint(xp, self.inner._project(xp, b(xp, y, batch), batch), batch)
+        radius = ball_radius(self.inner)
+        if radius is None or not b.vector:
+            raise NotAvailable(
+                "the projection on this set has no closed form: it is known for an orthogonal map and for ellipsoids"
+            )
+        return self._shrink(xp, y, batch, radius)
+
+    def _shrink(self, xp: Namespace, y: Array, batch: int, radius: float) -> Array:
+        """``z = (I + mu B'B)^-1 y`` with mu >= 0 such that ``|B z| = radius``, in the eigenbasis of B'B."""
+        left = _xp.parameter(xp, self.operator.left, y, "the matrix")
+        w, v = xp.linalg.eigh(adjoint(xp, left) @ left)
+        a = _xp.flat(xp, y, batch) @ v
+
+        def excess(mu: Array) -> Array:
+            return radius - _xp.norm(xp, xp.sqrt(w) * a / (1 + mu[..., None] * w), batch)
+
+        size = _xp.norm(xp, xp.sqrt(w) * a, batch)
+        outside = size > radius
+        top = xp.where(outside, size / (radius * w[..., 0]), xp.zeros_like(size))  # there every entry is small enough
+        mu = _xp.bisect(xp, excess, xp.zeros_like(top), top)
+        z = xp.reshape((a / (1 + mu[..., None] * w)) @ xp.matrix_transpose(v), y.shape)
+        return xp.where(_xp.spread(xp, outside, y), z, y)
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        return self.inner._violation(xp, self.operator(xp, y, batch), batch)
+
+    def _scale(self, xp: Namespace, y: Array) -> Any:
+        return self.inner._scale(xp, self.operator(xp, y, 0))
