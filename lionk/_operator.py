@@ -44,8 +44,8 @@ class Operator(Value):
         if self.orthogonal:
             return self
         parts = (self.left_inverse, self.left, self.right_inverse, self.right)
-        turned = (None if p is None else adjoint(_xp.namespace(p), p) for p in parts)
-        return Operator(*turned, vector=self.vector)
+        a, b, c, d = (None if p is None else adjoint(_xp.namespace(p), p) for p in parts)
+        return Operator(a, b, c, d, self.vector)
 
     def _factor(self, xp: Namespace, factor: Any, x: Array) -> Any:
         return None if factor is None else _xp.parameter(xp, factor, x, "the matrix")

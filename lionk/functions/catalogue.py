@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..sets.atoms import Ball, Box, TopK
+from ..sets.sorted import Sorted
 from . import add as _add
 from . import affine as _affine
 from . import group as _group
@@ -127,6 +128,14 @@ def top_k(k: int = 1) -> ConvexFunction:
 
 def capped_simplex(k: int = 1) -> ConvexFunction:
     return Support(TopK(k, absolute=False))
+
+
+def owl(weights: Any = None) -> ConvexFunction:
+    return Support(Sorted(_descending(weights, absolute=True)))
+
+
+def permutahedron(weights: Any = None) -> ConvexFunction:
+    return Support(Sorted(_descending(weights, absolute=False), absolute=False))
 
 
 def log_sum_exp(delta: float = 1.0) -> ConvexFunction:
@@ -270,6 +279,21 @@ def _weights(v: Any) -> Any:
     return w
 
 
+def _descending(v: Any, absolute: bool) -> Any:
+    """Weights of sorted entries; order and sign are checked where they are numbers."""
+    if v is None:
+        return None
+    w = _entries("weights", v)
+    if isinstance(w, float):
+        raise TypeError(f"weights must be one for each entry, a list or an array, got {v!r}")
+    if isinstance(w, tuple):
+        if any(a < b for a, b in zip(w, w[1:], strict=False)):
+            raise ValueError(f"weights must not increase, got {v!r}")
+        if absolute and w and w[-1] < 0:
+            raise ValueError(f"weights must be >= 0, got {v!r}")
+    return w
+
+
 # -- the table --------------------------------------------------------------------------------------------------
 
 _PAPER = "2310.05898, Table 2"
@@ -322,6 +346,11 @@ _TABLE: list[tuple[str, Builder, str, str, str, str, str, str]] = [
      "0 if 0 <= y <= 1 and sum y = k", "0 <= x_i <= 1/lam, sum x = k/lam", "derived here"),
     ("max", capped_simplex, "vector", "max x_i", "1/ties on the largest x_i", "0 on the simplex",
      "x on the simplex of size 1/lam", "derived here"),
+    ("owl", owl, "vector", "sum w_i |x|_(i), |x| descending", "sign(x) w[rank], ties shared",
+     "0 if the k largest |y_i| sum to <= w_1 + ... + w_k", "those sums of |x| are <= the sums of w/lam",
+     "Bogdan et al. 2015 (SLOPE)"),
+    ("permutahedron", permutahedron, "vector", "sum w_i x_(i), x descending", "w[rank], ties shared",
+     "0 on the hull of all permutations of w", "x in that hull, scaled by 1/lam", "Rado 1952"),
     ("log_sum_exp", log_sum_exp, "vector", "delta log sum exp(x_i/delta)", "softmax(x/delta)",
      "delta sum y log y on the simplex", "x on the simplex of size 1/lam, with an entropy", "Boyd and Vandenberghe 2004"),
     ("quadratic", quadratic, "vector", "1/2 x'Px", "Px", "1/2 y'P^-1 y", "adds lam/2 x'P^-1 x", "Rockafellar 1970"),
@@ -393,6 +422,9 @@ _TABLE: list[tuple[str, Builder, str, str, str, str, str, str]] = [
      "Cai et al. 2010"),
     ("spectral_elastic", _lifted(elastic), "matrix", "sum s_i + mu/2 |X|_F^2", "U V' + mu X",
      "sum max(s_i(Y) - 1, 0)^2/(2 mu)", "a penalty on the distance to s_1(X) <= 1/lam", "derived here"),
+    ("spectral_owl", _lifted(owl), "matrix", "sum w_i s_i(X)", "U diag(w) V', ties shared",
+     "0 if the k largest s_i(Y) sum to <= w_1 + ... + w_k", "those sums of s(X) are <= the sums of w/lam",
+     "derived here"),
     ("half_spectral_squared", _half_squared(spectral), "matrix", "1/2 s_1(X)^2", "s_1 u_1 v_1'",
      "1/2 (sum s_i(Y))^2", "adds lam/2 (sum s_i(X))^2", "derived here"),
     ("lambda_max", _eigen(capped_simplex), "symmetric", "largest eigenvalue of the symmetric part of X",

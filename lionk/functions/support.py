@@ -11,6 +11,7 @@ from ..errors import NotAvailable
 from ..sets.atoms import Ball, Box, TopK, Whole
 from ..sets.base import ArraySet, ConvexSet
 from ..sets.rules import Affine, Minkowski, Spectral
+from ..sets.sorted import Sorted
 from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 
 
@@ -26,7 +27,7 @@ def _set_traits(c: ArraySet) -> dict[str, Any]:
             "structure": "elementwise",
             "minimum_at_zero": zero,
         }
-    if isinstance(c, TopK):
+    if isinstance(c, (TopK, Sorted)):
         return {
             "even": c.absolute,
             "absolute": c.absolute,

@@ -104,7 +104,7 @@ class Spectral(ArraySet):
         core = xp.matrix_transpose(xp.conj(u)) @ s @ xp.matrix_transpose(xp.conj(vh))
         noise = max(x.shape[-2:]) * _xp.eps(xp, x) * sv[..., :1]
         r, c = (xp.arange(n, device=_xp.device(x)) for n in x.shape[-2:])
-        rank = xp.sum(xp.astype(sv > noise, xp.int64), axis=-1)[..., None, None]
+        rank = xp.sum(xp.astype(sv > noise, xp.int32), axis=-1)[..., None, None]
         active = (r[:, None] < rank) | (c[None, :] < rank)
         target = xp.astype((r[:, None] == c[None, :]) & active, core.dtype) * radius
         free = xp.where(active, xp.zeros_like(core), core)
