@@ -13,6 +13,8 @@ def main() -> None:
         from .cli import app
 
         app(prog_name="lionk")
+    except KeyboardInterrupt:  # before or after the work, which has its own answer
+        sys.exit(130)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _EXTRA:

@@ -58,10 +58,10 @@ def reason(error: BaseException) -> str:
     return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
 
 
-def console(to_stderr: bool = False) -> Console:
-    """Where tables go. Without a terminal there is no colour, and lines are 100 wide whatever the window was."""
+def console(to_stderr: bool = False, width: int = 100) -> Console:
+    """Where tables go. Without a terminal there is no colour, and lines have this width."""
     made = Console(stderr=to_stderr, highlight=False)
-    return made if made.is_terminal else Console(stderr=to_stderr, highlight=False, width=100)
+    return made if made.is_terminal else Console(stderr=to_stderr, highlight=False, width=width)
 
 
 def output_path(text: str, option: str, suffixes: tuple[str, ...] = ()) -> Path | None:

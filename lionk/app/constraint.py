@@ -19,8 +19,8 @@ NEAR = 1e-3  # a bound counts as active within this much of the set's size
 class View:
     """The numbers that ``lam x in dom K*`` bounds, in x's units.
 
-    ``values`` (1-d) are the entries, the singular values or the norms of groups; ``lower`` and ``upper`` (1-d) what each
-    alone may be, infinite where nothing bounds it. ``total``: a bound on all of them together, (what, its value, limit).
+    ``values`` (1-d) are the entries, the singular values or the norms of groups; ``lower`` and ``upper`` (1-d) what
+    each alone may be, infinite where nothing bounds it. ``total``: a bound on all together, (what, value, limit).
     """
 
     what: str
@@ -42,12 +42,13 @@ class View:
         """What is active, in words."""
         parts = []
         if np.isfinite(self.upper).any() or np.isfinite(self.lower).any():
-            parts.append(f"{int(self.active.sum())} of {self.values.size} {self.what} at a bound")
+            parts.append(f"{int(self.active.sum())} of {self.values.size} {self.what} at a bound (to {NEAR:.1%})")
         if self.total is not None:
             what, value, limit = self.total
             parts.append(f"{what} = {value:.6g} of {limit:.6g}")
             if not np.isfinite(self.lower).any():
-                parts.append(f"{int((np.abs(self.values) > NEAR * limit).sum())} of {self.values.size} {self.what} not 0")
+                used = int((np.abs(self.values) > NEAR * limit).sum())
+                parts.append(f"{used} of {self.values.size} {self.what} not 0")
         return "; ".join(parts) or "none: K* is finite everywhere, a penalty and no constraint"
 
 
@@ -82,7 +83,8 @@ def _view(domain: Any, x: Array, radius: float, columns: tuple[str, ...], classe
         if domain.absolute:
             total = ("sum of magnitudes", float(np.abs(x).sum()), domain.k * radius)
             return View("coefficients", x.ravel(), -each, each, labels, total)
-        return View("coefficients", x.ravel(), np.zeros(x.size), each, labels, ("sum", float(x.sum()), domain.k * radius))
+        total = ("sum", float(x.sum()), domain.k * radius)
+        return View("coefficients", x.ravel(), np.zeros(x.size), each, labels, total)
     if isinstance(domain, Ball):
         norm = float(np.linalg.norm(x.ravel(), domain.q))
         return replace(_free(x, labels), total=(f"{domain.q:g}-norm", norm, radius))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import platform
@@ -60,7 +61,8 @@ def doctor(
     findings = [f for name in sorted(lionk.backends()) for f in examine(lionk.backends()[name])]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("backend", "version", "device", "self-test", "ms/step", "details"):
-        table.add_column(column, no_wrap=column not in ("details", "device"), justify="right" if "ms" in column else "left")
+        wrap, number = column in ("details", "device"), column == "ms/step"
+        table.add_column(column, no_wrap=not wrap, justify="right" if number else "left")
     for f in findings:
         style = {"PASS": "green", "FAIL": "bold red"}.get(f.verdict, "dim")
         ms = "" if f.step_ms is None else f"{f.step_ms:.1f}"
@@ -104,12 +106,13 @@ def _step_problems(backend: Any, device: Any) -> list[str]:
     x, m, g = rng.standard_normal((3, 1000)).astype("float32")
     lr, lam, b1, b2 = 0.125, 0.5, 0.9, 0.99
     run = backend.runner(lionk.LionK("l1", lr, (b1, b2), lam))
-    put = lambda a: backend.asarray(a, dtype="float32", device=device)  # noqa: E731
+    put = functools.partial(backend.asarray, dtype="float32", device=device)
     got = [backend.to_host(a) for a in run(put(x), put(m), put(g))]
     x, m, g = (a.astype("float64") for a in (x, m, g))
     expected = (x + lr * (np.sign(b1 * m - (1 - b1) * g) - lam * x), b2 * m - (1 - b2) * g)
     errors = [float(np.max(np.abs(a - b))) for a, b in zip(got, expected, strict=True)]
-    return [f"the step of l1 is wrong in {n} by {e:.2g}" for n, e in zip(("x", "m"), errors, strict=True) if not e < BOUND]
+    named = zip(("x", "m"), errors, strict=True)
+    return [f"the step of l1 is wrong in {n} by {e:.2g}" for n, e in named if not e < BOUND]
 
 
 def _equality_problems(backend: Any, device: Any) -> list[str]:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 if TYPE_CHECKING:
     from .report import Outcome
 
-INK, BLUE, RED, GREEN, GREY, PALE = "#1f2933", "#1f6fb2", "#d1495b", "#2a9d6f", "#8a94a0", "#eef1f4"
-STYLE = {
+INK, BLUE, RED, GREEN, GREY, PALE = "#1f2933", "#1f6fb2", "#d1495b", "#2a9d6f", "#8a94a0", "#e4e9ee"
+STYLE: Any = {  # of matplotlib
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
@@ -23,6 +25,7 @@ STYLE = {
     "axes.edgecolor": GREY,
     "axes.labelcolor": INK,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e3e7eb",
     "grid.linewidth": 0.7,
     "text.color": INK,
@@ -50,7 +53,7 @@ def save(o: Outcome, path: Path) -> None:
             f"F = {r.objective:.6g}, {outcome} after {r.nit} steps ({s.backend.name}, {s.dtype})",
             fontsize=13, fontweight="bold", x=0.012, ha="left",
         )  # fmt: skip
-        figure.get_layout_engine().set(hspace=0.07, wspace=0.05)  # type: ignore[union-attr, call-arg]
+        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1, hspace=0.04, wspace=0.03)  # type: ignore[union-attr, call-arg]
         figure.savefig(path, dpi=130)
 
 
@@ -63,75 +66,107 @@ def _positive(values: Any) -> Any:
 
 
 def _start(axes: Any, o: Outcome, title: str) -> Any:
-    """Title, x label, and the steps outside the constraint set shaded; returns the step numbers."""
+    """Title, a step axis that spreads the first steps, and the steps outside shaded; returns the step numbers."""
     axes.set_title(title)
     axes.set_xlabel("step")
     steps = np.arange(o.history["f"].size)
-    axes.set_xlim(0, max(steps.size - 1, 1))
+    last = max(steps.size - 1, 1)
+    if last > 20:
+        axes.set_xscale("symlog", linthresh=10, linscale=0.6)
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.set_xlim(0, last)
     outside = np.flatnonzero(o.history["distance"] > 0)
     if outside.size:
-        axes.axvspan(outside[0], outside[-1] + 1, color=PALE, zorder=0, label="outside the constraint set")
+        shade = {"facecolor": PALE, "edgecolor": "#b9c2cc", "zorder": 0}
+        axes.axvspan(outside[0], outside[-1] + 1, label="lam x is outside the set", **shade)
     return steps
 
 
+def _corner(o: Outcome) -> str:
+    """Where a panel of falling curves is empty: at the right, or at the left if they only begin late."""
+    return "lower left" if (o.history["distance"] > 0).mean() > 0.3 else "upper right"
+
+
+def _logarithmic(axes: Any, low: float, high: float) -> None:
+    """A logarithmic y axis with plain numbers for ticks, over a range of positive numbers."""
+    axes.set_yscale("log")
+    pad = (high / low) ** 0.06
+    axes.set_ylim(low / pad, high * pad)
+    if high < 1000 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 60 * low else (1,)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def _objective(axes: Any, o: Outcome) -> None:
-    steps = _start(axes, o, "Objective")
+    steps = _start(axes, o, "Objective, and where min F is certified to be")
     F, f, gap = o.history["objective"], o.history["f"], o.history["gap"]
     axes.plot(steps, f, color=GREY, linewidth=1.2, label="loss f")
-    if np.isfinite(F).any():
-        best = np.fmin.accumulate(np.where(np.isfinite(F), F, np.inf))
+    seen = F[np.isfinite(F)]
+    if seen.size:
         axes.plot(steps, _finite(F), color=BLUE, label="F = f + K*(lam x)/lam")
         if o.setup.weight_decay:
-            lower = np.fmax.accumulate(np.where(np.isfinite(F - gap), F - gap, -np.inf))
-            axes.plot(steps, _finite(lower), color=GREEN, linewidth=1.2, label="certified lower bound of min F")
-            axes.fill_between(steps, _finite(lower), _finite(best), color=GREEN, alpha=0.12, linewidth=0)
-        seen = F[np.isfinite(F)]
-        # the start and its first swings may dwarf what follows: the axis shows the quieter 90 % and the start of f
-        low, high = seen.min(), max(np.quantile(seen, 0.9), min(f[0], 20 * max(np.median(seen), 1e-300)))
-        axes.set_ylim(low - 0.12 * (high - low), high + 0.06 * (high - low))
+            best = np.fmin.accumulate(np.where(np.isfinite(F), F, np.inf))
+            lower = np.fmax.accumulate(_finite(F) - _finite(gap))
+            axes.plot(steps, lower, color=GREEN, linewidth=1.2, label="certified lower bound of min F")
+            axes.fill_between(steps, lower, _finite(best), color=GREEN, alpha=0.12, linewidth=0)
+        # the first swings may dwarf what follows: the axis ends at the start of f, or at the quieter 90 %
+        low, high = float(seen.min()), float(max(np.quantile(seen, 0.9), f[0]))
+        if low > 0 and high > 2 * low:
+            _logarithmic(axes, 0.8 * low, high)
+        else:
+            axes.set_ylim(low - 0.25 * (high - low), high + 0.06 * (high - low))
     axes.legend(loc="upper right")
 
 
 def _gap(axes: Any, o: Outcome) -> None:
-    lam = o.setup.weight_decay
+    lam, r = o.setup.weight_decay, o.result
     steps = _start(axes, o, "Certified gap: F - min F is below it" if lam else "Stationarity G")
+    axes.set_xscale("linear")
     gap = _positive(o.history["gap"])
     axes.semilogy(steps, gap, color=BLUE, linewidth=0.8, alpha=0.45, label="gap")
     if np.isfinite(gap).any():
         axes.semilogy(steps, np.fmin.accumulate(gap), color=BLUE, label="best so far")
     if lam and o.setup.tol:
-        target = o.setup.tol * abs(o.result.objective)
-        axes.axhline(target, color=GREEN, linestyle="--", linewidth=1.2, label=f"tolerance {o.setup.tol:g} |F|")
-    if lam and o.result.gap_rounding > 0:
-        axes.axhline(o.result.gap_rounding, color=RED, linestyle=":", linewidth=1.4, label="rounding of the gap")
-    axes.legend(loc="best")
+        target = o.setup.tol * abs(r.objective)
+        axes.axhline(target, color=GREEN, linestyle="--", linewidth=1.2, label=f"tolerance, {o.setup.tol:g} |F|")
+    if lam and r.gap_rounding > 0:
+        text = f"rounding of the gap, {r.gap_rounding:.0e}"
+        if r.gap_rounding > 1e-4 * np.nanmin(gap, initial=np.inf):
+            axes.axhline(r.gap_rounding, color=RED, linestyle=":", linewidth=1.4, label=text)
+        else:
+            axes.plot([], [], color=RED, linestyle=":", linewidth=1.4, label=f"{text}, far below")
+    axes.legend(loc=_corner(o))
 
 
 def _lyapunov(axes: Any, o: Outcome) -> None:
     """H, and the distance to the set on an axis of its own if the run was ever outside."""
-    steps = _start(axes, o, "Lyapunov function H(x, m), and F below it")
+    steps = _start(axes, o, "Lyapunov function H(x, m), with F below it")
     H, F, distance = (_finite(o.history[n]) for n in ("lyapunov", "objective", "distance"))
     axes.plot(steps, H, color=INK, label="H")
     axes.plot(steps, F, color=BLUE, linewidth=1.0, alpha=0.8, label="F")
-    if np.nanmin(np.fmin(H, F), initial=np.inf) > 0:
-        axes.set_yscale("log")
+    both = np.concatenate([H, F])
+    both = both[np.isfinite(both)]
+    if both.size and both.min() > 0 and both.max() > 2 * both.min():
+        _logarithmic(axes, both.min(), both.max())
     handles, labels = axes.get_legend_handles_labels()
     positive = _positive(distance)
+    title = None
     if np.isfinite(positive).any():
         other = axes.twinx()
         other.spines["right"].set(visible=True, color=RED)
         other.grid(visible=False)
         other.tick_params(colors=RED, which="both")
-        other.set_ylabel("distance of lam x to the set", color=RED)
+        other.set_ylabel("distance of lam x to the constraint set", color=RED)
         (line,) = other.semilogy(steps, positive, color=RED, linewidth=1.2)
         handles, labels = [*handles, line], [*labels, "distance"]
     elif o.setup.weight_decay:
-        axes.text(0.02, 0.04, "lam x was in the constraint set at every step", transform=axes.transAxes, color=GREEN)
-    axes.legend(handles, labels, loc="upper right")
+        title = "lam x is in the constraint set\nat every step (distance 0)"
+    axes.legend(handles, labels, loc=_corner(o), title=title, title_fontsize=9)
 
 
 def _solution(axes: Any, o: Outcome) -> None:
-    """The bounded numbers, sorted, as bars (a line where they are many), with their bounds and the active ones marked."""
+    """The bounded numbers, sorted, as bars (thin where they are many), with bounds and the active ones marked."""
     v = o.view
     order = np.argsort(v.values, kind="stable")
     values, lower, upper, active = v.values[order], v.lower[order], v.upper[order], v.active[order]
@@ -151,7 +186,10 @@ def _solution(axes: Any, o: Outcome) -> None:
     axes.axvline(0, color=GREY, linewidth=0.8)
     for bound in (lower, upper):
         if np.isfinite(bound).any():
-            axes.step(np.r_[bound, bound[-1]], np.r_[place, place[-1] + 1] - 0.5, color=INK, linestyle="--", linewidth=1.2)
-    handles = [axes.barh([], [], color=c, label=t) for c, t in ((BLUE, "free"), (RED, "at its bound"))]
-    if active.any():
-        axes.legend(handles=handles, loc="lower right")
+            ends = np.r_[place, place[-1] + 1] - 0.5
+            axes.step(np.r_[bound, bound[-1]], ends, color=INK, linestyle="--", linewidth=1.2)
+    empty = active & (np.abs(values) < 1e-2 * np.abs(values).max(initial=0.0))  # at the bound 0 a bar has no length
+    axes.plot(values[empty], place[empty], "o", color=RED, markersize=5, clip_on=False)
+    marks = [Patch(color=RED, label="at a bound")] if active.any() else []
+    marks += [Patch(color=BLUE, label="free")] if not active.all() else []
+    axes.legend(handles=marks, loc="upper right", bbox_to_anchor=(1.0, -0.05), ncols=2)

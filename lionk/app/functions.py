@@ -25,16 +25,24 @@ from .console import BadInput, command, console, output_path, reason, write_json
 KINDS = ("scalar", "vector", "matrix", "rule")
 
 
+def _names() -> list[str]:
+    return lionk.names() + rules()
+
+
+def _kinds() -> list[str]:
+    return list(KINDS)
+
+
 @command
 def functions(
     name: Annotated[
         str | None,
-        typer.Argument(help="One function in full; parameters as NAME:param=value,...", autocompletion=lambda: lionk.names()),
+        typer.Argument(help="One function in full; parameters as NAME:param=value,...", autocompletion=_names),
     ] = None,
-    kind: Annotated[
-        str | None, typer.Option(help=f"Only these: {', '.join(KINDS)}.", autocompletion=lambda: list(KINDS))
+    kind: Annotated[str | None, typer.Option(help=f"Only these: {', '.join(KINDS)}.", autocompletion=_kinds)] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Only those with this text in name, formula or constraint.")
     ] = None,
-    search: Annotated[str | None, typer.Option(help="Only those with this text in name, formula or constraint.")] = None,
     json: Annotated[str | None, typer.Option("--json", help="Write JSON instead; - is stdout.", metavar="PATH")] = None,
 ) -> None:
     """The convex functions K: what each is, and what constraint or penalty it imposes. K* is the conjugate.
@@ -59,7 +67,7 @@ def functions(
     if not chosen:
         raise BadInput(f"no function has {search!r} in its name, formula or constraint; 'lionk functions' lists all")
     if path is None:
-        _list(console(), chosen)
+        _list(console(width=180), chosen)
     else:
         write_json(path, {"functions": [_texts(e) for e in chosen]})
 
@@ -123,7 +131,7 @@ def _list(out: Console, chosen: list[Entry]) -> None:
         last = e.conjugate if e.kind == "rule" else e.constraint
         table.add_row(e.name, escape(_signature(_texts(e)["parameters"])), e.kind, escape(e.formula), escape(last))
     out.print(table)
-    out.print(f"{len(chosen)} functions; lam is the weight decay. 'lionk functions NAME' shows one in full.", style="dim")
+    out.print(f"{len(chosen)} entries; lam is the weight decay. 'lionk functions NAME' shows one in full.", style="dim")
 
 
 def _show(out: Console, text: str, d: dict[str, Any]) -> None:
@@ -160,6 +168,6 @@ def _show(out: Console, text: str, d: dict[str, Any]) -> None:
 def _trait(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return ", ".join(value) or "nothing"
-    return {True: "yes", False: "no", None: "depends on parameters"}.get(value, str(value)) if not isinstance(
-        value, str
-    ) else value
+    if value is None:
+        return "depends on the parameters"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -28,7 +28,7 @@ def logistic(xp: Any, A: Array, s: Array) -> Fun:
 
 
 def softmax(xp: Any, A: Array, Y: Array) -> Fun:
-    """``mean log sum_c exp(<a_i, W_c>) - <a_i, W_(class of i)>``; Y (n x classes) has a 1 in the class, W a row for each."""
+    """``mean log sum_c exp(<a_i, W_c>) - <a_i, W_(class of i)>``; Y (n x classes) marks the class, W has its row."""
     n = A.shape[0]
 
     def fun(W: Array) -> tuple[Array, Array]:

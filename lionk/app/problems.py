@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,7 +45,7 @@ class Problem:
 
     def fun(self, backend: Any, dtype: str, device: Any) -> Fun:
         """The loss on the arrays of a backend."""
-        put = lambda a: backend.asarray(a, dtype=dtype, device=device)  # noqa: E731
+        put = functools.partial(backend.asarray, dtype=dtype, device=device)
         return LOSSES[self.loss](backend.namespace(), put(self.design), put(self.targets))
 
     def score(self, w: Array) -> tuple[str, float]:
@@ -77,7 +78,7 @@ def _digits() -> Table:
 
 
 def _stacking() -> Table:
-    """Out-of-sample predictions, in five folds, of simple models of the diabetes data; the target in units of its spread."""
+    """Out-of-sample predictions, in five folds, of simple models of the diabetes data; the target standardised."""
     from sklearn.datasets import load_diabetes
     from sklearn.dummy import DummyRegressor
     from sklearn.linear_model import Lasso, LinearRegression, Ridge
@@ -191,5 +192,5 @@ def _targets(table: Table, loss: str) -> tuple[Array, tuple[str, ...], list[str]
             raise BadInput(f"{what} has {len(classes)} values; the logistic loss needs two (--loss softmax takes more)")
         return 2.0 * index - 1.0, classes, [f"{classes[1]!r} is +1, {classes[0]!r} is -1"]
     if 2 * len(classes) > len(target) and len(classes) > CLASSES:
-        raise BadInput(f"{what} has {len(classes)} values in {len(target)} rows: that is no class label (--loss squared?)")
+        raise BadInput(f"{what} has {len(classes)} values in {len(target)} rows: that is no class (--loss squared?)")
     return np.eye(len(classes))[index], classes, [f"{len(classes)} classes"]

@@ -21,7 +21,7 @@ from .constraint import NEAR, View, view
 from .problems import BUNDLED
 
 if TYPE_CHECKING:
-    from .solve import Setup
+    from .setup import Setup
 
 FORMAT = "lionk solve 1"
 MARKS = {"holds": ("yes", "green"), "failed": ("NO", "bold red"), "does not apply": ("n/a", "dim")}
@@ -41,9 +41,10 @@ class Outcome:
 
     def __post_init__(self) -> None:
         set_, s = object.__setattr__, self.setup
-        host = lambda a: s.backend.to_host(a).astype("float64")  # noqa: E731
-        set_(self, "x", host(self.result.x))
-        set_(self, "history", {n: host(a) for n, a in self.result.history._asdict().items()})
+        host = {"x": self.result.x, **self.result.history._asdict()}
+        host = {name: s.backend.to_host(a).astype("float64") for name, a in host.items()}
+        set_(self, "x", host.pop("x"))
+        set_(self, "history", host)
         p = s.problem
         set_(self, "view", view(s.K.conjugate.domain, self.x, s.weight_decay, p.columns, p.classes))
         set_(self, "score", p.score(self.x))
@@ -69,8 +70,8 @@ def opening(out: Console, s: Setup) -> None:
     lines = {
         "problem": f"{p.name}: {p.loss} loss, {p.design.shape[0]} samples, parameter {' x '.join(map(str, p.shape))}",
         "data": "; ".join(p.notes),
-        "K": f"{s.k_text}, K(x) = {e.formula}" if e and e.formula else s.k_text,
-        "constraint": f"{e.constraint}, lam = {s.weight_decay:g}" if e and e.constraint else f"lam = {s.weight_decay:g}",
+        "K": f"{s.k_text}, K(x) = {e.formula}",
+        "constraint": f"{e.constraint or 'none'}, lam = {s.weight_decay:g}",
         "runs on": f"{s.backend.name}, {s.dtype}" + (f", {s.device}" if s.device is not None else ""),
     }
     for name, text in lines.items():

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import math
-import os
+import functools
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,37 +15,32 @@ import typer
 import lionk
 
 from .console import BadInput, Failed, command, complain, console, output_path, reason
-from .problems import BUNDLED, LOSSES, Problem, build, bundled, guess_loss
+from .losses import LOSSES
+from .problems import BUNDLED
+from .setup import SCHEDULES, Setup, check_rate, read_backend, read_betas, read_k, read_problem
 
-SCHEDULES: dict[str, Callable[[float, int], Callable[[int], float]]] = {
-    # name: (lr, maxiter) -> schedule of the count
-    "constant": lambda lr, n: lambda count: lr,  # noqa: ARG005
-    "inverse-sqrt": lambda lr, n: lambda count: lr / math.sqrt(1 + count),  # noqa: ARG005
-    "linear": lambda lr, n: lambda count: lr * max(1 - count / (n + 1), 0.0),
-    "cosine": lambda lr, n: lambda count: lr * 0.5 * (1 + math.cos(math.pi * min(count / (n + 1), 1.0))),
-}
 PICTURES = (".png", ".svg", ".pdf")
 SMALL = 2_000_000  # entries of the design; with fewer, threads of the linear algebra cost more than they bring
 
 
-@dataclass(frozen=True)
-class Setup:
-    """Everything that a run needs, checked; ``report`` and ``figures`` read from it."""
+def _names() -> list[str]:
+    return lionk.names()
 
-    problem: Problem
-    K: lionk.ConvexFunction
-    k_text: str
-    weight_decay: float
-    lr: float | None
-    schedule: str
-    betas: tuple[float, float]
-    decay: str
-    backend: Any
-    device: Any
-    dtype: str
-    maxiter: int
-    tol: float
-    seed: int | None
+
+def _problems() -> list[str]:
+    return list(BUNDLED)
+
+
+def _losses() -> list[str]:
+    return list(LOSSES)
+
+
+def _schedules() -> list[str]:
+    return list(SCHEDULES)
+
+
+def _backends() -> list[str]:
+    return list(lionk.backends())
 
 
 @command
@@ -56,33 +49,39 @@ def solve(
         str | None,
         typer.Option(
             help=f"A bundled problem on real data: {', '.join(BUNDLED)}; 'list' describes them. Default: the first.",
-            autocompletion=lambda: list(BUNDLED), metavar="NAME",
+            autocompletion=_problems,
+            metavar="NAME",
         ),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Your own data, a sample a row: .csv or .npy. Needs --target.", metavar="FILE")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Column to predict: its name, or number from 0.", metavar="COLUMN")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Column to predict: its name, or number from 0.", metavar="COLUMN")
+    ] = None,
     loss: Annotated[
         str | None,
-        typer.Option(help="logistic, softmax or squared. Default: by the target.", autocompletion=lambda: list(LOSSES)),
+        typer.Option(help="logistic, softmax or squared. Default: by the target.", autocompletion=_losses),
     ] = None,
     k: Annotated[
         str | None,
         typer.Option(
-            "--k", "-k", metavar="NAME[:param=value,...]", autocompletion=lambda: lionk.names(),
-            help="The convex function, which is the constraint: l1, lp:p=1.5, huber:delta=0.1; see 'lionk functions'.",
+            "--k",
+            "-k",
+            metavar="NAME[:param=value,...]",
+            autocompletion=_names,
+            help="The convex function, which is the constraint: l1, lp:p=1.5, ...; see 'lionk functions'.",
         ),
     ] = None,
     weight_decay: Annotated[float | None, typer.Option(help="lam: the constraint is lam x in dom K*.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate. Default: a rule that needs no tuning.")] = None,
     schedule: Annotated[
-        str, typer.Option(help=f"Of --lr: {', '.join(SCHEDULES)}.", autocompletion=lambda: list(SCHEDULES))
+        str, typer.Option(help=f"Of --lr: {', '.join(SCHEDULES)}.", autocompletion=_schedules)
     ] = "constant",
     betas: Annotated[str, typer.Option(help="b1 and b2 of the momentum.", metavar="B1,B2")] = "0.9,0.99",
     decay: Annotated[str, typer.Option(help="explicit or implicit weight decay.")] = "explicit",
     backend: Annotated[
-        str, typer.Option(help="Array library; 'lionk doctor' says which are here.", autocompletion=lambda: list(lionk.backends()))
+        str, typer.Option(help="Array library; 'lionk doctor' says which are here.", autocompletion=_backends)
     ] = "numpy",
     device: Annotated[str | None, typer.Option(help="Device of that library, such as cuda:0.")] = None,
     dtype: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
@@ -90,23 +89,25 @@ def solve(
     tol: Annotated[float, typer.Option(help="Stop at gap <= tol |F|.")] = 1e-3,
     seed: Annotated[
         int | None,
-        typer.Option(help="Start from random numbers of this seed, outside the constraint. Default: its point nearest to 0."),
+        typer.Option(help="Start from random numbers of this seed. Default: the feasible point nearest to 0."),
     ] = None,
-    plot: Annotated[str, typer.Option(help="Picture to write (.png, .svg, .pdf), or none.", metavar="PATH")] = "lionk-solve.png",
+    plot: Annotated[
+        str, typer.Option(help="Picture to write (.png, .svg, .pdf), or none.", metavar="PATH")
+    ] = "lionk-solve.png",
     json: Annotated[
         str, typer.Option("--json", help="Trace to write, or none; - is stdout.", metavar="PATH")
     ] = "lionk-solve.json",
     checkpoint: Annotated[
-        Path | None, typer.Option(help="File to save the run in, every 500 steps, at the end and at Ctrl-C.", metavar="FILE")
+        Path | None, typer.Option(help="File to save the run in: every 500 steps and at Ctrl-C.", metavar="FILE")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Write the files; print nothing but problems.")] = False,
 ) -> None:
     """Fit a linear model under a constraint, and certify how near to the optimum it is.
 
-    Without arguments: bounded logistic regression on the Wisconsin breast-cancer data, |w_i| <= 1. Prints the objective,
-    its certified gap, the distance to the constraint set, the active bounds and the verdict of the theory; writes a
-    picture and a JSON trace. Exit code 1 if the gap does not reach the tolerance.
+    Without arguments: bounded logistic regression on the Wisconsin breast-cancer data, |w_i| <= 1. Prints the
+    objective, its certified gap, the distance to the constraint set, the active bounds and the verdict of the
+    theory; writes a picture and a JSON trace. Exit code 1 if the gap does not reach the tolerance.
 
     Examples: lionk solve --problem digits --k row_l1_l2; lionk solve --data mine.csv --target price --k linf
     """
@@ -125,10 +126,11 @@ def solve(
     if data is not None and problem is not None:
         raise BadInput("give --data or --problem, not both")
 
-    chosen_backend, chosen_device = _backend(backend, device, dtype)
-    task, k_text, lam = _problem(problem or next(iter(BUNDLED)), data, target, loss, k, weight_decay)
+    check_rate(lr, schedule)
+    chosen_backend, chosen_device = read_backend(backend, device, dtype)
+    task, k_text, lam = read_problem(problem or next(iter(BUNDLED)), data, target, loss, k, weight_decay)
     setup = Setup(
-        task, _function(k_text), k_text, lam, lr, schedule, _betas(betas), decay, chosen_backend, chosen_device, dtype,
+        task, read_k(k_text), k_text, lam, lr, schedule, read_betas(betas), decay, chosen_backend, chosen_device, dtype,
         maxiter, tol, seed,
     )  # fmt: skip
     from . import figures, report
@@ -153,14 +155,13 @@ def solve(
 def _run(setup: Setup, live: Any, checkpoint: Path | None, resume: bool) -> tuple[lionk.Result, str]:
     """The result, and what went wrong along the way if something did."""
     backend, dtype = setup.backend, setup.dtype
-    lr = setup.lr if setup.lr is None else SCHEDULES[setup.schedule](setup.lr, setup.maxiter)
     try:
         result = lionk.minimize(
             setup.problem.fun(backend, dtype, setup.device),
             _start(setup),
             K=setup.K,
             weight_decay=setup.weight_decay,
-            lr=lr,
+            lr=setup.rate,
             betas=setup.betas,
             decay=setup.decay,
             jac=True,
@@ -172,11 +173,12 @@ def _run(setup: Setup, live: Any, checkpoint: Path | None, resume: bool) -> tupl
             resume=resume,
         )
     except lionk.NonFiniteError as error:
-        if error.result is None:
+        if not isinstance(error.result, lionk.Result):
             raise Failed(str(error)) from None
         return error.result, str(error)
     except KeyboardInterrupt:
-        saved = f"; {checkpoint} holds the run, --resume continues it" if checkpoint else ""
+        kept = checkpoint is not None and checkpoint.is_file()
+        saved = f"; {checkpoint} holds the run, --resume continues it" if kept else ""
         raise KeyboardInterrupt(f"stopped at step {live.step}{saved}") from None
     except (ValueError, TypeError, KeyError, lionk.NotAvailable) as error:
         raise BadInput(reason(error)) from None
@@ -188,7 +190,7 @@ def _start(setup: Setup) -> Any:
     import numpy as np
 
     shape, radius = setup.problem.shape, 1 / (setup.weight_decay or 1.0)
-    put = lambda a: setup.backend.asarray(a, dtype=setup.dtype, device=setup.device)  # noqa: E731
+    put = functools.partial(setup.backend.asarray, dtype=setup.dtype, device=setup.device)
     if setup.seed is not None:
         return put(np.random.default_rng(setup.seed).standard_normal(shape) * radius)
     zero = put(np.zeros(shape))
@@ -198,83 +200,9 @@ def _start(setup: Setup) -> Any:
         return zero
 
 
-# -- reading the options -----------------------------------------------------------------------------------------
-
-
-def _problem(
-    name: str, data: Path | None, target: str | None, loss: str | None, k: str | None, weight_decay: float | None
-) -> tuple[Problem, str, float]:
-    """The problem, the text of K, and lam."""
-    if loss is not None and loss not in LOSSES:
-        raise BadInput(f"--loss {loss}: choose one of {', '.join(LOSSES)}")
-    if data is None and target is not None:
-        raise BadInput("--target names a column of --data FILE, which is missing")
-    if weight_decay is not None and not 0 <= weight_decay < math.inf:
-        raise BadInput(f"--weight-decay must be a finite number >= 0, got {weight_decay}")
-    if data is not None:
-        if target is None:
-            raise BadInput("--data needs --target COLUMN: the name of the column to predict, or its number from 0")
-        from .data import read
-
-        table = read(data, target)
-        problem = build(table, loss or guess_loss(table), name=data.name)
-        return problem, k or "l1", 1.0 if weight_decay is None else weight_decay
-    if name not in BUNDLED:
-        raise BadInput(f"--problem {name}: choose one of {', '.join(BUNDLED)} ('list' describes them)")
-    usual = BUNDLED[name].weight_decay
-    k = k or next(iter(usual))
-    _function(k)  # before the data are made
-    return bundled(name, loss), k, usual.get(k.partition(":")[0], 1.0) if weight_decay is None else weight_decay
-
-
-def _function(text: str) -> lionk.ConvexFunction:
-    """K from ``NAME[:param=value,...]``."""
-    from .functions import parse_k
-
-    name, parameters = parse_k(text)
-    try:
-        return lionk.K(name, **parameters)
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"--k {text}: {reason(error)}") from None
-
-
-def _betas(text: str) -> tuple[float, float]:
-    try:
-        b1, b2 = (float(b) for b in text.split(","))
-    except ValueError:
-        raise BadInput(f"--betas {text}: two numbers with a comma are needed, such as 0.9,0.99") from None
-    return b1, b2
-
-
-def _backend(name: str, device: str | None, dtype: str) -> tuple[Any, Any]:
-    """The backend and its device, after a first array."""
-    known = lionk.backends()
-    if name not in known:
-        raise BadInput(f"--backend {name}: choose one of {', '.join(sorted(known))}")
-    if dtype not in ("float64", "float32"):
-        raise BadInput(f"--dtype {dtype}: choose float64 or float32")
-    if dtype == "float64":
-        os.environ.setdefault("JAX_ENABLE_X64", "1")  # read when that library is imported, which is later
-    backend = known[name]
-    if not backend.available():
-        raise BadInput(f"--backend {name} cannot be used here: {backend.why_unavailable()}")
-    place = None
-    if device is not None:
-        found = {str(d): d for d in backend.devices()}
-        if device not in found:
-            raise BadInput(f"--device {device}: {name} has {', '.join(found)} here")
-        place = found[device]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the dtype that comes back is checked instead
-        first = backend.asarray([0.0], dtype=dtype, device=place)
-    if dtype not in str(first.dtype):
-        raise BadInput(f"--dtype {dtype}: {name} gives {first.dtype} here; use --dtype float32")
-    return backend, place
-
-
 @contextlib.contextmanager
 def _one_thread(entries: int) -> Iterator[None]:
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     with threadpool_limits(limits=1 if entries < SMALL else None):
         yield

@@ -1,0 +1,132 @@
+"""The options of ``lionk solve``, read and checked before any work: what a run needs."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lionk
+
+from .console import BadInput, reason
+from .functions import parse_k
+from .losses import LOSSES
+from .problems import BUNDLED, Problem, build, bundled, guess_loss
+
+SCHEDULES: dict[str, Callable[[float, int], Callable[[int], float]]] = {
+    # name: (lr, maxiter) -> schedule of the count
+    "constant": lambda lr, n: lambda count: lr,  # noqa: ARG005
+    "inverse-sqrt": lambda lr, n: lambda count: lr / math.sqrt(1 + count),  # noqa: ARG005
+    "linear": lambda lr, n: lambda count: lr * max(1 - count / (n + 1), 0.0),
+    "cosine": lambda lr, n: lambda count: lr * 0.5 * (1 + math.cos(math.pi * min(count / (n + 1), 1.0))),
+}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that a run needs, checked; ``report`` and ``figures`` read from it."""
+
+    problem: Problem
+    K: lionk.ConvexFunction
+    k_text: str
+    weight_decay: float
+    lr: float | None
+    schedule: str
+    betas: tuple[float, float]
+    decay: str
+    backend: Any
+    device: Any
+    dtype: str
+    maxiter: int
+    tol: float
+    seed: int | None
+
+    @property
+    def rate(self) -> Callable[[int], float] | None:
+        """The schedule for ``minimize``; None is its rule."""
+        return None if self.lr is None else SCHEDULES[self.schedule](self.lr, self.maxiter)
+
+
+def read_problem(
+    name: str, data: Path | None, target: str | None, loss: str | None, k: str | None, weight_decay: float | None
+) -> tuple[Problem, str, float]:
+    """The problem, the text of K, and lam."""
+    if loss is not None and loss not in LOSSES:
+        raise BadInput(f"--loss {loss}: choose one of {', '.join(LOSSES)}")
+    if data is None and target is not None:
+        raise BadInput("--target names a column of --data FILE, which is missing")
+    if weight_decay is not None and not 0 <= weight_decay < math.inf:
+        raise BadInput(f"--weight-decay must be a finite number >= 0, got {weight_decay}")
+    if data is not None:
+        if target is None:
+            raise BadInput("--data needs --target COLUMN: the name of the column to predict, or its number from 0")
+        from .data import read
+
+        table = read(data, target)
+        problem = build(table, loss or guess_loss(table), name=data.name)
+        return problem, k or "l1", 1.0 if weight_decay is None else weight_decay
+    if name not in BUNDLED:
+        raise BadInput(f"--problem {name}: choose one of {', '.join(BUNDLED)} ('list' describes them)")
+    usual = BUNDLED[name].weight_decay
+    k = k or next(iter(usual))
+    read_k(k)  # before the data are made
+    return bundled(name, loss), k, usual.get(k.partition(":")[0], 1.0) if weight_decay is None else weight_decay
+
+
+def read_k(text: str) -> lionk.ConvexFunction:
+    """K from ``NAME[:param=value,...]``."""
+    name, parameters = parse_k(text)
+    try:
+        return lionk.K(name, **parameters)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"--k {text}: {reason(error)}") from None
+
+
+def check_rate(lr: float | None, schedule: str) -> None:
+    """Do the two options go together?"""
+    if schedule not in SCHEDULES:
+        raise BadInput(f"--schedule {schedule}: choose one of {', '.join(SCHEDULES)}")
+    if lr is None and schedule != "constant":
+        raise BadInput(
+            f"--schedule {schedule} shapes --lr, which is missing; without both, lionk finds the rate itself"
+        )
+    if lr is not None and not 0 < lr < math.inf:
+        raise BadInput(f"--lr must be a finite number > 0, got {lr}")
+
+
+def read_betas(text: str) -> tuple[float, float]:
+    try:
+        b1, b2 = (float(b) for b in text.split(","))
+    except ValueError:
+        raise BadInput(f"--betas {text}: two numbers with a comma are needed, such as 0.9,0.99") from None
+    return b1, b2
+
+
+def read_backend(name: str, device: str | None, dtype: str) -> tuple[Any, Any]:
+    """The backend and its device, after a first array."""
+    known = lionk.backends()
+    if name not in known:
+        raise BadInput(f"--backend {name}: choose one of {', '.join(sorted(known))}")
+    if dtype not in ("float64", "float32"):
+        raise BadInput(f"--dtype {dtype}: choose float64 or float32")
+    if dtype == "float64":
+        os.environ.setdefault("JAX_ENABLE_X64", "1")  # read when that library is imported, which is later
+    backend = known[name]
+    if not backend.available():
+        raise BadInput(f"--backend {name} cannot be used here: {backend.why_unavailable()}")
+    place = None
+    if device is not None:
+        found = {str(d): d for d in backend.devices()}
+        if device not in found:
+            raise BadInput(f"--device {device}: {name} has {', '.join(found)} here")
+        place = found[device]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the dtype that comes back is checked instead
+        first = backend.asarray([0.0], dtype=dtype, device=place)
+    if dtype not in str(first.dtype):
+        raise BadInput(f"--dtype {dtype}: {name} gives {first.dtype} here; use --dtype float32")
+    return backend, place

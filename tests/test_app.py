@@ -1,0 +1,606 @@
+"""The command line: the main job against SciPy, the other problems, bad input, interruption, the files it writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from typer.testing import CliRunner
+
+import lionk
+from lionk.app import figures
+from lionk.app.cli import app
+from lionk.app.constraint import view
+from lionk.app.data import Table
+from lionk.app.functions import parse_k
+from lionk.app.losses import LOSSES
+from lionk.app.problems import bundled, guess_loss
+
+QUIET = ("--plot", "none", "--json", "none")
+
+
+@pytest.fixture(autouse=True)
+def _in_tmp(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def lk(*arguments):
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def solve(*arguments):
+    """Run, expect success, and return the trace."""
+    done = lk("solve", *arguments, "--plot", "none", "--json", "trace.json")
+    assert done.exit_code == 0, done.output
+    return json.loads(open("trace.json").read())
+
+
+def process(*arguments, **options):
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "100"}
+    return subprocess.run(
+        [sys.executable, "-m", "lionk", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+        **options,
+    )
+
+
+# -- the main job ------------------------------------------------------------------------------------------------
+
+
+def exact_bounded_logistic():
+    """min of the same problem, written again from scratch: scikit-learn's scaler, SciPy's expit, L-BFGS-B with bounds."""
+    from scipy.special import expit
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.preprocessing import StandardScaler
+
+    d = load_breast_cancer()
+    A = np.c_[StandardScaler().fit_transform(d.data), np.ones(len(d.data))]
+    s = np.where(d.target == 0, 1.0, -1.0)  # malignant
+
+    def fun(w):
+        z = s * (A @ w)
+        return np.logaddexp(0, -z).mean(), -A.T @ (s * expit(-z)) / len(s)
+
+    options = {"maxiter": 20_000, "maxfun": 40_000, "ftol": 1e-16, "gtol": 1e-10, "maxcor": 30}
+    found = minimize(fun, np.zeros(31), jac=True, method="L-BFGS-B", bounds=[(-1, 1)] * 31, options=options)
+    return found.fun, fun
+
+
+def check_certified(trace, f_exact, eps):
+    """Certified, and truly so: against the optimum found by someone else."""
+    r = trace["result"]
+    assert r["success"]
+    assert r["relative_gap"] <= trace["settings"]["tol"]
+    rounding = r["gap_rounding"] + 100 * eps * abs(f_exact)
+    assert r["objective"] - f_exact <= r["gap"] + rounding
+    assert r["objective"] - f_exact >= -rounding
+    assert all(s["verdict"] != "failed" for s in trace["certificate"])
+
+
+def test_main_job_without_arguments(tmp_path):
+    done = process("solve")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    for text in ("objective F", "certified gap", "distance", "active", "Lyapunov inequality", "wrote lionk-solve.png",
+                 "features standardised", "intercept", "5 of 5 statements hold"):  # fmt: skip
+        assert text in done.stdout
+    assert (tmp_path / "lionk-solve.png").read_bytes().startswith(b"\x89PNG")
+    trace = json.loads((tmp_path / "lionk-solve.json").read_text())
+    f_exact, fun = exact_bounded_logistic()
+    check_certified(trace, f_exact, np.finfo(float).eps)
+    x = np.asarray(trace["result"]["x"])
+    assert np.abs(x).max() <= 1 + 8 * np.finfo(float).eps * np.sqrt(31)
+    assert fun(x)[0] == pytest.approx(trace["result"]["f"], rel=1e-12)
+    assert sum(trace["constraint"]["active"]) >= 10
+
+
+@pytest.mark.parametrize(("backend", "dtype"), [("numpy", "float32"), ("torch", "float64"), ("torch", "float32")])
+def test_main_job_elsewhere(backend, dtype):
+    trace = solve("--backend", backend, "--dtype", dtype)
+    eps = float(np.finfo(dtype).eps)
+    check_certified(trace, exact_bounded_logistic()[0], eps)
+    assert np.abs(trace["result"]["x"]).max() <= 1 + 8 * eps * np.sqrt(31)
+    assert (trace["settings"]["backend"], trace["settings"]["dtype"]) == (backend, dtype)
+
+
+def test_schema_of_the_trace():
+    trace = solve("--problem", "stacking", "--seed", 1)
+    assert trace["format"] == "lionk solve 1"
+    assert set(trace) == {
+        "format", "versions", "problem", "settings", "result", "constraint", "certificate", "history"
+    }  # fmt: skip
+    assert trace["settings"]["K"] == {"name": "max"}
+    assert {len(v) for v in trace["history"].values()} == {trace["result"]["steps"] + 1}
+    assert set(trace["history"]) == {"f", "conjugate", "objective", "gap", "lyapunov", "distance", "lr"}
+    # a random start is outside the simplex, where F is infinite: null, as JSON has no infinity
+    assert trace["history"]["objective"][0] is None
+    assert trace["history"]["distance"][0] > 0
+    assert trace["history"]["distance"][-1] == 0
+    assert {s["verdict"] for s in trace["certificate"]} <= {"holds", "failed", "does not apply"}
+
+
+# -- the other problems ------------------------------------------------------------------------------------------
+
+
+def accelerated(fun, project, x, step, count=4000):
+    """Accelerated projected gradient, restarted where the objective rises."""
+    y, t, last = x, 1.0, np.inf
+    for _ in range(count):
+        z = project(y - step * fun(y)[1])
+        f = fun(z)[0]
+        if f > last:
+            y, t, last = x, 1.0, np.inf
+            continue
+        t_next = (1 + np.sqrt(1 + 4 * t * t)) / 2
+        y, x, t, last = z + (t - 1) / t_next * (z - x), z, t_next, f
+    return last
+
+
+def clip_singular_values(W, radius):
+    u, s, vh = np.linalg.svd(W, full_matrices=False)
+    return (u * np.minimum(s, radius)) @ vh
+
+
+def clip_rows(W, radius):
+    return W * np.minimum(1, radius / np.maximum(np.linalg.norm(W, axis=1, keepdims=True), 1e-300))
+
+
+@pytest.mark.parametrize(("k", "project"), [("nuclear", clip_singular_values), ("row_l1_l2", clip_rows)])
+def test_digits(k, project):
+    trace = solve("--problem", "digits", "--k", k)
+    p = bundled("digits", None)
+    fun = LOSSES["softmax"](np, p.design, p.targets)
+    step = 2 / (np.linalg.norm(p.design, 2) ** 2 / len(p.design))  # 1/L: the Hessian of log-sum-exp is at most 1/2
+    exact = accelerated(fun, lambda W: project(W, 1 / 0.3), np.zeros((10, 65)), step, 1200)
+    check_certified(trace, exact, 1e-8)  # what the other solver leaves
+    assert trace["result"]["accuracy"] > 0.95
+    assert max(trace["constraint"]["values"]) <= (1 + 1e-12) / 0.3
+
+
+def test_digits_of_low_rank():
+    trace = solve("--problem", "digits", "--k", "spectral", "--tol", "0.01")
+    what, value, limit = trace["constraint"]["total"]
+    assert what == "sum of singular values"
+    assert 0.99 * limit < value <= limit * (1 + 1e-12)
+    assert np.sum(np.asarray(trace["constraint"]["values"]) > 1e-3 * limit) < 9
+
+
+@pytest.mark.parametrize("backend", ["numpy", "jax"], indirect=False)
+def test_stacking(backend):
+    dtype = {"numpy": "float64", "jax": "float32"}[backend]
+    trace = solve("--problem", "stacking", "--backend", backend, "--dtype", dtype)
+    p = bundled("stacking", None)
+    n = len(p.targets)
+    found = minimize(
+        lambda w: (np.sum((p.design @ w - p.targets) ** 2) / (2 * n), p.design.T @ (p.design @ w - p.targets) / n),
+        np.full(13, 1 / 13), jac=True, method="SLSQP", bounds=[(0, None)] * 13,
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": lambda w: np.ones(13)}, options={"ftol": 1e-14},
+    )  # fmt: skip
+    eps = float(np.finfo(dtype).eps)
+    check_certified(trace, found.fun, max(eps, 1e-10))
+    x = np.asarray(trace["result"]["x"])
+    assert x.min() >= 0
+    assert x.sum() == pytest.approx(1, abs=100 * eps)
+
+
+def test_list_of_problems():
+    done = lk("solve", "--problem", "list")
+    assert done.exit_code == 0
+    assert all(name in done.output for name in ("breast-cancer", "digits", "stacking"))
+
+
+# -- the user's data ---------------------------------------------------------------------------------------------
+
+CSV = "height;weight;kind\n1,0;2,0;a\n".replace(",", ".") + "2;3.5;b\n3;1;a\n4.5;4;b\n"
+
+
+def test_csv_and_npy(tmp_path):
+    (tmp_path / "a.csv").write_text("\ufeff" + CSV + "\n")
+    trace = solve("--data", "a.csv", "--target", "kind")
+    assert (trace["problem"]["loss"], trace["problem"]["columns"]) == ("logistic", ["height", "weight", "intercept"])
+    trace = (
+        solve("--data", "a.csv", "--target", "height", "--loss", "squared", "--k", "relu", "--weight-decay", "2")
+        if ((tmp_path / "a.csv").write_text("height,weight\n1,2\n2,3\n3,5\n4,4\n"))
+        else None
+    )
+    assert trace["problem"]["loss"] == "squared"
+    assert min(trace["result"]["x"]) >= 0
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((60, 3))
+    np.save("a.npy", np.c_[features, (features[:, 0] > 0.5).astype(int) + (features[:, 1] > 0)])
+    trace = solve("--data", "a.npy", "--target", "-1", "--k", "frobenius")
+    assert (trace["problem"]["loss"], trace["problem"]["classes"]) == ("softmax", ["0", "1", "2"])
+    assert trace["constraint"]["total"][0] == "2-norm"
+
+
+def test_csv_without_a_header(tmp_path):
+    (tmp_path / "a.csv").write_text("1,2\n2,3\n3,5\n")
+    assert solve("--data", "a.csv", "--target", "1", "--loss", "squared")["problem"]["samples"] == 3
+
+
+def test_loss_is_guessed_from_the_target():
+    guess = lambda values: guess_loss(Table(np.zeros((len(values), 1)), ("x",), np.asarray(values), "y"))  # noqa: E731
+    assert guess([0.0, 1.0, 1.0]) == "logistic"
+    assert guess(["a", "b", "c"]) == "softmax"
+    assert guess([1.0, 2.0, 3.0]) == "softmax"
+    assert guess([1.0, 2.5, 3.0]) == "squared"
+    assert guess(np.arange(100.0)) == "squared"
+
+
+DATA = ("--data", "bad.csv", "--target", "y")
+BAD = {
+    # name: (text of bad.csv, arguments, what the line says)
+    "no such file": (None, ("--data", "none.csv", "--target", "y"), "no such file"),
+    "no target": ("x,y\n1,2\n2,3\n", ("--data", "bad.csv"), "--target COLUMN"),
+    "target without data": (None, ("--target", "y"), "--data FILE"),
+    "wrong suffix": ("x,y\n", ("--data", ".", "--target", "y"), "no such file"),
+    "missing column": ("x,z\n1,2\n2,3\n", DATA, "has no column 'y'; --target is one of: x, z"),
+    "text in numbers": ("x,y\n1,0\nabc,1\n", DATA, "line 3, column 'x': 'abc' is not a number"),
+    "nan": ("x,y\n1,0\nnan,1\n", DATA, "line 3, column 'x': nan is not a finite number"),
+    "nan in the target": ("x,y\n1,0\n1,nan\n", DATA, "column 'y'"),
+    "empty cell": ("x,y\n1,0\n,1\n", DATA, "line 3, column 'x': the cell is empty"),
+    "empty target": ("x,y\n1,a\n2,\n", DATA, "line 3: the target 'y' is empty"),
+    "empty file": ("", DATA, "is empty"),
+    "header only": ("x,y\n", DATA, "0 row(s)"),
+    "one column": ("y\n1\n2\n", DATA, "one column only"),
+    "ragged": ("x,y\n1,2\n1,2,3\n", DATA, "line 3: 3 cells, but the first line has 2"),
+    "same name twice": ("y,y\n1,2\n2,3\n", DATA, "two columns are named 'y'"),
+    "one class": ("x,y\n1,a\n2,a\n", (*DATA, "--loss", "logistic"), "one class only ('a')"),
+    "one number": ("x,y\n1,5\n2,5\n", (*DATA, "--loss", "squared"), "nothing to fit"),
+    "three classes": ("x,y\n1,a\n2,b\n3,c\n", (*DATA, "--loss", "logistic"), "has 3 values"),
+    "text for squared": ("x,y\n1,a\n2,b\n", (*DATA, "--loss", "squared"), "is text"),
+    "not utf-8": (b"x,y\n\xff,2\n", DATA, "not text in UTF-8"),
+    "data and problem": ("x,y\n1,2\n2,3\n", (*DATA, "--problem", "digits"), "not both"),
+    "problem": (None, ("--problem", "digit"), "choose one of breast-cancer"),
+    "loss": (None, ("--loss", "hinge"), "choose one of logistic"),
+    "k": (None, ("--k", "l7"), "no convex function is named 'l7'"),
+    "k parameter": (None, ("--k", "huber:width=1"), "no parameter 'width'"),
+    "k range": (None, ("--k", "huber:delta=-1"), "delta must be a finite number > 0"),
+    "k grammar": (None, ("--k", "huber:1"), "param=value"),
+    "k for matrices": (None, ("--k", "nuclear"), "matri"),
+    "weight decay": (None, ("--weight-decay", "-1"), "--weight-decay must be"),
+    "lr": (None, ("--lr", "-1"), "--lr must be"),
+    "lr too large": (None, ("--lr", "3"), "lr * weight_decay <= 1"),
+    "schedule": (None, ("--lr", "0.1", "--schedule", "step"), "choose one of constant"),
+    "schedule alone": (None, ("--schedule", "cosine"), "--lr, which is missing"),
+    "betas": (None, ("--betas", "0.9"), "two numbers"),
+    "betas range": (None, ("--betas", "0.9,1.5"), "betas[1]"),
+    "decay": (None, ("--decay", "none"), "explicit"),
+    "backend": (None, ("--backend", "matlab"), "choose one of"),
+    "device": (None, ("--device", "tpu:7"), "numpy has cpu"),
+    "dtype": (None, ("--dtype", "int8"), "choose float64 or float32"),
+    "maxiter": (None, ("--maxiter", "-3"), "maxiter must be"),
+    "tol": (None, ("--tol", "-1"), "tol must be"),
+    "seed": (None, ("--seed", "-1"), "lionk: error"),
+    "plot suffix": (None, ("--plot", "a.txt"), "must end in one of .png"),
+    "plot folder": (None, ("--plot", "none/a.png"), "there is no directory none"),
+    "json is a folder": (None, ("--json", "."), "is a directory"),
+    "resume alone": (None, ("--resume",), "--resume needs --checkpoint"),
+    "resume nothing": (None, ("--resume", "--checkpoint", "none.st"), "--resume needs --checkpoint"),
+    "no checkpoint": ("text", ("--resume", "--checkpoint", "bad.csv"), "bad.csv"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line(name, tmp_path):
+    content, arguments, says = BAD[name]
+    if content is not None:
+        (tmp_path / "bad.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    done = lk("solve", *arguments, "--quiet")
+    assert done.exit_code == 2, done.output
+    assert says in done.stderr
+    assert done.stderr.startswith("lionk: error: ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    assert not list(tmp_path.glob("lionk-solve.*"))
+
+
+@pytest.mark.parametrize("content", [np.zeros(3), np.zeros((3, 2), complex), np.full((3, 2), np.nan)])
+def test_bad_npy_is_one_line(content):
+    np.save("bad.npy", content)
+    done = lk("solve", "--data", "bad.npy", "--target", "0", *QUIET)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+
+
+def test_object_arrays_are_not_unpickled():
+    np.save("bad.npy", np.asarray([[object()]], dtype=object), allow_pickle=True)
+    done = lk("solve", "--data", "bad.npy", "--target", "0", *QUIET)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+
+
+# -- runs that do not end well -----------------------------------------------------------------------------------
+
+
+def test_without_convergence_exit_1_and_the_files():
+    done = lk("solve", "--maxiter", 5, "--plot", "a.svg", "--json", "a.json")
+    assert done.exit_code == 1
+    assert done.stderr == f"lionk: failed: not certified to 0.001: {json.load(open('a.json'))['result']['message']}\n"
+    assert "NOT certified" in done.stdout
+    assert "<svg" in open("a.svg").read()
+
+
+def test_divergence_exit_1_with_the_last_good_point(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n2,3\n3,5\n4,4\n")
+    done = lk("solve", "--data", "a.csv", "--target", "y", "--loss", "squared", "--k", "half_square", "--weight-decay",
+              "1e-3", "--lr", "900", "--json", "a.json", "--plot", "none", "--quiet")  # fmt: skip
+    assert done.exit_code == 1
+    assert "smaller lr" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert json.load(open("a.json"))["result"]["success"] is False
+
+
+def test_warnings_are_one_line():
+    done = lk("solve", "--betas", "0.99,0.9", "--maxiter", "3", *QUIET, "-q")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("lionk: warning: betas = (0.99, 0.9)")
+    assert done.stderr.count("\n") == 2
+
+
+def test_checkpoint_and_resume_give_the_same_run():
+    base = ("--problem", "stacking", "--checkpoint", "run.st")
+    assert lk("solve", *base, "--maxiter", "40", *QUIET).exit_code == 1
+    resumed, whole = solve(*base, "--resume"), solve("--problem", "stacking")
+    assert resumed["result"]["x"] == whole["result"]["x"]
+    assert resumed["history"] == whole["history"]
+    done = lk("solve", *base, "--resume", "--weight-decay", "2", *QUIET, "-q")
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert "resume with the same settings" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT for subprocesses on Windows")
+def test_interrupt_saves_the_checkpoint(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "lionk",
+        "solve",
+        "--tol",
+        "0",
+        "--maxiter",
+        "1000000",
+        "--checkpoint",
+        "run.st",
+        *QUIET,
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env={**os.environ, "PYTHONUNBUFFERED": "1"}) as p:  # fmt: skip
+        for line in p.stdout:
+            if line.startswith("runs on"):
+                break
+        until = time.monotonic() + 60
+        while not (tmp_path / "run.st").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        p.send_signal(signal.SIGINT)
+        _, err = p.communicate(timeout=60)
+    assert p.returncode == 130
+    assert err.startswith("lionk: interrupted: stopped at step ")
+    assert "run.st holds the run" in err
+    assert err.count("\n") == 1
+
+
+# -- options -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schedule", ["constant", "inverse-sqrt", "linear", "cosine"])
+def test_schedules(schedule):
+    lk(
+        "solve",
+        "--lr",
+        "0.1",
+        "--schedule",
+        schedule,
+        "--maxiter",
+        "20",
+        "--tol",
+        "0",
+        "--json",
+        "a.json",
+        "--plot",
+        "none",
+    )
+    lr = np.asarray(json.load(open("a.json"))["history"]["lr"])
+    last = {"constant": 0.1, "inverse-sqrt": 0.1 / np.sqrt(21), "linear": 0.1 / 21}.get(schedule, lr[-1])
+    assert lr[0] == pytest.approx(0.1)
+    assert lr[-1] == pytest.approx(last)
+    assert np.all(np.diff(lr) <= 0)
+    assert np.all(lr > 0)
+
+
+def test_json_on_stdout():
+    done = lk("solve", "--problem", "stacking", "--json", "-", "--plot", "none")
+    assert json.loads(done.stdout)["result"]["success"]
+    assert "certified gap" in done.stderr
+
+
+def test_quiet_prints_nothing():
+    done = lk("solve", "--problem", "stacking", "--quiet")
+    assert (done.exit_code, done.output) == (0, "")
+    assert os.path.exists("lionk-solve.png")
+    assert os.path.exists("lionk-solve.json")
+
+
+def test_weight_decay_zero_is_said_to_have_no_bound():
+    done = lk(
+        "solve",
+        "--problem",
+        "stacking",
+        "--k",
+        "half_square",
+        "--weight-decay",
+        "0",
+        "--tol",
+        "0.01",
+        "--maxiter",
+        "3000",
+    )
+    assert "no constraint" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("l1", ("l1", {})),
+        ("lp:p=inf", ("lp", {"p": np.inf})),
+        ("box:lower=-1,upper=2.5", ("box", {"lower": -1, "upper": 2.5})),
+        ("box:upper=[1,2],lower=0", ("box", {"upper": [1, 2], "lower": 0})),
+        ("group_huber: delta = .5, axis=none", ("group_huber", {"delta": 0.5, "axis": None})),
+        ("scale:K=l1,a=2", ("scale", {"K": "l1", "a": 2})),
+    ],
+)
+def test_k_grammar(text, expected):
+    assert parse_k(text) == expected
+
+
+# -- seen against the constraint ---------------------------------------------------------------------------------
+
+
+def test_views():
+    x = np.asarray([1.0, -0.5, 0.0])
+    names = ("a", "b", "c")
+    see = lambda K, x, lam=1.0, **k: view(K.conjugate.domain, np.asarray(x), lam, names, ("r", "s"))  # noqa: E731
+    v = see(lionk.K("l1"), x)
+    assert (v.active.tolist(), v.upper.tolist()) == ([True, False, False], [1, 1, 1])
+    assert see(lionk.K("relu"), [0.5, 0.0, 0.5], 2.0).active.all()
+    assert see(2 * lionk.K("l1"), x).upper[0] == 2
+    assert see(lionk.K("box", lower=-0.5, upper=3.0), x).active.tolist() == [False, True, False]
+    assert see(lionk.K("linf"), x).total == ("sum of magnitudes", 1.5, 1.0)
+    assert see(lionk.K("l2"), x).total[1] == pytest.approx(np.sqrt(1.25))
+    assert see(lionk.K("half_square"), x).text.startswith("none")
+    X = np.asarray([[3.0, 0.0, 4.0], [0.0, 0.5, 0.0]])
+    v = see(lionk.K("row_l1_l2"), X, 0.2)
+    assert (v.what, v.labels, v.values.tolist(), v.active.tolist()) == (
+        "row norms", ("r", "s"), [5.0, 0.5], [True, False]
+    )  # fmt: skip
+    assert see(lionk.K("col_l1_l2"), X).labels == names
+    assert see(lionk.K("nuclear"), X, 0.2).active.tolist() == [True, False]
+    assert see(lionk.K("spectral"), X).total == pytest.approx(("sum of singular values", 5.5, 1.0))
+
+
+@pytest.mark.parametrize("k", lionk.names())
+def test_every_k_has_a_view(k):
+    x = np.ones((2, 3)) / 6
+    v = view(lionk.K(k).conjugate.domain, x, 1.0, ("a", "b", "c"), ("r", "s"))
+    assert v.values.shape == v.lower.shape == v.upper.shape == (len(v.labels),)
+    assert v.text
+
+
+# -- functions, doctor, and the rest -----------------------------------------------------------------------------
+
+
+def test_functions():
+    done = lk("functions")
+    assert done.exit_code == 0
+    assert all(name in done.stdout for name in lionk.names())
+    matrices = lk("functions", "--kind", "matrix", "--json", "-")
+    assert {e["kind"] for e in json.loads(matrices.stdout)["functions"]} == {"matrix"}
+    assert "simplex" in lk("functions", "--search", "simplex").stdout
+    assert "spectral_lift" in lk("functions", "--kind", "rule").stdout
+
+
+@pytest.mark.parametrize("name", [*lionk.names(), "spectral_lift", "tilt"])
+def test_one_function_in_full(name):
+    done = lk("functions", name)
+    assert done.exit_code == 0, done.output
+    assert lionk.functions.entry(name).conjugate in " ".join(done.stdout.split())
+    json.loads(lk("functions", name, "--json", "-").stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("hubert",), "did you mean 'huber'"),
+        (("huber:delta=0",), "delta must be"),
+        (("--kind", "tensor"), "choose one of scalar"),
+        (("--search", "zzz"), "no function has 'zzz'"),
+        (("l1", "--kind", "scalar"), "leave NAME out"),
+    ],
+)
+def test_functions_bad_input(arguments, says):
+    done = lk("functions", *arguments)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert says in done.stderr
+
+
+def test_doctor():
+    done = lk("doctor", "--json", "doctor.json")
+    assert done.exit_code == 0, done.output
+    found = json.load(open("doctor.json"))["backends"]
+    verdict = {f["backend"]: f["verdict"] for f in found}
+    for name, backend in lionk.backends().items():
+        assert verdict[name] == ("PASS" if backend.available() else "not available")
+    assert all(f["text"] for f in found)
+
+
+def test_doctor_finds_a_wrong_step(monkeypatch):
+    real = lionk.backends()["numpy"]
+
+    class Wrong(type(real)):
+        def runner(self, opt):
+            right = super().runner(opt)
+
+            def run(x, m, grad, **options):
+                x, m = right(x, m, grad, **options)
+                return x + 0.01, m
+
+            return run
+
+    class Broken(type(real)):
+        def devices(self):
+            raise RuntimeError("no driver")
+
+    monkeypatch.setattr(lionk, "backends", lambda: {"numpy": Wrong(), "other": Broken()})
+    done = lk("doctor", "--json", "-")
+    assert done.exit_code == 1
+    assert "the self-test fails for numpy on cpu" in done.stderr
+    found = json.loads(done.stdout)["backends"]
+    assert "the step of l1 is wrong in x" in found[0]["text"]
+    assert found[1]["verdict"] == "FAIL"
+
+
+def test_help_version_and_no_arguments():
+    assert lk("--version").stdout == f"lionk {lionk.__version__}\n"
+    for arguments in (("--help",), ("solve", "-h"), ("functions", "--help"), ("doctor", "--help")):
+        assert lk(*arguments).exit_code == 0
+    assert "solve" in lk().output
+    assert lk("solve", "--nonsense").exit_code == 2
+
+
+def test_shell_completion():
+    environment = {"_LIONK_COMPLETE": "complete_bash", "COMP_WORDS": "lionk solve --k nuc", "COMP_CWORD": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", "from lionk.app import main; main()"], capture_output=True, text=True,
+        env={**os.environ, **environment}, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.split() == ["nuclear", "nuclear_frobenius"]
+
+
+@pytest.mark.parametrize(
+    ("library", "arguments"), [("typer", ["--version"]), ("matplotlib", ["solve"]), ("sklearn", ["solve"])]
+)
+def test_a_missing_library_is_one_line(library, arguments):
+    code = (
+        f"import sys; sys.modules[{library!r}] = None; sys.argv = ['lionk', *{arguments!r}]\n"
+        "from lionk.app import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert f"needs {library}" in done.stderr
+    assert "pip install 'lionk[cli]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_nothing_of_the_picture_is_global():
+    """No pyplot: figures of the caller, and the backend that the caller chose, stay as they are."""
+    code = "import sys, lionk.app.figures; assert 'matplotlib.pyplot' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+    assert figures.STYLE
