@@ -164,6 +164,8 @@ class GenericBackend(Backend):
 
     def asarray(self, a: Any, *, dtype: Any = None, device: Any = None) -> Array:
         xp = self._namespace
+        if _host().owns(a):
+            a = _host().asarray(a)  # in the layout and byte order that every library takes
         return xp.asarray(a, dtype=resolve_dtype(xp, dtype), device=device, copy=True)
 
     def to_host(self, x: Array) -> Any:

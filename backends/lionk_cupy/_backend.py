@@ -46,6 +46,8 @@ class CuPyBackend(Backend):
     def asarray(self, a: Any, *, dtype: Any = None, device: Any = None) -> Any:
         import cupy
 
+        if not self.owns(a):
+            a = _host().asarray(a)  # in the layout and byte order that CuPy takes
         with _on(device):
             return cupy.array(a, dtype=dtype)
 

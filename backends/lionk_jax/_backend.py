@@ -54,6 +54,10 @@ class JaxBackend(Backend):
     def asarray(self, a: Any, *, dtype: Any = None, device: Any = None) -> Any:
         import jax.numpy as jnp
 
+        if hasattr(a, "__array__") and not self.owns(a):
+            from lionk_numpy import backend as host
+
+            a = host.asarray(a)  # JAX takes no other byte order
         return jnp.array(a, dtype=resolve_dtype(jnp, dtype), device=device)
 
     def to_host(self, x: Any) -> Any:

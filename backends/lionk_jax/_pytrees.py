@@ -3,7 +3,8 @@
 So ``jax.jit(lambda K, x: K.subgradient(x))(K, x)`` compiles once for all K that differ in the values of their arrays,
 and ``jax.grad`` with respect to K is a K. What a function derives from its parameters (conjugate, domain, traits) is no
 part of the tree: it is derived again from the leaves, traced or not, so that it cannot disagree with them. A conjugate
-may therefore differ from the one before by rounding (quadratic: reciprocal eigenvalues).
+may therefore differ from the one before by rounding (quadratic: reciprocal eigenvalues), and a function that is named by
+a matrix but kept by a factor of it (quadratic, ellipsoid) forgets the name.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 from array_api_compat import is_array_api_obj
 
+from lionk._value import Value, has_arrays
 from lionk.functions import ConvexFunction
 from lionk.optimizer import LionK
 from lionk.sets.base import ConvexSet
@@ -45,14 +47,14 @@ class Frozen(NamedTuple):
 
 
 def register_pytrees() -> None:
-    """Register every class of convex functions and sets that exists now, and ``LionK``. Again costs next to nothing.
+    """Register every class of convex functions and sets that exists now, and ``LionK``. Again costs microseconds.
 
     Needed before such an object goes through ``jax.jit`` or another transformation; the JAX backend calls it, and so
     does ``import lionk_jax`` if JAX is imported already. Call it after defining a class of your own.
     """
     import jax
 
-    for cls in (LionK, *_subclasses(ConvexFunction), *_subclasses(ConvexSet)):
+    for cls in (LionK, *_subclasses(Value)):
         if cls not in _registered:
             _registered.add(cls)
             jax.tree_util.register_pytree_with_keys(cls, _flatten_with_keys, _unflattener(cls), _flatten)
@@ -86,7 +88,7 @@ def _has_parts(v: Any) -> bool:
     """Is there anything in this parameter that JAX should look into?"""
     if is_container(v):
         return any(map(_has_parts, leaves(v)))
-    return isinstance(v, (ConvexFunction, ConvexSet)) or is_array_api_obj(v)
+    return isinstance(v, (ConvexFunction, ConvexSet)) or has_arrays(v)
 
 
 def _unflattener(cls: type) -> Callable[[Static, Iterable[Any]], Any]:

@@ -31,7 +31,10 @@ class NumPyBackend(Backend):
         return xp
 
     def asarray(self, a: Any, *, dtype: Any = None, device: Any = None) -> Any:
-        """Also takes arrays of other libraries that hand themselves to NumPy, by DLPack or ``__array__``."""
+        """Also takes arrays of other libraries that hand themselves to NumPy, by DLPack or ``__array__``.
+
+        The result is in C order and in the byte order of the machine.
+        """
         import numpy as np
 
         if device not in (None, "cpu"):
@@ -41,7 +44,8 @@ class NumPyBackend(Backend):
                 a = np.from_dlpack(a)
             except (BufferError, RuntimeError, TypeError):  # a dtype or a device that DLPack does not carry here
                 a = np.asarray(a)
-        return np.array(a, dtype=_dtype(dtype))
+        a = np.array(a, dtype=_dtype(dtype), order="C")
+        return a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("="))
 
     def to_host(self, x: Any) -> Any:
         import numpy as np
@@ -51,10 +55,7 @@ class NumPyBackend(Backend):
     def to_bits(self, x: Any) -> Any:
         import numpy as np
 
-        flat = np.ascontiguousarray(x).reshape(-1)
-        if not flat.dtype.isnative:
-            flat = flat.astype(flat.dtype.newbyteorder("="))
-        return flat.view(np.uint8)
+        return self.asarray(x).reshape(-1).view(np.uint8)
 
     def from_bits(self, bits: Any, dtype: str, shape: tuple[int, ...], *, device: Any = None) -> Any:
         return self.asarray(bits.view(_dtype(dtype)).reshape(shape), device=device)

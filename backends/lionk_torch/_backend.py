@@ -50,13 +50,11 @@ class TorchBackend(Backend):
         dtype = resolve_dtype(torch, dtype)
         if isinstance(a, torch.Tensor):
             return a.detach().to(dtype=dtype, device=device, copy=True)
-        if hasattr(a, "__array__"):  # NumPy; written-protected, reversed and big-endian ones included
-            import numpy as np
+        if hasattr(a, "__array__"):  # NumPy: by its bits, so in any layout, byte order and dtype that PyTorch has
+            from lionk_numpy import backend as host
 
-            host = np.array(a, order="C")
-            bits = host.astype(host.dtype.newbyteorder("=")).reshape(-1).view(np.uint8)
-            a = self.from_bits(bits, host.dtype.name, host.shape)
-            return a.to(dtype=dtype, device=device)
+            a = host.asarray(a)
+            return self.from_bits(host.to_bits(a), a.dtype.name, a.shape).to(dtype=dtype, device=device)
         return torch.tensor(a, dtype=dtype, device=device)
 
     def to_host(self, x: Any) -> Any:
@@ -74,8 +72,10 @@ class TorchBackend(Backend):
     def from_bits(self, bits: Any, dtype: str, shape: tuple[int, ...], *, device: Any = None) -> Any:
         import torch
 
-        raw = torch.tensor(bits, dtype=torch.uint8, device=device)
-        return raw.view(resolve_dtype(torch, dtype)).reshape(shape)
+        kind = resolve_dtype(torch, dtype)
+        if 0 in shape:  # nothing to view as another dtype
+            return torch.empty(shape, dtype=kind, device=device)
+        return torch.tensor(bits, dtype=torch.uint8, device=device).view(kind).reshape(shape)
 
     def synchronize(self, x: Any) -> Any:
         """Outside of every autograd graph: a run must not keep the graphs of its own past."""
