@@ -241,9 +241,12 @@ def _as_bits(stored: Any) -> Any:
 
 
 def _checksum(arrays: dict[str, Any]) -> int:
+    """Of the tensors and of what the header says of them."""
     crc = 0
     for name in sorted(arrays):
-        crc = zlib.crc32(_as_bits(arrays[name]), crc)
+        a = arrays[name]
+        crc = zlib.crc32(f"{name} {a.dtype.name} {a.shape}".encode(), crc)
+        crc = zlib.crc32(_as_bits(a), crc)
     return crc
 
 
