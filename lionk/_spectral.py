@@ -41,8 +41,8 @@ def _decompose(xp: Namespace, x: Array) -> Any:
         if x.ndim == 2:
             raise
         raise NotAvailable(
-            f"this library has no singular values of a stack of matrices, shape {tuple(x.shape)}; give it one matrix at "
-            f"a time, e.g. with lionk.blocks ({str(error).splitlines()[0]})"
+            f"this library has no singular values of a stack of matrices, shape {tuple(x.shape)}; give it one matrix "
+            f"at a time, e.g. with lionk.blocks ({str(error).splitlines()[0]})"
         ) from error
 
 
