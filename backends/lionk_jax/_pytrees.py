@@ -3,8 +3,8 @@
 So ``jax.jit(lambda K, x: K.subgradient(x))(K, x)`` compiles once for all K that differ in the values of their arrays,
 and ``jax.grad`` with respect to K is a K. What a function derives from its parameters (conjugate, domain, traits) is no
 part of the tree: it is derived again from the leaves, traced or not, so that it cannot disagree with them. A conjugate
-may therefore differ from the one before by rounding (quadratic: reciprocal eigenvalues), and a function that is named by
-a matrix but kept by a factor of it (quadratic, ellipsoid) forgets the name.
+may therefore differ from the one before by rounding (quadratic: reciprocal eigenvalues), and a function named by a
+matrix but kept by a factor of it (quadratic, ellipsoid) forgets the name.
 """
 
 from __future__ import annotations
