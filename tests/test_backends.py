@@ -489,7 +489,9 @@ def test_importing_after_jax_registers():
 
 
 def test_jax_refuses_to_cut_bits():
-    with pytest.raises(ValueError, match="jax_enable_x64"):
+    import jax
+
+    with jax.enable_x64(False), pytest.raises(ValueError, match="jax_enable_x64"):
         lionk_jax.backend.from_bits(np.zeros(8, np.uint8), "float64", ())
 
 

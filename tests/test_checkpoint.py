@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import array_api_strict as strict
 import dask.array as da
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -187,7 +188,7 @@ def test_like_a_backend(path):
     assert isinstance(tree["a"], torch.Tensor)
     assert isinstance(meta["w"], torch.Tensor)
     save(path, np.ones(1))
-    with pytest.raises(ValueError, match="jax_enable_x64"):
+    with jax.enable_x64(False), pytest.raises(ValueError, match="jax_enable_x64"):
         load(path, like=lionk.backends()["jax"])
 
 
