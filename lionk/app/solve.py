@@ -180,6 +180,8 @@ def _run(setup: Setup, live: Any, checkpoint: Path | None, resume: bool) -> tupl
         kept = checkpoint is not None and checkpoint.is_file()
         saved = f"; {checkpoint} holds the run, --resume continues it" if kept else ""
         raise KeyboardInterrupt(f"stopped at step {live.step}{saved}") from None
+    except ImportError as error:  # of what checkpoints need
+        raise Failed(str(error)) from None
     except (ValueError, TypeError, KeyError, lionk.NotAvailable) as error:
         raise BadInput(reason(error)) from None
     return result, ""
@@ -210,9 +212,9 @@ def _one_thread(entries: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _notes_of_lionk() -> Iterator[None]:
-    """Warnings of lionk as one line each."""
+    """Warnings of lionk as one line each; those of overflow are left out: a run that overflows ends with an error."""
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", lionk.LionKWarning)
+        warnings.simplefilter("always")
         try:
             yield
         finally:
