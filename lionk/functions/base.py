@@ -11,7 +11,7 @@ from .. import _xp
 from .._value import Value, has_arrays
 from .._xp import Array, Namespace
 from ..errors import NotAvailable
-from ..sets.base import ConvexSet, resolve_tol
+from ..sets.base import ArraySet, ConvexSet, resolve_tol
 from ..tree import is_container, tree_map
 
 
@@ -101,21 +101,30 @@ class ConvexFunction(Value, ABC):
         return dict(self.label) if self.label is not None else self._spec()
 
     def to(self, *, like: Array) -> ConvexFunction:
-        """The same function with its array parameters in the library, and on the device, of ``like``."""
+        """The same function with its array parameters in the library, precision and on the device of ``like``.
+
+        The precision is at least float32, in which 16-bit arrays are computed.
+        """
+        from .registry import labelled
+
         xp = _xp.namespace(like, name="like")
+        _xp.check_floating(xp, like, "like")
+        bits = 64 if _xp.eps(xp, like) < 1e-10 else 32
 
         def move(v: Any) -> Any:
             if isinstance(v, (ConvexFunction, ConvexSet)):
                 changed = {f.name: move(getattr(v, f.name)) for f in fields(v) if f.init and f.compare}
                 if isinstance(v, ConvexSet):
                     return replace(v, **changed)
-                label = None if v.label is None else {k: move(p) for k, p in v.label.items()}
-                return type(v)(**changed, label=label)
-            if isinstance(v, (tuple, dict)):
+                return type(v)(**changed) if v.label is None else labelled(type(v)(**changed), move(v.label))
+            if is_container(v):
                 return tree_map(move, v)
             if not hasattr(v, "shape"):
                 return v
-            return xp.asarray(v, device=_xp.device(like)) if _xp.namespace(v) is xp else _transfer(xp, v, like)
+            theirs = _xp.namespace(v)
+            name = f"complex{2 * bits}" if _xp.is_complex(theirs, v) else f"float{bits}"
+            v = _xp.astype(theirs, v, getattr(theirs, name))
+            return xp.asarray(v, device=_xp.device(like)) if theirs is xp else _transfer(xp, v, like)
 
         return move(self) if has_arrays(self) else self
 
@@ -197,6 +206,9 @@ class ArrayFunction(ConvexFunction):
 
     The hooks get the namespace ``xp``, arrays of at least 32 bits, and ``batch`` (see ``lionk._xp``).
     """
+
+    conjugate: ArrayFunction = field(default=None, kw_only=True, repr=False, compare=False)  # type: ignore[assignment]
+    domain: ArraySet = field(init=False, repr=False, compare=False)
 
     def value(self, x: Array, tol: float | None = None) -> Array:
         xp, z = self._read(x, "x")
