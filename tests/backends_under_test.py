@@ -23,6 +23,7 @@ class Backend:
     dtypes: tuple[str, ...] = REAL
     low: tuple[str, ...] = ()  # 16-bit dtypes
     complex: bool = True
+    light: bool = False  # iterative operations (prox, projections) only with LIONK_FULL=1
 
     @property
     def xp(self) -> Any:
@@ -64,11 +65,11 @@ class Backend:
         a = np.array(a, dtype=dtype)
         if self.readonly:
             a.setflags(write=False)
-        if self.module.endswith("numpy"):
+        if self.module == "numpy":
             return a
         if self.module.endswith("dask.array"):
-            chunks = a.shape if matrix or a.ndim != 1 else tuple(-(-n // 2) for n in a.shape)
-            return xp.asarray(a, chunks=chunks if a.size else a.shape)
+            whole = matrix or a.size == 0
+            return xp.asarray(a, chunks=a.shape if whole else tuple(-(-n // 2) for n in a.shape))
         device = {d.__repr__(): d for d in self._devices()}.get(f"array_api_strict.Device('{self.device}')")
         return xp.asarray(a, device=device) if device else xp.asarray(a)
 
@@ -102,11 +103,11 @@ BACKENDS: dict[str, Backend] = {
         Backend("numpy", "numpy", low=("float16",)),
         Backend("numpy:readonly", "numpy", readonly=True),
         Backend("strict", "array_api_strict"),
-        Backend("strict:device1", "array_api_strict", device="device1"),
-        Backend("strict:no_float64", "array_api_strict", device="no_float64", dtypes=("float32",), complex=False),
+        Backend("strict:device1", "array_api_strict", device="device1", dtypes=("float32", "float64"), light=True),
+        Backend("strict:no_float64", "array_api_strict", device="no_float64", dtypes=("float32",), complex=False, light=True),
         Backend("torch", "array_api_compat.torch", low=("float16", "bfloat16")),
         Backend("jax", "jax.numpy", low=("float16", "bfloat16")),
-        Backend("dask", "array_api_compat.dask.array", complex=False),
+        Backend("dask", "array_api_compat.dask.array", complex=False, light=True),
     )
 }
 

@@ -108,7 +108,9 @@ class On:
         """Points where K is finite, in the relative interior of the domain and, if it is everything, at kinks."""
         if self.everywhere:
             return [self.random(rng, size) for size in (0.3, 1.0, 4.0)[:count]]
-        near = [self.call(self.K.domain.project, self.random(rng, 2.0)) for _ in range(8)]
+        near = [available(self.call, self.K.domain.project, self.random(rng, 2.0)) for _ in range(8)]
+        if near[0] is None:  # no projection is known: the range of the dual gradient
+            near = [self.dual().gradient(self.random(rng, 2.0)) for _ in range(8)]
         middle = sum(near) / 8
         return [self.round(0.6 * p + 0.4 * middle) for p in near[:count]]
 

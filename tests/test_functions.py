@@ -1,4 +1,4 @@
-"""Every row of the table, and its conjugate, has every property: on NumPy one by one, on every library at once."""
+"""Every row of the table, and its conjugate, has every property: all of them on NumPy, the same numbers elsewhere."""
 
 from __future__ import annotations
 
@@ -7,27 +7,165 @@ import os
 import numpy as np
 import pytest
 from backends_under_test import BACKENDS, Backend
-from helpers import On
+from helpers import On, available, kinks, norm
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import ALL
+from properties import ALL, FEW
 from table import TABLE, Case
+
+import lionk
 
 FULL = os.environ.get("LIONK_FULL") == "1"
 cases = pytest.mark.parametrize("case", TABLE, ids=lambda c: c.id)
 sides = pytest.mark.parametrize("dual", [False, True], ids=["K", "K*"])
 
 
+def _hold(on: On, properties: dict, seed: int) -> None:
+    """All properties, with the names of all that fail."""
+    failures = []
+    for name, holds in properties.items():
+        try:
+            holds(on, np.random.default_rng(seed))
+        except Exception as error:
+            failures.append(f"{name}: {type(error).__name__}: {str(error)[:400]}")
+    assert not failures, "\n".join(failures)
+
+
 @cases
 @sides
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_properties(case: Case, dual: bool, dtype: str) -> None:
-    """All properties on NumPy, with the names of all that fail."""
-    failures = []
-    for name, holds in ALL.items():
-        on = On.case(case, BACKENDS["numpy"], dtype, dual)
-        try:
-            holds(on, np.random.default_rng(len(name)))
-        except Exception as error:
-            failures.append(f"{name}: {type(error).__name__}: {str(error)[:300]}")
-    assert not failures, "\n".join(failures)
+    if case.heavy and dtype == "float32" and not FULL:
+        return
+    _hold(On.case(case, BACKENDS["numpy"], dtype, dual), FEW if case.heavy and not FULL else ALL, seed=len(case.id))
+
+
+@pytest.mark.slow
+@cases
+@sides
+def test_properties_of_random_instances(case: Case, dual: bool) -> None:
+    on = On.case(case, dual=dual)
+
+    @given(seed=st.integers(0, 2**32 - 1))
+    def run(seed: int) -> None:
+        _hold(on, FEW if case.heavy else ALL, seed)
+
+    run()
+
+
+@cases
+def test_every_library(case: Case, backend: Backend) -> None:
+    """The numbers of NumPy, of the array's own namespace, dtype, device and shape; inputs kept; K moved by K.to."""
+    if (case.heavy or backend.name == "numpy") and not FULL:
+        return
+    for dtype in backend.dtypes if FULL else backend.dtypes[:1]:
+        for dual in (False, True):
+            here, there = (On.case(case, b, dtype, dual) for b in (backend, BACKENDS["numpy"]))
+            _agree(here, there, np.random.default_rng(len(case.id)), iterative=FULL or not backend.light)
+    if FULL and backend.name != "dask":
+        _hold(On.case(case, backend, backend.dtypes[0]), ALL, 0)
+
+
+def _same(a: np.ndarray | None, b: np.ndarray | None, tol: float, what: str) -> None:
+    if a is None or b is None:
+        assert a is None and b is None, what
+    elif not (np.all(np.isfinite(a)) and np.all(np.isfinite(b))):
+        np.testing.assert_array_equal(np.isfinite(a), np.isfinite(b), err_msg=what)
+    else:
+        assert norm(np.asarray(a) - np.asarray(b)) <= tol, f"{what}: {a} against {b}"
+
+
+def _agree(here: On, there: On, rng: np.random.Generator, iterative: bool) -> None:
+    points = there.points(rng, 2)
+    for x in points + ([there.round(x) for x in kinks(there.shape)[4:6]] if there.everywhere else []):
+        _same(here.value(x), there.value(x), here.tol(1 + abs(there.value(x)), 1024), "value")
+    x = points[0]
+    s = there.gradient(x)
+    near = here.tol(1 + norm(x) + norm(s), 1024)
+    _same(here.gradient(x), s, near, "subgradient")
+    if iterative:
+        _same(available(here.prox, x), available(there.prox, x), near, "prox")
+    if np.all(np.isfinite(s)):
+        _same(here.gap(x, s), there.gap(x, s), here.tol(1 + norm(x) * norm(s), 1024), "fenchel_young")
+        _same(available(here.off, x, s), available(there.off, x, s), near, "subdifferential_distance")
+    if there.everywhere:
+        return
+    y = there.random(rng, 3.0)
+    near = here.tol(1 + norm(y), 1024)
+    assert np.isnan(here.value(np.full(here.shape, np.nan)))
+    _same(here.value(y), there.value(y), near, "value outside")
+    c, d = here.K.domain, there.K.domain
+    assert here.call(c.contains, y, kind="bool") == there.call(d.contains, y, kind="bool")
+    if iterative:
+        _same(available(here.call, c.project, y), available(there.call, d.project, y), near, "project")
+        distances = (available(lambda o=o, c=c: o.call(c.distance, y, kind="real")) for o, c in ((here, c), (there, d)))
+        _same(*distances, near, "distance")
+    if np.isfinite(d.diameter(here.shape)):
+        _same(here.call(c.lmo, y), there.call(d.lmo, y), near, "lmo")
+        _same(here.call(c.support, y, kind="real"), there.call(d.support, y, kind="real"), near, "support")
+        assert abs(c.diameter(here.shape) - d.diameter(here.shape)) <= here.tol(1 + d.diameter(here.shape))
+
+
+@pytest.mark.parametrize("name", lionk.names())
+def test_low_precision(name: str, backend: Backend) -> None:
+    """16-bit arrays are computed with in float32 and rounded once."""
+    case = next(c for c in TABLE if c.id == f"{name}()")
+    for dtype in backend.low if FULL else backend.low[-1:]:
+        here = On.case(case, backend, dtype)
+        wide = On.case(case, BACKENDS["numpy"], "float32")
+        x = here.points(np.random.default_rng(3), 2)[1]
+        assert abs(here.value(x) - wide.value(x)) <= here.eps * abs(wide.value(x))
+        assert norm(here.gradient(x) - wide.gradient(x)) <= here.eps * (1 + norm(x)) * 4
+        y = here.gradient(x)
+        assert np.isfinite(here.dual().value(y))
+
+
+_COMPLEX = [
+    c for c in TABLE if c.K.traits.absolute or c.id.startswith(("nuclear(", "ky_fan(", "schatten(", "spectral"))
+]
+
+
+@pytest.mark.parametrize("case", _COMPLEX, ids=lambda c: c.id)
+def test_complex(case: Case) -> None:
+    """Where K depends on absolute values only, complex entries have a meaning, and all properties hold."""
+    if case.heavy and not FULL:
+        return
+    names = ("fenchel_young_equality", "fenchel_young_inequality", "subgradient_inequality", "monotonicity", "proximal")
+    for dual in (False, True):
+        _hold(On.case(case, BACKENDS["numpy"], "complex128", dual), {n: ALL[n] for n in names}, 1)
+
+
+@pytest.mark.parametrize("name", ["l1", "huber", "top_k", "lp", "group_l1_l2", "nuclear", "half_linf_squared"])
+def test_complex_on_every_library(name: str, backend: Backend) -> None:
+    if not backend.complex:
+        return
+    case = next(c for c in TABLE if c.id == f"{name}()")
+    here, there = (On.case(case, b, "complex128") for b in (backend, BACKENDS["numpy"]))
+    x = there.random(np.random.default_rng(0))
+    assert abs(here.value(x) - there.value(x)) <= here.tol(1 + norm(x))
+    s = there.gradient(x)
+    assert norm(here.gradient(x) - s) <= here.tol(1 + norm(s))
+    assert abs(here.gap(x, s)) <= here.tol(1 + norm(x) * norm(s))
+
+
+@pytest.mark.parametrize("name", lionk.names())
+def test_jit(name: str) -> None:
+    """Under jax.jit nothing branches on data: value, subgradient and conjugate value trace, and agree with NumPy."""
+    import jax
+
+    case = next(c for c in TABLE if c.id == f"{name}()")
+    on = On.case(case, BACKENDS["jax"], "float32")
+    there = On.case(case, BACKENDS["numpy"], "float32")
+    x = on.random(np.random.default_rng(2))
+    y = there.gradient(x)
+
+    @jax.jit
+    def everything(x, y):
+        return on.K.value(x), on.K.subgradient(x), on.K.conjugate.value(y), on.K.conjugate.value(100 * y + 100)
+
+    value, s, dual, outside = (on.backend.get(a) for a in everything(on.put(x), on.put(y)))
+    assert abs(value - there.value(x)) <= on.tol(1 + norm(x) + abs(value))
+    assert norm(s - y) <= on.tol(1 + norm(y))
+    assert abs(dual - there.dual().value(y)) <= on.tol(1 + abs(dual), 4096)
+    far = there.dual().value(100 * y + 100)
+    assert outside == far or abs(outside - far) <= on.tol(1 + abs(far))
