@@ -81,9 +81,7 @@ def parameter(xp: Namespace, value: Any, like: Array, name: str = "parameter") -
     if isinstance(value, tuple):
         return xp.asarray(value, dtype=real_dtype(xp, like), device=device(like))
     if namespace(value, name=name) is not xp:
-        raise TypeError(
-            f"{name} is an array of another library than the argument; move the function with K.to(like=x)"
-        )
+        raise TypeError(f"{name} is an array of another library than the argument; move the function with K.to(like=x)")
     if is_complex(xp, value) and not is_complex(xp, like):
         raise TypeError(f"{name} is complex but the argument is real; convert the argument first")
     return astype(xp, value, like.dtype if is_complex(xp, value) else real_dtype(xp, like))

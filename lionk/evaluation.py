@@ -61,5 +61,7 @@ class Evaluation:
         for (path, a), b in zip(named_leaves(grad), leaves(x), strict=True):
             if tuple(getattr(a, "shape", (None,))) != tuple(b.shape):
                 where = f" at {path}" if path else ""
-                raise ValueError(f"the gradient{where} must have shape {tuple(b.shape)}, got {getattr(a, 'shape', a)!r}")
+                raise ValueError(
+                    f"the gradient{where} must have shape {tuple(b.shape)}, got {getattr(a, 'shape', a)!r}"
+                )
         return float(f), grad

@@ -162,7 +162,7 @@ class LionK:
         return _xp.astype(xp, new_x, x.dtype), _xp.astype(xp, new_m, m.dtype)
 
     def with_decay(self, decay: str) -> LionK:
-        """The same iteration written with the other decay: ``h = lr/(1 - lr lam)`` implicit, ``h/(1 + h lam)`` explicit.
+        """The same iteration with the other decay: ``h = lr/(1 - lr lam)`` implicit, ``h/(1 + h lam)`` explicit.
 
         Exact, at equal lam (derived here). To implicit, ``lr lam < 1`` is needed.
         """

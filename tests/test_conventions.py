@@ -91,7 +91,9 @@ def test_nesterov_betas_and_back():
         c.nesterov_from_betas(0.99, 0.9)
     bp, bn = 0.9, 0.8
     x, m = X0, 0 * X0
-    for g, got in zip(GRADS, run(lionk.LionK("log_cosh", 0.1, c.betas_from_nesterov(bp, bn), 0.3), X0, GRADS), strict=True):
+    for g, got in zip(
+        GRADS, run(lionk.LionK("log_cosh", 0.1, c.betas_from_nesterov(bp, bn), 0.3), X0, GRADS), strict=True
+    ):
         m = bp * m - (1 - bp) * g
         x = x + 0.1 * (np.tanh(bn * m - (1 - bn) * g) - 0.3 * x)
         np.testing.assert_allclose(got, x, rtol=1e-12, atol=1e-13)

@@ -70,7 +70,7 @@ def test_explicit_and_implicit_decay_are_one_iteration(name):
 
 
 def test_decay_after_the_step_is_another_radius():
-    """``(1 - lr lam)(x + lr u)`` is the explicit step of ``(1 - lr lam) K``: it enforces radius ``(1 - lr lam)/lam``."""
+    """``(1 - lr lam)(x + lr u)`` is the explicit step of ``(1 - lr lam) K``: radius ``(1 - lr lam)/lam``."""
     x, m, g = np.random.default_rng(3).normal(size=(3, 5))
     opt = lionk.LionK(lionk.K("l1").scale(0.9), lr=0.1, weight_decay=1.0)
     expected = 0.9 * (x + 0.1 * np.sign(0.9 * m - 0.1 * g))
@@ -308,7 +308,9 @@ def test_trajectories_agree_between_libraries():
 
 
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call to a .functools.lru_cache.:UserWarning")
-@pytest.mark.parametrize("name", ["l1", "huber", "log_cosh", "softplus", "l2", "lp", "top_k", "max", "row_l1_l2", "nuclear"])
+@pytest.mark.parametrize(
+    "name", ["l1", "huber", "log_cosh", "softplus", "l2", "lp", "top_k", "max", "row_l1_l2", "nuclear"]
+)
 def test_torch_compiles_the_step_in_one_graph(name):
     torch._dynamo.reset()
     opt = lionk.LionK(name, lr=0.1, weight_decay=0.5)

@@ -13,8 +13,26 @@ import lionk
 
 ROOT = Path(lionk.__file__).parent
 FRAMEWORKS = {"numpy", "torch", "jax", "cupy", "dask", "numba", "scipy", "sklearn", "cvxpy", "tensorflow", "mlx"}
-ORDER = ["errors", "tree", "_value", "_xp", "_spectral", "sets", "functions", "step", "optimizer", "conventions", "theory",
-         "step_rule", "backend", "checkpoint", "evaluation", "run", "minimization"]  # fmt: skip
+ORDER = [
+    "errors",
+    "tree",
+    "_value",
+    "_xp",
+    "_spectral",
+    "_operator",
+    "sets",
+    "functions",
+    "step",
+    "optimizer",
+    "conventions",
+    "theory",
+    "step_rule",
+    "backend",
+    "checkpoint",
+    "evaluation",
+    "run",
+    "minimization",
+]
 
 
 def imports(path: Path):

@@ -37,7 +37,7 @@ def _joint(a: Traits, b: Traits) -> Traits:
     )
 
 
-def _norm_and_ball(K1: ConvexFunction, K2: ConvexFunction) -> tuple[ConvexFunction, ConvexFunction] | None:
+def _norm_and_ball(K1: ArrayFunction, K2: ArrayFunction) -> tuple[ArrayFunction, ArrayFunction] | None:
     """``(k, r l2)`` if both are homogeneous and one is a multiple of the Euclidean norm: their proxes compose."""
     if K1.traits.homogeneous and K2.traits.homogeneous:
         for k, ball in ((K1, K2), (K2, K1)):
@@ -46,7 +46,7 @@ def _norm_and_ball(K1: ConvexFunction, K2: ConvexFunction) -> tuple[ConvexFuncti
     return None
 
 
-def _prox_is_known(K1: ConvexFunction, K2: ConvexFunction) -> bool:
+def _prox_is_known(K1: ArrayFunction, K2: ArrayFunction) -> bool:
     return _elementwise(K1, K2) or _norm_and_ball(K1, K2) is not None
 
 
@@ -179,7 +179,9 @@ class InfimalConvolution(ArrayFunction):
     def _traits(self) -> Traits:
         both = _joint(self.first.traits, self.second.traits)
         smooth = self.first.traits.smooth or self.second.traits.smooth
-        return replace(both, smooth=smooth, bounded_domain=False, prox=_prox_is_known(self.first.conjugate, self.second.conjugate))
+        return replace(
+            both, smooth=smooth, bounded_domain=False, prox=_prox_is_known(self.first.conjugate, self.second.conjugate)
+        )
 
     def _spec(self) -> dict[str, Any]:
         return {"name": "infimal_convolution", "K1": self.first.spec, "K2": self.second.spec}

@@ -191,7 +191,7 @@ class ConvexFunction(Value, ABC):
     @abstractmethod
     def _spec(self) -> dict[str, Any]: ...
 
-    def _validate(self) -> None:  # noqa: B027  (most functions have nothing to check)
+    def _validate(self) -> None:
         """Raise ValueError or TypeError, naming the parameter."""
 
     def __reduce__(self) -> Any:

@@ -48,7 +48,9 @@ class Blocks(ConvexFunction):
             raise ValueError("blocks needs at least one convex function, got an empty container")
         for path, k in named_leaves(self.tree):
             if not isinstance(k, ConvexFunction) or isinstance(k, Blocks):
-                raise TypeError(f"blocks: {path or 'the tree'} is {type(k).__name__}, not a convex function of one array")
+                raise TypeError(
+                    f"blocks: {path or 'the tree'} is {type(k).__name__}, not a convex function of one array"
+                )
 
     def _dual(self) -> ConvexFunction:
         return Blocks(tree_map(lambda k: k.conjugate, self.tree), conjugate=self)

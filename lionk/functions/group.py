@@ -60,7 +60,9 @@ class GroupLift(ArrayFunction):
         if not self.inner.traits.absolute:
             raise ValueError(f"group_lift needs a k that depends on |x_i| only, and {self.inner!r} does not")
         if not (self.norm.traits.homogeneous and self.norm.traits.even):
-            raise ValueError(f"group_lift needs a norm, and {self.norm!r} is not one; use l2, l1, linf, lp, nuclear, ...")
+            raise ValueError(
+                f"group_lift needs a norm, and {self.norm!r} is not one; use l2, l1, linf, lp, nuclear, ..."
+            )
         if self.axis is not None and (isinstance(self.axis, bool) or not isinstance(self.axis, int)):
             raise ValueError(f"axis must be a whole number or None, got {self.axis!r}")
 
@@ -151,15 +153,22 @@ class GroupLift(ArrayFunction):
 
     def _traits(self) -> Traits:
         k, n = self.inner.traits, self.norm.traits
-        # phi(N(x)) is smooth at a zero group only if phi is flat there: even and smooth phi is; other points need N smooth
+        # An even and smooth phi is flat at 0, so phi(N(x)) is smooth at a zero group; elsewhere N must be smooth.
         round_norm = isinstance(self.norm, Support) and isinstance(self.norm.set, Ball)
         return replace(
             k,
             absolute=n.absolute,
             symmetric=k.symmetric and n.symmetric and self.axis is None,
             smooth=k.smooth and round_norm,
-            structure=("matrix" if n.structure == "matrix" else "reduce" if self.axis is None else
-                       "rowwise" if k.structure == "elementwise" else k.structure),
+            structure=(
+                "matrix"
+                if n.structure == "matrix"
+                else "reduce"
+                if self.axis is None
+                else "rowwise"
+                if k.structure == "elementwise"
+                else k.structure
+            ),
             selection=k.selection if self.norm == L2 else "composed",
             prox=self.norm == L2
             or self.axis is None

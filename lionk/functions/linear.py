@@ -63,7 +63,7 @@ class LinearMap(ArrayFunction):
             symmetric=False,
             structure="matrix" if k.structure == "matrix" or not self.operator.vector else "reduce",
             selection=k.selection if orthogonal or k.smooth else "composed",
-            prox=k.prox and orthogonal or ball,
+            prox=(k.prox and orthogonal) or ball,
         )
 
     def _spec(self) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from ..sets.base import ConvexSet
 from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 from .scalar import _xlogx
 
-_TRAITS = Traits(even=False, absolute=False, smooth=True, bounded_domain=True, structure="reduce", minimum_at_zero=False)
+_TRAITS = Traits(
+    even=False, absolute=False, smooth=True, bounded_domain=True, structure="reduce", minimum_at_zero=False
+)
 
 
 def _real(xp: Namespace, x: Array) -> None:
@@ -29,17 +31,15 @@ class LogSumExp(ArrayFunction):
         _real(xp, x)
         if _xp.event_size(x, batch) == 0:
             return _xp.total(xp, x, batch) - math.inf
-        z = _xp.flat(xp, x, batch)
-        top = _finite_max(xp, z)
-        return top[..., 0] + xp.log(xp.sum(xp.exp(z - top), axis=-1))
+        top = _finite_max(xp, x, batch)
+        return top + xp.log(_xp.total(xp, xp.exp(x - _xp.spread(xp, top, x)), batch))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         _real(xp, x)
         if _xp.event_size(x, batch) == 0:
             return x
-        z = _xp.flat(xp, x, batch)
-        e = xp.exp(z - _finite_max(xp, z))
-        return xp.reshape(e / xp.sum(e, axis=-1, keepdims=True), x.shape)
+        e = xp.exp(x - _xp.spread(xp, _finite_max(xp, x, batch), x))
+        return e / _xp.spread(xp, _xp.total(xp, e, batch), x)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
@@ -57,14 +57,15 @@ class LogSumExp(ArrayFunction):
         return {"name": "log_sum_exp"}
 
 
-def _finite_max(xp: Namespace, z: Array) -> Array:
-    top = xp.max(z, axis=-1, keepdims=True)
+def _finite_max(xp: Namespace, x: Array, batch: int) -> Array:
+    axes = tuple(range(batch, x.ndim))
+    top = xp.max(x, axis=axes) if axes else x
     return xp.where(xp.isinf(top), xp.zeros_like(top), top)
 
 
 @dataclass(eq=False, repr=False)
 class NegativeEntropy(ArrayFunction):
-    """``sum y_i log y_i`` on the simplex, ``+inf`` off it; subgradient ``log y + 1``, to which any constant may be added.
+    """``sum y_i log y_i`` on the simplex, ``+inf`` off it; subgradient ``log y + 1`` plus any constant.
 
     It is -inf at 0, where the subdifferential is empty.
     """

@@ -16,7 +16,7 @@ from .scalar import power
 
 @dataclass(eq=False, repr=False)
 class Quadratic(ArrayFunction):
-    """``1/2 <x, P x>`` with ``P = V diag(w) V^T``, w > 0, on all entries as one vector; conjugate ``1/2 <y, P^-1 y>``."""
+    """``1/2 <x, P x>``, ``P = V diag(w) V^T``, w > 0, on all entries as one vector; conjugate ``1/2 <y, P^-1 y>``."""
 
     values: Any
     vectors: Any

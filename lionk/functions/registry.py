@@ -17,8 +17,9 @@ from .base import ConvexFunction
 class Entry(Value):
     """A registered function: how it is built and what a table says of it.
 
-    kind : "scalar", "vector", "matrix", "symmetric" (square matrices) or "rule"; formula, subgradient, conjugate, constraint : plain text, with x the
-    argument, y the dual one and lam the weight decay; ``constraint`` is what ``min f(x) + K*(lam x)/lam`` imposes.
+    kind : "scalar", "vector", "matrix", "symmetric" (square matrices) or "rule".
+    formula, subgradient, conjugate, constraint : plain text, with x the argument, y the dual one and lam the weight
+        decay; ``constraint`` is what ``min f(x) + K*(lam x)/lam`` imposes.
     """
 
     name: str
@@ -132,8 +133,10 @@ def K(spec: Any, **parameters: Any) -> ConvexFunction:
         return spec
     if isinstance(spec, dict):
         if not isinstance(spec.get("name"), str):
-            raise TypeError(f'a spec is a dict with a "name", got keys {sorted(map(str, spec))}; '
-                            "for a container of functions use lionk.blocks")
+            raise TypeError(
+                f'a spec is a dict with a "name", got keys {sorted(map(str, spec))}; '
+                "for a container of functions use lionk.blocks"
+            )
         parameters = {**{k: v for k, v in spec.items() if k != "name"}, **parameters}
         spec = spec["name"]
     if not isinstance(spec, str):
@@ -153,7 +156,7 @@ def K(spec: Any, **parameters: Any) -> ConvexFunction:
     if e.kind == "rule":
         return built
     values = {p: parameters.get(p, d) for p, d in known.items()}
-    return labelled(built, {"name": spec, **{p: v for p, v in values.items() if v is not None}})
+    return labelled(built, {"name": spec, **{p: v for p, v in values.items() if v is not None or known[p] is not None}})
 
 
 def _build(value: Any, texts: bool) -> Any:

@@ -151,7 +151,8 @@ def _log1p_defect(xp: Namespace, a: Array) -> Array:
     series = xp.zeros_like(t)
     for k in range(21, 1, -2):
         series = series * t * t + 1 / k
-    return xp.where(near, b * t - 2 * t * t * t * series, a - xp.log1p(xp.where(near, xp.ones_like(a), _bounded(xp, a))))
+    far = a - xp.log1p(xp.where(near, xp.ones_like(a), _bounded(xp, a)))
+    return xp.where(near, b * t - 2 * t * t * t * series, far)
 
 
 # -- definitions ---------------------------------------------------------------------------------------------

@@ -71,4 +71,6 @@ class SpectralLift(ArrayFunction):
 
 def spectral_lift(k: ConvexFunction) -> ConvexFunction:
     """``k(singular values of X)`` for an absolutely symmetric k: ``nuclear = spectral_lift(l1)``."""
+    if not isinstance(k, ArrayFunction):
+        raise TypeError(f"spectral_lift takes a convex function of one array, got {type(k).__name__}")
     return SpectralLift(k)

@@ -6,4 +6,16 @@ from .eigen import Eigen
 from .product import Product
 from .rules import Affine, Minkowski, Spectral
 
-__all__ = ["Affine", "ArraySet", "Ball", "Box", "ConvexSet", "Eigen", "Minkowski", "Product", "Spectral", "TopK", "Whole"]
+__all__ = [
+    "Affine",
+    "ArraySet",
+    "Ball",
+    "Box",
+    "ConvexSet",
+    "Eigen",
+    "Minkowski",
+    "Product",
+    "Spectral",
+    "TopK",
+    "Whole",
+]

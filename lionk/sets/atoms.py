@@ -181,7 +181,7 @@ class Ball(ArraySet):
     def _shrink(self, xp: Namespace, y: Array, batch: int) -> Array:
         """Projection of a point outside: ``|z| + m |y|_max |z|^(q-1) = |y|``, with m such that ``|z|_q = 1``.
 
-        Accuracy: a few ulp of max |y|. m lies in [0, |y|_p / |y|_max] because z^(q-1) <= |y| / (m |y|_max). Derived here.
+        Accuracy: a few ulp of max |y|. m <= |y|_p / |y|_max because z^(q-1) <= |y| / (m |y|_max). Derived here.
         """
         scale = _xp.spread(xp, _xp.unit_scale(xp, y, batch), y)
         a = xp.abs(y) / scale
@@ -190,9 +190,7 @@ class Ball(ArraySet):
             return _solve_power(xp, a, 1 / scale, _xp.spread(xp, m, y), self.q - 1)
 
         top = lp_norm(xp, a, self.p, batch)
-        z = magnitude(
-            _xp.bisect(xp, lambda m: 1 - lp_norm(xp, magnitude(m), self.q, batch), xp.zeros_like(top), top)
-        )
+        z = magnitude(_xp.bisect(xp, lambda m: 1 - lp_norm(xp, magnitude(m), self.q, batch), xp.zeros_like(top), top))
         return xp.sign(y) * _xp.divide(xp, z, _xp.spread(xp, lp_norm(xp, z, self.q, batch), y))
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
@@ -209,7 +207,7 @@ class Ball(ArraySet):
 
 
 def _solve_power(xp: Namespace, a: Array, c: Array, m: Array, r: float) -> Array:
-    """``z >= 0`` with ``c z + m z^r = a``, for r > 0, c > 0, m >= 0, a in [0, 1]: Newton from the right, where convex."""
+    """``z >= 0`` with ``c z + m z^r = a``, for r > 0, c > 0, m >= 0, a in [0, 1]: Newton from the right."""
     positive = m + xp.zeros_like(a) > 0
     m = xp.where(positive, m + xp.zeros_like(a), xp.ones_like(a))
     if r >= 1:  # convex in z
@@ -281,7 +279,11 @@ class TopK(ArraySet):
             empty = _xp.total(xp, self._magnitude(xp, x), batch)
             return empty if self.absolute else empty - math.inf
         if self.k == 1:
-            return _xp.peak(xp, x, batch) if self.absolute else xp.max(_xp.flat(xp, self._magnitude(xp, x), batch), axis=-1)
+            return (
+                _xp.peak(xp, x, batch)
+                if self.absolute
+                else xp.max(_xp.flat(xp, self._magnitude(xp, x), batch), axis=-1)
+            )
         ordered = xp.sort(_xp.flat(xp, self._magnitude(xp, x), batch), axis=-1)
         return xp.sum(ordered[..., ordered.shape[-1] - self.k :], axis=-1)
 
@@ -328,7 +330,10 @@ class TopK(ArraySet):
         weight = xp.astype(free, r.dtype)
         if span is None:
             some = xp.where(free, r, -math.inf * xp.ones_like(r)), xp.where(free, r, math.inf * xp.ones_like(r))
-            top, bottom = xp.max(_xp.flat(xp, some[0], batch), axis=-1), xp.min(_xp.flat(xp, some[1], batch), axis=-1) - 1
+            top, bottom = (
+                xp.max(_xp.flat(xp, some[0], batch), axis=-1),
+                xp.min(_xp.flat(xp, some[1], batch), axis=-1) - 1,
+            )
         else:
             zero = xp.zeros_like(_xp.total(xp, r, batch))
             bottom, top = span[0] + zero, span[1] + zero
@@ -368,7 +373,9 @@ class TopK(ArraySet):
         if r is None:
             raise NotAvailable("the subdifferential distance of top_k is for real arrays; use K.fenchel_young")
         signed = xp.where(at_zero, r, xp.sign(x) * s)
-        capped = at_zero & _xp.spread(xp, _xp.total(xp, xp.where(at_zero, xp.clip(r, 0.0, 1.0), 0 * r), batch) <= left, r)
+        capped = at_zero & _xp.spread(
+            xp, _xp.total(xp, xp.where(at_zero, xp.clip(r, 0.0, 1.0), 0 * r), batch) <= left, r
+        )
         nearest = xp.where(capped, xp.clip(r, 0.0, 1.0), self._level(xp, signed, left, batch, at))
         sign = xp.where(at_zero, xp.where(s < 0, -xp.ones_like(s), xp.ones_like(s)), xp.sign(x))
         return _xp.norm(xp, s - xp.where(at, sign * nearest, fixed), batch)

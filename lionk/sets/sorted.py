@@ -15,7 +15,7 @@ from .base import ArraySet
 class Sorted(ArraySet):
     """The set whose support function is ``sum_i w_i x_(i)`` with the entries in descending order, w non-increasing.
 
-    ``absolute``: of ``|x|``, w >= 0: ``{ y : the k largest |y_i| sum to at most w_1 + ... + w_k, all k }`` (OWL, SLOPE).
+    ``absolute``: of ``|x|``, w >= 0: ``{ y : the k largest |y_i| sum to <= w_1 + ... + w_k, all k }`` (OWL, SLOPE).
     Otherwise the hull of all permutations of w: those sums of y, with equality for k = n.
     ``weights`` None: ``(n, n-1, ..., 1)/n``. The projection needs n^2 numbers of memory.
     """
@@ -57,7 +57,7 @@ class Sorted(ArraySet):
         return xp.sign(c) * u if self.absolute else u + _xp.only_nan(xp, c)
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
-        """``z - fit(z - w)`` on the sorted entries, fit the nearest non-increasing vector (Zeng and Figueiredo 2014)."""
+        """``z - fit(z - w)`` on the sorted entries, fit the nearest non-increasing one (Zeng, Figueiredo 2014)."""
         r = self._magnitude(xp, y, batch)
         if r.shape[-1] == 0:
             return y
@@ -101,14 +101,12 @@ def _share_ties(xp: Namespace, s: Array, w: Array) -> Array:
     before = xp.concat([xp.zeros_like(w[:1]), xp.cumulative_sum(w)])
     low, high = _take(xp, first, run), _take(xp, last, run)
     count = xp.astype(high - low, s.dtype)
-    total = xp.reshape(
-        xp.take(before, xp.reshape(high, (-1,))) - xp.take(before, xp.reshape(low, (-1,))), s.shape
-    )
+    total = xp.reshape(xp.take(before, xp.reshape(high, (-1,))) - xp.take(before, xp.reshape(low, (-1,))), s.shape)
     return xp.where(count == 1, w, total / count)
 
 
 def _non_increasing(xp: Namespace, z: Array) -> Array:
-    """The nearest non-increasing vector: ``min over a <= i of max over b >= i of mean z[a..b]`` (Robertson et al. 1988).
+    """The nearest non-increasing vector: ``min over a <= i of max over b >= i of mean z[a..b]`` (Robertson 1988).
 
     All means at once, n^2 of them, with running maxima by doubling: no loop that depends on the data.
     """

@@ -203,9 +203,7 @@ def _decrease(r: Record, stochastic: bool, b1: float, b2: float, slack: float) -
         why = f"b1 = {b1} > b2 = {b2}" if b1 > b2 else _why_no_identity(r, stochastic)
         return Statement(name, "does not apply", why)
     if r.rises:
-        return Statement(
-            name, "does not apply", f"lr rose at {r.rises} step(s): the coefficient of H grows with lr"
-        )
+        return Statement(name, "does not apply", f"lr rose at {r.rises} step(s): the coefficient of H grows with lr")
     assert r.first_H is not None and r.last_H is not None
     down = r.last_H <= r.first_H + slack * max(abs(r.first_H), abs(r.last_H))
     text = f"from {r.first_H:.6g} to {r.last_H:.6g}; dissipated {r.dissipation:.3g}"

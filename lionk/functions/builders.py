@@ -1,0 +1,300 @@
+"""The builders: every named function as a composition of the definitions and rules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from ..sets.atoms import Ball, Box, TopK
+from ..sets.sorted import Sorted
+from . import add as _add
+from . import affine as _affine
+from . import group as _group
+from . import moreau as _moreau
+from .base import ConvexFunction
+from .eigen import eigen_lift
+from .linear import rotated, two_sided
+from .log_sum_exp import LogSumExp
+from .scalar import power, scalar
+from .spectral import SpectralLift, spectral_lift
+from .support import Support
+
+Builder = Callable[..., ConvexFunction]
+
+
+# -- scalar: a sum over all entries -----------------------------------------------------------------------------
+
+
+def l1() -> ConvexFunction:
+    return Support(Box())
+
+
+def half_square() -> ConvexFunction:
+    return power(2)
+
+
+def huber(delta: float = 1.0) -> ConvexFunction:
+    return _moreau.moreau_envelope(l1(), _positive("delta", delta))
+
+
+def clip(bound: float = 1.0) -> ConvexFunction:
+    return _moreau.moreau_envelope(Support(Box(upper=_positive("bound", bound))), 1.0)
+
+
+def dead_zone(threshold: float = 1.0) -> ConvexFunction:
+    return _affine.widen(scalar("dead_zone"), threshold) if _nonnegative("threshold", threshold) else l1()
+
+
+def soft_threshold(threshold: float = 1.0) -> ConvexFunction:
+    if not _nonnegative("threshold", threshold):
+        return half_square()
+    return _moreau.ridge(Support(Box(upper=float(threshold))), 1.0).conjugate
+
+
+def elastic(mu: float = 1.0) -> ConvexFunction:
+    return _moreau.ridge(l1(), mu)
+
+
+def log_cosh(delta: float = 1.0) -> ConvexFunction:
+    return _affine.widen(scalar("log_cosh"), delta)
+
+
+def pseudo_huber(delta: float = 1.0) -> ConvexFunction:
+    return _affine.widen(scalar("pseudo_huber"), delta)
+
+
+def softsign(delta: float = 1.0) -> ConvexFunction:
+    return _affine.widen(scalar("softsign"), delta)
+
+
+def arctan(delta: float = 1.0) -> ConvexFunction:
+    return _affine.widen(scalar("arctan"), delta)
+
+
+def asinh(delta: float = 1.0) -> ConvexFunction:
+    return _affine.widen(scalar("asinh"), delta)
+
+
+def cosh(delta: float = 1.0) -> ConvexFunction:
+    return asinh(delta).conjugate
+
+
+def exp() -> ConvexFunction:
+    return scalar("exp")
+
+
+def softplus(delta: float = 1.0) -> ConvexFunction:
+    return _affine.widen(scalar("softplus"), delta)
+
+
+def box(lower: Any = -1.0, upper: Any = 1.0) -> ConvexFunction:
+    return Support(Box(_entries("lower", lower), _entries("upper", upper)))
+
+
+def relu() -> ConvexFunction:
+    return Support(Box(0.0, 1.0))
+
+
+def weighted_l1(weights: Any = None) -> ConvexFunction:
+    return Support(Box(upper=1.0 if weights is None else _weights(weights)))
+
+
+# -- vector: all entries as one ---------------------------------------------------------------------------------
+
+
+def l2() -> ConvexFunction:
+    return _group.L2
+
+
+def lp(p: float = 1.5) -> ConvexFunction:
+    if isinstance(p, bool) or not isinstance(p, (int, float)) or not p >= 1:
+        raise ValueError(f"lp needs an exponent p >= 1 (inf allowed), got {p!r}")
+    if p == 1:
+        return l1()
+    return linf() if p == math.inf else Support(Ball(2.0 if p == 2 else p / (p - 1)))
+
+
+def linf() -> ConvexFunction:
+    return Support(TopK(1))
+
+
+def top_k(k: int = 1) -> ConvexFunction:
+    return Support(TopK(k))
+
+
+def capped_simplex(k: int = 1) -> ConvexFunction:
+    return Support(TopK(k, absolute=False))
+
+
+def owl(weights: Any = None) -> ConvexFunction:
+    return Support(Sorted(_descending(weights, absolute=True)))
+
+
+def permutahedron(weights: Any = None) -> ConvexFunction:
+    return Support(Sorted(_descending(weights, absolute=False), absolute=False))
+
+
+def largest() -> ConvexFunction:
+    return capped_simplex(1)
+
+
+def log_sum_exp(delta: float = 1.0) -> ConvexFunction:
+    return _affine.widen(LogSumExp(), delta)
+
+
+def huber_l2(delta: float = 1.0) -> ConvexFunction:
+    return _moreau.moreau_envelope(l2(), _positive("delta", delta))
+
+
+def half_group_squared(axis: int | None = -1) -> ConvexFunction:
+    return _group.radial_lift(half_square(), group_l1_l2(axis))
+
+
+def half_squared(norm: Builder) -> Builder:
+    return lambda: _group.radial_lift(half_square(), norm())
+
+
+def along(k: Builder, norm: str = "l2") -> Builder:
+    def build(axis: int | None = -1) -> ConvexFunction:
+        return _group.group_lift(k(), norm, axis)
+
+    return build
+
+
+def group_l1_l2(axis: int | None = -1, weights: Any = None) -> ConvexFunction:
+    return _group.group_lift(weighted_l1(weights), "l2", axis)
+
+
+def wide_along(k: Builder) -> Builder:
+    def build(delta: float = 1.0, axis: int | None = -1) -> ConvexFunction:
+        return _group.group_lift(k(delta), "l2", axis)
+
+    return build
+
+
+def envelope(k: Builder) -> Builder:
+    return lambda mu=1.0: _moreau.moreau_envelope(k(), mu)
+
+
+def moreau_top_k(k: int = 1, mu: float = 1.0) -> ConvexFunction:
+    return _moreau.moreau_envelope(top_k(k), mu)
+
+
+def moreau_lp(p: float = 1.5, mu: float = 1.0) -> ConvexFunction:
+    return _moreau.moreau_envelope(lp(p), mu)
+
+
+def soft_ball(mu: float = 1.0) -> ConvexFunction:
+    return _moreau.ridge(l2(), mu)
+
+
+def mixture(first: Builder, second: Builder) -> Builder:
+    def build(alpha: float = 0.5) -> ConvexFunction:
+        if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
+            raise ValueError(f"alpha must be in [0, 1], got {alpha!r}")
+        if alpha in (0, 1):
+            return first() if alpha == 1 else second()
+        return _add.add(first().scale(float(alpha)), second().scale(1 - float(alpha)))
+
+    return build
+
+
+# -- matrix: the last two axes ----------------------------------------------------------------------------------
+
+
+def lifted(k: Builder, lift: Builder = spectral_lift) -> Builder:
+    """The spectral lift of a named function, with that function's parameters."""
+    import functools
+
+    @functools.wraps(k)
+    def build(*args: Any, **parameters: Any) -> ConvexFunction:
+        return lift(k(*args, **parameters))
+
+    return build
+
+
+def eigen(k: Builder, parameter: str = "") -> Builder:
+    """The eigen lift of a named function, with one of that function's parameters or none."""
+    if not parameter:
+        return lambda: eigen_lift(k())
+    return lifted(k, eigen_lift)
+
+
+def nuclear() -> ConvexFunction:
+    return spectral_lift(l1())
+
+
+def spectral() -> ConvexFunction:
+    return spectral_lift(linf())
+
+
+def frobenius() -> ConvexFunction:
+    return spectral_lift(l2())
+
+
+def slices(norm: str, axis: int) -> Builder:
+    return lambda: _group.group_lift(l1(), norm, axis)
+
+
+def rotated_l1(rotation: Any = None) -> ConvexFunction:
+    return rotated(Support(Box()), rotation)
+
+
+def whitened_nuclear(left: Any = None, right: Any = None) -> ConvexFunction:
+    return two_sided(SpectralLift(Support(Box())), left, right, roots=False)
+
+
+def kronecker(left: Any = None, right: Any = None) -> ConvexFunction:
+    return two_sided(power(2), left, right, roots=True)
+
+
+# -- checks -----------------------------------------------------------------------------------------------------
+
+
+def _positive(name: str, v: Any) -> float:
+    if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 < v < math.inf:
+        raise ValueError(f"{name} must be a finite number > 0, got {v!r}")
+    return float(v)
+
+
+def _nonnegative(name: str, v: Any) -> float:
+    if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v < math.inf:
+        raise ValueError(f"{name} must be a finite number >= 0, got {v!r}")
+    return float(v)
+
+
+def _entries(name: str, v: Any) -> Any:
+    """A number, an array, or a sequence of numbers along the last axis."""
+    if isinstance(v, (list, tuple)):
+        return tuple(float(p) for p in v)
+    if isinstance(v, (int, float)) and not isinstance(v, bool):
+        if not math.isfinite(v):
+            raise ValueError(f"{name} must be finite, got {v!r}: the support function of an unbounded set is infinite")
+        return float(v)
+    if hasattr(v, "shape"):
+        return v
+    raise TypeError(f"{name} must be a number, an array, or a list of numbers, got {type(v).__name__}")
+
+
+def _weights(v: Any) -> Any:
+    w = _entries("weights", v)
+    if isinstance(w, (float, tuple)) and not all(p >= 0 for p in (w if isinstance(w, tuple) else (w,))):
+        raise ValueError(f"weights must be >= 0, got {v!r}")
+    return w
+
+
+def _descending(v: Any, absolute: bool) -> Any:
+    """Weights of sorted entries; order and sign are checked where they are numbers."""
+    if v is None:
+        return None
+    w = _entries("weights", v)
+    if isinstance(w, float):
+        raise TypeError(f"weights must be one for each entry, a list or an array, got {v!r}")
+    if isinstance(w, tuple):
+        if any(a < b for a, b in pairwise(w)):
+            raise ValueError(f"weights must not increase, got {v!r}")
+        if absolute and w and w[-1] < 0:
+            raise ValueError(f"weights must be >= 0, got {v!r}")
+    return w
