@@ -103,9 +103,9 @@ class Affine(ArrayFunction):
             return {"name": "scale", "K": k, "a": self.slope}
         if plain and self.slope * self.width == 1:
             return {"name": "dilate", "K": k, "a": self.slope}
-        if (self.slope, self.width, self.shift_by) == (1, 1, None):
+        if self.slope == self.width == 1 and self.shift_by is None:
             return {"name": "tilt", "K": k, "c": self.tilt_by}
-        if (self.slope, self.width, self.tilt_by) == (1, 1, None):
+        if self.slope == self.width == 1 and self.tilt_by is None:
             return {"name": "shift", "K": k, "b": self.shift_by}
         names = ("slope", "width", "shift_by", "tilt_by", "paired")
         return {"name": "affine", "K": k, **{n: getattr(self, n) for n in names if getattr(self, n) is not None}}
