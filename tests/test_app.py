@@ -12,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import rc_context
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner
 
 import lionk
+from lionk.app import figures
 from lionk.app.cli import app
 from lionk.app.constraint import view
 from lionk.app.data import Table
@@ -474,6 +476,7 @@ def test_views():
     assert see(lionk.K("linf"), x).total == ("sum of magnitudes", 1.5, 1.0)
     assert see(lionk.K("l2"), x).total[1] == pytest.approx(np.sqrt(1.25))
     assert see(lionk.K("half_square"), x).text.startswith("none")
+    assert see(lionk.K("l1_plus_l2"), x).text.startswith("the set bounds no coefficient alone")
     X = np.asarray([[3.0, 0.0, 4.0], [0.0, 0.5, 0.0]])
     v = see(lionk.K("row_l1_l2"), X, 0.2)
     assert (v.what, v.labels, v.values.tolist(), v.active.tolist()) == (
@@ -490,6 +493,43 @@ def test_every_k_has_a_view(k):
     v = view(lionk.K(k).conjugate.domain, x, 1.0, ("a", "b", "c"), ("r", "s"))
     assert v.values.shape == v.lower.shape == v.upper.shape == (len(v.labels),)
     assert v.text
+
+
+# -- the picture -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--seed", "3", "--k", "max"),
+        ("--k", "linf", "--dtype", "float32"),
+        ("--k", "l2", "--weight-decay", "0"),
+        ("--problem", "digits", "--k", "nuclear"),
+        ("--problem", "digits", "--k", "l1", "--weight-decay", "1"),
+    ],
+)
+def test_panels_keep_their_place(arguments, monkeypatch):
+    """No text may leave the picture, or reach into another panel."""
+    seen = []
+
+    def look(outcome, path):
+        with rc_context(figures.STYLE):
+            figure = figures.draw(outcome)
+            figure.draw_without_rendering()
+            whole = figure.bbox
+            for panel in figure.axes[:3] + figure.axes[-1:]:
+                box = panel.get_tightbbox()
+                assert whole.x0 <= box.x0 < box.x1 <= whole.x1, panel.get_title(loc="left")
+                assert whole.y0 <= box.y0 < box.y1 <= whole.y1, panel.get_title(loc="left")
+                assert not any(box.overlaps(other) for other in seen)
+                seen.append(box)
+
+    monkeypatch.setattr(figures, "save", look)
+    done = lk("solve", *arguments, "--maxiter", "40")
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert len(seen) == 4
 
 
 # -- functions, doctor, and the rest -----------------------------------------------------------------------------

@@ -15,6 +15,7 @@ app = typer.Typer(
     help="Lion-K optimizers: min f(x) + K*(lam x)/lam, with a certificate.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted.",
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lionk.functions.group import Grouped
-from lionk.sets.atoms import Ball, Box, TopK
+from lionk.sets.atoms import Ball, Box, TopK, Whole
 from lionk.sets.rules import Affine, Spectral
 
 Array = Any
@@ -29,6 +29,7 @@ class View:
     upper: Array
     labels: tuple[str, ...]
     total: tuple[str, float, float] | None = None
+    otherwise: str = "the set bounds no coefficient alone; see its distance"
 
     @property
     def active(self) -> Array:
@@ -49,13 +50,13 @@ class View:
             if not np.isfinite(self.lower).any():
                 used = int((np.abs(self.values) > NEAR * limit).sum())
                 parts.append(f"{used} of {self.values.size} {self.what} not 0")
-        return "; ".join(parts) or "none: K* is finite everywhere, a penalty and no constraint"
+        return "; ".join(parts) or self.otherwise
 
 
 def view(domain: Any, x: Array, weight_decay: float, columns: tuple[str, ...], classes: tuple[str, ...]) -> View:
     """See x (on the host, float64) against ``lam x in domain``; labels are column names, classes, or numbers."""
     if weight_decay == 0:
-        return _free(x, _entries(x, columns, classes))
+        return replace(_free(x, _entries(x, columns, classes)), otherwise="weight decay 0: no constraint")
     return _view(domain, np.asarray(x), 1 / weight_decay, columns, classes)
 
 
@@ -85,6 +86,8 @@ def _view(domain: Any, x: Array, radius: float, columns: tuple[str, ...], classe
             return View("coefficients", x.ravel(), -each, each, labels, total)
         total = ("sum", float(x.sum()), domain.k * radius)
         return View("coefficients", x.ravel(), np.zeros(x.size), each, labels, total)
+    if isinstance(domain, Whole):
+        return replace(_free(x, labels), otherwise="none: K* is finite everywhere, a penalty and no constraint")
     if isinstance(domain, Ball):
         norm = float(np.linalg.norm(x.ravel(), domain.q))
         return replace(_free(x, labels), total=(f"{domain.q:g}-norm", norm, radius))

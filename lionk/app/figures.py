@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 if TYPE_CHECKING:
     from .report import Outcome
@@ -36,25 +37,40 @@ STYLE: Any = {  # of matplotlib
     "legend.fontsize": 9,
     "svg.fonttype": "none",
 }
+RIGHT_WIDTH = 0.41  # of the right column, labels included
 NAMED = 40  # so many bars have their names beside them
 
 
 def save(o: Outcome, path: Path) -> None:
     """Draw the four panels and write the file; its suffix says the format."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(13, 9), layout="constrained")
-        panels = figure.subplots(2, 2)
-        for draw, axes in zip((_objective, _gap, _lyapunov, _solution), panels.flat, strict=True):
-            draw(axes, o)
-        s, r = o.setup, o.result
-        outcome = f"gap/|F| = {o.relative_gap:.2g}" if s.weight_decay else f"G = {r.gap:.2g}"
-        figure.suptitle(
-            f"{s.problem.name}: {s.problem.loss} loss, K = {s.k_text}, lam = {s.weight_decay:g}\n"
-            f"F = {r.objective:.6g}, {outcome} after {r.nit} steps ({s.backend.name}, {s.dtype})",
-            fontsize=13, fontweight="bold", x=0.012, ha="left",
-        )  # fmt: skip
-        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1, hspace=0.04, wspace=0.03)  # type: ignore[union-attr, call-arg]
-        figure.savefig(path, dpi=130)
+        draw(o).savefig(path, dpi=130)
+
+
+def draw(o: Outcome) -> Figure:
+    """The picture; call it, and render it, within ``rc_context(STYLE)``."""
+    figure = Figure(figsize=(13, 9))
+    labels = 0.0048 * max(len(_short(t)) for t in o.view.labels) if o.view.values.size <= NAMED else 0.0
+    places = (  # left, bottom, width, height: fixed, as automatic layouts give way to long labels
+        (_objective, (0.06, 0.545, 0.4, 0.345)),
+        (_gap, (0.57, 0.545, RIGHT_WIDTH, 0.345)),
+        (_lyapunov, (0.06, 0.08, 0.4, 0.35)),
+        (_solution, (0.57 + labels, 0.08, RIGHT_WIDTH - labels, 0.35)),
+    )
+    for panel, place in places:
+        panel(figure.add_axes(place), o)
+    s, r = o.setup, o.result
+    outcome = f"gap/|F| = {o.relative_gap:.2g}" if s.weight_decay else f"G = {r.gap:.2g}"
+    figure.suptitle(
+        f"{s.problem.name}: {s.problem.loss} loss, K = {s.k_text}, lam = {s.weight_decay:g}\n"
+        f"F = {r.objective:.6g}, {outcome} after {r.nit} steps ({s.backend.name}, {s.dtype})",
+        fontsize=13, fontweight="bold", x=0.012, ha="left",
+    )  # fmt: skip
+    return figure
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 28 else label[:25] + "..."
 
 
 def _finite(values: Any) -> Any:
@@ -136,7 +152,7 @@ def _gap(axes: Any, o: Outcome) -> None:
             axes.axhline(r.gap_rounding, color=RED, linestyle=":", linewidth=1.4, label=text)
         else:
             axes.plot([], [], color=RED, linestyle=":", linewidth=1.4, label=f"{text}, far below")
-    axes.legend(loc=_corner(o))
+    axes.legend(loc="upper left" if _corner(o) == "lower left" else "upper right")
 
 
 def _lyapunov(axes: Any, o: Outcome) -> None:
@@ -171,25 +187,28 @@ def _solution(axes: Any, o: Outcome) -> None:
     order = np.argsort(v.values, kind="stable")
     values, lower, upper, active = v.values[order], v.lower[order], v.upper[order], v.active[order]
     place = np.arange(values.size)
-    axes.set_title(f"Solution: {v.text}", wrap=True)
+    left = 1 - RIGHT_WIDTH / axes.get_position().width  # where the labels begin, in units of the axes
+    axes.set_title(textwrap.fill(f"Solution: {v.text}", 62), x=left)
     axes.grid(visible=False, axis="y")
     colors = np.where(active, RED, BLUE)
     if values.size <= NAMED:
         axes.barh(place, values, color=colors, height=0.72)
-        axes.set_yticks(place, [v.labels[i] for i in order], fontsize=8)
+        axes.set_yticks(place, [_short(v.labels[i]) for i in order], fontsize=8)
         axes.set_ylim(-0.7, values.size - 0.3)
     else:
         axes.hlines(place, 0, values, colors=colors, linewidth=0.8)
         axes.set_ylabel(f"{v.what}, sorted")
         axes.set_ylim(-1, values.size)
-    axes.set_xlabel(v.what)
+    axes.set_xlabel(v.what, loc="left")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.axvline(0, color=GREY, linewidth=0.8)
     for bound in (lower, upper):
         if np.isfinite(bound).any():
             ends = np.r_[place, place[-1] + 1] - 0.5
             axes.step(np.r_[bound, bound[-1]], ends, color=INK, linestyle="--", linewidth=1.2)
     empty = active & (np.abs(values) < 1e-2 * np.abs(values).max(initial=0.0))  # at the bound 0 a bar has no length
-    axes.plot(values[empty], place[empty], "o", color=RED, markersize=5, clip_on=False)
-    marks = [Patch(color=RED, label="at a bound")] if active.any() else []
-    marks += [Patch(color=BLUE, label="free")] if not active.all() else []
-    axes.legend(handles=marks, loc="upper right", bbox_to_anchor=(1.0, -0.05), ncols=2)
+    if empty.any():
+        axes.plot(values[empty], place[empty], "o", color=RED, markersize=5, clip_on=False)
+    if active.any():
+        marks = [Patch(color=RED, label="at a bound"), Patch(color=BLUE, label="free")]
+        axes.legend(handles=marks, loc="upper right", bbox_to_anchor=(1.0, -0.07), ncols=2)
