@@ -17,6 +17,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))  # the helpers beside thi
 
 from backends_under_test import BACKENDS
 
+os.environ.setdefault("JAX_ENABLE_X64", "1")  # before JAX is imported, by whichever test comes first
+
 FULL = os.environ.get("LIONK_FULL") == "1"
 
 hypothesis.settings.register_profile("quick", max_examples=6, derandomize=True, deadline=None, database=None)
