@@ -82,21 +82,21 @@ class Backend(ABC):
         """Wait until x, an array or a container of arrays, is computed, and return it so."""
 
     @property
-    @abstractmethod
     def value_and_grad(self) -> ValueAndGrad | None:
-        """``value_and_grad(fun)(x, *args) -> (f, grad)``, or None where the library does not differentiate.
+        """``value_and_grad(fun)(x, *args) -> (f, grad)``, or None (here) where the library does not differentiate.
 
         x is an array or a container of them, and so is grad, the direction of steepest ascent:
         ``f(x + d) ~ f + Re<grad, d>``.
         """
+        return None
 
-    @abstractmethod
     def runner(self, opt: LionK) -> Runner:
-        """The fastest way this library has to make the step of ``opt``; equal to ``opt.update``."""
+        """A way of this library to make the step of ``opt``, equal to ``opt.update``; here, the reference."""
+        return reference_runner(opt)
 
-    @abstractmethod
-    def adapt(self, obj: Any) -> Any:
+    def adapt(self, obj: Any) -> Any:  # noqa: ARG002  (the signature that a backend with optimizers fills)
         """A conformance port made from one of the library's optimizers, or None if obj is not one."""
+        return None
 
     @abstractmethod
     def random(self, seed: int, count: int, *, device: Any = None) -> Any:
@@ -179,16 +179,6 @@ class GenericBackend(Backend):
 
     def synchronize(self, x: Any) -> Any:
         return x
-
-    @property
-    def value_and_grad(self) -> None:
-        return None
-
-    def runner(self, opt: LionK) -> Runner:
-        return reference_runner(opt)
-
-    def adapt(self, obj: Any) -> None:  # noqa: ARG002  (there is no optimizer to recognise)
-        return None
 
     def random(self, seed: int, count: int, *, device: Any = None) -> Any:  # noqa: ARG002  (drawn on the host)
         """NumPy's generator: the standard has none."""

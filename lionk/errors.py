@@ -1,5 +1,12 @@
 """What lionk raises and warns with, beside TypeError and ValueError."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .run import Result
+
 
 class NotAvailable(NotImplementedError):
     """The operation has no implementation for this function; the message says why and what to use."""
@@ -16,10 +23,10 @@ class NonFiniteError(FloatingPointError):
     ----------
     step : int
         At which step, counted from 0.
-    result : lionk.Result
-        The run up to the last good point.
+    result : lionk.Result or None
+        The run up to the last good point; None if the start was not finite.
     """
 
-    def __init__(self, message: str, step: int, result: object) -> None:
+    def __init__(self, message: str, step: int, result: Result | None) -> None:
         super().__init__(message)
         self.step, self.result = step, result

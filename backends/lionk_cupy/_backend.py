@@ -6,8 +6,7 @@ from typing import Any, final
 
 import array_api_compat
 
-from lionk.backend import Backend, Runner, missing, reference_runner, seed_of
-from lionk.optimizer import LionK
+from lionk.backend import Backend, missing, seed_of
 
 
 @final
@@ -65,16 +64,6 @@ class CuPyBackend(Backend):
 
         cupy.cuda.get_current_stream().synchronize()
         return x
-
-    @property
-    def value_and_grad(self) -> None:
-        return None
-
-    def runner(self, opt: LionK) -> Runner:
-        return reference_runner(opt)
-
-    def adapt(self, obj: Any) -> None:
-        return None
 
     def random(self, seed: int, count: int, *, device: Any = None) -> Any:
         """A ``cupy.random.Generator`` on the device that it will draw for."""

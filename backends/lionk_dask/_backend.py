@@ -10,8 +10,7 @@ from typing import Any, final
 
 import array_api_compat
 
-from lionk.backend import Backend, Runner, missing, reference_runner
-from lionk.optimizer import LionK
+from lionk.backend import Backend, missing
 from lionk.tree import leaves, tree_map
 
 
@@ -64,16 +63,6 @@ class DaskBackend(Backend):
             if futures := futures_of(leaves(done)):
                 wait(futures)
         return done
-
-    @property
-    def value_and_grad(self) -> None:
-        return None
-
-    def runner(self, opt: LionK) -> Runner:
-        return reference_runner(opt)
-
-    def adapt(self, obj: Any) -> None:
-        return None
 
     def random(self, seed: int, count: int, *, device: Any = None) -> Any:
         """A ``dask.array.random.Generator``."""

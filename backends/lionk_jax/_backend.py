@@ -13,7 +13,6 @@ from lionk.backend import (
     check_differentiable,
     dtype_name,
     missing,
-    reference_runner,
     resolve_dtype,
     scalar_problem,
     seed_of,
@@ -95,10 +94,7 @@ class JaxBackend(Backend):
 
     def runner(self, opt: LionK) -> Runner:
         register_pytrees()
-        return reference_runner(opt)
-
-    def adapt(self, obj: Any) -> None:
-        return None
+        return super().runner(opt)
 
     def random(self, seed: int, count: int, *, device: Any = None) -> Any:
         """A key of ``jax.random``."""

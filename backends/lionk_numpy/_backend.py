@@ -6,8 +6,7 @@ from typing import Any, final
 
 import array_api_compat
 
-from lionk.backend import Backend, Runner, missing, reference_runner
-from lionk.optimizer import LionK
+from lionk.backend import Backend, missing
 
 
 @final
@@ -62,16 +61,6 @@ class NumPyBackend(Backend):
 
     def synchronize(self, x: Any) -> Any:
         return x
-
-    @property
-    def value_and_grad(self) -> None:
-        return None
-
-    def runner(self, opt: LionK) -> Runner:
-        return reference_runner(opt)
-
-    def adapt(self, obj: Any) -> None:
-        return None
 
     def random(self, seed: int, count: int, *, device: Any = None) -> Any:
         """A ``numpy.random.Generator``."""

@@ -9,15 +9,12 @@ import array_api_compat
 
 from lionk.backend import (
     Backend,
-    Runner,
     check_differentiable,
     missing,
-    reference_runner,
     resolve_dtype,
     scalar_problem,
     seed_of,
 )
-from lionk.optimizer import LionK
 from lionk.tree import leaves, tree_map
 
 
@@ -88,12 +85,6 @@ class TorchBackend(Backend):
     @property
     def value_and_grad(self) -> Callable[[Callable[..., Any]], Callable[..., tuple[Any, Any]]]:
         return value_and_grad
-
-    def runner(self, opt: LionK) -> Runner:
-        return reference_runner(opt)
-
-    def adapt(self, obj: Any) -> None:
-        return None
 
     def random(self, seed: int, count: int, *, device: Any = None) -> Any:
         """A ``torch.Generator``, on the device that it will draw for."""
