@@ -237,7 +237,7 @@ def not_finite(on: On, rng: np.random.Generator) -> None:
         with np.errstate(invalid="ignore", over="ignore"):  # what has no limit is NaN, and NumPy says so
             on.value(x)
             on.gradient(x)
-    if on.K.traits.structure == "elementwise" and on.everywhere:
+    if on.K.traits.structure == "elementwise" and on.everywhere and on.K.label is not None:
         on.gradient(x)
 
 

@@ -11,6 +11,7 @@ from helpers import On, norm
 from table import TABLE
 
 import lionk
+from lionk.functions import entry
 
 K = lionk.K
 A = np.asarray
@@ -84,38 +85,47 @@ def test_noise_below_the_rank_tolerance_is_zero() -> None:
 # -- shapes --------------------------------------------------------------------------------------------------------
 
 
+def _matrix(name: str) -> bool:
+    return entry(name).kind in ("matrix", "symmetric") and K(name).traits.structure in ("matrix", "rowwise")
+
+
 @names
-def test_zero_dimensions(name: str, backend: Backend) -> None:
-    """0-d arrays are one entry; matrix functions refuse fewer than two axes, grouped ones an axis that is not there."""
+def test_too_few_axes(name: str, backend: Backend) -> None:
+    """0-d arrays are one entry; functions of matrices refuse fewer than two axes, grouped ones an axis not there."""
     k = K(name)
-    on = On(k, backend, backend.dtypes[0], (), needs=k.traits.needs)
-    if k.traits.structure == "matrix":
-        with pytest.raises(ValueError, match="last two axes"):
-            on.value(2.0)
-    elif "group" in name and k.spec.get("axis") is not None:
+    on = On(k, backend, backend.dtypes[-1], (), needs=k.traits.needs)
+    if _matrix(name):
+        for x in (2.0, np.ones(3)):
+            with pytest.raises(ValueError, match="last two axes"):
+                on.value(x)
+            with pytest.raises(ValueError, match="last two axes"):
+                on.gradient(x)
+    elif "group" in name:
         with pytest.raises(ValueError, match="axis"):
             on.value(2.0)
     else:
-        one = On(k, BACKENDS["numpy"], backend.dtypes[0], (1,))
+        one = On(k, BACKENDS["numpy"], backend.dtypes[-1], (1,))
         assert on.value(2.0) == pytest.approx(one.value([2.0]), rel=1e-6)
-        assert float(on.gradient(2.0)) == pytest.approx(one.gradient([2.0])[0], rel=1e-6)
+        if not backend.light:
+            assert float(on.gradient(2.0)) == pytest.approx(one.gradient([2.0])[0], rel=1e-6)
 
 
-_EMPTY = {"log_sum_exp": -math.inf, "capped_simplex": -math.inf, "max": -math.inf}
+_MINUS_INFINITY = ("log_sum_exp", "capped_simplex", "max", "lambda_max", "sum_largest_eigenvalues", "log_trace_exp")
 
 
 @names
-def test_empty_arrays(name: str, backend: Backend) -> None:
-    """The value on the empty array is 0, but for functions whose domain of the conjugate is empty there: -inf."""
+@pytest.mark.parametrize("extra", [(), (0,)], ids=["0", "0x0"])
+def test_empty_arrays(name: str, extra: tuple[int, ...], backend: Backend) -> None:
+    """On the empty array the value is 0, or -inf where dom K* has no empty array: the maximum over nothing."""
     k = K(name)
-    if k.conjugate.domain.__class__.__name__ == "TopK" and not k.traits.even and k.traits.smooth:
+    if (not extra and _matrix(name)) or name in ("quadratic", "sparsemax", "permutahedron"):
         return
-    shape = (0, 0) if k.traits.structure == "matrix" or "group" in name else (0,)
-    on = On(k, backend, backend.dtypes[0], shape, needs=k.traits.needs)
-    nothing = np.zeros(shape)
-    assert on.gradient(nothing).shape == shape
-    if name != "sparsemax":
-        assert on.value(nothing) == _EMPTY.get(name, 0.0)
+    shape = (0, *extra)
+    on = On(k, backend, backend.dtypes[-1], shape, needs=k.traits.needs)
+    assert on.gradient(np.zeros(shape)).shape == shape
+    assert on.value(np.zeros(shape)) == (-math.inf if name in _MINUS_INFINITY else 0.0)
+    if name not in _MINUS_INFINITY:
+        assert on.dual().value(np.zeros(shape)) == 0.0
 
 
 @pytest.mark.parametrize("name", ["nuclear", "spectral", "schatten", "row_l1_l2", "col_l1_linf", "spectral_huber"])

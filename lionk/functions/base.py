@@ -167,7 +167,7 @@ class ConvexFunction(Value, ABC):
         return ridge(self, mu)
 
     def __add__(self, other: ConvexFunction) -> ConvexFunction:
-        from .add import add
+        from .sums import add
 
         return add(self, other) if isinstance(other, ConvexFunction) else NotImplemented
 

@@ -7,19 +7,26 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+from .._later import Later
 from ..sets.atoms import Ball, Box, TopK
-from ..sets.sorted import Sorted
-from . import add as _add
-from . import affine as _affine
-from . import group as _group
-from . import moreau as _moreau
 from .base import ConvexFunction
-from .eigen import eigen_lift
-from .linear import rotated, two_sided
-from .log_sum_exp import LogSumExp
-from .scalar import power, scalar
-from .spectral import SpectralLift, spectral_lift
-from .support import Support
+from .support import L2, Support
+
+_HERE = __package__ or ""
+add = Later(f"{_HERE}.sums", "add")
+eigen_lift = Later(f"{_HERE}.eigen", "eigen_lift")
+group_lift = Later(f"{_HERE}.group", "group_lift")
+radial_lift = Later(f"{_HERE}.group", "radial_lift")
+rotated = Later(f"{_HERE}.linear", "rotated")
+two_sided = Later(f"{_HERE}.linear", "two_sided")
+unit_log_sum_exp = Later(f"{_HERE}.log_sum_exp", "LogSumExp")
+moreau_envelope = Later(f"{_HERE}.moreau", "moreau_envelope")
+ridge = Later(f"{_HERE}.moreau", "ridge")
+power = Later(f"{_HERE}.scalar", "power")
+scalar = Later(f"{_HERE}.scalar", "scalar")
+spectral_lift = Later(f"{_HERE}.spectral", "spectral_lift")
+widen = Later(f"{_HERE}.affine", "widen")
+sorted_set = Later("lionk.sets.sorted", "Sorted")
 
 Builder = Callable[..., ConvexFunction]
 
@@ -36,45 +43,45 @@ def half_square() -> ConvexFunction:
 
 
 def huber(delta: float = 1.0) -> ConvexFunction:
-    return _moreau.moreau_envelope(l1(), _positive("delta", delta))
+    return moreau_envelope(l1(), _positive("delta", delta))
 
 
 def clip(bound: float = 1.0) -> ConvexFunction:
-    return _moreau.moreau_envelope(Support(Box(upper=_positive("bound", bound))), 1.0)
+    return moreau_envelope(Support(Box(upper=_positive("bound", bound))), 1.0)
 
 
 def dead_zone(threshold: float = 1.0) -> ConvexFunction:
-    return _affine.widen(scalar("dead_zone"), threshold) if _nonnegative("threshold", threshold) else l1()
+    return widen(scalar("dead_zone"), threshold) if _nonnegative("threshold", threshold) else l1()
 
 
 def soft_threshold(threshold: float = 1.0) -> ConvexFunction:
     if not _nonnegative("threshold", threshold):
         return half_square()
-    return _moreau.ridge(Support(Box(upper=float(threshold))), 1.0).conjugate
+    return ridge(Support(Box(upper=float(threshold))), 1.0).conjugate
 
 
 def elastic(mu: float = 1.0) -> ConvexFunction:
-    return _moreau.ridge(l1(), mu)
+    return ridge(l1(), mu)
 
 
 def log_cosh(delta: float = 1.0) -> ConvexFunction:
-    return _affine.widen(scalar("log_cosh"), delta)
+    return widen(scalar("log_cosh"), delta)
 
 
 def pseudo_huber(delta: float = 1.0) -> ConvexFunction:
-    return _affine.widen(scalar("pseudo_huber"), delta)
+    return widen(scalar("pseudo_huber"), delta)
 
 
 def softsign(delta: float = 1.0) -> ConvexFunction:
-    return _affine.widen(scalar("softsign"), delta)
+    return widen(scalar("softsign"), delta)
 
 
 def arctan(delta: float = 1.0) -> ConvexFunction:
-    return _affine.widen(scalar("arctan"), delta)
+    return widen(scalar("arctan"), delta)
 
 
 def asinh(delta: float = 1.0) -> ConvexFunction:
-    return _affine.widen(scalar("asinh"), delta)
+    return widen(scalar("asinh"), delta)
 
 
 def cosh(delta: float = 1.0) -> ConvexFunction:
@@ -86,7 +93,7 @@ def exp() -> ConvexFunction:
 
 
 def softplus(delta: float = 1.0) -> ConvexFunction:
-    return _affine.widen(scalar("softplus"), delta)
+    return widen(scalar("softplus"), delta)
 
 
 def box(lower: Any = -1.0, upper: Any = 1.0) -> ConvexFunction:
@@ -105,7 +112,7 @@ def weighted_l1(weights: Any = None) -> ConvexFunction:
 
 
 def l2() -> ConvexFunction:
-    return _group.L2
+    return L2
 
 
 def lp(p: float = 1.5) -> ConvexFunction:
@@ -129,11 +136,11 @@ def capped_simplex(k: int = 1) -> ConvexFunction:
 
 
 def owl(weights: Any = None) -> ConvexFunction:
-    return Support(Sorted(_descending(weights, absolute=True)))
+    return Support(sorted_set(_descending(weights, absolute=True)))
 
 
 def permutahedron(weights: Any = None) -> ConvexFunction:
-    return Support(Sorted(_descending(weights, absolute=False), absolute=False))
+    return Support(sorted_set(_descending(weights, absolute=False), absolute=False))
 
 
 def largest() -> ConvexFunction:
@@ -141,53 +148,53 @@ def largest() -> ConvexFunction:
 
 
 def log_sum_exp(delta: float = 1.0) -> ConvexFunction:
-    return _affine.widen(LogSumExp(), delta)
+    return widen(unit_log_sum_exp(), delta)
 
 
 def huber_l2(delta: float = 1.0) -> ConvexFunction:
-    return _moreau.moreau_envelope(l2(), _positive("delta", delta))
+    return moreau_envelope(l2(), _positive("delta", delta))
 
 
 def half_group_squared(axis: int | None = -1) -> ConvexFunction:
-    return _group.radial_lift(half_square(), group_l1_l2(axis))
+    return radial_lift(half_square(), group_l1_l2(axis))
 
 
 def half_squared(norm: Builder) -> Builder:
-    return lambda: _group.radial_lift(half_square(), norm())
+    return lambda: radial_lift(half_square(), norm())
 
 
 def along(k: Builder, norm: str = "l2") -> Builder:
     def build(axis: int | None = -1) -> ConvexFunction:
-        return _group.group_lift(k(), norm, axis)
+        return group_lift(k(), norm, axis)
 
     return build
 
 
 def group_l1_l2(axis: int | None = -1, weights: Any = None) -> ConvexFunction:
-    return _group.group_lift(weighted_l1(weights), "l2", axis)
+    return group_lift(weighted_l1(weights), "l2", axis)
 
 
 def wide_along(k: Builder) -> Builder:
     def build(delta: float = 1.0, axis: int | None = -1) -> ConvexFunction:
-        return _group.group_lift(k(delta), "l2", axis)
+        return group_lift(k(delta), "l2", axis)
 
     return build
 
 
 def envelope(k: Builder) -> Builder:
-    return lambda mu=1.0: _moreau.moreau_envelope(k(), mu)
+    return lambda mu=1.0: moreau_envelope(k(), mu)
 
 
 def moreau_top_k(k: int = 1, mu: float = 1.0) -> ConvexFunction:
-    return _moreau.moreau_envelope(top_k(k), mu)
+    return moreau_envelope(top_k(k), mu)
 
 
 def moreau_lp(p: float = 1.5, mu: float = 1.0) -> ConvexFunction:
-    return _moreau.moreau_envelope(lp(p), mu)
+    return moreau_envelope(lp(p), mu)
 
 
 def soft_ball(mu: float = 1.0) -> ConvexFunction:
-    return _moreau.ridge(l2(), mu)
+    return ridge(l2(), mu)
 
 
 def mixture(first: Builder, second: Builder) -> Builder:
@@ -196,7 +203,7 @@ def mixture(first: Builder, second: Builder) -> Builder:
             raise ValueError(f"alpha must be in [0, 1], got {alpha!r}")
         if alpha in (0, 1):
             return first() if alpha == 1 else second()
-        return _add.add(first().scale(float(alpha)), second().scale(1 - float(alpha)))
+        return add(first().scale(float(alpha)), second().scale(1 - float(alpha)))
 
     return build
 
@@ -235,7 +242,7 @@ def frobenius() -> ConvexFunction:
 
 
 def slices(norm: str, axis: int) -> Builder:
-    return lambda: _group.group_lift(l1(), norm, axis)
+    return lambda: group_lift(l1(), norm, axis)
 
 
 def rotated_l1(rotation: Any = None) -> ConvexFunction:
@@ -243,7 +250,7 @@ def rotated_l1(rotation: Any = None) -> ConvexFunction:
 
 
 def whitened_nuclear(left: Any = None, right: Any = None) -> ConvexFunction:
-    return two_sided(SpectralLift(Support(Box())), left, right, roots=False)
+    return two_sided(spectral_lift(Support(Box())), left, right, roots=False)
 
 
 def kronecker(left: Any = None, right: Any = None) -> ConvexFunction:

@@ -13,9 +13,7 @@ from ..sets.base import ArraySet, ConvexSet
 from .affine import Affine
 from .base import ArrayFunction, ConvexFunction, Traits
 from .spectral import SpectralLift
-from .support import Support
-
-L2 = Support(Ball(2.0))
+from .support import L2, Support
 
 
 def dual_norm(norm: ArrayFunction) -> ArrayFunction:

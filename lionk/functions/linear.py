@@ -13,6 +13,7 @@ from ..sets.atoms import Whole
 from ..sets.base import ConvexSet
 from ..sets.preimage import Preimage
 from .base import ArrayFunction, ConvexFunction, Traits
+from .support import L2
 
 
 @dataclass(eq=False, repr=False)
@@ -56,7 +57,7 @@ class LinearMap(ArrayFunction):
 
     def _traits(self) -> Traits:
         k, orthogonal = self.inner.traits, self.operator.orthogonal
-        ball = self.operator.vector and self.inner in (_l2(), _l2().conjugate)
+        ball = self.operator.vector and self.inner in (L2, L2.conjugate)
         return replace(
             k,
             absolute=False,
@@ -71,12 +72,6 @@ class LinearMap(ArrayFunction):
             return {"name": "conjugate", "K": self.conjugate.spec}
         b = self.operator
         return {"name": "linear_map", "K": self.inner.spec, "left": b.left, "right": b.right, "vector": b.vector}
-
-
-def _l2() -> ArrayFunction:
-    from .group import L2
-
-    return L2
 
 
 def linear_map(K: ConvexFunction, left: Any, right: Any = None, vector: bool | None = None) -> ConvexFunction:
@@ -97,7 +92,7 @@ def linear_map(K: ConvexFunction, left: Any, right: Any = None, vector: bool | N
 
 def ellipsoid(matrix: Any = None) -> ConvexFunction:
     """``sqrt(x' P x)``, P symmetric positive definite; None: l2."""
-    return _l2() if matrix is None else LinearMap(_l2(), Operator(*positive_root(matrix, "matrix"), vector=True))
+    return L2 if matrix is None else LinearMap(L2, Operator(*positive_root(matrix, "matrix"), vector=True))
 
 
 def rotated(K: ArrayFunction, rotation: Any) -> ConvexFunction:

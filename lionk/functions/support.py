@@ -148,3 +148,6 @@ def support(c: ArraySet) -> ConvexFunction:
 def indicator(c: ArraySet) -> ConvexFunction:
     """The indicator of a convex set: 0 inside, +inf outside."""
     return Indicator(c)
+
+
+L2 = Support(Ball(2.0))
