@@ -9,6 +9,7 @@ from . import _xp
 from ._spectral import adjoint, check_matrix
 from ._value import Value
 from ._xp import Array, Namespace
+from .errors import NotAvailable
 
 
 @dataclass(eq=False, repr=False)
@@ -106,7 +107,12 @@ def positive_eigen(matrix: Any, name: str) -> tuple[Namespace, Array, Array]:
     skew = xp.max(xp.abs(matrix - xp.matrix_transpose(matrix)))
     if not bool(skew <= 100 * _xp.eps(xp, matrix) * xp.max(xp.abs(matrix))):
         raise ValueError(f"{name} must be symmetric; its largest asymmetry is {float(skew):.3g}")
-    w, v = xp.linalg.eigh((matrix + xp.matrix_transpose(matrix)) / 2)
+    try:
+        w, v = xp.linalg.eigh((matrix + xp.matrix_transpose(matrix)) / 2)
+    except AttributeError as error:
+        raise NotAvailable(
+            f"this library has no eigenvalues for {name}; build the function with NumPy and move it, K.to(like=x)"
+        ) from error
     if not bool(xp.min(w) > 0):
         raise ValueError(f"{name} must be positive definite; its smallest eigenvalue is {float(xp.min(w)):.3g}")
     return xp, w, v

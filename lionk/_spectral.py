@@ -73,9 +73,13 @@ def map_singular_values(xp: Namespace, x: Array, f: Callable[[Array], Array], *,
         s = xp.where(s > noise, s, xp.zeros_like(s))
     if merge:
         s = _merged(xp, s, noise)
-    poison = xp.where(poison == 0, poison, xp.nan * xp.ones_like(poison))  # infinite entries have no limit here
-    scaled = u * xp.astype(f(s) + poison[..., 0], u.dtype)[..., None, :]
+    scaled = u * xp.astype(f(s) + _no_limit(xp, poison), u.dtype)[..., None, :]
     return scaled @ vh
+
+
+def _no_limit(xp: Namespace, poison: Array) -> Array:
+    """NaN for infinite entries too, which give vectors no limit."""
+    return xp.where(poison == 0, poison, xp.nan * xp.ones_like(poison))[..., 0]
 
 
 def _merged(xp: Namespace, s: Array, noise: Array) -> Array:
@@ -91,25 +95,35 @@ def symmetric_part(xp: Namespace, x: Array) -> Array:
     return x / 2 + adjoint(xp, x) / 2
 
 
+def asymmetry(xp: Namespace, x: Array) -> Array:
+    """``X - (X + X^H)/2``, 0 where X is not finite."""
+    x = _xp.finite(xp, x)
+    return x - symmetric_part(xp, x)
+
+
 def adjoint(xp: Namespace, x: Array) -> Array:
     t = xp.matrix_transpose(x)
     return xp.conj(t) if _xp.is_complex(xp, x) else t
 
 
 def eigenvalues(xp: Namespace, x: Array) -> Array:
-    """Of the symmetric part, shape ``(..., n)``, ascending; NaN for a matrix with a non-finite entry."""
-    clean, poison = _guarded(xp, symmetric_part(xp, x))
-    return xp.linalg.eigvalsh(clean) + 0 * poison[..., 0]
+    """Of the symmetric part, shape ``(..., n)``, ascending; NaN or inf for a matrix with such an entry."""
+    if 0 in x.shape:
+        return xp.zeros((*x.shape[:-2], 0), dtype=_xp.real_dtype(xp, x), device=_xp.device(x))
+    clean, poison = _guarded(xp, x)
+    return xp.linalg.eigvalsh(symmetric_part(xp, clean)) + poison[..., 0]
 
 
 def map_eigenvalues(xp: Namespace, x: Array, f: Callable[[Array], Array], *, rank: bool, merge: bool) -> Array:
     """``Q f(w) Q^H`` for the symmetric part of x; ``rank`` and ``merge`` as for singular values."""
-    clean, poison = _guarded(xp, symmetric_part(xp, x))
-    w, q = xp.linalg.eigh(clean)
+    if 0 in x.shape:
+        return x
+    clean, poison = _guarded(xp, x)
+    w, q = xp.linalg.eigh(symmetric_part(xp, clean))
     noise = x.shape[-1] * _xp.eps(xp, x) * xp.max(xp.abs(w), axis=-1, keepdims=True)
     if rank:
         w = xp.where(xp.abs(w) > noise, w, xp.zeros_like(w))
     if merge:
         w = -_merged(xp, -w, noise)
-    scaled = q * xp.astype(f(w) + 0 * poison[..., 0], q.dtype)[..., None, :]
+    scaled = q * xp.astype(f(w) + _no_limit(xp, poison), q.dtype)[..., None, :]
     return symmetric_part(xp, scaled @ adjoint(xp, q))

@@ -26,7 +26,10 @@ def namespace(*arrays: Array, name: str = "x") -> Namespace:
                 f"{name} must be an array of an Array API library (NumPy, PyTorch, JAX, CuPy, Dask), got "
                 f"{type(a).__name__}; wrap it, e.g. numpy.asarray({name}, dtype=float)"
             )
-    return array_namespace(*arrays)
+    try:
+        return array_namespace(*arrays)
+    except TypeError as error:
+        raise TypeError(f"{name} are arrays of different libraries; convert them to one ({error})") from error
 
 
 def check_floating(xp: Namespace, x: Array, name: str = "x") -> None:

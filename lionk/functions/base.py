@@ -54,6 +54,7 @@ class ConvexFunction(Value, ABC):
 
     conjugate: ConvexFunction = field(default=None, kw_only=True, repr=False, compare=False)  # type: ignore[assignment]
     label: dict[str, Any] | None = field(default=None, kw_only=True, repr=False, compare=False)
+    derived: bool = field(default=False, init=False, repr=False, compare=False)  # was it made as the conjugate of another function?
     traits: Traits = field(init=False, repr=False, compare=False)
     domain: ConvexSet = field(init=False, repr=False, compare=False)
 
@@ -61,6 +62,7 @@ class ConvexFunction(Value, ABC):
         # Everything derived is made here, eagerly: arrays made lazily inside a jit would leak its tracers.
         self._validate()
         object.__setattr__(self, "domain", self._domain())
+        object.__setattr__(self, "derived", self.conjugate is not None)
         if self.conjugate is None:
             object.__setattr__(self, "conjugate", self._dual())
         object.__setattr__(self, "traits", self._traits())
@@ -98,7 +100,9 @@ class ConvexFunction(Value, ABC):
     @property
     def spec(self) -> dict[str, Any]:
         """Nested dict of names and parameters (arrays by reference), from which ``lionk.K`` builds this again."""
-        return dict(self.label) if self.label is not None else self._spec()
+        if self.label is not None:
+            return dict(self.label)
+        return {"name": "conjugate", "K": self.conjugate.spec} if self.derived else self._spec()
 
     def to(self, *, like: Array) -> ConvexFunction:
         """The same function with its array parameters in the library, precision and on the device of ``like``.
@@ -227,15 +231,13 @@ class ArrayFunction(ConvexFunction):
         return _xp.astype(xp, self._prox(xp, z, t, 0), x.dtype)
 
     def fenchel_young(self, x: Array, s: Array, tol: float | None = None) -> Array:
-        xp, a = self._read(x, "x")
-        _, b = self._read(s, "s")
+        xp, a, b = self._read_pair(x, s)
         t = resolve_tol(xp, s, tol)
         gap = self._value(xp, a, 0, t) + self.conjugate._value(xp, b, 0, t) - _xp.inner(xp, a, b)
         return _xp.astype(xp, gap, _xp.real_dtype(xp, x))
 
     def subdifferential_distance(self, x: Array, s: Array) -> Array:
-        xp, a = self._read(x, "x")
-        _, b = self._read(s, "s")
+        xp, a, b = self._read_pair(x, s)
         return _xp.astype(xp, self._subdifferential_distance(xp, a, b, 0), _xp.real_dtype(xp, x))
 
     @abstractmethod
@@ -265,6 +267,14 @@ class ArrayFunction(ConvexFunction):
         xp = _xp.namespace(x, name=name)
         _xp.check_floating(xp, x, name)
         return xp, _xp.astype(xp, x, xp.float32) if _xp.is_low_precision(xp, x) else x
+
+
+    def _read_pair(self, x: Array, s: Array) -> tuple[Namespace, Array, Array]:
+        a, b = self._read(x, "x")[1], self._read(s, "s")[1]
+        xp = _xp.namespace(a, b, name="x and s")
+        if a.shape != b.shape:
+            raise ValueError(f"x and s must have one shape, got {tuple(a.shape)} and {tuple(b.shape)}")
+        return xp, a, b
 
 
 def _transfer(xp: Namespace, value: Array, like: Array) -> Array:

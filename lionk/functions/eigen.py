@@ -39,7 +39,8 @@ class EigenLift(ArrayFunction):
         if not self.only:
             return v
         scale = self.domain._scale(xp, x) if not isinstance(self.inner.domain, Whole) else _xp.peak(xp, x, batch)
-        return outside_is_infinite(xp, v, _xp.peak(xp, x - _spectral.symmetric_part(xp, x), batch), tol * scale)
+        skew = _xp.peak(xp, _spectral.asymmetry(xp, x), batch) + _xp.only_nan(xp, v)
+        return outside_is_infinite(xp, v, skew, tol * scale)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         check_square(x)

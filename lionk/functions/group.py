@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .. import _xp
+from .. import _spectral, _xp
 from .._xp import Array, Namespace
 from ..errors import NotAvailable
 from ..sets.atoms import Ball, Box, TopK, Whole
@@ -47,12 +47,14 @@ class GroupLift(ArrayFunction):
     """``K(x) = k(N(x_1), ..., N(x_G))``, k even in each argument, N a norm; ``K* = k*(N*(y_1), ..., N*(y_G))``.
 
     Groups are the slices along ``axis`` (all other axes index them); ``axis=None`` makes one group of all entries.
+    Arguments have at least ``ndim`` axes (2 for functions of matrices: a vector is no row by itself).
     ``dK = dk(norms)_g dN(x_g)``, of least norm for N = l2, else where dk is unique.
     """
 
     inner: ArrayFunction
     norm: ArrayFunction = L2
     axis: int | None = -1
+    ndim: int = 1
 
     def _validate(self) -> None:
         if not self.inner.traits.absolute:
@@ -68,6 +70,8 @@ class GroupLift(ArrayFunction):
         """The array with each group in the last axes, and the norms of the groups."""
         if self.axis is None:
             return x, self.norm._value(xp, x, batch, 0.0)[..., None]
+        if x.ndim - batch < self.ndim == 2:
+            _spectral.check_matrix(x, "a function of rows or columns")
         if not -(x.ndim - batch) <= self.axis < x.ndim - batch:
             raise ValueError(f"axis {self.axis} does not exist in an array of {x.ndim - batch} dimension(s)")
         y = xp.moveaxis(x, self._axis(batch), -1)
@@ -105,6 +109,8 @@ class GroupLift(ArrayFunction):
         if _weighted_sum(self.inner.conjugate):  # the indicator of a ball for each group
             radii = self.inner.conjugate._subgradient(xp, ones, batch)
             return self._join(xp, self._onto(xp, dual_norm(self.norm).conjugate.domain, radii, y, batch), batch)
+        if self.axis is None and not isinstance(self.inner.domain, Whole):  # Moreau: phi* is finite everywhere
+            return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
         if self.axis is not None:
             raise NotAvailable(f"{self!r} has no known proximal operator: it is closed for norm='l2' or k='l1' only")
 
@@ -142,7 +148,7 @@ class GroupLift(ArrayFunction):
         return xp.hypot(radial, rest)
 
     def _dual(self) -> ConvexFunction:
-        return GroupLift(self.inner.conjugate, dual_norm(self.norm), self.axis, conjugate=self)
+        return GroupLift(self.inner.conjugate, dual_norm(self.norm), self.axis, self.ndim, conjugate=self)
 
     def _domain(self) -> ConvexSet:
         if isinstance(self.inner.domain, Whole):
@@ -176,7 +182,7 @@ class GroupLift(ArrayFunction):
         )
 
     def _spec(self) -> dict[str, Any]:
-        return {"name": "group_lift", "k": self.inner.spec, "norm": self.norm.spec, "axis": self.axis}
+        return {"name": "group_lift", "k": self.inner.spec, "norm": self.norm.spec, "axis": self.axis, "ndim": self.ndim}
 
 
 @dataclass(eq=False, repr=False)
@@ -232,9 +238,9 @@ def _norm(norm: Any) -> ArrayFunction:
     return k
 
 
-def group_lift(k: Any, norm: Any = "l2", axis: int | None = -1) -> ConvexFunction:
-    """``k(N(x_1), ..., N(x_G))`` over the slices along ``axis``; ``row_l1_l2 = group_lift(l1, l2, axis=-1)``."""
-    return GroupLift(_norm(k), _norm(norm), axis)
+def group_lift(k: Any, norm: Any = "l2", axis: int | None = -1, ndim: int = 1) -> ConvexFunction:
+    """``k(N(x_1), ..., N(x_G))`` over the slices along ``axis``; ``row_l1_l2 = group_lift(l1, l2, axis=-1, ndim=2)``."""
+    return GroupLift(_norm(k), _norm(norm), axis, ndim)
 
 
 def radial_lift(phi: Any, norm: Any = "l2") -> ConvexFunction:

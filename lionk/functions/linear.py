@@ -68,8 +68,6 @@ class LinearMap(ArrayFunction):
         )
 
     def _spec(self) -> dict[str, Any]:
-        if self.label is None and self.conjugate.label is not None:
-            return {"name": "conjugate", "K": self.conjugate.spec}
         b = self.operator
         return {"name": "linear_map", "K": self.inner.spec, "left": b.left, "right": b.right, "vector": b.vector}
 

@@ -116,4 +116,4 @@ class NegativeEntropy(ArrayFunction):
         return replace(_TRAITS, bounded_domain=False, smooth=False, selection="composed")
 
     def _spec(self) -> dict[str, Any]:
-        return {"name": "conjugate", "K": self.conjugate.spec}
+        return {"name": "conjugate", "K": self.conjugate._spec()}

@@ -51,8 +51,6 @@ class Quadratic(ArrayFunction):
         return Traits(absolute=False, symmetric=False, smooth=True, structure="reduce")
 
     def _spec(self) -> dict[str, Any]:
-        if self.conjugate.label is not None:
-            return {"name": "conjugate", "K": self.conjugate.spec}
         xp = _xp.namespace(self.values)
         return {"name": "quadratic", "matrix": (self.vectors * self.values) @ xp.matrix_transpose(self.vectors)}
 

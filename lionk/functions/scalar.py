@@ -120,8 +120,8 @@ class Separable(ArrayFunction):
         )
 
     def _spec(self) -> dict[str, Any]:
-        if self.label is None and self.conjugate.label is not None:
-            return {"name": "conjugate", "K": self.conjugate.spec}
+        if self.phi.name not in (*PAIRS, "power"):
+            return {"name": "conjugate", "K": self.conjugate._spec()}
         return {"name": self.phi.name, **({"p": self.phi.parameters[0]} if self.phi.parameters else {})}
 
 

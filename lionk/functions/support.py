@@ -92,6 +92,14 @@ class Support(ArrayFunction):
         return Traits(homogeneous=True, bounded_domain=True, **_set_traits(self.set))
 
     def _spec(self) -> dict[str, Any]:
+        c = self.set
+        if isinstance(c, Box):
+            ends = {"weights": c.upper} if c.symmetric else {"lower": c.lower, "upper": c.upper}
+            return {"name": "weighted_l1" if c.symmetric else "box", **ends}
+        if isinstance(c, TopK):
+            return {"name": "top_k" if c.absolute else "capped_simplex", "k": c.k}
+        if isinstance(c, Ball):
+            return {"name": "lp", "p": c.p}
         raise NotAvailable(
             f"{self!r} was built from a set, not by name; register it (lionk.register) to give it a spec"
         )
@@ -137,7 +145,7 @@ class Indicator(ArrayFunction):
         return Traits(**_set_traits(self.set))
 
     def _spec(self) -> dict[str, Any]:
-        return {"name": "conjugate", "K": self.conjugate.spec}
+        return {"name": "conjugate", "K": self.conjugate._spec()}
 
 
 def support(c: ArraySet) -> ConvexFunction:

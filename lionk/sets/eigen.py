@@ -51,7 +51,7 @@ class Eigen(ArraySet):
         return xp.maximum(spread, self._skew(xp, y, batch)) if self.only else spread
 
     def _skew(self, xp: Namespace, y: Array, batch: int) -> Array:
-        return _xp.peak(xp, y - _spectral.symmetric_part(xp, y), batch)
+        return _xp.peak(xp, _spectral.asymmetry(xp, y), batch)
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         check_square(y)

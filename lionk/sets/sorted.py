@@ -57,13 +57,20 @@ class Sorted(ArraySet):
         return xp.sign(c) * u if self.absolute else u + _xp.only_nan(xp, c)
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
-        """``z - fit(z - w)`` on the sorted entries, fit the nearest non-increasing one (Zeng, Figueiredo 2014)."""
+        """``z - fit(z - w)`` on the sorted entries, fit the nearest non-increasing one (Zeng, Figueiredo 2014).
+
+        Gaps that exceed all weights never close in the fit, so they are cut first: no digits are lost at large y.
+        """
         r = self._magnitude(xp, y, batch)
         if r.shape[-1] == 0:
             return y
         order = xp.argsort(r, axis=-1, descending=True)
-        z = _take(xp, r, order)
-        fit = _non_increasing(xp, z - self._weights(xp, y, r.shape[-1]))
+        z, w = _take(xp, r, order), self._weights(xp, y, r.shape[-1])
+        floor = z[..., -1:] if self.absolute else 0 * z[..., -1:]
+        gaps = xp.concat([z[..., :-1] - z[..., 1:], floor], axis=-1)
+        gaps = xp.minimum(gaps, 2 * _xp.peak(xp, w, 0) + xp.zeros_like(gaps))
+        z = xp.flip(xp.cumulative_sum(xp.flip(gaps, axis=-1), axis=-1), axis=-1)
+        fit = _non_increasing(xp, z - w)
         near = z - (xp.clip(fit, 0.0, None) if self.absolute else fit)
         near = xp.reshape(_take(xp, near, xp.argsort(order, axis=-1)), y.shape)
         near = xp.sign(y) * near if self.absolute else near
