@@ -6,12 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .errors import LionKWarning, NonFiniteError, NotAvailable
-from .functions import ConvexFunction, K, Traits, blocks, names, register
+from .functions import ConvexFunction, K, Traits, names, register
 
 if TYPE_CHECKING:
     from . import conventions, functions, sets, theory
     from .backend import Backend, backends
     from .conventions import anchored
+    from .functions import blocks
     from .minimization import minimize
     from .optimizer import LionK, State
     from .run import Result
@@ -49,6 +50,7 @@ _LATER = {
     "Backend": "backend",
     "backends": "backend",
     "anchored": "conventions",
+    "blocks": "functions.block_sum",
     "minimize": "minimization",
     "LionK": "optimizer",
     "State": "optimizer",
@@ -57,7 +59,7 @@ _LATER = {
     "flow": "theory",
     "kkt_gap": "theory",
 }
-_MODULES = ("conventions", "theory")
+_MODULES = ("conventions", "sets", "theory")
 
 
 def __getattr__(name: str) -> Any:

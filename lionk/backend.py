@@ -15,7 +15,7 @@ from array_api_compat import is_array_api_obj
 
 from . import _xp
 from ._xp import Array, Namespace
-from .functions.blocks import Blocks
+from .functions.block_sum import Blocks
 from .optimizer import LionK, coefficient
 from .tree import leaves, tree_map
 

@@ -9,7 +9,7 @@ from ._xp import namespace
 from .functions import ConvexFunction
 from .functions import K as build
 from .functions.affine import widen
-from .functions.blocks import Blocks
+from .functions.block_sum import Blocks
 from .optimizer import LionK, explicit_lr, implicit_lr
 from .tree import is_container, tree_map
 

@@ -14,7 +14,7 @@ from ._xp import Array
 from .errors import LionKWarning
 from .functions import ConvexFunction
 from .functions import K as build
-from .functions.blocks import Blocks
+from .functions.block_sum import Blocks
 from .tree import is_container, leaves, named_leaves, tree_map
 
 Schedule = Callable[[Any], Any]

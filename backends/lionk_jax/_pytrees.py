@@ -9,12 +9,15 @@ matrix but kept by a factor of it (quadratic, ellipsoid) forgets the name.
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from typing import Any, NamedTuple
 
 from array_api_compat import is_array_api_obj
 
+from lionk import functions
 from lionk._value import Value, has_arrays
 from lionk.functions import ConvexFunction
 from lionk.optimizer import LionK
@@ -54,6 +57,8 @@ def register_pytrees() -> None:
     """
     import jax
 
+    for module in pkgutil.iter_modules(functions.__path__):  # else classes not yet imported are missed
+        importlib.import_module(f"{functions.__name__}.{module.name}")
     for cls in (LionK, *_subclasses(Value)):
         if cls not in _registered:
             _registered.add(cls)

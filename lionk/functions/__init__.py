@@ -1,16 +1,24 @@
 """Convex functions with their conjugates: definitions, rules, and the registry of names."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from . import catalogue as _catalogue  # noqa: F401  (fills the registry)
-from .add import add, infimal_convolution
-from .affine import dilate, scale, shift, tilt
 from .base import ArrayFunction, ConvexFunction, Traits
-from .blocks import blocks
-from .eigen import eigen_lift
-from .group import group_lift, radial_lift
-from .moreau import moreau_envelope, ridge
 from .registry import Entry, K, entry, names, register, rules
-from .spectral import spectral_lift
 from .support import indicator, support
+
+if TYPE_CHECKING:
+    from .affine import dilate, scale, shift, tilt
+    from .block_sum import blocks
+    from .eigen import eigen_lift
+    from .group import group_lift, radial_lift
+    from .linear import linear_map
+    from .moreau import moreau_envelope, ridge
+    from .spectral import spectral_lift
+    from .sums import add, infimal_convolution
 
 __all__ = [
     "ArrayFunction",
@@ -26,6 +34,7 @@ __all__ = [
     "group_lift",
     "indicator",
     "infimal_convolution",
+    "linear_map",
     "moreau_envelope",
     "names",
     "radial_lift",
@@ -38,3 +47,24 @@ __all__ = [
     "support",
     "tilt",
 ]
+
+# Loaded on first use. No module here has the name of a function in it, which would hide that function.
+_LATER = {
+    "affine": ("dilate", "scale", "shift", "tilt"),
+    "block_sum": ("blocks",),
+    "eigen": ("eigen_lift",),
+    "group": ("group_lift", "radial_lift"),
+    "linear": ("linear_map",),
+    "moreau": ("moreau_envelope", "ridge"),
+    "spectral": ("spectral_lift",),
+    "sums": ("add", "infimal_convolution"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, inside in _LATER.items():
+        if name in inside:
+            value = getattr(import_module(f".{module}", __name__), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'lionk.functions' has no attribute {name!r}")

@@ -12,7 +12,7 @@ from ..sets import rules as sets
 from ..sets.atoms import Whole
 from ..sets.base import ConvexSet
 from .base import ArrayFunction, ConvexFunction, Traits
-from .blocks import Blocks, over_blocks
+from .block_sum import over_blocks
 
 
 @dataclass(eq=False, repr=False)
@@ -178,4 +178,13 @@ def shift(K: ConvexFunction, b: Any) -> ConvexFunction:
     return over_blocks(K, lambda k, v: Affine(k, shift_by=_vector("b", v)), b)
 
 
-__all__ = ["Affine", "Blocks", "dilate", "scale", "shift", "tilt", "widen"]
+def affine(
+    K: ConvexFunction,
+    slope: float = 1.0,
+    width: float = 1.0,
+    shift_by: Any = None,
+    tilt_by: Any = None,
+    paired: bool = False,
+) -> ConvexFunction:
+    """``slope width K((x + shift_by)/width) + Re<tilt_by, x>``: the general form, which specs of the others share."""
+    return over_blocks(K, lambda k: Affine(k, slope, width, _vector("b", shift_by), _vector("c", tilt_by), paired))

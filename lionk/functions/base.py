@@ -54,7 +54,9 @@ class ConvexFunction(Value, ABC):
 
     conjugate: ConvexFunction = field(default=None, kw_only=True, repr=False, compare=False)  # type: ignore[assignment]
     label: dict[str, Any] | None = field(default=None, kw_only=True, repr=False, compare=False)
-    derived: bool = field(default=False, init=False, repr=False, compare=False)  # was it made as the conjugate of another function?
+    derived: bool = field(
+        default=False, init=False, repr=False, compare=False
+    )  # was it made as the conjugate of another function?
     traits: Traits = field(init=False, repr=False, compare=False)
     domain: ConvexSet = field(init=False, repr=False, compare=False)
 
@@ -267,7 +269,6 @@ class ArrayFunction(ConvexFunction):
         xp = _xp.namespace(x, name=name)
         _xp.check_floating(xp, x, name)
         return xp, _xp.astype(xp, x, xp.float32) if _xp.is_low_precision(xp, x) else x
-
 
     def _read_pair(self, x: Array, s: Array) -> tuple[Namespace, Array, Array]:
         a, b = self._read(x, "x")[1], self._read(s, "s")[1]

@@ -14,6 +14,8 @@ from .support import L2, Support
 
 _HERE = __package__ or ""
 add = Later(f"{_HERE}.sums", "add")
+ellipsoid = Later(f"{_HERE}.linear", "ellipsoid")
+quadratic = Later(f"{_HERE}.quadratic", "quadratic")
 eigen_lift = Later(f"{_HERE}.eigen", "eigen_lift")
 group_lift = Later(f"{_HERE}.group", "group_lift")
 radial_lift = Later(f"{_HERE}.group", "radial_lift")
@@ -242,7 +244,7 @@ def frobenius() -> ConvexFunction:
 
 
 def slices(norm: str, axis: int) -> Builder:
-    return lambda: group_lift(l1(), norm, axis)
+    return lambda: group_lift(l1(), norm, axis, 2)
 
 
 def rotated_l1(rotation: Any = None) -> ConvexFunction:

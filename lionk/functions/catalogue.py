@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from . import add as _add
-from . import affine as _affine
+from .._later import Later
 from . import builders as b
-from . import group as _group
-from . import moreau as _moreau
 from .base import ConvexFunction
-from .blocks import Blocks, blocks
-from .eigen import eigen_lift
-from .linear import ellipsoid, linear_map
-from .quadratic import quadratic
 from .registry import register
-from .scalar import power
-from .spectral import spectral_lift
 
 # -- the table --------------------------------------------------------------------------------------------------
 
@@ -27,7 +16,7 @@ _TABLE: list[tuple[str, b.Builder, str, str, str, str, str, str]] = [
     ("l1", b.l1, "scalar", "sum |x_i|", "sign(x)", "0 if |y_i| <= 1", _BOX, f"{_PAPER} row 2 (Lion)"),
     ("half_square", b.half_square, "scalar", "1/2 sum x_i^2", "x", "1/2 sum y_i^2", "adds lam/2 |x|^2",
      f"{_PAPER} row 1"),
-    ("power", power, "scalar", "sum |x_i|^p / p", "sign(x) |x|^(p-1)", "sum |y_i|^q / q, 1/p + 1/q = 1",
+    ("power", b.power, "scalar", "sum |x_i|^p / p", "sign(x) |x|^(p-1)", "sum |y_i|^q / q, 1/p + 1/q = 1",
      "adds lam^(q-1) sum |x_i|^q / q", "Rockafellar 1970"),
     ("huber", b.huber, "scalar", "x^2/(2 delta) if |x| <= delta, else |x| - delta/2", "clip(x/delta, -1, 1)",
      "delta/2 |y|^2 if |y_i| <= 1", f"{_BOX}, adds delta lam/2 |x|^2", f"{_PAPER} row 6"),
@@ -80,8 +69,8 @@ _TABLE: list[tuple[str, b.Builder, str, str, str, str, str, str]] = [
     ("log_sum_exp", b.log_sum_exp, "vector", "delta log sum exp(x_i/delta)", "softmax(x/delta)",
      "delta sum y log y on the simplex", "x on the simplex of size 1/lam, with an entropy",
      "Boyd and Vandenberghe 2004"),
-    ("quadratic", quadratic, "vector", "1/2 x'Px", "Px", "1/2 y'P^-1 y", "adds lam/2 x'P^-1 x", "Rockafellar 1970"),
-    ("ellipsoid", ellipsoid, "vector", "sqrt(x'Px)", "Px/sqrt(x'Px)", "0 if y'P^-1 y <= 1", "x'P^-1 x <= 1/lam^2",
+    ("quadratic", b.quadratic, "vector", "1/2 x'Px", "Px", "1/2 y'P^-1 y", "adds lam/2 x'P^-1 x", "Rockafellar 1970"),
+    ("ellipsoid", b.ellipsoid, "vector", "sqrt(x'Px)", "Px/sqrt(x'Px)", "0 if y'P^-1 y <= 1", "x'P^-1 x <= 1/lam^2",
      "Rockafellar 1970"),
     ("rotated_l1", b.rotated_l1, "vector", "|Qx|_1", "Q' sign(Qx)", "0 if |Qy|_inf <= 1", "|Qx|_inf <= 1/lam",
      "derived here"),
@@ -102,7 +91,7 @@ _TABLE: list[tuple[str, b.Builder, str, str, str, str, str, str]] = [
      "0 if s_1(Y) <= 1 and sum s_i(Y) <= k", "s_1(X) <= 1/lam and sum s_i(X) <= k/lam", "2512.09678 (Fanion)"),
     ("schatten", b.lifted(b.lp), "matrix", "|s(X)|_p", "U (s/|s|_p)^(p-1) V'", "0 if |s(Y)|_q <= 1",
      "|s(X)|_q <= 1/lam", "2605.11181 (Freon)"),
-    ("schatten_power", b.lifted(power), "matrix", "sum s_i^p / p", "U s^(p-1) V'", "sum s_i(Y)^q / q",
+    ("schatten_power", b.lifted(b.power), "matrix", "sum s_i^p / p", "U s^(p-1) V'", "sum s_i(Y)^q / q",
      "adds lam^(q-1) sum s_i(X)^q / q", "2603.10067 (HTMuon)"),
     ("frobenius", b.frobenius, "matrix", "|X|_F", "X/|X|_F", "0 if |Y|_F <= 1", "|X|_F <= 1/lam", "derived here"),
     ("spectral_huber", b.lifted(b.huber), "matrix", "sum huber(s_i)", "U clip(s/delta, 0, 1) V'",
@@ -200,40 +189,25 @@ def _conjugate(K: ConvexFunction) -> ConvexFunction:
     return K.conjugate
 
 
-def _blocks(tree: Any) -> Blocks:
-    return blocks(tree)
-
-
-def _affine_rule(
-    K: Any,
-    slope: float = 1.0,
-    width: float = 1.0,
-    shift_by: Any = None,
-    tilt_by: Any = None,
-    paired: bool = False,
-) -> ConvexFunction:
-    return _affine.Affine(K, slope, width, shift_by, tilt_by, paired)
-
-
-_RULES: list[tuple[str, b.Builder, str, str]] = [
-    # name, builder, K, its conjugate
-    ("scale", _affine.scale, "a K(x), a > 0", "a K*(y/a)"),
-    ("dilate", _affine.dilate, "K(a x), a != 0", "K*(y/a)"),
-    ("tilt", _affine.tilt, "K(x) + <c, x>", "K*(y - c)"),
-    ("shift", _affine.shift, "K(x + b)", "K*(y) - <b, y>"),
-    ("affine", _affine_rule, "slope width K((x + shift)/width) + <tilt, x>", "the same, slope and width exchanged"),
-    ("blocks", _blocks, "sum K_i(x_i)", "sum K_i*(y_i)"),
-    ("add", _add.add, "K1 + K2", "infimal convolution of K1* and K2*"),
-    ("infimal_convolution", _add.infimal_convolution, "min over x = u + v of K1(u) + K2(v)", "K1* + K2*"),
-    ("moreau_envelope", _moreau.moreau_envelope, "min_z K(z) + |x - z|^2/(2 mu)", "K* + mu/2 |y|^2"),
-    ("ridge", _moreau.ridge, "K + mu/2 |x|^2", "Moreau envelope of K*"),
-    ("group_lift", _group.group_lift, "k(N(x_1), ..., N(x_G))", "k*(N*(y_1), ..., N*(y_G))"),
-    ("radial_lift", _group.radial_lift, "phi(N(x))", "phi*(N*(y))"),
-    ("eigen_lift", eigen_lift, "k(eigenvalues of the symmetric part)", "k*(eigenvalues), +inf if not symmetric"),
-    ("linear_map", linear_map, "K(Bx), or K(L X R)", "K*(B^-T y)"),
-    ("spectral_lift", spectral_lift, "k(singular values)", "k*(singular values)"),
-    ("conjugate", _conjugate, "K*", "K"),
+_RULES: list[tuple[str, str, str, str]] = [
+    # name, module, K, its conjugate
+    ("scale", "affine", "a K(x), a > 0", "a K*(y/a)"),
+    ("dilate", "affine", "K(a x), a != 0", "K*(y/a)"),
+    ("tilt", "affine", "K(x) + <c, x>", "K*(y - c)"),
+    ("shift", "affine", "K(x + b)", "K*(y) - <b, y>"),
+    ("affine", "affine", "slope width K((x + shift)/width) + <tilt, x>", "the same, slope and width exchanged"),
+    ("blocks", "block_sum", "sum K_i(x_i)", "sum K_i*(y_i)"),
+    ("add", "sums", "K1 + K2", "infimal convolution of K1* and K2*"),
+    ("infimal_convolution", "sums", "min over x = u + v of K1(u) + K2(v)", "K1* + K2*"),
+    ("moreau_envelope", "moreau", "min_z K(z) + |x - z|^2/(2 mu)", "K* + mu/2 |y|^2"),
+    ("ridge", "moreau", "K + mu/2 |x|^2", "Moreau envelope of K*"),
+    ("group_lift", "group", "k(N(x_1), ..., N(x_G))", "k*(N*(y_1), ..., N*(y_G))"),
+    ("radial_lift", "group", "phi(N(x))", "phi*(N*(y))"),
+    ("eigen_lift", "eigen", "k(eigenvalues of the symmetric part)", "k*(eigenvalues), +inf if not symmetric"),
+    ("linear_map", "linear", "K(Bx), or K(L X R)", "K*(B^-T y)"),
+    ("spectral_lift", "spectral", "k(singular values)", "k*(singular values)"),
 ]
 
-for _name, _build, _f, _c in _RULES:
-    register(_name, _build, kind="rule", formula=_f, conjugate=_c)
+for _name, _module, _f, _c in _RULES:
+    register(_name, Later(f"lionk.functions.{_module}", _name), kind="rule", formula=_f, conjugate=_c)
+register("conjugate", _conjugate, kind="rule", formula="K*", conjugate="K")

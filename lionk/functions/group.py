@@ -182,7 +182,13 @@ class GroupLift(ArrayFunction):
         )
 
     def _spec(self) -> dict[str, Any]:
-        return {"name": "group_lift", "k": self.inner.spec, "norm": self.norm.spec, "axis": self.axis, "ndim": self.ndim}
+        return {
+            "name": "group_lift",
+            "k": self.inner.spec,
+            "norm": self.norm.spec,
+            "axis": self.axis,
+            "ndim": self.ndim,
+        }
 
 
 @dataclass(eq=False, repr=False)

@@ -11,7 +11,7 @@ from .._xp import Array, Namespace
 from ..sets.atoms import Whole
 from ..sets.base import ConvexSet
 from .base import ArrayFunction, ConvexFunction, Traits
-from .blocks import over_blocks
+from .block_sum import over_blocks
 
 
 def _check(mu: Any) -> float:

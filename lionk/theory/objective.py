@@ -8,7 +8,7 @@ from typing import Any
 from .. import _xp
 from .._xp import Array
 from ..functions import K as build
-from ..functions.blocks import Blocks
+from ..functions.block_sum import Blocks
 from ..tree import is_container, leaves, tree_inner, tree_map, tree_norm
 
 

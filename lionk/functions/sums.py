@@ -14,7 +14,7 @@ from ..sets.atoms import Box, Whole
 from ..sets.base import ConvexSet
 from ..sets.rules import Minkowski, ball_radius, interval
 from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
-from .blocks import Blocks
+from .block_sum import Blocks
 from .support import joint_traits
 
 ITERATIONS = 150  # of Douglas-Rachford, where a split has no closed form
