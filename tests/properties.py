@@ -182,6 +182,11 @@ def traits(on: On, rng: np.random.Generator) -> None:
             h = 1e-6
             slope = (on.value(x + h * z) - on.value(x - h * z)) / (2 * h)
             assert abs(slope - inner(s, z)) <= 1e-3 * (1 + norm(s) * norm(z)), "not the derivative"
+    if k.smooth and on.eps < 1e-10:
+        z = on.random(rng)
+        for x in kinks(on.shape):  # at a kink the second difference over h does not vanish with h
+            wide, close = ((on.value(x + h * z) + on.value(x - h * z) - 2 * on.value(x)) / h for h in (1e-3, 1e-6))
+            assert close <= 0.85 * wide + 1e-6 * (1 + on.value(x)), f"a kink at {x!r}"
     zero = np.zeros(on.shape)
     if k.minimum_at_zero is not None:
         low = all(on.value(x) >= on.value(zero) - on.tol(1 + norm(x)) for x in on.points(rng) + kinks(on.shape))

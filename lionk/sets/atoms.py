@@ -59,6 +59,8 @@ class Box(ArraySet):
     def diameter(self, shape: tuple[int, ...]) -> float:
         low = _negative(self.upper) if self.lower is None else self.lower
         ends = (low, self.upper)
+        if 0 in shape:
+            return 0.0
         if all(isinstance(e, (int, float)) for e in ends):
             return (self.upper - low) * math.sqrt(math.prod(shape))
         like = next((e for e in ends if hasattr(e, "shape")), None)
