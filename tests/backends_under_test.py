@@ -79,7 +79,9 @@ class Backend:
     def get(self, x: Any) -> np.ndarray:
         """An array of this library as a NumPy array, float64 or complex128 (or bool)."""
         if self.module.endswith("torch"):
-            x = x.to(self.xp.complex128 if x.dtype.is_complex else self.xp.float64 if x.is_floating_point() else x.dtype)
+            x = x.to(
+                self.xp.complex128 if x.dtype.is_complex else self.xp.float64 if x.is_floating_point() else x.dtype
+            )
             return x.numpy()
         if self.device:
             x = x.to_device(self.xp.Device("CPU_DEVICE"))
@@ -104,10 +106,11 @@ BACKENDS: dict[str, Backend] = {
         Backend("numpy:readonly", "numpy", readonly=True),
         Backend("strict", "array_api_strict"),
         Backend("strict:device1", "array_api_strict", device="device1", dtypes=("float32", "float64"), light=True),
-        Backend("strict:no_float64", "array_api_strict", device="no_float64", dtypes=("float32",), complex=False, light=True),
+        Backend(
+            "strict:no_float64", "array_api_strict", device="no_float64", dtypes=("float32",), complex=False, light=True
+        ),
         Backend("torch", "array_api_compat.torch", low=("float16", "bfloat16")),
         Backend("jax", "jax.numpy", low=("float16", "bfloat16")),
         Backend("dask", "array_api_compat.dask.array", complex=False, light=True),
     )
 }
-

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from backends_under_test import BACKENDS, Backend
 
 import lionk
+from backends_under_test import BACKENDS, Backend
 from lionk.sets import Whole
 
 
 @dataclass
 class On:
-    """``K`` on ``backend`` in ``dtype``. Every call checks namespace, dtype, device, shape, and that inputs are kept."""
+    """``K`` on ``backend`` in ``dtype``. Every call checks namespace, dtype, device, shape, inputs."""
 
     K: Any
     backend: Backend
@@ -27,7 +27,9 @@ class On:
     def case(cls, case: Any, backend: Backend = BACKENDS["numpy"], dtype: str = "float64", dual: bool = False) -> On:
         k = case.K
         with backend.active(k.traits.needs or ("linalg",)):
-            k = k.to(like=backend.put(np.zeros(1), dtype.replace("complex128", "float64").replace("complex64", "float32")))
+            k = k.to(
+                like=backend.put(np.zeros(1), dtype.replace("complex128", "float64").replace("complex64", "float32"))
+            )
         k = k.conjugate if dual else k
         return cls(k, backend, dtype, case.shape, case.accuracy, tuple(k.traits.needs))
 
@@ -132,7 +134,7 @@ def available(f: Any, *args: Any) -> Any:
 
 
 def kinks(shape: tuple[int, ...]) -> list[np.ndarray]:
-    """Zero, all equal, tied maxima of both signs, thresholds of the defaults, zero groups, low rank, repeated values."""
+    """Zero, all equal, tied maxima of both signs, thresholds of the defaults, zero groups, low rank."""
     n = int(np.prod(shape))
     flat = [np.zeros(n), np.ones(n), -np.ones(n), np.resize([1.0, -1.0], n), np.resize([2.0, 0.0, -2.0], n)]
     flat += [np.resize([1.0, 0.5, -1.0, 0.0], n), np.eye(1, n, 0)[0], -3 * np.eye(1, n, n - 1)[0]]

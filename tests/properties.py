@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from helpers import On, available, inner, kinks, norm
 
 import lionk
+from helpers import On, available, inner, kinks, norm
 
 
 def _places(on: On, rng: np.random.Generator) -> list[np.ndarray]:
@@ -90,7 +90,9 @@ def conjugate_outside(on: On, rng: np.random.Generator) -> None:
         assert math.isfinite(on.value(y, tol=1.0))
         q = on.call(c.project, y)
         same = on.value(y, tol=1.0) - on.value(q)
-        assert abs(same) <= math.sqrt(on.eps) * 8 * (1 + abs(edge)) + on.tol(), f"not the value at the projection: {same:.3g}"
+        assert abs(same) <= math.sqrt(on.eps) * 8 * (1 + abs(edge)) + on.tol(), (
+            f"not the value at the projection: {same:.3g}"
+        )
 
 
 def domain(on: On, rng: np.random.Generator) -> None:
@@ -125,7 +127,9 @@ def domain(on: On, rng: np.random.Generator) -> None:
             best = float(on.call(c.support, y, kind="real"))
             assert abs(inner(y, s) - best) <= on.tol(1 + norm(y) * norm(s)), "the oracle does not attain the support"
             assert bool(on.call(c.contains, s, kind="bool")), "the oracle leaves the set"
-            assert norm(s - on.call(c.lmo, -y)) <= c.diameter(on.shape) * (1 + on.tol()) + on.tol(), "wider than the diameter"
+            assert norm(s - on.call(c.lmo, -y)) <= c.diameter(on.shape) * (1 + on.tol()) + on.tol(), (
+                "wider than the diameter"
+            )
             for z in members:
                 assert inner(y, z) <= best + on.tol((1 + norm(y)) * (1 + norm(z))), "a member beats the oracle"
     assert not bool(on.call(c.contains, np.full(on.shape, np.nan), kind="bool", tol=1e6)), "NaN is in no set"
@@ -147,7 +151,9 @@ def proximal(on: On, rng: np.random.Generator) -> None:
         loose = on.tol(scale, 512)
         gap = on.gap(p, s, tol=loose)
         gap = min((on.gap(p, on.round((1 - 4 * on.eps) * s), tol=loose), gap), key=abs)
-        assert abs(gap) <= on.tol(scale * (1 + abs(on.value(p, tol=loose))), 1024), f"t={t} x={x!r} p={p!r} gap={gap:.3g}"
+        assert abs(gap) <= on.tol(scale * (1 + abs(on.value(p, tol=loose))), 1024), (
+            f"t={t} x={x!r} p={p!r} gap={gap:.3g}"
+        )
         q = available(on.dual().prox, on.round(x / t), 1 / t)
         if q is not None:
             assert norm(p + t * q - x) <= on.tol(scale, 512), "Moreau's identity"

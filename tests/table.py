@@ -166,7 +166,11 @@ RULES = [
     _rule("group(top_k, l2)", lambda: lionk.functions.group_lift(K("top_k", k=2), "l2"), (3, 4)),
     _rule("group(huber, l2, 0)", lambda: lionk.functions.group_lift(K("huber"), "l2", axis=0), (3, 4)),
     _rule("group(2 l1, linf)", lambda: lionk.functions.group_lift(2 * K("l1"), "linf"), (3, 4)),
-    _rule("group(w l1, linf)", lambda: lionk.functions.group_lift(K("weighted_l1", weights=(1.0, 2.0, 0.5)), "linf"), (3, 4)),
+    _rule(
+        "group(w l1, linf)",
+        lambda: lionk.functions.group_lift(K("weighted_l1", weights=(1.0, 2.0, 0.5)), "linf"),
+        (3, 4),
+    ),
     _rule("group(l1, lp)", lambda: lionk.functions.group_lift("l1", K("lp", p=3)), (3, 4)),
     _rule("group(linf, l1)", lambda: lionk.functions.group_lift("linf", "l1"), (3, 4)),
     _rule("group(lp, l2)", lambda: lionk.functions.group_lift(K("lp", p=3), "l2"), (3, 4)),

@@ -6,14 +6,14 @@ import os
 
 import numpy as np
 import pytest
-from backends_under_test import BACKENDS, Backend
-from helpers import On, available, kinks, norm
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import ALL, FEW
-from table import TABLE, Case
 
 import lionk
+from backends_under_test import BACKENDS, Backend
+from helpers import On, available, kinks, norm
+from properties import ALL, FEW
+from table import TABLE, Case
 
 FULL = os.environ.get("LIONK_FULL") == "1"
 cases = pytest.mark.parametrize("case", TABLE, ids=lambda c: c.id)

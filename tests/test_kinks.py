@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from backends_under_test import BACKENDS, Backend
-from helpers import On, norm
-from table import TABLE
 
 import lionk
+from backends_under_test import BACKENDS, Backend
+from helpers import On, norm
 from lionk.functions import entry
+from table import TABLE
 
 K = lionk.K
 A = np.asarray
@@ -26,7 +26,7 @@ def _case(name: str):
 
 _S = math.sqrt(0.5)
 _KINKS = [
-    # K, x, dK(x)
+    # the function, a point, and what it selects there
     (K("l1"), [0.0, -0.0, 2.0, -3.0], [0, 0, 1, -1]),
     (K("dead_zone"), [1.0, -1.0, 0.5, 1.5], [0, 0, 0, 1]),
     (K("elastic", mu=0.5), [0.0, 2.0, -2.0], [0, 2, -2]),

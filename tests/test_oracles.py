@@ -1,4 +1,4 @@
-"""Answers of others: cvxpy for K, conjugates, projections, oracles and proxes; SciPy and mpmath for scalar functions."""
+"""Answers of others: cvxpy for K, conjugates, projections, oracles and proxes; SciPy and mpmath for scalars."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ def _rows(x, order):
 
 def _columns(x, order):
     return sum(cp.norm(x[:, i], order) for i in range(M[1]))
-
 
 
 _VECTOR = [
@@ -93,7 +92,7 @@ rows = pytest.mark.parametrize("row", _ROWS, ids=lambda r: f"{r[0].spec['name']}
 @rows
 def test_value_and_conjugate(row) -> None:
     """K is cvxpy's function, and K* at random points of its domain is the supremum that defines it."""
-    k, f, constraints, shape = row
+    k, f, _constraints, shape = row
     rng = RNG(0)
     x = rng.standard_normal(shape)
     if f is not None:
@@ -106,7 +105,7 @@ def test_value_and_conjugate(row) -> None:
 
 @rows
 def test_prox(row) -> None:
-    k, f, constraints, shape = row
+    k, f, _constraints, shape = row
     if f is None or not k.traits.prox:
         return
     x = 2 * RNG(1).standard_normal(shape)
@@ -117,7 +116,7 @@ def test_prox(row) -> None:
 
 @rows
 def test_projection_distance_and_oracle(row) -> None:
-    k, f, constraints, shape = row
+    k, _f, constraints, shape = row
     if constraints is None:
         return
     c = k.conjugate.domain
@@ -206,8 +205,10 @@ _SCALARS = {
         lambda x: 1 / (1 + mp.exp(-x)),
         lambda y: y * mp.log(y) + (1 - y) * mp.log1p(-y),
     ),
-    "huber": (lambda x: x * x / 2 if abs(x) <= 1 else abs(x) - _mp(0.5), lambda x: min(max(x, -1), 1), lambda y: y * y / 2),
-    "power": (lambda x: abs(x) ** _mp(1.5) / _mp(1.5), lambda x: mp.sign(x) * mp.sqrt(abs(x)), lambda y: abs(y) ** 3 / 3),
+    "huber": (lambda x: x * x / 2 if abs(x) <= 1 else abs(x) - _mp(0.5),
+              lambda x: min(max(x, -1), 1), lambda y: y * y / 2),
+    "power": (lambda x: abs(x) ** _mp(1.5) / _mp(1.5),
+              lambda x: mp.sign(x) * mp.sqrt(abs(x)), lambda y: abs(y) ** 3 / 3),
 }  # fmt: skip
 _X = [1e-30, 1e-9, 1e-4, 0.01, 0.1, 0.24, 0.26, 0.49, 0.51, 0.75, 0.99, 1.0, 1.01, 1.5, 3.0, 20.0, 1e3, 1e8, 1e30]
 _Y = [1e-30, 1e-9, 1e-4, 0.01, 0.1, 0.24, 0.26, 0.49, 0.51, 0.75, 0.9, 0.99, 0.999999]
@@ -228,8 +229,8 @@ def test_relative_accuracy_of_scalar_functions(name: str, dtype: str) -> None:
             (derivative, k.subgradient, _X if even else [*_X, *(-x for x in _X)]),
             (dual, k.conjugate.value, _Y),
         ):
-            for x in points:
-                x = np.asarray([x], dtype=dtype)
+            for point in points:
+                x = np.asarray([point], dtype=dtype)
                 want = f(_mp(float(x[0])))
                 if abs(want) > 0.1 * largest or abs(want) < float(np.finfo(dtype).tiny) or not math.isfinite(want):
                     continue
@@ -238,7 +239,9 @@ def test_relative_accuracy_of_scalar_functions(name: str, dtype: str) -> None:
                 with np.errstate(under="ignore"):
                     got = float(np.asarray(g(x)).reshape(-1)[0])
                 error = abs((_mp(got) - want) / want)
-                assert error <= 16 * eps, f"{g.__name__} at {x}: {got!r}, wanted {mp.nstr(want, 20)}, {float(error / eps):.3g} ulp"
+                assert error <= 16 * eps, (
+                    f"{g.__name__} at {x}: {got!r}, wanted {mp.nstr(want, 20)}, {float(error / eps):.3g} ulp"
+                )
 
 
 def test_scalar_functions_of_scipy() -> None:
@@ -254,12 +257,15 @@ def test_scalar_functions_of_scipy() -> None:
     np.testing.assert_allclose(K("softplus").conjugate.subgradient(y), scipy.special.logit(y), rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("name", ["log_cosh", "pseudo_huber", "softsign", "arctan", "asinh", "cosh", "exp", "softplus", "power"])
+@pytest.mark.parametrize(
+    "name", ["log_cosh", "pseudo_huber", "softsign", "arctan", "asinh", "cosh", "exp", "softplus", "power"]
+)
 def test_scalar_prox_is_the_root_that_scipy_finds(name: str) -> None:
     k = K(name)
     for x in (-20.0, -1.0, 0.0, 0.3, 2.0, 30.0):
         for t in (0.1, 1.0, 10.0):
-            def slope(z: float) -> float:
+
+            def slope(z: float, x: float = x, t: float = t) -> float:
                 return z - x + t * float(k.subgradient(np.asarray([z]))[0])
 
             root = scipy.optimize.brentq(slope, -60, 60, xtol=1e-13)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import On, norm
-from table import TABLE, Case
 
 import lionk
+from helpers import On, norm
 from lionk.functions import group_lift, indicator, infimal_convolution, radial_lift, spectral_lift, support
 from lionk.sets import Affine, Ball, Box, Minkowski, Spectral, TopK
+from table import TABLE, Case
 
 K = lionk.K
 RNG = np.random.default_rng

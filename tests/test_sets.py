@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from helpers import norm
 
 import lionk
+from helpers import norm
 from lionk.sets import Affine, Ball, Box, Minkowski, Product, Spectral, TopK, Whole
 
 RNG = np.random.default_rng

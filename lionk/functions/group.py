@@ -245,7 +245,7 @@ def _norm(norm: Any) -> ArrayFunction:
 
 
 def group_lift(k: Any, norm: Any = "l2", axis: int | None = -1, ndim: int = 1) -> ConvexFunction:
-    """``k(N(x_1), ..., N(x_G))`` over the slices along ``axis``; ``row_l1_l2 = group_lift(l1, l2, axis=-1, ndim=2)``."""
+    """``k(N(x_1), ..., N(x_G))`` over the slices along ``axis``; ``row_l1_l2 = group_lift("l1", "l2", -1, 2)``."""
     return GroupLift(_norm(k), _norm(norm), axis, ndim)
 
 
