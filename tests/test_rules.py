@@ -227,7 +227,7 @@ def test_blocks_name_the_place_of_a_mistake() -> None:
         (lambda: K("l1").dilate(0), ValueError, "a != 0"),
         (lambda: K("l1").moreau(0), ValueError, "mu"),
         (lambda: K("l1") + 1, TypeError, "unsupported"),
-        (lambda: K("l1") * np.ones(2), TypeError, ""),
+        (lambda: K("l1") * np.ones(2), TypeError, "does not support ufuncs|unsupported operand"),
         (lambda: spectral_lift(K("max")), ValueError, "absolute|x_i"),
         (lambda: spectral_lift(K("weighted_l1", weights=(1.0, 2.0))), ValueError, "order"),
         (lambda: group_lift("relu"), ValueError, "x_i"),
@@ -247,8 +247,7 @@ def test_a_set_of_the_user_has_no_spec_but_works() -> None:
     assert k(X) == pytest.approx(2 * np.abs(X).sum() + 0.5 * X.sum())
     with pytest.raises(lionk.NotAvailable, match=r"lionk\.register"):
         k.spec  # noqa: B018
-    with pytest.raises(lionk.NotAvailable, match=r"lionk\.register"):
-        pickle.dumps(indicator(Ball(3.0)))
+    assert pickle.loads(pickle.dumps(indicator(Ball(3.0)))) == indicator(Ball(3.0))  # the domain of K("lp", p=1.5)*
 
 
 @pytest.mark.parametrize(

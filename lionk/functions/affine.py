@@ -142,7 +142,7 @@ def _number(name: str, a: Any, rule: str) -> float:
 def _vector(name: str, v: Any) -> Any:
     if isinstance(v, list):
         return tuple(float(p) for p in v)
-    if isinstance(v, (int, float, tuple)) or hasattr(v, "shape"):
+    if v is None or isinstance(v, (int, float, tuple)) or hasattr(v, "shape"):
         return v
     raise TypeError(f"{name} must be a number, an array, or a list of numbers, got {type(v).__name__}")
 

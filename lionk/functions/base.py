@@ -60,6 +60,8 @@ class ConvexFunction(Value, ABC):
     traits: Traits = field(init=False, repr=False, compare=False)
     domain: ConvexSet = field(init=False, repr=False, compare=False)
 
+    __array_ufunc__ = None  # so that NumPy leaves ``K * array`` to K, which refuses it
+
     def __post_init__(self) -> None:
         # Everything derived is made here, eagerly: arrays made lazily inside a jit would leak its tracers.
         self._validate()
