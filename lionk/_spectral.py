@@ -46,6 +46,17 @@ def _decompose(xp: Namespace, x: Array) -> Any:
         ) from error
 
 
+def full_svd(xp: Namespace, x: Array) -> Any:
+    """The SVD with square factors; NotAvailable where a library has only the reduced one."""
+    try:
+        return xp.linalg.svd(x, full_matrices=True)
+    except (NotImplementedError, ValueError) as error:
+        raise NotAvailable(
+            f"the distance to this subdifferential needs the full SVD, which this library lacks ({error}); test "
+            "membership with K.fenchel_young"
+        ) from error
+
+
 def singular_values(xp: Namespace, x: Array) -> Array:
     """Shape ``(..., min(m, n))``, descending; NaN or inf for a matrix with such an entry."""
     if 0 in x.shape:

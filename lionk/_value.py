@@ -41,13 +41,17 @@ class Value:
         return hash((type(self), *(_hashable(getattr(self, f.name)) for f in fields(self) if f.compare)))
 
 
-def has_arrays(value: Any) -> bool:
-    """Does this value, or any field of this object, hold an array?"""
+def arrays_in(value: Any) -> list[Any]:
+    """The arrays among this value and, field by field, what it is made of."""
     if is_container(value):
-        return any(has_arrays(v) for v in leaves(value))
+        return [a for v in leaves(value) for a in arrays_in(v)]
     if isinstance(value, Value):
-        return any(has_arrays(getattr(value, f.name)) for f in fields(value) if f.compare)
-    return hasattr(value, "shape")
+        return [a for f in fields(value) if f.compare for a in arrays_in(getattr(value, f.name))]
+    return [value] if hasattr(value, "shape") else []
+
+
+def has_arrays(value: Any) -> bool:
+    return bool(arrays_in(value))
 
 
 def _hashable(value: Any) -> Any:

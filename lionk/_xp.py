@@ -142,6 +142,11 @@ def inner(xp: Namespace, x: Array, y: Array, batch: int = 0) -> Array:
     return total(xp, x * y, batch)
 
 
+def sign(xp: Namespace, x: Array) -> Array:
+    """The standard's sign: ``x/|x|`` for complex x, 0 at 0, and no library warns there."""
+    return divide(xp, x, xp.astype(xp.abs(x), x.dtype)) if is_complex(xp, x) else xp.sign(x)
+
+
 def divide(xp: Namespace, x: Array, y: Array) -> Array:
     """``x / y``, and 0 where y is 0."""
     zero = y == 0

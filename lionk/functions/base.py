@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from .. import _xp
-from .._value import Value, has_arrays
+from .._value import Value, arrays_in, has_arrays
 from .._xp import Array, Namespace
 from ..errors import NotAvailable
 from ..sets.base import ArraySet, ConvexSet, resolve_tol
@@ -60,11 +60,13 @@ class ConvexFunction(Value, ABC):
     traits: Traits = field(init=False, repr=False, compare=False)
     domain: ConvexSet = field(init=False, repr=False, compare=False)
 
+    _arrays = ()  # the array parameters, looked up once
     __array_ufunc__ = None  # so that NumPy leaves ``K * array`` to K, which refuses it
 
     def __post_init__(self) -> None:
         # Everything derived is made here, eagerly: arrays made lazily inside a jit would leak its tracers.
         self._validate()
+        object.__setattr__(self, "_arrays", tuple(arrays_in(self)))
         object.__setattr__(self, "domain", self._domain())
         object.__setattr__(self, "derived", self.conjugate is not None)
         if self.conjugate is None:
@@ -270,6 +272,12 @@ class ArrayFunction(ConvexFunction):
             raise TypeError(f"{name} is a {type(x).__name__}; use lionk.blocks(K) for containers of arrays")
         xp = _xp.namespace(x, name=name)
         _xp.check_floating(xp, x, name)
+        for a in self._arrays:
+            if _xp.namespace(a) is not xp:
+                raise TypeError(
+                    f"the parameters of this function are arrays of another library than {name}; move the function "
+                    f"with K.to(like={name})"
+                )
         return xp, _xp.astype(xp, x, xp.float32) if _xp.is_low_precision(xp, x) else x
 
     def _read_pair(self, x: Array, s: Array) -> tuple[Namespace, Array, Array]:

@@ -73,7 +73,7 @@ class Separable(ArrayFunction):
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         phi = self.phi
         if self._polar(xp, x):
-            return xp.sign(x) * phi.derivative(xp, xp.abs(x), *phi.parameters)
+            return _xp.sign(xp, x) * phi.derivative(xp, xp.abs(x), *phi.parameters)
         z = x if phi.finite else xp.clip(x, phi.low, phi.high)
         s = phi.derivative(xp, z, *phi.parameters)
         if self.dual.open:  # rounding must not reach the boundary, where K* is infinite
@@ -84,7 +84,7 @@ class Separable(ArrayFunction):
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         phi = self.phi
         if self._polar(xp, x):
-            return xp.sign(x) * self._prox(xp, xp.abs(x), t, batch)
+            return _xp.sign(xp, x) * self._prox(xp, xp.abs(x), t, batch)
         if phi.nearest is not None:
             return phi.nearest(xp, x, t, *phi.parameters)
         if not phi.finite:  # Moreau: through the conjugate, which is finite everywhere
@@ -164,7 +164,7 @@ def power_value(xp: Namespace, x: Array, p: float) -> Array:
 
 def power_derivative(xp: Namespace, x: Array, p: float) -> Array:
     if p <= 2:
-        return x if p == 2 else xp.sign(x) * xp.abs(x) ** (p - 1)
+        return x if p == 2 else _xp.sign(xp, x) * xp.abs(x) ** (p - 1)
     a, top = xp.abs(x), 0.99 * float(xp.finfo(x.dtype).max) ** (1 / (p - 1))
     return _signed(xp, x, _or_infinite(xp, a > top, a, lambda r: r ** (p - 1), 1.0))
 
@@ -183,7 +183,7 @@ def dead_zone_value(xp: Namespace, x: Array) -> Array:
 
 
 def dead_zone_derivative(xp: Namespace, x: Array) -> Array:
-    return xp.where(xp.abs(x) <= 1, xp.zeros_like(x), xp.sign(x))
+    return xp.where(xp.abs(x) <= 1, xp.zeros_like(x), _xp.sign(xp, x))
 
 
 def dead_zone_interval(xp: Namespace, x: Array) -> tuple[Array, Array]:
@@ -196,7 +196,7 @@ def dead_zone_interval(xp: Namespace, x: Array) -> tuple[Array, Array]:
 
 def dead_zone_nearest(xp: Namespace, x: Array, t: Any) -> Array:
     r = xp.abs(x)
-    return xp.sign(x) * xp.where(r <= 1, r, xp.where(r <= 1 + t, xp.ones_like(r), r - t))
+    return _xp.sign(xp, x) * xp.where(r <= 1, r, xp.where(r <= 1 + t, xp.ones_like(r), r - t))
 
 
 def capped_absolute_value(xp: Namespace, y: Array) -> Array:
@@ -204,7 +204,7 @@ def capped_absolute_value(xp: Namespace, y: Array) -> Array:
 
 
 def capped_absolute_derivative(xp: Namespace, y: Array) -> Array:
-    return xp.sign(y)
+    return _xp.sign(xp, y)
 
 
 def capped_absolute_interval(xp: Namespace, y: Array) -> tuple[Array, Array]:
@@ -215,7 +215,7 @@ def capped_absolute_interval(xp: Namespace, y: Array) -> tuple[Array, Array]:
 
 
 def capped_absolute_nearest(xp: Namespace, y: Array, t: Any) -> Array:
-    return xp.sign(y) * xp.clip(xp.abs(y) - t, 0.0, 1.0)
+    return _xp.sign(xp, y) * xp.clip(xp.abs(y) - t, 0.0, 1.0)
 
 
 def log_cosh_value(xp: Namespace, x: Array) -> Array:
@@ -288,7 +288,7 @@ def softsign_nearest(xp: Namespace, x: Array, t: Any) -> Array:
     r = xp.abs(x)
     b = (1 + t - r) / 2
     root = xp.hypot(b, xp.sqrt(r))
-    return xp.sign(x) * xp.where(b > 0, r / xp.where(b > 0, b + root, xp.ones_like(b)), root - b)
+    return _xp.sign(xp, x) * xp.where(b > 0, r / xp.where(b > 0, b + root, xp.ones_like(b)), root - b)
 
 
 def log_barrier_value(xp: Namespace, y: Array) -> Array:

@@ -72,7 +72,7 @@ class Sum(ArrayFunction):
         if not _elementwise(self.first, self.second):
             raise NotAvailable(f"{self!r} has no known proximal operator; take the proximal operators of its two parts")
         if _xp.is_complex(xp, x):
-            return xp.sign(x) * self._prox(xp, xp.abs(x), t, batch)
+            return _xp.sign(xp, x) * self._prox(xp, xp.abs(x), t, batch)
         slope = self._subgradient(xp, xp.zeros_like(x), 0)
         low = xp.where(x < 0, x, xp.zeros_like(x)) - t * xp.clip(slope, 0.0, None)
         high = xp.where(x > 0, x, xp.zeros_like(x)) - t * xp.clip(slope, None, 0.0)
@@ -145,7 +145,7 @@ class InfimalConvolution(ArrayFunction):
     def _slope(self, xp: Namespace, y: Array) -> Array:
         """The x of least modulus with y in ``d(K1* + K2*)(x)``, entry by entry: bisection over log |x|."""
         if _xp.is_complex(xp, y):
-            return xp.sign(y) * self._slope(xp, xp.abs(y))
+            return _xp.sign(xp, y) * self._slope(xp, xp.abs(y))
 
         def slope(x: Array) -> Array:
             return self.conjugate._subgradient(xp, x, 0)

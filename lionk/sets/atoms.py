@@ -96,7 +96,7 @@ class Box(ArraySet):
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         if self.symmetric:
-            return xp.sign(c) if _is_one(self.upper) else self._ends(xp, c)[1] * xp.sign(c)
+            return _xp.sign(xp, c) if _is_one(self.upper) else self._ends(xp, c)[1] * _xp.sign(xp, c)
         self._polar(xp, c)
         low, up = (a + xp.zeros_like(c) for a in self._ends(xp, c))
         least = xp.clip(xp.zeros_like(c), low, up)
@@ -172,7 +172,7 @@ class Ball(ArraySet):
         size = _xp.spread(xp, lp_norm(xp, c, self.p, batch), c)
         if self.p == 2:
             return _xp.divide(xp, c, size)
-        return xp.sign(c) * _xp.divide(xp, xp.abs(c), size) ** (self.p - 1)
+        return _xp.sign(xp, c) * _xp.divide(xp, xp.abs(c), size) ** (self.p - 1)
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         size = lp_norm(xp, y, self.q, batch)
@@ -193,7 +193,7 @@ class Ball(ArraySet):
 
         top = lp_norm(xp, a, self.p, batch)
         z = magnitude(_xp.bisect(xp, lambda m: 1 - lp_norm(xp, magnitude(m), self.q, batch), xp.zeros_like(top), top))
-        return xp.sign(y) * _xp.divide(xp, z, _xp.spread(xp, lp_norm(xp, z, self.q, batch), y))
+        return _xp.sign(xp, y) * _xp.divide(xp, z, _xp.spread(xp, lp_norm(xp, z, self.q, batch), y))
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         return xp.clip(lp_norm(xp, y, self.q, batch) - 1, 0.0, None)
@@ -295,7 +295,7 @@ class TopK(ArraySet):
         above, at, share = self._tied(xp, c, batch)
         one = xp.ones_like(share + xp.zeros_like(xp.abs(c)))
         picked = xp.where(above, one, xp.where(at, share * one, 0 * one))
-        return xp.sign(c) * picked if self.absolute else xp.where(xp.isnan(c), c, picked)
+        return _xp.sign(xp, c) * picked if self.absolute else xp.where(xp.isnan(c), c, picked)
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         if not self._check(y, batch):
@@ -311,7 +311,7 @@ class TopK(ArraySet):
         fits = _xp.spread(xp, _xp.total(xp, inside, batch) <= self.k, r)
         z = xp.where(fits, inside, levelled)
         if _xp.is_complex(xp, y):
-            return xp.sign(y) * z
+            return _xp.sign(xp, y) * z
         return xp.where(y < 0, -z, z)
 
     def _level(
@@ -367,17 +367,17 @@ class TopK(ArraySet):
             return _xp.total(xp, xp.abs(x), batch)
         above, at, share = self._tied(xp, x, batch)
         left = self.k - _xp.total(xp, xp.astype(above, share.dtype), batch)
-        fixed = xp.where(above, xp.sign(x) if self.absolute else xp.ones_like(x), xp.zeros_like(x))
+        fixed = xp.where(above, _xp.sign(xp, x) if self.absolute else xp.ones_like(x), xp.zeros_like(x))
         if not self.absolute:
             return _xp.norm(xp, s - xp.where(at, self._level(xp, s, left, batch, at), fixed), batch)
         at_zero = at & (x == 0)  # ties at zero may take either sign and need not use up what is left
         r = xp.abs(s) if not _xp.is_complex(xp, s) else None
         if r is None:
             raise NotAvailable("the subdifferential distance of top_k is for real arrays; use K.fenchel_young")
-        signed = xp.where(at_zero, r, xp.sign(x) * s)
+        signed = xp.where(at_zero, r, _xp.sign(xp, x) * s)
         capped = at_zero & _xp.spread(
             xp, _xp.total(xp, xp.where(at_zero, xp.clip(r, 0.0, 1.0), 0 * r), batch) <= left, r
         )
         nearest = xp.where(capped, xp.clip(r, 0.0, 1.0), self._level(xp, signed, left, batch, at))
-        sign = xp.where(at_zero, xp.where(s < 0, -xp.ones_like(s), xp.ones_like(s)), xp.sign(x))
+        sign = xp.where(at_zero, xp.where(s < 0, -xp.ones_like(s), xp.ones_like(s)), _xp.sign(xp, x))
         return _xp.norm(xp, s - xp.where(at, sign * nearest, fixed), batch)

@@ -100,7 +100,7 @@ class Spectral(ArraySet):
         if not isinstance(self.inner, Box):
             return super()._face_distance(xp, x, s, batch)
         radius = self.inner.upper
-        u, sv, vh = xp.linalg.svd(x, full_matrices=True)
+        u, sv, vh = _spectral.full_svd(xp, x)
         core = xp.matrix_transpose(xp.conj(u)) @ s @ xp.matrix_transpose(xp.conj(vh))
         noise = max(x.shape[-2:]) * _xp.eps(xp, x) * sv[..., :1]
         r, c = (xp.arange(n, device=_xp.device(x)) for n in x.shape[-2:])

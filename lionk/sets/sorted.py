@@ -54,7 +54,7 @@ class Sorted(ArraySet):
         order = xp.argsort(r, axis=-1, descending=True)
         shared = _share_ties(xp, _take(xp, r, order), self._weights(xp, c, r.shape[-1]))
         u = xp.reshape(_take(xp, shared, xp.argsort(order, axis=-1)), c.shape)
-        return xp.sign(c) * u if self.absolute else u + _xp.only_nan(xp, c)
+        return _xp.sign(xp, c) * u if self.absolute else u + _xp.only_nan(xp, c)
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         """``z - fit(z - w)`` on the sorted entries, fit the nearest non-increasing one (Zeng, Figueiredo 2014).
@@ -73,7 +73,7 @@ class Sorted(ArraySet):
         fit = _non_increasing(xp, z - w)
         near = z - (xp.clip(fit, 0.0, None) if self.absolute else fit)
         near = xp.reshape(_take(xp, near, xp.argsort(order, axis=-1)), y.shape)
-        near = xp.sign(y) * near if self.absolute else near
+        near = _xp.sign(xp, y) * near if self.absolute else near
         outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)
         return xp.where(outside, near, y)  # a member is its own projection, bit for bit
 
