@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import _xp
-from ._spectral import adjoint, check_matrix
+from ._spectral import adjoint, check_matrix, eigh
 from ._value import Value
 from ._xp import Array, Namespace
 from .errors import NotAvailable
@@ -108,7 +108,7 @@ def positive_eigen(matrix: Any, name: str) -> tuple[Namespace, Array, Array]:
     if not bool(skew <= 100 * _xp.eps(xp, matrix) * xp.max(xp.abs(matrix))):
         raise ValueError(f"{name} must be symmetric; its largest asymmetry is {float(skew):.3g}")
     try:
-        w, v = xp.linalg.eigh((matrix + xp.matrix_transpose(matrix)) / 2)
+        w, v = eigh(xp, (matrix + xp.matrix_transpose(matrix)) / 2)
     except AttributeError as error:
         raise NotAvailable(
             f"this library has no eigenvalues for {name}; build the function with NumPy and move it, K.to(like=x)"

@@ -103,14 +103,14 @@ BACKENDS: dict[str, Backend] = {
     b.name: b
     for b in (
         Backend("numpy", "numpy", low=("float16",)),
-        Backend("numpy:readonly", "numpy", readonly=True),
+        Backend("numpy:readonly", "numpy", readonly=True, light=True),
         Backend("strict", "array_api_strict"),
         Backend("strict:device1", "array_api_strict", device="device1", dtypes=("float32", "float64"), light=True),
         Backend(
             "strict:no_float64", "array_api_strict", device="no_float64", dtypes=("float32",), complex=False, light=True
         ),
         Backend("torch", "array_api_compat.torch", low=("float16", "bfloat16")),
-        Backend("jax", "jax.numpy", low=("float16", "bfloat16")),
+        Backend("jax", "jax.numpy", low=("float16", "bfloat16"), light=True),
         Backend("dask", "array_api_compat.dask.array", complex=False, light=True),
     )
 }

@@ -37,7 +37,8 @@ def _named(name: str, shape: tuple[int, ...] | None = None, accuracy: float = 0.
     shown = ",".join(f"{p}={_short(v)}" for p, v in parameters.items())
     default = (3, 4) if "group" in name else SHAPES[entry(name).kind]
     at = "" if shape is None else f" {shape}"
-    return Case(f"{name}({shown}){at}", lambda: K(name, **parameters), shape or default, accuracy)
+    heavy = name == "moreau_lp" and bool(parameters)
+    return Case(f"{name}({shown}){at}", lambda: K(name, **parameters), shape or default, accuracy, heavy)
 
 
 def _short(v: Any) -> str:
@@ -157,7 +158,7 @@ RULES = [
     _rule("half_square [] power", lambda: lionk.functions.infimal_convolution(K("half_square"), K("power", p=3))),
     _rule("cosh.moreau", lambda: K("cosh").moreau(0.5)),
     _rule("capped_simplex.moreau", lambda: K("capped_simplex", k=2).moreau(0.5)),
-    _rule("log_sum_exp.moreau", lambda: K("log_sum_exp").moreau(0.5)),
+    _rule("log_sum_exp.moreau", lambda: K("log_sum_exp").moreau(0.5), heavy=True),
     _rule("linf.moreau.moreau", lambda: K("linf").moreau(0.5).moreau(0.5)),
     _rule("relu.ridge", lambda: K("relu").ridge(0.5)),
     _rule("log_cosh.ridge", lambda: K("log_cosh").ridge(0.5)),

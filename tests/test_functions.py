@@ -58,6 +58,10 @@ def test_every_library(case: Case, backend: Backend) -> None:
     """The numbers of NumPy, of the array's own namespace, dtype, device and shape; inputs kept; K moved by K.to."""
     if (case.heavy or backend.name == "numpy") and not FULL:
         return
+    if backend.name == "dask" and len(case.shape) > 2 and "linalg" in case.K.traits.needs:
+        with pytest.raises(lionk.NotAvailable, match="stack of matrices"):  # Dask has no SVD of them
+            case.K.value(backend.put(np.ones(case.shape), "float64", matrix=True))
+        return
     for dtype in backend.dtypes if FULL else backend.dtypes[:1]:
         for dual in (False, True):
             here, there = (On.case(case, b, dtype, dual) for b in (backend, BACKENDS["numpy"]))
@@ -87,7 +91,8 @@ def _agree(here: On, there: On, rng: np.random.Generator, iterative: bool) -> No
         _same(available(here.prox, x), available(there.prox, x), near, "prox")
     if np.all(np.isfinite(s)):
         _same(here.gap(x, s), there.gap(x, s), here.tol(1 + norm(x) * norm(s), 1024), "fenchel_young")
-        _same(available(here.off, x, s), available(there.off, x, s), near, "subdifferential_distance")
+        if iterative:
+            _same(available(here.off, x, s), available(there.off, x, s), near, "subdifferential_distance")
     if there.everywhere:
         return
     y = there.random(rng, 3.0)

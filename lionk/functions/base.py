@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from .. import _xp
 from .._value import Value, arrays_in, has_arrays
@@ -60,7 +60,7 @@ class ConvexFunction(Value, ABC):
     traits: Traits = field(init=False, repr=False, compare=False)
     domain: ConvexSet = field(init=False, repr=False, compare=False)
 
-    _arrays = ()  # the array parameters, looked up once
+    _arrays: ClassVar[tuple[Any, ...]] = ()  # the array parameters, looked up once
     __array_ufunc__ = None  # so that NumPy leaves ``K * array`` to K, which refuses it
 
     def __post_init__(self) -> None:

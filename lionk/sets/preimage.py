@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import _xp
 from .._operator import Operator
-from .._spectral import adjoint
+from .._spectral import adjoint, eigh
 from .._xp import Array, Namespace
 from ..errors import NotAvailable
 from .base import ArraySet
@@ -47,7 +47,7 @@ class Preimage(ArraySet):
     def _shrink(self, xp: Namespace, y: Array, batch: int, radius: float) -> Array:
         """``z = (I + mu B'B)^-1 y`` with mu >= 0 such that ``|B z| = radius``, in the eigenbasis of B'B."""
         left = _xp.parameter(xp, self.operator.left, y, "the matrix")
-        w, v = xp.linalg.eigh(adjoint(xp, left) @ left)
+        w, v = eigh(xp, adjoint(xp, left) @ left)
         a = _xp.flat(xp, y, batch) @ v
 
         def excess(mu: Array) -> Array:
