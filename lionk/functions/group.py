@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -96,7 +97,9 @@ class GroupLift(ArrayFunction):
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         y, norms = self._split(xp, x, batch)
-        return self._over(xp, self.inner._subgradient(xp, norms, batch), self._unit(xp, y, batch), batch)
+        # the rounding of a norm must not reach the boundary of an open domain, where K* is infinite
+        edge = 1 - 2 * _xp.eps(xp, x) * math.sqrt(_xp.event_size(x, batch)) if self.traits.open_domain else 1.0
+        return self._over(xp, edge * self.inner._subgradient(xp, norms, batch), self._unit(xp, y, batch), batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         """On the norms for N = l2; block by block for k = l1; for one group by a scalar root; else NotAvailable."""

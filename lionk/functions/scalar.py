@@ -77,7 +77,7 @@ class Separable(ArrayFunction):
         z = x if phi.finite else xp.clip(x, phi.low, phi.high)
         s = phi.derivative(xp, z, *phi.parameters)
         if self.dual.open:  # rounding must not reach the boundary, where K* is infinite
-            edge = 1 - _xp.eps(xp, x) / 2
+            edge = 1 - 2 * _xp.eps(xp, x)
             s = xp.clip(s, -edge, edge)
         return s
 

@@ -40,9 +40,11 @@ class SpectralLift(ArrayFunction):
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         _spectral.check_matrix(x, "a spectral function")
+        # the rounding of U f(s) V^H must not reach the boundary of an open domain, where K* is infinite
+        edge = 1 - max(x.shape[-2:]) * _xp.eps(xp, x) if self.traits.open_domain else 1.0
         merge = self.inner.traits.structure != "elementwise" and not self.inner.traits.smooth
         return _spectral.map_singular_values(
-            xp, x, lambda s: self.inner._subgradient(xp, s, s.ndim - 1), rank=True, merge=merge
+            xp, x, lambda s: edge * self.inner._subgradient(xp, s, s.ndim - 1), rank=True, merge=merge
         )
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
