@@ -85,7 +85,7 @@ def conjugate_outside(on: On, rng: np.random.Generator) -> None:
         return
     edge = on.value(p)
     assert edge == math.inf if np.isinf(edge) and on.K.conjugate.traits.open_domain else math.isfinite(edge) or d == 0
-    if d > 0.1 and math.isfinite(edge):
+    if d > 0.1 and math.isfinite(edge) and not on.K.conjugate.traits.open_domain:
         y = on.round(p + 1e-2 * (x - p) / d)
         off = float(on.call(c.distance, y, kind="real"))
         assert on.value(y, tol=1e-4) == math.inf or off <= 2e-3 * (1 + norm(p))

@@ -1,4 +1,4 @@
-"""Fenchel-Young, monotonicity and membership at whatever floats Hypothesis thinks of: ties, zeros, subnormals, sizes."""
+"""Fenchel-Young, monotonicity and membership at whatever floats Hypothesis thinks of: ties, zeros, all sizes."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lionk
-from lionk import _xp
 from backends_under_test import BACKENDS, Backend
 from helpers import On, available, kinks, norm
+from lionk import _xp
 from properties import ALL, FEW
 from table import TABLE, Case
 
