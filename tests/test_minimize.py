@@ -463,7 +463,9 @@ def test_history_is_what_the_theory_says():
 def test_b1_above_b2_is_certified_without_the_inequality():
     fun, _ = random_quadratic(RNG(19), 3)
     with pytest.warns(lionk.LionKWarning, match="b1 > b2"):
-        r = lionk.minimize(fun, np.zeros(3), K="l1", weight_decay=1.0, betas=(0.9, 0.5), jac=True, convex=True, maxiter=300)
+        r = lionk.minimize(
+            fun, np.zeros(3), K="l1", weight_decay=1.0, betas=(0.9, 0.5), jac=True, convex=True, maxiter=300
+        )
     text = {s.name: s for s in r.certificate.statements}
     assert text["Lyapunov inequality"].verdict == "does not apply" and "b1" in text["Lyapunov inequality"].text
     assert text["exact identity"].verdict == "holds" and text["suboptimality bound"].verdict == "holds"
