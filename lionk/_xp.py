@@ -163,12 +163,13 @@ def finite(xp: Namespace, x: Array) -> Array:
     return xp.where(xp.isfinite(x), x, xp.zeros_like(x))
 
 
-def bisect(xp: Namespace, increasing: Any, low: Array, high: Array) -> Array:
+def bisect(xp: Namespace, increasing: Any, low: Array, high: Array, extra: int = 0) -> Array:
     """Root of a nondecreasing function between ``low`` and ``high``, by halving until the dtype has no digits left.
 
-    The count is fixed, so that nothing branches on data; jumps (kinks of K) are found like roots.
+    The count is fixed, so that nothing branches on data; jumps (kinks of K) are found like roots. ``extra`` halvings
+    are for an interval much wider than 1 in a logarithm.
     """
-    for _ in range(int(-math.log2(eps(xp, low))) + 4):
+    for _ in range(int(-math.log2(eps(xp, low))) + 4 + extra):
         middle = low + (high - low) / 2
         below = increasing(middle) < 0
         low, high = xp.where(below, middle, low), xp.where(below, high, middle)

@@ -15,6 +15,7 @@ from array_api_compat import is_array_api_obj
 
 from . import _xp
 from ._xp import Array, Namespace
+from .errors import NotAvailable
 from .functions.block_sum import Blocks
 from .optimizer import LionK, coefficient
 from .tree import leaves, tree_map
@@ -98,6 +99,10 @@ class Backend(ABC):
         """A conformance port made from one of the library's optimizers, or None if obj is not one."""
         return None
 
+    def assignment(self, scores: Any) -> Any:  # noqa: ARG002  (NumPy's answers)
+        """See ``lionk.backend.assignment``; for arrays on the host."""
+        raise NotAvailable("an assignment is found on the host, by the numpy backend")
+
     @abstractmethod
     def random(self, seed: int, count: int, *, device: Any = None) -> Any:
         """The library's own random generator, made from two numbers: the same at every restart from step ``count``."""
@@ -141,6 +146,16 @@ def backend_of(x: Any) -> Backend:
         raise TypeError(f"an array is needed to know the library from, got an empty {type(x).__name__}")
     xp = _xp.namespace(arrays[0])
     return next((b for b in _discovered().values() if b.owns(arrays[0])), None) or GenericBackend(xp)
+
+
+def assignment(scores: Array) -> Array:
+    """The permutation matrices P with the largest ``sum P * scores``, by SciPy on the host; any leading axes.
+
+    Raises NotAvailable where SciPy is not installed.
+    """
+    here = backend_of(scores)
+    picked = _host().assignment(here.to_host(scores))
+    return here.asarray(picked, dtype=scores.dtype, device=_xp.device(scores))
 
 
 class GenericBackend(Backend):

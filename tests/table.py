@@ -15,7 +15,7 @@ import lionk
 from lionk.functions import entry
 
 K = lionk.K
-SHAPES = {"scalar": (6,), "vector": (6,), "matrix": (4, 3), "symmetric": (3, 3)}
+SHAPES = {"scalar": (6,), "vector": (6,), "matrix": (4, 3), "square": (3, 3), "symmetric": (3, 3)}
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def _named(name: str, shape: tuple[int, ...] | None = None, accuracy: float = 0.
     shown = ",".join(f"{p}={_short(v)}" for p, v in parameters.items())
     default = (3, 4) if "group" in name else SHAPES[entry(name).kind]
     at = "" if shape is None else f" {shape}"
-    heavy = name == "moreau_lp" and bool(parameters)
+    heavy = (name == "moreau_lp" and bool(parameters)) or accuracy > 0
     return Case(f"{name}({shown}){at}", lambda: K(name, **parameters), shape or default, accuracy, heavy)
 
 
@@ -61,7 +61,12 @@ _W = np.asarray([1.5, 0.5, 1.0, 2.0, 0.25, 3.0])
 _P = np.diag([1.0, 2.0, 3.0, 0.5, 4.0, 1.0]) + 0.2 * np.ones((6, 6))
 _M = np.asarray([[0.5, -0.25, 0.0], [0.1, 0.2, -0.3], [0.0, 0.4, 0.0], [-0.5, 0.0, 0.25]])
 
-DEFAULTS = [_named(n) for n in lionk.names()]
+_V = np.asarray(
+    [[1, 0, 0, 0.5, 0, 0], [0, 2, 0, 0, -1, 0], [0, 0, 1, 0, 0, 1], [-1, -1, 0, 1, 0, 0], [0, 0, -2, 0, 1, 1.0]]
+)
+ACCURACY = {"nuclear_l1": 1e-6}  # of the functions whose conjugate is found by iteration
+
+DEFAULTS = [_named(n, accuracy=ACCURACY.get(n, 0.0)) for n in lionk.names()]
 
 PARAMETERS = [
     _named("power", p=1.05),
@@ -102,6 +107,23 @@ PARAMETERS = [
     _named("capped_simplex", k=5),
     _named("capped_simplex", k=6),
     _named("log_sum_exp", delta=0.3),
+    _named("smooth_linf", delta=0.3),
+    _named("smooth_linf", delta=5.0, shape=(2, 3)),
+    _named("top_k_l2", k=2),
+    _named("top_k_l2", k=6),
+    _named("top_k_l2", k=3, shape=(2, 3)),
+    _named("k_support", k=2),
+    _named("k_support", k=4),
+    _named("k_support", k=6, shape=(2, 3)),
+    _named("polytope", vertices=_V),
+    _named("polytope", vertices=np.concatenate([_V, -_V]), shape=(2, 3)),
+    _named("max_l1_l2", alpha=0.7),
+    _named("max_l1_l2", alpha=1.5),
+    _named("max_l1_l2", alpha=0.1),
+    _named("spectral_top_k_l2", k=2),
+    _named("spectral_k_support", k=2),
+    _named("birkhoff", shape=(4, 4)),
+    _named("birkhoff", shape=(2, 2, 2)),
     _named("quadratic", matrix=_P),
     _named("huber_l2", delta=0.5),
     _named("group_l1_l2", weights=(1.0, 0.5, 2.0)),
@@ -154,6 +176,12 @@ RULES = [
     _rule("linf + l1", lambda: K("linf") + 0.5 * K("l1"), accuracy=1e-6),
     _rule("half_square + top_k", lambda: K("half_square") + K("top_k", k=2), accuracy=1e-6),
     _rule("nuclear + l1", lambda: 0.5 * K("nuclear") + 0.5 * K("l1"), (4, 3), accuracy=1e-6),
+    _rule("max(2 l2, linf)", lambda: lionk.functions.maximum(2 * K("l2"), K("linf"))),
+    _rule("max(box, l2)", lambda: lionk.functions.maximum(K("box", lower=-2.0, upper=0.5), K("l2"))),
+    _rule("group(top_k_l2, l2)", lambda: lionk.functions.group_lift(K("top_k_l2", k=2), "l2"), (3, 4)),
+    _rule("radial(huber, k_support)", lambda: lionk.functions.radial_lift("huber", K("k_support", k=2))),
+    _rule("k_support.moreau", lambda: K("k_support", k=2).moreau(0.5)),
+    _rule("smooth_linf.moreau", lambda: K("smooth_linf").moreau(0.5), heavy=True),
     _rule("row + col", lambda: K("row_l1_l2") + 0.5 * K("col_l1_l2"), (4, 3), accuracy=1e-4),
     _rule("half_square [] power", lambda: lionk.functions.infimal_convolution(K("half_square"), K("power", p=3))),
     _rule("cosh.moreau", lambda: K("cosh").moreau(0.5)),

@@ -7,6 +7,7 @@ from typing import Any, final
 import array_api_compat
 
 from lionk.backend import Backend, missing
+from lionk.errors import NotAvailable
 
 
 @final
@@ -61,6 +62,19 @@ class NumPyBackend(Backend):
 
     def synchronize(self, x: Any) -> Any:
         return x
+
+    def assignment(self, scores: Any) -> Any:
+        import numpy as np
+
+        try:
+            from scipy.optimize import linear_sum_assignment
+        except ImportError as error:
+            raise NotAvailable("an optimal assignment needs SciPy; pip install scipy (or 'lionk[cli]')") from error
+        n = scores.shape[-1]
+        picked = np.zeros(scores.shape).reshape(-1, n, n)
+        for p, s in zip(picked, scores.reshape(-1, n, n), strict=True):
+            p[linear_sum_assignment(s, maximize=True)] = 1
+        return picked.reshape(scores.shape)
 
     def random(self, seed: int, count: int, *, device: Any = None) -> Any:
         """A ``numpy.random.Generator``."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .linear import linear_map
     from .moreau import moreau_envelope, ridge
     from .spectral import spectral_lift
-    from .sums import add, infimal_convolution
+    from .sums import add, infimal_convolution, maximum
 
 __all__ = [
     "ArrayFunction",
@@ -35,6 +35,7 @@ __all__ = [
     "indicator",
     "infimal_convolution",
     "linear_map",
+    "maximum",
     "moreau_envelope",
     "names",
     "radial_lift",
@@ -57,7 +58,7 @@ _LATER = {
     "linear": ("linear_map",),
     "moreau": ("moreau_envelope", "ridge"),
     "spectral": ("spectral_lift",),
-    "sums": ("add", "infimal_convolution"),
+    "sums": ("add", "infimal_convolution", "maximum"),
 }
 
 

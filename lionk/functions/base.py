@@ -31,6 +31,7 @@ class Traits(Value):
     minimum_at_zero: bool | None = True  # 0 in dK(0); None: depends on array parameters
     prox: bool = True  # prox has an implementation
     needs: tuple[str, ...] = ()  # namespace extensions, such as "linalg"
+    host: bool = False  # part of it is computed on the host, by SciPy: not under a jit
 
 
 @dataclass(eq=False, repr=False)

@@ -28,6 +28,12 @@ power = Later(f"{_HERE}.scalar", "power")
 scalar = Later(f"{_HERE}.scalar", "scalar")
 spectral_lift = Later(f"{_HERE}.spectral", "spectral_lift")
 widen = Later(f"{_HERE}.affine", "widen")
+polytope_set = Later("lionk.sets.hull", "Polytope")
+birkhoff_set = Later("lionk.sets.birkhoff", "Birkhoff")
+k_support_ball = Later("lionk.sets.k_support", "KSupportBall")
+top_k_l2_ball = Later("lionk.sets.k_support", "TopKL2Ball")
+maximum = Later(f"{_HERE}.sums", "maximum")
+unit_smooth_linf = Later(f"{_HERE}.smooth_linf", "SmoothMax")
 sorted_set = Later("lionk.sets.sorted", "Sorted")
 
 Builder = Callable[..., ConvexFunction]
@@ -137,6 +143,14 @@ def capped_simplex(k: int = 1) -> ConvexFunction:
     return Support(TopK(k, absolute=False))
 
 
+def top_k_l2(k: int = 1) -> ConvexFunction:
+    return Support(k_support_ball(k))
+
+
+def k_support(k: int = 1) -> ConvexFunction:
+    return Support(top_k_l2_ball(k))
+
+
 def owl(weights: Any = None) -> ConvexFunction:
     return Support(sorted_set(_descending(weights, absolute=True)))
 
@@ -151,6 +165,18 @@ def largest() -> ConvexFunction:
 
 def log_sum_exp(delta: float = 1.0) -> ConvexFunction:
     return widen(unit_log_sum_exp(), delta)
+
+
+def smooth_linf(delta: float = 1.0) -> ConvexFunction:
+    return widen(unit_smooth_linf(), delta)
+
+
+def polytope(vertices: Any = None) -> ConvexFunction:
+    return largest() if vertices is None else Support(polytope_set(vertices))
+
+
+def max_l1_l2(alpha: float = 0.5) -> ConvexFunction:
+    return maximum(l1().scale(_positive("alpha", alpha)), l2())
 
 
 def huber_l2(delta: float = 1.0) -> ConvexFunction:
@@ -245,6 +271,10 @@ def frobenius() -> ConvexFunction:
 
 def slices(norm: str, axis: int) -> Builder:
     return lambda: group_lift(l1(), norm, axis, 2)
+
+
+def birkhoff() -> ConvexFunction:
+    return Support(birkhoff_set())
 
 
 def rotated_l1(rotation: Any = None) -> ConvexFunction:

@@ -11,6 +11,7 @@ from .._xp import Array, Namespace
 from ..errors import NotAvailable
 from ..sets.atoms import Ball, Box, TopK, Whole
 from ..sets.base import ArraySet, ConvexSet
+from ..sets.k_support import KSupportBall, TopKL2Ball
 from .affine import Affine
 from .base import ArrayFunction, ConvexFunction, Traits
 from .spectral import SpectralLift
@@ -29,6 +30,8 @@ def dual_norm(norm: ArrayFunction) -> ArrayFunction:
             return Support(Box())
         if isinstance(norm.set, Ball):
             return Support(Ball(2.0 if norm.set.q == 2 else norm.set.p))
+        if isinstance(norm.set, (KSupportBall, TopKL2Ball)):
+            return Support((TopKL2Ball if isinstance(norm.set, KSupportBall) else KSupportBall)(norm.set.k))
     if isinstance(norm, SpectralLift):
         return SpectralLift(dual_norm(norm.inner))
     if isinstance(norm, GroupLift):

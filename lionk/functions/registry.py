@@ -17,7 +17,8 @@ from .base import ConvexFunction
 class Entry(Value):
     """A registered function: how it is built and what a table says of it.
 
-    kind : "scalar", "vector", "matrix", "symmetric" (square matrices) or "rule".
+    kind : "scalar", "vector", "matrix", "square", "symmetric" (square matrices, of which it sees the symmetric part) or
+        "rule".
     formula, subgradient, conjugate, constraint : plain text, with x the argument, y the dual one and lam the weight
         decay; ``constraint`` is what ``min f(x) + K*(lam x)/lam`` imposes.
     """

@@ -11,11 +11,13 @@ from .. import _xp
 from .._xp import Array, Namespace
 from ..errors import NotAvailable
 from ..sets.atoms import Box, Whole
-from ..sets.base import ConvexSet
+from ..sets.base import ArraySet, ConvexSet, joint_traits
+from ..sets.hull import Hull
 from ..sets.rules import Minkowski, ball_radius, interval
 from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 from .block_sum import Blocks
-from .support import joint_traits
+from .registry import labelled
+from .support import Support
 
 ITERATIONS = 150  # of Douglas-Rachford, where a split has no closed form
 
@@ -28,7 +30,7 @@ def _joint(a: Traits, b: Traits) -> Traits:
     """What holds of K1 + K2 because it holds of both."""
     smooth = a.smooth and b.smooth
     return Traits(
-        **joint_traits(a, b),
+        **joint_traits(vars(a), vars(b)),
         homogeneous=a.homogeneous and b.homogeneous,
         smooth=smooth,
         bounded_domain=a.bounded_domain and b.bounded_domain,
@@ -196,6 +198,27 @@ def _paired(rule: Callable[..., ConvexFunction], K1: ConvexFunction, K2: ConvexF
 def add(K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:
     """``K1 + K2``, both finite everywhere; domain of the conjugate: the sum of the two sets."""
     return _paired(Sum, K1, K2)
+
+
+def maximum(K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:
+    """``max(K1(x), K2(x))`` of two support functions; conjugate: the indicator of the hull of both sets.
+
+    Selection: that of the larger one, and halfway between both where they are equal. Membership, projection and prox
+    are known where one of the two is a multiple of l2; else they raise NotAvailable. Raises ValueError for functions
+    that are not homogeneous: their conjugate has no known form.
+    """
+
+    def larger(a: ConvexFunction, b: ConvexFunction) -> ConvexFunction:
+        for name, k in (("K1", a), ("K2", b)):
+            if not k.traits.homogeneous:
+                raise ValueError(f"maximum needs support functions (norms, max, ...), and {name} = {k!r} is none")
+        one, two = a.conjugate.domain, b.conjugate.domain
+        if not (isinstance(one, ArraySet) and isinstance(two, ArraySet)):
+            raise TypeError("maximum takes convex functions of one array; use it inside lionk.blocks")
+        hull = Support(Hull(one, two))
+        return labelled(hull, {"name": "maximum", "K1": a.spec, "K2": b.spec})
+
+    return _paired(larger, K1, K2)
 
 
 def infimal_convolution(K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:

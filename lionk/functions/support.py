@@ -8,57 +8,9 @@ from typing import Any
 from .. import _xp
 from .._xp import Array, Namespace
 from ..errors import NotAvailable
-from ..sets.atoms import Ball, Box, TopK, Whole
+from ..sets.atoms import Ball, Box, Whole
 from ..sets.base import ArraySet, ConvexSet
-from ..sets.rules import Affine, Minkowski, Spectral
-from ..sets.sorted import Sorted
 from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
-
-
-def _set_traits(c: ArraySet) -> dict[str, Any]:
-    """Symmetry and structure of the support function of an atomic set."""
-    if isinstance(c, Box):
-        one = all(e is None or isinstance(e, (int, float)) for e in (c.lower, c.upper))
-        zero = True if c.symmetric else c.lower <= 0 <= c.upper if one else None
-        return {
-            "even": c.symmetric,
-            "absolute": c.symmetric,
-            "symmetric": one,
-            "structure": "elementwise",
-            "minimum_at_zero": zero,
-        }
-    if isinstance(c, (TopK, Sorted)):
-        return {
-            "even": c.absolute,
-            "absolute": c.absolute,
-            "structure": "order",
-            "minimum_at_zero": c.absolute,
-        }
-    if isinstance(c, Ball):
-        return {"structure": "reduce"}
-    if isinstance(c, Affine):
-        if c.offset is None and (c.factor > 0 or _set_traits(c.inner).get("even", True)):
-            return _set_traits(c.inner)
-        moved = {"even": False, "absolute": False, "minimum_at_zero": None}
-        return {**_set_traits(c.inner), **moved, "symmetric": isinstance(c.offset, (int, float))}
-    if isinstance(c, Minkowski):
-        return joint_traits(Traits(**_set_traits(c.first)), Traits(**_set_traits(c.second)))
-    if isinstance(c, Spectral):
-        return {"absolute": False, "symmetric": False, "structure": "matrix", "needs": ("linalg",)}
-    return {"even": False, "absolute": False, "symmetric": False, "minimum_at_zero": None}
-
-
-def joint_traits(a: Traits, b: Traits) -> dict[str, Any]:
-    """What holds of a sum because it holds of both parts."""
-    structure = next(
-        s for s in ("matrix", "order", "reduce", "rowwise", "elementwise") if s in (a.structure, b.structure)
-    )
-    return {
-        **{n: getattr(a, n) and getattr(b, n) for n in ("even", "absolute", "symmetric")},
-        "structure": structure,
-        "minimum_at_zero": True if a.minimum_at_zero and b.minimum_at_zero else None,
-        "needs": tuple(sorted({*a.needs, *b.needs})),
-    }
 
 
 @dataclass(eq=False, repr=False)
@@ -89,17 +41,12 @@ class Support(ArrayFunction):
         return Whole()
 
     def _traits(self) -> Traits:
-        return Traits(homogeneous=True, bounded_domain=True, **_set_traits(self.set))
+        return Traits(homogeneous=True, bounded_domain=True, **self.set._traits())
 
     def _spec(self) -> dict[str, Any]:
-        c = self.set
-        if isinstance(c, Box):
-            ends = {"weights": c.upper} if c.symmetric else {"lower": c.lower, "upper": c.upper}
-            return {"name": "weighted_l1" if c.symmetric else "box", **ends}
-        if isinstance(c, TopK):
-            return {"name": "top_k" if c.absolute else "capped_simplex", "k": c.k}
-        if isinstance(c, Ball):
-            return {"name": "lp", "p": c.p}
+        spec = self.set._spec()
+        if spec is not None:
+            return spec
         raise NotAvailable(
             f"{self!r} was built from a set, not by name; register it (lionk.register) to give it a spec"
         )
@@ -142,10 +89,10 @@ class Indicator(ArrayFunction):
         return self.set
 
     def _traits(self) -> Traits:
-        return Traits(**_set_traits(self.set))
+        return Traits(**self.set._traits())
 
     def _spec(self) -> dict[str, Any]:
-        return {"name": "conjugate", "K": self.conjugate._spec()}
+        return {"name": "conjugate", "K": self.conjugate.spec}
 
 
 def support(c: ArraySet) -> ConvexFunction:

@@ -72,6 +72,22 @@ class Box(ArraySet):
         width = _xp.parameter(xp, self.upper, like) - _xp.parameter(xp, low, like)
         return float(_xp.norm(xp, xp.broadcast_to(width, shape)))
 
+    def _traits(self) -> dict[str, Any]:
+        one = all(e is None or isinstance(e, (int, float)) for e in (self.lower, self.upper))
+        zero = True if self.symmetric else self.lower <= 0 <= self.upper if one else None
+        return {
+            "even": self.symmetric,
+            "absolute": self.symmetric,
+            "symmetric": one,
+            "structure": "elementwise",
+            "minimum_at_zero": zero,
+        }
+
+    def _spec(self) -> dict[str, Any]:
+        if self.symmetric:
+            return {"name": "weighted_l1", "weights": self.upper}
+        return {"name": "box", "lower": self.lower, "upper": self.upper}
+
     def _ends(self, xp: Namespace, y: Array) -> tuple[Any, Any]:
         upper = _xp.parameter(xp, self.upper, y, "upper")
         return -upper if self.lower is None else _xp.parameter(xp, self.lower, y, "lower"), upper
@@ -164,6 +180,12 @@ class Ball(ArraySet):
         n = math.prod(shape)
         return 2.0 * n ** max(0.0, 0.5 - 1 / self.q) if n else 0.0
 
+    def _traits(self) -> dict[str, Any]:
+        return {"structure": "reduce"}
+
+    def _spec(self) -> dict[str, Any]:
+        return {"name": "lp", "p": self.p}
+
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         return lp_norm(xp, x, self.p, batch)
 
@@ -254,6 +276,13 @@ class TopK(ArraySet):
             return 2.0 * math.sqrt(min(self.k, n))
         return math.sqrt(2.0 * max(min(self.k, n - self.k), 0))
 
+    def _traits(self) -> dict[str, Any]:
+        names = ("even", "absolute", "minimum_at_zero")
+        return {"structure": "order", **dict.fromkeys(names, self.absolute)}
+
+    def _spec(self) -> dict[str, Any]:
+        return {"name": "top_k" if self.absolute else "capped_simplex", "k": self.k}
+
     def _check(self, x: Array, batch: int) -> int:
         n = _xp.event_size(x, batch)
         if n and self.k > n:
@@ -304,7 +333,13 @@ class TopK(ArraySet):
         ordered = xp.sort(_xp.flat(xp, r, batch), axis=-1)
         cut = _xp.spread(xp, ordered[..., ordered.shape[-1] - self.k], r)
         # the level is in [cut - 1, cut]; relative to cut, entries near it lose no digits however large they are
-        levelled = self._level(xp, r - cut, float(self.k), batch, span=(-1.0, 0.0))
+        if self.k == 1:
+            steps = xp.astype(xp.arange(1, ordered.shape[-1] + 1, device=_xp.device(r)), ordered.dtype)
+            falling = xp.flip(ordered, axis=-1) - ordered[..., -1:]
+            level = xp.max((xp.cumulative_sum(falling, axis=-1) - 1) / steps, axis=-1)
+            levelled = xp.clip((r - cut) - _xp.spread(xp, level, r), 0.0, 1.0)
+        else:
+            levelled = self._level(xp, r - cut, float(self.k), batch, span=(-1.0, 0.0))
         if not self.absolute:
             return levelled
         inside = xp.clip(r, 0.0, 1.0)

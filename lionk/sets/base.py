@@ -76,6 +76,16 @@ class ArraySet(ConvexSet):
     def diameter(self, shape: Any) -> float:
         raise NotAvailable(f"{type(self).__name__} has no known diameter")
 
+    # -- the support function --------------------------------------------------------------------------------
+
+    def _traits(self) -> dict[str, Any]:
+        """Traits of the support function, as far as they are not the default of ``Traits`` for such a function."""
+        return {"even": False, "absolute": False, "symmetric": False, "minimum_at_zero": None}
+
+    def _spec(self) -> dict[str, Any] | None:
+        """The name and parameters that give the support function, if the registry has it."""
+        return None
+
     # -- hooks -----------------------------------------------------------------------------------------------
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
@@ -94,6 +104,15 @@ class ArraySet(ConvexSet):
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         return _xp.norm(xp, y - self._project(xp, y, batch), batch)
 
+    def _separation(self, xp: Namespace, y: Array, near: Array, batch: int) -> Array:
+        """``max(<r, y> - support(r), 0)`` along ``r = (y - near)/|y - near|``: a lower bound of the distance of y.
+
+        The violation of a set whose projections are found by iteration: it refuses no member.
+        """
+        r = y - near
+        r = _xp.divide(xp, r, _xp.spread(xp, _xp.norm(xp, r, batch), r) + xp.zeros_like(r))
+        return xp.clip(_xp.inner(xp, r, y, batch) - self._support(xp, r, batch), 0.0, None)
+
     def _scale(self, xp: Namespace, y: Array) -> Any:
         """The size of C that tolerances are relative to: a number or a 0-d array."""
         return 1.0
@@ -111,6 +130,22 @@ class ArraySet(ConvexSet):
         xp = _xp.namespace(y, name=name)
         _xp.check_floating(xp, y, name)
         return xp, _xp.astype(xp, y, xp.float32) if _xp.is_low_precision(xp, y) else y
+
+
+STRUCTURES = ("elementwise", "rowwise", "reduce", "order", "matrix")
+
+
+def joint_traits(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+    """What holds of a sum or maximum because it holds of both parts."""
+    yes = {n: a.get(n, True) and b.get(n, True) for n in ("even", "absolute", "symmetric")}
+    zero = a.get("minimum_at_zero", True) and b.get("minimum_at_zero", True)
+    return {
+        **yes,
+        "structure": max((t.get("structure", "reduce") for t in (a, b)), key=STRUCTURES.index),
+        "minimum_at_zero": True if zero else None,
+        "needs": tuple(sorted({*a.get("needs", ()), *b.get("needs", ())})),
+        "host": a.get("host", False) or b.get("host", False),
+    }
 
 
 def resolve_tol(xp: Namespace, y: Array, tol: float | None) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 from .. import _spectral, _xp
 from .._xp import Array, Namespace
 from .atoms import Ball, Box
-from .base import ArraySet
+from .base import ArraySet, joint_traits
 
 
 @dataclass(eq=False, repr=False)
@@ -22,6 +22,13 @@ class Affine(ArraySet):
 
     def diameter(self, shape: tuple[int, ...]) -> float:
         return abs(self.factor) * self.inner.diameter(shape)
+
+    def _traits(self) -> dict[str, Any]:
+        inner = self.inner._traits()
+        if self.offset is None and (self.factor > 0 or inner.get("even", True)):
+            return inner
+        same = isinstance(self.offset, (int, float))
+        return {**inner, "even": False, "absolute": False, "symmetric": same, "minimum_at_zero": None}
 
     def _forward(self, xp: Namespace, z: Array) -> Array:
         y = z if self.factor == 1 else self.factor * z
@@ -64,6 +71,9 @@ class Spectral(ArraySet):
     def diameter(self, shape: tuple[int, ...]) -> float:
         blocks, values = math.prod(shape[:-2]), min(shape[-2:])
         return math.sqrt(blocks) * self.inner.diameter((values,)) if blocks else 0.0
+
+    def _traits(self) -> dict[str, Any]:
+        return {"absolute": False, "symmetric": False, "structure": "matrix", "needs": ("linalg",)}
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         _spectral.check_matrix(c, "a spectral set")
@@ -165,6 +175,9 @@ class Minkowski(ArraySet):
         """An upper bound: the sum of the two diameters."""
         return float(self.first.diameter(shape) + self.second.diameter(shape))
 
+    def _traits(self) -> dict[str, Any]:
+        return joint_traits(self.first._traits(), self.second._traits())
+
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         return self.first._support(xp, x, batch) + self.second._support(xp, x, batch)
 
@@ -198,10 +211,7 @@ class Minkowski(ArraySet):
         if self._rest_and_radius is not None:
             c, radius = self._rest_and_radius
             return xp.clip(c._distance(xp, y, batch) - radius, 0.0, None) + infinite
-        u, v = self._split(xp, y, batch)
-        r = y - u - v
-        r = _xp.divide(xp, r, _xp.spread(xp, _xp.norm(xp, r, batch), r) + xp.zeros_like(r))
-        return xp.clip(_xp.inner(xp, r, y, batch) - self._support(xp, r, batch), 0.0, None) + infinite
+        return self._separation(xp, y, self._project(xp, y, batch), batch) + infinite
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         """The upper bound, where it is not closed."""

@@ -28,6 +28,13 @@ class Sorted(ArraySet):
         w = [(n - i) / n for i in range(n)] if self.weights is None else [float(v) for v in self.weights]
         return math.sqrt(sum((2 * a) ** 2 if self.absolute else (a - b) ** 2 for a, b in zip(w, w[::-1], strict=True)))
 
+    def _traits(self) -> dict[str, Any]:
+        names = ("even", "absolute", "minimum_at_zero")
+        return {"structure": "order", **dict.fromkeys(names, self.absolute)}
+
+    def _spec(self) -> dict[str, Any]:
+        return {"name": "owl" if self.absolute else "permutahedron", "weights": self.weights}
+
     def _weights(self, xp: Namespace, x: Array, n: int) -> Array:
         real = xp.abs(x)
         if self.weights is None:

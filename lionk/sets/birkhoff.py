@@ -1,0 +1,86 @@
+"""The Birkhoff polytope: doubly stochastic matrices, the convex hull of the permutation matrices."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _xp
+from .._xp import Array, Namespace
+from .base import ArraySet
+
+
+@dataclass(eq=False, repr=False)
+class Birkhoff(ArraySet):
+    """``{ Y >= 0 : rows and columns sum to 1 }`` in the last two axes (Birkhoff 1946); leading axes are blocks.
+
+    The oracle is an optimal assignment, found on the host by SciPy (``linear_sum_assignment``), so it is not available
+    under a jit; among several optimal permutations it takes the one that SciPy finds. The projection is
+    ``max(Y + a 1' + 1 b', 0)`` with row and column potentials a and b by accelerated gradient with restart (Beck and
+    Teboulle 2009; O'Donoghue and Candes 2015), a fixed number of steps, then rows and columns divided by their sums in turn. At
+    n = 30 and entries of size 10 the error is about 1e-6, at n = 10 rounding.
+    """
+
+    ITERATIONS = 500
+
+    def _traits(self) -> dict[str, Any]:
+        own = {"minimum_at_zero": False, "selection": "composed", "structure": "matrix", "host": True}
+        return {**super()._traits(), **own}
+
+    def _spec(self) -> dict[str, Any]:
+        return {"name": "birkhoff"}
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        n, blocks = shape[-1], math.prod(shape[:-2])
+        return math.sqrt(2.0 * n * blocks) if n > 1 else 0.0
+
+    def _check(self, x: Array) -> int:
+        if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+            raise ValueError(f"doubly stochastic matrices are square, got shape {tuple(x.shape)}")
+        return int(x.shape[-1])
+
+    def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
+        picked = self._lmo(xp, x, batch)
+        return _xp.total(xp, xp.where(picked == 0, xp.zeros_like(x), x * picked), batch)
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        if not self._check(c):
+            return c
+        from ..backend import assignment
+
+        large = float(xp.finfo(c.dtype).max) / (4 * c.shape[-1])
+        return assignment(xp.clip(xp.where(xp.isnan(c), xp.zeros_like(c), c), -large, large)) + _xp.only_nan(xp, c)
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        n = self._check(y)
+        if n == 0:
+            return y
+        step = 1 / (2 * n)
+        rows = -xp.max(y, axis=-1, keepdims=True)
+        potentials = ahead = (rows, -xp.max(y + rows, axis=-2, keepdims=True))
+        momentum = xp.ones_like(rows[..., :1, :])
+        for _ in range(self.ITERATIONS):
+            last = potentials
+            p = xp.clip(y + ahead[0] + ahead[1], 0.0, None)
+            slopes = [1 - xp.sum(p, axis=axis, keepdims=True) for axis in (-1, -2)]
+            potentials = (ahead[0] + step * slopes[0], ahead[1] + step * slopes[1])
+            moved = [new - old for new, old in zip(potentials, last, strict=True)]
+            rise = sum(xp.sum(s * d, axis=(-2, -1), keepdims=True) for s, d in zip(slopes, moved, strict=True))
+            momentum = xp.where(rise < 0, xp.ones_like(momentum), momentum)
+            grown = (1 + xp.sqrt(1 + 4 * momentum * momentum)) / 2
+            ahead = tuple(new + (momentum - 1) / grown * d for new, d in zip(potentials, moved, strict=True))
+            momentum = grown
+        p = xp.clip(y + potentials[0] + potentials[1], 0.0, None)
+        for axis in (-1, -2) * 4:  # what is left of the sums' errors, those of rounding at large y among them
+            p = _xp.divide(xp, p, xp.sum(p, axis=axis, keepdims=True) + 0 * p)
+        outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)
+        return xp.where(outside, p, y)  # a member is its own projection, bit for bit
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        """The largest negative entry, or difference of a row's or column's sum from 1."""
+        if not self._check(y):
+            return _xp.total(xp, xp.abs(y), batch)
+        off = xp.maximum(*(xp.abs(xp.sum(y, axis=axis) - 1) for axis in (-1, -2)))
+        below = xp.clip(-xp.min(y, axis=-1), 0.0, None)
+        return _xp.peak(xp, xp.maximum(off, below), batch)

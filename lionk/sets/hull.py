@@ -1,0 +1,193 @@
+"""Convex hulls: of the union of two sets, and of finitely many points."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _xp
+from .._xp import Array, Namespace
+from ..errors import NotAvailable
+from .atoms import TopK
+from .base import ArraySet, joint_traits
+from .rules import ball_radius
+
+
+@dataclass(eq=False, repr=False)
+class Hull(ArraySet):
+    """``conv(C1 u C2)``; its support function is the larger of the two.
+
+    The oracle is that of the larger one, and halfway between both where they are equal. Distance, projection and
+    membership need one of the two to be a Euclidean ball about 0, of radius R: the hull is the union of the sets
+    ``w C + (1-w) R B`` over w in [0, 1]; ``d(w) = dist(y, w C) - (1-w) R`` is convex in w and falls while the support
+    function of C is larger than R times the length at the residual ``y - P_wC(y)``: one scalar root (derived here).
+    """
+
+    first: ArraySet
+    second: ArraySet
+
+    def _traits(self) -> dict[str, Any]:
+        both = joint_traits(self.first._traits(), self.second._traits())
+        return {**both, "selection": "composed", "prox": self._rest_and_radius is not None}
+
+    @property
+    def _rest_and_radius(self) -> tuple[ArraySet, float] | None:
+        """The other set and the radius, where one of the two is a Euclidean ball about 0."""
+        pairs = [(c, ball_radius(b)) for c, b in ((self.first, self.second), (self.second, self.first))]
+        return next(((c, r) for c, r in pairs if r is not None), None)
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        """An upper bound if the sets hold 0: the sum of the two diameters."""
+        return self.first.diameter(shape) + self.second.diameter(shape)
+
+    def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
+        return xp.maximum(self.first._support(xp, x, batch), self.second._support(xp, x, batch))
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        lead = _xp.spread(xp, self.first._support(xp, c, batch) - self.second._support(xp, c, batch), c)
+        one, two = self.first._lmo(xp, c, batch), self.second._lmo(xp, c, batch)
+        return xp.where(lead > 0, one, xp.where(lead < 0, two, one / 2 + two / 2))
+
+    def _residual(self, xp: Namespace, y: Array, batch: int) -> tuple[Array, Array]:
+        """``y - P_wC(y)`` and ``d(w)`` at the best w."""
+        if self._rest_and_radius is None:
+            raise NotAvailable(
+                "membership, distance and projection of the hull of two sets are known where one of them is a "
+                "Euclidean ball, so maximum(K1, K2) needs a multiple of l2 for one of the two"
+            )
+        c, radius = self._rest_and_radius
+
+        def residual(w: Array) -> Array:
+            factor = _xp.spread(xp, w, y)
+            safe = xp.where(factor > 0, factor, xp.ones_like(factor))
+            return y - xp.where(factor > 0, factor * c._project(xp, y / safe, batch), xp.zeros_like(y))
+
+        def rise(w: Array) -> Array:
+            s = residual(w)
+            return radius * _xp.norm(xp, s, batch) - c._support(xp, s, batch)
+
+        zero = xp.zeros_like(_xp.peak(xp, y, batch))
+        w = _xp.bisect(xp, rise, zero, zero + 1)
+        w = xp.where(rise(zero + 1) < 0, zero + 1, xp.where(rise(zero) >= 0, zero, w))
+        s = residual(w)
+        return s, _xp.norm(xp, s, batch) - (1 - w) * radius
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        s, d = self._residual(xp, y, batch)
+        size = _xp.spread(xp, _xp.norm(xp, s, batch), s)
+        d = _xp.spread(xp, d, s)
+        return xp.where(d > 0, y - _xp.divide(xp, d * s, size + 0 * s), y)
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        infinite = _xp.peak(xp, xp.where(xp.isfinite(y), xp.zeros_like(y), y), batch)
+        return xp.clip(self._residual(xp, _xp.finite(xp, y), batch)[1], 0.0, None) + infinite
+
+    def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
+        return self._violation(xp, y, batch)
+
+    def _scale(self, xp: Namespace, y: Array) -> Any:
+        return self.first._scale(xp, y) + self.second._scale(xp, y)
+
+
+@dataclass(eq=False, repr=False)
+class Polytope(ArraySet):
+    """The convex hull of finitely many points, the rows of ``vertices`` (m x n).
+
+    The oracle is the mean of the vertices that are tied for the maximum: a subgradient, in general not of least norm.
+    The projection is the active-set method of Wolfe (1976) for a fixed number of steps, four for each vertex of the
+    largest face: it ends at the exact face, so that the error is rounding, unless the vertices are nearly affinely
+    dependent. What it returns is always a member.
+    """
+
+    vertices: Any
+
+    def __post_init__(self) -> None:
+        v = self.vertices
+        xp = _xp.namespace(v, name="vertices")
+        _xp.check_floating(xp, v, "vertices")
+        if v.ndim != 2 or 0 in v.shape or _xp.is_complex(xp, v):
+            raise ValueError(f"vertices must be real, m x n, one vertex a row, got shape {tuple(v.shape)}")
+
+    def _traits(self) -> dict[str, Any]:
+        return {**super()._traits(), "selection": "composed", "needs": ("linalg",)}
+
+    def _spec(self) -> dict[str, Any]:
+        return {"name": "polytope", "vertices": self.vertices}
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        v = self.vertices
+        xp = _xp.namespace(v)
+        return max(float(xp.max(_xp.norm(xp, v - v[i, :], 1))) for i in range(v.shape[0]))
+
+    def _rows(self, xp: Namespace, x: Array, batch: int) -> tuple[Array, Array]:
+        v = _xp.parameter(xp, self.vertices, x, "vertices")
+        z = _xp.flat(xp, x, batch)
+        if v.shape[1] != z.shape[-1]:
+            raise ValueError(f"the vertices have {v.shape[1]} entries, but the argument has {z.shape[-1]}")
+        return v, z
+
+    def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
+        v, z = self._rows(xp, x, batch)
+        return xp.max(z @ xp.matrix_transpose(v), axis=-1)
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        v, z = self._rows(xp, c, batch)
+        w = TopK(1, absolute=False)._lmo(xp, z @ xp.matrix_transpose(v), batch)
+        return xp.reshape(w @ v, c.shape)
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        v, z = self._rows(xp, y, batch)
+        centre = xp.mean(v, axis=0)
+        v, z = v - centre, z - centre
+        gram, b = v @ xp.matrix_transpose(v), z @ xp.matrix_transpose(v)
+        size = _xp.unit_scale(xp, gram, 0)
+        b = b - xp.max(b, axis=-1, keepdims=True)  # a constant, whose digits those of a far point would drown in
+        w = _weights(xp, gram / size, b / size, min(v.shape[0], v.shape[1] + 1))
+        return xp.reshape(w @ v + centre, y.shape)
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        infinite = _xp.peak(xp, xp.where(xp.isfinite(y), xp.zeros_like(y), y), batch)
+        y = _xp.finite(xp, y)
+        return self._separation(xp, y, self._project(xp, y, batch), batch) + infinite
+
+    def _scale(self, xp: Namespace, y: Array) -> Any:
+        return _xp.peak(xp, _xp.parameter(xp, self.vertices, y, "vertices"), 0)
+
+
+def _weights(xp: Namespace, gram: Array, b: Array, face: int) -> Array:
+    """``argmin w'Gw/2 - b'w`` on the simplex, G with entries up to 1, for each b: Wolfe's method on masks.
+
+    In each step w moves towards the least point of the affine hull of the active vertices; the first weight to vanish
+    on the way leaves; if none does, the vertex with the steepest descent enters.
+    """
+    m, device = gram.shape[0], _xp.device(gram)
+    place = xp.arange(m, device=device)
+    eye = xp.eye(m, dtype=gram.dtype, device=device)
+    noise = 8 * m * _xp.eps(xp, gram)
+    firm = gram + 1 + noise * eye  # the same function where the weights add up to 1, and invertible on a face
+
+    def one_hot(a: Array) -> Array:
+        return place == xp.argmax(a, axis=-1, keepdims=True)
+
+    active = one_hot(b - xp.sum(eye * gram, axis=-1) / 2)
+    w = xp.astype(active, gram.dtype)
+    for _ in range(4 * face + 4):
+        on = xp.astype(active, gram.dtype)
+        both = xp.stack([on, on * b], axis=-1)
+        both = xp.linalg.solve(on[..., :, None] * firm * on[..., None, :] + (1 - on)[..., None] * eye, both)
+        ones, free = both[..., 0], both[..., 1]
+        level = (xp.sum(free, axis=-1, keepdims=True) - 1) / xp.sum(ones, axis=-1, keepdims=True)
+        least = free - level * ones
+        leaving = active & (least <= 0)
+        ratio = xp.where(leaving, _xp.divide(xp, w, w - least), xp.ones_like(w))
+        part = xp.min(ratio, axis=-1, keepdims=True)
+        gone = leaving & (ratio <= part)
+        w = xp.where(active & ~gone, (1 - part) * w + part * least, xp.zeros_like(w))
+        w = w / xp.sum(w, axis=-1, keepdims=True)
+        descent = b - w @ gram
+        outside = xp.where(active, -math.inf * xp.ones_like(w), descent)
+        reached = xp.sum(w * descent, axis=-1, keepdims=True) + noise * (1 + xp.max(xp.abs(b), axis=-1, keepdims=True))
+        entering = one_hot(outside) & (outside > reached) & ~xp.any(leaving, axis=-1, keepdims=True)
+        active = (active & ~gone) | entering
+    return w

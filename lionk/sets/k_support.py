@@ -1,0 +1,201 @@
+"""The unit balls of the k-support norm and of its dual, the Euclidean norm of the k largest entries.
+
+Both rest on the level u of ``r >= 0``, the number with ``sum min(1, r_i/u) = k``; with ``t_j`` the sum of all but the j
+largest entries, ``u = min over j < k of t_j/(k - j)``, and 0 if fewer than k entries are positive. Then
+
+    |y|_ksp^2 = min { sum y_i^2/w_i : 0 <= w <= 1, sum w = k } = sum |y_i| max(|y_i|, u)
+
+(Argyriou, Foygel, Srebro 2012, arXiv 1204.5043; McDonald, Pontil, Stamos 2014, arXiv 1406.4445; the level as a minimum
+and the projections below are derived here).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _xp
+from .._xp import Array, Namespace
+from .atoms import TopK
+from .base import ArraySet
+
+
+def _level(xp: Namespace, ordered: Array, k: int) -> Array:
+    """The level of nonnegative entries in descending order along the last axis."""
+    tails = xp.flip(xp.cumulative_sum(xp.flip(ordered, axis=-1), axis=-1), axis=-1)[..., :k]
+    left = xp.arange(k, 0, -1, device=_xp.device(ordered))
+    return xp.min(tails / xp.astype(left, ordered.dtype), axis=-1)
+
+
+def _norm_of_largest(xp: Namespace, ordered: Array, k: int) -> Array:
+    return _xp.norm(xp, ordered[..., :k], ordered.ndim - 1)
+
+
+def _k_support_norm(xp: Namespace, ordered: Array, k: int) -> Array:
+    batch = ordered.ndim - 1
+    m = _xp.unit_scale(xp, ordered, batch)
+    r = ordered / m[..., None]
+    return m * xp.sqrt(xp.sum(r * xp.maximum(r, _level(xp, r, k)[..., None]), axis=-1))
+
+
+@dataclass(eq=False, repr=False)
+class _KBall(ArraySet):
+    """What the two balls share: order, scale, and the pair of proximal operators of their gauges.
+
+    Where the projection moves y, it is ``max(0, min(r - t, p r))`` on one ball and ``min(r, max(t, (1-p) r))`` on the
+    other, r = |y|, for some threshold t below the k-th largest entry c; with ``d = c - t`` and g the level of the
+    positive part of r - t, ``p = g/(t + g)``. So one scalar is left, found by bisection over its logarithm. If fewer
+    than k entries are nonzero, both norms are the Euclidean one. Accuracy: a few ulp of max |y|.
+    """
+
+    k: int = 1
+
+    def __post_init__(self) -> None:
+        TopK(self.k)  # checks k
+
+    def _traits(self) -> dict[str, Any]:
+        return {"structure": "order"}
+
+    def _spec(self) -> dict[str, Any]:
+        return {"name": "top_k_l2" if isinstance(self, KSupportBall) else "k_support", "k": self.k}
+
+    def _ordered(self, xp: Namespace, x: Array, batch: int) -> Array:
+        return xp.sort(_xp.flat(xp, xp.abs(x), batch), axis=-1, descending=True)
+
+    @abstractmethod
+    def _gauge(self, xp: Namespace, ordered: Array) -> Array: ...
+
+    @abstractmethod
+    def _shrunk(self, xp: Namespace, r: Array, cut: Array, t: Array, d: Array, g: Array) -> Array: ...
+
+    @abstractmethod
+    def _at(self, xp: Namespace, cut: Array, share: Array) -> tuple[Array, Array]:
+        """t and d from the logarithm of the share of c that the one decisive for the size of the result has."""
+
+    def _empty(self, x: Array, batch: int) -> bool:
+        return not TopK(self.k)._check(x, batch)
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        if self._empty(y, batch):
+            return y
+        m = _xp.unit_scale(xp, y, batch)
+        r = _xp.flat(xp, xp.abs(y), batch) / m[..., None]
+        v = xp.sort(r, axis=-1, descending=True)
+        cut, size = v[..., self.k - 1], self._gauge(xp, v)
+
+        def shrunk(a: Array, share: Array) -> Array:
+            t, d = self._at(xp, cut, share)
+            level = _level(xp, xp.clip((v - cut[..., None]) + d[..., None], 0.0, None), self.k)
+            parts = (e[..., None] for e in (cut, t, d, level))
+            return self._shrunk(xp, a, *parts)
+
+        low = 0 * cut + math.log(float(xp.finfo(v.dtype).smallest_normal))
+        share = _xp.bisect(xp, lambda s: self._gauge(xp, shrunk(v, s)) - 1 / m, low, 0 * cut, extra=10)
+        near = xp.where((cut > 0)[..., None], shrunk(r, share), r)
+        length = self._gauge(xp, xp.sort(near, axis=-1, descending=True))
+        near = _xp.sign(xp, y) * xp.reshape(_xp.divide(xp, near, length[..., None] + 0 * near), y.shape)
+        return xp.where(_xp.spread(xp, m * size <= 1, y), y, near)
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        if self._empty(y, batch):
+            return _xp.total(xp, xp.abs(y), batch)
+        return xp.clip(self._gauge(xp, self._ordered(xp, y, batch)) - 1, 0.0, None)
+
+
+@dataclass(eq=False, repr=False)
+class KSupportBall(_KBall):
+    """``{ |y|_ksp <= 1 }``, the hull of the unit vectors with at most k entries; support: l2 of the k largest ``|x|``.
+
+    The oracle is ``x/|x_S|`` on the k largest, entries tied at the k-th largest multiplied by their equal share.
+    """
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        return 2.0 if math.prod(shape) else 0.0
+
+    def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
+        if self._empty(x, batch):
+            return _xp.total(xp, xp.abs(x), batch)
+        return _norm_of_largest(xp, self._ordered(xp, x, batch), self.k)
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        if self._empty(c, batch):
+            return c
+        c = c / _xp.spread(xp, _xp.unit_scale(xp, c, batch), c)
+        size = _xp.spread(xp, self._support(xp, c, batch), c)
+        return _xp.divide(xp, xp.abs(c) * TopK(self.k)._lmo(xp, c, batch), size + 0 * xp.abs(c))
+
+    def _gauge(self, xp: Namespace, ordered: Array) -> Array:
+        return _k_support_norm(xp, ordered, self.k)
+
+    def _at(self, xp: Namespace, cut: Array, share: Array) -> tuple[Array, Array]:
+        return -cut * xp.expm1(share), cut * xp.exp(share)
+
+    def _shrunk(self, xp: Namespace, r: Array, cut: Array, t: Array, d: Array, g: Array) -> Array:
+        return xp.clip(xp.minimum((r - cut) + d, _xp.divide(xp, g, t + g) * r), 0.0, None)
+
+    def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        """The shares of the entries tied at the k-th largest are free: in [0, 1], with a given sum."""
+        if self._empty(x, batch):
+            return _xp.total(xp, xp.abs(x), batch)
+        top = TopK(self.k)
+        above, at, _ = top._tied(xp, x, batch)
+        left = self.k - _xp.total(xp, xp.astype(above, xp.abs(x).dtype), batch)
+        unit = _xp.divide(xp, x, _xp.spread(xp, self._support(xp, x, batch), x) + 0 * x)
+        size = _xp.peak(xp, xp.where(at, unit, 0 * unit), batch)  # of each tied entry
+        along = _xp.divide(xp, xp.real(xp.conj(unit) * s) if _xp.is_complex(xp, s) else unit * s, xp.abs(unit) ** 2)
+        share = xp.where(above, xp.ones_like(along), top._level(xp, along, left, batch, at))
+        nearest = xp.where(_xp.spread(xp, size, x) > 0, share, xp.ones_like(share)) * unit
+        off = _xp.norm(xp, s - nearest, batch)
+        return xp.where(_xp.peak(xp, x, batch) == 0, self._distance(xp, s, batch), off)
+
+
+@dataclass(eq=False, repr=False)
+class TopKL2Ball(_KBall):
+    """``{ y : the k largest |y_i| have Euclidean norm <= 1 }``; support: the k-support norm.
+
+    The oracle is ``sign(x) max(|x|, u)/|x|_ksp`` where x is not 0, and 0 there.
+    """
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        n = math.prod(shape)
+        return 2.0 * math.sqrt(max(n / self.k, 1.0)) if n else 0.0
+
+    def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
+        if self._empty(x, batch):
+            return _xp.total(xp, xp.abs(x), batch)
+        return _k_support_norm(xp, self._ordered(xp, x, batch), self.k)
+
+    def _raised(self, xp: Namespace, c: Array, batch: int) -> tuple[Array, Array]:
+        """``|c|`` over its norm, and the level over the norm, which is what the norm's gradient raises it to."""
+        c = c / _xp.spread(xp, _xp.unit_scale(xp, c, batch), c)
+        ordered = self._ordered(xp, c, batch)
+        size = _k_support_norm(xp, ordered, self.k)
+        r = xp.abs(c)
+        level = _xp.divide(xp, _level(xp, ordered, self.k), size)
+        return _xp.divide(xp, r, _xp.spread(xp, size, r) + 0 * r), _xp.spread(xp, level, r) + 0 * r
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        if self._empty(c, batch):
+            return c
+        return _xp.sign(xp, c) * xp.maximum(*self._raised(xp, c, batch))
+
+    def _gauge(self, xp: Namespace, ordered: Array) -> Array:
+        return _norm_of_largest(xp, ordered, self.k)
+
+    def _at(self, xp: Namespace, cut: Array, share: Array) -> tuple[Array, Array]:
+        return cut * xp.exp(share), -cut * xp.expm1(share)
+
+    def _shrunk(self, xp: Namespace, r: Array, cut: Array, t: Array, d: Array, g: Array) -> Array:
+        return xp.minimum(r, xp.maximum(t, _xp.divide(xp, t, t + g) * r))
+
+    def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        """Free at the zeros of x, up to the level."""
+        if self._empty(x, batch):
+            return _xp.total(xp, xp.abs(x), batch)
+        level = self._raised(xp, x, batch)[1]
+        r = xp.abs(s)
+        clipped = s * _xp.divide(xp, xp.minimum(r, level), r)
+        off = _xp.norm(xp, s - xp.where(x == 0, clipped, self._lmo(xp, x, batch)), batch)
+        return xp.where(_xp.peak(xp, x, batch) == 0, self._distance(xp, s, batch), off)
