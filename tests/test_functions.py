@@ -186,6 +186,15 @@ def test_jit(name: str) -> None:
     there = On.case(case, BACKENDS["numpy"], "float32")
     x = on.random(np.random.default_rng(2))
     y = there.gradient(x)
+    if on.K.traits.host:
+        with pytest.raises(jax.errors.TracerArrayConversionError):
+            jax.jit(on.K.value)(on.put(x))
+        return
+    if case.accuracy:  # the conjugate, hundreds of singular value decompositions in a row, compiles for minutes
+        value, s = (on.backend.get(a) for a in jax.jit(lambda x: (on.K.value(x), on.K.subgradient(x)))(on.put(x)))
+        assert abs(value - there.value(x)) <= on.tol(1 + norm(x) + abs(value))
+        assert norm(s - y) <= on.tol(1 + norm(y))
+        return
 
     @jax.jit
     def everything(x, y):

@@ -183,8 +183,8 @@ def huber_l2(delta: float = 1.0) -> ConvexFunction:
     return moreau_envelope(l2(), _positive("delta", delta))
 
 
-def half_group_squared(axis: int | None = -1) -> ConvexFunction:
-    return radial_lift(half_square(), group_l1_l2(axis))
+def half_group_squared(axis: int | None = -1, groups: Any = None) -> ConvexFunction:
+    return radial_lift(half_square(), group_l1_l2(axis, groups))
 
 
 def half_squared(norm: Builder) -> Builder:
@@ -192,19 +192,19 @@ def half_squared(norm: Builder) -> Builder:
 
 
 def along(k: Builder, norm: str = "l2") -> Builder:
-    def build(axis: int | None = -1) -> ConvexFunction:
-        return group_lift(k(), norm, axis)
+    def build(axis: int | None = -1, groups: Any = None) -> ConvexFunction:
+        return group_lift(k(), norm, axis, groups=groups)
 
     return build
 
 
-def group_l1_l2(axis: int | None = -1, weights: Any = None) -> ConvexFunction:
-    return group_lift(weighted_l1(weights), "l2", axis)
+def group_l1_l2(axis: int | None = -1, groups: Any = None, weights: Any = None) -> ConvexFunction:
+    return group_lift(weighted_l1(weights), "l2", axis, groups=groups)
 
 
 def wide_along(k: Builder) -> Builder:
-    def build(delta: float = 1.0, axis: int | None = -1) -> ConvexFunction:
-        return group_lift(k(delta), "l2", axis)
+    def build(delta: float = 1.0, axis: int | None = -1, groups: Any = None) -> ConvexFunction:
+        return group_lift(k(delta), "l2", axis, groups=groups)
 
     return build
 

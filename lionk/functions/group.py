@@ -35,7 +35,7 @@ def dual_norm(norm: ArrayFunction) -> ArrayFunction:
     if isinstance(norm, SpectralLift):
         return SpectralLift(dual_norm(norm.inner))
     if isinstance(norm, GroupLift):
-        return GroupLift(dual_norm(norm.inner), dual_norm(norm.norm), norm.axis)
+        return GroupLift(dual_norm(norm.inner), dual_norm(norm.norm), norm.axis, norm.ndim, norm.groups)
     if isinstance(norm, Affine) and norm.traits.homogeneous and norm.tilt_by is None:
         return Affine(dual_norm(norm.inner), 1 / abs(norm.slope))
     raise NotAvailable(f"{norm!r} has no known dual norm; use l1, l2, linf, lp, or a lift of them")
@@ -50,7 +50,9 @@ def _weighted_sum(k: ConvexFunction) -> bool:
 class GroupLift(ArrayFunction):
     """``K(x) = k(N(x_1), ..., N(x_G))``, k even in each argument, N a norm; ``K* = k*(N*(y_1), ..., N*(y_G))``.
 
-    Groups are the slices along ``axis`` (all other axes index them); ``axis=None`` makes one group of all entries.
+    Groups are the slices along ``axis`` (all other axes index them); ``axis=None`` makes one group of all entries;
+    ``groups``, one whole number for each entry of a 1-d argument, puts entries of the same label into one group, the
+    groups in the order of their labels.
     Arguments have at least ``ndim`` axes (2 for functions of matrices: a vector is no row by itself).
     ``dK = dk(norms)_g dN(x_g)``, of least norm for N = l2, else where dk is unique.
     """
@@ -59,6 +61,7 @@ class GroupLift(ArrayFunction):
     norm: ArrayFunction = L2
     axis: int | None = -1
     ndim: int = 1
+    groups: tuple[int, ...] | None = None
 
     def _validate(self) -> None:
         if not self.inner.traits.absolute:
@@ -78,15 +81,45 @@ class GroupLift(ArrayFunction):
             _spectral.check_matrix(x, "a function of rows or columns")
         if not -(x.ndim - batch) <= self.axis < x.ndim - batch:
             raise ValueError(f"axis {self.axis} does not exist in an array of {x.ndim - batch} dimension(s)")
-        y = xp.moveaxis(x, self._axis(batch), -1)
+        y = self._gather(xp, x, batch)
         return y, self.norm._value(xp, y, y.ndim - 1, 0.0)
+
+    def _gather(self, xp: Namespace, x: Array, batch: int) -> Array:
+        """Each group in the last axis; labelled groups of different size are filled up with zeros."""
+        if self.groups is None:
+            return xp.moveaxis(x, self._axis(batch), -1)
+        if x.ndim - batch != 1 or x.shape[-1] != len(self.groups):
+            raise ValueError(
+                f"groups labels {len(self.groups)} entries of a 1-d array, got one of shape {tuple(x.shape)[batch:]}"
+            )
+        if not self.groups:
+            return x[..., None]
+        members = self._members()
+        longest = max(map(len, members))
+        flat = [i for g in members for i in (*g, *[len(self.groups)] * (longest - len(g)))]
+        filled = xp.concat([x, xp.zeros_like(x[..., :1])], axis=-1)
+        picked = xp.take(filled, xp.asarray(flat, device=_xp.device(x)), axis=-1)
+        return xp.reshape(picked, (*x.shape[:-1], len(members), longest))
+
+    def _members(self) -> list[list[int]]:
+        """The positions of each group."""
+        assert self.groups is not None
+        return [[i for i, label in enumerate(self.groups) if label == g] for g in sorted(set(self.groups))]
 
     def _axis(self, batch: int) -> int:
         assert self.axis is not None
         return self.axis if self.axis < 0 else self.axis + batch
 
     def _join(self, xp: Namespace, y: Array, batch: int) -> Array:
-        return y if self.axis is None else xp.moveaxis(y, -1, self._axis(batch))
+        if self.axis is None:
+            return y
+        if self.groups is None:
+            return xp.moveaxis(y, -1, self._axis(batch))
+        if not self.groups:
+            return y[..., 0]
+        where = {i: g * y.shape[-1] + place for g, m in enumerate(self._members()) for place, i in enumerate(m)}
+        order = xp.asarray([where[i] for i in range(len(self.groups))], device=_xp.device(y))
+        return xp.take(_xp.flat(xp, y, batch), order, axis=-1)
 
     def _over(self, xp: Namespace, factor: Array, y: Array, batch: int) -> Array:
         """One number for each group, times the group."""
@@ -141,7 +174,7 @@ class GroupLift(ArrayFunction):
         if self.traits.smooth or self.norm != L2:
             return super()._subdifferential_distance(xp, x, s, batch)
         y, norms = self._split(xp, x, batch)
-        z = s if self.axis is None else xp.moveaxis(s, self._axis(batch), -1)
+        z = s if self.axis is None else self._gather(xp, s, batch)
         inner_batch = batch if self.axis is None else y.ndim - 1
         unit = self._unit(xp, y, batch)
         along = _xp.inner(xp, unit, z, inner_batch)
@@ -154,12 +187,12 @@ class GroupLift(ArrayFunction):
         return xp.hypot(radial, rest)
 
     def _dual(self) -> ConvexFunction:
-        return GroupLift(self.inner.conjugate, dual_norm(self.norm), self.axis, self.ndim, conjugate=self)
+        return GroupLift(self.inner.conjugate, dual_norm(self.norm), self.axis, self.ndim, self.groups, conjugate=self)
 
     def _domain(self) -> ConvexSet:
         if isinstance(self.inner.domain, Whole):
             return Whole()
-        return Grouped(self.inner.domain, self.norm, self.axis)
+        return Grouped(self.inner.domain, self.norm, self.axis, self.groups)
 
     def _traits(self) -> Traits:
         k, n = self.inner.traits, self.norm.traits
@@ -168,7 +201,7 @@ class GroupLift(ArrayFunction):
         return replace(
             k,
             absolute=n.absolute,
-            symmetric=k.symmetric and n.symmetric and self.axis is None,
+            symmetric=k.symmetric and n.symmetric and self.axis is None and self.groups is None,
             smooth=k.smooth and round_norm,
             structure=(
                 "matrix"
@@ -194,6 +227,7 @@ class GroupLift(ArrayFunction):
             "norm": self.norm.spec,
             "axis": self.axis,
             "ndim": self.ndim,
+            "groups": self.groups,
         }
 
 
@@ -204,21 +238,25 @@ class Grouped(ArraySet):
     inner: ArraySet
     norm: ArrayFunction
     axis: int | None = -1
+    groups: tuple[int, ...] | None = None
 
     @property
     def _lift(self) -> GroupLift:
         """The function whose value at y is the indicator of this set."""
         from .support import Indicator
 
-        return GroupLift(Indicator(self.inner), self.norm, self.axis)
+        return GroupLift(Indicator(self.inner), self.norm, self.axis, groups=self.groups)
 
     def diameter(self, shape: tuple[int, ...]) -> float:
         """Exact for l2 and for a box of norms; else an upper bound."""
         if 0 in shape:
             return 0.0
+        ball = dual_norm(self.norm).conjugate.domain
+        if self.groups is not None:
+            members = self._lift._members()
+            return self.inner.diameter((len(members),)) * ball.diameter((max(map(len, members)),)) / 2
         axis = None if self.axis is None else self.axis % len(shape)
         groups = (1,) if axis is None else shape[:axis] + shape[axis + 1 :]
-        ball = dual_norm(self.norm).conjugate.domain
         return self.inner.diameter(groups) * ball.diameter(shape if axis is None else (shape[axis],)) / 2
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
@@ -250,9 +288,33 @@ def _norm(norm: Any) -> ArrayFunction:
     return k
 
 
-def group_lift(k: Any, norm: Any = "l2", axis: int | None = -1, ndim: int = 1) -> ConvexFunction:
-    """``k(N(x_1), ..., N(x_G))`` over the slices along ``axis``; ``row_l1_l2 = group_lift("l1", "l2", -1, 2)``."""
-    return GroupLift(_norm(k), _norm(norm), axis, ndim)
+def _labels(groups: Any) -> tuple[int, ...] | None:
+    """Labels as whole numbers, from a sequence or a 1-d array of integers."""
+    if groups is None:
+        return None
+    if hasattr(groups, "shape"):
+        if groups.ndim != 1:
+            raise ValueError(f"groups must be a list or a 1-d array of labels, got shape {tuple(groups.shape)}")
+        groups = [groups[i] for i in range(groups.shape[0])]
+    if isinstance(groups, (str, bytes)) or not hasattr(groups, "__iter__"):
+        raise TypeError(f"groups must be a list or a 1-d array of whole numbers, got {type(groups).__name__}")
+    labels = tuple(int(g) for g in groups)
+    if any(label != g or isinstance(g, bool) for label, g in zip(labels, groups, strict=True)):
+        raise ValueError(f"groups must be whole numbers, one for each entry, got {groups!r}")
+    return labels
+
+
+def group_lift(k: Any, norm: Any = "l2", axis: int | None = -1, ndim: int = 1, groups: Any = None) -> ConvexFunction:
+    """``k(N(x_1), ..., N(x_G))`` over the slices along ``axis``; ``row_l1_l2 = group_lift("l1", "l2", -1, 2)``.
+
+    ``groups``: labels (integers) of the entries of a 1-d argument, instead of an axis.
+
+    >>> import array_api_strict as xp, lionk
+    >>> K = lionk.functions.group_lift("l1", "l2", groups=[0, 0, 1])
+    >>> print(K(xp.asarray([3.0, 4.0, -2.0])))
+    7.0
+    """
+    return GroupLift(_norm(k), _norm(norm), -1 if groups is not None else axis, ndim, _labels(groups))
 
 
 def radial_lift(phi: Any, norm: Any = "l2") -> ConvexFunction:

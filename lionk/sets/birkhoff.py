@@ -17,12 +17,11 @@ class Birkhoff(ArraySet):
 
     The oracle is an optimal assignment, found on the host by SciPy (``linear_sum_assignment``), so it is not available
     under a jit; among several optimal permutations it takes the one that SciPy finds. The projection is
-    ``max(Y + a 1' + 1 b', 0)`` with row and column potentials a and b by accelerated gradient with restart (Beck and
-    Teboulle 2009; O'Donoghue and Candes 2015), a fixed number of steps, then rows and columns divided by their sums in turn. At
-    n = 30 and entries of size 10 the error is about 1e-6, at n = 10 rounding.
+    ``max(Y + a 1' + 1 b', 0)``, with potentials a and b that start where the assignment is optimal (so that no scale of
+    Y is far away) and follow accelerated gradients with restart (Beck and Teboulle 2009; O'Donoghue and Candes 2015),
+    100 + 20 n steps; then rows and columns are divided by their sums in turn. Error of the projection: rounding up to
+    n = 10, 1e-6 at n = 60.
     """
-
-    ITERATIONS = 500
 
     def _traits(self) -> dict[str, Any]:
         own = {"minimum_at_zero": False, "selection": "composed", "structure": "matrix", "host": True}
@@ -47,22 +46,34 @@ class Birkhoff(ArraySet):
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         if not self._check(c):
             return c
+        return self._assignment(xp, c) + _xp.only_nan(xp, c)
+
+    def _assignment(self, xp: Namespace, c: Array) -> Array:
         from ..backend import assignment
 
         large = float(xp.finfo(c.dtype).max) / (4 * c.shape[-1])
-        return assignment(xp.clip(xp.where(xp.isnan(c), xp.zeros_like(c), c), -large, large)) + _xp.only_nan(xp, c)
+        return assignment(xp.clip(xp.where(xp.isnan(c), xp.zeros_like(c), c), -large, large))
+
+    def _reduced(self, xp: Namespace, y: Array) -> Array:
+        """``Y + a 1' + 1 b'``, 0 at the best permutation and <= 0 elsewhere; b by longest paths, n steps."""
+        picked = self._assignment(xp, y)
+        gain = y @ xp.matrix_transpose(picked) - xp.sum(y * picked, axis=-1, keepdims=True)
+        b = xp.zeros_like(gain[..., 0])
+        for _ in range(y.shape[-1]):
+            b = xp.max(gain + b[..., None, :], axis=-1)
+        return (gain + b[..., None, :] - b[..., :, None]) @ picked
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         n = self._check(y)
         if n == 0:
             return y
         step = 1 / (2 * n)
-        rows = -xp.max(y, axis=-1, keepdims=True)
-        potentials = ahead = (rows, -xp.max(y + rows, axis=-2, keepdims=True))
-        momentum = xp.ones_like(rows[..., :1, :])
-        for _ in range(self.ITERATIONS):
+        z = self._reduced(xp, y)
+        potentials = ahead = (xp.zeros_like(z[..., :, :1]), xp.zeros_like(z[..., :1, :]))
+        momentum = xp.ones_like(z[..., :1, :1])
+        for _ in range(100 + 20 * n):
             last = potentials
-            p = xp.clip(y + ahead[0] + ahead[1], 0.0, None)
+            p = xp.clip(z + ahead[0] + ahead[1], 0.0, None)
             slopes = [1 - xp.sum(p, axis=axis, keepdims=True) for axis in (-1, -2)]
             potentials = (ahead[0] + step * slopes[0], ahead[1] + step * slopes[1])
             moved = [new - old for new, old in zip(potentials, last, strict=True)]
@@ -71,7 +82,7 @@ class Birkhoff(ArraySet):
             grown = (1 + xp.sqrt(1 + 4 * momentum * momentum)) / 2
             ahead = tuple(new + (momentum - 1) / grown * d for new, d in zip(potentials, moved, strict=True))
             momentum = grown
-        p = xp.clip(y + potentials[0] + potentials[1], 0.0, None)
+        p = xp.clip(z + potentials[0] + potentials[1], 0.0, None)
         for axis in (-1, -2) * 4:  # what is left of the sums' errors, those of rounding at large y among them
             p = _xp.divide(xp, p, xp.sum(p, axis=axis, keepdims=True) + 0 * p)
         outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)
