@@ -19,8 +19,8 @@ _STEEP = ("cosh", "exp", "trace_exp", "asinh", "power", "schatten_power", "quadr
 
 
 def _arrays(name: str, top: float) -> st.SearchStrategy:
-    matrix = entry(name).kind in ("matrix", "symmetric")
-    square = entry(name).kind == "symmetric" or name == "birkhoff"
+    square = entry(name).kind in ("square", "symmetric")
+    matrix = entry(name).kind == "matrix" or square
     side = st.integers(1, 4)
     shapes = side.map(lambda n: (n, n)) if square else st.tuples(side, side)
     if not matrix and "group" not in name:

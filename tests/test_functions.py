@@ -206,3 +206,14 @@ def test_jit(name: str) -> None:
     assert abs(dual - there.dual().value(y)) <= on.tol(1 + abs(dual), 4096)
     far = there.dual().value(3 * y + 3)
     assert outside == far or abs(outside - far) <= on.tol(1 + abs(far))
+
+
+@pytest.mark.parametrize("name", lionk.names())
+def test_float32_is_float64_up_to_rounding(name: str) -> None:
+    """Away from kinks: within 64 ulp of max(1, |K(x)|) for the value, of max(1, |dK(x)|) for the subgradient."""
+    case = next(c for c in TABLE if c.id == f"{name}()")
+    here, there = (On.case(case, dtype=dtype) for dtype in ("float32", "float64"))
+    for x in here.points(np.random.default_rng(11)):
+        v, s = there.value(x), there.gradient(x)
+        assert abs(here.value(x) - v) <= 64 * here.eps * max(1, abs(v))
+        assert norm(here.gradient(x) - s) <= 64 * here.eps * max(1, norm(s))

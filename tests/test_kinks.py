@@ -86,7 +86,7 @@ def test_noise_below_the_rank_tolerance_is_zero() -> None:
 
 
 def _matrix(name: str) -> bool:
-    return entry(name).kind in ("matrix", "symmetric") and K(name).traits.structure in ("matrix", "rowwise")
+    return entry(name).kind in ("matrix", "square", "symmetric") and K(name).traits.structure in ("matrix", "rowwise")
 
 
 @names
@@ -114,6 +114,8 @@ _MINUS_INFINITY = (
     "log_sum_exp",
     "capped_simplex",
     "max",
+    "polytope",
+    "smooth_linf",
     "sparsemax",
     "lambda_max",
     "sum_largest_eigenvalues",

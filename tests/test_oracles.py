@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 
@@ -31,6 +32,28 @@ def _columns(x, order):
     return sum(cp.norm(x[:, i], order) for i in range(M[1]))
 
 
+_V = np.random.default_rng(7).standard_normal((7, N))
+_PAIRS = [list(i) for i in itertools.combinations(range(N), 2)]
+_PERMUTATIONS = [np.eye(3)[list(p)] for p in itertools.permutations(range(3))]
+
+
+def _hull_of_pairs(y):
+    """The k-support ball for k = 2: sums of vectors on pairs of entries, of total length at most 1."""
+    z = [cp.Variable(N) for _ in _PAIRS]
+    off = [[i for i in range(N) if i not in pair] for pair in _PAIRS]
+    return [y == sum(z), sum(map(cp.norm2, z)) <= 1, *(v[o] == 0 for v, o in zip(z, off, strict=True))]
+
+
+def _hull_of_points(y):
+    w = cp.Variable(len(_V), nonneg=True)
+    return [y == _V.T @ w, cp.sum(w) == 1]
+
+
+def _hull_of_balls(y):
+    u, w = cp.Variable(N), cp.Variable()
+    return [cp.norm_inf(u) <= 0.6 * w, cp.norm2(y - u) <= 1 - w, w >= 0, w <= 1]
+
+
 _VECTOR = [
     # K, its value as cvxpy writes it, dom K* as constraints on y (None: everything)
     (K("l1"), cp.norm1, lambda y: [cp.norm_inf(y) <= 1]),
@@ -58,6 +81,16 @@ _VECTOR = [
     (K("exp"), lambda x: cp.sum(cp.exp(x)), None),
     (K("soft_ball", mu=0.5), lambda x: cp.norm2(x) + cp.sum_squares(x) / 4, None),
     (2 * K("l1").tilt(0.25), lambda x: 2 * cp.norm1(x) + 0.5 * cp.sum(x), lambda y: [cp.norm_inf(y - 0.5) <= 2]),
+    (K("top_k_l2", k=2), lambda x: cp.maximum(*(cp.norm2(x[i]) for i in _PAIRS)), _hull_of_pairs),
+    (K("k_support", k=2), None, lambda y: [cp.norm2(y[i]) <= 1 for i in _PAIRS]),
+    (K("smooth_linf"), lambda x: cp.log_sum_exp(cp.hstack([x, -x])), lambda y: [cp.norm1(y) <= 1]),
+    (K("polytope", vertices=_V), lambda x: cp.max(_V @ x), _hull_of_points),
+    (K("max_l1_l2", alpha=0.6), lambda x: cp.maximum(0.6 * cp.norm1(x), cp.norm2(x)), _hull_of_balls),
+    (
+        K("group_l1_l2", groups=(0, 1, 0, 2, 1)),
+        lambda x: cp.norm2(x[[0, 2]]) + cp.norm2(x[[1, 4]]) + cp.abs(x[3]),
+        lambda y: [cp.norm2(y[[0, 2]]) <= 1, cp.norm2(y[[1, 4]]) <= 1, cp.abs(y[3]) <= 1],
+    ),
     (K("l1") + 0.5 * K("linf"), lambda x: cp.norm1(x) + 0.5 * cp.norm_inf(x), None),
 ]
 
@@ -75,7 +108,15 @@ _MATRIX = [
     (0.5 * K("nuclear") + 0.5 * K("l1"), lambda x: 0.5 * cp.normNuc(x) + 0.5 * cp.sum(cp.abs(x)), None),
 ]  # fmt: skip
 
-_ROWS = [(k, f, c, (N,)) for k, f, c in _VECTOR] + [(k, f, c, M) for k, f, c in _MATRIX]
+_SQUARE = [
+    (
+        K("birkhoff"),
+        lambda x: cp.maximum(*(cp.sum(cp.multiply(p, x)) for p in _PERMUTATIONS)),
+        lambda y: [y >= 0, cp.sum(y, axis=0) == 1, cp.sum(y, axis=1) == 1],
+    ),
+]
+
+_ROWS = [(*row, shape) for rows, shape in ((_VECTOR, (N,)), (_MATRIX, M), (_SQUARE, (3, 3))) for row in rows]
 
 
 def _solve(problem: cp.Problem) -> float:

@@ -153,6 +153,7 @@ def K(spec: Any, **parameters: Any) -> ConvexFunction:
     if missing:
         raise TypeError(f"{spec} needs {missing[0]!r}")
     build_names = e.kind == "rule"  # the only texts that a rule takes are names of functions
+    parameters = {p: _plain(v) for p, v in parameters.items()}
     built = e.build(**{p: _build(v, build_names) for p, v in parameters.items()})
     if e.kind == "rule":
         return built
@@ -160,10 +161,17 @@ def K(spec: Any, **parameters: Any) -> ConvexFunction:
     return labelled(built, {"name": spec, **{p: v for p, v in values.items() if v is not None or known[p] is not None}})
 
 
-def _build(value: Any, texts: bool) -> Any:
-    """A parameter as the builder takes it: specs (and names, for rules) become functions, NumPy scalars numbers."""
+def _plain(value: Any) -> Any:
+    """A parameter as a spec holds it: scalars of a library become numbers, 1-d arrays of integers tuples."""
     if isinstance(value, numbers.Real) and not isinstance(value, (bool, int, float)):
         return int(value) if isinstance(value, numbers.Integral) else float(value)
+    if hasattr(value, "shape") and value.ndim == 1 and str(value.dtype).rpartition(".")[2].startswith(("int", "uint")):
+        return tuple(int(value[i]) for i in range(value.shape[0]))
+    return value
+
+
+def _build(value: Any, texts: bool) -> Any:
+    """A parameter as the builder takes it: specs (and names, for rules) become functions."""
     is_spec = isinstance(value, dict) and isinstance(value.get("name"), str)
     return K(value) if is_spec or (texts and isinstance(value, str)) else value
 

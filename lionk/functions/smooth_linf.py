@@ -24,6 +24,8 @@ class SmoothMax(ArrayFunction):
     """
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
+        if _xp.event_size(x, batch) == 0:
+            return _xp.total(xp, xp.abs(x), batch) - math.inf
         top, _, total = self._parts(xp, x, batch)
         return xp.log(total) + top
 

@@ -92,7 +92,7 @@ class Indicator(ArrayFunction):
         return Traits(**self.set._traits())
 
     def _spec(self) -> dict[str, Any]:
-        return {"name": "conjugate", "K": self.conjugate.spec}
+        return {"name": "conjugate", "K": self.conjugate._spec()}
 
 
 def support(c: ArraySet) -> ConvexFunction:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .. import _xp
+from .. import _spectral, _xp
 from .._xp import Array, Namespace
 from .base import ArraySet
 
@@ -35,7 +35,8 @@ class Birkhoff(ArraySet):
         return math.sqrt(2.0 * n * blocks) if n > 1 else 0.0
 
     def _check(self, x: Array) -> int:
-        if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        _spectral.check_matrix(x, "a function of square matrices")
+        if x.shape[-1] != x.shape[-2]:
             raise ValueError(f"doubly stochastic matrices are square, got shape {tuple(x.shape)}")
         return int(x.shape[-1])
 

@@ -49,8 +49,8 @@ class Hull(ArraySet):
         one, two = self.first._lmo(xp, c, batch), self.second._lmo(xp, c, batch)
         return xp.where(lead > 0, one, xp.where(lead < 0, two, one / 2 + two / 2))
 
-    def _residual(self, xp: Namespace, y: Array, batch: int) -> tuple[Array, Array]:
-        """``y - P_wC(y)`` and ``d(w)`` at the best w."""
+    def _split(self, xp: Namespace, y: Array, batch: int) -> tuple[Array, Array, Array]:
+        """``P_wC(y)``, the residual, and the part of the ball, ``(1-w) R``, at the best w."""
         if self._rest_and_radius is None:
             raise NotAvailable(
                 "membership, distance and projection of the hull of two sets are known where one of them is a "
@@ -58,30 +58,30 @@ class Hull(ArraySet):
             )
         c, radius = self._rest_and_radius
 
-        def residual(w: Array) -> Array:
+        def near(w: Array) -> Array:
             factor = _xp.spread(xp, w, y)
             safe = xp.where(factor > 0, factor, xp.ones_like(factor))
-            return y - xp.where(factor > 0, factor * c._project(xp, y / safe, batch), xp.zeros_like(y))
+            return xp.where(factor > 0, factor * c._project(xp, y / safe, batch), xp.zeros_like(y))
 
         def rise(w: Array) -> Array:
-            s = residual(w)
+            s = y - near(w)
             return radius * _xp.norm(xp, s, batch) - c._support(xp, s, batch)
 
         zero = xp.zeros_like(_xp.peak(xp, y, batch))
-        w = _xp.bisect(xp, rise, zero, zero + 1)
+        w = _xp.bisect(xp, rise, zero + _xp.eps(xp, y), zero + 1)
         w = xp.where(rise(zero + 1) < 0, zero + 1, xp.where(rise(zero) >= 0, zero, w))
-        s = residual(w)
-        return s, _xp.norm(xp, s, batch) - (1 - w) * radius
+        return near(w), y - near(w), (1 - w) * radius
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
-        s, d = self._residual(xp, y, batch)
-        size = _xp.spread(xp, _xp.norm(xp, s, batch), s)
-        d = _xp.spread(xp, d, s)
-        return xp.where(d > 0, y - _xp.divide(xp, d * s, size + 0 * s), y)
+        near, s, rest = self._split(xp, y, batch)
+        length = _xp.norm(xp, s, batch)
+        shorter = _xp.spread(xp, rest, s) * _xp.divide(xp, s, _xp.spread(xp, length, s) + 0 * s)
+        return xp.where(_xp.spread(xp, length > rest, s), near + shorter, y)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         infinite = _xp.peak(xp, xp.where(xp.isfinite(y), xp.zeros_like(y), y), batch)
-        return xp.clip(self._residual(xp, _xp.finite(xp, y), batch)[1], 0.0, None) + infinite
+        _, s, rest = self._split(xp, _xp.finite(xp, y), batch)
+        return xp.clip(_xp.norm(xp, s, batch) - rest, 0.0, None) + infinite
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         return self._violation(xp, y, batch)
