@@ -45,7 +45,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if not FULL and item.get_closest_marker("slow"):
+        if FULL:
+            item.add_marker(pytest.mark.timeout(1200))
+        elif item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.skip(reason="slow: LIONK_FULL=1 runs it"))
 
 

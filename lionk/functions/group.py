@@ -311,7 +311,7 @@ def group_lift(k: Any, norm: Any = "l2", axis: int | None = -1, ndim: int = 1, g
 
     >>> import array_api_strict as xp, lionk
     >>> K = lionk.functions.group_lift("l1", "l2", groups=[0, 0, 1])
-    >>> print(K(xp.asarray([3.0, 4.0, -2.0])))
+    >>> float(K(xp.asarray([3.0, 4.0, -2.0])))
     7.0
     """
     return GroupLift(_norm(k), _norm(norm), -1 if groups is not None else axis, ndim, _labels(groups))
