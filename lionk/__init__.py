@@ -6,10 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .errors import LionKWarning, NonFiniteError, NotAvailable
-from .functions import ConvexFunction, K, Traits, names, register
+from .functions import ConvexFunction, K, Traits, algorithms, names, register
 
 if TYPE_CHECKING:
     from . import conventions, functions, sets, theory
+    from ._polar import polar
     from .backend import Backend, backends
     from .conventions import anchored
     from .functions import blocks
@@ -31,6 +32,7 @@ __all__ = [
     "Result",
     "State",
     "Traits",
+    "algorithms",
     "anchored",
     "backends",
     "blocks",
@@ -40,6 +42,7 @@ __all__ = [
     "kkt_gap",
     "minimize",
     "names",
+    "polar",
     "register",
     "sets",
     "theory",
@@ -58,6 +61,7 @@ _LATER = {
     "Certificate": "theory",
     "flow": "theory",
     "kkt_gap": "theory",
+    "polar": "_polar",
 }
 _MODULES = ("conventions", "sets", "theory")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
+from ._polar import muon_ns5
 from ._xp import namespace
 from .functions import ConvexFunction
 from .functions import K as build
@@ -20,6 +20,7 @@ __all__ = [
     "implicit_lr",
     "momentum_from_gradient_average",
     "muon",
+    "muon_ns5",
     "nesterov_from_betas",
     "scion",
     "signum",
@@ -74,29 +75,20 @@ def muon(
     weight_decay: Any = 0.1,
     *,
     nesterov: bool = True,
-    shape: tuple[int, int] | None = None,
     scaling: str = "none",
+    polar: Any = "svd",
     **options: Any,
 ) -> LionK:
-    """Muon with decoupled decay and an exact polar factor: K = s nuclear, b2 = mu, b1 = mu^2 (Nesterov) or mu.
+    """Muon with decoupled decay: K = s nuclear, b2 = mu, b1 = mu^2 (Nesterov) or mu.
 
     Parameters
     ----------
     lr, momentum, weight_decay
         As in torch.optim.Muon, whose buffer is an average.
-    shape : (rows, cols), optional
-        Of the matrix; needed for every ``scaling`` but "none".
-    scaling : "none", "original" or "match_rms_adamw"
-        s = 1, sqrt(max(1, rows/cols)), or 0.2 sqrt(max(rows, cols)).
+    scaling, polar
+        Of ``lionk.K("muon")``; here without a factor by default.
     """
-    if scaling not in ("none", "original", "match_rms_adamw"):
-        raise ValueError(f'scaling must be "none", "original" or "match_rms_adamw", got {scaling!r}')
-    K = build("nuclear")
-    if scaling != "none":
-        if shape is None:
-            raise ValueError(f"scaling={scaling!r} depends on the matrix: pass shape=(rows, cols)")
-        rows, cols = shape
-        K = K.scale(math.sqrt(max(1, rows / cols)) if scaling == "original" else 0.2 * math.sqrt(max(rows, cols)))
+    K = build("muon", scaling=scaling, polar=polar)
     return LionK(K, lr, (momentum**2 if nesterov else momentum, momentum), weight_decay, **options)
 
 

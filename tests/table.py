@@ -12,10 +12,17 @@ from typing import Any
 import numpy as np
 
 import lionk
-from lionk.functions import entry
+from lionk.functions import ShapeFactor, entry
 
 K = lionk.K
-SHAPES = {"scalar": (6,), "vector": (6,), "matrix": (4, 3), "square": (3, 3), "symmetric": (3, 3)}
+SHAPES = {
+    "scalar": (6,),
+    "vector": (6,),
+    "matrix": (4, 3),
+    "square": (3, 3),
+    "symmetric": (3, 3),
+    "kernel": (3, 2, 2),
+}
 
 
 @dataclass(frozen=True)
@@ -32,12 +39,17 @@ class Case:
     def K(self) -> Any:
         return self.build()
 
+    @property
+    def stack(self) -> bool:
+        """Does it take the singular values of a stack of matrices?"""
+        return len(self.shape) > 2 and "linalg" in self.K.traits.needs and "KernelLift" not in repr(self.K)
+
 
 def _named(name: str, shape: tuple[int, ...] | None = None, accuracy: float = 0.0, **parameters: Any) -> Case:
     shown = ",".join(f"{p}={_short(v)}" for p, v in parameters.items())
     default = (3, 4) if "group" in name else SHAPES[entry(name).kind]
     at = "" if shape is None else f" {shape}"
-    heavy = (name == "moreau_lp" and bool(parameters)) or accuracy > 0
+    heavy = name == "moreau_lp" and bool(parameters)
     return Case(f"{name}({shown}){at}", lambda: K(name, **parameters), shape or default, accuracy, heavy)
 
 
@@ -221,5 +233,42 @@ RULES = [
     _rule("spectral(1/2 linf^2)", lambda: lionk.functions.spectral_lift(K("half_linf_squared")), (4, 3)),
 ]
 
-TABLE = [*DEFAULTS, *PARAMETERS, *RULES]
+NAMED = [_named(n) for n in lionk.algorithms()] + [
+    _named("global_norm_clip", bound=0.5),
+    _named("soft_signum", tau=3.0),
+    _named("rlion", tau=0.5),
+    _named("muon", shape=(3, 4), scaling="match_rms_adamw"),
+    _named("muon", shape=(2, 4, 3)),
+    _named("fanion", k=2),
+    _named("ht_muon", power=0.5),
+    _named("freon", q=3),
+    _named("clipped_scion", bound=0.5, norm="scion_spectral"),
+    _named("clipped_scion", norm="l2"),
+    _named("scion_spectral", shape=(3, 4), scale=2.0, max=True),
+    _named("scion_spectral", shape=(2, 4, 3), scale=0.5, normalized=False),
+    _named("scion_spectral_conv", shape=(2, 3, 2, 2), scale=3.0),
+    _named("scion_sign", scale=2.0, normalized=False),
+    _named("scion_row", shape=(2, 4, 3), scale=2.0),
+    _named("scion_row", scale=2.0, normalized=False, transpose=True),
+    _named("scion_row", transpose=True),
+    _named("scion_col", shape=(2, 4, 3), scale=0.5, normalized=True),
+    _named("scion_col", transpose=True, normalized=True),
+    _named("scion_bias", shape=(2, 3), scale=0.1),
+]
+
+SHAPED = [
+    _rule("muon.tilt(array)", lambda: K("muon").tilt(_M), (4, 3)),
+    _rule("2 muon.dilate(-3).moreau", lambda: (2 * K("muon")).dilate(-3.0).moreau(0.5), (4, 3)),
+    _rule("scion_row.shift(array)", lambda: K("scion_row").shift(_M), (4, 3)),
+    _rule("scale(conjugate(huber), factor)", lambda: K("huber").conjugate.scale(ShapeFactor(size=0.5)).conjugate),
+    _rule("scale(scale(l1, factor), factor)", lambda: K("scion_sign").scale(ShapeFactor(rows=0.5)), (4, 3)),
+    _rule("spectral(scion_bias)", lambda: lionk.functions.spectral_lift(K("scion_bias")), (4, 3)),
+    _rule("kernel(row_l1_l2)", lambda: lionk.functions.kernel_lift(K("row_l1_l2")), (3, 2, 2)),
+    _rule("kernel(nuclear.tilt)", lambda: lionk.functions.kernel_lift(K("nuclear").tilt(0.25)), (3, 2, 2)),
+]
+
+_KNOWN = [c.K for c in DEFAULTS + PARAMETERS]
+ALGORITHMS = [c for c in NAMED if c.K not in _KNOWN]  # the others are functions of the rows above, under another name
+
+TABLE = [*DEFAULTS, *PARAMETERS, *RULES, *ALGORITHMS, *SHAPED]
 BY_ID = {c.id: c for c in TABLE}

@@ -61,7 +61,7 @@ def test_muon(nesterov, scaling):
     """The update of torch.optim.Muon with the exact polar factor in place of Newton-Schulz."""
     lr, mu, wd = 0.02, 0.95, 0.1
     s = {"none": 1.0, "original": (4 / 3) ** 0.5, "match_rms_adamw": 0.2 * 2.0}[scaling]
-    opt = c.muon(lr, mu, wd, nesterov=nesterov, shape=(4, 3), scaling=scaling)
+    opt = c.muon(lr, mu, wd, nesterov=nesterov, scaling=scaling)
     x, b = X0, 0 * X0
     for g, got in zip(GRADS, run(opt, X0, GRADS), strict=True):
         b = mu * b + (1 - mu) * g

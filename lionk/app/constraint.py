@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lionk._shape import at, constant
 from lionk.functions.group import Grouped
 from lionk.sets.atoms import Ball, Box, TopK, Whole
 from lionk.sets.rules import Affine, Spectral
@@ -62,8 +63,8 @@ def view(domain: Any, x: Array, weight_decay: float, columns: tuple[str, ...], c
 
 def _view(domain: Any, x: Array, radius: float, columns: tuple[str, ...], classes: tuple[str, ...]) -> View:
     labels = _entries(x, columns, classes)
-    if isinstance(domain, Affine) and domain.offset is None and domain.factor > 0:
-        return _view(domain.inner, x, radius * domain.factor, columns, classes)
+    if isinstance(domain, Affine) and domain.offset is None and constant(domain.factor) > 0:
+        return _view(domain.inner, x, radius * at(domain.factor, x, 0), columns, classes)
     if isinstance(domain, Spectral):
         s = np.linalg.svd(x, compute_uv=False).ravel()
         inner = _view(domain.inner, s, radius, tuple(f"{i + 1}" for i in range(s.size)), ())

@@ -5,9 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .._shape import ShapeFactor
 from . import catalogue as _catalogue  # noqa: F401  (fills the registry)
+from . import named as _named  # noqa: F401
 from .base import ArrayFunction, ConvexFunction, Traits
-from .registry import Entry, K, entry, names, register, rules
+from .registry import Entry, K, algorithms, entry, names, register, rules
 from .support import indicator, support
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from .block_sum import blocks
     from .eigen import eigen_lift
     from .group import group_lift, radial_lift
+    from .kernels import kernel_lift
     from .linear import linear_map
     from .moreau import moreau_envelope, ridge
     from .spectral import spectral_lift
@@ -25,8 +28,10 @@ __all__ = [
     "ConvexFunction",
     "Entry",
     "K",
+    "ShapeFactor",
     "Traits",
     "add",
+    "algorithms",
     "blocks",
     "dilate",
     "eigen_lift",
@@ -34,6 +39,7 @@ __all__ = [
     "group_lift",
     "indicator",
     "infimal_convolution",
+    "kernel_lift",
     "linear_map",
     "maximum",
     "moreau_envelope",
@@ -55,6 +61,7 @@ _LATER = {
     "block_sum": ("blocks",),
     "eigen": ("eigen_lift",),
     "group": ("group_lift", "radial_lift"),
+    "kernels": ("kernel_lift",),
     "linear": ("linear_map",),
     "moreau": ("moreau_envelope", "ridge"),
     "spectral": ("spectral_lift",),

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import _xp
+from .._shape import ShapeFactor, at, constant, factor, whole
 from .._xp import Array, Namespace
 from ..sets import rules as sets
 from ..sets.atoms import Whole
 from ..sets.base import ConvexSet
-from .base import ArrayFunction, ConvexFunction, Traits
+from .base import ArrayFunction, ConvexFunction, Traits, inherited
 from .block_sum import over_blocks
 
 
@@ -21,28 +22,31 @@ class Affine(ArrayFunction):
 
     Its conjugate is of the same form over K*, with slope and width exchanged, ``shift' = -tilt`` and
     ``tilt' = -shift`` (derived here; the four textbook rules are Rockafellar 1970, Thm 12.3 and 16.1).
-    ``slope width > 0``; shift and tilt are numbers, or arrays that broadcast, or None for 0.
+    ``slope width > 0``; each is a number, or a ``ShapeFactor`` of the argument. Shift and tilt are numbers, or arrays
+    that broadcast, or None for 0.
     """
 
     inner: ArrayFunction
-    slope: float = 1.0
-    width: float = 1.0
+    slope: Any = 1.0
+    width: Any = 1.0
     shift_by: Any = None
     tilt_by: Any = None
     paired: bool = False
 
     def _validate(self) -> None:
-        if not (0 < self.slope * self.width and math.isfinite(self.slope) and math.isfinite(self.width)):
+        slope, width = constant(self.slope), constant(self.width)
+        if not (0 < slope * width and math.isfinite(slope) and math.isfinite(width)):
             raise ValueError(f"slope and width need a positive finite product, got {self.slope!r} and {self.width!r}")
         if self.shift_by is None or self.tilt_by is None:
             object.__setattr__(self, "paired", False)  # both forms agree
 
-    def _into(self, xp: Namespace, x: Array) -> Array:
+    def _into(self, xp: Namespace, x: Array, batch: int) -> Array:
         z = x if self.shift_by is None else x + _xp.parameter(xp, self.shift_by, x, "b")
-        return z if self.width == 1 else z / self.width
+        return z if self.width == 1 else z / at(self.width, x, batch)
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
-        v = self.slope * self.width * self.inner._value(xp, self._into(xp, x), batch, tol)
+        factor = at(self.slope, x, batch) * at(self.width, x, batch)
+        v = factor * self.inner._value(xp, self._into(xp, x, batch), batch, tol)
         if self.tilt_by is None:
             return v
         if not isinstance(self.domain, Whole):
@@ -51,20 +55,21 @@ class Affine(ArrayFunction):
         return v + _xp.inner(xp, xp.zeros_like(x) + _xp.parameter(xp, self.tilt_by, x, "c"), y, batch)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
-        s = self.inner._subgradient(xp, self._into(xp, x), batch)
-        s = s if self.slope == 1 else self.slope * s
+        s = self.inner._subgradient(xp, self._into(xp, x, batch), batch)
+        s = s if self.slope == 1 else at(self.slope, x, batch) * s
         return s if self.tilt_by is None else s + _xp.parameter(xp, self.tilt_by, x, "c")
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         y = x if self.tilt_by is None else x - t * _xp.parameter(xp, self.tilt_by, x, "c")
-        z = self.inner._prox(xp, self._into(xp, y), t * (self.slope / self.width), batch)
-        z = z if self.width == 1 else self.width * z
+        slope, width = at(self.slope, x, batch), at(self.width, x, batch)
+        z = self.inner._prox(xp, self._into(xp, y, batch), t * (slope / width), batch)
+        z = z if self.width == 1 else width * z
         return z if self.shift_by is None else z - _xp.parameter(xp, self.shift_by, x, "b")
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         s = s if self.tilt_by is None else s - _xp.parameter(xp, self.tilt_by, x, "c")
-        d = self.inner._subdifferential_distance(xp, self._into(xp, x), s / self.slope, batch)
-        return abs(self.slope) * d
+        slope = at(self.slope, x, batch)
+        return abs(slope) * self.inner._subdifferential_distance(xp, self._into(xp, x, batch), s / slope, batch)
 
     def _dual(self) -> ConvexFunction:
         return Affine(
@@ -88,27 +93,36 @@ class Affine(ArrayFunction):
         same = all(v is None or isinstance(v, (int, float)) for v in (self.shift_by, self.tilt_by))
         return replace(
             inner,
+            structure=inner.structure if self._numbers else whole(inner.structure),
             even=inner.even and centred,
             absolute=inner.absolute and centred,
             symmetric=inner.symmetric and same,
             homogeneous=inner.homogeneous and self.shift_by is None,
-            selection=inner.selection if self.tilt_by is None else "composed",
+            selection=inner.selection if self.tilt_by is None else inherited(inner),
             minimum_at_zero=inner.minimum_at_zero if centred else None,
         )
 
     def _spec(self) -> dict[str, Any]:
         k = self.inner.spec
+        slope: Any
+        width: Any
+        slope, width = (f.spec if isinstance(f, ShapeFactor) else f for f in (self.slope, self.width))
         plain = self.shift_by is None and self.tilt_by is None
-        if plain and self.width == 1:
-            return {"name": "scale", "K": k, "a": self.slope}
-        if plain and self.slope * self.width == 1:
-            return {"name": "dilate", "K": k, "a": self.slope}
-        if self.slope == self.width == 1 and self.shift_by is None:
+        if plain and width == 1:
+            return {"name": "scale", "K": k, "a": slope}
+        if plain and self._numbers and slope * width == 1:
+            return {"name": "dilate", "K": k, "a": slope}
+        if slope == width == 1 and self.shift_by is None:
             return {"name": "tilt", "K": k, "c": self.tilt_by}
-        if self.slope == self.width == 1 and self.tilt_by is None:
+        if slope == width == 1 and self.tilt_by is None:
             return {"name": "shift", "K": k, "b": self.shift_by}
-        names = ("slope", "width", "shift_by", "tilt_by", "paired")
-        return {"name": "affine", "K": k, **{n: getattr(self, n) for n in names if getattr(self, n) is not None}}
+        rest = {n: getattr(self, n) for n in ("shift_by", "tilt_by", "paired") if getattr(self, n) is not None}
+        return {"name": "affine", "K": k, "slope": slope, "width": width, **rest}
+
+    @property
+    def _numbers(self) -> bool:
+        """Are slope and width independent of the shape of x?"""
+        return not isinstance(self.slope, ShapeFactor) and not isinstance(self.width, ShapeFactor)
 
 
 def _negative(v: Any) -> Any:
@@ -117,10 +131,11 @@ def _negative(v: Any) -> Any:
     return None if v is None else -v
 
 
-def _stretch(K: ArrayFunction, slope: float, width: float) -> ConvexFunction:
+def _stretch(K: ArrayFunction, slope: Any, width: float) -> ConvexFunction:
     if slope == width == 1:
         return K
-    if isinstance(K, Affine):  # outer (slope, width) over inner: both factors multiply, shift and tilt grow
+    if isinstance(K, Affine) and not isinstance(slope, ShapeFactor):
+        # outer (slope, width) over inner: both factors multiply, shift and tilt grow
         shift_by = None if K.shift_by is None else width * _number_or_array(K.shift_by)
         tilt_by = None if K.tilt_by is None else slope * _number_or_array(K.tilt_by)
         return Affine(K.inner, slope * K.slope, width * K.width, shift_by, tilt_by, K.paired)
@@ -147,11 +162,20 @@ def _vector(name: str, v: Any) -> Any:
     raise TypeError(f"{name} must be a number, an array, or a list of numbers, got {type(v).__name__}")
 
 
-def scale(K: ConvexFunction, a: float) -> ConvexFunction:
-    """``a K(x)``, a > 0. Subgradient ``a dK(x)``; conjugate ``a K*(y/a)``; least norm kept."""
-    if _number("a", a, "scale") <= 0:
+def scale(K: ConvexFunction, a: Any) -> ConvexFunction:
+    """``a K(x)``, a > 0. Subgradient ``a dK(x)``; conjugate ``a K*(y/a)``; least norm kept.
+
+    ``a``: a number, or a ``ShapeFactor`` (or its spec, a dict) where the factor depends on the shape of x.
+
+    >>> import lionk, numpy as np
+    >>> K = lionk.functions.scale(lionk.K("l1"), {"rows": 0.5, "cols": -0.5})
+    >>> print(K.subgradient(np.ones((8, 2))).max())
+    2.0
+    """
+    a = factor("a", a)
+    if constant(a) <= 0:
         raise ValueError(f"scale needs a > 0, got a={a!r}; a nonpositive multiple of a convex function is not convex")
-    return over_blocks(K, lambda k: _stretch(k, float(a), 1.0))
+    return over_blocks(K, lambda k: _stretch(k, a, 1.0))
 
 
 def dilate(K: ConvexFunction, a: float) -> ConvexFunction:
@@ -180,11 +204,12 @@ def shift(K: ConvexFunction, b: Any) -> ConvexFunction:
 
 def affine(
     K: ConvexFunction,
-    slope: float = 1.0,
-    width: float = 1.0,
+    slope: Any = 1.0,
+    width: Any = 1.0,
     shift_by: Any = None,
     tilt_by: Any = None,
     paired: bool = False,
 ) -> ConvexFunction:
     """``slope width K((x + shift_by)/width) + Re<tilt_by, x>``: the general form, which specs of the others share."""
-    return over_blocks(K, lambda k: Affine(k, slope, width, _vector("b", shift_by), _vector("c", tilt_by), paired))
+    a, b = factor("slope", slope), factor("width", width)
+    return over_blocks(K, lambda k: Affine(k, a, b, _vector("b", shift_by), _vector("c", tilt_by), paired))

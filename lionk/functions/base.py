@@ -27,11 +27,16 @@ class Traits(Value):
     bounded_domain: bool = False  # dom K* is bounded
     open_domain: bool = False  # dom K* lacks part of its boundary
     structure: str = "reduce"  # elementwise | rowwise | reduce | order | matrix
-    selection: str = "min_norm"  # min_norm | composed
+    selection: str = "min_norm"  # min_norm | composed | approximate (in dK up to a stated accuracy)
     minimum_at_zero: bool | None = True  # 0 in dK(0); None: depends on array parameters
     prox: bool = True  # prox has an implementation
     needs: tuple[str, ...] = ()  # namespace extensions, such as "linalg"
     host: bool = False  # part of it is computed on the host, by SciPy: not under a jit
+
+
+def inherited(*parts: Traits) -> str:
+    """The selection of a rule that does not keep least norms."""
+    return "approximate" if any(p.selection == "approximate" for p in parts) else "composed"
 
 
 @dataclass(eq=False, repr=False)
@@ -141,8 +146,8 @@ class ConvexFunction(Value, ABC):
 
     # -- the calculus: each rule names its dual ---------------------------------------------------------------
 
-    def scale(self, a: float) -> ConvexFunction:
-        """``a K(x)``, a > 0; conjugate ``a K*(y/a)``."""
+    def scale(self, a: Any) -> ConvexFunction:
+        """``a K(x)``, a > 0, a number or a ``ShapeFactor``; conjugate ``a K*(y/a)``."""
         from .affine import scale
 
         return scale(self, a)

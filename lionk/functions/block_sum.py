@@ -10,7 +10,7 @@ from .._xp import Array
 from ..errors import NotAvailable
 from ..sets.product import Product
 from ..tree import is_container, leaves, named_leaves, tree_map
-from .base import ConvexFunction, Traits
+from .base import ConvexFunction, Traits, inherited
 
 
 @dataclass(eq=False, repr=False)
@@ -70,7 +70,7 @@ class Blocks(ConvexFunction):
             symmetric=False,
             open_domain=any(p.open_domain for p in parts),
             structure=kinds.pop() if len(kinds) == 1 else "blocks",
-            selection="min_norm" if all(p.selection == "min_norm" for p in parts) else "composed",
+            selection="min_norm" if all(p.selection == "min_norm" for p in parts) else inherited(*parts),
             minimum_at_zero=False if False in minima else None if None in minima else True,
             needs=tuple(sorted({n for p in parts for n in p.needs})),
         )

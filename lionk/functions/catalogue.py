@@ -211,7 +211,7 @@ def _conjugate(K: ConvexFunction) -> ConvexFunction:
 
 _RULES: list[tuple[str, str, str, str]] = [
     # name, module, K, its conjugate
-    ("scale", "affine", "a K(x), a > 0", "a K*(y/a)"),
+    ("scale", "affine", "a K(x), a > 0, a number or a factor of x's shape", "a K*(y/a)"),
     ("dilate", "affine", "K(a x), a != 0", "K*(y/a)"),
     ("tilt", "affine", "K(x) + <c, x>", "K*(y - c)"),
     ("shift", "affine", "K(x + b)", "K*(y) - <b, y>"),
@@ -226,6 +226,7 @@ _RULES: list[tuple[str, str, str, str]] = [
     ("radial_lift", "group", "phi(N(x))", "phi*(N*(y))"),
     ("eigen_lift", "eigen", "k(eigenvalues of the symmetric part)", "k*(eigenvalues), +inf if not symmetric"),
     ("linear_map", "linear", "K(Bx), or K(L X R)", "K*(B^-T y)"),
+    ("kernel_lift", "kernels", "k(x as a matrix (out, in k...))", "k*(y as that matrix)"),
     ("spectral_lift", "spectral", "k(singular values)", "k*(singular values)"),
 ]
 

@@ -13,7 +13,7 @@ from ..sets.atoms import Ball, Box, TopK, Whole
 from ..sets.base import ArraySet, ConvexSet
 from ..sets.k_support import KSupportBall, TopKL2Ball
 from .affine import Affine
-from .base import ArrayFunction, ConvexFunction, Traits
+from .base import ArrayFunction, ConvexFunction, Traits, inherited
 from .spectral import SpectralLift
 from .support import L2, Support
 
@@ -212,7 +212,7 @@ class GroupLift(ArrayFunction):
                 if k.structure == "elementwise"
                 else k.structure
             ),
-            selection=k.selection if self.norm == L2 else "composed",
+            selection=k.selection if self.norm == L2 else inherited(k, n),
             prox=self.norm == L2
             or self.axis is None
             or _weighted_sum(self.inner)

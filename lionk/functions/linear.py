@@ -12,7 +12,7 @@ from ..errors import NotAvailable
 from ..sets.atoms import Whole
 from ..sets.base import ConvexSet
 from ..sets.preimage import Preimage
-from .base import ArrayFunction, ConvexFunction, Traits
+from .base import ArrayFunction, ConvexFunction, Traits, inherited
 from .support import L2
 
 
@@ -63,7 +63,7 @@ class LinearMap(ArrayFunction):
             absolute=False,
             symmetric=False,
             structure="matrix" if k.structure == "matrix" or not self.operator.vector else "reduce",
-            selection=k.selection if orthogonal or k.smooth else "composed",
+            selection=k.selection if orthogonal or k.smooth else inherited(k),
             prox=(k.prox and orthogonal) or ball,
         )
 

@@ -10,7 +10,7 @@ from .. import _xp
 from .._xp import Array, Namespace
 from ..sets.atoms import Whole
 from ..sets.base import ConvexSet
-from .base import ArrayFunction, ConvexFunction, Traits
+from .base import ArrayFunction, ConvexFunction, Traits, inherited
 from .block_sum import over_blocks
 
 
@@ -93,7 +93,7 @@ class Ridge(ArrayFunction):
             homogeneous=False,
             bounded_domain=False,
             open_domain=False,
-            selection="min_norm" if keeps else "composed",
+            selection="min_norm" if keeps else inherited(inner),
         )
 
     def _spec(self) -> dict[str, Any]:

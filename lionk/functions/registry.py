@@ -17,8 +17,9 @@ from .base import ConvexFunction
 class Entry(Value):
     """A registered function: how it is built and what a table says of it.
 
-    kind : "scalar", "vector", "matrix", "square", "symmetric" (square matrices, of which it sees the symmetric part) or
-        "rule".
+    kind : "scalar", "vector", "matrix", "square", "symmetric" (square matrices, of which it sees the symmetric part),
+        "kernel" (out, in, k...) or "rule".
+    algorithm : is this the K of a published optimizer, under that optimizer's name?
     formula, subgradient, conjugate, constraint : plain text, with x the argument, y the dual one and lam the weight
         decay; ``constraint`` is what ``min f(x) + K*(lam x)/lam`` imposes.
     """
@@ -31,6 +32,7 @@ class Entry(Value):
     conjugate: str = ""
     constraint: str = ""
     source: str = ""
+    algorithm: bool = False
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -51,6 +53,7 @@ def register(
     conjugate: str = "",
     constraint: str = "",
     source: str = "",
+    algorithm: bool = False,
     replace: bool = False,
 ) -> None:
     """Make a convex function available by name: in ``lionk.K``, the command line, the tests and the tables.
@@ -63,6 +66,8 @@ def register(
         Called with the parameters, each of which must have a default for functions (rules take functions first).
     kind, formula, subgradient, conjugate, constraint, source : str
         What the tables show; see ``Entry``.
+    algorithm : bool
+        List it with ``lionk.algorithms()`` and not with ``lionk.names()``.
     """
     if not name.isidentifier():
         raise ValueError(f"name must be an identifier, got {name!r}")
@@ -74,12 +79,20 @@ def register(
         def build() -> ConvexFunction:
             return fixed
 
-    _ENTRIES[name] = Entry(name, build, kind, formula, subgradient, conjugate, constraint, source)
+    _ENTRIES[name] = Entry(name, build, kind, formula, subgradient, conjugate, constraint, source, algorithm)
 
 
 def names() -> list[str]:
     """The registered convex functions, each of which works with its default parameters."""
-    return [e.name for e in _ENTRIES.values() if e.kind != "rule"]
+    return [e.name for e in _ENTRIES.values() if e.kind != "rule" and not e.algorithm]
+
+
+def algorithms() -> list[str]:
+    """Published optimizers by name: each names the K, a composition of the functions, that makes LionK that optimizer.
+
+    Each works with its default parameters, and wherever a name of ``lionk.names()`` does.
+    """
+    return [e.name for e in _ENTRIES.values() if e.algorithm]
 
 
 def rules() -> list[str]:
@@ -93,7 +106,7 @@ def entry(name: str) -> Entry:
         import difflib  # here, so that `import lionk` stays light
 
         near = difflib.get_close_matches(name, _ENTRIES, n=3)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "lionk.names() lists what there is."
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see lionk.names(), lionk.algorithms()."
         raise KeyError(f"no convex function is named {name!r}; {hint}")
     return _ENTRIES[name]
 
@@ -104,7 +117,7 @@ def K(spec: Any, **parameters: Any) -> ConvexFunction:
     Parameters
     ----------
     spec : str, dict or ConvexFunction
-        A name of ``lionk.names()``, a spec as in ``K.spec``, or a function, which is returned.
+        A name of ``lionk.names()`` or ``lionk.algorithms()``, a spec as in ``K.spec``, or a function: it is returned.
     **parameters
         Of the named function; every one has a default. Where a rule takes functions, names and specs will do.
 
@@ -152,12 +165,12 @@ def K(spec: Any, **parameters: Any) -> ConvexFunction:
     missing = [p for p, d in known.items() if d is inspect.Parameter.empty and p not in parameters]
     if missing:
         raise TypeError(f"{spec} needs {missing[0]!r}")
-    build_names = e.kind == "rule"  # the only texts that a rule takes are names of functions
+    rule = e.kind == "rule"  # the texts that a rule takes are names of functions, but for polar="svd"
     parameters = {p: _plain(v) for p, v in parameters.items()}
-    built = e.build(**{p: _build(v, build_names) for p, v in parameters.items()})
-    if e.kind == "rule":
+    built = e.build(**{p: _build(v, rule and p != "polar") for p, v in parameters.items()})
+    if rule:
         return built
-    values = {p: parameters.get(p, d) for p, d in known.items()}
+    values = {p: _as_spec(parameters.get(p, d)) for p, d in known.items()}
     return labelled(built, {"name": spec, **{p: v for p, v in values.items() if v is not None or known[p] is not None}})
 
 
@@ -174,6 +187,11 @@ def _build(value: Any, texts: bool) -> Any:
     """A parameter as the builder takes it: specs (and names, for rules) become functions."""
     is_spec = isinstance(value, dict) and isinstance(value.get("name"), str)
     return K(value) if is_spec or (texts and isinstance(value, str)) else value
+
+
+def _as_spec(value: Any) -> Any:
+    """A parameter as a spec holds it: functions by their spec."""
+    return value.spec if isinstance(value, ConvexFunction) else value
 
 
 def labelled(k: ConvexFunction, label: dict[str, Any]) -> ConvexFunction:

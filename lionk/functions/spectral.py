@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import _spectral, _xp
+from .._polar import NewtonSchulz, solver
 from .._xp import Array, Namespace
 from ..sets import rules as sets
-from ..sets.atoms import Whole
+from ..sets.atoms import Box, Whole
 from ..sets.base import ConvexSet
 from .base import ArrayFunction, ConvexFunction, Traits
 from .support import Support
@@ -21,11 +22,18 @@ class SpectralLift(ArrayFunction):
     ``dK(X) = U dk(s) V^H``, ``K*(Y) = k*(s(Y))``, prox and projection act on the singular values, least norm is kept.
     Matrices are the last two axes; leading axes are independent blocks whose values add up. 0 on an empty matrix
     where k is 0 on the empty vector.
+
+    ``polar``: for the nuclear norm, a solver that stands in for the SVD in ``dK`` alone (None: the SVD). What it gives
+    lies in dom K* and makes ``0 <= K(X) + K*(S) - <X, S> <= (tol + min(m, n) resolve) K(X)``, up to rounding: an
+    approximate subgradient, the dK of no function (``traits.selection``).
     """
 
     inner: ArrayFunction
+    polar: NewtonSchulz | None = None
 
     def _validate(self) -> None:
+        if self.polar is not None and L1 not in (self.inner, self.inner.conjugate):
+            raise ValueError(f"polar={self.polar!r} is for the nuclear norm, spectral_lift(l1), not for {self.inner!r}")
         t = self.inner.traits
         if not (t.absolute and t.symmetric):
             raise ValueError(
@@ -40,6 +48,8 @@ class SpectralLift(ArrayFunction):
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         _spectral.check_matrix(x, "a spectral function")
+        if self.polar is not None and self.inner == L1:
+            return self.polar(xp, x)
         # the rounding of U f(s) V^H must not reach the boundary of an open domain, where K* is infinite
         edge = 1 - max(x.shape[-2:]) * _xp.eps(xp, x) if self.traits.open_domain else 1.0
         merge = self.inner.traits.structure != "elementwise" and not self.inner.traits.smooth
@@ -59,20 +69,29 @@ class SpectralLift(ArrayFunction):
         return super()._subdifferential_distance(xp, x, s, batch)
 
     def _dual(self) -> ConvexFunction:
-        return SpectralLift(self.inner.conjugate, conjugate=self)
+        return SpectralLift(self.inner.conjugate, self.polar, conjugate=self)
 
     def _domain(self) -> ConvexSet:
         return Whole() if isinstance(self.inner.domain, Whole) else sets.Spectral(self.inner.domain)
 
     def _traits(self) -> Traits:
-        return replace(self.inner.traits, absolute=False, symmetric=False, structure="matrix", needs=("linalg",))
+        k = replace(self.inner.traits, absolute=False, symmetric=False, structure="matrix", needs=("linalg",))
+        return replace(k, selection="approximate") if self.polar is not None and self.inner == L1 else k
 
     def _spec(self) -> dict[str, Any]:
-        return {"name": "spectral_lift", "k": self.inner.spec}
+        solver = {} if self.polar is None else {"polar": self.polar.spec}
+        return {"name": "spectral_lift", "k": self.inner.spec, **solver}
 
 
-def spectral_lift(k: ConvexFunction) -> ConvexFunction:
-    """``k(singular values of X)`` for an absolutely symmetric k: ``nuclear = spectral_lift(l1)``."""
+L1 = Support(Box())
+
+
+def spectral_lift(k: ConvexFunction, polar: Any = "svd") -> ConvexFunction:
+    """``k(singular values of X)`` for an absolutely symmetric k: ``nuclear = spectral_lift(l1)``.
+
+    ``polar``: "svd" or, for l1 only, how else ``U V^H`` is found: "newton_schulz", or its settings
+    ``{"tol": ..., "resolve": ...}`` (see ``lionk.polar``). Then the subgradient is an approximate one.
+    """
     if not isinstance(k, ArrayFunction):
         raise TypeError(f"spectral_lift takes a convex function of one array, got {type(k).__name__}")
-    return SpectralLift(k)
+    return SpectralLift(k, solver(polar))

@@ -14,7 +14,7 @@ from ..sets.atoms import Box, Whole
 from ..sets.base import ArraySet, ConvexSet, joint_traits
 from ..sets.hull import Hull
 from ..sets.rules import Minkowski, ball_radius, interval
-from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from .base import ArrayFunction, ConvexFunction, Traits, inherited, outside_is_infinite
 from .block_sum import Blocks
 from .registry import labelled
 from .support import Support
@@ -35,7 +35,7 @@ def _joint(a: Traits, b: Traits) -> Traits:
         smooth=smooth,
         bounded_domain=a.bounded_domain and b.bounded_domain,
         open_domain=a.open_domain or b.open_domain,
-        selection="min_norm" if smooth else "composed",
+        selection="min_norm" if smooth else inherited(a, b),
     )
 
 

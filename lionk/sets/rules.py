@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import _spectral, _xp
+from .._shape import ShapeFactor, at, constant, whole
 from .._xp import Array, Namespace
 from .atoms import Ball, Box
 from .base import ArraySet, joint_traits
@@ -14,52 +15,55 @@ from .base import ArraySet, joint_traits
 
 @dataclass(eq=False, repr=False)
 class Affine(ArraySet):
-    """``factor * C + offset``, with a nonzero number ``factor`` and an offset that broadcasts (None: 0)."""
+    """``factor * C + offset``, with a nonzero number or ``ShapeFactor``, and an offset that broadcasts (None: 0)."""
 
     inner: ArraySet
-    factor: float = 1.0
+    factor: Any = 1.0
     offset: Any = None
 
     def diameter(self, shape: tuple[int, ...]) -> float:
-        return abs(self.factor) * self.inner.diameter(shape)
+        factor = self.factor.of(shape) if isinstance(self.factor, ShapeFactor) else self.factor
+        return abs(factor) * self.inner.diameter(shape)
 
     def _traits(self) -> dict[str, Any]:
         inner = self.inner._traits()
-        if self.offset is None and (self.factor > 0 or inner.get("even", True)):
+        if isinstance(self.factor, ShapeFactor):  # on a part of the array the factor is another
+            inner = {**inner, "structure": whole(inner.get("structure", "reduce"))}
+        if self.offset is None and (constant(self.factor) > 0 or inner.get("even", True)):
             return inner
         same = isinstance(self.offset, (int, float))
         return {**inner, "even": False, "absolute": False, "symmetric": same, "minimum_at_zero": None}
 
-    def _forward(self, xp: Namespace, z: Array) -> Array:
-        y = z if self.factor == 1 else self.factor * z
+    def _forward(self, xp: Namespace, z: Array, batch: int) -> Array:
+        y = z if self.factor == 1 else at(self.factor, z, batch) * z
         return y if self.offset is None else y + _xp.parameter(xp, self.offset, z, "offset")
 
-    def _back(self, xp: Namespace, y: Array) -> Array:
+    def _back(self, xp: Namespace, y: Array, batch: int) -> Array:
         z = y if self.offset is None else y - _xp.parameter(xp, self.offset, y, "offset")
-        return z if self.factor == 1 else z / self.factor
+        return z if self.factor == 1 else z / at(self.factor, y, batch)
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
-        return self._forward(xp, self.inner._lmo(xp, c if self.factor > 0 else -c, batch))
+        return self._forward(xp, self.inner._lmo(xp, c if constant(self.factor) > 0 else -c, batch), batch)
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
-        return self._forward(xp, self.inner._project(xp, self._back(xp, y), batch))
+        return self._forward(xp, self.inner._project(xp, self._back(xp, y, batch), batch), batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
-        return abs(self.factor) * self.inner._violation(xp, self._back(xp, y), batch)
+        return abs(at(self.factor, y, batch)) * self.inner._violation(xp, self._back(xp, y, batch), batch)
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
-        return abs(self.factor) * self.inner._distance(xp, self._back(xp, y), batch)
+        return abs(at(self.factor, y, batch)) * self.inner._distance(xp, self._back(xp, y, batch), batch)
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
-        size = abs(self.factor) * self.inner._scale(xp, y)
+        size = abs(at(self.factor, y, 0)) * self.inner._scale(xp, y)
         if self.offset is None:
             return size
         offset = _xp.parameter(xp, self.offset, y, "offset")
         return size + (abs(offset) if isinstance(offset, (int, float)) else _xp.peak(xp, offset, 0))
 
     def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
-        z = x if self.factor > 0 else -x
-        return abs(self.factor) * self.inner._face_distance(xp, z, self._back(xp, s), batch)
+        z = x if constant(self.factor) > 0 else -x
+        return abs(at(self.factor, x, batch)) * self.inner._face_distance(xp, z, self._back(xp, s, batch), batch)
 
 
 @dataclass(eq=False, repr=False)
@@ -128,7 +132,7 @@ def ball_radius(c: Any) -> float | None:
         return 1.0 if c.q == 2 else None
     if isinstance(c, Spectral):
         return ball_radius(c.inner)
-    if isinstance(c, Affine) and c.offset is None:
+    if isinstance(c, Affine) and c.offset is None and not isinstance(c.factor, ShapeFactor):
         radius = ball_radius(c.inner)
         return None if radius is None else abs(c.factor) * radius
     return None
@@ -138,7 +142,8 @@ def interval(c: Any) -> tuple[float, float] | None:
     """The ends if the set is one interval, of two numbers, for every entry, else None."""
     if isinstance(c, Box) and all(e is None or isinstance(e, (int, float)) for e in (c.lower, c.upper)):
         return (-c.upper if c.lower is None else c.lower), c.upper
-    if isinstance(c, Affine) and (c.offset is None or isinstance(c.offset, (int, float))):
+    plain = isinstance(c, Affine) and not isinstance(c.factor, ShapeFactor)
+    if plain and (c.offset is None or isinstance(c.offset, (int, float))):
         ends = interval(c.inner)
         if ends is not None:
             low, high = sorted(c.factor * e + (c.offset or 0.0) for e in ends)
