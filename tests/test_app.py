@@ -487,7 +487,7 @@ def test_views():
     assert see(lionk.K("spectral"), X).total == pytest.approx(("sum of singular values", 5.5, 1.0))
 
 
-@pytest.mark.parametrize("k", lionk.names())
+@pytest.mark.parametrize("k", [*lionk.names(), *(n for n in lionk.algorithms() if n != "scion_spectral_conv")])
 def test_every_k_has_a_view(k):
     x = np.ones((2, 3)) / 6
     v = view(lionk.K(k).conjugate.domain, x, 1.0, ("a", "b", "c"), ("r", "s"))
@@ -543,9 +543,15 @@ def test_functions():
     assert {e["kind"] for e in json.loads(matrices.stdout)["functions"]} == {"matrix"}
     assert "simplex" in lk("functions", "--search", "simplex").stdout
     assert "spectral_lift" in lk("functions", "--kind", "rule").stdout
+    algorithms = json.loads(lk("functions", "--kind", "algorithm", "--json", "-").stdout)["functions"]
+    assert [e["name"] for e in algorithms] == lionk.algorithms()
+    assert all(e["algorithm"] for e in algorithms)
+    assert "scion_row" not in done.stdout
+    assert "--kind algorithm" in done.stdout
+    assert "scion_row" in lk("functions", "--search", "scion").stdout
 
 
-@pytest.mark.parametrize("name", [*lionk.names(), "spectral_lift", "tilt"])
+@pytest.mark.parametrize("name", [*lionk.names(), *lionk.algorithms(), "spectral_lift", "tilt", "kernel_lift"])
 def test_one_function_in_full(name):
     done = lk("functions", name)
     assert done.exit_code == 0, done.output
@@ -561,12 +567,29 @@ def test_one_function_in_full(name):
         (("--kind", "tensor"), "choose one of scalar"),
         (("--search", "zzz"), "no function has 'zzz'"),
         (("l1", "--kind", "scalar"), "leave NAME out"),
+        (("muon:scaling=all",), "scaling must be one of"),
     ],
 )
 def test_functions_bad_input(arguments, says):
     done = lk("functions", *arguments)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
     assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("muon:scaling=none", {"scaling": "none", "polar": "svd"}),
+        (
+            "muon:polar={'tol':0.01,'resolve':0.1},scaling='none'",
+            {"scaling": "none", "polar": {"tol": 0.01, "resolve": 0.1}},
+        ),
+        ("clipped_scion:norm=l1,bound=2", {"norm": "l1", "bound": 2}),
+    ],
+)
+def test_texts_among_parameters(text, spec):
+    shown = json.loads(lk("functions", text, "--json", "-").stdout)["spec"]
+    assert shown == {"name": text.split(":")[0], **spec}
 
 
 def test_doctor():

@@ -22,11 +22,11 @@ from lionk.functions import Entry, entry, rules
 
 from .console import BadInput, command, console, output_path, reason, write_json
 
-KINDS = ("scalar", "vector", "matrix", "rule")
+KINDS = ("scalar", "vector", "matrix", "square", "symmetric", "algorithm", "rule")
 
 
 def _names() -> list[str]:
-    return lionk.names() + rules()
+    return lionk.names() + lionk.algorithms() + rules()
 
 
 def _kinds() -> list[str]:
@@ -47,7 +47,9 @@ def functions(
 ) -> None:
     """The convex functions K: what each is, and what constraint or penalty it imposes. K* is the conjugate.
 
-    Examples: lionk functions --kind matrix; lionk functions huber:delta=0.5
+    Published optimizers by name are --kind algorithm, rules that build functions from functions --kind rule.
+
+    Examples: lionk functions --kind matrix; lionk functions huber:delta=0.5; lionk functions muon
     """
     path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
     if name is not None:
@@ -61,7 +63,10 @@ def functions(
         return
     if kind is not None and kind not in KINDS:
         raise BadInput(f"--kind {kind}: choose one of {', '.join(KINDS)}")
-    chosen = [e for e in map(entry, lionk.names() + rules()) if e.kind == kind or (kind is None and e.kind != "rule")]
+    names = {"rule": rules, "algorithm": lionk.algorithms}.get(kind or "", lionk.names)()
+    if kind is None and search is not None:
+        names = names + lionk.algorithms()
+    chosen = [e for e in map(entry, names) if kind in (None, "rule", "algorithm", e.kind)]
     if search is not None:
         chosen = [e for e in chosen if search.lower() in f"{e.name} {e.formula} {e.constraint}".lower()]
     if not chosen:
@@ -76,12 +81,20 @@ def parse_k(text: str) -> tuple[str, dict[str, Any]]:
     """``NAME[:param=value,...]`` taken apart; values are numbers, lists, None, or names. Raises BadInput."""
     name, colon, rest = text.strip().partition(":")
     parameters: dict[str, Any] = {}
-    for piece in re.split(r",(?![^\[(]*[\])])", rest) if colon else ():
+    for piece in re.split(r",(?![^\[({]*[\])}])", rest) if colon else ():
         key, equals, value = (p.strip() for p in piece.partition("="))
         if not (equals and key.isidentifier() and value):
             raise BadInput(f"{text!r}: after the colon come param=value pairs with commas, such as huber:delta=0.5")
-        parameters[key] = _value(value)
+        parameters[key] = value if _is_text(name.strip(), key) and value[0] not in "{'\"" else _value(value)
     return name.strip(), parameters
+
+
+def _is_text(name: str, parameter: str) -> bool:
+    """Is the default of this parameter a text, so that "none" is one too?"""
+    try:
+        return isinstance(entry(name).parameters.get(parameter), str)
+    except KeyError:
+        return False
 
 
 def _value(text: str) -> Any:
@@ -116,7 +129,11 @@ def describe(text: str) -> dict[str, Any]:
 def _texts(e: Entry) -> dict[str, Any]:
     texts = {f: getattr(e, f) for f in ("name", "kind", "formula", "subgradient", "conjugate", "constraint", "source")}
     known = {p: None if d is inspect.Parameter.empty else d for p, d in e.parameters.items()}
-    return {**texts, "parameters": {p: str(d) if d == math.inf else d for p, d in known.items()}}
+    return {
+        **texts,
+        "algorithm": e.algorithm,
+        "parameters": {p: str(d) if d == math.inf else d for p, d in known.items()},
+    }
 
 
 def _signature(parameters: dict[str, Any]) -> str:
@@ -132,6 +149,10 @@ def _list(out: Console, chosen: list[Entry]) -> None:
         table.add_row(e.name, escape(_signature(_texts(e)["parameters"])), e.kind, escape(e.formula), escape(last))
     out.print(table)
     out.print(f"{len(chosen)} entries; lam is the weight decay. 'lionk functions NAME' shows one in full.", style="dim")
+    if not chosen[0].algorithm and chosen[0].kind != "rule":
+        out.print(
+            f"Also {len(lionk.algorithms())} named algorithms (--kind algorithm) and rules (--kind rule).", style="dim"
+        )
 
 
 def _show(out: Console, text: str, d: dict[str, Any]) -> None:
@@ -140,7 +161,7 @@ def _show(out: Console, text: str, d: dict[str, Any]) -> None:
     table.add_column()
     rows = {
         "name": d["name"],
-        "kind": d["kind"],
+        "kind": f"{d['kind']}, a named algorithm" if entry(d["name"]).algorithm else d["kind"],
         "parameters": _signature(d["parameters"]) or "none",
         "K(x)": d["formula"],
         "subgradient": d["subgradient"],

@@ -24,7 +24,7 @@ SMALL = 2_000_000  # entries of the design; with fewer, threads of the linear al
 
 
 def _names() -> list[str]:
-    return lionk.names()
+    return lionk.names() + lionk.algorithms()
 
 
 def _problems() -> list[str]:
