@@ -242,6 +242,15 @@ def test_refusals_say_what_to_do(make, error, says: str) -> None:
         make()
 
 
+def test_linear_maps_move_with_their_matrices() -> None:
+    import torch
+
+    k = K("whitened_nuclear", left=np.diag([1.0, 2.0]), right=np.diag([1.0, 3.0])).scale({"rows": 0.5})
+    x = np.asarray([[1.0, 2.0], [0.0, -1.0]])
+    there = k.to(like=torch.zeros(1, dtype=torch.float64))
+    np.testing.assert_allclose(there.subgradient(torch.asarray(x)).numpy(), k.subgradient(x), rtol=1e-12)
+
+
 def test_a_set_of_the_user_has_no_spec_but_works() -> None:
     k = support(Affine(Box(), 2.0, 0.5))
     assert k(X) == pytest.approx(2 * np.abs(X).sum() + 0.5 * X.sum())

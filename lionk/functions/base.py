@@ -128,9 +128,9 @@ class ConvexFunction(Value, ABC):
         bits = 64 if _xp.eps(xp, like) < 1e-10 else 32
 
         def move(v: Any) -> Any:
-            if isinstance(v, (ConvexFunction, ConvexSet)):
+            if isinstance(v, Value):
                 changed = {f.name: move(getattr(v, f.name)) for f in fields(v) if f.init and f.compare}
-                if isinstance(v, ConvexSet):
+                if not isinstance(v, ConvexFunction):
                     return replace(v, **changed)
                 return type(v)(**changed) if v.label is None else labelled(type(v)(**changed), move(v.label))
             if is_container(v):
