@@ -38,18 +38,21 @@ class ShapeFactor(Value):
 
     def of(self, shape: tuple[int, ...]) -> float:
         """The factor of one argument. Raises ValueError where the shape has not the axes that it asks for."""
-        powers = [(math.prod(max(1, n) for n in shape), self.size)]
-        if any((self.rows, self.cols, self.longer, self.window)):
+        powers = [(_count(shape), self.size)]
+        if self.rows or self.cols or self.longer or self.window:
             if len(shape) < (3 if self.window else 2):
                 what = "a convolution kernel (out, in, k...)" if self.window else "a matrix"
                 raise ValueError(f"this function is scaled by the shape of {what}, got an array of shape {shape}")
-            rows, cols = (max(1, n) for n in (shape[:2] if self.window else shape[-2:]))
+            rows, cols = (shape[0], shape[1]) if self.window else (shape[-2], shape[-1])
+            rows, cols = max(1, rows), max(1, cols)
             powers += [(rows, self.rows), (cols, self.cols), (max(rows, cols), self.longer)]
-            powers += [(math.prod(max(1, n) for n in shape[2:]), self.window)]
+            powers += [(_count(shape[2:]), self.window)]
         product = 1.0
-        for e in {abs(e) for _, e in powers}:  # one root of a ratio, so that equal shapes give exactly 1
-            above, below = (math.prod(n for n, f in powers if f == s * e) for s in (1, -1))
-            product *= (above / below) ** e
+        for e in {abs(e) for _, e in powers}:  # one root of one ratio, so that sqrt(rows/cols) is exact for squares
+            ratio = 1.0
+            for n, f in powers:
+                ratio = ratio * n if f == e else ratio / n if f == -e else ratio
+            product *= ratio**e
         bounded = max(self.at_least, product)
         return self.times / bounded if self.inverse else self.times * bounded
 
@@ -71,6 +74,13 @@ class ShapeFactor(Value):
 
     def __abs__(self) -> ShapeFactor:
         return replace(self, times=abs(self.times))
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    n = 1
+    for k in shape:
+        n *= max(1, k)
+    return n
 
 
 def factor(name: str, a: Any) -> float | ShapeFactor:

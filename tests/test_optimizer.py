@@ -307,9 +307,14 @@ def test_trajectories_agree_between_libraries():
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
 
 
+PRODUCTS = {"name": "muon", "polar": {"tol": 1e-3, "resolve": 1e-2}}
+
+
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call to a .functools.lru_cache.:UserWarning")
 @pytest.mark.parametrize(
-    "name", ["l1", "huber", "log_cosh", "softplus", "l2", "lp", "top_k", "max", "row_l1_l2", "nuclear"]
+    "name",
+    ["l1", "huber", "log_cosh", "softplus", "l2", "lp", "top_k", "max", "row_l1_l2", "nuclear", "scion_row", PRODUCTS],
+    ids=str,
 )
 def test_torch_compiles_the_step_in_one_graph(name):
     torch._dynamo.reset()
