@@ -103,6 +103,7 @@ def polar(x: Array, method: str = "svd", *, tol: float | None = None, resolve: f
 
         It cannot tell a small singular value from 0: where the SVD cuts, this method has a ramp. Rounding noise grows
         with it, from ``max(m, n) eps`` by up to ``16 sqrt(min(m, n))/resolve``: a smaller ``resolve`` is no free gain.
+        It is meant for devices where products are fast and an SVD is not; on a CPU the SVD is the faster one.
     tol : float, optional
         Accuracy of "newton_schulz"; default ``eps``.
     resolve : float, optional
