@@ -9,7 +9,7 @@ from .errors import LionKWarning, NonFiniteError, NotAvailable
 from .functions import ConvexFunction, K, Traits, algorithms, names, register
 
 if TYPE_CHECKING:
-    from . import conventions, functions, sets, theory
+    from . import conventions, decay, functions, sets, theory
     from ._polar import polar
     from .backend import Backend, backends
     from .conventions import anchored
@@ -37,6 +37,7 @@ __all__ = [
     "backends",
     "blocks",
     "conventions",
+    "decay",
     "flow",
     "functions",
     "kkt_gap",
@@ -63,7 +64,7 @@ _LATER = {
     "kkt_gap": "theory",
     "polar": "_polar",
 }
-_MODULES = ("conventions", "sets", "theory")
+_MODULES = ("conventions", "decay", "sets", "theory")
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import _xp
 from ._polar import muon_ns5
 from ._xp import namespace
 from .functions import ConvexFunction
@@ -17,6 +18,7 @@ __all__ = [
     "anchored",
     "betas_from_nesterov",
     "explicit_lr",
+    "from_adamw",
     "implicit_lr",
     "momentum_from_gradient_average",
     "muon",
@@ -109,6 +111,37 @@ def scion(
     if not 0 < momentum <= 1:
         raise ValueError(f"momentum is the weight of the new gradient, in (0, 1], got {momentum!r}")
     return LionK(build(K).scale(scale), lr, (1 - momentum, 1 - momentum), 1.0 if constrained else 0.0, **options)
+
+
+ADAM_RMS = 0.2  # of AdamW's update, seen in training (Liu et al. 2025, 2502.16982)
+
+
+def from_adamw(K: Any, lr: float, weight_decay: float, like: Any) -> tuple[float, float]:
+    """``(lr, weight_decay)`` to start from, given those that work with AdamW, for an array such as ``like``.
+
+    lr is scaled so that the update has the root mean square 0.2 lr of AdamW's, and the decay so that their product,
+    by which x shrinks in a step, stays: a fifth of lr and five times the decay for l1 (Chen et al. 2023, 2302.06675:
+    3 to 10 times), 0.2 sqrt(max(rows, cols)) for nuclear (2502.16982). dK is measured at one array without structure.
+
+    Raises ValueError for a K that is not homogeneous: its update grows with the gradient, which is not known here.
+
+    >>> import lionk, array_api_strict as xp
+    >>> lr, wd = lionk.conventions.from_adamw("l1", 1e-3, 0.1, xp.zeros((4, 3)))
+    >>> round(lr, 6), round(wd, 6)
+    (0.0002, 0.5)
+    """
+    function = build(K)
+    if not function.traits.homogeneous:
+        raise ValueError(f"the size of the update of {function!r} depends on that of the gradient; choose lr by hand")
+    xp = namespace(like, name="like")
+    count = xp.arange(_xp.event_size(like, 0), dtype=xp.int64, device=_xp.device(like))
+    generic = xp.cos(xp.astype(count * count % 1_000_003, xp.float32))
+    u = function.subgradient(xp.reshape(generic, tuple(like.shape)))
+    size = float(_xp.norm(xp, u)) / math.sqrt(max(_xp.event_size(like, 0), 1))
+    if size == 0:
+        raise ValueError(f"the update of {function!r} is 0 on this array of shape {tuple(like.shape)}")
+    factor = ADAM_RMS / size
+    return lr * factor, weight_decay / factor
 
 
 def anchored(K: Any, x0: Any, weight_decay: float) -> ConvexFunction:

@@ -15,7 +15,7 @@ from .errors import LionKWarning
 from .functions import ConvexFunction
 from .functions import K as build
 from .functions.block_sum import Blocks
-from .tree import is_container, leaves, named_leaves, tree_map
+from .tree import is_container, named_leaves, tree_map
 
 Schedule = Callable[[Any], Any]
 
@@ -47,7 +47,7 @@ class LionK:
         Learning rate >= 0 (0 leaves x), or a schedule ``count -> lr``, called with 0 at the first step.
     betas : (float, float)
         b1 in [0, 1]: weight of the old momentum in the readout. b2 in [0, 1): weight in the state.
-        The theory needs b1 <= b2; otherwise a LionKWarning is given.
+        The theory needs b1 <= b2; otherwise a LionKWarning is given. Traced ones are not checked.
     weight_decay : float or 0-d array
         lam >= 0. The radius of the constraint is 1/lam.
     decay : "explicit" or "implicit"
@@ -81,22 +81,15 @@ class LionK:
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         set_(self, "K", build(self.K))
-        try:
-            b1, b2 = (float(b) for b in self.betas)
-        except (TypeError, ValueError):
-            raise TypeError(f"betas must be two numbers, got {self.betas!r}") from None
-        if not 0 <= b1 <= 1:
-            raise ValueError(f"betas[0] must be in [0, 1], got {b1!r}")
-        if not 0 <= b2 < 1:
-            raise ValueError(f"betas[1] must be in [0, 1), got {b2!r}; at 1 the momentum would never change")
+        b1, b2 = self._read_betas()
         set_(self, "betas", (b1, b2))
         if self.decay not in ("explicit", "implicit"):
             raise ValueError(f'decay must be "explicit" or "implicit", got {self.decay!r}')
         set_(self, "weight_decay", coefficient("weight_decay", self.weight_decay))
         if not callable(self.lr):
             set_(self, "lr", coefficient("lr", self.lr))
-            self._check_product(self.lr, self.weight_decay)
-        if b1 > b2:
+            self.check_product(self.lr, self.weight_decay)
+        if isinstance(b1, float) and isinstance(b2, float) and b1 > b2:
             _warn(f"betas = ({b1}, {b2}): with b1 > b2 the Lyapunov theory does not apply; use b1 <= b2")
         if isinstance(self.weight_decay, float) and self.weight_decay == 0 and self.K.traits.minimum_at_zero is False:
             _warn(
@@ -136,7 +129,7 @@ class LionK:
         if lr is None:
             lr = self.lr(state.count) if callable(self.lr) else self.lr
         lr = coefficient("lr", lr)
-        self._check_product(lr, self.weight_decay)
+        self.check_product(lr, self.weight_decay)
         _check_alike("grad", grad, x)
         _check_alike("state.m", state.m, x)
         K = self.K.tree if isinstance(self.K, Blocks) else self.K
@@ -157,8 +150,9 @@ class LionK:
         dtype = xp.result_type(x.dtype, m.dtype)
         a, b, c = (_xp.astype(xp, v, dtype) for v in (x, m, grad))
         e, lam = _cast(xp, lr, a, "lr"), _cast(xp, weight_decay, a, "weight_decay")
+        b1, b2 = (_cast(xp, v, a, "betas") for v in self.betas)
         dK = (self.K if K is None else K).subgradient
-        new_x, new_m = step.update(dK, a, b, c, e, lam, *self.betas, self.decay == "implicit")
+        new_x, new_m = step.update(dK, a, b, c, e, lam, b1, b2, self.decay == "implicit")
         return _xp.astype(xp, new_x, x.dtype), _xp.astype(xp, new_m, m.dtype)
 
     def with_decay(self, decay: str) -> LionK:
@@ -173,7 +167,19 @@ class LionK:
         new = (lambda count: convert(lr(count), lam)) if callable(lr) else convert(lr, lam)
         return replace(self, lr=new, decay=decay)
 
-    def _check_product(self, lr: Any, lam: Any) -> None:
+    def _read_betas(self) -> tuple[Any, Any]:
+        try:
+            b1, b2 = (_number(b) for b in self.betas)
+        except (TypeError, ValueError):
+            raise TypeError(f"betas must be two numbers, got {self.betas!r}") from None
+        if isinstance(b1, float) and not 0 <= b1 <= 1:
+            raise ValueError(f"betas[0] must be in [0, 1], got {b1!r}")
+        if isinstance(b2, float) and not 0 <= b2 < 1:
+            raise ValueError(f"betas[1] must be in [0, 1), got {b2!r}; at 1 the momentum would never change")
+        return b1, b2
+
+    def check_product(self, lr: Any, lam: Any) -> None:
+        """Refuse ``lr lam > 1`` with explicit decay, where both are numbers. A port that varies them calls this."""
         if self.decay == "explicit" and isinstance(lr, float) and isinstance(lam, float) and lr * lam > 1:
             raise ValueError(
                 f"explicit decay needs lr * weight_decay <= 1, got {lr!r} * {lam!r}: the step would leave the convex "
@@ -201,6 +207,16 @@ def coefficient(name: str, value: Any) -> Any:
     raise TypeError(f"{name} must be a number >= 0 or a real 0-d array{schedule}, got {value!r}")
 
 
+def _number(value: Any) -> Any:
+    """A float; or, as it is, a 0-d array that a compiler traces, which has no value yet."""
+    try:
+        return float(value)
+    except TypeError:
+        if getattr(value, "shape", None) != ():
+            raise
+        return value
+
+
 def implicit_lr(lr: Any, weight_decay: Any) -> Any:
     """The implicit step ``h = lr/(1 - lr lam)`` of an explicit one; needs ``lr lam < 1``. Derived here."""
     if isinstance(lr, (int, float)) and isinstance(weight_decay, (int, float)) and not lr * weight_decay < 1:
@@ -222,12 +238,11 @@ def _cast(xp: Any, c: Any, like: Array, name: str) -> Any:
 
 
 def _check_alike(name: str, tree: Any, x: Any) -> None:
-    if [p for p, _ in named_leaves(tree)] != [p for p, _ in named_leaves(x)] or is_container(tree) != is_container(x):
-        raise ValueError(
-            f"{name} and x are containers of different shape: {sorted(p for p, _ in named_leaves(tree))} against "
-            f"{sorted(p for p, _ in named_leaves(x))}"
-        )
-    for (path, a), b in zip(named_leaves(tree), leaves(x), strict=True):
+    given, own = dict(named_leaves(tree)), dict(named_leaves(x))  # JAX sorts the keys of a dict: the order is free
+    if given.keys() != own.keys() or is_container(tree) != is_container(x):
+        raise ValueError(f"{name} and x are containers of different shape: {sorted(given)} against {sorted(own)}")
+    for path, b in own.items():
+        a = given[path]
         if hasattr(a, "shape") and hasattr(b, "shape") and tuple(a.shape) != tuple(b.shape):
             where = f"{name}.{path}" if path else name
             raise ValueError(f"{where} has shape {tuple(a.shape)}, but x has {tuple(b.shape)} there")

@@ -126,3 +126,45 @@ def test_anchored_on_containers_and_its_constraint():
         lionk.anchored("l1", np.ones(2), 0.0)
     with pytest.raises(TypeError, match="x0"):
         lionk.anchored("l1", [1.0], 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "factor"),
+    [
+        ("l1", (6, 4), 0.2),
+        ("nuclear", (6, 4), 0.2 * 6**0.5),
+        ("nuclear", (3, 40), 0.2 * 40**0.5),
+        ("l2", (5,), 0.2 * 5**0.5),
+        ("row_l1_l2", (6, 4), 0.2 * 4**0.5),
+        ("spectral", (6, 4), 0.2 * 24**0.5),
+    ],
+)
+def test_rates_from_adamw(name, shape, factor):
+    """Where the size of dK is known in closed form: 1 for a sign, sqrt(rank) for a polar factor, sqrt(rows), 1."""
+    lr, wd = c.from_adamw(name, 1e-3, 0.1, np.zeros(shape, dtype=np.float32))
+    assert lr == pytest.approx(1e-3 * factor, rel=1e-5)
+    assert lr * wd == pytest.approx(1e-4)
+
+
+def test_rates_from_adamw_need_a_size():
+    with pytest.raises(ValueError, match="depends on that of the gradient"):
+        c.from_adamw("half_square", 1e-3, 0.1, np.zeros(3))
+    with pytest.raises(ValueError, match="is 0 on this array"):
+        c.from_adamw("l1", 1e-3, 0.1, np.zeros(0))
+
+
+@pytest.mark.parametrize("like", [torch.zeros(70, 3), np.zeros((70, 3))])
+def test_rates_from_adamw_on_every_library(like):
+    assert c.from_adamw("nuclear", 1.0, 1.0, like)[0] == pytest.approx(0.2 * 70**0.5, rel=1e-5)
+
+
+def test_bounds_of_decay_in_words():
+    from lionk import decay
+
+    line = decay.bound("nuclear", "corrected", 0.5, 0.1, 0.2)
+    assert line.startswith("s_1(X) <= 1/lam, lam = 0.25; radius 1/lam = 4: lr_max/(lr wd)")
+    assert decay.bound("l1", "decoupled", 0.0, 0.1) == "no bound: the weight decay is 0"
+    assert decay.imposed(lionk.blocks({"w": "nuclear", "b": "l1"})) == "w: s_1(X) <= 1/lam; b: |x_i| <= 1/lam"
+    assert decay.imposed(2 * lionk.K("l1")) == "lam x in dom K*"
+    with pytest.raises(ValueError, match="decoupled, relative"):
+        decay.bound("l1", "l2", 0.1, 0.1)

@@ -328,3 +328,13 @@ def test_torch_compiles_the_step_in_one_graph(name):
 def test_numpy_scalars_are_parameters():
     assert lionk.K("top_k", k=np.int64(2)) == lionk.K("top_k", k=2)
     assert lionk.K("huber", delta=np.float32(0.5)) == lionk.K("huber", delta=0.5)
+
+
+def test_the_order_of_the_keys_is_free():
+    x, g = {"b": np.ones(2), "a": np.ones(3)}, {"a": np.full(3, 2.0), "b": np.full(2, -3.0)}
+    opt = lionk.LionK("half_square", 1.0, (0.0, 0.0))
+    got, _ = opt.step(x, g, opt.init(x))
+    np.testing.assert_array_equal(got["b"], [4.0, 4.0])
+    np.testing.assert_array_equal(got["a"], [-1.0, -1.0, -1.0])
+    with pytest.raises(ValueError, match="different shape"):
+        opt.step(x, {"a": g["a"]}, opt.init(x))

@@ -27,6 +27,7 @@ ORDER = [
     "step",
     "optimizer",
     "conventions",
+    "decay",
     "theory",
     "step_rule",
     "backend",

@@ -418,3 +418,16 @@ def test_the_flow_refuses_bad_parameters():
             lionk.flow(fun, np.zeros(2), K="l1", parameters=p)
     with pytest.raises(ValueError, match="steps"):
         lionk.flow(fun, np.zeros(2), K="l1", steps=0)
+
+
+def test_watch_of_containers_and_of_sets_without_projection():
+    x = {"w": np.array([[2.0, 0.0], [0.0, 0.5]]), "b": np.array([0.5])}
+    m, g = {"w": np.eye(2), "b": np.ones(1)}, {"w": -np.eye(2), "b": 100 * np.ones(1)}
+    opt = lionk.LionK(lionk.blocks({"w": "nuclear", "b": "l1"}), weight_decay=1.0)
+    seen = theory.watch(opt, x, m, g)
+    assert seen.phase == "I"
+    assert seen.violation == pytest.approx(1.0)
+    assert seen.flips == pytest.approx(1 / 5)
+    assert theory.watch(lionk.LionK("l1"), x, m, g).phase == "free"
+    free = theory.watch(lionk.LionK("l1", weight_decay=0.1), np.zeros(0), np.zeros(0), np.zeros(0))
+    assert free == (0.0, 0.0, 0.0, "II")

@@ -1,6 +1,22 @@
-"""lionk on PyTorch."""
+"""lionk on PyTorch: the backend, and the optimizer ``LionK``, which is loaded with PyTorch at first use."""
+
+from typing import TYPE_CHECKING, Any
 
 from ._backend import TorchBackend
 
+if TYPE_CHECKING:
+    from .optimizer import LionK
+    from .rules import MUON, groups
+
 backend = TorchBackend()
-__all__ = ["TorchBackend", "backend"]
+__all__ = ["MUON", "LionK", "TorchBackend", "backend", "groups"]
+
+_LATER = {"LionK": "optimizer", "MUON": "rules", "groups": "rules"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'lionk_torch' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)

@@ -5,6 +5,7 @@ from .lyapunov import Coefficients, Descent, coefficients, coefficients_of, desc
 from .objective import distance_to_domain, gap_rounding, kkt_gap, objective
 from .ode import Flow, FlowParameters, flow, flow_parameters
 from .phase import phase_one_factor, phase_one_steps
+from .watch import Watch, watch
 
 __all__ = [
     "Certificate",
@@ -13,6 +14,7 @@ __all__ = [
     "Flow",
     "FlowParameters",
     "Statement",
+    "Watch",
     "coefficients",
     "coefficients_of",
     "descent",
@@ -25,4 +27,5 @@ __all__ = [
     "objective",
     "phase_one_factor",
     "phase_one_steps",
+    "watch",
 ]

@@ -1,0 +1,305 @@
+"""`LionK`, a torch.optim.Optimizer. It keeps parameters, state and options in PyTorch's order; the step is lionk's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+
+import lionk
+from lionk import decay as decays
+from lionk.backend import Runner
+from lionk.optimizer import LionK as Method
+from lionk.theory import Watch, watch
+
+from . import rounding as roundings
+from ._backend import TorchBackend
+from .momentum import gradient_averages
+
+
+class _Made(NamedTuple):
+    """What a group's options were compiled to, and the options, to see whether they changed."""
+
+    K: Any
+    betas: Any
+    decay: str
+    method: Method
+    run: Runner
+
+
+class LionK(torch.optim.Optimizer):
+    """Lion-K: ``p <- p + lr (dK(r) - weight_decay p)`` with the readout ``r = b1 m - (1 - b1) grad``.
+
+    The state ``m`` averages MINUS the gradients: ``m <- b2 m - (1 - b2) grad``. K = "l1" is Lion, "nuclear" is Muon
+    with an exact polar factor. The decay drives ``weight_decay p`` into dom K*; ``bounds()`` says what that is, group
+    by group (Chen, Liu, Liang, Liu 2023, arXiv 2310.05898).
+
+    Parameters
+    ----------
+    params : iterable of tensors, of (name, tensor), or of dicts
+        As for every optimizer of PyTorch; each dict may have its own value of every option below. ``groups`` makes
+        them from a module by rules.
+    lr : float or 0-d tensor
+    betas : (float, float)
+        Weight of the old momentum in the readout, and in the state.
+    weight_decay : float or 0-d tensor
+    K : str, dict or lionk.ConvexFunction
+        A plain K acts on each tensor of the group. Groups and ``state_dict`` hold its spec.
+    decay : "explicit" or "implicit"
+        As in ``lionk.LionK``.
+    convention : str
+        What ``weight_decay`` means, one of ``lionk.decay.DECAYS``: "decoupled", "relative", "corrected", "fixed",
+        "coupled". The reference of "relative" and "corrected" is the group's ``reference_lr``: its first lr.
+    maximize : bool
+    as_matrix : bool
+        Give K tensors of more than two axes as ``(shape[0], rest)``: for matrix functions on convolution kernels.
+    state_dtype : torch.dtype or str, optional
+        Of m, for real parameters; None: that of the parameter.
+    rounding : "nearest", "stochastic" or "kahan"
+        How 16-bit parameters take a step, which is then made in float32 (see ``lionk_torch.rounding``).
+    seed : int
+        Of the stochastic rounding: same seed and step, same numbers.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError
+        An option is out of range; the message says what is valid.
+    RuntimeError
+        A gradient is sparse.
+
+    Examples
+    --------
+    >>> import torch, lionk_torch
+    >>> p = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    >>> opt = lionk_torch.LionK([p], lr=0.1, weight_decay=1.0)
+    >>> p.grad = torch.tensor([0.5, 0.0])
+    >>> opt.step()
+    >>> p.detach()
+    tensor([ 0.8000, -1.8000])
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: Any = 0.0,
+        *,
+        K: Any = "l1",
+        decay: str = "explicit",
+        convention: str = "decoupled",
+        maximize: bool = False,
+        as_matrix: bool = False,
+        state_dtype: Any = None,
+        rounding: str = "nearest",
+        seed: int = 0,
+    ) -> None:
+        self._made: dict[int, _Made] = {}  # by the identity of the group
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "weight_decay": weight_decay,
+                "K": _spec(K),
+                "decay": decay,
+                "convention": convention,
+                "maximize": maximize,
+                "as_matrix": as_matrix,
+                "state_dtype": state_dtype,
+                "rounding": rounding,
+                "seed": seed,
+            },
+        )
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        try:
+            self._settle(group)
+        except BaseException:
+            self.param_groups.pop()
+            raise
+
+    def _settle(self, group: dict[str, Any]) -> None:
+        """Check the options of a new group, and bring them into the form that ``state_dict`` keeps."""
+        decays.find(group["convention"])
+        roundings.check(group["rounding"])
+        group["state_dtype"] = _dtype_name(group["state_dtype"])
+        lr = group["lr"]
+        group.setdefault("reference_lr", lr.clone() if isinstance(lr, torch.Tensor) else lr)
+        method = self._make(group).method
+        method.check_product(group["lr"], self._lam(group))
+
+    def _make(self, group: dict[str, Any]) -> _Made:
+        """The method and runner of a group, made anew when its K, betas or decay changed."""
+        made = self._made.get(id(group))
+        if made and made.K is group["K"] and (made.betas, made.decay) == (group["betas"], group["decay"]):
+            return made
+        K = lionk.K(group["K"]).to(like=group["params"][0].detach())
+        group["K"] = _spec(K)
+        dtype = group["state_dtype"] and getattr(torch, group["state_dtype"])
+        method = Method(K, group["lr"], group["betas"], group["weight_decay"], group["decay"], dtype)
+        made = _Made(group["K"], group["betas"], group["decay"], method, TorchBackend().runner(method))
+        self._made[id(group)] = made
+        return made
+
+    @staticmethod
+    def _lam(group: dict[str, Any]) -> Any:
+        """The weight decay of this step, in the sense of ``lionk.LionK``."""
+        return decays.at(group["convention"], group["weight_decay"], group["lr"], group["reference_lr"])
+
+    # -- the step ------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step of all parameters that have a gradient. ``closure`` computes the loss anew, and is returned."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        place = 0
+        for group in self.param_groups:
+            self._step(group, place)
+            place += len(group["params"])
+        return loss
+
+    def _step(self, group: dict[str, Any], place: int) -> None:
+        made, lr, lam = self._make(group), group["lr"], self._lam(group)
+        made.method.check_product(lr, lam)
+        wide = group["rounding"] != "nearest"
+        numbers = [i for i, p in enumerate(group["params"]) if p.grad is not None]
+        params = [group["params"][i] for i in numbers]
+        if not params:
+            return
+        moments = [self._moment(p, made.method) for p in params]
+        values = [roundings.widen(p.detach(), self.state[p]) if wide else p.detach() for p in params]
+        grads = [self._gradient(p, group) for p in params]
+        shape = _as_matrix if group["as_matrix"] else _same
+        given = [[shape(a) for a in arrays] for arrays in (values, moments, grads)]
+        x, m = made.run(*given, lr=lr, weight_decay=lam)
+        for i, p, value, new, old_m, new_m in zip(numbers, params, values, x, moments, m, strict=True):
+            _store(old_m, new_m)
+            if wide and value.dtype != p.dtype:
+                roundings.narrow(p, new.reshape(p.shape), self.state[p], group["rounding"], group["seed"], place + i)
+            else:
+                _store(p, new)
+
+    def _moment(self, p: torch.Tensor, method: Method) -> torch.Tensor:
+        state = self.state[p]
+        if "m" not in state:
+            state["m"] = method.init(p.detach()).m
+        return state["m"]
+
+    @staticmethod
+    def _gradient(p: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
+        g = p.grad
+        assert g is not None
+        if g.layout != torch.strided:
+            raise RuntimeError(
+                f"LionK does not take sparse gradients (a parameter of shape {tuple(p.shape)} has one): the "
+                "momentum is dense. Make the layer dense (torch.nn.Embedding(..., sparse=False)), or give it to "
+                "torch.optim.SparseAdam"
+            )
+        g = -g if group["maximize"] else g
+        return g.add(p, alpha=group["weight_decay"]) if group["convention"] == "coupled" else g
+
+    # -- what a training loop can ask ----------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def certificate(self) -> list[Watch]:
+        """Gap, bound violation, share of sign flips and phase of each group, for the gradients that are there.
+
+        Call it between ``backward`` and ``step``. The gap is that of the batch: see ``lionk.theory.watch``. Groups
+        without gradients are left out.
+        """
+        found = []
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            if params:
+                method = self._make(group).method
+                shape = _as_matrix if group["as_matrix"] else _same
+                x = [shape(p.detach()) for p in params]
+                m = [shape(self._moment(p, method)) for p in params]
+                g = [shape(self._gradient(p, group)) for p in params]
+                found.append(watch(replace(method, weight_decay=self._lam(group)), x, m, g))
+        return found
+
+    def bounds(self) -> list[str]:
+        """What the decay of each group imposes on its parameters at the present lr, one line each."""
+        return [
+            decays.bound(g["K"], g["convention"], *(float(g[k]) for k in ("weight_decay", "lr", "reference_lr")))
+            for g in self.param_groups
+        ]
+
+    # -- state ---------------------------------------------------------------------------------------------------
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As in PyTorch, but every tensor of the state keeps its dtype, so that a round trip changes no bit."""
+        seen: dict[str, Any] = {}
+        handle = self.register_load_state_dict_pre_hook(lambda _, given: seen.update(given))  # after the user's own
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            handle.remove()
+        names = [i for group in seen["param_groups"] for i in group["params"]]
+        params = [p for group in self.param_groups for p in group["params"]]
+        for name, p in zip(names, params, strict=True):
+            for key, value in seen["state"].get(name, {}).items():
+                if isinstance(value, torch.Tensor) and self.state[p][key].dtype != value.dtype:
+                    self.state[p][key] = value.to(device=p.device, copy=True)
+
+    def load_momentum(self, source: Any) -> None:
+        """Take over the momentum of another optimizer, with the sign changed: it averages plus the gradients.
+
+        ``source``: a ``state_dict`` of lion-pytorch, timm, torch.optim.Muon, SGD or AdamW, or an iterable of arrays in
+        the order of the parameters, such as the leaves of ``mu`` of an optax state. None leaves a parameter out.
+        """
+        params = [p for group in self.param_groups for p in group["params"]]
+        averages = list(gradient_averages(source))
+        if len(averages) != len(params):
+            raise ValueError(f"source has momentum for {len(averages)} parameters, this optimizer has {len(params)}")
+        owner = {p: group for group in self.param_groups for p in group["params"]}
+        for i, (p, average) in enumerate(zip(params, averages, strict=True)):
+            if average is None:
+                continue
+            if tuple(average.shape) != tuple(p.shape):
+                raise ValueError(f"the momentum {i} has shape {tuple(average.shape)}, the parameter {tuple(p.shape)}")
+            self._moment(p, self._make(owner[p]).method).copy_(-average)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._made = {}  # groups are other objects now
+
+
+def _spec(K: Any) -> dict[str, Any]:
+    function = lionk.K(K)
+    if function.spec["name"] == "blocks":
+        raise TypeError("K is a sum of blocks; give each parameter group its own K instead")
+    return function.spec
+
+
+def _dtype_name(dtype: Any) -> str | None:
+    if dtype is None:
+        return None
+    name = str(dtype).removeprefix("torch.")
+    found = getattr(torch, name, None)
+    if not (isinstance(found, torch.dtype) and found.is_floating_point):
+        raise ValueError(f"state_dtype must be a floating-point dtype of torch, such as torch.float32, got {dtype!r}")
+    return name
+
+
+def _as_matrix(a: torch.Tensor) -> torch.Tensor:
+    return a.flatten(1) if a.ndim > 2 else a
+
+
+def _same(a: torch.Tensor) -> torch.Tensor:
+    return a
+
+
+def _store(kept: torch.Tensor, new: torch.Tensor) -> None:
+    """The result of a runner in the tensor that the user holds, unless it was written there."""
+    if new.data_ptr() != kept.data_ptr():
+        kept.copy_(new.reshape(kept.shape))

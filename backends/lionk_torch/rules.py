@@ -1,0 +1,110 @@
+"""Which K for which parameter: groups made from a module by rules, and a report of what they chose."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+import lionk
+from lionk.conventions import from_adamw
+from lionk.decay import imposed
+
+Condition = str | int | tuple[int | None, ...] | type | Callable[[str, torch.Tensor, torch.nn.Module], bool]
+
+
+def _is_matrix(_name: str, p: torch.Tensor, _module: torch.nn.Module) -> bool:
+    return p.ndim >= 2
+
+
+MUON: tuple[tuple[Any, Any], ...] = (
+    (torch.nn.Embedding, "l1"),
+    (_is_matrix, {"K": "nuclear", "as_matrix": True}),
+)
+"""Muon's habit: matrices and convolution kernels spectral, embeddings and the rest l1. Its users also take the output
+layer out, by a rule before these: ``groups(model, [("head.*", "l1"), *MUON])``."""
+
+
+def groups(
+    module: torch.nn.Module,
+    rules: Iterable[tuple[Condition, Any]] = MUON,
+    *,
+    default: Any = "l1",
+    adamw: tuple[float, float] | None = None,
+    report: Callable[[str], Any] | None = print,
+) -> list[dict[str, Any]]:
+    """Parameter groups for ``LionK``, one for each K that the rules choose; the first rule that fits counts.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Parameters that need no gradient are left out.
+    rules : iterable of (condition, options)
+        condition: a pattern of the parameter's name ("*.bias"), its number of axes (2), its shape ((10, None)), the
+        class of the module that holds it, or ``f(name, parameter, module) -> bool``. options: a K, or a dict of
+        options of ``LionK``.
+    default
+        Options where no rule fits.
+    adamw : (lr, weight_decay), optional
+        What works with AdamW: each group gets lr and weight decay of about the same effect
+        (``lionk.conventions.from_adamw``); parameters of other shape may need another group.
+    report : callable, optional
+        Gets one line for each parameter; None: no report.
+
+    Examples
+    --------
+    >>> import torch, lionk_torch
+    >>> net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.LayerNorm(3))
+    >>> opt = lionk_torch.LionK(lionk_torch.groups(net), lr=1e-3, weight_decay=0.1)
+    0.weight (3, 4): nuclear, s_1(X) <= 1/lam
+    0.bias (3,): l1, |x_i| <= 1/lam
+    1.weight (3,): l1, |x_i| <= 1/lam
+    1.bias (3,): l1, |x_i| <= 1/lam
+    """
+    rules = tuple(rules)
+    made: dict[str, dict[str, Any]] = {}
+    for name, p in module.named_parameters():
+        if not p.requires_grad:
+            continue
+        owner = module.get_submodule(name.rpartition(".")[0])
+        chosen = next((options for condition, options in rules if _fits(condition, name, p, owner)), default)
+        options = dict(chosen) if isinstance(chosen, dict) and "name" not in chosen else {"K": chosen}
+        options.setdefault("K", "l1")
+        K = lionk.K(options["K"])
+        seen = p.detach().flatten(1) if options.get("as_matrix") and p.ndim > 2 else p.detach()
+        if adamw is not None:
+            options["lr"], options["weight_decay"] = from_adamw(K, *adamw, like=seen)
+        label = _text(K)
+        made.setdefault(f"{label} {options}", {**options, "params": []})["params"].append(p)
+        if report is not None:
+            shape = f"{tuple(p.shape)}" + (f" as {tuple(seen.shape)}" if seen.shape != p.shape else "")
+            rates = f", lr {options['lr']:.3g}, lam {options['weight_decay']:.3g}" if adamw is not None else ""
+            report(f"{name} {shape}: {label}, {imposed(K)}{rates}")
+    if not made:
+        raise ValueError("the module has no parameter that needs a gradient")
+    return list(made.values())
+
+
+def _fits(condition: Condition, name: str, p: torch.Tensor, owner: torch.nn.Module) -> bool:
+    match condition:
+        case str():
+            return fnmatch.fnmatchcase(name, condition)
+        case bool():
+            raise TypeError("a condition is a pattern, a number of axes, a shape, a class or a function, got a bool")
+        case int():
+            return p.ndim == condition
+        case tuple():
+            sizes = zip(p.shape, condition, strict=False)
+            return p.ndim == len(condition) and all(want in (None, size) for size, want in sizes)
+        case type():
+            return isinstance(owner, condition)
+    return bool(condition(name, p, owner))
+
+
+def _text(K: lionk.ConvexFunction) -> str:
+    """``name`` or ``name(parameter=value)``, of the parameters that a spec holds."""
+    spec = K.spec
+    parameters = ", ".join(f"{k}={v}" for k, v in spec.items() if k != "name")
+    return f"{spec['name']}({parameters})" if parameters else str(spec["name"])

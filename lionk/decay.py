@@ -1,0 +1,84 @@
+"""How optimizers spell weight decay, the lam of LionK that each spelling is at a step, and the bound it implies."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .functions import K as build
+from .functions import entry
+from .functions.block_sum import Blocks
+from .tree import named_leaves
+
+
+class Decay(NamedTuple):
+    """One spelling: ``lam = wd lr^a reference^b``; the reference is the first lr, or the largest of a schedule."""
+
+    powers: tuple[int, int] | None  # a, b; None: lam is 0
+    shrink: str  # x is multiplied by 1 - this in a step
+    radius: str  # 1/lam: what the constraint ``lam x in dom K*`` is relative to
+    users: str
+
+
+DECAYS = {
+    "decoupled": Decay((0, 0), "lr wd", "1/wd at every lr", "Lion, optax, torch.optim, Keras"),
+    "relative": Decay((0, -1), "(lr/lr_0) wd", "lr_0/wd at every lr", "lion-pytorch, decoupled_weight_decay=True"),
+    "corrected": Decay(
+        (1, -1), "lr^2 wd/lr_max", "lr_max/(lr wd), which grows as lr falls", "timm, corrected_weight_decay=True"
+    ),
+    "fixed": Decay((-1, 0), "wd", "lr/wd, which shrinks with lr, and x with it", "pytorch_optimizer, fixed_decay=True"),
+    "coupled": Decay(
+        None, "0", "g + wd x adds wd/2 |x|^2 to f, and nothing bounds x", "L2 regularisation; bitsandbytes until 7/2026"
+    ),
+}
+"""Where decay is left out (a mask, a group with decay 0) nothing bounds the entries. Derived here, from the update."""
+
+
+def find(name: str) -> Decay:
+    """The spelling of this name. Raises ValueError that lists them.
+
+    >>> from lionk import decay
+    >>> decay.find("corrected").shrink
+    'lr^2 wd/lr_max'
+    """
+    if name not in DECAYS:
+        raise ValueError(f"the decay convention must be one of {', '.join(DECAYS)}, got {name!r}")
+    return DECAYS[name]
+
+
+def at(name: str, weight_decay: Any, lr: Any, reference: Any) -> Any:
+    """The weight decay of LionK at a step with this lr. A step of lr = 0 leaves x, so it decays nothing.
+
+    >>> from lionk import decay
+    >>> decay.at("relative", 0.1, 1e-4, 1e-3), decay.at("corrected", 0.1, 1e-4, 1e-3)
+    (100.0, 0.01)
+    """
+    powers = find(name).powers
+    if powers is None:
+        return 0.0
+    if isinstance(lr, (int, float)) and lr == 0:
+        lr = reference
+    for base, power in zip((lr, reference), powers, strict=True):
+        weight_decay = weight_decay * base if power == 1 else weight_decay / base if power == -1 else weight_decay
+    return weight_decay
+
+
+def bound(K: Any, name: str, weight_decay: float, lr: float, reference: float | None = None) -> str:
+    """One line: what the decay of this spelling imposes on x.
+
+    >>> from lionk import decay
+    >>> decay.bound("l1", "decoupled", 0.1, 1e-3)
+    '|x_i| <= 1/lam, lam = 0.1; radius 1/lam = 10: 1/wd at every lr'
+    """
+    lam = float(at(name, weight_decay, lr, lr if reference is None else reference))
+    if lam == 0:
+        return f"no bound: {find(name).radius if weight_decay else 'the weight decay is 0'}"
+    return f"{imposed(K)}, lam = {lam:g}; radius 1/lam = {1 / lam:g}: {find(name).radius}"
+
+
+def imposed(K: Any) -> str:
+    """What lam > 0 imposes, in the words of the registry: ``|x_i| <= 1/lam``."""
+    function = build(K)
+    if isinstance(function, Blocks):
+        return "; ".join(f"{path}: {imposed(k)}" for path, k in named_leaves(function.tree))
+    name = (function.label or {}).get("name", "")
+    return (entry(name).constraint if name else "") or "lam x in dom K*"
