@@ -1,0 +1,137 @@
+"""lionk_numpy.scipy_method against SciPy's own methods, in results and in manners."""
+
+from __future__ import annotations
+
+import doctest
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy.optimize import Bounds, OptimizeResult, OptimizeWarning, minimize
+
+import lionk
+import lionk_numpy
+import lionk_numpy.scipy_solver
+from lionk_numpy import scipy_method
+
+RNG = np.random.default_rng(0)
+A = RNG.normal(size=(20, 5))
+B = A @ np.array([3.0, -2.0, 0.2, 0.0, 1.0]) + 0.1 * RNG.normal(size=20)
+BOX = [(-1, 1), (-1, 1), (0, 1), (0.5, 0.5), (-3, 2)]
+
+
+def squares(x, a=A, b=B):
+    r = a @ x - b
+    return r @ r / 2, a.T @ r
+
+
+def solve(fun=squares, x0=(0.0,) * 5, jac=True, **given):
+    return minimize(fun, x0, jac=jac, method=scipy_method, **given)
+
+
+@pytest.mark.parametrize("bounds", [BOX, Bounds(*np.array(BOX).T)], ids=["pairs", "Bounds"])
+def test_bounded_least_squares(bounds):
+    r = solve(bounds=bounds, options={"convex": True}, tol=1e-4)
+    exact = minimize(squares, np.zeros(5), jac=True, method="L-BFGS-B", bounds=BOX, options={"ftol": 1e-15})
+    assert r.success and r.status == 0
+    assert 0 <= r.fun - exact.fun <= r.gap <= 1e-4 * r.fun
+    np.testing.assert_allclose(r.x, exact.x, atol=1e-2)
+    assert isinstance(r, OptimizeResult)
+    assert r.objective == r.fun == squares(r.x)[0]
+    np.testing.assert_array_equal(r.jac, squares(r.x)[1])
+    assert r.nfev >= r.nit > 0 and r.njev >= r.nit
+    assert not r.certificate.failed
+
+
+def test_every_iterate_is_in_the_box_and_x0_is_moved_there():
+    seen = []
+    solve(x0=np.full(5, 9.0), bounds=BOX, callback=seen.append, options={"maxiter": 50})
+    low, high = np.array(BOX).T
+    assert len(seen) == 50
+    assert all(((x >= low - 1e-12) & (x <= high + 1e-12)).all() for x in seen)
+
+
+def test_arguments_gradients_apart_and_finite_differences():
+    apart = solve(lambda x, a, b: squares(x, a, b)[0], jac=lambda x, a, b: squares(x, a, b)[1], args=(A, B), bounds=BOX)
+    without = solve(lambda x: squares(x)[0], jac=None, bounds=BOX)
+    together = solve(bounds=BOX)
+    assert apart.fun == together.fun
+    assert without.fun == pytest.approx(together.fun, rel=1e-3)
+    assert without.nfev > 5 * without.njev
+
+
+def test_other_K_by_options():
+    r = solve(options={"K": "l2", "weight_decay": 0.5, "convex": True})
+    assert r.success
+    assert np.linalg.norm(r.x) <= 2 + 1e-9
+    assert r.fun == pytest.approx(lionk.minimize(squares, np.zeros(5), K="l2", weight_decay=0.5, jac=True).fun)
+    free = solve(options={"K": "half_square"}, tol=1e-5)
+    assert free.success
+    np.testing.assert_allclose(free.x, np.linalg.lstsq(A, B)[0], atol=2e-2)
+
+
+def test_callbacks_see_the_run_and_stop_it():
+    seen = []
+
+    def watch(intermediate_result):
+        seen.append(intermediate_result)
+        if intermediate_result.nit == 3:
+            raise StopIteration
+
+    r = solve(bounds=BOX, callback=watch)
+    assert [s.nit for s in seen] == [1, 2, 3]
+    assert seen[-1].fun == squares(seen[-1].x)[0]
+    assert (r.success, r.status, r.nit) == (False, 99, 3)
+    assert "callback" in r.message
+
+
+def test_the_end_of_the_steps_and_values_that_are_not_finite():
+    r = solve(bounds=BOX, options={"maxiter": 2})
+    assert (r.success, r.status, r.nit) == (False, 1, 2)
+    start = solve(lambda x: (np.nan, x))
+    assert (start.success, start.status) == (False, 2)
+    later = solve(lambda x: (np.nan if x[0] > 0.01 else -x.sum(), -np.ones(5)), options={"lr": 0.01})
+    assert (later.success, later.status) == (False, 2)
+    assert np.isfinite(later.x).all()
+
+
+def test_what_is_unknown_or_not_used_is_said_as_scipy_says_it():
+    with pytest.warns(OptimizeWarning, match="Unknown solver options: ftol, speed"):
+        solve(bounds=BOX, options={"ftol": 1e-3, "speed": 9, "maxiter": 1})
+    with pytest.warns(RuntimeWarning, match="constraints"):
+        solve(bounds=BOX, constraints={"type": "eq", "fun": np.sum}, options={"maxiter": 1})
+    with pytest.warns(RuntimeWarning, match="hess"):
+        solve(bounds=BOX, hess=lambda x: np.eye(5), options={"maxiter": 1})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"bounds": [(0, 1)]}, "5 pairs"),
+        ({"bounds": [(1, 0)] * 5}, "greater than"),
+        ({"bounds": [(np.nan, 0)] * 5}, "greater than"),
+        ({"bounds": [(None, 1)] * 5}, "must be finite"),
+        ({"bounds": BOX, "options": {"K": "l1"}}, "not both"),
+        ({"options": {"betas": (2, 0)}}, "betas"),
+        ({"tol": -1}, "tol must be"),
+    ],
+)
+def test_wrong_arguments(given, message):
+    with pytest.raises(ValueError, match=message):
+        solve(**given)
+
+
+def test_integers_become_floats_and_float32_stays():
+    assert solve(x0=[0, 0, 0, 0, 0], bounds=BOX, options={"maxiter": 1}).x.dtype == np.float64
+    assert solve(x0=np.zeros(5, dtype=np.float32), bounds=BOX, options={"maxiter": 1}).x.dtype == np.float32
+
+
+def test_the_example_and_the_lazy_import():
+    outcome = doctest.testmod(lionk_numpy.scipy_solver)
+    assert outcome.attempted
+    assert not outcome.failed
+    code = "import lionk_numpy, sys; assert 'scipy' not in sys.modules; lionk_numpy.scipy_method"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = lionk_numpy.nothing
