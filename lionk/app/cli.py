@@ -9,6 +9,7 @@ import typer
 from .. import __version__
 from .doctor import doctor
 from .functions import functions
+from .reproduce import reproduce
 from .solve import solve
 
 app = typer.Typer(
@@ -38,4 +39,5 @@ def options(
 
 app.command()(solve)
 app.command()(functions)
+app.command()(reproduce)
 app.command()(doctor)

@@ -1,0 +1,282 @@
+"""Small networks on real digits, trained by Lion-K with several K and by AdamW: what ``lionk reproduce training`` runs.
+
+1,797 handwritten digits of 8 x 8 pixels (scikit-learn), 3/4 of them for training. A convolutional network on PyTorch
+with ``lionk_torch.LionK`` and a network of two layers on JAX with ``lionk_jax.lion_k``, all seeds of it at once. Equal
+steps, batches and schedule for all. Learning rates were chosen among three or four, factors of 2 apart, for AdamW as
+for the others; lam so that its bound is felt, which AdamW has not, and pays with no training loss. The paper's Figure 2
+has a ResNet-18 on CIFAR-10 in place of the convolutional network.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import lionk
+from lionk.theory import distance_to_domain, phase_one_factor
+
+from .constraint import view
+
+Array = Any
+BATCH, TRAIN, TOLERANCE = 128, 1347, 1e-2
+VECTORS = ("l1", 1.2e-2, 2.0)  # K, lr, lam of the biases, where a matrix function has the rest
+HIDDEN = 48
+
+
+class Recipe(NamedTuple):
+    """One optimizer; K is None for AdamW."""
+
+    name: str
+    K: Any
+    lr: float
+    lam: float
+
+
+CONVOLUTIONAL = (
+    Recipe("AdamW", None, 2.4e-2, 0.01),
+    Recipe("l1 (Lion)", {"name": "l1"}, 1.2e-2, 4.0),
+    Recipe("log_cosh", {"name": "log_cosh", "delta": 1e-3}, 1.6e-2, 4.0),
+    Recipe("nuclear (Muon)", {"name": "nuclear"}, 8e-2, 0.5),
+    Recipe("row_l1_l2", {"name": "row_l1_l2"}, 6e-2, 0.7),
+    Recipe("lp, p = 1.5", {"name": "lp", "p": 1.5}, 0.15, 0.5),
+)
+TWO_LAYERS = tuple(r if r.K is None else r._replace(lam=r.lam / 2) for r in CONVOLUTIONAL)
+
+
+@dataclass
+class Curves:
+    """What one optimizer did with one network: rows are seeds."""
+
+    recipe: Recipe
+    loss: Array  # (seeds, steps): of each batch, before the step
+    train_loss: Array  # (seeds,): over all training data, at the end
+    accuracy: Array  # (seeds,): on the test data, at the end
+    distance: Array | None = None  # (seeds, steps + 1): from lam x to dom K*, of the weights
+    start: Array | None = None  # what K bounds, relative to its bound, at the start: one number an entry (row, ...)
+    end: Array | None = None
+    what: str = ""  # what these numbers are
+
+    def inside(self) -> int | None:
+        """After so many steps, on every seed, the distance stays below the tolerance; None: not within the run."""
+        assert self.distance is not None
+        out = np.flatnonzero((self.distance > TOLERANCE).any(0))
+        after = int(out[-1]) + 1 if out.size else 0
+        return after if after < self.distance.shape[1] else None
+
+    def predicted(self) -> Array:
+        """What the distance cannot exceed after each step (2310.05898, Theorem B.9): (steps + 1,), the worst seed."""
+        assert self.distance is not None
+        steps = self.distance.shape[1] - 1
+        factors = [phase_one_factor(self.recipe.lr * shape(i, steps), self.recipe.lam) for i in range(steps)]
+        return self.distance[:, 0].max() * np.cumprod([1.0, *factors])
+
+    def predicted_inside(self) -> int | None:
+        below = np.flatnonzero(self.predicted() <= TOLERANCE)
+        return int(below[0]) if below.size else None
+
+
+def shape(step: int, steps: int) -> float:
+    """The schedule, as a factor of lr: constant for two thirds, then linearly to 0."""
+    return min(1.0, 3 * (1 - step / steps))
+
+
+class Digits(NamedTuple):
+    """Images as (n, 8, 8) in [0, 1] and labels; the first ``TRAIN`` are for training."""
+
+    images: Array
+    labels: Array
+
+
+def digits() -> Digits:
+    from sklearn.datasets import load_digits
+
+    d = load_digits()
+    order = np.random.default_rng(0).permutation(len(d.target))
+    return Digits((d.images[order] / 16).astype("float32"), d.target[order])
+
+
+def batches(seed: int, steps: int) -> Array:
+    """(steps, BATCH) indices of training images, the same for every optimizer."""
+    return np.random.default_rng(seed).integers(0, TRAIN, (steps, BATCH))
+
+
+# -- PyTorch -------------------------------------------------------------------------------------------------------
+
+
+def torch_curves(data: Digits, seeds: int, steps: int, tick: Callable[[str], None]) -> Iterator[Curves]:
+    """The convolutional network, one run at a time."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # a net so small is slower on more
+    try:
+        for recipe in CONVOLUTIONAL:
+            tick(f"convolutional network, {recipe.name}")
+            yield _stack(recipe, [_torch_run(recipe, data, seed, steps) for seed in range(seeds)])
+    finally:
+        torch.set_num_threads(threads)
+
+
+class _Run(NamedTuple):
+    loss: list[float]
+    train_loss: float
+    accuracy: float
+    distance: list[float] | None
+    start: Array | None
+    end: Array | None
+    what: str
+
+
+def _torch_run(recipe: Recipe, data: Digits, seed: int, steps: int) -> _Run:
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    images, labels = torch.tensor(data.images[:, None]), torch.tensor(data.labels)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = torch.nn.Sequential(
+            torch.nn.Conv2d(1, 8, 3, padding=1),
+            torch.nn.ReLU(),
+            torch.nn.Conv2d(8, 16, 3, stride=2, padding=1),
+            torch.nn.ReLU(),
+            torch.nn.Flatten(),
+            torch.nn.Linear(256, 10),
+        )
+    weights = [p for p in net.parameters() if p.ndim > 1]
+    opt = _torch_optimizer(recipe, net)
+    schedule = torch.optim.lr_scheduler.LambdaLR(opt, lambda i: shape(i, steps))
+    loss, distance = [], [_distance(recipe, weights)]
+    what, start = _bounded(recipe, weights)
+    for index in batches(seed, steps):
+        opt.zero_grad()
+        value = cross_entropy(net(images[index]), labels[index])
+        value.backward()
+        opt.step()
+        schedule.step()
+        loss.append(value.item())
+        distance.append(_distance(recipe, weights))
+    with torch.no_grad():
+        train = cross_entropy(net(images[:TRAIN]), labels[:TRAIN]).item()
+        right = net(images[TRAIN:]).argmax(1) == labels[TRAIN:]
+    accuracy, end = right.float().mean().item(), _bounded(recipe, weights)[1]
+    return _Run(loss, train, accuracy, None if recipe.K is None else distance, start, end, what)
+
+
+def _torch_optimizer(recipe: Recipe, net: Any) -> Any:
+    import torch
+
+    if recipe.K is None:
+        return torch.optim.AdamW(net.parameters(), lr=recipe.lr, weight_decay=recipe.lam)
+    import lionk_torch
+
+    K, lr, lam = VECTORS
+    vectors = {"K": K, "lr": lr, "weight_decay": lam}
+    groups = lionk_torch.groups(net, [(1, vectors)], default={"K": recipe.K, "as_matrix": True}, report=None)
+    return lionk_torch.LionK(groups, recipe.lr, weight_decay=recipe.lam)
+
+
+def _matrices(weights: list[Any]) -> list[Any]:
+    return [w.detach().flatten(1) for w in weights]
+
+
+def _distance(recipe: Recipe, weights: list[Any]) -> float:
+    if recipe.K is None:
+        return 0.0
+    domain, matrices = lionk.K(recipe.K).conjugate.domain, _matrices(weights)
+    if all(domain.contains(recipe.lam * w, 0.0) for w in matrices):  # cheaper than a projection
+        return 0.0
+    return float(distance_to_domain(recipe.K, matrices, recipe.lam))
+
+
+def _bounded(recipe: Recipe, weights: list[Any]) -> tuple[str, Array | None]:
+    """What K bounds in each weight matrix, relative to the bound, all in one."""
+    if recipe.K is None:
+        return "", None
+    domain = lionk.K(recipe.K).conjugate.domain
+    views = [view(domain, w.double().numpy(), recipe.lam, (), ()) for w in _matrices(weights)]
+    if views[0].total is not None:  # one number for a matrix
+        return views[0].total[0], np.array([v.total[1] / v.total[2] for v in views if v.total])
+    return views[0].what, np.concatenate([v.values / v.upper for v in views])
+
+
+def _stack(recipe: Recipe, runs: list[_Run]) -> Curves:
+    def together(name: str) -> Any:
+        first = getattr(runs[0], name)
+        return None if first is None else np.array([getattr(r, name) for r in runs])
+
+    loss, train, accuracy, distance, start, end = map(together, _Run._fields[:-1])
+    return Curves(recipe, loss, train, accuracy, distance, start, end, runs[0].what)
+
+
+# -- JAX -----------------------------------------------------------------------------------------------------------
+
+
+def jax_curves(data: Digits, seeds: int, steps: int, tick: Callable[[str], None]) -> Iterator[Curves]:
+    """The network of two layers: one compiled loop for each optimizer, over all seeds at once."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    images, labels = jnp.asarray(data.images.reshape(-1, 64)), jnp.asarray(data.labels.astype("int32"))
+    index = jnp.asarray(np.stack([batches(seed, steps) for seed in range(seeds)]))
+    first = jax.tree.map(lambda *a: jnp.stack(a), *[_mlp(seed) for seed in range(seeds)])
+
+    def logits(p: Any, x: Any) -> Any:
+        return jax.nn.relu(x @ p["hidden"].T + p["hidden_bias"]) @ p["out"].T + p["out_bias"]
+
+    def loss(p: Any, i: Any) -> Any:
+        return optax.softmax_cross_entropy_with_integer_labels(logits(p, images[i]), labels[i]).mean()
+
+    for recipe in TWO_LAYERS:
+        tick(f"two layers, {recipe.name}")
+        solver = _optax_solver(recipe, steps)
+
+        def train(p: Any, rows: Any, solver: Any = solver) -> Any:
+            def step(carry: Any, i: Any) -> Any:
+                p, state = carry
+                value, grad = jax.value_and_grad(loss)(p, i)
+                updates, state = solver.update(grad, state, p)
+                return (optax.apply_updates(p, updates), state), value
+
+            (p, _), values = jax.lax.scan(step, (p, solver.init(p)), rows)
+            right = logits(p, images[TRAIN:]).argmax(1) == labels[TRAIN:]
+            return values, loss(p, jnp.arange(TRAIN)), right.mean()
+
+        curves = jax.jit(jax.vmap(train))(first, index)
+        values, train_loss, accuracy = (np.asarray(c, dtype=float) for c in curves)
+        yield Curves(recipe, values, train_loss, accuracy)
+
+
+def _mlp(seed: int) -> dict[str, Any]:
+    """Weights with rows for outputs, uniform in +-1/sqrt(inputs), as PyTorch has them."""
+    rng = np.random.default_rng(seed)
+    sizes = {"hidden": (HIDDEN, 64), "out": (10, HIDDEN)}
+    made = {}
+    for name, (rows, columns) in sizes.items():
+        limit = 1 / math.sqrt(columns)
+        made[name] = rng.uniform(-limit, limit, (rows, columns)).astype("float32")
+        made[f"{name}_bias"] = rng.uniform(-limit, limit, rows).astype("float32")
+    return made
+
+
+def _optax_solver(recipe: Recipe, steps: int) -> Any:
+    import jax.numpy as jnp
+    import optax
+
+    def rate(lr: float) -> Callable[[Any], Any]:
+        return lambda count: lr * jnp.minimum(1.0, 3 * (1 - count / steps))
+
+    if recipe.K is None:
+        return optax.adamw(rate(recipe.lr), weight_decay=recipe.lam)
+    import lionk_jax
+
+    K, lr, lam = VECTORS
+    parts = {
+        "matrix": lionk_jax.lion_k(rate(recipe.lr), K=recipe.K, weight_decay=recipe.lam),
+        "vector": lionk_jax.lion_k(rate(lr), K=K, weight_decay=lam),
+    }
+    return optax.partition(parts, {n: "vector" if n.endswith("bias") else "matrix" for n in _mlp(0)})

@@ -1,0 +1,111 @@
+"""The picture of ``lionk reproduce training``: loss, accuracy, the way into the constraint, and weights against it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from .figures import BLUE, GREY, INK, RED, STYLE
+from .training import TOLERANCE, Curves
+
+COLORS = (INK, BLUE, "#7fb6e6", RED, "#e9a23b", "#2a9d6f", "#8e5ea2")  # of the recipes, in order
+SMOOTH = 10  # steps of the running mean of a loss
+
+
+def save(nets: dict[str, list[Curves]], path: Path) -> None:
+    with rc_context(STYLE):
+        draw(nets).savefig(path, dpi=120)
+
+
+def draw(nets: dict[str, list[Curves]]) -> Figure:
+    """Call it, and render it, within ``rc_context(STYLE)``. The first net is the one whose weights were watched."""
+    figure = Figure(figsize=(16, 8.4), layout="constrained")
+    axes = figure.subplots(2, 4)
+    watched = next(iter(nets.values()))
+    for panel, (name, curves) in zip(axes[0, :2], nets.items(), strict=True):
+        _loss(panel, name, curves)
+    _accuracy(axes[0, 2], nets)
+    _distance(axes[0, 3], watched)
+    single = [(i, c) for i, c in enumerate(watched) if c.end is not None and c.end.shape[1] > 10]
+    for panel, (i, c) in zip(axes[1], single, strict=False):
+        _histogram(panel, c, COLORS[i])
+    for panel in axes[1][len(single) :]:
+        panel.set_axis_off()
+    seeds, steps = watched[0].loss.shape
+    figure.suptitle(
+        f"Digits, 8 x 8 pixels: {steps} steps of {len(watched)} optimizers, {seeds} seeds",
+        fontsize=13, fontweight="bold", x=0.01, ha="left",
+    )  # fmt: skip
+    return figure
+
+
+def _loss(axes: Any, name: str, curves: list[Curves]) -> None:
+    axes.set_title(f"Loss: {name}")
+    for c, color in zip(curves, COLORS, strict=False):
+        kernel = np.ones(min(SMOOTH, c.loss.shape[1])) / min(SMOOTH, c.loss.shape[1])
+        smooth = np.array([np.convolve(row, kernel, mode="valid") for row in c.loss])
+        steps = np.arange(smooth.shape[1]) + kernel.size / 2
+        axes.fill_between(steps, smooth.min(0), smooth.max(0), color=color, alpha=0.15, linewidth=0)
+        axes.plot(steps, smooth.mean(0), color=color, label=c.recipe.name)
+    axes.set_yscale("log")
+    axes.set_xlabel(f"step (running mean of {SMOOTH}; band: all seeds)")
+    axes.legend(loc="lower left", fontsize=8)
+
+
+def _accuracy(axes: Any, nets: dict[str, list[Curves]]) -> None:
+    """One dot for each seed, filled for the first net."""
+    axes.set_title("Accuracy on the test digits")
+    for k, (name, curves) in enumerate(nets.items()):
+        for i, (c, color) in enumerate(zip(curves, COLORS, strict=False)):
+            face = color if k == 0 else "none"
+            place = np.full(c.accuracy.size, i + 0.16 * (2 * k - 1))
+            axes.plot(100 * c.accuracy, place, "o", color=color, markerfacecolor=face, markersize=6)
+        axes.plot([], [], "o", color=GREY, markerfacecolor=GREY if k == 0 else "none", label=name)
+    names = [c.recipe.name for c in next(iter(nets.values()))]
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) + 0.5, -0.6)
+    axes.set_xlabel("percent")
+    axes.legend(loc="lower left", fontsize=8)
+
+
+def _distance(axes: Any, curves: list[Curves]) -> None:
+    """Measured distance of lam x to dom K*, all seeds, and the bound of Phase I."""
+    axes.set_title("Phase I: distance of lam x to dom K*")
+    inside = []
+    for c, color in zip(curves, COLORS, strict=False):
+        if c.distance is None:
+            continue
+        if not c.distance[:, 0].any():
+            inside.append(c.recipe.name)
+            continue
+        for row in c.distance:
+            axes.plot(np.where(row > 0, row, np.nan), color=color, linewidth=1.0)
+        axes.plot(c.predicted(), color=color, linestyle="--", label=f"{c.recipe.name}: at most")
+        axes.plot([], [], color=color, label=f"{c.recipe.name}: measured")
+    axes.axhline(TOLERANCE, color=GREY, linestyle=":", linewidth=1.2)
+    axes.set_yscale("log")
+    axes.set_ylim(1e-6, None)
+    axes.set_xlabel("step")
+    note = f"inside from the start:\n{', '.join(inside)}" if inside else None
+    axes.legend(loc="upper right", fontsize=8, title=note, title_fontsize=8)
+
+
+def _histogram(axes: Any, c: Curves, color: str) -> None:
+    """What K bounds, in units of its bound, at the start and at the end; the bound is at 1 (and -1)."""
+    assert c.start is not None and c.end is not None
+    low, high = min(c.start.min(), c.end.min(), 0.0), max(c.start.max(), c.end.max(), 1.0)
+    bins = (np.arange(np.floor(24 * low), np.ceil(24 * high) + 2) - 0.5) / 24  # one bin has the bound in its middle
+    axes.hist(c.start.ravel(), bins, color=GREY, alpha=0.55, label="start")
+    axes.hist(c.end.ravel(), bins, histtype="stepfilled", facecolor=color, alpha=0.45, label="end")
+    axes.hist(c.end.ravel(), bins, histtype="step", color=color)
+    for bound in (1.0, -1.0) if low < -0.5 else (1.0,):
+        axes.axvline(bound, color=RED, linestyle="--", linewidth=1.4)
+    axes.set_yscale("log")
+    axes.set_ylim(0.7, None)
+    axes.set_title(f"{c.recipe.name}: {c.what}")
+    axes.set_xlabel("in units of the bound, 1/lam for each")
+    axes.legend(loc="upper center", fontsize=8)

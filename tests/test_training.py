@@ -1,0 +1,142 @@
+"""``lionk reproduce training``: its claims on short runs, its files, its manners."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from matplotlib import rc_context
+from typer.testing import CliRunner
+
+from lionk.app import figures, reproduce, training, training_figure
+from lionk.app.cli import app
+
+
+def lk(*arguments):
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def curves(recipe, seeds=1, steps=70):
+    data = training.digits()
+    return training._stack(recipe, [training._torch_run(recipe, data, seed, steps) for seed in range(seeds)])
+
+
+@pytest.mark.parametrize("name", ["l1 (Lion)", "log_cosh"])
+def test_weights_enter_the_bound_no_later_than_predicted(name):
+    """The paper's Figure 2: weights begin outside of 1/lam; the distance keeps below (1 - lr lam)^t times the first."""
+    recipe = next(r for r in training.CONVOLUTIONAL if r.name == name)
+    c = curves(recipe, steps=160)
+    assert c.distance[0, 0] > 0.5
+    assert np.abs(c.start).max() > 1.2
+    assert (c.distance[0] <= c.predicted() * (1 + 1e-5) + 1e-5).all()
+    assert 0 < c.inside() <= c.predicted_inside() < 160
+    assert np.abs(c.end).max() < 1 + 1e-2
+    assert c.what == "coefficients"
+    assert c.loss[0, -10:].mean() < 0.3 < 2 < c.loss[0, 0]
+
+
+@pytest.mark.parametrize("name", ["nuclear (Muon)", "row_l1_l2", "lp, p = 1.5"])
+def test_weights_that_begin_inside_stay_inside_and_reach_the_bound(name):
+    recipe = next(r for r in training.CONVOLUTIONAL if r.name == name)
+    c = curves(recipe._replace(lr=2 * recipe.lr))
+    assert (c.distance == 0).all() or c.distance.max() < 1e-4
+    assert c.inside() == c.predicted_inside() == 0
+    assert np.abs(c.start).max() < 0.6 < 0.8 < np.abs(c.end).max() < 1 + 1e-4
+    assert c.loss[0, -10:].mean() < 0.5
+
+
+def test_a_seed_is_a_run_and_batches_are_those_of_every_optimizer():
+    adamw = training.CONVOLUTIONAL[0]
+    first, again = curves(adamw, steps=3), curves(adamw, seeds=2, steps=3)
+    np.testing.assert_array_equal(first.loss[0], again.loss[0])
+    assert first.loss[0, 0] == curves(training.CONVOLUTIONAL[1], steps=1).loss[0, 0]
+    assert not np.array_equal(again.loss[0], again.loss[1])
+    assert first.distance is None and first.end is None
+
+
+def test_the_network_on_jax_learns(monkeypatch):
+    nuclear = next(r for r in training.TWO_LAYERS if r.name == "nuclear (Muon)")
+    monkeypatch.setattr(training, "TWO_LAYERS", (nuclear,))
+    (c,) = training.jax_curves(training.digits(), 2, 60, lambda _: None)
+    assert c.loss.shape == (2, 60)
+    assert (c.train_loss < 0.3).all()
+    assert (c.accuracy > 0.85).all()
+
+
+def test_the_command_writes_a_picture_and_numbers(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    few = tuple(r for r in training.CONVOLUTIONAL if r.name in ("AdamW", "l1 (Lion)"))
+    monkeypatch.setattr(training, "CONVOLUTIONAL", few)
+    monkeypatch.setattr(training, "TWO_LAYERS", few)
+    looked = []
+    draw = training_figure.draw
+
+    def look(nets):
+        figure = draw(nets)
+        looked.append([a.get_title(loc="left") for a in figure.axes])
+        return figure
+
+    monkeypatch.setattr(training_figure, "draw", look)
+    done = lk("reproduce", "training", "--seeds", 2, "--steps", 4)
+    assert done.exit_code == 0, done.output
+    for text in (
+        "convolutional network, AdamW",
+        "two layers, l1 (Lion)",
+        "training loss",
+        "more than the run",
+        "wrote",
+    ):
+        assert text in done.output
+    numbers = json.loads((tmp_path / "lionk-training.json").read_text())
+    assert numbers["format"] == "lionk reproduce 1"
+    assert list(numbers["nets"]) == ["PyTorch, convolutional", "JAX, two layers"]
+    lion = numbers["nets"]["PyTorch, convolutional"][1]
+    assert np.shape(lion["loss"]) == (2, 4) and np.shape(lion["distance"]) == (2, 5)
+    assert lion["inside"] is None
+    assert (tmp_path / "lionk-training.png").read_bytes().startswith(b"\x89PNG")
+    assert looked[0][3] == "Phase I: distance of lam x to dom K*"
+    assert "l1 (Lion): coefficients" in looked[0]
+
+
+def test_targets_are_listed_and_bad_input_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "training" in lk("reproduce").output
+    for arguments, message in [(["nothing"], "choose one of"), (["training", "--plot", "a.txt"], "must end in one of")]:
+        done = lk("reproduce", *arguments)
+        assert done.exit_code == 2
+        assert message in done.output
+    assert lk("reproduce", "training", "--seeds", 0).exit_code == 2
+
+
+def test_without_pytorch_the_command_says_what_is_missing(monkeypatch):
+    import lionk_torch
+
+    monkeypatch.setattr(type(lionk_torch.backend), "why_unavailable", lambda _: "torch is not installed")
+    done = lk("reproduce", "training", "--plot", "none", "--json", "none")
+    assert done.exit_code == 2
+    assert "torch is not installed" in done.output
+    assert reproduce.TARGETS
+
+
+def test_the_picture_of_many_runs_can_be_drawn():
+    c = training.Curves(training.CONVOLUTIONAL[1], np.ones((1, 2)), np.ones(1), np.ones(1), np.ones((1, 3)))
+    c.start = c.end = np.linspace(-1, 1, 50)[None]
+    with rc_context(figures.STYLE):
+        figure = training_figure.draw({"a": [c], "b": [c]})
+        figure.canvas.draw()
+    assert len(figure.axes) == 8
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_all_of_it():
+    """What the docs say of the numbers: every K of this list trains, and enters its bound in time."""
+    data = training.digits()
+    for run in (training.torch_curves, training.jax_curves):
+        for c in run(data, 2, 200, lambda _: None):
+            assert (c.train_loss < 0.12).all(), c.recipe.name
+            assert (c.accuracy > 0.95).all(), c.recipe.name
+            if c.distance is not None:
+                assert c.inside() <= c.predicted_inside()
+                assert (c.distance <= c.predicted() * (1 + 1e-5) + 1e-5).all()
