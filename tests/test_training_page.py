@@ -1,0 +1,30 @@
+"""The blocks of docs/training.md, run in order in one namespace."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import lionk
+
+PAGE = Path(lionk.__file__).parents[1] / "docs" / "training.md"
+
+
+def test_the_blocks_run(capsys):
+    text = PAGE.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 8
+    space = {}
+    for block in blocks:
+        exec(compile(block, str(PAGE), "exec"), space)
+    out = capsys.readouterr().out
+    assert "|x_i| <= 1/lam, lam = 1; radius 1/lam = 1: 1/wd at every lr" in out
+    assert "0.weight (8, 1, 3, 3) as (8, 9): nuclear, s_1(X) <= 1/lam, lr 0.0006" in out
+    assert "phase II, gap" in out
+    assert space["result"].success
+
+
+def test_the_table_of_decay_is_that_of_the_code():
+    text = PAGE.read_text(encoding="utf-8")
+    for name in lionk.decay.DECAYS:
+        assert f"| `{name}`" in text
