@@ -180,12 +180,13 @@ class LionK(torch.optim.Optimizer):
         shape = _as_matrix if group["as_matrix"] else _same
         given = [[shape(a) for a in arrays] for arrays in (values, moments, grads)]
         x, m = made.run(*given, lr=lr, weight_decay=lam)
-        for i, p, value, new, old_m, new_m in zip(numbers, params, values, x, moments, m, strict=True):
-            _store(old_m, new_m)
-            if wide and value.dtype != p.dtype:
-                roundings.narrow(p, new.reshape(p.shape), self.state[p], group["rounding"], group["seed"], place + i)
+        for old, new in zip(moments, m, strict=True):
+            _store(old, new)
+        for i, p, old, new in zip(numbers, params, values, x, strict=True):
+            if old.dtype == p.dtype:
+                _store(old, new)  # shares its memory with p
             else:
-                _store(p, new)
+                roundings.narrow(p, new.reshape(p.shape), self.state[p], group["rounding"], group["seed"], place + i)
 
     def _moment(self, p: torch.Tensor, method: Method) -> torch.Tensor:
         state = self.state[p]
@@ -301,5 +302,5 @@ def _same(a: torch.Tensor) -> torch.Tensor:
 
 def _store(kept: torch.Tensor, new: torch.Tensor) -> None:
     """The result of a runner in the tensor that the user holds, unless it was written there."""
-    if new.data_ptr() != kept.data_ptr():
+    if new is not kept and new.data_ptr() != kept.data_ptr():
         kept.copy_(new.reshape(kept.shape))
