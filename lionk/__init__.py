@@ -9,7 +9,7 @@ from .errors import LionKWarning, NonFiniteError, NotAvailable
 from .functions import ConvexFunction, K, Traits, algorithms, names, register
 
 if TYPE_CHECKING:
-    from . import conventions, decay, functions, sets, theory
+    from . import conventions, decay, functions, sets, theory, variants
     from ._polar import polar
     from .backend import Backend, backends
     from .conventions import anchored
@@ -47,6 +47,7 @@ __all__ = [
     "register",
     "sets",
     "theory",
+    "variants",
 ]
 
 # Loaded on first use, so that a program that needs only convex functions starts fast.
@@ -64,7 +65,7 @@ _LATER = {
     "kkt_gap": "theory",
     "polar": "_polar",
 }
-_MODULES = ("conventions", "decay", "sets", "theory")
+_MODULES = ("conventions", "decay", "sets", "theory", "variants")
 
 
 def __getattr__(name: str) -> Any:

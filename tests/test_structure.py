@@ -28,6 +28,7 @@ ORDER = [
     "optimizer",
     "conventions",
     "decay",
+    "variants",
     "theory",
     "step_rule",
     "backend",

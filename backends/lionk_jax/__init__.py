@@ -10,16 +10,16 @@ from ._backend import JaxBackend
 from ._pytrees import register_pytrees
 
 if TYPE_CHECKING:
-    from .transformation import LionKState, lion_k, momentum_of
+    from .transformation import LionKState, lion_k, mars, momentum_of
 
 backend = JaxBackend()
 if "jax" in sys.modules:
     register_pytrees()
-__all__ = ["JaxBackend", "LionKState", "backend", "lion_k", "momentum_of", "register_pytrees"]
+__all__ = ["JaxBackend", "LionKState", "backend", "lion_k", "mars", "momentum_of", "register_pytrees"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("LionKState", "lion_k", "momentum_of"):
+    if name not in ("LionKState", "lion_k", "mars", "momentum_of"):
         raise AttributeError(f"module 'lionk_jax' has no attribute {name!r}")
     from importlib import import_module
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from lionk import variants
 from lionk.functions import ConvexFunction
 from lionk.functions.block_sum import Blocks
 from lionk.optimizer import LionK
@@ -33,6 +34,8 @@ def lion_k(
     mask: Any = None,
     mu_dtype: Any = None,
     decay: str = "explicit",
+    cautious: str | None = None,
+    cautious_decay: bool = False,
 ) -> optax.GradientTransformation:
     """Lion-K: ``x <- x + lr (dK(r) - weight_decay x)`` with the readout ``r = b1 m - (1 - b1) g``.
 
@@ -56,6 +59,8 @@ def lion_k(
         Of m, for real parameters; None: that of the parameter.
     decay : "explicit" or "implicit"
         As in ``lionk.LionK``.
+    cautious : None, "mask" or "rescale"; cautious_decay : bool
+        Optional pieces that are not Lion-K, off by default; ``lionk.variants`` says what each does to the theory.
 
     Returns
     -------
@@ -74,6 +79,9 @@ def lion_k(
     [ 0.8 -1.8]
     """
     register_pytrees()
+    variants.check(cautious)
+    if cautious_decay and decay != "explicit":
+        raise ValueError("cautious_decay is a form of explicit decay; use decay='explicit'")
     method = LionK(
         K, 0.0 if callable(learning_rate) else learning_rate, (b1, b2), 1.0 if callable(weight_decay) else weight_decay,
         decay, mu_dtype,
@@ -88,16 +96,43 @@ def lion_k(
         lr, lam = (v(state.count) if callable(v) else v for v in (learning_rate, weight_decay))
         decays = jax.tree.map(lambda _: True, params) if mask is None else mask(params) if callable(mask) else mask
 
-        def one(a: Any, m: Any, g: Any, k: ConvexFunction, decays: Any) -> _Step:
+        def one(a: Any, m: Any, g: Any, k: Any, decays: Any) -> _Step:
             a, g = jnp.asarray(a), jnp.asarray(g)
             wide = a.astype(jnp.result_type(a.dtype, m.dtype))  # so that 16-bit parameters are rounded once, by optax
-            x, m = method.update(wide, m, g, _array(lr), jnp.where(decays, lam, 0.0) if mask is not None else lam, K=k)
+            here = jnp.where(decays, lam, 0.0) if mask is not None else lam
+            if cautious is not None or cautious_decay:
+                k = variants.Cautious(k, wide, g, here, cautious, cautious_decay)
+            x, m = method.update(wide, m, g, _array(lr), here, K=k)
             return _Step(x - wide, m)
 
         functions, decays = _spread(method.K, params), _broadcast(decays, params)
         done = jax.tree.map(one, params, state.m, updates, functions, decays, is_leaf=_is_function)
         x, m = (jax.tree.map(lambda s, i=i: s.parts[i], done, is_leaf=_is_step) for i in (0, 1))
         return x, LionKState(optax.safe_increment(state.count), m)
+
+    return optax.GradientTransformation(init, update)
+
+
+class MarsState(NamedTuple):
+    """State of ``mars``."""
+
+    last: Any  # like the gradients: those of the step before
+    count: Any  # () int32
+
+
+def mars(b1: float = 0.9, gamma: float = 0.025) -> optax.GradientTransformation:
+    """The gradient estimator of MARS: ``optax.chain(lionk_jax.mars(b1), lionk_jax.lion_k(lr, b1))``.
+
+    Not Lion-K: ``lionk.variants`` says what it does to the theory (Yuan et al. 2024, 2411.10438).
+    """
+
+    def init(params: Any) -> MarsState:
+        return MarsState(jax.tree.map(jnp.zeros_like, params), jnp.zeros((), jnp.int32))
+
+    def update(updates: Any, state: MarsState, _params: Any = None) -> tuple[Any, MarsState]:
+        last = jax.tree.map(lambda g, a: jnp.where(state.count > 0, a, g), updates, state.last)
+        found = jax.tree.map(lambda g, a: variants.mars(g, a, b1, gamma), updates, last)
+        return found, MarsState(updates, optax.safe_increment(state.count))
 
     return optax.GradientTransformation(init, update)
 

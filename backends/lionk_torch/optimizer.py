@@ -10,6 +10,7 @@ import torch
 
 import lionk
 from lionk import decay as decays
+from lionk import variants
 from lionk.backend import Runner
 from lionk.optimizer import LionK as Method
 from lionk.theory import Watch, watch
@@ -62,6 +63,10 @@ class LionK(torch.optim.Optimizer):
     seed : int
         Of the stochastic rounding: same seed and step, same numbers.
 
+    cautious : None, "mask" or "rescale"; cautious_decay : bool; mars : float
+        Optional pieces that are not Lion-K, off by default; ``lionk.variants`` says what each does to the theory. mars
+        is its gamma, 0.025 in the paper. The first two take the plain step, array by array.
+
     Raises
     ------
     ValueError, TypeError, KeyError
@@ -95,6 +100,9 @@ class LionK(torch.optim.Optimizer):
         state_dtype: Any = None,
         rounding: str = "nearest",
         seed: int = 0,
+        cautious: str | None = None,
+        cautious_decay: bool = False,
+        mars: float = 0.0,
     ) -> None:
         self._made: dict[int, _Made] = {}  # by the identity of the group
         super().__init__(
@@ -111,6 +119,9 @@ class LionK(torch.optim.Optimizer):
                 "state_dtype": state_dtype,
                 "rounding": rounding,
                 "seed": seed,
+                "cautious": cautious,
+                "cautious_decay": cautious_decay,
+                "mars": mars,
             },
         )
 
@@ -127,6 +138,9 @@ class LionK(torch.optim.Optimizer):
         """Check the options of a new group, and bring them into the form that ``state_dict`` keeps."""
         decays.find(group["convention"])
         roundings.check(group["rounding"])
+        variants.check(group["cautious"])
+        if group["cautious_decay"] and group["decay"] != "explicit":
+            raise ValueError("cautious_decay is a form of explicit decay; use decay='explicit'")
         group["state_dtype"] = _dtype_name(group["state_dtype"])
         lr = group["lr"]
         group.setdefault("reference_lr", lr.clone() if isinstance(lr, torch.Tensor) else lr)
@@ -176,10 +190,13 @@ class LionK(torch.optim.Optimizer):
             return
         moments = [self._moment(p, made.method) for p in params]
         values = [roundings.widen(p.detach(), self.state[p]) if wide else p.detach() for p in params]
-        grads = [self._gradient(p, group) for p in params]
+        grads = [self._estimate(p, self._gradient(p, group), group) for p in params]
         shape = _as_matrix if group["as_matrix"] else _same
         given = [[shape(a) for a in arrays] for arrays in (values, moments, grads)]
-        x, m = made.run(*given, lr=lr, weight_decay=lam)
+        if group["cautious"] or group["cautious_decay"]:
+            x, m = _cautious_step(made.method, group, *given, lr, lam)
+        else:
+            x, m = made.run(*given, lr=lr, weight_decay=lam)
         for old, new in zip(moments, m, strict=True):
             _store(old, new)
         for i, p, old, new in zip(numbers, params, values, x, strict=True):
@@ -207,6 +224,13 @@ class LionK(torch.optim.Optimizer):
         g = -g if group["maximize"] else g
         return g.add(p, alpha=group["weight_decay"]) if group["convention"] == "coupled" else g
 
+    def _estimate(self, p: torch.Tensor, g: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
+        if not group["mars"]:
+            return g
+        last = self.state[p].get("last_grad", g)
+        self.state[p]["last_grad"] = g.clone()
+        return variants.mars(g, last, group["betas"][0], group["mars"])
+
     # -- what a training loop can ask ----------------------------------------------------------------------------
 
     @torch.no_grad()
@@ -230,10 +254,12 @@ class LionK(torch.optim.Optimizer):
 
     def bounds(self) -> list[str]:
         """What the decay of each group imposes on its parameters at the present lr, one line each."""
-        return [
-            decays.bound(g["K"], g["convention"], *(float(g[k]) for k in ("weight_decay", "lr", "reference_lr")))
-            for g in self.param_groups
-        ]
+        lines = []
+        for g in self.param_groups:
+            reason = variants.why_unbounded(self._make(g).method.K, g["cautious"], g["cautious_decay"])
+            numbers = (float(g[k]) for k in ("weight_decay", "lr", "reference_lr"))
+            lines.append(f"no bound: {reason}" if reason else decays.bound(g["K"], g["convention"], *numbers))
+        return lines
 
     # -- state ---------------------------------------------------------------------------------------------------
 
@@ -273,6 +299,15 @@ class LionK(torch.optim.Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._made = {}  # groups are other objects now
+
+
+def _cautious_step(method: Method, group: dict[str, Any], x: Any, m: Any, grads: Any, lr: Any, lam: Any) -> Any:
+    pieces: Any = group["cautious"], group["cautious_decay"]
+    new = []
+    for a, b, g in zip(x, m, grads, strict=True):
+        K: Any = variants.Cautious(method.K, a, g, lam, *pieces)
+        new.append(method.update(a, b, g, lr, lam, K=K))
+    return zip(*new, strict=True)
 
 
 def _spec(K: Any) -> dict[str, Any]:

@@ -1,0 +1,83 @@
+"""What users of the family add to the step, each off by default; none of it is Lion-K, and here is what it costs.
+
+- **Cautious masking** (Liang et al. 2024, 2411.16085): the entries of ``dK(r)`` that do not go down for the present
+  gradient are set to 0. For K of ``|x|`` (``traits.absolute``: l1, lp, huber, ...) the rest is still in dom K*, so the
+  constraint holds as before; else (nuclear) it may be outside. It is no subgradient at r: the identity, the Lyapunov
+  inequality and the gap rates do not apply, and a zero of the masked update need not be a stationary point of F.
+- **rescaled** by (entries)/(entries kept): the update leaves dom K*, and nothing bounds ``lam x`` by it.
+- **Cautious decay** (Chen et al. 2025, 2510.12402): decay only where it agrees with the update. Entries that grow do
+  not decay, so there is no constraint, and F is not what is minimised.
+- **MARS** (Yuan et al. 2024, 2411.10438), with the gradient of the last batch: the step gets ``g + gamma b1/(1-b1)
+  (g - g_last)``, cut to norm 1. The theory holds with the difference to the gradient for noise: phase I and constraint
+  as before, fixed points too where the gradient is below 1 in norm, the identity with its noise term.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import _xp
+from ._xp import Array
+from .functions import ConvexFunction
+from .tree import tree_map
+
+MASKS = (None, "mask", "rescale")
+
+
+def check(cautious: str | None) -> None:
+    if cautious not in MASKS:
+        raise ValueError(f'cautious must be None, "mask" or "rescale", got {cautious!r}')
+
+
+@dataclass(frozen=True)
+class Cautious:
+    """Stands for K in ``LionK.update`` (explicit decay) at one step of one array, whose x and gradient it knows."""
+
+    K: ConvexFunction
+    x: Array
+    grad: Array
+    weight_decay: Any
+    cautious: str | None = None
+    decay: bool = False
+
+    def subgradient(self, r: Array) -> Array:
+        xp, u = _xp.namespace(r), self.K.subgradient(r)
+        if self.cautious is not None:
+            keep = _xp.inner(xp, u, _xp.astype(xp, self.grad, u.dtype), batch=u.ndim) < 0
+            u = xp.where(keep, u, xp.zeros_like(u))
+            if self.cautious == "rescale":
+                kept = xp.mean(xp.astype(keep, _xp.real_dtype(xp, u)))
+                u = u / xp.where(kept > 0, kept, xp.ones_like(kept))
+        if self.decay:  # the step subtracts lam x everywhere: add it again where x grows
+            x = _xp.astype(xp, self.x, u.dtype)
+            grows = _xp.inner(xp, u, x, batch=u.ndim) > 0
+            u = u + xp.where(grows, self.weight_decay * x, xp.zeros_like(x))
+        return u
+
+
+def why_unbounded(K: ConvexFunction, cautious: str | None, decay: bool) -> str:
+    """Why decay implies no bound with these pieces; empty if it does."""
+    if decay:
+        return "cautious decay leaves alone what grows"
+    if cautious == "rescale":
+        return "rescaled updates leave dom K*"
+    return "" if cautious is None or K.traits.absolute else "masked updates may leave dom K*, which is not one of |x|"
+
+
+def mars(grad: Any, previous: Any, beta1: float, gamma: float = 0.025) -> Any:
+    """``c / max(1, |c|)`` for ``c = g + gamma b1/(1 - b1) (g - previous)``, array by array; containers too.
+
+    >>> import numpy as np
+    >>> from lionk import variants
+    >>> variants.mars(np.asarray([0.5]), np.asarray([0.1]), 0.9, gamma=0.025)
+    array([0.59])
+    """
+
+    def one(g: Array, last: Array) -> Array:
+        xp = _xp.namespace(g, last)
+        c = g + gamma * beta1 / (1 - beta1) * (g - last)
+        size = _xp.norm(xp, c)
+        return c / xp.where(size > 1, size, xp.ones_like(size))
+
+    return tree_map(one, grad, previous)

@@ -1,0 +1,115 @@
+"""Optional pieces around the step: each against its formula written out, on both ports, and what it costs in theory."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import torch
+
+import lionk
+import lionk_jax
+import lionk_torch
+from lionk import variants
+
+RNG = np.random.default_rng(0)
+X, GRADS = RNG.normal(size=(5, 4)), RNG.normal(size=(6, 5, 4))
+LR, LAM, B1, B2 = 0.1, 0.5, 0.9, 0.99
+
+
+def expected(K, cautious=None, decay=False, gamma=0.0):
+    """The published updates, in NumPy, with the sign of the frameworks."""
+    x, m, last = X.copy(), np.zeros_like(X), GRADS[0]
+    for g in GRADS:
+        c = g + gamma * B1 / (1 - B1) * (g - last)
+        c, last = (c / max(1.0, np.linalg.norm(c)) if gamma else c), g
+        u = -lionk.K(K).subgradient(-(B1 * m + (1 - B1) * c))
+        m = B2 * m + (1 - B2) * c
+        if cautious:
+            mask = (u * c > 0).astype(float)
+            u = u * mask * (mask.size / mask.sum() if cautious == "rescale" else 1.0)
+        x = x - LR * (u + LAM * x * ((u * x >= 0) if decay else 1.0))
+    return x
+
+
+def on_torch(K, **options):
+    p = torch.nn.Parameter(torch.tensor(X))
+    opt = lionk_torch.LionK([p], LR, (B1, B2), LAM, K=K, **options)
+    for g in GRADS:
+        p.grad = torch.tensor(g)
+        opt.step()
+    return p.detach().numpy(), opt
+
+
+def on_jax(K, gamma=0.0, **options):
+    solver = lionk_jax.lion_k(LR, B1, B2, K=K, weight_decay=LAM, **options)
+    solver = optax.chain(lionk_jax.mars(B1, gamma), solver) if gamma else solver
+    x = jnp.asarray(X)
+    state = solver.init(x)
+    for g in GRADS:
+        updates, state = solver.update(jnp.asarray(g), state, x)
+        x = optax.apply_updates(x, updates)
+    return x
+
+
+@pytest.mark.parametrize("K", ["l1", "nuclear"])
+@pytest.mark.parametrize(
+    "pieces", [("mask", False), ("rescale", False), (None, True), ("mask", True)], ids=lambda p: f"{p[0]}-{p[1]}"
+)
+def test_cautious_masking_and_decay(K, pieces):
+    want = expected(K, *pieces)
+    options = {"cautious": pieces[0], "cautious_decay": pieces[1]}
+    np.testing.assert_allclose(on_torch(K, **options)[0], want, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(on_jax(K, **options), want, rtol=1e-10, atol=1e-12)
+    assert not np.allclose(want, expected(K))
+
+
+def test_mars():
+    want = expected("l1", gamma=0.025)
+    got, opt = on_torch("l1", mars=0.025)
+    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(on_jax("l1", gamma=0.025), want, rtol=1e-10, atol=1e-12)
+    state = next(iter(opt.state.values()))
+    np.testing.assert_array_equal(state["last_grad"], GRADS[-1])
+
+
+def test_off_means_off():
+    plain, opt = on_torch("l1")
+    np.testing.assert_allclose(plain, expected("l1"), rtol=1e-13)
+    assert set(next(iter(opt.state.values()))) == {"m"}
+
+
+def test_masked_updates_of_functions_of_magnitudes_keep_the_bound_and_others_need_not():
+    g = RNG.normal(size=(200, 4, 4))
+    for name, keeps in [("l1", True), ("lp", True), ("huber", True), ("top_k", True), ("nuclear", False)]:
+        K = lionk.K(name)
+        masked = [variants.Cautious(K, 0 * a, b, 1.0, "mask").subgradient(a) for a, b in zip(g, g[::-1], strict=True)]
+        inside = all(bool(K.conjugate.domain.contains(u)) for u in masked)
+        assert inside == keeps == K.traits.absolute
+    masked = variants.Cautious(lionk.K("l1"), X, GRADS[0], 1.0, "rescale").subgradient(-GRADS[1])
+    assert np.abs(masked).max() > 1
+
+
+def test_the_bounds_say_what_is_lost():
+    def line(**options):
+        return lionk_torch.LionK([torch.nn.Parameter(torch.ones(2, 2))], weight_decay=LAM, **options).bounds()[0]
+
+    assert line(cautious="mask").startswith("|x_i| <= 1/lam")
+    assert line(cautious="rescale") == "no bound: rescaled updates leave dom K*"
+    assert line(cautious="mask", K="nuclear").startswith("no bound: masked updates may leave")
+    assert line(cautious_decay=True).startswith("no bound: cautious decay")
+
+
+def test_an_update_that_is_masked_everywhere_is_zero():
+    g = np.ones(3)
+    for how in ("mask", "rescale"):
+        np.testing.assert_array_equal(variants.Cautious(lionk.K("l1"), g, g, 1.0, how).subgradient(g), np.zeros(3))
+
+
+def test_wrong_pieces_are_refused():
+    for make in (lambda **o: on_torch("l1", **o), lambda **o: lionk_jax.lion_k(0.1, **o)):
+        with pytest.raises(ValueError, match="cautious must be"):
+            make(cautious="yes")
+        with pytest.raises(ValueError, match="explicit"):
+            make(cautious_decay=True, decay="implicit")
