@@ -16,6 +16,7 @@ from lionk.optimizer import LionK as Method
 from lionk.theory import Watch, watch
 
 from . import rounding as roundings
+from . import sharded
 from ._backend import TorchBackend
 from .momentum import gradient_averages
 
@@ -73,6 +74,10 @@ class LionK(torch.optim.Optimizer):
         An option is out of range; the message says what is valid.
     RuntimeError
         A gradient is sparse.
+
+    Notes
+    -----
+    DTensors, of ``fully_shard`` or tensor parallelism, are stepped in pieces (``lionk_torch.sharded``).
 
     Examples
     --------
@@ -188,13 +193,15 @@ class LionK(torch.optim.Optimizer):
         params = [group["params"][i] for i in numbers]
         if not params:
             return
-        moments = [self._moment(p, made.method) for p in params]
-        values = [roundings.widen(p.detach(), self.state[p]) if wide else p.detach() for p in params]
-        grads = [self._estimate(p, self._gradient(p, group), group) for p in params]
+        moments = [sharded.local(self._moment(p, made.method), p) for p in params]
+        values = [sharded.local(p.detach(), p) for p in params]
+        if wide:
+            values = [roundings.widen(v, self.state[p]) for v, p in zip(values, params, strict=True)]
+        grads = [sharded.local(self._estimate(p, self._gradient(p, group), group), p) for p in params]
         shape = _as_matrix if group["as_matrix"] else _same
         given = [[shape(a) for a in arrays] for arrays in (values, moments, grads)]
-        if group["cautious"] or group["cautious_decay"]:
-            x, m = _cautious_step(made.method, group, *given, lr, lam)
+        if stand_ins := self._stand_ins(group, made.method.K, params, given, lam):
+            x, m = _one_by_one(made.method, stand_ins, given, lr, lam)
         else:
             x, m = made.run(*given, lr=lr, weight_decay=lam)
         for old, new in zip(moments, m, strict=True):
@@ -204,6 +211,21 @@ class LionK(torch.optim.Optimizer):
                 _store(old, new)  # shares its memory with p
             else:
                 roundings.narrow(p, new.reshape(p.shape), self.state[p], group["rounding"], group["seed"], place + i)
+
+    @staticmethod
+    def _stand_ins(group: dict[str, Any], K: Any, params: list[Any], given: list[Any], lam: Any) -> list[Any]:
+        """What stands for K at each parameter; empty where K itself serves all of them, and the runner does it."""
+        extra = [key for key in ("cautious", "cautious_decay", "mars") if group[key]]
+        extra += ["rounding"] if group["rounding"] != "nearest" else []
+        if extra and any(map(sharded.is_sharded, params)):
+            raise lionk.NotAvailable(f"{extra[0]} is not available for sharded parameters (DTensor)")
+        if group["cautious"] or group["cautious_decay"]:
+            pieces = group["cautious"], group["cautious_decay"]
+            return [variants.Cautious(K, a, g, lam, *pieces) for a, _, g in zip(*given, strict=True)]
+        parts = [sharded.needs_whole(K, p) for p in params]
+        if not any(parts):
+            return []
+        return [sharded.Gathered(K, p, group["as_matrix"]) if n else K for n, p in zip(parts, params, strict=True)]
 
     def _moment(self, p: torch.Tensor, method: Method) -> torch.Tensor:
         state = self.state[p]
@@ -246,9 +268,9 @@ class LionK(torch.optim.Optimizer):
             if params:
                 method = self._make(group).method
                 shape = _as_matrix if group["as_matrix"] else _same
-                x = [shape(p.detach()) for p in params]
-                m = [shape(self._moment(p, method)) for p in params]
-                g = [shape(self._gradient(p, group)) for p in params]
+                x = [shape(sharded.whole(p.detach())) for p in params]
+                m = [shape(sharded.whole(self._moment(p, method))) for p in params]
+                g = [shape(sharded.whole(self._gradient(p, group))) for p in params]
                 found.append(watch(replace(method, weight_decay=self._lam(group)), x, m, g))
         return found
 
@@ -294,20 +316,16 @@ class LionK(torch.optim.Optimizer):
                 continue
             if tuple(average.shape) != tuple(p.shape):
                 raise ValueError(f"the momentum {i} has shape {tuple(average.shape)}, the parameter {tuple(p.shape)}")
-            self._moment(p, self._make(owner[p]).method).copy_(-average)
+            self._moment(p, self._make(owner[p]).method).copy_(sharded.placed(-average, p))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._made = {}  # groups are other objects now
 
 
-def _cautious_step(method: Method, group: dict[str, Any], x: Any, m: Any, grads: Any, lr: Any, lam: Any) -> Any:
-    pieces: Any = group["cautious"], group["cautious_decay"]
-    new = []
-    for a, b, g in zip(x, m, grads, strict=True):
-        K: Any = variants.Cautious(method.K, a, g, lam, *pieces)
-        new.append(method.update(a, b, g, lr, lam, K=K))
-    return zip(*new, strict=True)
+def _one_by_one(method: Method, functions: list[Any], given: list[Any], lr: Any, lam: Any) -> Any:
+    done = [method.update(a, m, g, lr, lam, K=k) for a, m, g, k in zip(*given, functions, strict=True)]
+    return [a for a, _ in done], [m for _, m in done]
 
 
 def _spec(K: Any) -> dict[str, Any]:
