@@ -37,6 +37,7 @@ def test_pieces_make_the_step_of_the_whole(folder):
     assert (folder / "expected.pt").exists()
 
 
+@pytest.mark.filterwarnings("ignore:torch.distributed is disabled")  # which is the point
 def test_a_run_of_two_processes_goes_on_in_one(folder):
     model = torch_ranks.net()
     opt = LionK(groups(model, torch_ranks.RULES, report=None), 0.5)
