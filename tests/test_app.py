@@ -638,7 +638,7 @@ def test_help_version_and_no_arguments():
 
 def test_shell_completion():
     done = run(_LIONK_COMPLETE="complete_bash", COMP_WORDS="lionk solve --k nuc", COMP_CWORD="3")
-    assert done.stdout.split() == ["nuclear", "nuclear_frobenius"]
+    assert done.stdout.split() == ["nuclear", "nuclear_frobenius", "nuclear_l1"]
 
 
 @pytest.mark.parametrize(
