@@ -9,9 +9,10 @@ from .errors import LionKWarning, NonFiniteError, NotAvailable
 from .functions import ConvexFunction, K, Traits, algorithms, names, register
 
 if TYPE_CHECKING:
-    from . import conventions, decay, functions, sets, theory, variants
+    from . import checking, conventions, decay, functions, sets, theory, variants
     from ._polar import polar
     from .backend import Backend, backends
+    from .checking import check_K
     from .conventions import anchored
     from .functions import blocks
     from .minimization import minimize
@@ -36,6 +37,8 @@ __all__ = [
     "anchored",
     "backends",
     "blocks",
+    "check_K",
+    "checking",
     "conventions",
     "decay",
     "flow",
@@ -54,6 +57,7 @@ __all__ = [
 _LATER = {
     "Backend": "backend",
     "backends": "backend",
+    "check_K": "checking",
     "anchored": "conventions",
     "blocks": "functions.block_sum",
     "minimize": "minimization",
@@ -65,7 +69,7 @@ _LATER = {
     "kkt_gap": "theory",
     "polar": "_polar",
 }
-_MODULES = ("conventions", "decay", "sets", "theory", "variants")
+_MODULES = ("checking", "conventions", "decay", "sets", "theory", "variants")
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
 
 REAL = ("float64", "float32")
 
@@ -37,14 +38,7 @@ class Backend:
             import torch
 
             torch.set_num_threads(1)
-        xp = importlib.import_module(self.module)
-        return self.namespace(xp.asarray([0.0]))
-
-    @staticmethod
-    def namespace(x: Any) -> Any:
-        from array_api_compat import array_namespace
-
-        return array_namespace(x)
+        return array_namespace(importlib.import_module(self.module).asarray([0.0]))
 
     def version(self) -> str:
         library = self.module.removeprefix("array_api_compat.").split(".")[0]

@@ -93,7 +93,7 @@ def _matrix(name: str) -> bool:
 def test_too_few_axes(name: str, backend: Backend) -> None:
     """0-d arrays are one entry; functions of matrices refuse fewer than two axes, grouped ones an axis not there."""
     k = K(name)
-    on = On(k, backend, backend.dtypes[-1], (), needs=k.traits.needs)
+    on = On(k, backend, backend.dtypes[-1], ())
     if _matrix(name):
         for x in (2.0, np.ones(3)):
             with pytest.raises(ValueError, match="last two axes"):
@@ -131,7 +131,7 @@ def test_empty_arrays(name: str, extra: tuple[int, ...], backend: Backend) -> No
     if (not extra and _matrix(name)) or (backend.light and name == "moreau_lp"):  # a root on a lazy array
         return
     shape = (0, *extra)
-    on = On(k, backend, backend.dtypes[-1], shape, needs=k.traits.needs)
+    on = On(k, backend, backend.dtypes[-1], shape)
     assert on.gradient(np.zeros(shape)).shape == shape
     assert on.value(np.zeros(shape)) == (-math.inf if name in _MINUS_INFINITY else 0.0)
     if name not in _MINUS_INFINITY:

@@ -32,6 +32,7 @@ ORDER = [
     "theory",
     "step_rule",
     "backend",
+    "checking",
     "checkpoint",
     "evaluation",
     "run",
@@ -108,7 +109,7 @@ def test_backends_are_found():
 
 
 def test_public_names_exist_and_are_documented():
-    for module in (lionk, lionk.functions, lionk.theory, lionk.sets, lionk.conventions):
+    for module in (lionk, lionk.checking, lionk.functions, lionk.theory, lionk.sets, lionk.conventions):
         for name in module.__all__:
             assert getattr(module, name).__doc__, f"{module.__name__}.{name} has no docstring"
         assert list(module.__all__) == sorted(module.__all__), module.__name__

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from .check import check
 from .doctor import doctor
 from .functions import functions
 from .reproduce import reproduce
@@ -40,4 +41,5 @@ def options(
 app.command()(solve)
 app.command()(functions)
 app.command()(reproduce)
+app.command()(check)
 app.command()(doctor)

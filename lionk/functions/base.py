@@ -32,6 +32,7 @@ class Traits(Value):
     prox: bool = True  # prox has an implementation
     needs: tuple[str, ...] = ()  # namespace extensions, such as "linalg"
     host: bool = False  # part of it is computed on the host, by SciPy: not under a jit
+    accuracy: float = 0.0  # relative, on top of rounding, where an iteration stands in for a closed form
 
 
 def inherited(*parts: Traits) -> str:

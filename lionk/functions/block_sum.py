@@ -73,6 +73,7 @@ class Blocks(ConvexFunction):
             selection="min_norm" if all(p.selection == "min_norm" for p in parts) else inherited(*parts),
             minimum_at_zero=False if False in minima else None if None in minima else True,
             needs=tuple(sorted({n for p in parts for n in p.needs})),
+            accuracy=max((p.accuracy for p in parts), default=0.0),
         )
 
     def _spec(self) -> dict[str, Any]:

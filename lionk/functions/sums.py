@@ -36,7 +36,13 @@ def _joint(a: Traits, b: Traits) -> Traits:
         bounded_domain=a.bounded_domain and b.bounded_domain,
         open_domain=a.open_domain or b.open_domain,
         selection="min_norm" if smooth else inherited(a, b),
+        accuracy=max(a.accuracy, b.accuracy),
     )
+
+
+def _flat_faces(K: ArrayFunction) -> bool:
+    """Is K the support function of a polyhedron (a box, or a set of sorted entries)?"""
+    return K.traits.homogeneous and K.traits.structure in ("elementwise", "order")
 
 
 def _norm_and_ball(K1: ArrayFunction, K2: ArrayFunction) -> tuple[ArrayFunction, ArrayFunction] | None:
@@ -102,8 +108,8 @@ class InfimalConvolution(ArrayFunction):
     """``inf { K1(u) + K2(y - u) }``; conjugate ``K1* + K2*``; subgradient: the one that both share at the split.
 
     Entry by entry by bisection; exact for two indicators of which one is a Euclidean ball; otherwise by a fixed number
-    of Douglas-Rachford steps on the proximal operators (linear convergence where the split is regular; about 1e-6 of
-    the scale of y in the tests).
+    of Douglas-Rachford steps on the proximal operators (linear convergence where the split is regular): 1e-6 of the
+    scale of y in the tests, 1e-4 where both domains are curved sets.
     """
 
     first: ArrayFunction
@@ -181,8 +187,11 @@ class InfimalConvolution(ArrayFunction):
     def _traits(self) -> Traits:
         both = _joint(self.first.traits, self.second.traits)
         smooth = self.first.traits.smooth or self.second.traits.smooth
+        duals = self.first.conjugate, self.second.conjugate
+        exact = _prox_is_known(*duals)
+        split = 1e-4 if self._indicators and not any(map(_flat_faces, duals)) else 1e-6
         return replace(
-            both, smooth=smooth, bounded_domain=False, prox=_prox_is_known(self.first.conjugate, self.second.conjugate)
+            both, smooth=smooth, bounded_domain=False, prox=exact, accuracy=max(both.accuracy, 0.0 if exact else split)
         )
 
     def _spec(self) -> dict[str, Any]:

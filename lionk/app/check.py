@@ -1,0 +1,99 @@
+"""``lionk check``: the universal properties of one convex function, as a table."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+import lionk
+from lionk.checking.report import FAILS, HOLDS, Report
+
+from .console import BadInput, Failed, command, console, output_path, reason, write_json
+from .functions import parse_k
+
+
+@command
+def check(
+    name: Annotated[str, typer.Argument(help="NAME:param=value,... or module:attribute, a function or its builder.")],
+    xp: Annotated[str, typer.Option(help="The array library: numpy, torch, jax, ..., or a module.")] = "numpy",
+    dtype: Annotated[str, typer.Option(help="float64, float32, complex128 or complex64.")] = "float64",
+    shape: Annotated[
+        str | None, typer.Option(help="Of the argument, such as 6 or 4,3; chosen if left out.", metavar="N[,N...]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the points.")] = 0,
+    json: Annotated[str | None, typer.Option("--json", help="Write JSON instead; - is stdout.", metavar="PATH")] = None,
+) -> None:
+    """Is it convex, and is its conjugate right? Runs lionk.check_K; exit code 1 if a property fails.
+
+    Examples: lionk check huber:delta=0.5; lionk check my_functions:my_k --xp torch
+    """
+    path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
+    try:
+        library = xp if xp in lionk.backends() else import_module(xp)
+        report = lionk.check_K(load(name), library, shape=_shape(shape), dtype=dtype, seed=seed)
+    except (ImportError, TypeError, ValueError, RuntimeError, KeyError) as error:
+        raise BadInput(reason(error)) from None
+    if path is None:
+        _show(console(), report)
+    else:
+        verdicts = [{f: getattr(v, f) for f in ("side", "property", "outcome", "reason")} for v in report.verdicts]
+        facts = {f: getattr(report, f) for f in ("name", "library", "dtype", "shape", "ok")}
+        write_json(path, {**facts, "verdicts": verdicts})
+    if not report.ok:
+        raise Failed(f"{report.name}: {len(report.failures)} properties do not hold")
+
+
+def load(text: str) -> Any:
+    """The function of a name with parameters, or of ``module:attribute``, found from the working directory too."""
+    module, colon, attribute = text.partition(":")
+    if not colon or "=" in attribute:
+        name, parameters = parse_k(text)
+        return lionk.K(name, **parameters)
+    sys.path.insert(0, "")
+    try:
+        found: Any = import_module(module)
+    finally:
+        sys.path.remove("")
+    for part in attribute.split("."):
+        if part not in dir(found):
+            raise BadInput(f"{text}: {module} has no attribute {attribute!r}")
+        found = getattr(found, part)
+    made = found() if callable(found) and not isinstance(found, lionk.ConvexFunction) else found
+    if not isinstance(made, lionk.ConvexFunction):
+        raise BadInput(f"{text} is {type(made).__name__}; give a convex function, or what builds one without arguments")
+    return made
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    sizes = [s.strip() for s in text.split(",")]
+    if not all(s.isdecimal() for s in sizes):
+        raise BadInput(f"--shape {text}: give sizes with commas, such as 6 or 4,3")
+    return tuple(map(int, sizes))
+
+
+_STYLES = {HOLDS: "green", FAILS: "bold red"}
+
+
+def _show(out: Console, report: Report) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("property", "K", "K*"):
+        table.add_column(column)
+    for name, *outcomes in report.rows:
+        shown = (f"[{_STYLES.get(o, 'dim')}]{o}[/]" for o in outcomes)
+        table.add_row(name.replace("_", " "), *shown)
+    out.print(table)
+    for v in report.verdicts:
+        if v.outcome != HOLDS:
+            style = _STYLES.get(v.outcome, "dim")
+            out.print(f"[{style}]{v.side} {v.outcome}: {escape(v.property.replace('_', ' '))}: {escape(v.reason)}[/]")
+    out.print(escape(report.summary))
