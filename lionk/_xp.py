@@ -174,3 +174,20 @@ def bisect(xp: Namespace, increasing: Any, low: Array, high: Array, extra: int =
         below = increasing(middle) < 0
         low, high = xp.where(below, middle, low), xp.where(below, high, middle)
     return low + (high - low) / 2
+
+
+def preimage(xp: Namespace, slope: Any, y: Array) -> Array:
+    """The x of least modulus with y in ``slope(x)``, nondecreasing, entry by entry: bisection over log |x|.
+
+    Relative accuracy: about 100 eps. Where the slope does not reach y: the largest numbers; NaN counts as beyond.
+    """
+    one, reach = xp.ones_like(y), 0.9 * math.log(float(xp.finfo(y.dtype).max))
+    at_zero = slope(xp.zeros_like(y))
+    side = xp.where(at_zero < y, one, -one)
+
+    def before(r: Array) -> Array:
+        s = slope(side * xp.exp(r))
+        return xp.where(xp.where(side > 0, s < y, s > y), -one, one)
+
+    x = side * xp.exp(bisect(xp, before, -reach * one, reach * one))
+    return xp.where(at_zero == y, xp.zeros_like(x), x) + only_nan(xp, y)

@@ -5,11 +5,13 @@ Each row is run with all properties, and so is its conjugate.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace, device
 
 import lionk
 from lionk.functions import ShapeFactor, entry
@@ -265,5 +267,80 @@ SHAPED = [
 _KNOWN = [c.K for c in DEFAULTS + PARAMETERS]
 ALGORITHMS = [c for c in NAMED if c.K not in _KNOWN]  # the others are functions of the rows above, under another name
 
-TABLE = [*DEFAULTS, *PARAMETERS, *RULES, *ALGORITHMS, *SHAPED]
+
+def _soft(x: Any) -> Any:
+    """log(1 + exp(-2|x|))."""
+    xp = array_namespace(x)
+    return xp.log1p(xp.exp(-2 * xp.abs(x)))
+
+
+def _log_cosh(x: Any) -> Any:
+    return abs(x) + _soft(x) - math.log(2)
+
+
+def _tanh(x: Any) -> Any:
+    return array_namespace(x).tanh(x)
+
+
+def _kinked_slope(x: Any) -> Any:
+    xp = array_namespace(x)
+    return x + xp.where(xp.isnan(x), x, xp.sign(x))
+
+
+def _entropy(y: Any) -> Any:
+    """The conjugate of 1/2 log(1 + exp(2x))."""
+    xp = array_namespace(y)
+    one = xp.ones_like(y)
+    parts = [v * xp.log(xp.where(v == 0, one, v)) for v in (y, 1 - y)]
+    return (parts[0] + parts[1]) / 2
+
+
+def _vertex(c: Any) -> Any:
+    """The oracle of the simplex: the first of the largest entries."""
+    xp = array_namespace(c)
+    place = xp.reshape(xp.arange(math.prod(c.shape), device=device(c)), c.shape)
+    first = xp.min(xp.where(c == xp.max(c), place, math.prod(c.shape)))
+    return xp.astype(place == first, c.dtype)
+
+
+_own = lionk.functions
+OWN = [
+    _rule("from_scalar(log cosh)", lambda: _own.from_scalar(_log_cosh, _tanh, slope_range=(-1, 1), even=True)),
+    _rule(
+        "from_scalar(|x| + x^2/2)",
+        lambda: _own.from_scalar(
+            lambda x: abs(x) + x * x / 2, _kinked_slope, slope_range=(-math.inf, math.inf), even=True, smooth=False
+        ),
+    ),
+    _rule(
+        "from_scalar(softplus, conjugate)",
+        lambda: _own.from_scalar(
+            lambda x: (abs(x) + x + _soft(x)) / 2, lambda x: (1 + _tanh(x)) / 2, _entropy, slope_range=(0, 1)
+        ),
+    ),
+    _rule(
+        "from_scalar(softsign)",
+        lambda: _own.from_scalar(
+            lambda x: abs(x) - array_namespace(x).log1p(abs(x)),
+            lambda x: x / (1 + abs(x)),
+            slope_range=(-1, 1),
+            open_range=True,
+            even=True,
+        ),
+    ),
+    _rule(
+        "from_projection(ends)",
+        lambda: _own.from_projection(
+            lambda y: array_namespace(y).clip(y, -0.5, 2.0), 0.5, diameter=2.5 * 6**0.5, symmetric=True
+        ),
+    ),
+    _rule(
+        "from_projection(orthant)",
+        lambda: _own.from_projection(lambda y: array_namespace(y).clip(y, 0.0, None), minimum_at_zero=True),
+    ),
+    _rule("from_lmo(simplex)", lambda: _own.from_lmo(_vertex, diameter=2**0.5, minimum_at_zero=False)),
+]
+
+SPECIFIED = [*DEFAULTS, *PARAMETERS, *RULES, *ALGORITHMS, *SHAPED]  # those that have a spec
+TABLE = [*SPECIFIED, *OWN]
 BY_ID = {c.id: c for c in TABLE}

@@ -164,7 +164,7 @@ def _check(*arguments):
 def test_command_on_a_module(own, what):
     done = _check(f"{own}:{what}", "--shape", "2,2")
     assert done.exit_code == 0, done.output
-    assert "at shape (2, 2): 23 of 23 properties hold" in done.stdout
+    assert "at shape (2, 2): 25 of 25 properties hold" in done.stdout
 
 
 def test_command_that_fails(own):

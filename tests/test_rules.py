@@ -14,11 +14,11 @@ import lionk
 from helpers import On, norm
 from lionk.functions import group_lift, indicator, infimal_convolution, radial_lift, spectral_lift, support
 from lionk.sets import Affine, Ball, Box, Minkowski, Spectral, TopK
-from table import TABLE, Case
+from table import SPECIFIED, Case
 
 K = lionk.K
 RNG = np.random.default_rng
-cases = pytest.mark.parametrize("case", TABLE, ids=lambda c: c.id)
+cases = pytest.mark.parametrize("case", SPECIFIED, ids=lambda c: c.id)
 
 
 def _arrays(spec: Any) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .. import _xp
+from ..functions.own_scalar import from_scalar
+from ..functions.own_set import from_lmo, from_projection
 from ..functions.registry import K as _function
 from ..sets.atoms import Ball, Box, TopK
 from .altered import altered, with_domain, with_traits
@@ -168,6 +170,15 @@ _CONJUGATES = {
     "conjugate: what makes the gap 0, +inf outside": Broken(
         lambda: _equality_at_the_last_point("log_cosh", outside=True)
     ),
+    "conjugate: +inf at the edge": Broken(
+        lambda: altered(
+            K("log_cosh"),
+            dual_value=lambda f, xp, y, b, t: (
+                f(xp, y, b, t)
+                + _xp.total(xp, xp.where(xp.abs(y) == 1, _constant(xp, math.inf, y), 0 * xp.ones_like(y)), b)
+            ),
+        )
+    ),
     "conjugate: equality at x = y": Broken(lambda: _equality_at_the_gradient("power")),
     "conjugate: gradient of K": Broken(
         lambda: altered(K("asinh"), dual_subgradient=lambda f, *a: K("asinh")._subgradient(*a))
@@ -206,6 +217,26 @@ _CLAIMS = {
 }
 
 
+def _log_cosh(x: Any) -> Any:
+    xp = _xp.namespace(x)
+    return xp.abs(x) + xp.log1p(xp.exp(-2 * xp.abs(x))) - math.log(2)
+
+
+def _softsign(x: Any) -> Any:
+    return abs(x) - _xp.namespace(x).log1p(abs(x))
+
+
+def _scalar(f: Any = _log_cosh, df: Any = None, **options: Any) -> Any:
+    """A function of one's own with another derivative or other claims; without them, log cosh."""
+    slope = df or (lambda x: _xp.namespace(x).tanh(x))
+    return from_scalar(f, slope, **{"slope_range": (-1.0, 1.0), "even": True, **options})
+
+
+def _box_oracle(factor: float, **claims: Any) -> Any:
+    """The oracle of the box, times a factor, as the oracle of the box."""
+    return from_lmo(lambda c: factor * _xp.sign(_xp.namespace(c), c), **{"diameter": 2 * 6**0.5, **claims})
+
+
 def _over(name: str, c: Any) -> Any:
     """A support function with the indicator of another set as its conjugate."""
     k = K(name)
@@ -219,4 +250,29 @@ def _halved(v: Any) -> Any:
     return xp.astype(v, xp.float32 if v.dtype == xp.float64 else xp.float64)
 
 
-BROKEN: dict[str, Broken] = {**_VALUES, **_GRADIENTS, **_CONJUGATES, **_PROXES_AND_SETS, **_CLAIMS}
+_OWN = {
+    "own scalar: derivative of another": Broken(lambda: _scalar(df=lambda x: 0.9 * _xp.namespace(x).tanh(x))),
+    "own scalar: not convex": Broken(
+        lambda: _scalar(lambda x: _xp.namespace(x).sin(x) ** 2 / 2, lambda x: _xp.namespace(x).sin(2 * x) / 2)
+    ),
+    "own scalar: range too wide": Broken(lambda: _scalar(slope_range=(-2.0, 2.0))),
+    "own scalar: range too narrow": Broken(lambda: _scalar(slope_range=(-0.5, 0.5))),
+    "own scalar: range unbounded": Broken(lambda: _scalar(slope_range=(-math.inf, math.inf))),
+    "own scalar: ends left out": Broken(lambda: _scalar(open_range=True)),
+    "own scalar: ends kept": Broken(lambda: _scalar(_softsign, lambda x: x / (1 + abs(x)))),
+    "own scalar: a kink not stated": Broken(lambda: _scalar(abs, lambda x: _xp.sign(_xp.namespace(x), x))),
+    "own scalar: conjugate of another": Broken(lambda: _scalar(conjugate=lambda y: y * y)),
+    "own projection: radial for nearest": Broken(
+        lambda: from_projection(
+            lambda y: y / _xp.namespace(y).clip(_xp.namespace(y).sum(abs(y)), 1.0, None), diameter=2.0
+        )
+    ),
+    "own projection: diameter too small": Broken(
+        lambda: from_projection(lambda y: _xp.namespace(y).clip(y, -1.0, 1.0), diameter=1.0)
+    ),
+    "own oracle: minimises": Broken(lambda: _box_oracle(-1.0)),
+    "own oracle: diameter too small": Broken(lambda: _box_oracle(1.0, diameter=1.0)),
+    "own oracle: wrong claim": Broken(lambda: _box_oracle(1.0, minimum_at_zero=False)),
+}
+
+BROKEN: dict[str, Broken] = {**_VALUES, **_GRADIENTS, **_CONJUGATES, **_PROXES_AND_SETS, **_CLAIMS, **_OWN}

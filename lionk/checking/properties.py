@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import NotAvailable
+from ..sets.atoms import Whole
 from .on import On, finite, inner, kinks, norm
 from .verdict import DoesNotApply, Violation, at_most, available, expect
 
@@ -105,6 +106,41 @@ def conjugate_outside(on: On, rng: Any) -> None:
         at_most(abs(same), bound, "within tol, not the value at the projection", x=y)
 
 
+def closed(on: On, rng: Any) -> None:
+    """The value at the edge of the domain is the limit from inside, +inf included."""
+    if on.everywhere:
+        raise DoesNotApply("the domain is everything, and has no edge")
+    p = available(on.call, on.K.domain.project, on.random(rng, 20.0))
+    if p is None:
+        raise DoesNotApply("no projection onto the domain is known")
+    middle = sum(on.points(rng)) / 3
+    near, far = (on.value(on.round(p + h * (middle - p))) for h in (4 * on.eps, math.sqrt(on.eps)))
+    edge = on.value(p)
+    if math.isinf(edge):
+        expect(near > far + 0.1, "+inf at the edge, and no growth towards it", near - far, x=p)
+    else:
+        bound = 64 * math.sqrt(on.eps) * (1 + abs(edge)) + on.tol(1 + norm(p))
+        at_most(abs(edge - near), bound, "the value at the edge is not the limit from inside", x=p)
+
+
+def recession(on: On, rng: Any) -> None:
+    """K(t x)/t tends to the support function of dom K* as t grows, to +inf where dom K* is everything."""
+    if not on.everywhere:
+        raise DoesNotApply("the domain is not everything")
+    c, z, t = on.K.conjugate.domain, on.random(rng), 1e6
+    for x in (z, abs(z), -abs(z)):
+        with warnings.catch_warnings():  # of what is too large for the dtype
+            warnings.simplefilter("ignore")
+            slope = on.value(on.round(t * x)) / t
+            if isinstance(c, Whole):
+                steeper = on.value(on.round(t * t * x)) / (t * t)
+                expect(slope == math.inf or steeper > 1.1 * slope, "dom K* is everything, K grows linearly", x=x)
+                continue
+            best = available(lambda x=x: float(on.call(c.support, x, kind="real")))
+        if best is not None and math.isfinite(best):
+            at_most(abs(slope - best), 1e-3 * (1 + abs(best)), "K(t x)/t is not the support of dom K*", x=x)
+
+
 def domain(on: On, rng: Any) -> None:
     """The domain: projection idempotent and the nearest point, distance, membership, oracle, diameter."""
     c = on.K.domain
@@ -116,12 +152,14 @@ def domain(on: On, rng: Any) -> None:
         return
     if available(on.call, c.project, on.random(rng)) is None:
         raise DoesNotApply("no projection onto the domain is known")
-    members = [on.call(c.project, on.random(rng, s)) for s in (0.2, 1.0, 5.0)]
+    some = [on.random(rng, s) for s in (0.2, 1.0, 5.0)]
+    members = [on.call(c.project, x) for x in some + [on.round(3 * x) for x in kinks(on.shape)[4:8]]]
     width = c.diameter(on.shape)
     for size in (0.2, 2.0, 10.0):
         y = on.random(rng, size)
         p = on.call(c.project, y)
-        _nearest(on, y, p, members)
+        corner = on.call(c.project, 10 * y * (abs(y) == abs(y).max()))  # of a norm ball: its vertex next to y
+        _nearest(on, y, p, [*members, corner])
         if math.isfinite(width):
             _oracle(on, y, members, width)
     expect(not on.call(c.contains, on.full(math.nan), kind="bool", tol=1e6), "NaN is a member")
@@ -149,7 +187,9 @@ def _nearest(on: On, y: Any, p: Any, members: list[Any]) -> None:
 
 def _oracle(on: On, y: Any, members: list[Any], width: float) -> None:
     c = on.K.domain
-    s = on.call(c.lmo, y)
+    s = available(on.call, c.lmo, y)
+    if s is None:
+        return
     best = float(on.call(c.support, y, kind="real"))
     tol = on.tol(1 + norm(y) * norm(s))
     at_most(abs(inner(y, s) - best), tol, "the oracle does not attain the support", y=y, s=s)
@@ -314,6 +354,8 @@ ALL: dict[str, Property] = {
         subgradient_inequality,
         monotonicity,
         conjugate_outside,
+        closed,
+        recession,
         domain,
         proximal,
         traits,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .kernels import kernel_lift
     from .linear import linear_map
     from .moreau import moreau_envelope, ridge
+    from .own_scalar import from_scalar
+    from .own_set import from_lmo, from_projection
     from .spectral import spectral_lift
     from .sums import add, infimal_convolution, maximum
 
@@ -36,6 +38,9 @@ __all__ = [
     "dilate",
     "eigen_lift",
     "entry",
+    "from_lmo",
+    "from_projection",
+    "from_scalar",
     "group_lift",
     "indicator",
     "infimal_convolution",
@@ -64,6 +69,8 @@ _LATER = {
     "kernels": ("kernel_lift",),
     "linear": ("linear_map",),
     "moreau": ("moreau_envelope", "ridge"),
+    "own_scalar": ("from_scalar",),
+    "own_set": ("from_lmo", "from_projection"),
     "spectral": ("spectral_lift",),
     "sums": ("add", "infimal_convolution", "maximum"),
 }

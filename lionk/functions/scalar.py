@@ -15,6 +15,7 @@ from typing import Any
 from .. import _xp
 from .._value import Value
 from .._xp import Array, Namespace
+from ..errors import NotAvailable
 from ..sets.atoms import Box, Whole
 from ..sets.base import ConvexSet
 from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
@@ -31,6 +32,7 @@ class Scalar(Value):
     interval : ``f(xp, x, *parameters) -> (lo, hi)``, the subdifferential where it is not one number (None: smooth).
     nearest : ``f(xp, x, t, *parameters)``, the proximal operator, where it is closed (None: found by bisection).
     open : phi is infinite at a finite end of the interval.
+    smooth : False where there are kinks and no ``interval``. numeric : found by bisection, as is the proximal operator.
     """
 
     name: str
@@ -40,10 +42,13 @@ class Scalar(Value):
     high: float = math.inf
     open: bool = False
     even: bool = True
-    minimum_at_zero: bool = True
+    minimum_at_zero: bool | None = True
     interval: Callable[..., tuple[Array, Array]] | None = None
     nearest: Callable[..., Array] | None = None
     parameters: tuple[float, ...] = ()
+    smooth: bool = True
+    numeric: bool = False
+    accuracy: float = 0.0
 
     @property
     def finite(self) -> bool:
@@ -67,8 +72,8 @@ class Separable(ArrayFunction):
         if phi.finite:
             return _xp.total(xp, phi.value(xp, r, *phi.parameters), batch)
         inside = _xp.total(xp, phi.value(xp, xp.clip(r, phi.low, phi.high), *phi.parameters), batch)
-        domain = Box(phi.low, phi.high)
-        return outside_is_infinite(xp, inside, domain._violation(xp, r, batch), tol * domain._scale(xp, r))
+        violation, scale = self.domain._violation(xp, r, batch), self.domain._scale(xp, r)
+        return outside_is_infinite(xp, inside, violation, tol * scale)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         phi = self.phi
@@ -77,8 +82,9 @@ class Separable(ArrayFunction):
         z = x if phi.finite else xp.clip(x, phi.low, phi.high)
         s = phi.derivative(xp, z, *phi.parameters)
         if self.dual.open:  # rounding must not reach the boundary, where K* is infinite
-            edge = 1 - 2 * _xp.eps(xp, x)
-            s = xp.clip(s, -edge, edge)
+            ends, least = (self.dual.low, self.dual.high), float(xp.finfo(x.dtype).smallest_normal)
+            low, high = (max(2 * _xp.eps(xp, x) * abs(e), least) if math.isfinite(e) else 0.0 for e in ends)
+            s = xp.clip(s, ends[0] + low, ends[1] - high)
         return s
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
@@ -87,7 +93,7 @@ class Separable(ArrayFunction):
             return _xp.sign(xp, x) * self._prox(xp, xp.abs(x), t, batch)
         if phi.nearest is not None:
             return phi.nearest(xp, x, t, *phi.parameters)
-        if not phi.finite:  # Moreau: through the conjugate, which is finite everywhere
+        if phi.numeric or not phi.finite:  # Moreau: through the conjugate, which is finite everywhere
             return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
         slope = phi.derivative(xp, xp.zeros_like(x), *phi.parameters)
         low = xp.where(x < 0, x, xp.zeros_like(x)) - t * xp.clip(slope, 0.0, None)
@@ -112,7 +118,9 @@ class Separable(ArrayFunction):
         return Traits(
             even=self.phi.even,
             absolute=self.phi.even,
-            smooth=self.phi.interval is None,
+            smooth=self.phi.smooth and self.phi.interval is None,
+            selection="min_norm" if self.phi.smooth or self.phi.numeric else "composed",
+            accuracy=self.phi.accuracy,
             bounded_domain=math.isfinite(self.dual.low) and math.isfinite(self.dual.high),
             open_domain=self.dual.open,
             structure="elementwise",
@@ -120,9 +128,13 @@ class Separable(ArrayFunction):
         )
 
     def _spec(self) -> dict[str, Any]:
-        if self.phi.name not in (*PAIRS, "power"):
+        if self.phi.name in (*PAIRS, "power"):
+            return {"name": self.phi.name, **({"p": self.phi.parameters[0]} if self.phi.parameters else {})}
+        if self.dual.name in (*PAIRS, "power"):
             return {"name": "conjugate", "K": self.conjugate._spec()}
-        return {"name": self.phi.name, **({"p": self.phi.parameters[0]} if self.phi.parameters else {})}
+        raise NotAvailable(
+            f"{self.phi.name} is made of Python functions; register it (lionk.register) to give it a spec"
+        )
 
 
 # -- numerically careful pieces ------------------------------------------------------------------------------

@@ -151,23 +151,10 @@ class InfimalConvolution(ArrayFunction):
         return u, z - u
 
     def _slope(self, xp: Namespace, y: Array) -> Array:
-        """The x of least modulus with y in ``d(K1* + K2*)(x)``, entry by entry: bisection over log |x|."""
+        """The x of least modulus with y in ``d(K1* + K2*)(x)``, entry by entry."""
         if _xp.is_complex(xp, y):
             return _xp.sign(xp, y) * self._slope(xp, xp.abs(y))
-
-        def slope(x: Array) -> Array:
-            return self.conjugate._subgradient(xp, x, 0)
-
-        one, reach = xp.ones_like(y), 0.9 * math.log(float(xp.finfo(y.dtype).max))
-        at_zero = slope(xp.zeros_like(y))
-        side = xp.where(at_zero < y, one, -one)
-
-        def before(r: Array) -> Array:
-            s = slope(side * xp.exp(r))
-            return xp.where(xp.where(side > 0, s < y, s > y), -one, one)
-
-        x = side * xp.exp(_xp.bisect(xp, before, -reach * one, reach * one))
-        return xp.where(at_zero == y, xp.zeros_like(x), x) + _xp.only_nan(xp, y)
+        return _xp.preimage(xp, lambda x: self.conjugate._subgradient(xp, x, 0), y)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
