@@ -14,6 +14,7 @@ from ..sets.atoms import Whole
 from ..sets.base import ConvexSet
 from .base import ArrayFunction, ConvexFunction, Traits, inherited
 from .block_sum import over_blocks
+from .registry import labelled
 
 
 @dataclass(eq=False, repr=False)
@@ -142,6 +143,14 @@ def _stretch(K: ArrayFunction, slope: Any, width: float) -> ConvexFunction:
     return Affine(K, slope, width)
 
 
+def _rescaled(K: ArrayFunction, rule: str, a: float, slope: float, width: float) -> ConvexFunction:
+    """Two affine maps become one; what a name was given to keeps it in the spec."""
+    made = _stretch(K, slope, width)
+    if made is K or K.label is None or not isinstance(K, Affine):
+        return made
+    return labelled(made, {"name": rule, "K": K.label, "a": a})
+
+
 def _number_or_array(v: Any) -> Any:
     if isinstance(v, tuple):
         raise TypeError("a tuple cannot be rescaled; give the shift or tilt as an array")
@@ -175,14 +184,14 @@ def scale(K: ConvexFunction, a: Any) -> ConvexFunction:
     a = factor("a", a)
     if constant(a) <= 0:
         raise ValueError(f"scale needs a > 0, got a={a!r}; a nonpositive multiple of a convex function is not convex")
-    return over_blocks(K, lambda k: _stretch(k, a, 1.0))
+    return over_blocks(K, lambda k: _rescaled(k, "scale", a, a, 1.0))
 
 
 def dilate(K: ConvexFunction, a: float) -> ConvexFunction:
     """``K(a x)``, a != 0. Subgradient ``a dK(a x)``; conjugate ``K*(y/a)``; least norm kept."""
     if _number("a", a, "dilate") == 0:
         raise ValueError("dilate needs a != 0, got 0")
-    return over_blocks(K, lambda k: _stretch(k, float(a), 1 / float(a)))
+    return over_blocks(K, lambda k: _rescaled(k, "dilate", float(a), float(a), 1 / float(a)))
 
 
 def widen(K: ConvexFunction, delta: float) -> ConvexFunction:

@@ -78,11 +78,14 @@ def from_scalar(
     def root(xp: Namespace, y: Array) -> Array:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _xp.preimage(xp, lambda x: slope(xp, x), y)
+            x = _xp.preimage(xp, lambda x: slope(xp, x), y)
+        top, infinite = 0.5 * float(xp.finfo(y.dtype).max) ** 0.9, math.inf * xp.ones_like(x)
+        x = xp.where(x > top, infinite, x) if math.isinf(high) else x  # a root beyond the dtype
+        return xp.where(x < -top, -infinite, x) if math.isinf(low) else x
 
     def at_the_root(xp: Namespace, y: Array) -> Array:
         x = root(xp, y)
-        return x * y - value(xp, x)
+        return _or_infinite(xp, xp.isinf(x), x, lambda z: z * y - value(xp, z), 0.0)
 
     def up_to_the_ends(g: Callable[[Namespace, Array], Array], below: float) -> Callable[[Namespace, Array], Array]:
         """g inside; where f* has no value, +inf above the range and ``below`` times it under the range."""

@@ -59,7 +59,7 @@ def from_lmo(lmo: Map, *, diameter: float, accuracy: float = 1e-6, **claims: Any
 
     ``K*`` is 0 on C, +inf outside. Membership, projection, distance and the prox of K are found by Wolfe's algorithm
     with a fixed number of steps, for real arrays of fewer than 128 entries; beyond they raise NotAvailable, and K and
-    dK are as before. Accuracy: rounding for polytopes, 1e-4 in double precision for curved sets. See
+    dK are as before. Accuracy: 1e-8 for polytopes in double precision, 1e-3 for sets with curved faces; see
     ``lionk.sets.own.Oracle``.
 
     Parameters
