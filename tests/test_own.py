@@ -82,6 +82,13 @@ def test_what_a_scalar_function_must_be():
         SCALARS["exp"][0].value(np.ones(3, dtype=complex))
 
 
+def test_projections_of_empty_arrays():
+    own = from_projection(lambda y: np.clip(y, -1, 1), diameter=2.0)
+    for k in (own, own.conjugate):
+        assert float(k.value(np.zeros(0))) == 0
+        assert k.subgradient(np.zeros(0)).shape == (0,)
+
+
 @pytest.mark.parametrize("shape", [(), (0,), (2, 1, 2)])
 def test_scalars_of_any_shape(shape):
     own, x = SCALARS["log_cosh"][0], np.full(shape, 0.5)

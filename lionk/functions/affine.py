@@ -143,12 +143,12 @@ def _stretch(K: ArrayFunction, slope: Any, width: float) -> ConvexFunction:
     return Affine(K, slope, width)
 
 
-def _rescaled(K: ArrayFunction, rule: str, a: float, slope: float, width: float) -> ConvexFunction:
+def _rescaled(K: ArrayFunction, rule: str, a: Any, slope: Any, width: float) -> ConvexFunction:
     """Two affine maps become one; what a name was given to keeps it in the spec."""
     made = _stretch(K, slope, width)
     if made is K or K.label is None or not isinstance(K, Affine):
         return made
-    return labelled(made, {"name": rule, "K": K.label, "a": a})
+    return labelled(made, {"name": rule, "K": K.label, "a": getattr(a, "spec", a)})
 
 
 def _number_or_array(v: Any) -> Any:

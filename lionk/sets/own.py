@@ -57,6 +57,8 @@ class Projectable(Own):
     """The set that ``map`` projects onto: ``P(y)``, the nearest point. Members are where ``P(y) = y``."""
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        if not _xp.event_size(c, batch):
+            return c
         raise NotAvailable("a set known by its projection only has no linear minimisation oracle; see from_lmo")
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
