@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import json
+import math
 import pickle
 from typing import Any
 
@@ -289,3 +290,22 @@ def test_a_registered_function_is_a_name(k) -> None:
         del registry._ENTRIES["mine"]
     with pytest.raises(ValueError, match="identifier"):
         lionk.register("not a name", k)
+
+
+def test_smoothing_is_the_mean_over_the_noise() -> None:
+    """Uniform noise on l1 is Huber, Gaussian noise on l1 the error function; max and l2 agree with a large sample."""
+    x = np.linspace(-2, 2, 9)
+    uniform = lionk.functions.smoothed(K("l1"), 0.7)
+    assert uniform(x) == pytest.approx(K("huber", delta=0.7)(x) + 9 * 0.35, abs=9 * 0.7 / 127**2)
+    np.testing.assert_allclose(uniform.subgradient(x), K("huber", delta=0.7).subgradient(x), atol=1 / 127)
+    gaussian = lionk.functions.smoothed(K("l1"), 0.5, "gaussian")
+    exact = [math.erf(v / 0.5 / math.sqrt(2)) for v in x]
+    np.testing.assert_allclose(gaussian.subgradient(x), exact, atol=1 / 127)
+    for y in (np.asarray([1.0, 0.5, 0.0]), np.zeros(10)):
+        cloud = y + 0.5 * RNG(3).standard_normal((200_000, y.size))
+        for name, mean in (("max", cloud.max(axis=1).mean()), ("l2", np.linalg.norm(cloud, axis=1).mean())):
+            assert lionk.functions.smoothed(K(name), 0.5, "gaussian")(y) == pytest.approx(mean, abs=0.02)
+    with pytest.raises(lionk.NotAvailable, match="sum over entries"):
+        lionk.functions.smoothed(K("max")).conjugate(np.zeros(3))
+    with pytest.raises(ValueError, match="noise must be one of"):
+        lionk.functions.smoothed(K("l1"), noise="cauchy")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .moreau import moreau_envelope, ridge
     from .own_scalar import from_scalar
     from .own_set import from_lmo, from_projection
+    from .smoothing import smoothed
     from .spectral import spectral_lift
     from .sums import add, infimal_convolution, maximum
 
@@ -55,6 +56,7 @@ __all__ = [
     "rules",
     "scale",
     "shift",
+    "smoothed",
     "spectral_lift",
     "support",
     "tilt",
@@ -71,6 +73,7 @@ _LATER = {
     "moreau": ("moreau_envelope", "ridge"),
     "own_scalar": ("from_scalar",),
     "own_set": ("from_lmo", "from_projection"),
+    "smoothing": ("smoothed",),
     "spectral": ("spectral_lift",),
     "sums": ("add", "infimal_convolution", "maximum"),
 }

@@ -227,6 +227,7 @@ _RULES: list[tuple[str, str, str, str]] = [
     ("eigen_lift", "eigen", "k(eigenvalues of the symmetric part)", "k*(eigenvalues), +inf if not symmetric"),
     ("linear_map", "linear", "K(Bx), or K(L X R)", "K*(B^-T y)"),
     ("kernel_lift", "kernels", "k(x as a matrix (out, in k...))", "k*(y as that matrix)"),
+    ("smoothed", "smoothing", "E K(x + delta Z)", "known where K is a sum over entries"),
     ("spectral_lift", "spectral", "k(singular values)", "k*(singular values)"),
 ]
 

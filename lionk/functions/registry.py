@@ -167,7 +167,7 @@ def K(spec: Any, **parameters: Any) -> ConvexFunction:
         raise TypeError(f"{spec} needs {missing[0]!r}")
     rule = e.kind == "rule"  # the texts that a rule takes are names of functions, but for polar="svd"
     parameters = {p: _plain(v) for p, v in parameters.items()}
-    built = e.build(**{p: _build(v, rule and p != "polar") for p, v in parameters.items()})
+    built = e.build(**{p: _build(v, rule and p not in ("noise", "polar")) for p, v in parameters.items()})
     if rule:
         return built
     values = {p: _as_spec(parameters.get(p, d)) for p, d in known.items()}
