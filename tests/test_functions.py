@@ -148,8 +148,9 @@ def _agree(here: On, there: On, rng: np.random.Generator, iterative: bool) -> No
         distances = (available(lambda o=o, c=c: o.call(c.distance, y, kind="real")) for o, c in ((here, c), (there, d)))
         _same(*distances, near, "distance")
     if np.isfinite(d.diameter(here.shape)):
-        _same(here.call(c.lmo, y), there.call(d.lmo, y), near, "lmo")
-        _same(here.call(c.support, y, kind="real"), there.call(d.support, y, kind="real"), near, "support")
+        _same(available(here.call, c.lmo, y), available(there.call, d.lmo, y), near, "lmo")
+        supports = (available(lambda o=o, c=c: o.call(c.support, y, kind="real")) for o, c in ((here, c), (there, d)))
+        _same(*supports, near, "support")
         assert abs(c.diameter(here.shape) - d.diameter(here.shape)) <= here.tol(1 + d.diameter(here.shape))
 
 

@@ -198,8 +198,8 @@ def test_diameters_that_are_refused(bad):
 def test_more_that_is_refused():
     with pytest.raises(ValueError, match="finite diameter"):
         from_lmo(np.sign, diameter=math.inf)
-    with pytest.raises(TypeError, match="'evn' is no claim"):
-        from_projection(np.sign, evn=True)
+    with pytest.raises(TypeError, match="'odd' is no claim"):
+        from_projection(np.sign, odd=True)
     with pytest.raises(ValueError, match="mu must be"):
         from_projection(np.sign, 0.0)
 
