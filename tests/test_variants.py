@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -46,9 +47,9 @@ def on_jax(K, gamma=0.0, **options):
     solver = lionk_jax.lion_k(LR, B1, B2, K=K, weight_decay=LAM, **options)
     solver = optax.chain(lionk_jax.mars(B1, gamma), solver) if gamma else solver
     x = jnp.asarray(X)
-    state = solver.init(x)
+    state, update = solver.init(x), jax.jit(solver.update)
     for g in GRADS:
-        updates, state = solver.update(jnp.asarray(g), state, x)
+        updates, state = update(jnp.asarray(g), state, x)
         x = optax.apply_updates(x, updates)
     return x
 
