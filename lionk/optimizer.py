@@ -149,8 +149,8 @@ class LionK:
             raise TypeError("grad is complex but x is real; take the real part of the gradient")
         dtype = xp.result_type(x.dtype, m.dtype)
         a, b, c = (_xp.astype(xp, v, dtype) for v in (x, m, grad))
-        e, lam = _cast(xp, lr, a, "lr"), _cast(xp, weight_decay, a, "weight_decay")
-        b1, b2 = (_cast(xp, v, a, "betas") for v in self.betas)
+        e, lam = cast(xp, lr, a, "lr"), cast(xp, weight_decay, a, "weight_decay")
+        b1, b2 = (cast(xp, v, a, "betas") for v in self.betas)
         dK = (self.K if K is None else K).subgradient
         new_x, new_m = step.update(dK, a, b, c, e, lam, b1, b2, self.decay == "implicit")
         return _xp.astype(xp, new_x, x.dtype), _xp.astype(xp, new_m, m.dtype)
@@ -179,7 +179,7 @@ class LionK:
         return b1, b2
 
     def check_product(self, lr: Any, lam: Any) -> None:
-        """Refuse ``lr lam > 1`` with explicit decay, where both are numbers. A port that varies them calls this."""
+        """Refuse an explicit step that would leave the convex hull, where lr and decay are numbers."""
         if self.decay == "explicit" and isinstance(lr, float) and isinstance(lam, float) and lr * lam > 1:
             raise ValueError(
                 f"explicit decay needs lr * weight_decay <= 1, got {lr!r} * {lam!r}: the step would leave the convex "
@@ -229,7 +229,8 @@ def explicit_lr(lr: Any, weight_decay: Any) -> Any:
     return lr / (1 + lr * weight_decay)
 
 
-def _cast(xp: Any, c: Any, like: Array, name: str) -> Any:
+def cast(xp: Any, c: Any, like: Array, name: str) -> Any:
+    """A coefficient ready for arithmetic with ``like``: numbers stay numbers, 0-d arrays take its real dtype."""
     if isinstance(c, (int, float)):
         return c
     if _xp.namespace(c, name=name) is not xp:

@@ -193,17 +193,22 @@ class LionK(torch.optim.Optimizer):
         params = [group["params"][i] for i in numbers]
         if not params:
             return
-        moments = [sharded.local(self._moment(p, made.method), p) for p in params]
-        values = [sharded.local(p.detach(), p) for p in params]
+        moments = [self._moment(p, made.method) for p in params]
+        values = [p.detach() for p in params]
+        grads = [self._gradient(p, group) for p in params]
+        if group["mars"]:
+            grads = [self._estimate(p, g, group) for p, g in zip(params, grads, strict=True)]
+        if sharded.some(params):
+            moments, values, grads = (list(map(sharded.local, arrays, params)) for arrays in (moments, values, grads))
         if wide:
             values = [roundings.widen(v, self.state[p]) for v, p in zip(values, params, strict=True)]
-        grads = [sharded.local(self._estimate(p, self._gradient(p, group), group), p) for p in params]
-        shape = _as_matrix if group["as_matrix"] else _same
-        given = [[shape(a) for a in arrays] for arrays in (values, moments, grads)]
+        given = [values, moments, grads]
+        if group["as_matrix"]:
+            given = [list(map(_as_matrix, arrays)) for arrays in given]
         if stand_ins := self._stand_ins(group, made.method.K, params, given, lam):
             x, m = _one_by_one(made.method, stand_ins, given, lr, lam)
         else:
-            x, m = made.run(*given, lr=lr, weight_decay=lam)
+            x, m = made.run(*map(list, given), lr=lr, weight_decay=lam)  # lists of its own: they are consumed
         for old, new in zip(moments, m, strict=True):
             _store(old, new)
         for i, p, old, new in zip(numbers, params, values, x, strict=True):
@@ -217,12 +222,13 @@ class LionK(torch.optim.Optimizer):
         """What stands for K at each parameter; empty where K itself serves all of them, and the runner does it."""
         extra = [key for key in ("cautious", "cautious_decay", "mars") if group[key]]
         extra += ["rounding"] if group["rounding"] != "nearest" else []
-        if extra and any(map(sharded.is_sharded, params)):
+        pieces = sharded.some(params)
+        if extra and pieces:
             raise lionk.NotAvailable(f"{extra[0]} is not available for sharded parameters (DTensor)")
         if group["cautious"] or group["cautious_decay"]:
-            pieces = group["cautious"], group["cautious_decay"]
-            return [variants.Cautious(K, a, g, lam, *pieces) for a, _, g in zip(*given, strict=True)]
-        parts = [sharded.needs_whole(K, p) for p in params]
+            how = group["cautious"], group["cautious_decay"]
+            return [variants.Cautious(K, a, g, lam, *how) for a, _, g in zip(*given, strict=True)]
+        parts = [sharded.needs_whole(K, p) for p in params] if pieces else []
         if not any(parts):
             return []
         return [sharded.Gathered(K, p, group["as_matrix"]) if n else K for n, p in zip(parts, params, strict=True)]
@@ -247,8 +253,6 @@ class LionK(torch.optim.Optimizer):
         return g.add(p, alpha=group["weight_decay"]) if group["convention"] == "coupled" else g
 
     def _estimate(self, p: torch.Tensor, g: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
-        if not group["mars"]:
-            return g
         last = self.state[p].get("last_grad", g)
         self.state[p]["last_grad"] = g.clone()
         return variants.mars(g, last, group["betas"][0], group["mars"])

@@ -16,10 +16,14 @@ import lionk
 from lionk._value import has_arrays
 
 
-def is_sharded(p: Any) -> bool:
-    """Is p a DTensor? There is none before its module is loaded, and this does not load it."""
+def some(params: list[Any]) -> bool:
+    """Is one of them a DTensor? There is none before its module is loaded, and this does not load it."""
     module = sys.modules.get("torch.distributed.tensor")
-    return module is not None and isinstance(p, module.DTensor)
+    return module is not None and any(isinstance(p, module.DTensor) for p in params)
+
+
+def is_sharded(p: Any) -> bool:
+    return some([p])
 
 
 def local(a: Any, p: Any) -> torch.Tensor:
