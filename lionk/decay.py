@@ -80,5 +80,7 @@ def imposed(K: Any) -> str:
     function = build(K)
     if isinstance(function, Blocks):
         return "; ".join(f"{path}: {imposed(k)}" for path, k in named_leaves(function.tree))
-    name = (function.label or {}).get("name", "")
-    return (entry(name).constraint if name else "") or "lam x in dom K*"
+    spec = function.spec
+    if spec["name"] == "kernel_lift":
+        return f"{imposed(spec['k'])}, X the matrix (out, in k...)"
+    return entry(spec["name"]).constraint or "lam x in dom K*"

@@ -21,6 +21,8 @@ from lionk_torch import LionK
 
 KS = ["l1", "half_square", "nuclear", "l2", {"name": "huber", "delta": 0.5}, "row_l1_l2", "softplus"]
 
+KERNELS = {"name": "kernel_lift", "k": "nuclear"}
+
 
 def parameter(*shape, seed=0, dtype=torch.float64):
     return torch.nn.Parameter(torch.tensor(np.random.default_rng(seed).normal(size=shape), dtype=dtype))
@@ -99,7 +101,7 @@ def test_parameters_in_other_layouts_are_written_in_place():
     kernel = torch.nn.Parameter(torch.ones(2, 3, 2, 2).to(memory_format=torch.channels_last))
     p.grad, kernel.grad = torch.ones(3, 4, dtype=torch.float64), torch.ones(2, 3, 2, 2)
     where = kernel.data_ptr()
-    LionK([{"params": [p]}, {"params": [kernel], "K": "nuclear", "as_matrix": True}], 0.5).step()
+    LionK([{"params": [p]}, {"params": [kernel], "K": KERNELS}], 0.5).step()
     assert torch.equal(base, torch.full((4, 3), -0.5, dtype=torch.float64))
     assert kernel.data_ptr() == where
     u = lionk.K("nuclear").subgradient(torch.ones(2, 12))
@@ -167,18 +169,18 @@ def test_rules_by_name_shape_and_module(capsys):
         ("4.*", "l1"),
         (torch.nn.LayerNorm, {"K": "l2", "weight_decay": 0.0}),
         ((5, None), "row_l1_l2"),
-        (4, {"K": "nuclear", "as_matrix": True}),
+        (4, KERNELS),
         (lambda name, p, module: name == "0.bias", {"name": "huber", "delta": 0.1}),
     ]
     groups = lionk_torch.groups(model, rules)
     chosen = {id(p): g["K"] for g in groups for p in g["params"]}
     names = {n: chosen[id(p)] for n, p in model.named_parameters()}
     assert names == {
-        "0.weight": "nuclear", "0.bias": {"name": "huber", "delta": 0.1}, "2.weight": "row_l1_l2", "2.bias": "l1",
+        "0.weight": KERNELS, "0.bias": {"name": "huber", "delta": 0.1}, "2.weight": "row_l1_l2", "2.bias": "l1",
         "3.weight": "l2", "3.bias": "l2", "4.weight": "l1", "4.bias": "l1",
     }  # fmt: skip
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "0.weight (3, 1, 3, 3) as (3, 9): nuclear, s_1(X) <= 1/lam"
+    assert lines[0] == "0.weight (3, 1, 3, 3): kernel_lift(nuclear), s_1(X) <= 1/lam, X the matrix (out, in k...)"
     assert lines[1].startswith("0.bias (3,): huber(delta=0.1), |x_i| <= 1/lam")
     assert len(lines) == 8
     opt = LionK(groups, 1e-3)
@@ -539,7 +541,7 @@ def test_certificate_of_groups_with_kernels():
         opt.step()
     last = opt.certificate()
     assert [w.phase for w in last] == ["II"] * len(last)
-    assert len(first) == len(last) == 2
+    assert len(first) == len(last) == 3
     assert all(math.isfinite(w.gap) for w in last)
 
 

@@ -19,7 +19,7 @@ def test_the_blocks_run(capsys):
         exec(compile(block, str(PAGE), "exec"), space)
     out = capsys.readouterr().out
     assert "|x_i| <= 1/lam, lam = 1; radius 1/lam = 1: 1/wd at every lr" in out
-    assert "0.weight (8, 1, 3, 3) as (8, 9): nuclear, s_1(X) <= 1/lam, lr 0.0006" in out
+    assert "0.weight (8, 1, 3, 3): kernel_lift(nuclear), s_1(X) <= 1/lam, X the matrix (out, in k...), lr 0.0006" in out
     assert "phase II, gap" in out
     assert space["result"].success
 

@@ -17,7 +17,7 @@ import lionk
 from lionk_torch import LionK, groups
 from lionk_torch.sharded import whole
 
-RULES = [(2, {"K": "nuclear"}), (4, {"K": "row_l1_l2", "as_matrix": True})]
+RULES = [(2, {"K": "nuclear"}), (4, {"name": "kernel_lift", "k": "row_l1_l2"})]
 
 
 def random(*shape, seed):

@@ -48,15 +48,14 @@ class LionK(torch.optim.Optimizer):
         Weight of the old momentum in the readout, and in the state.
     weight_decay : float or 0-d tensor
     K : str, dict or lionk.ConvexFunction
-        A plain K acts on each tensor of the group. Groups and ``state_dict`` hold its spec.
+        A plain K acts on each tensor of the group; ``kernel_lift`` takes a function of matrices to convolution kernels.
+        Groups and ``state_dict`` hold its spec.
     decay : "explicit" or "implicit"
         As in ``lionk.LionK``.
     convention : str
         What ``weight_decay`` means, one of ``lionk.decay.DECAYS``: "decoupled", "relative", "corrected", "fixed",
         "coupled". The reference of "relative" and "corrected" is the group's ``reference_lr``: its first lr.
     maximize : bool
-    as_matrix : bool
-        Give K tensors of more than two axes as ``(shape[0], rest)``: for matrix functions on convolution kernels.
     state_dtype : torch.dtype or str, optional
         Of m, for real parameters; None: that of the parameter.
     rounding : "nearest", "stochastic" or "kahan"
@@ -101,7 +100,6 @@ class LionK(torch.optim.Optimizer):
         decay: str = "explicit",
         convention: str = "decoupled",
         maximize: bool = False,
-        as_matrix: bool = False,
         state_dtype: Any = None,
         rounding: str = "nearest",
         seed: int = 0,
@@ -120,7 +118,6 @@ class LionK(torch.optim.Optimizer):
                 "decay": decay,
                 "convention": convention,
                 "maximize": maximize,
-                "as_matrix": as_matrix,
                 "state_dtype": state_dtype,
                 "rounding": rounding,
                 "seed": seed,
@@ -203,8 +200,6 @@ class LionK(torch.optim.Optimizer):
         if wide:
             values = [roundings.widen(v, self.state[p]) for v, p in zip(values, params, strict=True)]
         given = [values, moments, grads]
-        if group["as_matrix"]:
-            given = [list(map(_as_matrix, arrays)) for arrays in given]
         if stand_ins := self._stand_ins(group, made.method.K, params, given, lam):
             x, m = _one_by_one(made.method, stand_ins, given, lr, lam)
         else:
@@ -215,7 +210,7 @@ class LionK(torch.optim.Optimizer):
             if old.dtype == p.dtype:
                 _store(old, new)  # shares its memory with p
             else:
-                roundings.narrow(p, new.reshape(p.shape), self.state[p], group["rounding"], group["seed"], place + i)
+                roundings.narrow(p, new, self.state[p], group["rounding"], group["seed"], place + i)
 
     @staticmethod
     def _stand_ins(group: dict[str, Any], K: Any, params: list[Any], given: list[Any], lam: Any) -> list[Any]:
@@ -231,7 +226,7 @@ class LionK(torch.optim.Optimizer):
         parts = [sharded.needs_whole(K, p) for p in params] if pieces else []
         if not any(parts):
             return []
-        return [sharded.Gathered(K, p, group["as_matrix"]) if n else K for n, p in zip(parts, params, strict=True)]
+        return [sharded.Gathered(K, p) if n else K for n, p in zip(parts, params, strict=True)]
 
     def _moment(self, p: torch.Tensor, method: Method) -> torch.Tensor:
         state = self.state[p]
@@ -271,10 +266,9 @@ class LionK(torch.optim.Optimizer):
             params = [p for p in group["params"] if p.grad is not None]
             if params:
                 method = self._make(group).method
-                shape = _as_matrix if group["as_matrix"] else _same
-                x = [shape(sharded.whole(p.detach())) for p in params]
-                m = [shape(sharded.whole(self._moment(p, method))) for p in params]
-                g = [shape(sharded.whole(self._gradient(p, group))) for p in params]
+                x = [sharded.whole(p.detach()) for p in params]
+                m = [sharded.whole(self._moment(p, method)) for p in params]
+                g = [sharded.whole(self._gradient(p, group)) for p in params]
                 found.append(watch(replace(method, weight_decay=self._lam(group)), x, m, g))
         return found
 
@@ -349,15 +343,7 @@ def _dtype_name(dtype: Any) -> str | None:
     return name
 
 
-def _as_matrix(a: torch.Tensor) -> torch.Tensor:
-    return a.flatten(1) if a.ndim > 2 else a
-
-
-def _same(a: torch.Tensor) -> torch.Tensor:
-    return a
-
-
 def _store(kept: torch.Tensor, new: torch.Tensor) -> None:
     """The result of a runner in the tensor that the user holds, unless it was written there."""
     if new is not kept and new.data_ptr() != kept.data_ptr():
-        kept.copy_(new.reshape(kept.shape))
+        kept.copy_(new)

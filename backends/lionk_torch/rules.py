@@ -15,13 +15,14 @@ from lionk.decay import imposed
 Condition = str | int | tuple[int | None, ...] | type | Callable[[str, torch.Tensor, torch.nn.Module], bool]
 
 
-def _is_matrix(_name: str, p: torch.Tensor, _module: torch.nn.Module) -> bool:
-    return p.ndim >= 2
+def _is_kernel(_name: str, p: torch.Tensor, _module: torch.nn.Module) -> bool:
+    return p.ndim > 2
 
 
 MUON: tuple[tuple[Any, Any], ...] = (
     (torch.nn.Embedding, "l1"),
-    (_is_matrix, {"K": "nuclear", "as_matrix": True}),
+    (2, "nuclear"),
+    (_is_kernel, {"name": "kernel_lift", "k": "nuclear"}),
 )
 """Muon's habit: matrices and convolution kernels spectral, embeddings and the rest l1. Its users also take the output
 layer out, by a rule before these: ``groups(model, [("head.*", "l1"), *MUON])``."""
@@ -73,15 +74,13 @@ def groups(
         options = dict(chosen) if isinstance(chosen, dict) and "name" not in chosen else {"K": chosen}
         options.setdefault("K", "l1")
         K = lionk.K(options["K"])
-        seen = p.detach().flatten(1) if options.get("as_matrix") and p.ndim > 2 else p.detach()
         if adamw is not None:
-            options["lr"], options["weight_decay"] = from_adamw(K, *adamw, like=seen)
-        label = _text(K)
+            options["lr"], options["weight_decay"] = from_adamw(K, *adamw, like=p.detach())
+        label = _text(K.spec)
         made.setdefault(f"{label} {options}", {**options, "params": []})["params"].append(p)
         if report is not None:
-            shape = f"{tuple(p.shape)}" + (f" as {tuple(seen.shape)}" if seen.shape != p.shape else "")
             rates = f", lr {options['lr']:.3g}, lam {options['weight_decay']:.3g}" if adamw is not None else ""
-            report(f"{name} {shape}: {label}, {imposed(K)}{rates}")
+            report(f"{name} {tuple(p.shape)}: {label}, {imposed(K)}{rates}")
     if not made:
         raise ValueError("the module has no parameter that needs a gradient")
     return list(made.values())
@@ -103,8 +102,10 @@ def _fits(condition: Condition, name: str, p: torch.Tensor, owner: torch.nn.Modu
     return bool(condition(name, p, owner))
 
 
-def _text(K: lionk.ConvexFunction) -> str:
-    """``name`` or ``name(parameter=value)``, of the parameters that a spec holds."""
-    spec = K.spec
-    parameters = ", ".join(f"{k}={v}" for k, v in spec.items() if k != "name")
+def _text(spec: Any) -> str:
+    """``name``, ``name(parameter=value)``, ``rule(name)``: a spec as it is spoken of."""
+    if not isinstance(spec, dict):
+        return str(spec)
+    inside = (_text(v) if isinstance(v, dict) else f"{k}={v}" for k, v in spec.items() if k != "name")
+    parameters = ", ".join(inside)
     return f"{spec['name']}({parameters})" if parameters else str(spec["name"])

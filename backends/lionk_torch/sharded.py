@@ -56,18 +56,14 @@ def needs_whole(K: lionk.ConvexFunction, p: Any) -> bool:
 class Gathered:
     """Stands for K in ``LionK.update`` on a piece of p."""
 
-    def __init__(self, K: lionk.ConvexFunction, p: Any, as_matrix: bool) -> None:
-        self.K, self.p, self.as_matrix = K, p, as_matrix
+    def __init__(self, K: lionk.ConvexFunction, p: Any) -> None:
+        self.K, self.p = K, p
 
     def subgradient(self, r: torch.Tensor) -> torch.Tensor:
         from torch.distributed.tensor import DTensor
 
         p = self.p
-        pieces = r.reshape(p.to_local().shape)
         readout: Any = DTensor.from_local(
-            pieces, p.device_mesh, p.placements, run_check=False, shape=p.shape, stride=p.stride()
+            r, p.device_mesh, p.placements, run_check=False, shape=p.shape, stride=p.stride()
         )
-        full = readout.full_tensor()
-        u = self.K.subgradient(full.flatten(1) if self.as_matrix and full.ndim > 2 else full)
-        here: Any = placed(u.reshape(p.shape), p)
-        return here.to_local().reshape(r.shape)
+        return local(placed(self.K.subgradient(readout.full_tensor()), p), p)

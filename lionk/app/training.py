@@ -174,8 +174,8 @@ def _torch_optimizer(recipe: Recipe, net: Any) -> Any:
     import lionk_torch
 
     K, lr, lam = VECTORS
-    vectors = {"K": K, "lr": lr, "weight_decay": lam}
-    groups = lionk_torch.groups(net, [(1, vectors)], default={"K": recipe.K, "as_matrix": True}, report=None)
+    vectors, default = {"K": K, "lr": lr, "weight_decay": lam}, {"name": "kernel_lift", "k": recipe.K}
+    groups = lionk_torch.groups(net, [(1, vectors)], default=default, report=None)
     return lionk_torch.LionK(groups, recipe.lr, weight_decay=recipe.lam)
 
 
