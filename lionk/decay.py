@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from .errors import NotAvailable
 from .functions import K as build
 from .functions import entry
 from .functions.block_sum import Blocks
@@ -80,7 +81,10 @@ def imposed(K: Any) -> str:
     function = build(K)
     if isinstance(function, Blocks):
         return "; ".join(f"{path}: {imposed(k)}" for path, k in named_leaves(function.tree))
-    spec = function.spec
+    try:
+        spec = function.spec
+    except NotAvailable:  # made of Python functions
+        return "lam x in dom K*"
     if spec["name"] == "kernel_lift":
         return f"{imposed(spec['k'])}, X the matrix (out, in k...)"
     return entry(spec["name"]).constraint or "lam x in dom K*"

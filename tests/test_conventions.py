@@ -165,6 +165,7 @@ def test_bounds_of_decay_in_words():
     assert line.startswith("s_1(X) <= 1/lam, lam = 0.25; radius 1/lam = 4: lr_max/(lr wd)")
     assert decay.bound("l1", "decoupled", 0.0, 0.1) == "no bound: the weight decay is 0"
     assert decay.imposed(lionk.blocks({"w": "nuclear", "b": "l1"})) == "w: s_1(X) <= 1/lam; b: |x_i| <= 1/lam"
-    assert decay.imposed(2 * lionk.K("l1")) == "lam x in dom K*"
+    own = lionk.functions.from_projection(lambda y: y.clip(0, 1))
+    assert decay.imposed(2 * lionk.K("l1")) == decay.imposed(own) == "lam x in dom K*"
     with pytest.raises(ValueError, match="decoupled, relative"):
         decay.bound("l1", "l2", 0.1, 0.1)

@@ -403,6 +403,13 @@ def test_state_dicts_hold_specs_and_survive_hooks_copies_and_pickle():
     assert "huber" in repr(opt)
 
 
+def test_a_function_without_a_spec_is_refused_with_the_way_out():
+    """What a checkpoint could not hold, the optimizer does not take."""
+    K = lionk.functions.from_scalar(lambda x: x * x / 2, lambda x: x, slope_range=(-math.inf, math.inf), even=True)
+    with pytest.raises(lionk.NotAvailable, match=r"register it \(lionk.register\)"):
+        LionK([parameter(2)], K=K)
+
+
 # -- 16 bits ------------------------------------------------------------------------------------------------------
 
 
