@@ -105,7 +105,7 @@ def _histogram(axes: Any, c: Curves, color: str) -> None:
     for bound in (1.0, -1.0) if low < -0.5 else (1.0,):
         axes.axvline(bound, color=RED, linestyle="--", linewidth=1.4)
     axes.set_yscale("log")
-    axes.set_ylim(0.7, None)
+    axes.set_ylim(0.7, 5 * axes.get_ylim()[1])  # room for the legend
     axes.set_title(f"{c.recipe.name}: {c.what}")
     axes.set_xlabel("in units of the bound, 1/lam for each")
     axes.legend(loc="upper center", fontsize=8)
