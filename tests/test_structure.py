@@ -37,6 +37,7 @@ ORDER = [
     "evaluation",
     "run",
     "minimization",
+    "conformance",
 ]
 
 

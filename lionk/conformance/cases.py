@@ -1,0 +1,115 @@
+"""A case: inputs of a run as plain numbers, so that any language can read them, and their JSON form in hex floats."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..backend import Backend, backends
+from ..functions import ConvexFunction
+from ..functions import K as build
+
+LAYOUTS = ("C", "transposed", "strided", "readonly")
+EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Start, gradients and hyper-parameters of a run.
+
+    ``x0`` and each of ``grads`` are the entries in C order, all exact in ``dtype``; ``lr`` has one rate for each step.
+    ``exact``: every correct order of evaluation gives the readouts without rounding, so that ties are ties.
+    """
+
+    id: str
+    dtype: str
+    shape: tuple[int, ...]
+    x0: tuple[float, ...]
+    grads: tuple[tuple[float, ...], ...]
+    lr: tuple[float, ...]
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.0
+    decay: str = "lr_wd"
+    exact: bool = False
+    layout: str = "C"
+    scheduled: bool = False
+
+    def hyper(self) -> dict[str, Any]:
+        """What ``create`` is given; the rate is a callable only where it changes."""
+        lr = self.lr
+        rate: Any = (lambda count: lr[min(int(count), len(lr) - 1)]) if self.scheduled else lr[0]
+        return {"lr": rate, "betas": self.betas, "weight_decay": self.weight_decay}
+
+    def array(self, entries: tuple[float, ...]) -> Any:
+        """The entries as a NumPy array of this dtype, shape and layout."""
+        a = host().asarray(list(entries), dtype="float64")
+        a = host().asarray(a, dtype=self.dtype).reshape(self.shape)
+        if self.layout == "transposed":
+            return a.T.copy().T
+        if self.layout == "strided":
+            xp = host().namespace()
+            return xp.stack([a, a + 1], axis=-1)[..., 0]
+        if self.layout == "readonly":
+            a.flags.writeable = False
+        return a
+
+    def to_json(self) -> dict[str, Any]:
+        """Numbers that must be exact as hexadecimal floats ("0x1.8p-3", "nan", "inf"), which C, C++ and Rust read."""
+        d = asdict(self)
+        return {
+            **d,
+            "shape": list(self.shape),
+            "steps": len(self.grads),
+            "x0": hexes(self.x0),
+            "grads": [hexes(g) for g in self.grads],
+            "lr": hexes(self.lr),
+            "betas": hexes(self.betas),
+            "weight_decay": float(self.weight_decay).hex(),
+        }
+
+    @classmethod
+    def from_json(cls, d: dict[str, Any]) -> Case:
+        known = {k: v for k, v in d.items() if k in cls.__dataclass_fields__}
+        return cls(
+            **{
+                **known,
+                "shape": tuple(d["shape"]),
+                "x0": floats(d["x0"]),
+                "grads": tuple(floats(g) for g in d["grads"]),
+                "lr": floats(d["lr"]),
+                "betas": floats(d["betas"]),
+                "weight_decay": number(d["weight_decay"]),
+            }
+        )
+
+
+def host() -> Backend:
+    """NumPy: what the kit hands over and judges in."""
+    return backends()["numpy"]
+
+
+def hexes(values: Any) -> list[str]:
+    return [float(v).hex() for v in values]
+
+
+def number(value: Any) -> float:
+    """A float from a hexadecimal or decimal string, or a number."""
+    if not isinstance(value, str):
+        return float(value)
+    return float.fromhex(value) if "0x" in value.lower() else float(value)
+
+
+def floats(values: Any) -> tuple[float, ...]:
+    return tuple(number(v) for v in values)
+
+
+def function_of(K: Any, shape: tuple[int, ...]) -> ConvexFunction:
+    """The convex function for a parameter of this shape: ``K`` may depend on the shape (Muon's scale)."""
+    if callable(K) and not isinstance(K, ConvexFunction):
+        K = K(shape)
+    return build(K)
+
+
+def size(shape: tuple[int, ...]) -> int:
+    return math.prod(shape)

@@ -1,0 +1,277 @@
+"""The cases of the kit for a given K and given claims: one generator for each family, the same on every machine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from ..functions import ConvexFunction
+from .cases import Case, function_of, host, size
+from .port import Capabilities
+from .script import Script, rounded
+from .specification import rule_of
+
+WIDE = ("float64", "float32")
+PROBES = (2.0**-3, 2.0**-5, 2.0**-7, 2.0**-9)
+_LEVEL = {"float64": 0, "float32": 1, "float16": 2, "bfloat16": 2}
+
+
+def cases(claims: Capabilities, level: int = 3, dtypes: tuple[str, ...] | None = None) -> list[Case]:
+    """Every case that a port with these claims is given, up to a level."""
+    chosen = [d for d in claims.dtypes if dtypes is None or d in dtypes]
+    return [
+        case
+        for dtype in chosen
+        for case in _all(claims, dtype)
+        if level_of(case.id, case.dtype, claims.dtypes) <= level
+    ]
+
+
+def level_of(case_id: str, dtype: str, dtypes: tuple[str, ...]) -> int:
+    """That of the rule, or of the dtype if that is higher; the widest dtype of a port counts as float64."""
+    widest = min(_LEVEL[d] for d in dtypes)
+    return max(rule_of(case_id).level, 0 if _LEVEL[dtype] == widest else _LEVEL[dtype])
+
+
+def main_shape(K: Any) -> tuple[int, ...]:
+    """(16,), or a matrix, or a square matrix: the first that K takes."""
+    for shape in ((16,), (4, 3), (4, 4)):
+        if takes(K, shape):
+            return shape
+    raise ValueError(f"K={K!r} takes neither a vector of 16 nor a 4 x 3 or 4 x 4 matrix; nothing can be asked of it")
+
+
+def takes(K: Any, shape: tuple[int, ...]) -> bool:
+    """Does K take arrays of this shape?"""
+    try:
+        function_of(K, shape).subgradient(host().namespace().zeros(shape))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def betas_for(claims: Capabilities, b1: float, b2: float) -> tuple[float, float]:
+    return {"free": (b1, b2), "equal": (b2, b2), "nesterov": (b2 * b2, b2)}[claims.betas]
+
+
+class _Maker:
+    """What the families of one dtype share."""
+
+    def __init__(self, claims: Capabilities, dtype: str) -> None:
+        self.claims, self.dtype = claims, dtype
+        self.shape = main_shape(claims.K)
+        self.K: ConvexFunction = function_of(claims.K, self.shape)
+        self.decay = next(iter(claims.decays))
+        self.tuned = claims.accuracy == 0
+
+    def script(self, name: str, b1: float = 0.9, b2: float = 0.99, shape: tuple[int, ...] | None = None) -> Script:
+        n = size(self.shape if shape is None else shape)
+        return Script(name, n, betas_for(self.claims, b1, b2), self.dtype)
+
+    def case(self, name: str, script: Script, lr: float | list[float] = 0.03, wd: float = 0.4, **more: Any) -> Case:
+        shape = more.pop("shape", self.shape)
+        low, high, bits = more.pop("start", (0.25, 2.0, 6))
+        steps = len(script.grads)
+        rates = tuple(lr) if isinstance(lr, list) else (lr,) * steps
+        x0 = tuple(rounded(v, self.dtype) for v in script.numbers(low, high, bits))
+        decay = more.pop("decay", self.decay)
+        return Case(
+            f"{name}/{self.dtype}", self.dtype, shape, x0, tuple(script.grads), rates, script.betas,
+            0.0 if decay == "none" else wd, decay, **more,
+        )  # fmt: skip
+
+
+def _all(claims: Capabilities, dtype: str) -> Iterator[Case]:
+    make = _Maker(claims, dtype)
+    if dtype in WIDE:
+        for family in (_approximate,) if not make.tuned else (_readout, _selection, _update, _state, _long, _shapes):
+            yield from family(make)
+    else:
+        yield from _narrow(make)
+    if make.tuned and make.K.traits.structure == "elementwise":
+        yield from _special(make)
+
+
+def _readout(make: _Maker) -> Iterator[Case]:
+    yield make.case("S1.readout/random", make.script("random").random(5))
+    yield make.case("S1.readout/probe", make.script("probe").random(3).probe(*PROBES))
+    yield make.case("S1.first/one", make.script("one").random(1))
+    yield make.case("S1.first/two", make.script("two").random(1).probe(2.0**-4, 2.0**-2))
+    yield make.case("S1.first/late", make.script("late").constant(0.0, 2).random(1).probe(2.0**-4))
+    if make.claims.betas == "free":
+        for b1, b2 in ((0.95, 0.98), (0.5, 0.875), (0.9, 0.9), (0.75, 0.999), (0.98, 0.9)):
+            yield make.case(f"S1.betas/{b1:g}_{b2:g}", make.script(f"{b1}", b1, b2).random(3).probe(*PROBES[:3]))
+        yield make.case("S1.zero_beta/random", make.script("b1 = 0", 0.0, 0.9).random(3))
+    else:
+        for b in (0.5, 0.8, 0.98):
+            yield make.case(f"S1.betas/{b:g}", make.script(f"{b}", b, b).random(3).probe(*PROBES[:3]))
+
+
+def _selection(make: _Maker) -> Iterator[Case]:
+    yield make.case("S2.selection/zero", make.script("zero").constant(0.0, 3), exact=True)
+    half = make.script("half")
+    for _ in range(3):
+        half.add([v if i % 3 else 0.0 for i, v in enumerate(half.numbers(0.25, 1))])
+    yield make.case("S2.selection/zeros", half)
+    dyadic: dict[str, Any] = {"lr": 0.0625, "wd": 0.5, "start": (0.25, 2.0, 3), "exact": True}
+    tied = make.script("tie", 0.5, 0.5 if make.claims.betas == "nesterov" else 0.75)
+    yield make.case("S2.selection/tie", tied.add([27 / 16 * v for v in tied.numbers(1, 4, 0)]).tie().tie(), **dyadic)
+    kinks = make.script("kink", 0.5, 0.5)
+    b1 = kinks.betas[0]
+    levels = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 0.0)
+    aims = [kinks.draw.choice(levels) for _ in range(kinks.n)]
+    yield make.case("S2.selection/kink", kinks.add([-a / (1 - b1) for a in aims]), **{**dyadic, "exact": b1 == 0.5})
+    if make.K.traits.structure == "matrix":
+        rows, cols = make.shape
+        line = [(i + 1) * (j - 1.5) / 4 for i in range(rows) for j in range(cols)]
+        same = [2.0 * (i == (j + 1) % rows) for i in range(rows) for j in range(cols)]
+        yield make.case("S2.selection/rank", make.script("rank").add(line).random(1))
+        yield make.case("S2.selection/repeated", make.script("repeated").add(same).random(1))
+    if make.K.traits.homogeneous:
+        for scale in (1e-30, 1e-12, 1e-6, 1e20):
+            script = make.script(f"scale {scale}")
+            for _ in range(3):
+                script.add([scale * v for v in script.numbers(0.25, 2)])
+            yield make.case(f"S2.scale/{scale:.0e}", script)
+
+
+def _update(make: _Maker) -> Iterator[Case]:
+    dyadic: dict[str, Any] = {"lr": 0.0625, "wd": 0.5, "start": (0.25, 2.0, 3), "exact": True}
+    yield make.case("S3.step/dyadic", make.script("dyadic", 0.5, 0.75).random(3, bits=4), **dyadic)
+    for lr in (1e-4, 0.3, 1.0):
+        start = (0.03125, 0.125, 9) if lr < 0.01 else (0.25, 2.0, 6)
+        yield make.case(f"S3.step/lr_{lr:g}", make.script(f"lr {lr}").random(2), lr=lr, wd=0.7, start=start)
+    for decay in make.claims.decays:
+        script = make.script(f"decay {decay}").constant(0.0, 2).random(4, 0.0625, 1.0)
+        # The fixed convention has a factor of its own; the others multiply by the rate.
+        wd = {"fixed": 0.02, "lr_ratio": 0.04}.get(decay, 0.8)
+        yield make.case(f"S3.decay/{decay}", script, lr=0.05, wd=wd, start=(0.5, 2.0, 6), decay=decay)
+    yield make.case("S3.zero_decay/random", make.script("no decay").random(3), wd=0.0)
+    if make.claims.schedule:
+        warm_up = make.script("lr 0").random(1).probe(*PROBES[:2])
+        yield make.case("S3.zero_rate/warm_up", warm_up, [0.0, 0.05, 0.05], wd=0.0, scheduled=True)
+    else:
+        yield make.case("S3.zero_rate/constant", make.script("lr 0").random(2), lr=0.0, wd=0.0)
+
+
+def _state(make: _Maker) -> Iterator[Case]:
+    yield make.case("S4.state/probe", make.script("state").random(6).probe(*PROBES, *PROBES))
+    impulse = make.script("impulse").random(1, 4.0, 8.0).constant(0.0, 4).probe(*PROBES)
+    yield make.case("S4.state/impulse", impulse)
+    grown = make.script("grown").random(2, 0.0625, 0.25).random(2, 2.0, 8.0).probe(*PROBES)
+    yield make.case("S4.state/growing", grown, wd=0.9)
+
+
+def _long(make: _Maker) -> Iterator[Case]:
+    script = make.script("trajectory")
+    for i in range(10):
+        script.random(3, 0.125, 2.0 ** (i % 3)).probe(PROBES[i % 4])
+    yield make.case("S5.trajectory/mixed", script, lr=0.02, wd=0.5)
+    flat = make.script("no decay at all").random(6).probe(*PROBES)
+    yield make.case("S5.trajectory/no_decay", flat, lr=0.02, wd=0.0)
+    if make.claims.schedule:
+        for decay in make.claims.decays:
+            wd = {"fixed": 0.02, "lr_ratio": 0.04}.get(decay, 0.8)
+            rates = [0.1, 0.08, 0.05, 0.02, 0.01]
+            script = make.script(f"schedule {decay}").constant(0.0).random(4)
+            yield make.case(f"S5.schedule/{decay}", script, rates, wd, decay=decay, scheduled=True)
+        if make.decay == "lr_wd":
+            rates = [0.01, 0.02, 0.06, 0.1, 0.1]
+            script = make.script("warm-up").random(4).constant(0.0)
+            yield make.case("S5.schedule/warm_up", script, rates, 0.8, scheduled=True)
+
+
+def _shapes(make: _Maker) -> Iterator[Case]:
+    def shaped(name: str, shape: tuple[int, ...], layout: str = "C", steps: int = 3) -> Iterator[Case]:
+        script = make.script(f"shape {name}", shape=shape).random(steps)
+        if not takes(make.claims.K, shape):
+            return
+        yield make.case(f"S5.shape/{name}", script, shape=shape, layout=layout)
+
+    matrix, square = len(make.shape) == 2, make.shape == (4, 4)
+    others: list[tuple[str, tuple[int, ...]]]
+    if matrix:
+        others = [("square", (5, 5)), ("one", (1, 1))]
+        others += [] if square else [("wide", (3, 5)), ("tall", (6, 2)), ("row", (1, 4)), ("column", (4, 1))]
+        for name, shape in others:
+            yield from shaped(name, shape)
+    else:
+        others = [("zero_d", ()), ("empty", (0,)), ("one", (1,)), ("row", (1, 5)), ("cube", (2, 3, 4))]
+        for name, shape in others:
+            yield from shaped(name, shape)
+        if make.K.traits.structure == "elementwise":
+            yield from shaped("large", (4099,), steps=2)
+    yield from shaped("transposed", make.shape if matrix else (3, 5), "transposed")
+    yield from shaped("strided", make.shape, "strided")
+    yield from shaped("readonly", make.shape, "readonly")
+
+
+def _narrow(make: _Maker) -> Iterator[Case]:
+    """16-bit parameters: short runs with wide margins, an exact one, and the drift of a momentum in float32."""
+    if not make.tuned:
+        return
+    script = make.script("narrow")
+    first = script.numbers(0.5, 2, 4)
+    for factor in (1.0, 1.0, 1.0):
+        script.add([factor * v for v in first])
+    yield make.case("S6.precision/short", script, lr=0.25, wd=0.5, start=(0.25, 0.5, 4))
+    flip = make.script("flip").random(1, 0.5, 2, 4)
+    flip.add([-v for v in flip.grads[0]])
+    yield make.case("S6.precision/flip", flip, lr=0.25, wd=0.5, start=(0.25, 0.5, 4))
+    dyadic = make.script("narrow dyadic", 0.5, 0.75).random(1, 0.5, 2, 2)
+    yield make.case("S6.precision/dyadic", dyadic, lr=0.25, wd=0.5, start=(0.5, 1.5, 1), exact=True)
+    yield make.case(
+        "S6.precision/zero", make.script("zero").constant(0.0, 2), lr=0.25, wd=0.5, start=(0.5, 1, 2), exact=True
+    )
+    if make.claims.state_dtype not in (None, make.dtype):
+        # Steps of the average below half a unit of its last 16-bit digit: kept in 16 bits it would stand still.
+        near, aim = (0.75, 0.02) if make.dtype == "bfloat16" else (0.66, 0.005)
+        drift = make.script("drift").constant(64.0).constant(near, 40).probe(aim)
+        yield make.case("S6.precision/drift", drift, lr=0.25, wd=0.5, start=(0.25, 0.5, 4))
+
+
+def _special(make: _Maker) -> Iterator[Case]:
+    lr: dict[str, Any] = {"lr": 0.25, "wd": 0.5, "start": (0.25, 0.5, 4)}
+    for name, values in (("nan", (math.nan, math.nan)), ("infinity", (math.inf, -math.inf))):
+        if name == "infinity" and not make.K.traits.bounded_domain:
+            continue  # an infinite step is all that could be asked
+        script = make.script(name).random(1, 0.5, 2, 4)
+        g = script.numbers(0.5, 2, 4)
+        odd = [values[i % 2] if i % 5 == 0 else v for i, v in enumerate(g)]
+        script.grads.append(tuple(odd))
+        if name == "nan":
+            script.grads.append(tuple(v if i % 5 == 0 else 0.0 for i, v in enumerate(g)))
+        yield make.case(f"S6.{name}/second", script, **lr)
+    if make.claims.state_dtype is not None:
+        return
+    start = make.script("nan first")
+    g = start.numbers(0.5, 2, 4)
+    start.grads.append(tuple(math.nan if i % 4 == 1 else v for i, v in enumerate(g)))
+    yield make.case("S6.nan/first", start, **lr)
+
+
+def _approximate(make: _Maker) -> Iterator[Case]:
+    """Well-conditioned readouts: what can be asked of Newton-Schulz and its like."""
+    cols = make.shape[-1] if len(make.shape) == 2 else 1
+
+    def push(script: Script, *signs: float) -> Script:
+        for sign in signs:
+            noise = script.numbers(0.0, 0.25)
+            script.add([sign * (2.0 * (i // cols == i % cols)) + e for i, e in enumerate(noise)])
+        return script
+
+    yield make.case("S1.first/one", push(make.script("one"), 1))
+    yield make.case("S1.readout/push", push(make.script("push"), 1, 1, -1, 3, 1))
+    yield make.case("S1.readout/turn", push(make.script("turn"), 8, -1, -1, 1, -4))
+    yield make.case("S2.selection/zero", make.script("zero").constant(0.0, 2), exact=True)
+    for decay in make.claims.decays:
+        script = push(make.script("decay").constant(0.0, 1), 1, 1)
+        yield make.case(f"S3.decay/{decay}", script, lr=0.05, wd=0.8, start=(4.0, 8.0, 4), decay=decay)
+    yield make.case("S3.zero_decay/push", push(make.script("no decay"), 1, 2), wd=0.0)
+    yield make.case("S4.state/impulse", push(make.script("impulse"), 16, 0.5, -0.25, -0.5, -1))
+    yield make.case("S5.trajectory/push", push(make.script("long"), *[1, 2, 1, -1] * 4), lr=0.02)
+    if make.claims.schedule:
+        yield make.case(
+            "S5.schedule/lr_wd", push(make.script("schedule"), 1, 1, 1), [0.1, 0.05, 0.01], 0.8, scheduled=True
+        )

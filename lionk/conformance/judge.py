@@ -1,0 +1,188 @@
+"""`check`: all tests of a port up to a level, as a report."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .behaviour import behaviours, ids
+from .cases import Case, function_of
+from .comparator import judge_step
+from .families import WIDE, cases
+from .port import Capabilities, Port
+from .reference import follow
+from .report import FAIL, PASS, SKIP, WARN, XFAIL, Report, Result
+from .specification import RULES, rule_of
+from .trace import Trace, run
+
+#: The defaults that the specification names: those of the Lion paper, which most ports keep.
+DEFAULTS: dict[str, Any] = {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0.0}
+
+
+def check(
+    port: Any,
+    *,
+    level: int = 3,
+    dtypes: tuple[str, ...] | None = None,
+    only: str = "",
+    known: Iterable[str] = (),
+    diagnose: bool = True,
+    progress: Callable[[str], None] | None = None,
+    **options: Any,
+) -> Report:
+    """Judge a port by the specification.
+
+    Parameters
+    ----------
+    port : Port, or anything that ``adapt`` makes one of
+        A torch.optim class, an optax transform, a function, ...; ``options`` go to ``adapt``.
+    level : 0 to 3
+        Up to which level of the specification.
+    dtypes : tuple of str, optional
+        Only these of the port's dtypes.
+    only : str
+        Only tests whose id starts so.
+    known : list of str
+        Known failures of the port, ids: they do not count. One that passes is a failure: the list must shrink.
+    diagnose : bool
+        Compare a failing port with the known mistakes.
+    progress : callable, optional
+        Called with the id of each test before it runs.
+
+    Returns
+    -------
+    Report
+    """
+    from .adapt import adapt
+
+    port = adapt(port, **options)
+    claims = port.capabilities
+    results: list[Result] = []
+    traces: dict[str, tuple[Case, Trace]] = {}
+    for case in cases(claims, level, dtypes):
+        if not case.id.startswith(only):
+            continue
+        if progress:
+            progress(case.id)
+        found, trace = judge_case(port, case)
+        results += found
+        if trace is not None:
+            traces[case.id] = (case, trace)
+    results += _beyond(port, claims, level, dtypes, only)
+    results = apply_known(results, known)
+    report = Report(
+        port.name,
+        name_of(claims.K),
+        level,
+        results,
+        defaults=differing(port),
+        versions=dict(getattr(port, "versions", {})),
+    )
+    if diagnose and report.failures:
+        from .diagnosis import nearest
+
+        report.diagnosis = nearest(port, report, traces)
+    return report
+
+
+def judge_case(port: Port, case: Case) -> tuple[list[Result], Trace | None]:
+    """The results of one case (an advice has one of its own), and the run."""
+    try:
+        trace = run(port, case)
+    except NotImplementedError as error:
+        return [Result(case.id, SKIP, f"not available: {error}")], None
+    except Exception as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        text = f"{type(error).__name__}: {error} ({at.filename.rpartition('/')[2]}, line {at.lineno})"
+        return [Result(case.id, FAIL, f"the port raised {text}")], None
+    return judge_trace(port.capabilities, case, trace), trace
+
+
+def judge_trace(claims: Capabilities, case: Case, trace: Trace) -> list[Result]:
+    """The verdicts on a run that has been made."""
+    rule = rule_of(case.id)
+    bad = FAIL if rule.must else WARN
+    if trace.refused:
+        return [Result(case.id, bad, f"refused: {trace.refused}")]
+    if trace.dtype and trace.dtype != case.dtype:
+        return [Result(f"S5.dtype/{case.id}", FAIL, f"x is {trace.dtype}, not {case.dtype}")]
+    results = []
+    K = function_of(claims.K, case.shape)
+    advice: Result | None = None
+    advised = case.id.replace(rule.id, f"{rule.id}_result", 1) if f"{rule.id}_result" in RULES else ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for point, after in follow(case, trace.xs, claims.state_dtype):
+            if tuple(after.shape) != case.shape:
+                return [Result(f"S5.dtype/{case.id}", FAIL, f"x has shape {tuple(after.shape)}, not {case.shape}")]
+            found = judge_step(case, K, point, after, claims.accuracy)
+            if found is None:
+                continue
+            if found.advice:
+                advice = advice or Result(advised or case.id, WARN, str(found), found)
+                continue
+            results.append(Result(case.id, bad, str(found), found))
+            break
+    if not results:
+        results.append(Result(case.id, PASS))
+    if trace.impure:
+        results.append(Result(f"S4.pure/{case.id}", FAIL, f"step {trace.impure[0]} has changed its gradient"))
+    if advised:
+        results.append(advice or Result(advised, PASS))
+    return results
+
+
+def _beyond(port: Port, claims: Capabilities, level: int, dtypes: tuple[str, ...] | None, only: str) -> list[Result]:
+    """The tests of level 3."""
+    if level < 3:
+        return []
+    results = []
+    for dtype in claims.dtypes:
+        if dtype not in WIDE or (dtypes is not None and dtype not in dtypes):
+            continue
+        if not any(i.startswith(only) for i in ids(claims) if i.endswith(dtype)):
+            continue
+        try:
+            for test, wrong, absent in behaviours(port, dtype):
+                if test.startswith(only):
+                    verdict = SKIP if absent else FAIL if wrong else PASS
+                    results.append(Result(test, verdict, absent or wrong))
+        except Exception as error:
+            results.append(Result(f"S7.again/error/{dtype}", FAIL, f"the port raised {type(error).__name__}: {error}"))
+    return results
+
+
+def apply_known(results: list[Result], known: Iterable[str]) -> list[Result]:
+    """Known failures become "xfail"; one that passes, or does not exist, is a failure of the list."""
+    listed = set(known)
+    done = []
+    for r in results:
+        if r.id in listed and r.verdict == FAIL:
+            done.append(Result(r.id, XFAIL, r.text, r.divergence))
+        elif r.id in listed and r.verdict in (PASS, WARN):
+            done.append(Result(r.id, FAIL, "listed as a known failure, but it passes: take it off the list"))
+        else:
+            done.append(r)
+    unknown = sorted(listed - {r.id for r in results})
+    if unknown:
+        raise ValueError(f"known failures that are no tests of this port: {', '.join(unknown)}")
+    return done
+
+
+def differing(port: Port) -> list[tuple[str, Any, Any]]:
+    """Where the port's defaults are not those of the specification: (name, the specification's, the port's)."""
+    found = []
+    for name, ours in DEFAULTS.items():
+        theirs = port.defaults.get(name)
+        theirs = tuple(theirs) if isinstance(theirs, list) else theirs
+        if name in port.defaults and theirs != ours and not (ours == 0 and theirs is None):
+            found.append((name, ours, theirs))
+    return found
+
+
+def name_of(K: Any) -> str:
+    if isinstance(K, (str, dict)):
+        return str(K)
+    return getattr(K, "__name__", None) or repr(K)

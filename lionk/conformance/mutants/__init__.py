@@ -1,0 +1,32 @@
+"""Mistakes that people make, as ports: what the kit must notice, and what its diagnosis compares a failing port with.
+
+A mutant names the rules that notice it; the tests fail if one of them does not. Each is the reference step with one
+thing wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..port import Capabilities
+from ..variants import Variant
+from . import arrays, average, decay, direction, matrices, parameters
+from .registry import MUTANTS
+
+__all__ = ["MUTANTS", "arrays", "average", "decay", "direction", "matrices", "parameters", "survivors", "with_claims"]
+
+
+def survivors(port: Variant) -> list[str]:
+    """The rules that claim to notice a mutant, and do not."""
+    from ..judge import check
+
+    def broken(only: str) -> set[str]:
+        return {r.rule.id for r in check(port, only=only, diagnose=False).failures}
+
+    # A gradient that was changed is seen in the cases of every rule.
+    return [rule for rule in port.rules if rule not in broken("S1.first/" if rule == "S4.pure" else f"{rule}/")]
+
+
+def with_claims(port: Variant, claims: Capabilities) -> Variant:
+    """The mutant under another port's claims, to be compared with it."""
+    return replace(port, capabilities=claims)

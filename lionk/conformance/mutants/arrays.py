@@ -1,0 +1,53 @@
+"""Mistakes with NaN, shapes, memory, and the gradient of the caller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..cases import host
+from ..variants import Slot
+from .registry import mutant
+
+
+@mutant("a NaN readout treated as a step of +1", "S6.nan")
+def nan_is_a_step(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    return s.formula(x, m, g, dK=lambda r: xp.where(xp.isnan(r), 1.0, s.dK(r)))
+
+
+@mutant("NaN gradients replaced by 0", "S6.nan")
+def nan_to_zero(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    return s.formula(x, m, xp.where(xp.isnan(g), 0 * x, g))
+
+
+@mutant("a NaN that spreads to the whole array", "S6.nan")
+def nan_spreads(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g + 0 * g.sum())
+
+
+@mutant("the gradient changed in place", "S4.pure", raw=True)
+def gradient_in_place(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    new = s.formula(x, m, g)
+    if g.flags.writeable:
+        g *= 1 - s.b1
+    return new
+
+
+@mutant("a kernel that leaves out the tail of large arrays", "S5.shape")
+def tail_left_out(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    new, after = s.formula(x, m, g)
+    if x.size > 1024:
+        keep = x.size - x.size % 1024
+        new.reshape(-1)[keep:] = x.reshape(-1)[keep:]
+    return new, after
+
+
+@mutant("an array read in the order of its memory, not of its axes", "S5.shape", raw=True)
+def memory_order(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g.ravel(order="K").reshape(g.shape))
+
+
+@mutant("parameters without axes left out", "S5.shape")
+def scalars_left_out(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g) if x.ndim else (x, m)

@@ -1,0 +1,96 @@
+"""Mistakes in the weight decay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..cases import host
+from ..variants import Slot
+from .registry import mutant
+
+
+@mutant("coupled weight decay (L2): wd x is added to the gradient", "S3.decay", "S1.readout")
+def coupled_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g + s.wd * x, wd=0.0)
+
+
+@mutant("weight decay inside the sign: wd x is added to the readout", "S3.decay", "S1.readout")
+def decay_in_readout(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, wd=0.0, dK=lambda r: s.dK(r - s.wd * x))
+
+
+@mutant("decoupled decay, and wd x in the state besides", "S3.decay", "S1.readout")
+def decay_in_state(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g)[0], s.formula(x, m, g + s.wd * x)[1]
+
+
+@mutant("decay after the step, on the new x", "S3.decay")
+def decay_after(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    x, m = s.formula(x, m, g, wd=0.0)
+    return x * (1 - s.lr * s.wd), m
+
+
+@mutant("implicit decay, (x + lr u)/(1 + lr wd)", "S3.decay")
+def implicit_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, implicit=True)
+
+
+@mutant("decay without the learning rate, by wd", "S3.decay")
+def decay_without_lr(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, wd=s.wd / s.lr if s.lr else 0.0)
+
+
+@mutant("decay by lr^2 wd", "S3.decay")
+def decay_lr_squared(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, wd=s.wd * s.lr)
+
+
+@mutant("decay forgotten", "S3.decay")
+def no_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, wd=0.0)
+
+
+@mutant("decay of the wrong sign", "S3.decay")
+def growth(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, wd=-s.wd)
+
+
+@mutant("decay applied twice", "S3.decay")
+def decay_twice(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x * (1 - s.lr * s.wd), m, g)
+
+
+@mutant("decay with half the factor (wd/2 of a squared penalty)", "S3.decay")
+def half_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, wd=s.wd / 2)
+
+
+@mutant("decay by lr sign(x), not lr x (l1 penalty)", "S3.decay")
+def sign_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    new, m = s.formula(x, m, g, wd=0.0)
+    return new - s.lr * s.wd * xp.sign(x), m
+
+
+@mutant("decay that scales the direction too, (1 - lr wd)(x + lr u) + ...", "S3.decay")
+def decay_on_direction(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, dK=lambda r: s.dK(r) * (1 - s.wd))
+
+
+@mutant("a masked decay, only where it agrees with the direction (cautious)", "S3.decay")
+def cautious_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    u = s.dK(s.readout(m, g))
+    return x + s.lr * (u - s.wd * xp.where(u * x < 0, x, 0 * x)), s.formula(x, m, g)[1]
+
+
+@mutant("no decay where the gradient is 0", "S3.decay")
+def lazy_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    u = s.dK(s.readout(m, g))
+    return x + s.lr * (u - s.wd * xp.where(g == 0, 0 * x, x)), s.formula(x, m, g)[1]
+
+
+@mutant("decay left out for parameters with fewer than two axes", "S3.decay")
+def no_decay_for_vectors(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, wd=s.wd if x.ndim >= 2 else 0.0)

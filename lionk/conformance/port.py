@@ -1,0 +1,129 @@
+"""What the kit asks of a port: a protocol of two small objects, and a record of what the port claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from .specification import VERSION
+
+DTYPES = ("float64", "float32", "float16", "bfloat16")
+#: Effective decay factor of a step, x' = (1 - factor) x + lr u; the radius of the constraint is lr / factor.
+DECAYS = {
+    "lr_wd": "lr wd",
+    "lr_ratio": "wd lr / lr(0)",
+    "lr2_max": "wd lr^2 / lr(0), with lr(0) the largest",
+    "fixed": "wd",
+    "coupled": "0; wd x is added to the gradient instead",
+    "none": "0; the port has no decay",
+}
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a port claims. Tests that need more are left out, and the report says so.
+
+    Parameters
+    ----------
+    K : name, spec, ConvexFunction, or callable
+        The convex function of the port; a callable is given the shape of the parameter (Muon's scale depends on it).
+    dtypes : tuple of str
+        Of parameters: among float64, float32, float16, bfloat16.
+    decays : mapping
+        The conventions of weight decay that it offers (the keys of ``DECAYS``), with the extra options of ``create``
+        that choose each.
+    betas : "free", "nesterov" or "equal"
+        Which (b1, b2) it can be given: any, b1 = b2^2 (Muon with Nesterov momentum), or b1 = b2 (Signum).
+    state_dtype : str or None
+        The dtype of the momentum where it is not that of the parameter, such as "float32".
+    accuracy : float
+        Declared relative error of the subgradient, |u - dK(c)| <= accuracy |dK(c)|: 0 but for approximations such as
+        Newton-Schulz. Ties and cancellation are not asked of an approximation.
+    schedule : bool
+        ``lr`` may be a callable ``count -> lr``, called with 0 at the first step.
+    lists, groups, missing : bool
+        x0 and grad may be lists of arrays; ``groups=`` may give each array its own hyper-parameters; None may stand for
+        a gradient that is missing.
+    checkpoint : bool
+        ``state`` and ``load`` work.
+    specification : str
+        The version of the specification that the port was written for.
+    """
+
+    K: Any = "l1"
+    dtypes: tuple[str, ...] = ("float64", "float32")
+    decays: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"lr_wd": {}})
+    betas: str = "free"
+    state_dtype: str | None = None
+    accuracy: float = 0.0
+    schedule: bool = False
+    lists: bool = False
+    groups: bool = False
+    missing: bool = False
+    checkpoint: bool = False
+    specification: str = VERSION
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("dtypes", self.dtypes, DTYPES),
+            ("decays", self.decays, tuple(DECAYS)),
+            ("betas", (self.betas,), ("free", "nesterov", "equal")),
+        ):
+            if isinstance(value, str) or not set(value) <= set(known):
+                raise ValueError(f"capabilities.{name} is {value!r}; it takes {', '.join(known)}")
+        if self.specification.partition(".")[0] != VERSION.partition(".")[0]:
+            raise ValueError(
+                f"the port is written for specification {self.specification}, this kit holds {VERSION}; "
+                "install the lionk that has it, or look at what changed"
+            )
+
+
+class Handle(Protocol):
+    """One running optimizer. ``x`` is the parameter (or the list of them) after the last step, in any array library.
+
+    An optional attribute ``received`` holds the last gradient as the port's own library got it; the kit looks whether
+    a step has changed it.
+    """
+
+    @property
+    def x(self) -> Any: ...
+
+    def step(self, grad: Any) -> None:
+        """One step. ``grad`` is a NumPy array like x0 (or a list of them), the direction of steepest ascent."""
+
+    def state(self) -> Any:
+        """All that a checkpoint must hold beside x; it is copied by ``copy.deepcopy``."""
+
+    def load(self, state: Any) -> None:
+        """Continue from a state, in a handle made from the x that belongs to it."""
+
+
+@runtime_checkable
+class Port(Protocol):
+    """An implementation under test.
+
+    ``defaults`` are its own default hyper-parameters, as far as it has them, under the names lr, betas, weight_decay.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def defaults(self) -> Mapping[str, Any]: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def create(self, x0: Any, **hyper: Any) -> Handle:
+        """A fresh optimizer at ``x0``, a NumPy array whose dtype is that of the parameter (or a list of arrays).
+
+        ``hyper``: lr, betas = (b1, b2), weight_decay, and the options of the decay convention.
+        """
+
+
+def each_parameter(value: Any, function: Callable[[Any], Any]) -> Any:
+    """The function applied to an array, or to every array of a list; None stays None."""
+    if isinstance(value, (list, tuple)):
+        return [None if v is None else function(v) for v in value]
+    return function(value)

@@ -1,0 +1,94 @@
+"""Where an observed run stands: the readout of each step, and how far rounding may have moved it.
+
+A gradient is data, so the momentum of a correct port is known whatever its x is; and a step is judged from the x that
+the port itself had before it. So one wrong step does not spoil the verdict on the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .. import step
+from ..functions import ConvexFunction
+from .cases import EPS, Case, host
+
+
+@dataclass(frozen=True)
+class Point:
+    """One step of an observed run, in float64. ``readout`` is minus the average, as K takes it."""
+
+    step: int
+    x: Any  # before the step
+    lr: float
+    lam: float
+    readout: Any
+    bound: Any  # |readout of any correct port - readout| <= bound, entry by entry
+    m: Any  # the momentum after the step, minus the average
+
+
+def ulps(eps: float) -> float:
+    """How many machine epsilons of (|m| + |g|) a readout may be off.
+
+    Worst case over plain sums, FMA, both lerp forms, and betas rounded to the dtype: 4 units of roundoff, which is two
+    epsilons (derived here); doubled, as the reference rounds too, where that costs nothing.
+    """
+    return 4.0 if eps < 1e-5 else 2.5
+
+
+def decay_and_gradient(case: Case, t: int, x: Any, g: Any) -> tuple[float, Any]:
+    """``(lam, g)`` such that the declared convention of decay is an ordinary step with them."""
+    lr, wd = case.lr[t], case.weight_decay
+    first = case.lr[0]
+    if case.decay == "coupled":
+        return 0.0, g + wd * x
+    if lr == 0 or wd == 0 or case.decay == "none":
+        return 0.0, g
+    if case.decay == "lr_wd":
+        return wd, g
+    return {"lr_ratio": wd / first, "lr2_max": wd * lr / first, "fixed": wd / lr}[case.decay], g
+
+
+def follow(case: Case, xs: list[Any], state_dtype: str | None = None) -> Iterator[tuple[Point, Any]]:
+    """Each step's ``Point`` with the x that was observed after it. ``xs``: float64 arrays, x0 first."""
+    xp = host().namespace()
+    eps = EPS[state_dtype or case.dtype]
+    first = host().asarray(list(case.x0), dtype="float64").reshape(case.shape)
+    m, off = xp.zeros_like(first), xp.zeros_like(first)
+    b1, b2 = case.betas
+    x = first
+    for t, (entries, after) in enumerate(zip(case.grads, xs, strict=False)):
+        raw = host().asarray(list(entries), dtype="float64").reshape(case.shape)
+        lam, g = decay_and_gradient(case, t, x, raw)
+        readout, m_next = step.update(lambda r: r, 0 * first, m, g, 1.0, 0.0, b1, b2, False)
+        rounding = (
+            0 * first
+            if case.exact
+            else ulps(eps)
+            * eps
+            * (xp.abs(m) + xp.abs(g) + abs(case.weight_decay) * xp.abs(x) * (case.decay == "coupled"))
+        )
+        yield Point(t, x, case.lr[t], lam, readout, b1 * off + rounding, m_next), after
+        m, off, x = m_next, b2 * off + rounding, after
+
+
+def expected(K: ConvexFunction, point: Point) -> tuple[Any, Any]:
+    """``(u, x')`` of the reference at this point."""
+    u = K.subgradient(point.readout)
+    x, _ = step.update(lambda _: u, point.x, point.readout, point.readout, point.lr, point.lam, 1.0, 0.0, False)
+    return u, x
+
+
+def reference_run(case: Case, K: ConvexFunction) -> list[Any]:
+    """x after each step, in float64 throughout."""
+    xs: list[Any] = []
+    xp = host().namespace()
+    x = host().asarray(list(case.x0), dtype="float64").reshape(case.shape)
+    m = xp.zeros_like(x)
+    for t, entries in enumerate(case.grads):
+        raw = host().asarray(list(entries), dtype="float64").reshape(case.shape)
+        lam, g = decay_and_gradient(case, t, x, raw)
+        x, m = step.update(K.subgradient, x, m, g, case.lr[t], lam, *case.betas, False)
+        xs.append(x)
+    return xs

@@ -1,0 +1,161 @@
+"""Results: a verdict for each test and each rule, and how they are written down."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from xml.etree import ElementTree
+
+from .comparator import Divergence
+from .specification import LEVELS, RULES, VERSION, Rule, rule_of
+
+PASS, FAIL, WARN, SKIP, XFAIL = "pass", "fail", "warn", "skip", "xfail"
+_WORST = (FAIL, XFAIL, WARN, PASS, SKIP)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The verdict of one test, such as ``S3.decay/lr_wd/float32``."""
+
+    id: str
+    verdict: str
+    text: str = ""
+    divergence: Divergence | None = None
+
+    @property
+    def rule(self) -> Rule:
+        return rule_of(self.id)
+
+
+@dataclass
+class Report:
+    """What the kit found. ``passed``: no rule that is a MUST is broken, but for the known failures of the port."""
+
+    port: str
+    K: str
+    level: int
+    results: list[Result]
+    defaults: list[tuple[str, Any, Any]] = field(default_factory=list)  # (name, the specification's, the port's)
+    diagnosis: list[tuple[str, str, float]] = field(default_factory=list)  # (mutant, what it does, share explained)
+    versions: dict[str, str] = field(default_factory=dict)
+    specification: str = VERSION
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures and any(r.verdict in (PASS, WARN, XFAIL) for r in self.results)
+
+    @property
+    def failures(self) -> list[Result]:
+        return [r for r in self.results if r.verdict == FAIL]
+
+    @property
+    def first(self) -> Result | None:
+        """The first failure, in the order of the rules: what to look at first."""
+        return min(self.failures, key=lambda r: list(RULES).index(r.rule.id), default=None)
+
+    @property
+    def held(self) -> int | None:
+        """The highest level up to which nothing failed; None if level 0 is not held."""
+        broken = [r.rule.level for r in self.failures]
+        top = min([self.level + 1, *broken]) - 1
+        return top if top >= 0 else None
+
+    def by_rule(self) -> dict[str, tuple[str, list[Result]]]:
+        """For each rule, the worst verdict of its tests, and these tests."""
+        found: dict[str, tuple[str, list[Result]]] = {}
+        for rule in RULES.values():
+            tests = [r for r in self.results if r.rule is rule]
+            if tests:
+                found[rule.id] = (min((r.verdict for r in tests), key=_WORST.index), tests)
+        return found
+
+    @property
+    def looks_like(self) -> str:
+        """The nearest known mistake, in words; empty if none comes near."""
+        return f"looks like {self.diagnosis[0][1]}" if self.diagnosis else ""
+
+    def summary(self) -> str:
+        """One line."""
+        count = len([r for r in self.results if r.verdict != SKIP])
+        if self.passed:
+            warnings = sum(r.verdict == WARN for r in self.results)
+            return f"{self.port}: PASS, {count} tests, K = {self.K}, level {self.level}, {warnings} warnings"
+        hint = f"; {self.looks_like}" if self.looks_like else ""
+        return f"{self.port}: FAIL, {len(self.failures)} of {count} tests, K = {self.K}, level {self.level}{hint}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: dicts, lists, strings, numbers (NaN and infinities among them), None."""
+        rules = {
+            name: {"verdict": verdict, "level": RULES[name].level, "must": RULES[name].must, "text": RULES[name].text}
+            for name, (verdict, _) in self.by_rule().items()
+        }
+        return {
+            "port": self.port,
+            "passed": self.passed,
+            "held": self.held,
+            "K": self.K,
+            "level": self.level,
+            "specification": self.specification,
+            "versions": self.versions,
+            "rules": rules,
+            "tests": [
+                {"id": r.id, "verdict": r.verdict, "text": r.text}
+                | ({"divergence": asdict(r.divergence)} if r.divergence else {})
+                for r in self.results
+            ],
+            "diagnosis": [{"mutant": m, "says": s, "explains": e} for m, s, e in self.diagnosis],
+            "defaults": [{"name": n, "specification": a, "port": b} for n, a, b in self.defaults],
+        }
+
+    def to_markdown(self) -> str:
+        """A section with a table of rules, the first divergence, and the defaults."""
+        lines = [f"### {self.port}", "", self.summary().partition(": ")[2] + ".", ""]
+        if self.versions:
+            lines += [", ".join(f"{k} {v}" for k, v in self.versions.items()) + ".", ""]
+        lines += ["| rule | level | verdict | tests | remark |", "| --- | --- | --- | --- | --- |"]
+        for name, (verdict, tests) in self.by_rule().items():
+            worst = [r for r in tests if r.verdict == verdict]
+            remark = _cell(f"{worst[0].id}: {worst[0].text}") if worst[0].text else ""
+            word = {FAIL: "**fail**", WARN: "warning", XFAIL: "known failure"}.get(verdict, verdict)
+            lines.append(f"| {name} | L{RULES[name].level} | {word} | {len(tests)} | {remark} |")
+        if self.first is not None:
+            lines += ["", f"First divergence: `{self.first.id}`, {self.first.text}."]
+        if self.diagnosis:
+            _, says, share = self.diagnosis[0]
+            lines += ["", f"Diagnosis: looks like {says} ({share:.0%} of the failing runs explained)."]
+        if self.defaults:
+            changed = "; ".join(f"{n}: {_shown(b)} (here {_shown(a)})" for n, a, b in self.defaults)
+            lines += ["", f"Defaults that differ: {changed}."]
+        return "\n".join(lines) + "\n"
+
+    def to_junit(self) -> str:
+        """JUnit XML, one case for each test."""
+        suite = ElementTree.Element(
+            "testsuite",
+            name=f"lionk conform {self.port}",
+            tests=str(len(self.results)),
+            failures=str(len(self.failures)),
+            skipped=str(sum(r.verdict in (SKIP, XFAIL) for r in self.results)),
+        )
+        for r in self.results:
+            case = ElementTree.SubElement(suite, "testcase", classname=r.rule.id, name=r.id)
+            if r.verdict == FAIL:
+                ElementTree.SubElement(case, "failure", message=r.text).text = f"{r.rule.text}\n{r.text}"
+            elif r.verdict in (SKIP, XFAIL):
+                ElementTree.SubElement(case, "skipped", message=r.text)
+            elif r.text:
+                ElementTree.SubElement(case, "system-out").text = r.text
+        ElementTree.indent(suite)
+        return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
+
+
+def levels_text() -> str:
+    return "; ".join(f"L{n}: {text}" for n, text in LEVELS.items())
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else f"{value}"

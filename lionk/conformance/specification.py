@@ -1,0 +1,145 @@
+"""The specification of a Lion-K optimizer: numbered rules, each with a level and a source.
+
+Identifiers are stable: a rule may be added in a minor version, and changes its meaning only in a major one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+VERSION = "1.0"
+
+LEVELS = {
+    0: "one step and the state behind it, in float64",
+    1: "trajectories in float32 and float64, schedules, shapes",
+    2: "16-bit dtypes, NaN, infinities",
+    3: "checkpoints, several parameters, groups, shards",
+}
+
+_PAPER = "Chen, Liu, Liang, Liu 2023, arXiv 2310.05898, section 2"
+_LION = "Chen et al. 2023, arXiv 2302.06675, algorithm 2"
+_ARRAY = "Array API 2025.12"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One sentence that a port can keep or break.
+
+    ``must``: breaking it is a failure; otherwise it is advice, and breaking it is a warning. c is the readout as
+    frameworks write it, with m the average of the gradients; for a K that is not even, u = -dK(c) reads dK(-c).
+    """
+
+    id: str
+    level: int
+    text: str
+    source: str
+    must: bool = True
+
+
+RULES: dict[str, Rule] = {
+    rule.id: rule
+    for rule in (
+        Rule(
+            "S1.readout",
+            0,
+            "The direction is u = dK(r), r = b1 m - (1-b1) g, with the momentum m from before this step.",
+            _PAPER,
+        ),
+        Rule(
+            "S1.first",
+            0,
+            "The first step is made from m = 0: it is not skipped, doubled, or corrected for bias.",
+            _LION,
+        ),
+        Rule(
+            "S1.betas",
+            0,
+            "b1 weighs the old momentum in the readout, b2 in the state; any 0 < b1 <= 1 and 0 <= b2 < 1 will do.",
+            _PAPER,
+        ),
+        Rule(
+            "S1.zero_beta", 0, "b1 = 0 is taken, and the readout is then minus the gradient alone.", _PAPER, must=False
+        ),
+        Rule(
+            "S2.selection",
+            0,
+            "Where the readout is exact, the subgradient of least norm is taken: sign(0) = 0, ties are shared.",
+            f"{_ARRAY}, sign; selection of least norm: derived here",
+        ),
+        Rule(
+            "S2.scale",
+            0,
+            "For a positively homogeneous K the step does not depend on the size of the gradients: no epsilon.",
+            "derived here from K(a x) = a K(x)",
+        ),
+        Rule(
+            "S3.step",
+            0,
+            "x' = x + lr (u - lam x), with lr and lam in the parameter's precision; bit for bit where all is dyadic.",
+            _PAPER,
+        ),
+        Rule(
+            "S3.decay",
+            0,
+            "Decay acts on x from before the step, by the factor of the declared convention, and not on the state.",
+            f"{_PAPER}; Loshchilov, Hutter 2019, arXiv 1711.05101, for its decoupling from the gradient",
+        ),
+        Rule("S3.zero_decay", 0, "With weight_decay = 0 there is no decay.", _PAPER),
+        Rule(
+            "S3.zero_rate",
+            0,
+            "With lr = 0, as a warm-up may begin, x stays and the state moves.",
+            "derived here",
+            must=False,
+        ),
+        Rule(
+            "S4.state",
+            0,
+            "m' = b2 m - (1-b2) g: the plain gradient of this step, nothing else, and no correction for bias.",
+            _PAPER,
+        ),
+        Rule("S4.pure", 0, "A step leaves the gradient as it was.", "derived here"),
+        Rule("S5.trajectory", 1, "Forty steps are forty times the one step.", _PAPER),
+        Rule(
+            "S5.schedule",
+            1,
+            "A schedule is called with 0 at the first step, and the decay follows it by its convention.",
+            "lionk contract",
+        ),
+        Rule(
+            "S5.shape",
+            1,
+            "Arrays of any shape and layout: 0-d, empty, one entry, stacked, transposed, strided, large.",
+            _ARRAY,
+        ),
+        Rule("S5.dtype", 1, "x keeps its shape and dtype.", _ARRAY),
+        Rule(
+            "S6.precision",
+            2,
+            "In 16-bit parameters the step is right to their rounding, and the state to that of its declared dtype.",
+            "derived here",
+        ),
+        Rule("S6.nan", 2, "A NaN in a readout never makes a step of finite size, and stays in its entry.", _ARRAY),
+        Rule("S6.nan_result", 2, "A NaN in a readout makes x NaN there: sign(nan) is nan.", _ARRAY, must=False),
+        Rule(
+            "S6.infinity", 2, "An infinite readout steps like a large one, or gives NaN; it never steps back.", _ARRAY
+        ),
+        Rule("S6.infinity_result", 2, "sign(inf) is 1: an infinite gradient is a step.", _ARRAY, must=False),
+        Rule(
+            "S7.checkpoint",
+            3,
+            "A saved and loaded optimizer goes on bit for bit like the one that was saved.",
+            "derived here",
+        ),
+        Rule("S7.again", 3, "The same inputs give the same bits.", "derived here"),
+        Rule("S7.parameters", 3, "Parameters have states of their own.", "derived here"),
+        Rule("S7.groups", 3, "Groups have hyper-parameters of their own.", "derived here"),
+        Rule("S7.missing", 3, "A parameter without gradient keeps its value and its state.", "derived here"),
+        Rule("S7.shards", 3, "For an elementwise K, the parts of an array step as the whole does.", "derived here"),
+    )
+}
+
+
+def rule_of(case_id: str) -> Rule:
+    """The rule that a test such as ``S3.decay/lr_wd/float32`` belongs to."""
+    return RULES[case_id.partition("/")[0]]
