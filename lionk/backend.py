@@ -95,8 +95,11 @@ class Backend(ABC):
         """A way of this library to make the step of ``opt``, equal to ``opt.update``; here, the reference."""
         return reference_runner(opt)
 
-    def adapt(self, obj: Any) -> Any:  # noqa: ARG002  (the signature that a backend with optimizers fills)
-        """A conformance port made from one of the library's optimizers, or None if obj is not one."""
+    def adapt(self, obj: Any, request: Any = None) -> Any:  # noqa: ARG002  (a backend with optimizers uses them)
+        """A conformance port made from one of the library's optimizers, or None if obj is not one.
+
+        ``request`` is a ``lionk.conformance.adapters.Request``: what the caller adds, or None.
+        """
         return None
 
     def assignment(self, scores: Any) -> Any:  # noqa: ARG002  (NumPy's answers)

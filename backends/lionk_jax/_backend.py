@@ -96,6 +96,11 @@ class JaxBackend(Backend):
         register_pytrees()
         return super().runner(opt)
 
+    def adapt(self, obj: Any, request: Any = None) -> Any:
+        from ._port import adapt
+
+        return adapt(obj, request)
+
     def random(self, seed: int, count: int, *, device: Any = None) -> Any:
         """A key of ``jax.random``."""
         import jax

@@ -86,6 +86,11 @@ class TorchBackend(Backend):
     def value_and_grad(self) -> Callable[[Callable[..., Any]], Callable[..., tuple[Any, Any]]]:
         return value_and_grad
 
+    def adapt(self, obj: Any, request: Any = None) -> Any:
+        from ._port import adapt
+
+        return adapt(obj, request)
+
     def random(self, seed: int, count: int, *, device: Any = None) -> Any:
         """A ``torch.Generator``, on the device that it will draw for."""
         import torch

@@ -8,6 +8,7 @@ import typer
 
 from .. import __version__
 from .check import check
+from .conform import conform
 from .doctor import doctor
 from .functions import functions
 from .reproduce import reproduce
@@ -43,3 +44,4 @@ app.command()(functions)
 app.command()(reproduce)
 app.command()(check)
 app.command()(doctor)
+app.command()(conform)

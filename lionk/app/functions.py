@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import math
-import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +17,7 @@ from rich.text import Text
 
 import lionk
 from lionk.functions import Entry, entry, rules
+from lionk.functions.text import parse
 
 from .console import BadInput, command, console, output_path, reason, write_json
 
@@ -78,32 +77,11 @@ def functions(
 
 
 def parse_k(text: str) -> tuple[str, dict[str, Any]]:
-    """``NAME[:param=value,...]`` taken apart; values are numbers, lists, None, or names. Raises BadInput."""
-    name, colon, rest = text.strip().partition(":")
-    parameters: dict[str, Any] = {}
-    for piece in re.split(r",(?![^\[({]*[\])}])", rest) if colon else ():
-        key, equals, value = (p.strip() for p in piece.partition("="))
-        if not (equals and key.isidentifier() and value):
-            raise BadInput(f"{text!r}: after the colon come param=value pairs with commas, such as huber:delta=0.5")
-        parameters[key] = value if _is_text(name.strip(), key) and value[0] not in "{'\"" else _value(value)
-    return name.strip(), parameters
-
-
-def _is_text(name: str, parameter: str) -> bool:
-    """Is the default of this parameter a text, so that "none" is one too?"""
+    """``NAME[:param=value,...]`` taken apart. Raises BadInput."""
     try:
-        return isinstance(entry(name).parameters.get(parameter), str)
-    except KeyError:
-        return False
-
-
-def _value(text: str) -> Any:
-    if text.lower() in ("inf", "nan"):
-        return float(text)
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return None if text.lower() == "none" else text
+        return parse(text)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
 
 
 def describe(text: str) -> dict[str, Any]:

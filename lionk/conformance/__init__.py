@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .adapt import adapt
+    from .adapters import adapt
     from .judge import check
     from .loopback import Loopback
     from .port import Capabilities, Handle, Port
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _LATER = {
-    "adapt": "adapt",
+    "adapt": "adapters",
     "check": "judge",
     "Loopback": "loopback",
     "Capabilities": "port",

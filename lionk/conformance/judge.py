@@ -30,14 +30,15 @@ def check(
     known: Iterable[str] = (),
     diagnose: bool = True,
     progress: Callable[[str], None] | None = None,
-    **options: Any,
+    **wishes: Any,
 ) -> Report:
     """Judge a port by the specification.
 
     Parameters
     ----------
     port : Port, or anything that ``adapt`` makes one of
-        A torch.optim class, an optax transform, a function, ...; ``options`` go to ``adapt``.
+        A torch.optim class, an optax transform, a function, ...; ``wishes`` go to ``adapt``: K, names, options, claims,
+        library, device.
     level : 0 to 3
         Up to which level of the specification.
     dtypes : tuple of str, optional
@@ -55,9 +56,9 @@ def check(
     -------
     Report
     """
-    from .adapt import adapt
+    from .adapters import adapt
 
-    port = adapt(port, **options)
+    port = adapt(port, **wishes)
     claims = port.capabilities
     results: list[Result] = []
     traces: dict[str, tuple[Case, Trace]] = {}
@@ -81,10 +82,18 @@ def check(
         versions=dict(getattr(port, "versions", {})),
     )
     if diagnose and report.failures:
-        from .diagnosis import nearest
-
-        report.diagnosis = nearest(port, report, traces)
+        diagnose_into(report, port, traces)
     return report
+
+
+def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trace]]) -> None:
+    """Fill in the nearest mistakes, and the rule that the nearest breaks first."""
+    from .diagnosis import nearest
+    from .mutants import MUTANTS
+
+    report.diagnosis = nearest(port, report, traces)
+    if report.diagnosis:
+        report.focus = MUTANTS[report.diagnosis[0][0]].rules[0]
 
 
 def judge_case(port: Port, case: Case) -> tuple[list[Result], Trace | None]:

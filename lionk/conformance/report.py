@@ -39,6 +39,7 @@ class Report:
     diagnosis: list[tuple[str, str, float]] = field(default_factory=list)  # (mutant, what it does, share explained)
     versions: dict[str, str] = field(default_factory=dict)
     specification: str = VERSION
+    focus: str = ""  # the rule that the nearest mistake breaks first
 
     @property
     def passed(self) -> bool:
@@ -50,8 +51,9 @@ class Report:
 
     @property
     def first(self) -> Result | None:
-        """The first failure, in the order of the rules: what to look at first."""
-        return min(self.failures, key=lambda r: list(RULES).index(r.rule.id), default=None)
+        """The failure to look at first: of the rule that the diagnosis names, or of the first rule."""
+        order = list(RULES).index
+        return min(self.failures, key=lambda r: (r.rule.id != self.focus, order(r.rule.id)), default=None)
 
     @property
     def held(self) -> int | None:

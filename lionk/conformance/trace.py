@@ -39,7 +39,7 @@ def run(port: Port, case: Case) -> Trace:
         try:
             handle = port.create(case.array(case.x0), **case.hyper(), **options)
         except (ValueError, AssertionError, TypeError) as error:
-            return Trace([], f"{type(error).__name__}: {error}")
+            return Trace([], f"{type(error).__name__}: {error}".removesuffix(": "))
         trace = Trace([])
         for t, entries in enumerate(case.grads):
             grad = case.array(entries)

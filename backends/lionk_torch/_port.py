@@ -1,0 +1,127 @@
+"""torch.optim optimizers as conformance ports: any class made from parameters and hyper-parameters."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from lionk.conformance.adapters import Names, Request, chosen, title, unwrap, versions_of
+from lionk.conformance.port import Capabilities, each_parameter
+from lionk.conventions import muon
+
+#: Parameters by which known optimizers choose a convention of decay, and the value that chooses it.
+_CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "decoupled_weight_decay": {"lr_wd": {}, "lr_ratio": {"decoupled_weight_decay": True}},  # lion-pytorch
+    "fixed_decay": {"lr_wd": {}, "fixed": {"fixed_decay": True}, "coupled": {"weight_decouple": False}},
+    "corrected_weight_decay": {"lr_wd": {}, "lr2_max": {"corrected_weight_decay": True}},  # timm
+}
+
+
+def adapt(obj: Any, request: Request | None) -> TorchPort | None:
+    """A port, if obj is a subclass of torch.optim.Optimizer, or a partial of one."""
+    torch = sys.modules.get("torch")
+    inner = unwrap(obj)
+    if torch is None or not (isinstance(inner, type) and issubclass(inner, torch.optim.Optimizer)):
+        return None
+    return TorchPort(obj, request or Request())
+
+
+class TorchPort:
+    """An optimizer class of PyTorch. A scheduled rate is written into its parameter groups, as schedulers do."""
+
+    def __init__(self, kind: Any, request: Request) -> None:
+        self.kind, self.request, self.name = kind, request, title(kind)
+        self.names = Names.of(kind, request.names)
+        self.defaults: Mapping[str, Any] = self.names.defaults
+        self.versions = versions_of(unwrap(kind).__module__, "torch")
+        self.takes_K = "K" in self.names.parameters
+        newton = "ns_steps" in self.names.parameters
+        known = [c for n, c in _CONVENTIONS.items() if n in self.names.parameters]
+        decays: dict[str, dict[str, Any]] = known[0] if known else {"lr_wd": {}}
+        claims: dict[str, Any] = {
+            "K": muon_by_shape if newton else "l1",
+            "dtypes": ("float64", "float32", "float16", "bfloat16"),
+            "decays": chosen(decays, request.decays) if self.names.decays else {"none": {}},
+            "betas": self.names.betas,
+            "accuracy": 0.35 if newton else 0.0,  # the quintic leaves singular values in [0.68, 1.20]
+            "schedule": True,
+            "lists": True,
+            "groups": True,
+            "missing": True,
+            "checkpoint": True,
+        }
+        if request.K is not None:
+            claims["K"] = request.K
+        elif self.takes_K and self.names.parameters["K"].default is not inspect.Parameter.empty:
+            claims["K"] = self.names.parameters["K"].default
+        self.capabilities = Capabilities(**{**claims, **request.claims})
+
+    def create(self, x0: Any, **hyper: Any) -> TorchHandle:
+        return TorchHandle(self, x0, **hyper)
+
+
+class TorchHandle:
+    """Parameters, their optimizer, and the number of steps."""
+
+    def __init__(self, port: TorchPort, x0: Any, *, groups: list[dict[str, Any]] | None = None, **hyper: Any) -> None:
+        import torch
+
+        self.port, self.count, self.several = port, 0, isinstance(x0, list)
+        arrays = x0 if self.several else [x0]
+        self.parameters = [torch.nn.Parameter(self._tensor(a)) for a in arrays]
+        self.rate = hyper["lr"] if callable(hyper["lr"]) else None
+        if self.rate is not None:
+            hyper["lr"] = self.rate(0)
+        common = {k: hyper.pop(k) for k in ("lr", "betas", "weight_decay") if k in hyper}
+        if port.takes_K:
+            hyper["K"] = port.capabilities.K
+        given: Any = self.parameters
+        if groups is not None:
+            own = [port.names.arguments(**g) for g in groups]
+            given = [{"params": [p], **g} for p, g in zip(self.parameters, own, strict=True)]
+        self.optimizer = port.kind(given, **port.names.arguments(**common), **{**port.request.options, **hyper})
+
+    def _tensor(self, a: Any) -> Any:
+        """In the layout of the NumPy array: transposed or strided where it is."""
+        from lionk_torch import backend
+
+        device = self.port.request.device
+        if a.ndim > 1 and not a.flags.c_contiguous and a.flags.f_contiguous:
+            return backend.asarray(a.T, device=device).permute(*range(a.ndim)[::-1])
+        t = backend.asarray(a, device=device)
+        if a.flags.c_contiguous or a.size == 0:
+            return t
+        import torch
+
+        return torch.stack([t, t], dim=-1)[..., 0]
+
+    @property
+    def x(self) -> Any:
+        return list(self.parameters) if self.several else self.parameters[0]
+
+    def step(self, grad: Any) -> None:
+        self.received = each_parameter(grad, self._tensor)
+        for p, g in zip(self.parameters, self.received if self.several else [self.received], strict=True):
+            p.grad = g
+        if self.rate is not None:
+            for group in self.optimizer.param_groups:
+                group[self.port.names.found["lr"]] = self.rate(self.count)
+        self.optimizer.step()
+        self.received = None if self.several else self.parameters[0].grad
+        self.count += 1
+
+    def state(self) -> Any:
+        return {"optimizer": self.optimizer.state_dict(), "count": self.count}
+
+    def load(self, state: Any) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.count = state["count"]
+
+
+def muon_by_shape(shape: tuple[int, ...]) -> Any:
+    """The K of torch.optim.Muon for a matrix of this shape, with its default scale."""
+    if len(shape) != 2:
+        raise ValueError(f"Muon takes matrices, got shape {shape}")
+    return muon(shape=(shape[0], shape[1]), scaling="original").K

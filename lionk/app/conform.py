@@ -1,0 +1,192 @@
+"""``lionk conform``: judge an implementation of a Lion-K optimizer by the specification."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from lionk.conformance import LEVELS, RULES, Capabilities, Port, Report, check
+from lionk.conformance.exchange import Program, claims_of_program, export, judge_results
+from lionk.conformance.target import known_failures, load, spec, wishes_of
+
+from .console import BadInput, Failed, command, console, output_path, reason, write_json
+
+_STYLES = {"pass": "green", "fail": "bold red", "warn": "yellow", "xfail": "yellow", "skip": "dim"}
+
+
+_LEVELS = "; ".join(f"{n} {text}" for n, text in LEVELS.items())
+
+
+@command
+def conform(
+    target: Annotated[
+        str | None, typer.Argument(help="What to judge, module:attribute, or file.py:attribute.", metavar="PORT")
+    ] = None,
+    level: Annotated[int, typer.Option(help=f"Up to which level: {_LEVELS}.")] = 3,
+    k: Annotated[str | None, typer.Option("--k", help="Its convex function, NAME[:param=value,...].")] = None,
+    dtype: Annotated[str | None, typer.Option(help="Only these dtypes, with commas.")] = None,
+    only: Annotated[str, typer.Option(help="Only tests whose id starts so, as S3.decay.")] = "",
+    map_: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="Its name for one of the kit's: lr=eta.", metavar="NAME=ITS"),
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="A further argument of the port, as foreach=True.", metavar="NAME=VALUE")
+    ] = None,
+    decay: Annotated[
+        list[str] | None, typer.Option(help="Which convention of decay, where it offers several; all: each.")
+    ] = None,
+    library: Annotated[str, typer.Option(help="Arrays that a plain function or class gets.")] = "numpy",
+    device: Annotated[str | None, typer.Option(help="Device of the arrays.")] = None,
+    known: Annotated[
+        str | None,
+        typer.Option(help="Known failures, an id a line; one that passes is a failure.", metavar="PATH"),
+    ] = None,
+    vectors: Annotated[
+        str | None, typer.Option(help="Write the golden vectors to this directory, for other languages.", metavar="DIR")
+    ] = None,
+    results: Annotated[
+        str | None, typer.Option(help="Judge results.jsonl, written by a program, in this directory.", metavar="DIR")
+    ] = None,
+    program: Annotated[
+        str | None, typer.Option("--command", help="Judge a program that reads cases and writes results.")
+    ] = None,
+    replay: Annotated[
+        str | None, typer.Option(help="Write this case as a Python file that runs by itself.", metavar="CASE")
+    ] = None,
+    json: Annotated[str | None, typer.Option("--json", help="Write the report; - is stdout.", metavar="PATH")] = None,
+    md: Annotated[str | None, typer.Option("--md", help="Write it as Markdown.", metavar="PATH")] = None,
+    junit: Annotated[str | None, typer.Option("--junit", help="Write it as JUnit XML.", metavar="PATH")] = None,
+) -> None:
+    """Judge an optimizer: a torch.optim class, an optax function, a class, a plain function, a program.
+
+    Exit code 0 if it keeps every rule up to the level, 1 if it breaks one, 2 if it cannot be run.
+
+    Examples: lionk conform lion_pytorch:Lion; lionk conform my_code.py:step --map m=velocity --level 1
+    """
+    if not 0 <= level <= 3:
+        raise BadInput(f"--level {level}: choose 0, 1, 2 or 3")
+    paths = {n: output_path(p, n) for n, p in (("--md", md), ("--junit", junit)) if p is not None}
+    to_json = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
+    if sum(v is not None for v in (target, vectors, results, program)) != 1:
+        raise BadInput("name one port, module:attribute, or give one of --vectors, --results, --command")
+    if target is None:
+        try:
+            dtypes = {} if dtype is None else {"dtypes": tuple(dtype.split(","))}
+            outside = claims_of_program(spec(k), **dtypes)
+            report = _elsewhere(outside, level, vectors, results, program, _ids(known))
+        except ValueError as error:
+            raise BadInput(reason(error)) from None
+        if report is not None:
+            _finish(report, to_json, paths)
+        return
+    try:
+        wishes = wishes_of(k=k, names=map_, options=option, decays=decay, library=library, device=device)
+        port = load(target, wishes)
+        if replay is not None:
+            _replay(port, target, replay, wishes)
+            return
+        chosen = None if dtype is None else _dtypes(dtype, port.capabilities)
+        report = check(port, level=level, dtypes=chosen, only=only, known=_ids(known))
+    except ValueError as error:
+        raise BadInput(reason(error)) from None
+    _finish(report, to_json, paths)
+
+
+def _elsewhere(
+    claims: Capabilities, level: int, vectors: str | None, results: str | None, program: str | None, known: list[str]
+) -> Report | None:
+    """Golden vectors, what was made of them, or a program."""
+    if vectors is not None:
+        path = Path(vectors)
+        if path.exists() and not path.is_dir():
+            raise BadInput(f"--vectors {vectors} is no directory")
+        typer.echo(f"wrote {export(path, claims, level)} cases to {path}; README.md there says how to go on")
+        return None
+    if results is not None:
+        path = Path(results) / "results.jsonl"
+        if not path.is_file():
+            raise BadInput(f"--results {results}: there is no {path}; the program must write it")
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return judge_results(lines, claims, name=str(path), level=level, known=known)
+    try:
+        return Program(shlex.split(program or ""), claims).check(level=level, known=known)
+    except RuntimeError as error:
+        raise BadInput(f"--command: {error}") from None
+
+
+def _dtypes(text: str, claims: Capabilities) -> tuple[str, ...]:
+    wanted = tuple(d.strip() for d in text.split(","))
+    absent = [d for d in wanted if d not in claims.dtypes]
+    if absent:
+        raise BadInput(f"--dtype {text}: the port takes {', '.join(claims.dtypes)}")
+    return wanted
+
+
+def _ids(path: str | None) -> list[str]:
+    try:
+        return known_failures(path)
+    except OSError as error:
+        raise BadInput(f"--known {path}: {error.strerror}") from None
+
+
+def _replay(port: Port, target: str, case: str, wishes: dict[str, Any]) -> None:
+    from lionk.conformance.replay import script
+
+    path = Path("replay_" + case.replace("/", "_").replace(".", "_") + ".py")
+    given = {n: v for n, v in wishes.items() if v not in (None, {}, (), "numpy")}
+    make = f"from lionk.conformance.target import load\n\nport = load({target!r}, {given!r})"
+    try:
+        path.write_text(script(port, case, make), encoding="utf-8")
+    except ValueError as error:
+        raise BadInput(f"--replay: {reason(error)}") from None
+    typer.echo(f"wrote {path}; run it with: python {path}")
+
+
+def _finish(report: Report, to_json: Path | None, paths: dict[str, Path | None]) -> None:
+    """Write, show, and end with the exit code."""
+    if to_json is not None:
+        write_json(to_json, report.to_json())
+    for option, path in paths.items():
+        if path is not None:
+            path.write_text(report.to_markdown() if option == "--md" else report.to_junit(), encoding="utf-8")
+    _show(report, to_stderr=to_json is not None and str(to_json) == "-")
+    if not report.passed:
+        hint = f"; {report.looks_like}" if report.looks_like else ""
+        raise Failed(f"{report.port} breaks {len({r.rule.id for r in report.failures})} rules{hint}")
+
+
+def _show(report: Report, to_stderr: bool) -> None:
+    out = console(to_stderr=to_stderr, width=140)
+    versions = ", ".join(f"{n} {v}" for n, v in report.versions.items())
+    out.print(
+        f"{report.port} ({versions or 'no version'}), specification {report.specification}, K = {report.K}",
+        style="bold",
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("rule", "level", "verdict", "tests", "remark"):
+        table.add_column(column, no_wrap=column != "remark")
+    for name, (verdict, tests) in report.by_rule().items():
+        rule = RULES[name]
+        worst = next((r for r in tests if r.verdict == verdict), tests[0])
+        remark = f"{worst.id}: {worst.text}" if worst.text else rule.text
+        word = Text(verdict, style=_STYLES[verdict])
+        table.add_row(name, f"L{rule.level}", word, str(len(tests)), escape(remark))
+    out.print(table)
+    if report.first is not None:
+        out.print(f"first divergence: {report.first.id}: {escape(report.first.text)}", soft_wrap=True)
+        out.print(f"lionk conform ... --replay {report.first.id}", style="dim", soft_wrap=True)
+    for mutant, says, share in report.diagnosis:
+        out.print(f"looks like {escape(says)} ({mutant}; {share:.0%} of the failing runs are the same)", soft_wrap=True)
+    for name, ours, theirs in report.defaults:
+        out.print(f"default of {name}: {theirs} (specification: {ours})")
+    held = "no level" if report.held is None else f"level {report.held}"
+    style = "bold green" if report.passed else "bold red"
+    out.print(Text(f"{'PASS' if report.passed else 'FAIL'}: holds {held}", style=style))

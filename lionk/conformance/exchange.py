@@ -1,0 +1,227 @@
+"""Ports in other languages: the cases as lines of JSON, the runs as lines of JSON, by files or through a program.
+
+One line is one case, with all floats in hexadecimal ("0x1.8p-3"); the answer to it is one line
+``{"id": ..., "x": [[...], ...]}`` with x after each step. So the program that reads a file of cases from standard input
+and writes a file of results is the same as the one that the kit talks to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .cases import Case, function_of, host
+from .families import cases
+from .judge import DEFAULTS, apply_known, diagnose_into, judge_trace, name_of
+from .port import Capabilities
+from .reference import expected, follow, reference_run
+from .report import FAIL, Report, Result
+from .specification import LEVELS, RULES, VERSION
+from .trace import Trace, from_numbers
+
+#: What a program in another language can answer without a handle: no level 3.
+DTYPES = ("float64", "float32")
+
+
+def claims_of_program(K: Any = None, **claims: Any) -> Capabilities:
+    """The claims of a program: it is given the rates of a schedule as data."""
+    known: dict[str, Any] = {"K": "l1" if K is None else K, "dtypes": DTYPES, "schedule": True}
+    return Capabilities(**{**known, **claims})
+
+
+def line(case: Case) -> str:
+    """A case as one line."""
+    d = case.to_json()
+    order = ("id", "dtype", "shape", "steps", "betas", "weight_decay", "decay", "lr", "x0", "grads")
+    return json.dumps({"n": len(case.x0), **{k: d[k] for k in order}})
+
+
+def export(folder: Path, claims: Capabilities, level: int = 3) -> int:
+    """Write ``cases.jsonl``, the expected runs, the arrays as .npy, a manifest with checksums, and a README.
+
+    Returns the number of cases.
+    """
+    chosen = cases(claims, level)
+    arrays = folder / "arrays"
+    arrays.mkdir(parents=True, exist_ok=True)
+    (folder / "cases.jsonl").write_text("".join(line(c) + "\n" for c in chosen), encoding="utf-8")
+    entries = []
+    with warnings.catch_warnings(), (folder / "expected.jsonl").open("w", encoding="utf-8") as out:
+        warnings.simplefilter("ignore")  # at NaN and infinities
+        for i, case in enumerate(chosen):
+            K = function_of(claims.K, case.shape)
+            xs = _stored(case, reference_run(case, K))
+            points = [(p, expected(K, p)[0]) for p, _ in follow(case, xs, claims.state_dtype)]
+            row = {
+                "id": case.id,
+                "x": [_hex(x) for x in xs],
+                "readout": [_hex(p.readout) for p, _ in points],
+                "margin": [_hex(p.bound) for p, _ in points],
+                "direction": [_hex(u) for _, u in points],
+            }
+            out.write(json.dumps(row) + "\n")
+            stem = f"{i:03d}"
+            _save(arrays / f"{stem}_x0.npy", case.array(case.x0))
+            _save(arrays / f"{stem}_grads.npy", host().namespace().stack([case.array(g) for g in case.grads]))
+            entries.append(
+                {"id": case.id, "arrays": stem, "dtype": case.dtype, "shape": list(case.shape), "exact": case.exact}
+            )
+    files = sorted(p for p in folder.rglob("*") if p.suffix in (".jsonl", ".npy"))
+    manifest = {
+        "specification": VERSION,
+        "K": name_of(claims.K),
+        "betas": claims.betas,
+        "levels": LEVELS,
+        "rules": {r.id: {"level": r.level, "must": r.must, "text": r.text, "source": r.source} for r in RULES.values()},
+        "cases": entries,
+        "sha256": {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(README, encoding="utf-8")
+    return len(chosen)
+
+
+def judge_results(
+    lines: Iterable[str], claims: Capabilities, *, name: str, level: int = 3, known: Iterable[str] = ()
+) -> Report:
+    """The verdict on what a program wrote: one line for each case, in any order.
+
+    Raises ValueError for lines that are not results.
+    """
+    found: dict[str, Any] = {}
+    for number, text in enumerate(lines, 1):
+        if not text.strip():
+            continue
+        try:
+            row = json.loads(text)
+            found[row["id"]] = row["x"]
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(
+                f'line {number} is no result {{"id": ..., "x": [[...], ...]}}: {text.strip()[:80]}'
+            ) from None
+    results: list[Result] = []
+    traces: dict[str, tuple[Case, Trace]] = {}
+    for case in cases(claims, level):
+        if case.id not in found:
+            results.append(Result(case.id, FAIL, "no result was written for this case"))
+            continue
+        try:
+            trace = from_numbers(case, found[case.id])
+        except (ValueError, TypeError) as error:
+            results.append(Result(case.id, FAIL, f"unreadable: {error}"))
+            continue
+        traces[case.id] = (case, trace)
+        results += judge_trace(claims, case, trace)
+    report = Report(name, name_of(claims.K), level, apply_known(results, known))
+    if report.failures and traces:
+        diagnose_into(report, _Written(name, claims), traces)
+    return report
+
+
+class _Written:
+    """A port that has been run elsewhere."""
+
+    def __init__(self, name: str, claims: Capabilities) -> None:
+        self.name, self.capabilities = name, claims
+        self.defaults: Mapping[str, Any] = {}
+
+    def create(self, x0: Any, **hyper: Any) -> Any:
+        raise NotImplementedError(f"{self.name} was run elsewhere (asked for x0 of {x0.shape} with {hyper})")
+
+
+class Program(_Written):
+    """A port that is a program: lines of cases in, lines of results out.
+
+    ``command``: the program and its arguments. It may answer each line at once, or all at the end of its input.
+    """
+
+    def __init__(self, command: list[str], claims: Capabilities | None = None, timeout: float = 60.0) -> None:
+        super().__init__(" ".join(command), claims or claims_of_program())
+        self.command, self.timeout = command, timeout
+        self.defaults = dict(DEFAULTS)
+
+    def run_all(self, chosen: list[Case]) -> list[str]:
+        """The lines that the program writes for these cases. Raises RuntimeError if it fails."""
+        asked = "".join(line(c) + "\n" for c in chosen)
+        try:
+            done = subprocess.run(
+                self.command, input=asked, capture_output=True, text=True, timeout=self.timeout, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise RuntimeError(f"{self.name}: {error}") from None
+        if done.returncode:
+            raise RuntimeError(f"{self.name} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+        return done.stdout.splitlines()
+
+    def trace(self, case: Case) -> Trace:
+        """The run of one case."""
+        return from_numbers(case, json.loads(self.run_all([case])[0])["x"])
+
+    def check(self, *, level: int = 3, known: Iterable[str] = ()) -> Report:
+        """All cases in one run of the program."""
+        lines = self.run_all(cases(self.capabilities, level))
+        return judge_results(lines, self.capabilities, name=self.name, level=level, known=known)
+
+
+def _hex(x: Any) -> list[str]:
+    return [float(v).hex() for v in x.reshape(-1)]
+
+
+def _stored(case: Case, xs: list[Any]) -> list[Any]:
+    """The reference's x after each step, rounded to the dtype: one right answer among several."""
+    return [host().asarray(host().asarray(x, dtype=case.dtype), dtype="float64") for x in xs]
+
+
+def _save(path: Path, a: Any) -> None:
+    host().namespace().save(path, a)
+
+
+README = """# Golden vectors of the Lion-K specification
+
+Everything that a program in any language needs to be judged.
+
+| file | content |
+| --- | --- |
+| `cases.jsonl` | one case a line: inputs |
+| `expected.jsonl` | one line for each case: x after each step by the reference, with readouts, margins and directions |
+| `arrays/NNN_x0.npy`, `arrays/NNN_grads.npy` | the same inputs in NumPy's format, grads with the step as first axis |
+| `manifest.json` | the rules, the list of cases with their arrays, SHA-256 of every file |
+
+## A case
+
+    {"n": 16, "id": "S3.decay/lr_wd/float64", "dtype": "float64", "shape": [16], "steps": 6,
+     "betas": ["0x1.ccccccccccccdp-1", "0x1.fae147ae147aep-1"], "weight_decay": "0x1.999999999999ap-1",
+     "decay": "lr_wd", "lr": ["0x1.999999999999ap-5", ...], "x0": ["0x1.c000000000000p+0", ...],
+     "grads": [["0x0.0p+0", ...], ...]}
+
+Floats are hexadecimal strings, or "nan", "inf", "-inf": C's `strtod`, C++'s `std::strtod`, Rust's `hexf` and Python's
+`float.fromhex` read them without rounding. The keys have this order on every line, so a scanner will do in place of a
+JSON library. Arrays are in C order. All inputs are exact in `dtype`; compute in it. `lr` has one rate for each step.
+
+Start from m = 0 and make `steps` steps:
+
+    c = b1 m + (1 - b1) g          readout, with the old m
+    x = x - lr (dK(c) + wd x)      K = l1: dK is the sign, with sign(0) = 0
+    m = b2 m + (1 - b2) g
+
+in any order of evaluation, with or without fused multiply-adds.
+
+## The answer
+
+One line for each case, in any order:
+
+    {"id": "S3.decay/lr_wd/float64", "x": [["0x1.ae147ae147ae1p+0", ...], ...]}
+
+with x after each step, in C order, as hexadecimal or decimal strings or as numbers. Then
+
+    lionk conform --results DIR        reads DIR/results.jsonl
+    lionk conform --command "./port"   runs a program that reads cases on standard input and writes answers
+
+Without lionk, compare with `expected.jsonl`: where |readout| exceeds the margin, x must agree to a few roundings; where
+it does not, any direction of the subdifferential is right. Cases that the manifest marks `exact` agree in every bit.
+"""

@@ -1,0 +1,147 @@
+"""Ports made of a plain function or a plain class, on the arrays of one library."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from ..backend import Backend, backends
+from .adapters import Names, Request, title
+from .port import Capabilities, each_parameter
+
+_DTYPES = {"jax": ("float32",), "numpy": ("float64", "float32")}
+
+
+def _claims(request: Request, names: Names, **known: Any) -> Capabilities:
+    claims = {
+        "K": "l1" if request.K is None else request.K,
+        "dtypes": _DTYPES.get(request.library, ("float64", "float32")),
+        "decays": {"lr_wd": {}} if names.decays else {"none": {}},
+        "betas": names.betas,
+        **known,
+        **request.claims,
+    }
+    return Capabilities(**claims)
+
+
+class PlainFunction:
+    """A function of x, m, grad (or x, grad, state) and hyper-parameters that returns ``(x, m)``, or writes in place.
+
+    m begins at 0, of whatever sign; a state begins at None. A parameter called count, step or t gets the number of the
+    step, from 0.
+    """
+
+    def __init__(self, function: Any, request: Request) -> None:
+        self.function, self.request, self.name = function, request, title(function)
+        self.names = Names.of(function, request.names)
+        missing = [n for n in ("x", "grad") if n not in self.names.found]
+        if missing or not {"m", "state"} & set(self.names.found):
+            raise TypeError(
+                f"{self.name} is no step: it needs parameters for x, grad and m (or state), has "
+                f"{', '.join(self.names.parameters)}; map those that are called otherwise, as in x=NAME"
+            )
+        self.backend: Backend = backends()[request.library]
+        self.capabilities = _claims(request, self.names, schedule=True, checkpoint=True)
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        return self.names.defaults
+
+    def create(self, x0: Any, **hyper: Any) -> _FunctionHandle:
+        return _FunctionHandle(self, x0, **hyper)
+
+
+class _FunctionHandle:
+    def __init__(self, port: PlainFunction, x0: Any, **hyper: Any) -> None:
+        self.port, self.hyper, self.count = port, hyper, 0
+        self.x = port.backend.asarray(x0, device=port.request.device)
+        self.kept = port.backend.namespace().zeros_like(self.x) if "m" in port.names.found else None
+
+    def step(self, grad: Any) -> None:
+        port, found = self.port, self.port.names.found
+        self.received = grad if port.backend.name == "numpy" else port.backend.asarray(grad)
+        lr = self.hyper["lr"]
+        hyper = {**self.hyper, "lr": float(lr(self.count)) if callable(lr) else lr}
+        extra = {k: v for k, v in hyper.items() if k not in ("lr", "betas", "weight_decay")}
+        given = {
+            **port.request.options,
+            **extra,
+            **port.names.arguments(**{k: v for k, v in hyper.items() if k not in extra}),
+            found["x"]: self.x,
+            found["grad"]: self.received,
+            found["m" if "m" in found else "state"]: self.kept,
+        }
+        if "count" in found:
+            given[found["count"]] = self.count
+        # In the order of the signature, so that positional-only parameters get theirs.
+        only = [n for n, p in port.names.parameters.items() if p.kind is inspect.Parameter.POSITIONAL_ONLY]
+        result = port.function(*[given.pop(n) for n in only if n in given], **given)
+        if isinstance(result, (tuple, list)) and len(result) == 2:
+            self.x, self.kept = result
+        elif result is not None:
+            raise TypeError(f"{port.name} returned {type(result).__name__}; a step returns (x, m), or None if in place")
+        self.count += 1
+
+    def state(self) -> Any:
+        return self.kept, self.count
+
+    def load(self, state: Any) -> None:
+        self.kept, self.count = state
+
+
+class PlainClass:
+    """A class whose objects are handles: made from x0 and hyper-parameters, with ``step(grad)`` and ``x``.
+
+    The parameter may be the attribute x, p, param, params, w or theta. ``state`` and ``load``, or ``state_dict`` and
+    ``load_state_dict``, make it answer for checkpoints. ``step`` may return the new x.
+    """
+
+    def __init__(self, kind: type, request: Request) -> None:
+        self.kind, self.request, self.name = kind, request, title(kind)
+        if not callable(getattr(kind, "step", None)):
+            raise TypeError(f"{self.name} has no method step(grad), so it is no optimizer that the kit can run")
+        self.names = Names.of(kind, request.names)
+        self.backend: Backend = backends()[request.library]
+        pairs = (("state", "load"), ("state_dict", "load_state_dict"))
+        self.saves = next((p for p in pairs if all(hasattr(kind, n) for n in p)), None)
+        self.capabilities = _claims(request, self.names, checkpoint=self.saves is not None)
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        return self.names.defaults
+
+    def create(self, x0: Any, **hyper: Any) -> _ClassHandle:
+        return _ClassHandle(self, x0, **hyper)
+
+
+class _ClassHandle:
+    def __init__(self, port: PlainClass, x0: Any, **hyper: Any) -> None:
+        self.port = port
+        extra = {k: v for k, v in hyper.items() if k not in ("lr", "betas", "weight_decay")}
+        named = port.names.arguments(**{k: v for k, v in hyper.items() if k not in extra})
+        x = port.backend.asarray(x0, device=port.request.device)
+        self.inner = port.kind(x, **port.request.options, **extra, **named)
+        self.kept = x
+
+    @property
+    def x(self) -> Any:
+        for name in ("x", "p", "param", "params", "w", "theta"):
+            if hasattr(self.inner, name):
+                return getattr(self.inner, name)
+        return self.kept
+
+    def step(self, grad: Any) -> None:
+        port = self.port
+        numpy = port.backend.name == "numpy"
+        self.received = grad if numpy else each_parameter(grad, port.backend.asarray)
+        result = self.inner.step(self.received)
+        if result is not None:
+            self.kept = result
+
+    def state(self) -> Any:
+        return getattr(self.inner, self.port.saves[0])() if self.port.saves else None
+
+    def load(self, state: Any) -> None:
+        if self.port.saves:
+            getattr(self.inner, self.port.saves[1])(state)

@@ -1,0 +1,111 @@
+"""The pytest plugin: ``pytest --lionk-port module:attribute`` makes every case of the kit a test of its own.
+
+Ids are those of the cases, such as ``S3.decay/lr_wd/float32``; ``-k``, ``-x``, ``--junitxml`` and the like work. The
+port's list of known failures (``--lionk-known FILE``, an id a line) is strict: one that passes fails. Each test has the
+marker of its level: ``-m lionk_L0``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("lionk", "conformance of a Lion-K optimizer")
+    group.addoption("--lionk-port", metavar="MODULE:ATTRIBUTE", help="the implementation to judge")
+    group.addoption("--lionk-level", type=int, default=3, help="up to which level, 0 to 3")
+    group.addoption("--lionk-k", metavar="K", help="its convex function, NAME[:param=value,...]")
+    group.addoption("--lionk-known", metavar="FILE", help="known failures, an id a line")
+    group.addoption("--lionk-map", action="append", metavar="NAME=ITS", help="its name for one of the kit's")
+    group.addoption("--lionk-option", action="append", metavar="NAME=VALUE", help="a further argument of the port")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for level in range(4):
+        config.addinivalue_line("markers", f"lionk_L{level}: conformance tests of level {level}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The tests of the port come after all others, and before -k and -m choose."""
+    if config.getoption("--lionk-port"):
+        collector = Conformance.from_parent(session, name="lionk", nodeid="lionk")
+        items.extend(collector.collect())
+
+
+class Conformance(pytest.Collector):
+    """All cases of one port."""
+
+    def collect(self) -> Iterator[Case]:
+        from .behaviour import behaviours
+        from .families import WIDE, cases
+        from .judge import apply_known, judge_case
+        from .report import FAIL, PASS, SKIP, Result
+        from .target import known_failures, load, wishes_of
+
+        option = self.config.getoption
+        try:
+            wishes = wishes_of(k=option("--lionk-k"), names=option("--lionk-map"), options=option("--lionk-option"))
+            port = load(option("--lionk-port"), wishes)
+            known = set(known_failures(option("--lionk-known")))
+        except (OSError, ValueError) as error:
+            raise pytest.UsageError(str(error)) from None
+        claims, level = port.capabilities, option("--lionk-level")
+
+        def judge(case: Any) -> list[Result]:
+            return apply_known(judge_case(port, case)[0], known & {case.id})
+
+        chosen = cases(claims, level)
+        wide = [d for d in claims.dtypes if d in WIDE] if level >= 3 else []
+        listed = {c.id for c in chosen}
+        for case in chosen:
+            yield self._test(case.id, lambda case=case: judge(case))
+        for dtype in wide:
+            results = {
+                test: Result(test, SKIP if absent else FAIL if wrong else PASS, absent or wrong)
+                for test, wrong, absent in behaviours(port, dtype)
+            }
+            listed |= set(results)
+            for test, result in results.items():
+                yield self._test(test, lambda r=result: apply_known([r], known & {r.id}))
+        if known - listed:
+            raise pytest.UsageError(f"--lionk-known: no tests of this port: {', '.join(sorted(known - listed))}")
+
+    def _test(self, name: str, judge: Any) -> Case:
+        from .specification import rule_of
+
+        item: Case = Case.from_parent(self, name=name, judge=judge)
+        item.add_marker(f"lionk_L{rule_of(name).level}")
+        return item
+
+
+class Case(pytest.Item):
+    """One case; fails where a rule that is a MUST is broken, and warns of advice in its report."""
+
+    def __init__(self, *, judge: Any, **options: Any) -> None:
+        super().__init__(**options)
+        self.judge = judge
+
+    def runtest(self) -> None:
+        for result in self.judge():
+            if result.verdict == "fail":
+                raise Broken(f"{result.rule.text} ({result.rule.source})\n{result.text}")
+            if result.verdict == "skip":
+                pytest.skip(result.text)
+            if result.verdict == "xfail":
+                pytest.xfail(result.text)
+            if result.verdict == "warn":
+                self.add_report_section("call", "advice", result.text)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        return str(excinfo.value) if isinstance(excinfo.value, Broken) else super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> Any:
+        return "lionk", None, self.name
+
+
+class Broken(AssertionError):
+    """A rule of the specification is broken."""
