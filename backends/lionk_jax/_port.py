@@ -80,7 +80,7 @@ class OptaxHandle:
         self.transformation = port.transformation(**hyper)
         self.kept = self.transformation.init(self.x)
         self.update = self.transformation.update
-        if port.newton:  # its loop would be compiled again at every step
+        if port.newton and not callable(hyper["lr"]):  # its loop would be compiled again at every step
             self.update = jax.jit(self.update)
 
     def _put(self, a: Any) -> Any:

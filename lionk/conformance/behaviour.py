@@ -105,7 +105,9 @@ def _parameters(port: Port, case: Case) -> str:
 
 def _groups(port: Port, case: Case) -> str:
     x, grads = _two(case)
-    own = [{"lr": 0.05, "weight_decay": 0.5}, {"lr": 0.02, "weight_decay": 0.1}]
+    # Where the first rate enters the decay, ports differ on whose first rate it is.
+    lr = 0.05 if case.decay in ("lr_ratio", "lr2_max") else 0.02
+    own = [{"lr": 0.05, "weight_decay": 0.5}, {"lr": lr, "weight_decay": 0.1}]
     together = _steps(_start(port, case, x, groups=own), grads)
     for i in range(2):
         alone = _steps(_start(port, case, x[i], **own[i]), [g[i] for g in grads])

@@ -61,6 +61,17 @@ def cautious_rescaled(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=masked)
 
 
+@mutant("a cautious mask, divided by its mean", "S1.readout")
+def cautious_normalised(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+
+    def masked(r: Any) -> Any:
+        agree = xp.where(r * g < 0, 1.0, 0.0)
+        return agree * s.dK(r) / max(float(xp.mean(agree)), 1e-3) if agree.size else agree
+
+    return s.formula(x, m, g, dK=masked)
+
+
 @mutant("the direction divided by 1 - b1", "S1.readout", "S3.step")
 def rescaled_direction(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=lambda r: s.dK(r) / (1 - s.b1))
