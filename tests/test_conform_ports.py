@@ -97,6 +97,16 @@ def test_the_diagnosis_of_plain_code():
     assert report.diagnosis[0][0] == "coupled_decay"
 
 
+def test_a_step_that_two_constants_describe_is_measured():
+    def strong(x, m, g, lr, b1, b2, wd):
+        new, after = step(x, m, g, lr, b1, b2, 0.0)
+        return new + 0.25 * (new - x) - lr * wd * 3 * x, after
+
+    report = check(strong, level=0)
+    assert "with a = 1.25, b = 1.2; right are 1 and 0.4" in report.fit
+    assert report.fit in report.to_markdown()
+
+
 def test_names_can_be_given_and_are_checked():
     def odd(theta0, vel, slope, *, speed, b1, b2, wd):
         return step(theta0, vel, slope, speed, b1, b2, wd)

@@ -185,6 +185,8 @@ def _show(report: Report, to_stderr: bool) -> None:
         out.print(f"lionk conform ... --replay {report.first.id}", style="dim", soft_wrap=True)
     for mutant, says, share in report.diagnosis:
         out.print(f"looks like {escape(says)} ({mutant}; {share:.0%} of the failing runs are the same)", soft_wrap=True)
+    if report.fit:
+        out.print(escape(report.fit), soft_wrap=True)
     for name, ours, theirs in report.defaults:
         out.print(f"default of {name}: {theirs} (specification: {ours})")
     held = "no level" if report.held is None else f"level {report.held}"

@@ -35,6 +35,10 @@ class Case:
     layout: str = "C"
     scheduled: bool = False
 
+    @property
+    def size(self) -> int:
+        return len(self.x0)
+
     def hyper(self) -> dict[str, Any]:
         """What ``create`` is given; the rate is a callable only where it changes."""
         lr = self.lr

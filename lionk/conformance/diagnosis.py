@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
 from .behaviour import behaviours
-from .cases import Case, host
+from .cases import Case, function_of, host
 from .families import WIDE
 from .mutants import MUTANTS, with_claims
-from .port import Port
+from .port import Capabilities, Port
+from .reference import expected, follow
 from .report import Report
 from .trace import Trace, run
 from .variants import Variant
 
 _LIMIT = 12  # failing and passing runs that are compared, each
+_ENOUGH = 0.75  # share of the failing runs that a mutant must repeat
 _NEAR = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
 
 def nearest(port: Port, report: Report, traces: dict[str, tuple[Case, Trace]]) -> list[tuple[str, str, float]]:
     """``(mutant, what it does, share of the port's failing runs that it repeats)``, best first.
 
-    Those that explain less than half of them are left out. Passing runs count, too: a mistake must not explain what is
+    Those that explain less than ``_ENOUGH`` are left out. Passing runs count, too: a mistake must not explain what is
     right. What is left equal is ordered by the rules that broke.
     """
     failing = {r.id for r in report.failures}
@@ -37,11 +40,33 @@ def nearest(port: Port, report: Report, traces: dict[str, tuple[Case, Trace]]) -
     for mutant in MUTANTS.values():
         twin = with_claims(mutant, port.capabilities)
         share = _share(twin, wrong)
-        if share >= 0.5:
+        if share >= _ENOUGH:
             overlap = len(rules & set(mutant.rules)) / len(rules | set(mutant.rules))
             found.append((share + _share(twin, right), overlap, share, mutant))
     found.sort(key=lambda f: (-f[0], -f[1]))
     return [(m.name, m.says, share) for _, _, share, m in found[:3]]
+
+
+def fitted(case: Case, claims: Capabilities, trace: Trace) -> str:
+    """The step that a run makes, as ``x + lr (a u - b x)``, if two constants a and b describe it; else ""."""
+    xp = host().namespace()
+    K = function_of(claims.K, case.shape)
+    if case.size < 2 or case.dtype != "float64" or not all(math.isfinite(v) for g in case.grads for v in g):
+        return ""
+    rows = [(expected(K, p)[0], p.x, (after - p.x) / p.lr, p.lam) for p, after in follow(case, trace.xs) if p.lr]
+    if not rows:
+        return ""
+    u, x, seen = (xp.concat([xp.reshape(r[i], (-1,)) for r in rows]) for i in range(3))
+    lam = rows[0][3]
+    uu, ux, xx = float((u * u).sum()), float((u * x).sum()), float((x * x).sum())
+    us, xs, det = float((u * seen).sum()), float((x * seen).sum()), uu * xx - ux * ux
+    if not (math.isfinite(det + us + xs) and det > 1e-9 * uu * xx):
+        return ""
+    a, b = (us * xx - xs * ux) / det, -(xs * uu - us * ux) / det
+    off = float(xp.max(xp.abs(seen - a * u + b * x)))
+    if off > 1e-7 * (1 + abs(a)):
+        return ""
+    return f"in {case.id} the step is x + lr (a u - b x) with a = {a:.6g}, b = {b:.6g}; right are 1 and {lam:.6g}"
 
 
 def _spread(runs: list[Any]) -> list[Any]:

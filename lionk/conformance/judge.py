@@ -88,10 +88,13 @@ def check(
 
 def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trace]]) -> None:
     """Fill in the nearest mistakes, and the rule that the nearest breaks first."""
-    from .diagnosis import nearest
+    from .diagnosis import fitted, nearest
     from .mutants import MUTANTS
 
     report.diagnosis = nearest(port, report, traces)
+    failing = {r.id for r in report.failures}
+    fits = (fitted(case, port.capabilities, trace) for case, trace in traces.values() if case.id in failing)
+    report.fit = next((f for f in fits if f), "")
     if report.diagnosis:
         report.focus = MUTANTS[report.diagnosis[0][0]].rules[0]
 

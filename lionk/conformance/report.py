@@ -39,6 +39,7 @@ class Report:
     diagnosis: list[tuple[str, str, float]] = field(default_factory=list)  # (mutant, what it does, share explained)
     versions: dict[str, str] = field(default_factory=dict)
     specification: str = VERSION
+    fit: str = ""  # what the step of a failing run is, if two constants describe it
     focus: str = ""  # the rule that the nearest mistake breaks first
 
     @property
@@ -106,6 +107,7 @@ class Report:
                 for r in self.results
             ],
             "diagnosis": [{"mutant": m, "says": s, "explains": e} for m, s, e in self.diagnosis],
+            "fit": self.fit,
             "defaults": [{"name": n, "specification": a, "port": b} for n, a, b in self.defaults],
         }
 
@@ -125,6 +127,8 @@ class Report:
         if self.diagnosis:
             _, says, share = self.diagnosis[0]
             lines += ["", f"Diagnosis: looks like {says} ({share:.0%} of the failing runs explained)."]
+        if self.fit:
+            lines += ["", f"Measured: {self.fit}."]
         if self.defaults:
             changed = "; ".join(f"{n}: {_shown(b)} (here {_shown(a)})" for n, a, b in self.defaults)
             lines += ["", f"Defaults that differ: {changed}."]

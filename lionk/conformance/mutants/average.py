@@ -50,6 +50,28 @@ def lerp_state(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, b2=1 - s.b2)
 
 
+@mutant("lerp in the wrong direction in both averages", "S1.readout", "S4.state")
+def lerp_both(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, b1=1 - s.b1, b2=1 - s.b2)
+
+
+@mutant("betas that are ignored: always 0.9 and 0.99", "S1.betas")
+def fixed_betas(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, b1=0.9, b2=0.99)
+
+
+@mutant("a momentum rounded to 16 bits after each step", "S4.state", "S1.readout")
+def rounded_momentum(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    x, m = s.formula(x, m, g)
+    return x, m.astype("float16").astype(m.dtype)
+
+
+@mutant("gradients clipped to length 1", "S1.readout", "S4.state")
+def clipped_length(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    length = float((g * g).sum() ** 0.5)
+    return s.formula(x, m, g / length if length > 1 else g)
+
+
 @mutant("the sum b2 m + g as state, not the average", "S1.readout", "S4.state")
 def sum_state(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g)[0], s.b2 * m - g

@@ -9,16 +9,16 @@ from ..variants import Slot
 from .registry import mutant
 
 
-@mutant("sign(0) = 1", "S2.selection")
+@mutant("sign(0) = 1 (x moves by -lr at a tie)", "S2.selection")
 def sign_of_zero_is_plus(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
-    return s.formula(x, m, g, dK=lambda r: xp.where(r == 0, 1 + 0 * r, s.dK(r)))
+    return s.formula(x, m, g, dK=lambda r: xp.where(r == 0, -1 + 0 * r, s.dK(r)))
 
 
-@mutant("sign(0) = -1", "S2.selection")
+@mutant("sign(0) = -1 (x moves by lr at a tie)", "S2.selection")
 def sign_of_zero_is_minus(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
-    return s.formula(x, m, g, dK=lambda r: xp.where(r == 0, -1 + 0 * r, s.dK(r)))
+    return s.formula(x, m, g, dK=lambda r: xp.where(r == 0, 1 + 0 * r, s.dK(r)))
 
 
 @mutant("an epsilon in the sign, r/(|r| + 1e-8)", "S2.scale", "S1.readout")
@@ -75,6 +75,33 @@ def cautious_normalised(s: Slot, x: Any, m: Any, g: Any) -> Any:
 @mutant("the direction divided by 1 - b1", "S1.readout", "S3.step")
 def rescaled_direction(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=lambda r: s.dK(r) / (1 - s.b1))
+
+
+@mutant("a direction without the learning rate", "S3.step")
+def rate_forgotten(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, dK=lambda r: s.dK(r) / s.lr if s.lr else s.dK(r))
+
+
+@mutant("the learning rate applied twice to the direction", "S3.step")
+def rate_squared(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, dK=lambda r: s.dK(r) * s.lr)
+
+
+@mutant("a learning rate corrected for bias, as Adam's", "S1.first", "S3.step")
+def corrected_rate(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    t = s.count + 1
+    return s.formula(x, m, g, lr=s.lr * (1 - s.b2**t) ** 0.5 / (1 - s.b1**t))
+
+
+@mutant("entries whose gradient is 0 stay (sparse)", "S4.state")
+def sparse_direction(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    return s.formula(x, m, g, dK=lambda r: xp.where(g == 0, 0 * r, s.dK(r)))
+
+
+@mutant("a gradient that is all 0 skips the step", "S3.decay")
+def zero_gradient_skipped(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g) if (g != 0).any() or not g.size else (x, m)
 
 
 @mutant("lr rounded to bfloat16", "S3.step")
