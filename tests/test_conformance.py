@@ -61,7 +61,7 @@ def test_runners_pass_on_torch(state_dtype):
 @pytest.mark.parametrize(
     ("library", "dtypes", "only"),
     [
-        ("jax", ("float32",), ("S1", "S2", "S4", "S7.checkpoint")),
+        ("jax", ("float32",), ("S1.first", "S2.selection", "S4", "S7.checkpoint")),
         ("jax", ("bfloat16",), ("S6",)),
         ("dask", ("float32",), ("S1.first", "S3", "S4")),
         ("strict", ("float64",), ("S1", "S2", "S3", "S4", "S6", "S7")),
@@ -213,7 +213,6 @@ def test_a_report_shows_where_and_why(failed):
     first = failed.first
     assert first.rule.id == "S3.decay"  # what the diagnosis names
     d = first.divergence
-    assert abs(d.direction) == 1
     assert abs(d.seen - d.direction) > 0.05
     assert "looks like coupled weight decay" in failed.summary()
     assert json.loads(json.dumps(failed.to_json()))["diagnosis"][0]["mutant"] == "coupled_decay"
