@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from lionk.conformance.adapters import Names, Request, chosen, title, unwrap, versions_of
-from lionk.conformance.port import Capabilities, each_parameter
+from lionk.conformance.port import DECAYS, Capabilities, each_parameter
 from lionk.conventions import muon
 
 #: Parameters by which known optimizers choose a convention of decay, and the value that chooses it.
 _CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "decoupled_weight_decay": {"lr_wd": {}, "lr_ratio": {"decoupled_weight_decay": True}},  # lion-pytorch
     "fixed_decay": {"lr_wd": {}, "fixed": {"fixed_decay": True}, "coupled": {"weight_decouple": False}},
+    "convention": {
+        kit: {} if kit == "lr_wd" else {"convention": ours} for kit, ours in DECAYS.items() if ours
+    },  # LionK here
     "corrected_weight_decay": {"lr_wd": {}, "lr2_max": {"corrected_weight_decay": True}},  # timm
 }
 

@@ -9,14 +9,14 @@ from typing import Any, Protocol, runtime_checkable
 from .specification import VERSION
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")
-#: Effective decay factor of a step, x' = (1 - factor) x + lr u; the radius of the constraint is lr / factor.
-DECAYS = {
-    "lr_wd": "lr wd",
-    "lr_ratio": "wd lr / lr(0)",
-    "lr2_max": "wd lr^2 / lr(0), with lr(0) the largest",
-    "fixed": "wd",
-    "coupled": "0; wd x is added to the gradient instead",
-    "none": "0; the port has no decay",
+#: Conventions of weight decay by the names in the ids of tests, and what ``lionk.decay`` calls them.
+DECAYS: dict[str, str | None] = {
+    "lr_wd": "decoupled",
+    "lr_ratio": "relative",
+    "lr2_max": "corrected",
+    "fixed": "fixed",
+    "coupled": "coupled",
+    "none": None,
 }
 
 

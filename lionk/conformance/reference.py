@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .. import step
+from .. import decay, step
 from ..functions import ConvexFunction
 from .cases import EPS, Case, host
+from .port import DECAYS
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,10 @@ def ulps(eps: float) -> float:
 
 def decay_and_gradient(case: Case, t: int, x: Any, g: Any) -> tuple[float, Any]:
     """``(lam, g)`` such that the declared convention of decay is an ordinary step with them."""
-    lr, wd = case.lr[t], case.weight_decay
-    first = case.lr[0]
-    if case.decay == "coupled":
-        return 0.0, g + wd * x
-    if lr == 0 or wd == 0 or case.decay == "none":
+    lr, wd, name = case.lr[t], case.weight_decay, DECAYS[case.decay]
+    if name is None or wd == 0:
         return 0.0, g
-    if case.decay == "lr_wd":
-        return wd, g
-    return {"lr_ratio": wd / first, "lr2_max": wd * lr / first, "fixed": wd / lr}[case.decay], g
+    return decay.at(name, wd, lr, case.lr[0]), g + wd * x if name == "coupled" else g
 
 
 def follow(case: Case, xs: list[Any], state_dtype: str | None = None) -> Iterator[tuple[Point, Any]]:
