@@ -16,6 +16,7 @@ from array_api_compat import is_array_api_obj
 from . import _xp
 from ._xp import Array, Namespace
 from .errors import NotAvailable
+from .functions.base import ConvexFunction
 from .functions.block_sum import Blocks
 from .optimizer import LionK, coefficient
 from .tree import leaves, tree_map
@@ -91,9 +92,19 @@ class Backend(ABC):
         """
         return None
 
-    def runner(self, opt: LionK) -> Runner:
-        """A way of this library to make the step of ``opt``, equal to ``opt.update``; here, the reference."""
-        return reference_runner(opt)
+    def runners(self) -> dict[str, Callable[[LionK], Runner]]:
+        """The ways of this library to make a step, by name, the default first. Each equals ``opt.update``."""
+        return {"reference": reference_runner}
+
+    def runner(self, opt: LionK, runner: str | None = None) -> Runner:
+        """The fastest way here to make the step of ``opt``, or the one of this name; "reference" is always there.
+
+        Raises ValueError for a name that this library does not have.
+        """
+        found = self.runners()
+        if runner is not None and runner not in found:
+            raise ValueError(f"{self.name} has no runner {runner!r}; choose one of {', '.join(map(repr, found))}")
+        return found[runner or next(iter(found))](opt)
 
     def adapt(self, obj: Any, request: Any = None) -> Any:  # noqa: ARG002  (a backend with optimizers uses them)
         """A conformance port made from one of the library's optimizers, or None if obj is not one.
@@ -211,20 +222,32 @@ def reference_runner(opt: LionK) -> Runner:
     """The runner that calls ``opt.update`` for each array: right for every library, and what others are compared to."""
 
     def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
-        if lr is None and callable(opt.lr):
-            raise ValueError("the learning rate is a schedule; pass its value at this step, lr=opt.lr(count)")
-        rate = coefficient("lr", opt.lr if lr is None else lr)
-        decay = opt.weight_decay if weight_decay is None else coefficient("weight_decay", weight_decay)
-        if not isinstance(x, list):
-            return opt.update(x, m, grad, rate, decay)
-        functions = opt.K.tree if isinstance(opt.K, Blocks) else [opt.K] * len(x)
-        lengths = [len(v) if isinstance(v, list) else None for v in (x, m, grad, functions)]
-        if lengths != [len(x)] * 4:
-            raise ValueError(f"x, m, grad and the blocks of K must be lists of one length, got {lengths}")
-        done = [opt.update(a, b, g, rate, decay, K=k) for a, b, g, k in zip(x, m, grad, functions, strict=True)]
-        return [a for a, _ in done], [b for _, b in done]
+        rate, decay, jobs = arguments(opt, x, m, grad, lr, weight_decay)
+        return results(x, [opt.update(a, b, g, rate, decay, K=k) for a, b, g, k in jobs])
 
     return run
+
+
+def arguments(
+    opt: LionK, x: Any, m: Any, grad: Any, lr: Any, weight_decay: Any
+) -> tuple[Any, Any, list[tuple[Array, Array, Array, ConvexFunction]]]:
+    """What a runner was called with, checked: lr, weight decay, and ``(x, m, grad, K)`` for each array."""
+    if lr is None and callable(opt.lr):
+        raise ValueError("the learning rate is a schedule; pass its value at this step, lr=opt.lr(count)")
+    rate = coefficient("lr", opt.lr if lr is None else lr)
+    decay = opt.weight_decay if weight_decay is None else coefficient("weight_decay", weight_decay)
+    if not isinstance(x, list):
+        return rate, decay, [(x, m, grad, opt.K)]
+    functions = opt.K.tree if isinstance(opt.K, Blocks) else [opt.K] * len(x)
+    lengths = [len(v) if isinstance(v, list) else None for v in (x, m, grad, functions)]
+    if lengths != [len(x)] * 4:
+        raise ValueError(f"x, m, grad and the blocks of K must be lists of one length, got {lengths}")
+    return rate, decay, list(zip(x, m, grad, functions, strict=True))
+
+
+def results(x: Any, pairs: list[tuple[Array, Array]]) -> tuple[Any, Any]:
+    """What a runner returns: like x, an array or a list of arrays."""
+    return ([a for a, _ in pairs], [b for _, b in pairs]) if isinstance(x, list) else pairs[0]
 
 
 # -- what backends share ------------------------------------------------------------------------------------------

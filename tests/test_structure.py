@@ -31,6 +31,8 @@ ORDER = [
     "variants",
     "theory",
     "step_rule",
+    "trace",
+    "replay",
     "backend",
     "checking",
     "checkpoint",

@@ -92,9 +92,9 @@ class JaxBackend(Backend):
         register_pytrees()
         return value_and_grad
 
-    def runner(self, opt: LionK) -> Runner:
+    def runner(self, opt: LionK, runner: str | None = None) -> Runner:
         register_pytrees()
-        return super().runner(opt)
+        return super().runner(opt, runner)
 
     def adapt(self, obj: Any, request: Any = None) -> Any:
         from ._port import adapt

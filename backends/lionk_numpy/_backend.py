@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, final
 
 import array_api_compat
 
 from lionk.backend import Backend, missing
 from lionk.errors import NotAvailable
+from lionk.backend import Backend, Runner, missing
+from lionk.optimizer import LionK
 
 
 @final
@@ -75,6 +78,13 @@ class NumPyBackend(Backend):
         for p, s in zip(picked, scores.reshape(-1, n, n), strict=True):
             p[linear_sum_assignment(s, maximize=True)] = 1
         return picked.reshape(scores.shape)
+
+    def runners(self) -> dict[str, Callable[[LionK], Runner]]:
+        """ "tiles": NumPy's loops on tiles; "numba": one loop, compiled at the first step of a large array."""
+        from ._runner import numba, tiles
+
+        compiled = {} if missing("numba") else {"numba": numba}
+        return {**compiled, "tiles": tiles, **super().runners()}
 
     def random(self, seed: int, count: int, *, device: Any = None) -> Any:
         """A ``numpy.random.Generator``."""

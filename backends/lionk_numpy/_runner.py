@@ -1,0 +1,91 @@
+"""Steps on NumPy arrays, in place: the recorded step replayed on tiles that stay in cache, or compiled by numba.
+
+No buffer is larger than a tile. Small arrays are gathered into one tile, stepped together, and put back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lionk.backend import Runner, arguments, results
+from lionk.optimizer import LionK
+
+from . import _plan
+from ._plan import Plan, Task, plan
+from ._pool import run_all
+
+
+def tiles(opt: LionK) -> Runner:
+    """Replay the record on tiles, with NumPy's own loops."""
+    return _runner(opt, compiled=False)
+
+
+def numba(opt: LionK) -> Runner:
+    """One compiled loop over large arrays where compilers do as well as NumPy's loops, tiles for the rest."""
+    return _runner(opt, compiled=True)
+
+
+def _runner(opt: LionK, compiled: bool) -> Runner:
+    plans: dict[Any, Plan | None] = {}
+
+    def plan_of(x: Any, m: Any, grad: Any, K: Any) -> Plan | None:
+        if not (x.size and _steppable(x) and _steppable(m) and hasattr(grad, "strides")):
+            return None
+        key = (id(K), x.dtype, m.dtype, grad.dtype, None if K.traits.structure == "elementwise" else x.size)
+        if key not in plans:
+            plans[key] = plan(opt, K, (x, m, grad), compiled)
+        return plans[key]
+
+    def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
+        rate, decay, jobs = arguments(opt, x, m, grad, lr, weight_decay)
+        _check(jobs)
+        done: list[tuple[Any, Any]] = []
+        tasks: list[Task] = []
+        small: dict[Plan, list[Any]] = {}
+        for a, b, g, K in jobs:
+            p = plan_of(a, b, g, K)
+            if p is None:
+                done.append(opt.update(a, b, g, rate, decay, K=K))
+                continue
+            done.append((a, b))
+            if a.size < _plan.TILE // 4 and len(jobs) > 1 and len(p.passes) == 1:
+                small.setdefault(p, []).append((a, b, g))
+            else:
+                tasks += p.tasks(p.known(rate, decay, a), (a, b, g))
+        for p, group in small.items():
+            tasks += p.gathered(p.known(rate, decay, group[0][0]), group)
+        run_all(tasks)
+        return results(x, done)
+
+    return run
+
+
+def _steppable(a: Any) -> bool:
+    """Can a be stepped in place? Not a number or a read-only array, nor one whose entries share memory."""
+    return getattr(a, "strides", None) is not None and a.flags.writeable and not (0 in a.strides and a.size > 1)
+
+
+def _check(jobs: list[Any]) -> None:
+    """Refuse different shapes, and arrays to be written whose memory is shared.
+
+    Raises ValueError.
+    """
+    import numpy as np
+
+    arrays = [a for job in jobs for a in job[:3]]
+    if any(hasattr(a, "strides") and a.shape != x.shape for x, m, grad, _ in jobs for a in (m, grad)):
+        shapes = next((x.shape, m.shape, g.shape) for x, m, g, _ in jobs if not x.shape == m.shape == g.shape)
+        raise ValueError("x, m and grad must have one shape, got {}, {} and {}".format(*shapes))
+    written = {id(a) for x, m, _, _ in jobs for a in (x, m)}
+    spans = sorted((*np.lib.array_utils.byte_bounds(a), k) for k, a in enumerate(arrays) if isinstance(a, np.ndarray))
+    reach = 0  # of the arrays so far, which start before the next one
+    for k, (start, end, place) in enumerate(spans):
+        if start < reach:
+            for _, other_end, other in spans[:k]:
+                a, b = arrays[place], arrays[other]
+                if start < other_end and (id(a) in written or id(b) in written) and np.shares_memory(a, b):
+                    raise ValueError(
+                        "x and m are stepped in place, and must share no memory with each other or with grad; copy one "
+                        "of them first"
+                    )
+        reach = max(reach, end)

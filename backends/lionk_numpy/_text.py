@@ -1,0 +1,49 @@
+"""Phrases for recorded steps: calls of NumPy's ufuncs that write into buffers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lionk.trace import ARITHMETIC, COMPARISONS, LOGICAL, TESTS, UNARY
+
+NAMES = {
+    "abs": "absolute",
+    "pow": "power",
+    "asinh": "arcsinh",
+    "atanh": "arctanh",
+    "atan": "arctan",
+    "conj": "conjugate",
+}
+
+CALLS = (
+    {op: f"np.{NAMES.get(op, op)}({{0}}, out={{out}})" for op in (*UNARY, *TESTS, "logical_not")}
+    | {op: f"np.{NAMES.get(op, op)}({{0}}, {{1}}, out={{out}})" for op in (*ARITHMETIC, *COMPARISONS, *LOGICAL[:2])}
+    | {
+        "where": "select({0}, {1}, {2}, {out}, {spare})",
+        "astype": 'np.copyto({out}, {0}, casting="unsafe")',
+        "sum": "np.add.reduce({0}, axis=None)",
+        "max": "np.maximum.reduce({0}, axis=None)",
+        "min": "np.minimum.reduce({0}, axis=None)",
+    }
+)
+# np.sign is many times slower where it writes over its argument; select reads its arguments after it has written.
+APART = frozenset({"sign", "where"})
+
+
+def select(condition: Any, a: Any, b: Any, out: Any, spare: Any) -> None:
+    """``np.where`` by bits, ``b ^ ((a ^ b) & mask)``: many times faster where the condition is hard to predict."""
+    import numpy as np
+
+    if np.ndim(condition) == 0:
+        return np.copyto(out, a if condition else b)
+    if out.itemsize > 8:
+        return np.copyto(out, np.where(condition, a, b))
+    bits = np.dtype(f"i{out.itemsize}")
+    one, other = (np.asarray(v, out.dtype).view(bits) for v in (a, b))
+    mask, chosen = spare.view(bits), out.view(bits)
+    np.copyto(mask, condition)
+    np.negative(mask, out=mask)
+    np.bitwise_xor(one, other, out=chosen)
+    np.bitwise_and(chosen, mask, out=chosen)
+    np.bitwise_xor(chosen, other, out=chosen)
+    return None

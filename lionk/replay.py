@@ -1,0 +1,103 @@
+"""The text of a recorded pass: calls that write into buffers, or one expression after another for a single entry.
+
+Phrases are format strings with ``{0} {1} {2}`` for the arguments and ``{out}`` for the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from .trace import REDUCTIONS, NotTraceableError, Pass, Program
+
+
+class Text(NamedTuple):
+    lines: list[str]
+    numbers: list[str]  # names of the numbers, in the order of the pass
+    buffers: dict[str, Any]  # name and dtype of the buffers
+    results: list[str]  # expressions: the reductions of a tile
+
+
+def buffered(
+    program: Program,
+    step: Pass,
+    phrases: Mapping[str, str],
+    apart: frozenset[str] = frozenset(),
+) -> Text:
+    """Calls with ``out``, tile by tile, with as few buffers as the order allows.
+
+    An output is written in place of its input as soon as that is not read any more. Operations in ``apart`` never write
+    over their arguments; a phrase with ``{spare}`` gets a buffer for its own use.
+    """
+    n = program.nodes
+    roots = [n[i].args[0] for i in step.targets if n[i].op in REDUCTIONS]
+    replaces = {} if roots else {place: name for name, place in program.outputs.items()}
+    last = {a: i for i in step.body for a in n[i].args}  # the operation that reads a node last
+    name = {i: v.args[0] for i, v in enumerate(n) if v.op == "input"} | {i: f"s{k}" for k, i in enumerate(step.numbers)}
+    last_read = {name[a]: i for a, i in last.items() if n[a].op == "input"}
+    free: dict[str, list[str]] = {}
+    buffers: dict[str, Any] = {}
+    lines: list[str] = []
+
+    def acquire(dtype: Any) -> str:
+        if free.get(str(dtype)):
+            return free[str(dtype)].pop()
+        buffers[f"b{len(buffers)}"] = dtype
+        return f"b{len(buffers) - 1}"
+
+    def release(some: list[tuple[str, str]]) -> None:
+        for kind, b in some:
+            free.setdefault(kind, []).append(b)
+
+    for i in step.body:
+        op, args, dtype = n[i].op, n[i].args, n[i].dtype
+        done = [a for a in dict.fromkeys(args) if last[a] == i and a not in (*roots, *replaces) and name[a] in buffers]
+        spare = [(str(n[a].dtype), name[a]) for a in done]
+        if op not in apart:
+            release(spare)
+        target = replaces.get(i)
+        in_place = target is not None and last_read.get(target, -1) < i + (op not in apart)
+        name[i] = target if in_place else acquire(dtype)
+        own = acquire(dtype) if "{spare}" in phrases.get(op, "") else ""
+        release([*(spare if op in apart else ()), *([(str(dtype), own)] if own else ())])
+        lines.append(_phrase(phrases, op, [name[a] for a in args], name[i], dtype, own))
+    lines += [phrases["astype"].format(name[i], out=t) for i, t in replaces.items() if name[i] != t]
+    results = [_phrase(phrases, n[i].op, [name[n[i].args[0]]], "", None) for i in step.targets] if roots else []
+    return Text(lines, [name[i] for i in step.numbers], buffers, results)
+
+
+def scalar(program: Program, step: Pass, phrases: Mapping[str, str], constant: Callable[[Any, Any], str]) -> Text:
+    """One assignment for each operation, for languages that compile a loop over entries.
+
+    ``constant(value, dtype)`` is the text of a number known now; the others are arguments ``s0``, ``s1``, ...
+    """
+    n = program.nodes
+    name: dict[int, str] = {}
+    numbers: list[str] = []
+    for i in step.numbers:
+        if n[i].op == "constant":
+            continue
+        name[i] = f"s{len(numbers)}"
+        numbers.append(name[i])
+    name |= {i: v.args[0] for i, v in enumerate(n) if v.op == "input" and v.array}
+    lines: list[str] = []
+
+    def argument(i: int, a: int) -> str:
+        if n[a].op != "constant":
+            return name[a]
+        partners = [n[b].dtype for b in n[i].args if n[b].array and "bool" not in str(n[b].dtype)]
+        return constant(n[a].args[0], n[a].dtype or (*partners, n[i].dtype)[0])
+
+    for i in step.body:
+        name[i] = f"v{i}"
+        lines.append(_phrase(phrases, n[i].op, [argument(i, a) for a in n[i].args], name[i], n[i].dtype))
+    for target, i in program.outputs.items() if step.targets == tuple(program.outputs.values()) else ():
+        value = constant(n[i].args[0], n[i].dtype) if n[i].op == "constant" else name[i]
+        lines.append(phrases["output"].format(value, out=target))
+    return Text(lines, numbers, {}, [])
+
+
+def _phrase(phrases: Mapping[str, str], op: str, args: list[str], out: str, dtype: Any, spare: str = "") -> str:
+    if op not in phrases:
+        raise NotTraceableError(f"there is no phrase for {op} here")
+    return phrases[op].format(*args, out=out, dtype=dtype, spare=spare)

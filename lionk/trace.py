@@ -1,0 +1,293 @@
+"""A computation with arrays, recorded once, to be replayed by a runner or printed in another language.
+
+``record`` hands symbols to a function of the Array API, such as ``LionK.update``: they answer ``array_namespace`` with
+a namespace that notes what is asked of them. What comes out is a ``Program``, a list of operations on single entries
+and of reductions over all of them. Its text is made from a table of phrases, one for each operation, so that NumPy with
+``out=``, a compiled loop and a CUDA kernel are printings of the same record, in the order of the reference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ._value import has_arrays
+from .functions.base import ConvexFunction
+from .optimizer import LionK
+
+ARITHMETIC = ("add", "subtract", "multiply", "divide", "pow", "maximum", "minimum", "hypot", "atan2")
+COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
+LOGICAL = ("logical_and", "logical_or", "logical_not")
+TESTS = ("isnan", "isfinite", "isinf")
+UNARY = (
+    "negative", "abs", "sign", "sqrt", "exp", "expm1", "log", "log1p", "tanh", "tan", "sin", "cos", "sinh", "cosh",
+    "asinh", "atanh", "atan", "real", "imag", "conj",
+)  # fmt: skip
+REDUCTIONS = ("sum", "max", "min")
+
+
+class NotTraceableError(TypeError):
+    """The function asks for something that is not made entry by entry: the reference must run it."""
+
+
+class Node(NamedTuple):
+    """One operation. ``args`` are places of earlier nodes; those of inputs and constants are their names and values."""
+
+    op: str
+    args: tuple[Any, ...]
+    dtype: Any  # None: a Python number
+    level: int  # how many reductions lie before it
+    array: bool  # one value for each entry, or one for all
+
+
+class Space:
+    """The namespace of symbols: the dtypes of ``xp``, and operations that are noted. Equal ones are noted once."""
+
+    __name__ = "lionk.trace"
+
+    def __init__(self, xp: Any, size: int | None = None) -> None:
+        self.xp, self.size = xp, size
+        self.nodes: list[Node] = []
+        self._place: dict[Any, int] = {}
+        self.pi, self.e, self.inf, self.nan = math.pi, math.e, math.inf, math.nan
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ARITHMETIC + COMPARISONS + LOGICAL + TESTS or name in UNARY:
+            return lambda *args: self.apply(name, *args)
+        if name in ("isdtype", "finfo", "result_type", "bool", "complex64", "complex128") or "float" in name:
+            return getattr(self.xp, name)
+        raise NotTraceableError(f"{name} is not recorded")
+
+    def symbol(self, op: str, args: tuple[Any, ...], dtype: Any, level: int, array: bool) -> Symbol:
+        dtype = None if dtype is None else self.xp.result_type(dtype)  # of its several spellings, one
+        key = (op, tuple((type(a), repr(a)) for a in args), str(dtype))
+        if key not in self._place:
+            self._place[key] = len(self.nodes)
+            self.nodes.append(Node(op, args, dtype, level, array))
+        return Symbol(self, self._place[key])
+
+    def constant(self, value: Any, dtype: Any = None) -> Symbol:
+        return self.symbol("constant", (value,), dtype, 0, False)
+
+    def apply(self, op: str, *args: Any) -> Symbol:
+        symbols = [a if isinstance(a, Symbol) else self.constant(a) for a in args]
+        if op == "pow" and not isinstance(args[1], Symbol):
+            if args[1] == 2:
+                return self.apply("multiply", args[0], args[0])
+            if args[1] in (1, 0.5):  # as libraries do it
+                return symbols[0] if args[1] == 1 else self.apply("sqrt", args[0])
+        nodes = [self.nodes[s.place] for s in symbols]
+        dtypes = [n.dtype for n in nodes[op == "where" :] if n.dtype is not None]
+        dtype = self.xp.result_type(*dtypes) if dtypes else None
+        if op in COMPARISONS + LOGICAL + TESTS:
+            dtype = self.xp.bool
+        elif op in ("abs", "real", "imag") and dtype is not None and "complex" in str(dtype):
+            dtype = self.xp.float32 if str(dtype).endswith("complex64") else self.xp.float64
+        level, array = max(n.level for n in nodes), any(n.array for n in nodes)
+        return self.symbol(op, tuple(s.place for s in symbols), dtype, level, array)
+
+    # -- the functions that take more than symbols ---------------------------------------------------------------
+
+    def where(self, condition: Symbol, a: Any, b: Any) -> Symbol:
+        return self.apply("where", condition, a, b)
+
+    def clip(self, x: Symbol, low: Any = None, high: Any = None) -> Symbol:
+        x = x if low is None else self.apply("maximum", x, low)
+        return x if high is None else self.apply("minimum", x, high)
+
+    def zeros_like(self, x: Symbol) -> Symbol:
+        return self.constant(0.0, x.dtype)
+
+    def ones_like(self, x: Symbol) -> Symbol:
+        return self.constant(1.0, x.dtype)
+
+    def astype(self, x: Symbol, dtype: Any) -> Symbol:
+        n = self.nodes[x.place]
+        return self.symbol("astype", (x.place,), dtype, n.level, n.array)
+
+    def reshape(self, x: Symbol, shape: tuple[int, ...]) -> Symbol:
+        if tuple(shape) != (x.shape if x.ndim else (1,) * len(shape)):
+            raise NotTraceableError("reshape is not recorded")
+        return x  # a number that is made ready to broadcast stays a number
+
+    def _reduce(self, op: str, x: Symbol, axis: Any) -> Symbol:
+        if self.size is None or not x.ndim or axis not in (None, 0, -1, (0,)):
+            raise NotTraceableError(f"{op} is not recorded here")
+        n = self.nodes[x.place]
+        return self.symbol(op, (x.place,), n.dtype, n.level + 1, False)
+
+    def sum(self, x: Symbol, axis: Any = None) -> Symbol:
+        return self._reduce("sum", x, axis)
+
+    def max(self, x: Symbol, axis: Any = None) -> Symbol:
+        return self._reduce("max", x, axis)
+
+    def min(self, x: Symbol, axis: Any = None) -> Symbol:
+        return self._reduce("min", x, axis)
+
+
+class Symbol:
+    """An array of one axis, or a number, that will be known when the record is replayed."""
+
+    __slots__ = ("place", "space")
+
+    def __init__(self, space: Space, place: int) -> None:
+        self.space, self.place = space, place
+
+    def __array_namespace__(self, api_version: str | None = None) -> Space:
+        return self.space
+
+    @property
+    def dtype(self) -> Any:
+        return self.space.nodes[self.place].dtype
+
+    @property
+    def device(self) -> None:
+        return None
+
+    @property
+    def ndim(self) -> int:
+        return int(self.space.nodes[self.place].array)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        if not self.ndim:
+            return ()
+        if self.space.size is None:
+            raise NotTraceableError("the shape is not known in a record for all sizes")
+        return (self.space.size,)
+
+    def __bool__(self) -> bool:
+        raise NotTraceableError("a branch on values cannot be recorded")
+
+    def __getitem__(self, key: Any) -> Symbol:
+        if self.ndim or key not in ((..., None), (..., 0)):
+            raise NotTraceableError("indexing is not recorded")
+        return self  # one number on an axis of its own, or taken from it
+
+    __float__ = __int__ = __iter__ = __bool__
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _method(op: str, swap: bool = False) -> Callable[..., Symbol]:
+    def method(self: Symbol, *other: Any) -> Symbol:
+        return self.space.apply(op, *other, self) if swap else self.space.apply(op, self, *other)
+
+    return method
+
+
+for _names, _op in {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "pow", "and": "logical_and",
+    "or": "logical_or",
+}.items():  # fmt: skip
+    setattr(Symbol, f"__{_names}__", _method(_op))
+    setattr(Symbol, f"__r{_names}__", _method(_op, swap=True))
+for _names, _op in {
+    "neg": "negative", "abs": "abs", "invert": "logical_not", "lt": "less", "le": "less_equal", "gt": "greater",
+    "ge": "greater_equal", "eq": "equal", "ne": "not_equal",
+}.items():  # fmt: skip
+    setattr(Symbol, f"__{_names}__", _method(_op))
+
+
+class Pass(NamedTuple):
+    """One pass over all entries."""
+
+    body: tuple[int, ...]  # operations on entries, in order
+    numbers: tuple[int, ...]  # numbers that they take
+    targets: tuple[int, ...]  # what the pass is for: reductions, or the outputs
+
+
+@dataclass(frozen=True)
+class Program:
+    """A record: nodes in the order of the reference, and the outputs among them, by the inputs that they replace."""
+
+    nodes: tuple[Node, ...]
+    outputs: dict[str, int]
+
+    def passes(self) -> list[Pass]:
+        """One pass for each level of reductions, and a last one for the outputs."""
+        seen: set[int] = set()
+        left = list(self.outputs.values())
+        while left:
+            i = left.pop()
+            if i not in seen:
+                seen.add(i)
+                left += self._sources(i)
+        top = max(self.nodes[i].level for i in seen)
+        reductions = [i for i in sorted(seen) if self.nodes[i].op in REDUCTIONS]
+        levels = [tuple(i for i in reductions if self.nodes[i].level == k + 1) for k in range(top)]
+        return [self._pass(t) for t in (*levels, tuple(self.outputs.values()))]
+
+    def _sources(self, i: int) -> tuple[int, ...]:
+        n = self.nodes[i]
+        return () if n.op in ("input", "constant") else n.args
+
+    def _pass(self, targets: tuple[int, ...]) -> Pass:
+        n = self.nodes
+        left = [n[i].args[0] if n[i].op in REDUCTIONS else i for i in targets]
+        numbers, body = {i for i in left if not n[i].array}, set()
+        while left:
+            i = left.pop()
+            if n[i].array and n[i].op != "input" and i not in body:
+                body.add(i)
+                numbers |= {a for a in n[i].args if not n[a].array}
+                left += n[i].args
+        return Pass(tuple(sorted(body)), tuple(sorted(numbers)), targets)
+
+    def operations(self) -> set[str]:
+        """What is done to entries."""
+        return {self.nodes[i].op for p in self.passes() for i in p.body}
+
+    def numbers(self, wanted: Iterable[int], known: dict[int, Any], meaning: Mapping[str, Callable[..., Any]]) -> Any:
+        """The numbers at these places, by the library's own arithmetic on numbers; ``known`` grows by what is found."""
+
+        def value(i: int) -> Any:
+            if i not in known:
+                n = self.nodes[i]
+                if n.op == "constant":
+                    known[i] = n.args[0] if n.dtype is None else meaning["full"](n.args[0], n.dtype)
+                elif n.op == "astype":
+                    known[i] = meaning["astype"](value(n.args[0]), n.dtype)
+                else:
+                    known[i] = meaning[n.op](*map(value, n.args))
+            return known[i]
+
+        return [value(i) for i in wanted]
+
+
+def step_program(opt: LionK, K: ConvexFunction, xp: Any, dtypes: tuple[Any, Any, Any], size: int) -> Program:
+    """The record of ``opt.update`` with this K, for dtypes of x, m and grad; it depends on the size if K is no sum.
+
+    Raises NotTraceableError where the reference must run.
+    """
+    structure = K.traits.structure
+    if structure not in ("elementwise", "reduce") or has_arrays(K):
+        raise NotTraceableError(f"{structure} functions, and those with array parameters, are not recorded")
+    kind = xp.result_type(*dtypes[:2])
+    real = xp.finfo(kind).dtype if "complex" in str(kind) else kind
+
+    def update(x: Symbol, m: Symbol, grad: Symbol, lr: Symbol, weight_decay: Symbol) -> tuple[Symbol, Symbol]:
+        return opt.update(x, m, grad, lr, weight_decay, K=K)
+
+    arrays = dict(zip(("x", "m", "grad"), dtypes, strict=True))
+    numbers = {"lr": real, "weight_decay": real}
+    return record(update, xp, arrays, numbers, None if structure == "elementwise" else size, ("x", "m"))
+
+
+def record(function: Callable[..., Any], xp: Any, arrays: dict[str, Any], numbers: dict[str, Any], size: int | None,
+           replaced: tuple[str, ...]) -> Program:  # fmt: skip
+    """Record ``function(**arrays, **numbers)``, given the dtypes; its results replace the inputs named ``replaced``.
+
+    ``size`` is the number of entries, or None for a record that serves every size; then reductions are refused.
+
+    Raises
+    ------
+    NotTraceableError
+        The function does what cannot be recorded.
+    """
+    space = Space(xp, size)
+    given = {k: space.symbol("input", (k,), dtype, 0, k in arrays) for k, dtype in (arrays | numbers).items()}
+    results = function(**given)
+    return Program(tuple(space.nodes), {k: r.place for k, r in zip(replaced, results, strict=True)})

@@ -1,0 +1,294 @@
+"""Every runner makes the step of the reference, for all K, dtypes, sizes and layouts, and refuses what it must."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import lionk
+import lionk_numpy
+import lionk_torch
+from lionk.backend import Backend, reference_runner
+from lionk_numpy import _plan
+
+LIBRARIES: dict[str, Backend] = {"numpy": lionk_numpy.backend, "torch": lionk_torch.backend}
+WAYS = [("numpy", "tiles"), ("numpy", "numba")]
+FAST = ["l1", "huber", "dead_zone", "relu", "pseudo_huber", "softsign", "power", "log_cosh", "l2", "log_sum_exp"]
+ALL = [n for n in lionk.names() if lionk.K(n).traits.structure in ("elementwise", "reduce")]
+# Sums of tiles are rounded in another order, and compilers have their own elementary functions.
+MARGIN = {"float64": 1e-12, "float32": 2e-5, "float16": 4e-3, "bfloat16": 3e-2}
+
+
+@pytest.fixture(autouse=True)
+def small_tiles(monkeypatch):
+    """Tiles of 64 entries, so that short arrays have boundaries; compiled loops from 128 entries on."""
+    monkeypatch.setattr(_plan, "TILE", 64)
+    monkeypatch.setattr(_plan, "PIECE", 128)
+    monkeypatch.setattr(_plan, "COMPILE", 128)
+
+
+@pytest.fixture(params=WAYS, ids=":".join)
+def way(request):
+    library, name = request.param
+    if name not in LIBRARIES[library].runners():
+        pytest.skip(f"{library} has no runner {name!r} here; is its extra installed?")
+    return request.param
+
+
+def draw(library: Backend, shape, dtype="float32", seed=0, special=False):
+    """x, m and grad of one shape; ``special``: readouts that are 0, -0, NaN, infinite and subnormal among them."""
+    rng = np.random.default_rng(seed)
+    arrays = [rng.normal(size=shape) for _ in range(3)]
+    if special:
+        arrays[1].reshape(-1)[:7] = 0.0
+        arrays[2].reshape(-1)[:7] = [0.0, -0.0, np.nan, np.inf, -np.inf, 1e-39, -1e-45]
+    return [library.asarray(a, dtype=dtype) for a in arrays]
+
+
+def assert_equal(library, got, want, dtype="float32", exact=False):
+    for a, b in zip(got, want, strict=True):
+        assert a.dtype == b.dtype and tuple(a.shape) == tuple(b.shape)
+        margin = 0 if exact else MARGIN[dtype]
+        np.testing.assert_allclose(library.to_host(a), library.to_host(b), rtol=margin, atol=margin)
+
+
+def step(way, opt, arrays, dtype="float32", exact=False, **options):
+    """One step by this runner, compared with the reference; x and m are stepped in place."""
+    library = LIBRARIES[way[0]]
+    x, m, grad = arrays
+    copies = [library.asarray(a) for a in (x, m)]
+    with np.errstate(all="ignore"):  # warnings of the reference's own arithmetic; threads inherit this
+        want = reference_runner(opt)(*copies, grad, **options)
+        got = library.runner(opt, way[1])(x, m, grad, **options)
+    assert_equal(library, got, want, dtype, exact)
+    assert got[0] is x and got[1] is m, "not in place"
+    return got
+
+
+def is_exact(way, K) -> bool:
+    return way[0] == "numpy" and K.traits.structure == "elementwise"
+
+
+# -- equal to the reference ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in ALL])
+def test_functions(way, name):
+    opt = lionk.LionK(name, lr=0.1, weight_decay=0.5)
+    for n in (300, 1):
+        arrays = draw(LIBRARIES[way[0]], (n,), special=n > 7 and opt.K.traits.structure == "elementwise")
+        step(way, opt, arrays, exact=is_exact(way, opt.K))
+
+
+@pytest.mark.parametrize("name", ["l1", "softsign", "softplus", "l2"])
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
+def test_dtypes(way, name, dtype):
+    library, opt = LIBRARIES[way[0]], lionk.LionK(name, lr=0.1, weight_decay=0.5)
+    if way[0] == "numpy" and dtype == "bfloat16":
+        pytest.skip("bfloat16 is no floating-point dtype of NumPy")
+    step(way, opt, draw(library, (300,), dtype), dtype, exact=is_exact(way, opt.K))
+    x, m, grad = draw(library, (300,), dtype)
+    step(way, opt, [x, library.asarray(m, dtype="float32"), grad], dtype)  # state_dtype
+
+
+@pytest.mark.parametrize("name", ["l1", "huber"])
+def test_complex(way, name):
+    library, opt = LIBRARIES[way[0]], lionk.LionK(name, lr=0.1, weight_decay=0.5)
+    rng = np.random.default_rng(0)
+    arrays = [library.asarray(rng.normal(size=300) + 1j * rng.normal(size=300), dtype="complex64") for _ in range(3)]
+    step(way, opt, arrays)
+    real_grad = [*draw(library, (300,))[:2], library.asarray(rng.normal(size=300), dtype="float64")]
+    step(way, opt, real_grad)
+
+
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 127, 128, 129, 128 * 3 + 65])
+@pytest.mark.parametrize("name", ["l1", "l2"])
+def test_sizes_around_tiles(way, name, n):
+    opt = lionk.LionK(name, lr=0.1, weight_decay=0.5)
+    library = LIBRARIES[way[0]]
+    got = library.runner(opt, way[1])(*draw(library, (n,)))
+    want = reference_runner(opt)(*draw(library, (n,)))
+    assert_equal(library, got, want, exact=is_exact(way, opt.K))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1, 1), (7, 5, 9), (300, 1), (1, 300)])
+@pytest.mark.parametrize("decay", ["explicit", "implicit"])
+def test_shapes(way, shape, decay):
+    step(way, lionk.LionK("huber", lr=0.1, weight_decay=0.5, decay=decay), draw(LIBRARIES[way[0]], shape),
+         exact=way[0] == "numpy")  # fmt: skip
+
+
+LAYOUTS = {
+    "transposed": lambda a: a.T,
+    "every other": lambda a: a[::2, ::3],
+    "one column": lambda a: a[:, 3],
+    "one transposed, as in a view of three axes": lambda a: a.reshape(4, 10, 30).swapaxes(0, 1),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
+@pytest.mark.parametrize("name", ["l1", "l2"])
+def test_layouts(way, layout, name):
+    opt = lionk.LionK(name, lr=0.1, weight_decay=0.5)
+    step(way, opt, [layout(a) for a in draw(LIBRARIES[way[0]], (40, 30))], exact=is_exact(way, opt.K))
+
+
+def test_one_layout_for_each_array(way):
+    x, m, grad = (draw(LIBRARIES[way[0]], (40, 40), seed=k)[k] for k in range(3))
+    step(way, lionk.LionK("l1", lr=0.1, weight_decay=0.5), [x.T, m, grad[::-1] if way[0] == "numpy" else grad],
+         exact=way[0] == "numpy")  # fmt: skip
+
+
+# -- learning rate and decay at run time -----------------------------------------------------------------------------
+
+
+def test_coefficients_at_run_time(way):
+    library = LIBRARIES[way[0]]
+    opt = lionk.LionK("l1", lr=lambda count: 0.1, decay="implicit")
+    for lr, decay in ((0.3, 0.2), (0.0, 0.0), (library.asarray(0.3, dtype="float64"), library.asarray(0.5))):
+        step(way, opt, draw(library, (300,)), exact=way[0] == "numpy", lr=lr, weight_decay=decay)
+    with pytest.raises(ValueError, match=r"opt.lr\(count\)"):
+        library.runner(opt, way[1])(*draw(library, (300,)))
+
+
+# -- many arrays -----------------------------------------------------------------------------------------------------
+
+
+def test_lists(way):
+    library = LIBRARIES[way[0]]
+    shapes = [(), (3,), (0,), (5, 7), (300,), (1, 1), (40, 10), *([(2, 3)] * 50)]
+    opt = lionk.LionK("l1", lr=0.1, weight_decay=0.5)
+
+    def lists():
+        each = [draw(library, s, "float32" if k % 2 else "float64", k) for k, s in enumerate(shapes)]
+        return [list(column) for column in zip(*each, strict=True)]
+
+    columns, copies = lists(), lists()
+    got = library.runner(opt, way[1])(*columns)
+    want = reference_runner(opt)(*copies)
+    for a, b in zip(got, want, strict=True):
+        assert_equal(library, a, b, exact=way[0] == "numpy")
+    assert library.runner(opt, way[1])([], [], []) == ([], [])
+
+
+def test_blocks_have_their_own_functions(way):
+    library = LIBRARIES[way[0]]
+    opt = lionk.LionK(lionk.blocks(["l1", "nuclear", "l2", "half_square"]), lr=0.1)
+    columns, copies = (list(zip(*(draw(library, (9, 8), seed=k) for k in range(4)), strict=True)) for _ in range(2))
+    got = library.runner(opt, way[1])(*map(list, columns))
+    want = reference_runner(opt)(*map(list, copies))
+    for a, b in zip(got, want, strict=True):
+        assert_equal(library, a, b)
+
+
+# -- functions that the record does not hold -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["top_k", "nuclear", "row_l1_l2"])
+def test_other_functions_are_those_of_the_reference(way, name):
+    library, opt = LIBRARIES[way[0]], lionk.LionK(name, lr=0.1, weight_decay=0.5)
+    got = library.runner(opt, way[1])(*draw(library, (6, 5)))
+    assert_equal(library, got, reference_runner(opt)(*draw(library, (6, 5))))
+
+
+def test_parameters_that_are_arrays(way):
+    library = LIBRARIES[way[0]]
+    x, m, grad = draw(library, (4, 5))
+    opt = lionk.LionK(lionk.K("l1").tilt(library.asarray([1.0, 2.0, 0.0, 0.0, 1.0], dtype="float32")), lr=0.1)
+    got = library.runner(opt, way[1])(library.asarray(x), library.asarray(m), grad)
+    assert_equal(library, got, reference_runner(opt)(x, m, grad))
+
+
+# -- what is refused -------------------------------------------------------------------------------------------------
+
+
+def test_shared_memory_is_refused(way):
+    library = LIBRARIES[way[0]]
+    run = library.runner(lionk.LionK("l1", lr=0.1), way[1])
+    x, m, grad = draw(library, (300,))
+    for bad in ((x, x, grad), (x, m, x), (x, m, m), (x[:200], x[100:], grad[:200])):
+        with pytest.raises(ValueError, match="memory"):
+            run(*bad)
+    with pytest.raises(ValueError, match="memory"):
+        run([x, x], [m, m + 1], [grad, grad])
+    run([x, x + 0], [m, m + 0], [grad, grad])  # one gradient for two is fine
+    run(x[:100], x[100:200], x[200:])
+
+
+def test_entries_that_interleave_share_no_memory(way):
+    both, _, grad = draw(LIBRARIES[way[0]], (600,))
+    step(way, lionk.LionK("l1", lr=0.1), [both[::2], both[1::2], grad[::2]])
+
+
+def test_shapes_must_agree(way):
+    library = LIBRARIES[way[0]]
+    x, m, grad = draw(library, (6, 5))
+    with pytest.raises(ValueError, match="one shape"):
+        library.runner(lionk.LionK("l1", lr=0.1), way[1])(x, m, grad[:1])
+
+
+def test_integers_are_refused(way):
+    library = LIBRARIES[way[0]]
+    x = library.asarray([1, 2, 3])
+    with pytest.raises(TypeError, match="floating-point"):
+        library.runner(lionk.LionK("l1", lr=0.1), way[1])(x, library.asarray(x), library.asarray(x))
+
+
+# -- NumPy's own -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["tiles", "numba"])
+def test_numpy_leaves_read_only_arrays(kind):
+    x, m, grad = draw(lionk_numpy.backend, (300,))
+    opt = lionk.LionK("l1", lr=0.1)
+    x.setflags(write=False)
+    new, _ = lionk_numpy.backend.runner(opt, kind)(x, m, grad)
+    np.testing.assert_array_equal(new, reference_runner(opt)(x, draw(lionk_numpy.backend, (300,))[1], grad)[0])
+    wide = np.lib.stride_tricks.as_strided(np.ones(1, "float32"), (300,), (0,))
+    new, _ = lionk_numpy.backend.runner(opt, kind)(wide, m, grad)
+    assert new is not wide and wide[0] == 1
+
+
+def test_numpy_steps_other_byte_orders():
+    native = draw(lionk_numpy.backend, (300,))
+    x, m, grad = (a.astype(a.dtype.newbyteorder()) for a in native)
+    got = lionk_numpy.backend.runner(lionk.LionK("l1", lr=0.1))(x, m, grad)
+    assert got[0] is x
+    for a, b in zip(got, reference_runner(lionk.LionK("l1", lr=0.1))(*native), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", ["l1", "softsign", "relu", "power", "l2"])
+@pytest.mark.parametrize("shape", [(1 << 20,), (1 << 10, 1 << 10)])
+def test_numpy_allocates_no_more_than_tiles(monkeypatch, name, shape):
+    monkeypatch.undo()
+    monkeypatch.setattr(_plan, "TILE", 1 << 12)
+    x, m, grad = draw(lionk_numpy.backend, shape)
+    run = lionk_numpy.backend.runner(lionk.LionK(name, lr=0.1, weight_decay=0.5), "tiles")
+    if len(shape) == 2:
+        x, m, grad = x[:, ::2], m[:, ::2], grad[:, ::2]
+    run(x, m, grad)
+    tracemalloc.start()
+    run(x, m, grad)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < x.nbytes / 8
+
+
+def test_numpy_raises_what_a_thread_raises():
+    x, m, grad = draw(lionk_numpy.backend, (3000,))
+    m[2900] = grad[2900] = np.inf
+    run = lionk_numpy.backend.runner(lionk.LionK("half_square", lr=0.1), "tiles")
+    with np.errstate(invalid="raise"), pytest.raises(FloatingPointError):
+        run(x, m, grad)
+
+
+def test_threads_follow_the_environment(monkeypatch):
+    from lionk_numpy._pool import threads
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert threads() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    assert threads() >= 1

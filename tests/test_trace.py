@@ -1,0 +1,146 @@
+"""The record of a step: what it holds, what it refuses, and how it is printed."""
+
+from __future__ import annotations
+
+import array_api_compat.numpy as xp
+import numpy as np
+import pytest
+
+import lionk
+from lionk.replay import buffered, scalar
+from lionk.trace import NotTraceableError, record, step_program
+
+F4 = np.dtype("float32")
+SORTED = {"half_linf_squared", "half_group_squared"}  # norms of an order, or of groups, under one number
+TRACEABLE = [n for n in lionk.names() if lionk.K(n).traits.structure in ("elementwise", "reduce") and n not in SORTED]
+
+
+def program(name, dtypes=(F4, F4, F4), size=10, **options):
+    opt = lionk.LionK(name, **({"lr": 0.1, "weight_decay": 0.1} | options))
+    return step_program(opt, opt.K, xp, dtypes, size)
+
+
+def written(function, *dtypes, size=None):
+    arrays = dict(zip("abc", dtypes, strict=False))
+    return record(function, xp, arrays, {}, size, ("a",))
+
+
+def test_the_record_of_lion_is_its_eleven_operations_in_order():
+    p = program("l1")
+    (only,) = p.passes()
+    assert [p.nodes[i].op for i in only.body] == (
+        [
+            "multiply",
+            "multiply",
+            "subtract",
+            "sign",
+            "multiply",
+            "subtract",
+            "multiply",
+            "add",
+            "multiply",
+            "multiply",
+            "subtract",
+        ]
+    )
+    assert {p.nodes[i].op for i in only.numbers} == {"constant", "input"}
+
+
+@pytest.mark.parametrize("name", TRACEABLE)
+def test_every_function_of_entries_and_sums_is_recorded(name):
+    p = program(name)
+    reductions = [i for step in p.passes()[:-1] for i in step.targets]
+    assert (lionk.K(name).traits.structure == "reduce") == bool(reductions)
+    assert all(p.nodes[i].op in ("sum", "max", "min") for i in reductions)
+
+
+@pytest.mark.parametrize("name", ["top_k", "nuclear", "row_l1_l2", "owl", "lambda_max", *SORTED])
+def test_what_is_not_made_entry_by_entry_is_refused(name):
+    with pytest.raises(NotTraceableError):
+        program(name)
+
+
+def test_parameters_that_are_arrays_are_refused():
+    opt = lionk.LionK(lionk.K("l1").tilt(np.ones(3, "float32")), lr=0.1)
+    with pytest.raises(NotTraceableError):
+        step_program(opt, opt.K, xp, (F4, F4, F4), 3)
+
+
+def test_errors_of_the_step_come_through():
+    with pytest.raises(TypeError, match="grad is complex"):
+        program("l1", (F4, F4, np.dtype("complex64")))
+    with pytest.raises(TypeError, match="floating-point"):
+        program("l1", (np.dtype("int32"),) * 3)
+
+
+def test_a_step_of_mixed_dtypes_records_its_conversions():
+    p = program("l1", (np.dtype("float16"), F4, F4))
+    assert [str(n.dtype) for n in p.nodes if n.op == "astype"] == ["float32", "float16"]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a: (a if a > 0 else -a,),
+        lambda a: (float(a),),
+        lambda a: (a[0],),
+        lambda a: (a.shape[0] * a,),
+        lambda a: (a.__array_namespace__().sort(a),),
+        lambda a: (a.__array_namespace__().sum(a),),
+        lambda a: (a.__array_namespace__().reshape(a, (-1,)),),
+    ],
+    ids=["branch", "float", "index", "shape", "sort", "sum", "reshape"],
+)
+def test_what_depends_on_values_or_shapes_is_refused(function):
+    with pytest.raises(NotTraceableError):
+        written(function, F4)
+
+
+def test_equal_expressions_are_recorded_once():
+    p = written(lambda a, b: ((a * b + 1) * (a * b + 1),), F4, F4)
+    (only,) = p.passes()
+    assert [p.nodes[i].op for i in only.body] == ["multiply", "add", "multiply"]
+
+
+def test_reductions_of_reductions_are_passes_in_order():
+    def function(a):
+        space = a.__array_namespace__()
+        b = a / space.max(space.abs(a))
+        return (b / space.sqrt(space.sum(b * b)),)
+
+    p = written(function, F4, size=5)
+    assert [[p.nodes[i].op for i in step.targets] for step in p.passes()] == [["max"], ["sum"], ["divide"]]
+
+
+PLAIN = {op: f"{op}({{0}}, {{1}}, {{out}})" for op in ("add", "subtract", "multiply")} | {"sign": "sign({0}, {out})"}
+
+
+def test_buffered_text_writes_outputs_in_place_and_needs_two_buffers():
+    p = program("l1")
+    text = buffered(p, p.passes()[0], PLAIN, frozenset({"sign"}))
+    assert len(text.buffers) == 2 and len(text.lines) == 11
+    assert text.lines[3] in ("sign(b1, b0)", "sign(b0, b1)")
+    assert [line.rsplit(" ", 1)[1] for line in (text.lines[7], text.lines[10])] == ["x)", "m)"]
+    last_x = max(k for k, line in enumerate(text.lines) if "(x," in line or " x," in line)
+    assert last_x == 7, "x is read after it was written"
+
+
+def test_an_output_waits_until_its_input_is_read():
+    p = record(lambda a, b: (a + b, a - b), xp, {"a": F4, "b": F4}, {}, None, ("a", "b"))
+    text = buffered(p, p.passes()[0], PLAIN | {"astype": "copy({0}, {out})"})
+    assert text.lines == ["add(a, b, b0)", "subtract(a, b, b)", "copy(b0, a)"]
+
+
+def test_scalar_text_keeps_known_numbers_in_it():
+    p = program("l1")
+    phrases = {k: f"{{out}} = {v}" for k, v in PLAIN.items()} | {"output": "{out} <- {0}"}
+    text = scalar(p, p.passes()[0], phrases, lambda value, dtype: f"{value!r}:{dtype}")
+    assert text.numbers == ["s0", "s1"], "lr and weight decay"
+    assert "multiply(0.9:float32, m, " in text.lines[0]
+    assert [line.split(" <- ")[0] for line in text.lines[-2:]] == ["x", "m"]
+
+
+def test_a_language_without_a_phrase_refuses():
+    p = program("log_cosh")
+    with pytest.raises(NotTraceableError, match="tanh"):
+        buffered(p, p.passes()[0], PLAIN)
