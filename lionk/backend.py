@@ -250,6 +250,34 @@ def results(x: Any, pairs: list[tuple[Array, Array]]) -> tuple[Any, Any]:
     return ([a for a, _ in pairs], [b for _, b in pairs]) if isinstance(x, list) else pairs[0]
 
 
+def check_memory(
+    jobs: list[tuple[Array, Array, Array, ConvexFunction]],
+    span: Callable[[Array], tuple[int, int]],
+    share: Callable[[Array, Array], bool],
+) -> None:
+    """Refuse different shapes, and arrays to be stepped in place whose memory is shared.
+
+    ``span(a)``: the first address of an array and the one behind its last; ``share(a, b)``: have they an entry in
+    common? Raises ValueError.
+    """
+    for x, m, grad, _ in jobs:
+        if not x.shape == m.shape == grad.shape:
+            shapes = ", ".join(str(tuple(a.shape)) for a in (x, m, grad))
+            raise ValueError(f"x, m and grad must have one shape, got {shapes}")
+    spans = sorted((*span(a), k) for k, a in enumerate(a for job in jobs for a in job[:3]))
+    reach = 0  # of the arrays that start before the next one
+    for place, (start, end, k) in enumerate(spans):
+        if start < reach and end > start:
+            for _, other_end, j in spans[:place]:
+                written = k % 3 < 2 or j % 3 < 2  # not two gradients
+                if start < other_end and written and share(jobs[k // 3][k % 3], jobs[j // 3][j % 3]):
+                    raise ValueError(
+                        "x and m are stepped in place, and may share no memory with each other or with grad; copy one "
+                        "of them first"
+                    )
+        reach = max(reach, end)
+
+
 # -- what backends share ------------------------------------------------------------------------------------------
 
 

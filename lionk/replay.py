@@ -1,14 +1,19 @@
 """The text of a recorded pass: calls that write into buffers, or one expression after another for a single entry.
 
-Phrases are format strings with ``{0} {1} {2}`` for the arguments and ``{out}`` for the result.
+Phrases are format strings with ``{0} {1} {2}`` for the arguments and ``{out}`` for the result. A phrase for arguments of
+given kinds, arrays (a) and numbers (n), is found first: ``subtract:na``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ._xp import Array
 from .trace import REDUCTIONS, NotTraceableError, Pass, Program
+
+Arrays = tuple[Array, Array, Array]  # x, m, grad
 
 
 class Text(NamedTuple):
@@ -60,9 +65,9 @@ def buffered(
         name[i] = target if in_place else acquire(dtype)
         own = acquire(dtype) if "{spare}" in phrases.get(op, "") else ""
         release([*(spare if op in apart else ()), *([(str(dtype), own)] if own else ())])
-        lines.append(_phrase(phrases, op, [name[a] for a in args], name[i], dtype, own))
+        lines.append(_phrase(phrases, program, i, [name[a] for a in args], name[i], own))
     lines += [phrases["astype"].format(name[i], out=t) for i, t in replaces.items() if name[i] != t]
-    results = [_phrase(phrases, n[i].op, [name[n[i].args[0]]], "", None) for i in step.targets] if roots else []
+    results = [_phrase(phrases, program, i, [name[n[i].args[0]]]) for i in step.targets] if roots else []
     return Text(lines, [name[i] for i in step.numbers], buffers, results)
 
 
@@ -90,14 +95,63 @@ def scalar(program: Program, step: Pass, phrases: Mapping[str, str], constant: C
 
     for i in step.body:
         name[i] = f"v{i}"
-        lines.append(_phrase(phrases, n[i].op, [argument(i, a) for a in n[i].args], name[i], n[i].dtype))
-    for target, i in program.outputs.items() if step.targets == tuple(program.outputs.values()) else ():
+        lines.append(_phrase(phrases, program, i, [argument(i, a) for a in n[i].args], name[i]))
+    if any(n[i].op in REDUCTIONS for i in step.targets):
+        return Text(lines, numbers, {}, [_phrase(phrases, program, i, [name[n[i].args[0]]]) for i in step.targets])
+    for target, i in program.outputs.items():
         value = constant(n[i].args[0], n[i].dtype) if n[i].op == "constant" else name[i]
         lines.append(phrases["output"].format(value, out=target))
     return Text(lines, numbers, {}, [])
 
 
-def _phrase(phrases: Mapping[str, str], op: str, args: list[str], out: str, dtype: Any, spare: str = "") -> str:
-    if op not in phrases:
+def _phrase(
+    phrases: Mapping[str, str], program: Program, i: int, args: list[str], out: str = "", spare: str = ""
+) -> str:
+    n = program.nodes
+    op, kinds = n[i].op, "".join("a" if n[a].array else "n" for a in n[i].args)
+    phrase = phrases.get(f"{op}:{kinds}", phrases.get(op))
+    if phrase is None:
         raise NotTraceableError(f"there is no phrase for {op} here")
-    return phrases[op].format(*args, out=out, dtype=dtype, spare=spare)
+    return phrase.format(*args, out=out, dtype=n[i].dtype, spare=spare)
+
+
+def function(name: str, arguments: list[str], lines: list[str], space: dict[str, Any]) -> Callable[..., Any]:
+    """The function of this text, which finds the names of ``space``."""
+    exec("\n    ".join([f"def {name}({', '.join(arguments)}):", *lines]), space)
+    return space[name]
+
+
+def tile(text: Text, space: dict[str, Any]) -> Callable[..., Any]:
+    """``tile(x, m, grad, *numbers, *buffers)``: a pass over some of the entries; returns what it has reduced."""
+    results = "".join(f"{r}, " for r in text.results)
+    return function(
+        "tile", ["x", "m", "grad", *text.numbers, *text.buffers], [*text.lines, f"return ({results})"], space
+    )
+
+
+def pieces(arrays: Arrays, limit: int) -> Iterator[Arrays]:
+    """Views of at most ``limit`` entries that make up the arrays, split along the first axes."""
+    shape = arrays[0].shape
+    size = math.prod(shape)
+    if size <= limit:
+        yield arrays
+        return
+    step = max(1, limit * shape[0] // size)
+    x, m, grad = arrays
+    for i in range(0, shape[0], step):
+        yield from pieces((x[i : i + step], m[i : i + step], grad[i : i + step]), limit)
+
+
+def chunks(group: Iterable[Arrays], limit: int) -> Iterator[list[Arrays]]:
+    """Lists of small arrays with at most ``limit`` entries in all, or one array."""
+    some: list[Arrays] = []
+    size = 0
+    for arrays in group:
+        n = math.prod(arrays[0].shape)
+        if some and size + n > limit:
+            yield some
+            some, size = [], 0
+        some.append(arrays)
+        size += n
+    if some:
+        yield some

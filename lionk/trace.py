@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ._value import has_arrays
 from .functions.base import ConvexFunction
-from .optimizer import LionK
+from .optimizer import LionK, cast
 
 ARITHMETIC = ("add", "subtract", "multiply", "divide", "pow", "maximum", "minimum", "hypot", "atan2")
 COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
@@ -83,8 +83,8 @@ class Space:
         dtype = self.xp.result_type(*dtypes) if dtypes else None
         if op in COMPARISONS + LOGICAL + TESTS:
             dtype = self.xp.bool
-        elif op in ("abs", "real", "imag") and dtype is not None and "complex" in str(dtype):
-            dtype = self.xp.float32 if str(dtype).endswith("complex64") else self.xp.float64
+        elif op in ("abs", "real", "imag") and dtype is not None:
+            dtype = _real(self.xp, dtype)
         level, array = max(n.level for n in nodes), any(n.array for n in nodes)
         return self.symbol(op, tuple(s.place for s in symbols), dtype, level, array)
 
@@ -126,6 +126,11 @@ class Space:
 
     def min(self, x: Symbol, axis: Any = None) -> Symbol:
         return self._reduce("min", x, axis)
+
+
+def _real(xp: Any, dtype: Any) -> Any:
+    """The dtype of the absolute value."""
+    return next((r for c, r in ((xp.complex64, xp.float32), (xp.complex128, xp.float64)) if dtype == c), dtype)
 
 
 class Symbol:
@@ -240,6 +245,12 @@ class Program:
         """What is done to entries."""
         return {self.nodes[i].op for p in self.passes() for i in p.body}
 
+    def given(self, xp: Any, like: Any, **values: Any) -> dict[int, Any]:
+        """The places of the numbers that are inputs, with their values made ready for arithmetic with ``like``."""
+        nodes = enumerate(self.nodes)
+        ready = {k: cast(xp, v, like, k) for k, v in values.items()}
+        return {i: ready[n.args[0]] for i, n in nodes if n.op == "input" and not n.array}
+
     def numbers(self, wanted: Iterable[int], known: dict[int, Any], meaning: Mapping[str, Callable[..., Any]]) -> Any:
         """The numbers at these places, by the library's own arithmetic on numbers; ``known`` grows by what is found."""
 
@@ -266,7 +277,7 @@ def step_program(opt: LionK, K: ConvexFunction, xp: Any, dtypes: tuple[Any, Any,
     if structure not in ("elementwise", "reduce") or has_arrays(K):
         raise NotTraceableError(f"{structure} functions, and those with array parameters, are not recorded")
     kind = xp.result_type(*dtypes[:2])
-    real = xp.finfo(kind).dtype if "complex" in str(kind) else kind
+    real = _real(xp, kind)
 
     def update(x: Symbol, m: Symbol, grad: Symbol, lr: Symbol, weight_decay: Symbol) -> tuple[Symbol, Symbol]:
         return opt.update(x, m, grad, lr, weight_decay, K=K)

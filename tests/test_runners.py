@@ -10,11 +10,12 @@ import pytest
 import lionk
 import lionk_numpy
 import lionk_torch
+import lionk_torch._runner
 from lionk.backend import Backend, reference_runner
 from lionk_numpy import _plan
 
 LIBRARIES: dict[str, Backend] = {"numpy": lionk_numpy.backend, "torch": lionk_torch.backend}
-WAYS = [("numpy", "tiles"), ("numpy", "numba")]
+WAYS = [("numpy", "tiles"), ("numpy", "numba"), ("torch", "tiles")]
 FAST = ["l1", "huber", "dead_zone", "relu", "pseudo_huber", "softsign", "power", "log_cosh", "l2", "log_sum_exp"]
 ALL = [n for n in lionk.names() if lionk.K(n).traits.structure in ("elementwise", "reduce")]
 # Sums of tiles are rounded in another order, and compilers have their own elementary functions.
@@ -27,6 +28,8 @@ def small_tiles(monkeypatch):
     monkeypatch.setattr(_plan, "TILE", 64)
     monkeypatch.setattr(_plan, "PIECE", 128)
     monkeypatch.setattr(_plan, "COMPILE", 128)
+    monkeypatch.setattr(lionk_torch._runner, "TILE", 64)
+    monkeypatch.setattr(lionk_torch._runner, "SMALL", 16)
 
 
 @pytest.fixture(params=WAYS, ids=":".join)
@@ -234,6 +237,61 @@ def test_integers_are_refused(way):
     x = library.asarray([1, 2, 3])
     with pytest.raises(TypeError, match="floating-point"):
         library.runner(lionk.LionK("l1", lr=0.1), way[1])(x, library.asarray(x), library.asarray(x))
+
+
+# -- PyTorch's own ---------------------------------------------------------------------------------------------------
+
+COMPILED = ["l1", "l2", "softsign"]
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in COMPILED else pytest.mark.slow) for n in ALL])
+def test_torch_compiles_once_for_all_sizes_rates_and_layouts(name):
+    import torch
+
+    library, opt = lionk_torch.backend, lionk.LionK(name, lr=0.1, weight_decay=0.5)
+    run = library.runner(opt, "compiled")
+    special = opt.K.traits.structure == "elementwise"
+    with torch._dynamo.config.patch(error_on_recompile=special):  # sums are recorded for one size
+        for n, lr, decay in ((300, 0.1, 0.5), (1, 0.1, 0.5), (77, 0.2, 0.0), (1000, torch.tensor(0.3), 0.25)):
+            x, m, grad = draw(library, (n,), special=special and n > 7)
+            want = reference_runner(opt)(x.clone(), m.clone(), grad, lr=lr, weight_decay=decay)
+            got = run(x, m, grad, lr=lr, weight_decay=decay)
+            assert got[0] is x and got[1] is m and x._version > 0
+            assert_equal(library, got, want, exact=name in ("l1", "softsign"))
+        x, m, grad = (a.T for a in draw(library, (20, 30)))
+        assert_equal(library, run(x, m, grad), reference_runner(opt)(*(a.T for a in draw(library, (20, 30)))))
+        many = [list(column) for column in zip(*(draw(library, (3, 4), seed=k) for k in range(9)), strict=True)]
+        same = [[a.clone() for a in column] for column in many]
+        for a, b in zip(run(*many), reference_runner(opt)(*same), strict=True):
+            assert_equal(library, a, b)
+
+
+def test_torch_steps_parameters_that_require_gradients():
+    import torch
+
+    x = torch.nn.Parameter(torch.ones(300))
+    version = x._version
+    got, _ = lionk_torch.backend.runner(lionk.LionK("l1", lr=0.5))(x, torch.zeros(300), torch.ones(300))
+    assert got is x and x.grad_fn is None and x._version > version
+    np.testing.assert_array_equal(x.detach().numpy(), 0.5)
+
+
+@pytest.mark.parametrize("name", ["l1", "softsign", "relu", "l2"])
+def test_torch_allocates_no_more_than_tiles(monkeypatch, name):
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+
+    monkeypatch.setattr(lionk_torch._runner, "TILE", 1 << 12)
+    run = lionk_torch.backend.runner(lionk.LionK(name, lr=0.1, weight_decay=0.5), "tiles")
+    x, m, grad = draw(lionk_torch.backend, (1 << 18,))
+    run(x, m, grad)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        run(x, m, grad)
+    largest = max((e.self_cpu_memory_usage for e in seen.events()), default=0)
+    assert 0 <= largest <= 4 * (1 << 12), "a buffer larger than a tile"
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        torch.empty(1 << 18)
+    assert max(e.self_cpu_memory_usage for e in seen.events()) == 4 * (1 << 18), "the measure sees large buffers"
 
 
 # -- NumPy's own -----------------------------------------------------------------------------------------------------

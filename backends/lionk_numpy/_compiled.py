@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lionk.backend import missing
-from lionk.replay import scalar
+from lionk.replay import function, scalar
 from lionk.trace import COMPARISONS, Program
 
 # What a compiler turns into vector instructions; NumPy's own loops are faster for the rest (tanh, exp, ...).
@@ -50,11 +50,10 @@ def loop_of(program: Program) -> Callable[..., None]:
     text = scalar(program, program.passes()[-1], PHRASES, _literal)
     real = next(n.dtype.type for n in program.nodes if n.op == "input")
     lines = [f"{name} = {name}_[i]" for name in ("x", "m", "grad")] + text.lines
-    source = [f"def loop({', '.join(['x_', 'm_', 'grad_', *text.numbers])}):", "one, zero = real(1), real(0)"]
-    source += ["for i in range(x_.size):", *(f"    {line}" for line in lines)]
+    body = ["one, zero = real(1), real(0)", "for i in range(x_.size):", *(f"    {line}" for line in lines)]
     space: dict[str, Any] = {"real": real, "double": np.float64, "sqrt": math.sqrt, "inf": math.inf, "nan": math.nan}
-    exec("\n    ".join(source), space)
-    return njit(nogil=True, error_model="numpy")(space["loop"])
+    loop = function("loop", ["x_", "m_", "grad_", *text.numbers], body, space)
+    return njit(nogil=True, error_model="numpy")(loop)
 
 
 def _literal(value: Any, _: Any) -> str:

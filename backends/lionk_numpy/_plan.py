@@ -9,8 +9,8 @@ from functools import cache, partial
 from threading import local
 from typing import Any
 
-from lionk.optimizer import LionK, cast
-from lionk.replay import Text, buffered
+from lionk.optimizer import LionK
+from lionk.replay import Arrays, buffered, chunks, pieces, tile
 from lionk.trace import COMPARISONS, LOGICAL, TESTS, UNARY, NotTraceableError, Pass, Program, step_program
 
 from ._compiled import compilable, loop_of
@@ -21,7 +21,6 @@ TILE = 1 << 16  # entries: a tile and its buffers stay in cache, and a call take
 PIECE = 1 << 18  # entries that a thread takes at once
 COMPILE = 1 << 18  # entries from which on a loop is worth its compilation
 
-Arrays = tuple[Any, Any, Any]  # x, m, grad
 Task = Callable[[], None]
 
 
@@ -29,9 +28,11 @@ class Plan:
     """One record for arrays of given dtypes, with its passes as functions of tiles."""
 
     def __init__(self, program: Program, compiled: bool) -> None:
+        import numpy as np
+
         self.program, self.passes = program, program.passes()
         self._texts = [buffered(program, p, CALLS, APART) for p in self.passes]
-        self._tiles = [_function(t) for t in self._texts]
+        self._tiles = [tile(t, {"np": np, "select": select}) for t in self._texts]
         self._loop = loop_of(program) if compiled and compilable(program) else None
         self._own = local()
 
@@ -39,9 +40,7 @@ class Plan:
         """The numbers known before the first pass."""
         import array_api_compat.numpy as xp
 
-        given = {"lr": cast(xp, rate, like, "lr"), "weight_decay": cast(xp, decay, like, "weight_decay")}
-        nodes = enumerate(self.program.nodes)
-        return {i: given[n.args[0]] for i, n in nodes if n.op == "input" and not n.array}
+        return self.program.given(xp, like, lr=rate, weight_decay=decay)
 
     def _numbers(self, p: Pass, known: dict[int, Any]) -> list[Any]:
         return self.program.numbers(p.numbers, known, _meaning())
@@ -82,15 +81,7 @@ class Plan:
     def gathered(self, known: dict[int, Any], group: list[Arrays]) -> Iterator[Task]:
         """Tasks for many small arrays: as many as fit in a tile at a time."""
         numbers = self._numbers(self.passes[-1], known)
-        some: list[Arrays] = []
-        size = 0
-        for arrays in group:
-            if size + arrays[0].size > TILE:
-                yield partial(self._together, some, numbers)
-                some, size = [], 0
-            some.append(arrays)
-            size += arrays[0].size
-        yield partial(self._together, some, numbers)
+        return (partial(self._together, some, numbers) for some in chunks(group, TILE))
 
     def _together(self, group: list[Arrays], numbers: list[Any]) -> None:
         import numpy as np
@@ -128,17 +119,6 @@ def plan(opt: LionK, K: Any, arrays: Arrays, compiled: bool) -> Plan | None:
         return None
 
 
-def pieces(arrays: Arrays, limit: int) -> Iterator[Arrays]:
-    """Views of at most ``limit`` entries that make up the arrays, split along the first axes."""
-    first = arrays[0]
-    if first.size <= limit:
-        yield arrays
-        return
-    step = max(1, limit // (first.size // len(first)))
-    for i in range(0, len(first), step):
-        yield from pieces(tuple(a[i : i + step] for a in arrays), limit)
-
-
 def in_order(arrays: Arrays) -> Arrays:
     """The arrays with one axis if they lie in memory in one common order, else with the slowest axis first."""
     strides = arrays[0].strides
@@ -147,22 +127,6 @@ def in_order(arrays: Arrays) -> Arrays:
     if all(a.flags.c_contiguous for a in turned):
         turned = [a.reshape(-1) for a in turned]
     return turned[0], turned[1], turned[2]
-
-
-# -- functions from text -----------------------------------------------------------------------------------------
-
-
-def _function(text: Text) -> Callable[..., Any]:
-    import numpy as np
-
-    names = ["x", "m", "grad", *text.numbers, *text.buffers]
-    results = "".join(f"{r}, " for r in text.results)
-    return _execute("tile", names, [*text.lines, f"return ({results})"], {"np": np, "select": select})
-
-
-def _execute(name: str, arguments: list[str], lines: list[str], space: dict[str, Any]) -> Callable[..., Any]:
-    exec("\n    ".join([f"def {name}({', '.join(arguments)}):", *lines]), space)
-    return space[name]
 
 
 @cache

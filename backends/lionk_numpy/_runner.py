@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lionk.backend import Runner, arguments, results
+from lionk.backend import Runner, arguments, check_memory, results
 from lionk.optimizer import LionK
 
 from . import _plan
@@ -38,7 +38,7 @@ def _runner(opt: LionK, compiled: bool) -> Runner:
 
     def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
         rate, decay, jobs = arguments(opt, x, m, grad, lr, weight_decay)
-        _check(jobs)
+        check_memory(jobs, _span, _share)
         done: list[tuple[Any, Any]] = []
         tasks: list[Task] = []
         small: dict[Plan, list[Any]] = {}
@@ -65,27 +65,13 @@ def _steppable(a: Any) -> bool:
     return getattr(a, "strides", None) is not None and a.flags.writeable and not (0 in a.strides and a.size > 1)
 
 
-def _check(jobs: list[Any]) -> None:
-    """Refuse different shapes, and arrays to be written whose memory is shared.
-
-    Raises ValueError.
-    """
+def _span(a: Any) -> tuple[int, int]:
     import numpy as np
 
-    arrays = [a for job in jobs for a in job[:3]]
-    if any(hasattr(a, "strides") and a.shape != x.shape for x, m, grad, _ in jobs for a in (m, grad)):
-        shapes = next((x.shape, m.shape, g.shape) for x, m, g, _ in jobs if not x.shape == m.shape == g.shape)
-        raise ValueError("x, m and grad must have one shape, got {}, {} and {}".format(*shapes))
-    written = {id(a) for x, m, _, _ in jobs for a in (x, m)}
-    spans = sorted((*np.lib.array_utils.byte_bounds(a), k) for k, a in enumerate(arrays) if isinstance(a, np.ndarray))
-    reach = 0  # of the arrays so far, which start before the next one
-    for k, (start, end, place) in enumerate(spans):
-        if start < reach:
-            for _, other_end, other in spans[:k]:
-                a, b = arrays[place], arrays[other]
-                if start < other_end and (id(a) in written or id(b) in written) and np.shares_memory(a, b):
-                    raise ValueError(
-                        "x and m are stepped in place, and must share no memory with each other or with grad; copy one "
-                        "of them first"
-                    )
-        reach = max(reach, end)
+    return np.lib.array_utils.byte_bounds(a) if isinstance(a, np.ndarray) else (0, 0)
+
+
+def _share(a: Any, b: Any) -> bool:
+    import numpy as np
+
+    return np.shares_memory(a, b)

@@ -9,12 +9,14 @@ import array_api_compat
 
 from lionk.backend import (
     Backend,
+    Runner,
     check_differentiable,
     missing,
     resolve_dtype,
     scalar_problem,
     seed_of,
 )
+from lionk.optimizer import LionK
 from lionk.tree import leaves, tree_map
 
 
@@ -90,6 +92,12 @@ class TorchBackend(Backend):
         from ._port import adapt
 
         return adapt(obj, request)
+
+    def runners(self) -> dict[str, Callable[[LionK], Runner]]:
+        """ "tiles": eager, on tiles. "compiled": torch.compile, which takes seconds at the first step."""
+        from ._runner import compiled, tiles
+
+        return {"tiles": tiles, "compiled": compiled, **super().runners()}
 
     def random(self, seed: int, count: int, *, device: Any = None) -> Any:
         """A ``torch.Generator``, on the device that it will draw for."""

@@ -1,0 +1,221 @@
+"""Steps on tensors, in place: the recorded step replayed on tiles, or fused by torch.compile.
+
+No buffer is larger than a tile. Small tensors are gathered, stepped together, and put back.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from lionk.backend import Runner, arguments, check_memory, results
+from lionk.optimizer import LionK
+from lionk.replay import Arrays, buffered, chunks, pieces, scalar, tile
+from lionk.trace import NotTraceableError, step_program
+
+from ._text import APART, CALLS, EXPRESSIONS
+
+TILE = 1 << 17  # entries on a CPU: a tile and its buffers stay in cache, and all threads have work
+DEVICE_TILE = 1 << 24  # elsewhere a call is launched, and a tile must be worth it
+SMALL = 1 << 14  # entries below which tensors are gathered
+
+Step = Callable[[Any, Any, Arrays], None]
+
+
+def tiles(opt: LionK) -> Runner:
+    """Replay the record on tiles, eagerly."""
+    return _runner(opt, _tiled)
+
+
+def compiled(opt: LionK) -> Runner:
+    """The record, fused by torch.compile, in place; lr and weight decay change without compiling again."""
+    return _runner(opt, _fused)
+
+
+def _runner(opt: LionK, make: Callable[[LionK, Any, Arrays], Step]) -> Runner:
+    steps: dict[Any, Step | None] = {}
+
+    def step_of(x: Any, m: Any, grad: Any, K: Any) -> Step | None:
+        if not x.numel() or 0 in x.stride() or 0 in m.stride():
+            return None
+        size = None if K.traits.structure == "elementwise" else x.numel()
+        key = (id(K), x.dtype, m.dtype, grad.dtype, x.device, size)
+        if key not in steps:
+            try:
+                steps[key] = make(opt, K, (x, m, grad))
+            except NotTraceableError:
+                steps[key] = None
+        return steps[key]
+
+    def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
+        import torch
+
+        rate, decay, jobs = arguments(opt, x, m, grad, lr, weight_decay)
+        done: list[tuple[Any, Any]] = []
+        small: dict[Step, list[Arrays]] = {}
+        with torch.no_grad():
+            check_memory(jobs, _span, _share)
+            for a, b, g, K in jobs:
+                step = step_of(a, b, g, K)
+                if step is None:
+                    done.append(opt.update(a, b, g, rate, decay, K=K))
+                    continue
+                done.append((a, b))
+                if len(jobs) > 1 and a.numel() < SMALL and K.traits.structure == "elementwise":
+                    small.setdefault(step, []).append((a, b, g))
+                else:
+                    step(rate, decay, _in_order((a, b, g)))
+            for step, group in small.items():
+                for some in chunks(group, 1 << 20):
+                    _together(step, rate, decay, some)
+        return results(x, done)
+
+    return run
+
+
+class Plan:
+    """The record for tensors of one kind. ``make(k, arrays, numbers)`` runs pass k and gives what each part reduced."""
+
+    def __init__(self, opt: LionK, K: Any, arrays: Arrays) -> None:
+        import array_api_compat.torch as xp
+
+        x, m, grad = arrays
+        self.program = step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), x.numel())
+        self.passes, self.device = self.program.passes(), x.device
+        self.real = next(n.dtype for n in self.program.nodes if n.op == "input" and not n.array)
+
+    def __call__(self, rate: Any, decay: Any, arrays: Arrays, make: Callable[..., list[Any]]) -> None:
+        import array_api_compat.torch as xp
+        import torch
+
+        known = self.program.given(xp, arrays[0], lr=rate, weight_decay=decay)
+        for k, p in enumerate(self.passes):
+            found = make(k, arrays, self.program.numbers(p.numbers, known, _meaning()))
+            for i, column in zip(p.targets, zip(*found, strict=True), strict=False):
+                known[i] = _meaning()[f"all_{self.program.nodes[i].op}"](torch.stack(column))
+
+
+def _tiled(opt: LionK, K: Any, arrays: Arrays) -> Step:
+    """The step of the record for tensors like these, tile by tile."""
+    import torch
+
+    plan = Plan(opt, K, arrays)
+    texts = [buffered(plan.program, p, CALLS, APART) for p in plan.passes]
+    functions = [tile(t, {"torch": torch}) for t in texts]
+    limit = TILE if plan.device.type == "cpu" else DEVICE_TILE
+    own: dict[tuple[int, int], list[Any]] = {}
+
+    def buffers(k: int, shape: Any) -> list[Any]:
+        size = math.prod(shape)
+        room = min(limit, 1 << (size - 1).bit_length())
+        if (k, room) not in own:
+            own[k, room] = [torch.empty(room, dtype=d, device=plan.device) for d in texts[k].buffers.values()]
+        return [b[:size].view(shape) for b in own[k, room]]
+
+    def make(k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
+        return [functions[k](*part, *numbers, *buffers(k, part[0].shape)) for part in pieces(arrays, limit)]
+
+    return lambda rate, decay, arrays: plan(rate, decay, arrays, make)
+
+
+def _fused(opt: LionK, K: Any, arrays: Arrays) -> Step:
+    """The same text without buffers, each pass compiled into one loop for tensors of one axis and any length."""
+    import torch
+
+    plan, by_tiles = Plan(opt, K, arrays), _tiled(opt, K, arrays)
+    texts = [scalar(plan.program, p, EXPRESSIONS, lambda v, _: repr(v)) for p in plan.passes]
+    space = {"torch": torch, "inf": math.inf, "nan": math.nan}
+    functions = [torch.compile(tile(t, space), dynamic=True, fullgraph=True) for t in texts]
+
+    def make(k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
+        places = zip(plan.passes[k].numbers, numbers, strict=True)
+        varying = (v for i, v in places if plan.program.nodes[i].op != "constant")
+        # numbers as tensors, whose values may change without compiling again
+        ready = [v if hasattr(v, "dtype") else torch.tensor(v, dtype=plan.real) for v in varying]
+        return [functions[k](*arrays, *ready)]
+
+    def step(rate: Any, decay: Any, arrays: Arrays) -> None:
+        if any(a.ndim != 1 or not a.is_contiguous() for a in arrays) or arrays[0].numel() < 2:
+            return by_tiles(rate, decay, arrays)  # each layout, and lengths 0 and 1, would be compiled for themselves
+        plan(rate, decay, tuple(map(_alone, arrays)), make)
+        return torch.autograd.graph.increment_version(arrays[:2])
+
+    return step
+
+
+def _alone(a: Any) -> Any:
+    """The memory of a contiguous tensor as a tensor that is no view: torch.compile would look at the base of a view."""
+    import torch
+
+    plain = torch.empty(0, dtype=a.dtype, device=a.device)
+    return plain.set_(a.untyped_storage(), a.storage_offset(), (a.numel(),), (1,))
+
+
+def _together(step: Step, rate: Any, decay: Any, group: list[Arrays]) -> None:
+    import torch
+    from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+
+    x, m, grad = (list(column) for column in zip(*group, strict=True))
+    flat = [_flatten_dense_tensors(a) for a in (x, m, grad)]
+    step(rate, decay, (flat[0], flat[1], flat[2]))
+    torch._foreach_copy_(x, _unflatten_dense_tensors(flat[0], x))
+    torch._foreach_copy_(m, _unflatten_dense_tensors(flat[1], m))
+
+
+def _in_order(arrays: Arrays) -> Arrays:
+    """The tensors with one axis if they lie in memory in one common order, else with the slowest axis first."""
+    strides = arrays[0].stride()
+    axes = sorted(range(len(strides)), key=lambda k: -strides[k])
+    turned = [a.detach() if axes == list(range(a.ndim)) else a.detach().permute(axes) for a in arrays]
+    if all(a.is_contiguous() for a in turned):
+        turned = [a.view(-1) for a in turned]
+    return turned[0], turned[1], turned[2]
+
+
+def _span(a: Any) -> tuple[int, int]:
+    start = a.data_ptr()
+    size = a.numel()
+    if size and not a.is_contiguous():
+        size = 1 + sum((n - 1) * s for n, s in zip(a.shape, a.stride(), strict=True))
+    return start, start + size * a.element_size()
+
+
+def _share(a: Any, b: Any) -> bool:
+    """Do two tensors on one device have an entry in common? Only addresses are looked at."""
+    import numpy as np
+
+    class Address:
+        def __init__(self, t: Any) -> None:
+            size = t.element_size()
+            strides = tuple(s * size for s in t.stride())
+            self.__array_interface__ = {
+                "data": (t.data_ptr(), True), "shape": tuple(t.shape), "strides": strides, "typestr": f"|V{size}",
+                "version": 3,
+            }  # fmt: skip
+
+    return a.device == b.device and bool(np.shares_memory(np.asarray(Address(a)), np.asarray(Address(b))))
+
+
+@cache
+def _meaning() -> dict[str, Callable[..., Any]]:
+    """Operations on numbers: those of Python where they are Python's, as in the reference."""
+    import array_api_compat.torch as xp
+
+    from lionk.trace import COMPARISONS, LOGICAL, TESTS, UNARY
+
+    symbols = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "negative": "neg", "pow": "pow"}
+    comparisons = dict(zip(COMPARISONS, ("lt", "le", "gt", "ge", "eq", "ne"), strict=True))
+    return {
+        **{op: getattr(xp, op) for op in (*UNARY, *TESTS, *LOGICAL, "where")},
+        **{op: getattr(operator, name) for op, name in (symbols | comparisons).items()},
+        "maximum": max,
+        "minimum": min,
+        "full": lambda value, _: value,
+        "astype": lambda value, dtype: xp.astype(value, dtype) if hasattr(value, "dtype") else value,
+        "all_sum": xp.sum,
+        "all_max": xp.max,
+        "all_min": xp.min,
+    }

@@ -1,0 +1,71 @@
+"""Phrases for recorded steps: calls of PyTorch that write into buffers, and expressions for torch.compile.
+
+Numbers stay numbers, as in the reference, and PyTorch's own functions are called: torch.compile goes through
+array-api-compat many times more slowly, and with warnings.
+"""
+
+from __future__ import annotations
+
+from lionk.trace import COMPARISONS, UNARY
+
+_OUT = "out={out})"
+_NAMES = dict(zip(COMPARISONS, ("lt", "le", "gt", "ge", "eq", "ne"), strict=True))
+_MIRROR = dict(zip(COMPARISONS, ("gt", "ge", "lt", "le", "eq", "ne"), strict=True))
+_UNARY = {"negative": "neg"} | {op: op for op in UNARY if op not in ("negative", "sign", "real", "imag", "conj")}
+
+CALLS = (
+    {op: f"torch.{name}({{0}}, {_OUT}" for op, name in (_UNARY | {"logical_not": "logical_not"}).items()}
+    | {op: f"torch.{name}({{0}}, {{1}}, {_OUT}" for op, name in _NAMES.items()}
+    | {f"{op}:na": f"torch.{name}({{1}}, {{0}}, {_OUT}" for op, name in _MIRROR.items()}
+    | {op: f"torch.{op}({{0}}, {{1}}, {_OUT}" for op in ("logical_and", "logical_or", "pow", "maximum", "minimum")}
+    | {
+        "add": f"torch.add({{0}}, {{1}}, {_OUT}",
+        "add:na": f"torch.add({{1}}, {{0}}, {_OUT}",
+        "subtract": f"torch.sub({{0}}, {{1}}, {_OUT}",
+        "subtract:na": f"torch.neg({{1}}, {_OUT}; torch.add({{out}}, {{0}}, {_OUT}",
+        "multiply": f"torch.mul({{0}}, {{1}}, {_OUT}",
+        "multiply:na": f"torch.mul({{1}}, {{0}}, {_OUT}",
+        "divide": f"torch.div({{0}}, {{1}}, {_OUT}",
+        "divide:na": f"torch.reciprocal({{1}}, {_OUT}; torch.mul({{out}}, {{0}}, {_OUT}",  # as PyTorch does it
+        "maximum:an": f"torch.clamp({{0}}, min={{1}}, {_OUT}",
+        "minimum:an": f"torch.clamp({{0}}, max={{1}}, {_OUT}",
+        "hypot": f"torch.hypot({{0}}, {{1}}, {_OUT}",
+        "hypot:an": f"{{out}}.fill_({{1}}); torch.hypot({{0}}, {{out}}, {_OUT}",
+        # torch.sign(nan) is 0; a clamp between two equal ends is that end, and nan for nan
+        "sign": f"torch.sign({{0}}, {_OUT}; torch.clamp({{0}}, {{out}}, {{out}}, {_OUT}",
+        "where": f"torch.where({{0}}, {{1}}, {{2}}, {_OUT}",
+        "isnan": f"torch.ne({{0}}, {{0}}, {_OUT}",
+        "isfinite": "{out}.copy_(torch.isfinite({0}))",
+        "astype": "{out}.copy_({0})",
+        "sum": "torch.sum({0})",
+        "max": "torch.max({0})",
+        "min": "torch.min({0})",
+    }
+    | {f"where:{c}an": f"{{out}}.fill_({{2}}); torch.where({{0}}, {{1}}, {{out}}, {_OUT}" for c in "an"}
+    | {f"where:{c}na": f"{{out}}.fill_({{1}}); torch.where({{0}}, {{out}}, {{2}}, {_OUT}" for c in "an"}
+    | {"where:ann": "{out}.fill_({2}); {out}.masked_fill_({0}, {1})"}
+)
+# These read their arguments after they have written.
+APART = frozenset({"sign", "where", "hypot"})
+
+_SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "pow": "**"}
+_ORDER = dict(zip(COMPARISONS, ("<", "<=", ">", ">=", "==", "!="), strict=True))
+EXPRESSIONS = (
+    {op: f"{{out}} = torch.{name}({{0}})" for op, name in (_UNARY | {op: op for op in ("isnan", "isfinite")}).items()}
+    | {op: f"{{out}} = {{0}} {sign} {{1}}" for op, sign in (_SIGNS | _ORDER).items()}
+    | {op: f"{{out}} = torch.{op}({{0}}, {{1}})" for op in ("logical_and", "logical_or", "maximum", "minimum")}
+    | {
+        "logical_not": "{out} = torch.logical_not({0})",
+        "maximum:an": "{out} = torch.clamp({0}, min={1})",
+        "minimum:an": "{out} = torch.clamp({0}, max={1})",
+        "hypot": "{out} = torch.hypot({0}, {1})",
+        "hypot:an": "{out} = torch.hypot({0}, torch.full_like({0}, {1}))",
+        "sign": "{out} = torch.where({0} != {0}, {0}, torch.sign({0}))",
+        "where": "{out} = torch.where({0}, {1}, {2})",
+        "astype": "{out} = {0}.to({dtype})",
+        "output": "{out}.copy_({0})",
+        "sum": "torch.sum({0})",
+        "max": "torch.max({0})",
+        "min": "torch.min({0})",
+    }
+)
