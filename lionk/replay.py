@@ -1,7 +1,7 @@
 """The text of a recorded pass: calls that write into buffers, or one expression after another for a single entry.
 
-Phrases are format strings with ``{0} {1} {2}`` for the arguments and ``{out}`` for the result. A phrase for arguments of
-given kinds, arrays (a) and numbers (n), is found first: ``subtract:na``.
+Phrases are format strings with ``{0} {1} {2}`` for the arguments and ``{out}`` for the result. A phrase for
+arguments of given kinds, arrays (a) and numbers (n), is found first: ``subtract:na``.
 """
 
 from __future__ import annotations

@@ -16,7 +16,9 @@ from .step_rule import FIRST, PlateauRule
 from .theory.certificate import Certificate, Point, Record, certificate_of
 from .theory.lyapunov import coefficients_of, lyapunov
 from .theory.objective import distance_to_domain, gap_rounding, kkt_gap, objective, scaled
-from .tree import leaves, named_leaves, tree_norm
+from .tree import is_container, leaves, named_leaves, tree_norm
+
+LARGE = 1 << 16  # entries from which on a runner of the library is worth two copies
 
 
 class History(NamedTuple):
@@ -125,6 +127,7 @@ class Run:
         self.xp, self.like = _xp.namespace(arrays[0]), arrays[0]
         self.size = sum(math.prod(a.shape) for a in arrays)
         self.eps = max(_xp.eps(self.xp, a) for a in arrays)
+        self.run_step = self.backend.runner(self.opt)
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
@@ -167,9 +170,16 @@ class Run:
                 now.x, now.m, before = now.best_x, now.best_m, None
                 now.record.restarts += 1
             else:
-                x, state = self.opt.step(now.x, grad, State(now.m, now.count), lr=lr)
-                now.x, now.m = self.backend.synchronize((x, state.m))
+                now.x, now.m = self.backend.synchronize(self._step(now, grad, lr))
             now.count += 1
+
+    def _step(self, now: Progress, grad: Any, lr: float) -> tuple[Any, Any]:
+        """The next x and m; those before the step stay, for the certificate."""
+        if is_container(now.x) or self.size < LARGE:
+            x, state = self.opt.step(now.x, grad, State(now.m, now.count), lr=lr)
+            return x, state.m
+        self.opt.check_product(lr, self.lam)
+        return self.run_step(self.backend.asarray(now.x), self.backend.asarray(now.m), grad, lr=lr)
 
     def _lr(self, now: Progress) -> float:
         if now.rule is not None:

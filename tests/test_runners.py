@@ -350,3 +350,29 @@ def test_threads_follow_the_environment(monkeypatch):
     assert threads() == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
     assert threads() >= 1
+
+
+# -- minimize --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", LIBRARIES.values(), ids=list(LIBRARIES))
+def test_minimize_takes_the_runner_for_large_arrays(monkeypatch, library):
+    monkeypatch.setattr("lionk.run.LARGE", 100)
+    asked = []
+    runner = type(library).runner
+    monkeypatch.setattr(type(library), "runner", lambda self, *a: asked.append(1) or runner(self, *a))
+    target = library.asarray(np.linspace(-2, 2, 300))
+    results = []
+    for large in (100, 1000):
+        monkeypatch.setattr("lionk.run.LARGE", large)
+        x0 = library.asarray(np.zeros(300))
+        results.append(
+            lionk.minimize(
+                lambda x: ((x - target) ** 2).sum() / 2, x0, K="huber", weight_decay=1.0, maxiter=30,
+                jac=lambda x: x - target,
+            )
+        )  # fmt: skip
+        np.testing.assert_array_equal(library.to_host(x0), 0.0)
+    assert asked
+    np.testing.assert_array_equal(library.to_host(results[0].x), library.to_host(results[1].x))
+    np.testing.assert_array_equal(library.to_host(results[0].history.gap), library.to_host(results[1].history.gap))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, final
 
 import array_api_compat
 
-from lionk.backend import Backend, missing, seed_of
+from lionk.backend import Backend, Runner, missing, seed_of
+from lionk.optimizer import LionK
 
 
 @final
@@ -64,6 +66,12 @@ class CuPyBackend(Backend):
 
         cupy.cuda.get_current_stream().synchronize()
         return x
+
+    def runners(self) -> dict[str, Callable[[LionK], Runner]]:
+        """ "fused": one kernel a step, printed from the record."""
+        from ._runner import fused
+
+        return {"fused": fused, **super().runners()}
 
     def random(self, seed: int, count: int, *, device: Any = None) -> Any:
         """A ``cupy.random.Generator`` on the device that it will draw for."""

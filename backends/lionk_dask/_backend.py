@@ -6,11 +6,13 @@ Every step adds to the graph, so a loop needs ``x, m = backend.synchronize([x, m
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any, final
 
 import array_api_compat
 
-from lionk.backend import Backend, missing
+from lionk.backend import Backend, Runner, missing
+from lionk.optimizer import LionK
 from lionk.tree import leaves, tree_map
 
 
@@ -63,6 +65,12 @@ class DaskBackend(Backend):
             if futures := futures_of(leaves(done)):
                 wait(futures)
         return done
+
+    def runners(self) -> dict[str, Callable[[LionK], Runner]]:
+        """ "blockwise": one task for each block, lazily; for functions that are no sum over entries, the reference."""
+        from ._runner import blockwise
+
+        return {"blockwise": blockwise, **super().runners()}
 
     def random(self, seed: int, count: int, *, device: Any = None) -> Any:
         """A ``dask.array.random.Generator``."""

@@ -92,9 +92,12 @@ class JaxBackend(Backend):
         register_pytrees()
         return value_and_grad
 
-    def runner(self, opt: LionK, runner: str | None = None) -> Runner:
+    def runners(self) -> dict[str, Callable[[LionK], Runner]]:
+        """ "jit": compiled for each shape, with x and m donated."""
+        from ._runner import jitted
+
         register_pytrees()
-        return super().runner(opt, runner)
+        return {"jit": jitted, **super().runners()}
 
     def adapt(self, obj: Any, request: Any = None) -> Any:
         from ._port import adapt
