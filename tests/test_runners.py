@@ -176,6 +176,22 @@ def test_lists(way):
     assert library.runner(opt, way[1])([], [], []) == ([], [])
 
 
+def test_the_same_small_arrays_again(way):
+    """What is remembered of a call must not outlive the arrays it is about, nor their rates and gradients."""
+    library, opt = LIBRARIES[way[0]], lionk.LionK("l1", lr=0.1, weight_decay=0.5)
+    run, reference = library.runner(opt, way[1]), reference_runner(opt)
+    columns, copies = ([list(c) for c in zip(*(draw(library, (3,), seed=k) for k in range(9)), strict=True)]
+                       for _ in range(2))  # fmt: skip
+    for lr, scale in ((0.1, 1.0), (0.2, 1.0), (0.2, -3.0)):
+        gradients = columns[2] if scale == 1 else [scale * g for g in columns[2]]
+        got = run(columns[0], columns[1], gradients, lr=lr)
+        copies[0], copies[1] = reference(copies[0], copies[1], [scale * g for g in copies[2]], lr=lr)
+        for a, b in zip(got, copies[:2], strict=True):
+            assert_equal(library, a, b, exact=way[0] == "numpy")
+    with pytest.raises(ValueError, match="memory"):
+        run(columns[0], columns[0], columns[2])
+
+
 def test_blocks_have_their_own_functions(way):
     library = LIBRARIES[way[0]]
     opt = lionk.LionK(lionk.blocks(["l1", "nuclear", "l2", "half_square"]), lr=0.1)
@@ -344,7 +360,7 @@ def test_numpy_raises_what_a_thread_raises():
 
 
 def test_threads_follow_the_environment(monkeypatch):
-    from lionk_numpy._pool import threads
+    from lionk.threads import threads
 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert threads() == 1

@@ -32,6 +32,7 @@ ORDER = [
     "theory",
     "step_rule",
     "trace",
+    "threads",
     "replay",
     "backend",
     "checking",

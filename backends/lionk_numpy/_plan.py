@@ -11,10 +11,10 @@ from typing import Any
 
 from lionk.optimizer import LionK
 from lionk.replay import Arrays, buffered, chunks, pieces, tile
+from lionk.threads import run_all
 from lionk.trace import COMPARISONS, LOGICAL, TESTS, UNARY, NotTraceableError, Pass, Program, step_program
 
 from ._compiled import compilable, loop_of
-from ._pool import run_all
 from ._text import APART, CALLS, select
 
 TILE = 1 << 16  # entries: a tile and its buffers stay in cache, and a call takes longer than its overhead

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from lionk.backend import Runner, arguments, check_memory, results
+from lionk.backend import Last, Runner, arguments, check_memory, results
 from lionk.optimizer import LionK
+from lionk.threads import run_all
 
 from . import _plan
 from ._plan import Plan, Task, plan
-from ._pool import run_all
 
 
 def tiles(opt: LionK) -> Runner:
@@ -27,6 +27,7 @@ def numba(opt: LionK) -> Runner:
 
 def _runner(opt: LionK, compiled: bool) -> Runner:
     plans: dict[Any, Plan | None] = {}
+    last = Last()
 
     def plan_of(x: Any, m: Any, grad: Any, K: Any) -> Plan | None:
         if not (x.size and _steppable(x) and _steppable(m) and hasattr(grad, "strides")):
@@ -36,25 +37,31 @@ def _runner(opt: LionK, compiled: bool) -> Runner:
             plans[key] = plan(opt, K, (x, m, grad), compiled)
         return plans[key]
 
-    def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
-        rate, decay, jobs = arguments(opt, x, m, grad, lr, weight_decay)
+    def apart(rate: Any, decay: Any, jobs: list[Any]) -> tuple[list[Any], dict[Plan, list[Any]], list[Task]]:
+        """The results, the small arrays by their plans, and the tasks for the large ones."""
         check_memory(jobs, _span, _share)
         done: list[tuple[Any, Any]] = []
         tasks: list[Task] = []
         small: dict[Plan, list[Any]] = {}
         for a, b, g, K in jobs:
             p = plan_of(a, b, g, K)
+            done.append(opt.update(a, b, g, rate, decay, K=K) if p is None else (a, b))
             if p is None:
-                done.append(opt.update(a, b, g, rate, decay, K=K))
                 continue
-            done.append((a, b))
             if a.size < _plan.TILE // 4 and len(jobs) > 1 and len(p.passes) == 1:
                 small.setdefault(p, []).append((a, b, g))
             else:
                 tasks += p.tasks(p.known(rate, decay, a), (a, b, g))
-        for p, group in small.items():
-            tasks += p.gathered(p.known(rate, decay, group[0][0]), group)
-        run_all(tasks)
+        return done, small, tasks
+
+    def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
+        rate, decay, jobs = arguments(opt, x, m, grad, lr, weight_decay)
+        known = last.find(jobs)
+        done, small, tasks = known or apart(rate, decay, jobs)
+        if known is None and sum(map(len, small.values())) == len(jobs) > 1:
+            last.keep(jobs, (done, small, []))
+        gathered = [t for p, group in small.items() for t in p.gathered(p.known(rate, decay, group[0][0]), group)]
+        run_all([*tasks, *gathered])
         return results(x, done)
 
     return run
@@ -68,7 +75,12 @@ def _steppable(a: Any) -> bool:
 def _span(a: Any) -> tuple[int, int]:
     import numpy as np
 
-    return np.lib.array_utils.byte_bounds(a) if isinstance(a, np.ndarray) else (0, 0)
+    if not isinstance(a, np.ndarray):
+        return 0, 0
+    if not a.flags.c_contiguous:
+        return np.lib.array_utils.byte_bounds(a)
+    start = a.__array_interface__["data"][0]
+    return start, start + a.nbytes
 
 
 def _share(a: Any, b: Any) -> bool:

@@ -8,19 +8,25 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
+from threading import local
 from typing import Any
 
-from lionk.backend import Runner, arguments, check_memory, results
+from lionk.backend import Last, Runner, arguments, check_memory, results
 from lionk.optimizer import LionK
 from lionk.replay import Arrays, buffered, chunks, pieces, scalar, tile
+from lionk.threads import run_all
 from lionk.trace import NotTraceableError, step_program
 
 from ._text import APART, CALLS, EXPRESSIONS
 
-TILE = 1 << 17  # entries on a CPU: a tile and its buffers stay in cache, and all threads have work
+# Entries of a tile on a CPU: so few that PyTorch works on them with one thread. The tiles are shared among threads
+# here, because the threads inside PyTorch wait for each other after every operation.
+TILE = 1 << 15
 DEVICE_TILE = 1 << 24  # elsewhere a call is launched, and a tile must be worth it
+TILES = 8  # that a thread takes at once
 SMALL = 1 << 14  # entries below which tensors are gathered
+GATHERED = 1 << 15  # entries, at most, in one group of them: again so few that PyTorch takes one thread
 
 Step = Callable[[Any, Any, Arrays], None]
 
@@ -37,6 +43,7 @@ def compiled(opt: LionK) -> Runner:
 
 def _runner(opt: LionK, make: Callable[[LionK, Any, Arrays], Step]) -> Runner:
     steps: dict[Any, Step | None] = {}
+    last = Last()
 
     def step_of(x: Any, m: Any, grad: Any, K: Any) -> Step | None:
         if not x.numel() or 0 in x.stride() or 0 in m.stride():
@@ -50,27 +57,33 @@ def _runner(opt: LionK, make: Callable[[LionK, Any, Arrays], Step]) -> Runner:
                 steps[key] = None
         return steps[key]
 
+    def apart(rate: Any, decay: Any, jobs: list[Any]) -> tuple[list[Any], list[tuple[Step, list[Arrays]]]]:
+        """Step the large tensors; give the results, and the groups of small ones, which are still to be stepped."""
+        check_memory(jobs, _span, _share)
+        done: list[tuple[Any, Any]] = []
+        small: dict[Step, list[Arrays]] = {}
+        for a, b, g, K in jobs:
+            step = step_of(a, b, g, K)
+            done.append(opt.update(a, b, g, rate, decay, K=K) if step is None else (a, b))
+            if step is None:
+                continue
+            if len(jobs) > 1 and a.numel() < SMALL and K.traits.structure == "elementwise":
+                small.setdefault(step, []).append((a, b, g))
+            else:
+                step(rate, decay, _in_order((a, b, g)))
+        return done, [(step, some) for step, group in small.items() for some in chunks(group, GATHERED)]
+
     def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
         import torch
 
         rate, decay, jobs = arguments(opt, x, m, grad, lr, weight_decay)
-        done: list[tuple[Any, Any]] = []
-        small: dict[Step, list[Arrays]] = {}
         with torch.no_grad():
-            check_memory(jobs, _span, _share)
-            for a, b, g, K in jobs:
-                step = step_of(a, b, g, K)
-                if step is None:
-                    done.append(opt.update(a, b, g, rate, decay, K=K))
-                    continue
-                done.append((a, b))
-                if len(jobs) > 1 and a.numel() < SMALL and K.traits.structure == "elementwise":
-                    small.setdefault(step, []).append((a, b, g))
-                else:
-                    step(rate, decay, _in_order((a, b, g)))
-            for step, group in small.items():
-                for some in chunks(group, 1 << 20):
-                    _together(step, rate, decay, some)
+            known = last.find(jobs)
+            done, groups = known or apart(rate, decay, jobs)
+            for step, some in groups:
+                _together(step, rate, decay, some)
+            if known is None and sum(len(some) for _, some in groups) == len(jobs) > 1:
+                last.keep(jobs, (done, groups))
         return results(x, done)
 
     return run
@@ -105,18 +118,32 @@ def _tiled(opt: LionK, K: Any, arrays: Arrays) -> Step:
     plan = Plan(opt, K, arrays)
     texts = [buffered(plan.program, p, CALLS, APART) for p in plan.passes]
     functions = [tile(t, {"torch": torch}) for t in texts]
-    limit = TILE if plan.device.type == "cpu" else DEVICE_TILE
-    own: dict[tuple[int, int], list[Any]] = {}
+    on_host = plan.device.type == "cpu"
+    limit = TILE if on_host else DEVICE_TILE
+    own = local()
 
     def buffers(k: int, shape: Any) -> list[Any]:
+        """This thread's buffers for a pass, in this shape."""
         size = math.prod(shape)
         room = min(limit, 1 << (size - 1).bit_length())
-        if (k, room) not in own:
-            own[k, room] = [torch.empty(room, dtype=d, device=plan.device) for d in texts[k].buffers.values()]
-        return [b[:size].view(shape) for b in own[k, room]]
+        every: dict[Any, list[Any]] = own.__dict__
+        if (k, room) not in every:
+            every[k, room] = [torch.empty(room, dtype=d, device=plan.device) for d in texts[k].buffers.values()]
+        return [b if shape == b.shape else b[:size].view(shape) for b in every[k, room]]
 
     def make(k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
-        return [functions[k](*part, *numbers, *buffers(k, part[0].shape)) for part in pieces(arrays, limit)]
+        found: list[Any] = []
+
+        def some(start: int, parts: list[Arrays]) -> None:
+            with torch.no_grad():  # each thread has its own mode
+                for i, part in enumerate(parts, start):
+                    found[i] = functions[k](*part, *numbers, *buffers(k, part[0].shape))
+
+        every = list(pieces(arrays, limit))
+        found += [None] * len(every)
+        each = TILES if on_host else len(every)
+        run_all(partial(some, i, every[i : i + each]) for i in range(0, len(every), each))
+        return found
 
     return lambda rate, decay, arrays: plan(rate, decay, arrays, make)
 

@@ -9,6 +9,7 @@ import typer
 from .. import __version__
 from .check import check
 from .conform import conform
+from .bench import bench
 from .doctor import doctor
 from .functions import functions
 from .reproduce import reproduce
@@ -45,3 +46,4 @@ app.command()(reproduce)
 app.command()(check)
 app.command()(doctor)
 app.command()(conform)
+app.command()(bench)

@@ -1,0 +1,157 @@
+"""``lionk bench``: how far each library is from the limit of the memory of this machine, and how it compares."""
+
+from __future__ import annotations
+
+import gc
+import platform
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+
+import lionk
+
+from . import speed
+from .console import command, console, output_path, write_json
+
+LIMIT = "limit: five streams"
+SMOOTH = ("huber", "pseudo_huber", "softsign", "log_cosh", "l2")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement: milliseconds of a step, and that in multiples of the limit of its group."""
+
+    group: str
+    name: str
+    ms: float
+    ratio: float
+
+
+@command
+def bench(
+    json: Annotated[str | None, typer.Option("--json", help="Write JSON too; - is stdout.", metavar="PATH")] = None,
+    plot: Annotated[str | None, typer.Option("--plot", help="Draw the ratios.", metavar="PATH")] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="For the steps of one table, at least.")] = 7.0,
+    group: Annotated[str | None, typer.Option("--only", help="One table: " + ", ".join(speed.SHAPES))] = None,
+) -> None:
+    """Time the step of every library here, and of other libraries' Lion, against the limit of the memory.
+
+    A step reads x, m and the gradient and writes x and m; the limit is a loop that does only that, in the same process
+    on the same arrays and threads. The measurements take turns and the best of each counts.
+    """
+    path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
+    picture = None if plot is None else output_path(plot, "--plot", (".png", ".svg", ".pdf"))
+    out = console(to_stderr=json == "-")
+    facts = machine()
+    out.print(", ".join(f"{k} {v}" for k, v in facts.items()), style="dim", soft_wrap=True)
+    rows: list[Row] = []
+    for name in speed.SHAPES if group is None else [group]:
+        rows += measure(name, seconds)
+        gc.collect()
+        out.print(_table(name, [r for r in rows if r.group == name]))
+    if path is not None:
+        write_json(path, {"machine": facts, "rows": [asdict(r) for r in rows]})
+    if picture is not None:
+        draw(rows, facts, picture)
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers depend on: processor, threads, versions."""
+    from ..threads import threads
+
+    found = {"lionk": lionk.__version__, "processor": _processor(), "threads": threads()}
+    found["python"] = platform.python_version()
+    for name in ("numpy", "numba", "torch", "jax", "lion-pytorch", "timm", "pytorch_optimizer", "optax"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "none"
+    return found
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def cases(group: str) -> dict[str, Callable[[speed.Arrays], speed.Step]]:
+    """What is timed on these shapes, by the name in the table."""
+    own = {
+        "numpy with numba": ("numpy", "numba"),
+        "numpy": ("numpy", "tiles"),
+        "torch compiled": ("torch", "compiled"),
+        "torch": ("torch", "tiles"),
+    }
+    if group == "2^24":
+        own |= {"jax": ("jax", "jit"), "numpy reference": ("numpy", "reference")}
+    found: dict[str, Callable[[speed.Arrays], speed.Step]] = {
+        name: partial(speed.runner, library=library, name=way) for name, (library, way) in own.items()
+    }
+    for name in speed.PEERS[: 4 if group == "2^24" else 3]:
+        found[name] = partial(speed.peer, name=name)
+        if name != "optax":
+            found[f"{name}, foreach"] = partial(speed.peer, name=name, foreach=True)
+    if group == "2^24":
+        for K in SMOOTH:
+            found[f"numpy with numba: {K}"] = partial(speed.runner, library="numpy", name="numba", K=K)
+            found[f"torch compiled: {K}"] = partial(speed.runner, library="torch", name="compiled", K=K)
+    return found
+
+
+def measure(group: str, seconds: float) -> list[Row]:
+    """The rows of one table; what is not installed is left out."""
+    arrays = speed.Arrays(speed.SHAPES[group])
+    steps = {LIMIT: speed.limit(arrays)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other people's libraries
+        for name, make in cases(group).items():
+            try:
+                steps[name] = make(arrays)
+            except NotImplementedError:
+                continue
+        best = speed.best_of(steps, seconds)
+    return [Row(group, name, 1e3 * t, t / best[LIMIT]) for name, t in best.items()]
+
+
+def _table(group: str, rows: list[Row]) -> Table:
+    table = Table(title=f"one step on {group}, float32", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("what", no_wrap=True)
+    table.add_column("ms", justify="right")
+    table.add_column("times the limit", justify="right")
+    for r in rows:
+        table.add_row(r.name, f"{r.ms:.2f}", f"{r.ratio:.2f}")
+    return table
+
+
+def draw(rows: list[Row], facts: dict[str, Any], path: Path) -> None:
+    """Bars of the ratios, one panel for each table."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    from .figures import BLUE, GREY, STYLE
+
+    groups = list(dict.fromkeys(r.group for r in rows))
+    with rc_context(STYLE):
+        counts = [sum(r.group == g for r in rows) for g in groups]
+        figure = Figure(figsize=(8, 0.26 * sum(counts) + 1.2 * len(groups)), layout="constrained")
+        axes = figure.subplots(len(groups), 1, squeeze=False, height_ratios=counts)[:, 0]
+        for group, ax in zip(groups, axes, strict=True):
+            some = [r for r in rows if r.group == group][::-1]
+            colours = [GREY if r.name.split(",")[0] in (*speed.PEERS, LIMIT) else BLUE for r in some]
+            bars = ax.barh([r.name for r in some], [r.ratio for r in some], color=colours, height=0.7)
+            ax.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
+            ax.set_xscale("log")
+            ax.set_title(f"one step on {group}, in multiples of the limit")
+        figure.supxlabel(f"{facts['processor']}, {facts['threads']} threads", fontsize=8, color=GREY)
+        figure.savefig(path, dpi=130)

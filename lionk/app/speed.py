@@ -1,0 +1,175 @@
+"""Steps that can be timed here: the runners of the libraries, other people's Lion, and the limit that memory sets.
+
+All of them work on the same numbers in one process. A step reads x, m and the gradient and writes x and m: these are
+five streams.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+import lionk
+from lionk.threads import run_all
+
+Step = Callable[[], Any]
+Shapes = list[tuple[int, ...]]
+
+_BLOCK = [(768,), (768,), (768, 2304), (2304,), (768, 768), (768,), (768,), (768,), (768, 3072), (3072,), (3072, 768),
+          (768,)]  # fmt: skip
+SHAPES: dict[str, Shapes] = {
+    "2^24": [(1 << 24,)],
+    "GPT-2": [(50257, 768), (1024, 768), *(12 * _BLOCK), (768,), (768,)],  # 124M parameters in 148 tensors
+    "2,000 x 100": [(100,)] * 2000,
+}
+LR, DECAY = 1e-4, 0.1
+
+
+class Arrays:
+    """x, m and the gradient as lists of float32 arrays, cut from one block of memory each."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        rng = np.random.default_rng(0)
+        self.size = sum(map(math.prod, shapes))
+        self.flat = [rng.standard_normal(self.size, dtype=np.float32) for _ in range(3)]
+        ends = np.cumsum([math.prod(s) for s in shapes]).tolist()
+        cuts = list(zip([0, *ends], ends, shapes, strict=False))
+        self.lists = [[a[i:j].reshape(s) for i, j, s in cuts] for a in self.flat]
+
+    def on(self, library: str) -> list[list[Any]]:
+        """The arrays of a library; those of NumPy and PyTorch are the same memory."""
+        if library == "torch":
+            import torch
+
+            return [[torch.from_numpy(a) for a in column] for column in self.lists]
+        backend = lionk.backends()[library]
+        return self.lists if library == "numpy" else [[backend.asarray(a) for a in column] for column in self.lists]
+
+
+def limit(arrays: Arrays) -> Step:
+    """Five streams and two additions, on as many threads: the least time of a step. Compiled where numba is here."""
+    add = _compiled_add() if find_spec("numba") else _add
+    piece = (1 << 18) if find_spec("numba") else (1 << 15)
+    parts = [tuple(a[i : i + piece] for a in arrays.flat) for i in range(0, arrays.size, piece)]
+    return lambda: run_all(partial(add, *part) for part in parts)
+
+
+def _add(x: Any, m: Any, grad: Any) -> None:
+    np.add(x, grad, out=x)
+    np.add(m, grad, out=m)
+
+
+def _compiled_add() -> Any:
+    from numba import njit
+
+    def add(x: Any, m: Any, grad: Any) -> None:
+        for i in range(x.size):
+            g = grad[i]
+            x[i] += g
+            m[i] += g
+
+    return njit(nogil=True)(add)
+
+
+def runner(arrays: Arrays, library: str, name: str, K: str = "l1") -> Step:
+    """A step by this runner. Raises NotImplementedError without it, as asv takes for a skip."""
+    backend = lionk.backends()[library]
+    if not backend.available() or name not in backend.runners():
+        raise NotImplementedError(f"{library} has no runner {name!r} here")
+    run = backend.runner(lionk.LionK(K, lr=LR, weight_decay=DECAY), name)
+    x, m, grad = arrays.on(library)
+
+    def step() -> None:
+        x[:], m[:] = backend.synchronize(run(x, m, grad))  # JAX gives new arrays, before they are computed
+
+    return step if library == "jax" else lambda: run(x, m, grad)
+
+
+PEERS = ("lion-pytorch", "timm", "pytorch_optimizer", "optax")
+
+
+def peer(arrays: Arrays, name: str, foreach: bool = False) -> Step:
+    """A step of another library's Lion. Raises NotImplementedError where it is not installed or has no such mode."""
+    if name == "optax":
+        return _optax(arrays)
+    module, cls = {
+        "lion-pytorch": ("lion_pytorch", "Lion"),
+        "timm": ("timm.optim.lion", "Lion"),
+        "pytorch_optimizer": ("pytorch_optimizer", "Lion"),
+    }[name]
+    if find_spec("torch") is None or find_spec(module.partition(".")[0]) is None:
+        raise NotImplementedError(f"{name} is not installed; pip install 'lionk[bench]'")
+    import torch
+
+    if name == "timm":
+        _without_vision()
+    lion = getattr(importlib.import_module(module), cls)
+    options = {"foreach": True} if foreach else {}
+    if foreach and "foreach" not in inspect.signature(lion).parameters:
+        raise NotImplementedError(f"{name} has no foreach")
+    x, _, grad = arrays.on("torch")
+    parameters = [torch.nn.Parameter(a) for a in x]
+    for p, g in zip(parameters, grad, strict=True):
+        p.grad = g
+    step: Step = lion(parameters, lr=LR, weight_decay=DECAY, **options).step
+    return step
+
+
+def _without_vision() -> None:
+    """Make timm.optim.lion importable by itself: the packages around it import torchvision."""
+    spec = find_spec("timm")
+    for name in ("timm", "timm.optim"):
+        if name not in sys.modules and spec is not None:
+            bare = ModuleType(name)
+            bare.__spec__ = spec
+            folders = spec.submodule_search_locations or ()
+            bare.__path__ = [str(Path(folder, *name.split(".")[1:])) for folder in folders]
+            sys.modules[name] = bare
+
+
+def _optax(arrays: Arrays) -> Step:
+    if find_spec("optax") is None:
+        raise NotImplementedError("optax is not installed; pip install 'lionk[bench]'")
+    import jax
+    import optax
+
+    lion = optax.lion(LR, 0.9, 0.99, weight_decay=DECAY)
+
+    def update(x: Any, state: Any, grad: Any) -> Any:
+        change, state = lion.update(grad, state, x)
+        return optax.apply_updates(x, change), state
+
+    fused = jax.jit(update, donate_argnums=(0, 1))
+    x, _, grad = arrays.on("jax")
+    held = [x, lion.init(x)]
+
+    def step() -> None:
+        held[:] = jax.block_until_ready(fused(*held, grad))
+
+    return step
+
+
+def best_of(steps: dict[str, Step], seconds: float, least: int = 3) -> dict[str, float]:
+    """The shortest time of each step, in seconds. The steps take turns, so that a slow moment hits all of them."""
+    best = dict.fromkeys(steps, math.inf)
+    for step in steps.values():
+        step()  # compile, and touch the memory
+    start, rounds = time.perf_counter(), 0
+    while rounds < least or time.perf_counter() - start < seconds:
+        for name, step in steps.items():
+            begin = time.perf_counter()
+            step()
+            best[name] = min(best[name], time.perf_counter() - begin)
+        rounds += 1
+    return best
