@@ -282,6 +282,17 @@ def test_torch_compiles_once_for_all_sizes_rates_and_layouts(name):
             assert_equal(library, a, b)
 
 
+def test_torch_notices_exchanged_data():
+    import torch
+
+    run = lionk_torch.backend.runner(lionk.LionK("l1", lr=0.5))
+    x, m, grad = ([torch.full((3,), v) for _ in range(4)] for v in (1.0, 0.0, 1.0))
+    run(x, m, grad)
+    x[0].data = torch.full((3,), 7.0)
+    run(x, m, grad)
+    assert [float(a[0]) for a in x] == [6.5, 0.0, 0.0, 0.0]
+
+
 def test_torch_steps_parameters_that_require_gradients():
     import torch
 

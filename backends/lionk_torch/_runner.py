@@ -57,7 +57,7 @@ def _runner(opt: LionK, make: Callable[[LionK, Any, Arrays], Step]) -> Runner:
                 steps[key] = None
         return steps[key]
 
-    def apart(rate: Any, decay: Any, jobs: list[Any]) -> tuple[list[Any], list[tuple[Step, list[Arrays]]]]:
+    def apart(rate: Any, decay: Any, jobs: list[Any]) -> tuple[list[Any], list[Group]]:
         """Step the large tensors; give the results, and the groups of small ones, which are still to be stepped."""
         check_memory(jobs, _span, _share)
         done: list[tuple[Any, Any]] = []
@@ -67,11 +67,12 @@ def _runner(opt: LionK, make: Callable[[LionK, Any, Arrays], Step]) -> Runner:
             done.append(opt.update(a, b, g, rate, decay, K=K) if step is None else (a, b))
             if step is None:
                 continue
-            if len(jobs) > 1 and a.numel() < SMALL and K.traits.structure == "elementwise":
+            whole = K.traits.structure == "elementwise" and all(v.is_contiguous() for v in (a, b, g))
+            if len(jobs) > 1 and a.numel() < SMALL and whole:
                 small.setdefault(step, []).append((a, b, g))
             else:
                 step(rate, decay, _in_order((a, b, g)))
-        return done, [(step, some) for step, group in small.items() for some in chunks(group, GATHERED)]
+        return done, [Group(step, some) for step, group in small.items() for some in chunks(group, GATHERED)]
 
     def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
         import torch
@@ -79,10 +80,12 @@ def _runner(opt: LionK, make: Callable[[LionK, Any, Arrays], Step]) -> Runner:
         rate, decay, jobs = arguments(opt, x, m, grad, lr, weight_decay)
         with torch.no_grad():
             known = last.find(jobs)
+            if known is not None and not all(group.stands() for group in known[1]):
+                known = None
             done, groups = known or apart(rate, decay, jobs)
-            for step, some in groups:
-                _together(step, rate, decay, some)
-            if known is None and sum(len(some) for _, some in groups) == len(jobs) > 1:
+            for group in groups:
+                group(rate, decay)
+            if known is None and sum(map(len, groups)) == len(jobs) > 1:
                 last.keep(jobs, (done, groups))
         return results(x, done)
 
@@ -181,15 +184,33 @@ def _alone(a: Any) -> Any:
     return plain.set_(a.untyped_storage(), a.storage_offset(), (a.numel(),), (1,))
 
 
-def _together(step: Step, rate: Any, decay: Any, group: list[Arrays]) -> None:
-    import torch
-    from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+class Group:
+    """Small contiguous tensors of one kind, stepped as one. Its flat copies are as large as they are, and stay."""
 
-    x, m, grad = (list(column) for column in zip(*group, strict=True))
-    flat = [_flatten_dense_tensors(a) for a in (x, m, grad)]
-    step(rate, decay, (flat[0], flat[1], flat[2]))
-    torch._foreach_copy_(x, _unflatten_dense_tensors(flat[0], x))
-    torch._foreach_copy_(m, _unflatten_dense_tensors(flat[1], m))
+    def __init__(self, step: Step, group: list[Arrays]) -> None:
+        import torch
+
+        self.step, self.columns = step, [list(column) for column in zip(*group, strict=True)]
+        self.places = [a.data_ptr() for column in self.columns for a in column]
+        self.rows = [[a.detach().view(-1) for a in column] for column in self.columns]
+        self.flat = tuple(torch.cat(rows) for rows in self.rows)
+        self.parts = [flat.split([r.numel() for r in self.rows[0]]) for flat in self.flat[:2]]
+
+    def __len__(self) -> int:
+        return len(self.rows[0])
+
+    def stands(self) -> bool:
+        """Are the tensors where they were? Their ``data`` may have been exchanged."""
+        return self.places == [a.data_ptr() for column in self.columns for a in column]
+
+    def __call__(self, rate: Any, decay: Any) -> None:
+        import torch
+
+        for rows, flat in zip(self.rows, self.flat, strict=True):
+            torch.cat(rows, out=flat)
+        self.step(rate, decay, self.flat)
+        for rows, parts in zip(self.rows, self.parts, strict=False):
+            torch._foreach_copy_(rows, parts)
 
 
 def _in_order(arrays: Arrays) -> Arrays:

@@ -100,7 +100,7 @@ def cases(group: str) -> dict[str, Callable[[speed.Arrays], speed.Step]]:
     }
     for name in speed.PEERS[: 4 if group == "2^24" else 3]:
         found[name] = partial(speed.peer, name=name)
-        if name != "optax":
+        if name not in ("lion-pytorch", "optax") and group != "GPT-2":
             found[f"{name}, foreach"] = partial(speed.peer, name=name, foreach=True)
     if group == "2^24":
         for K in SMOOTH:

@@ -160,7 +160,7 @@ def _optax(arrays: Arrays) -> Step:
     return step
 
 
-def best_of(steps: dict[str, Step], seconds: float, least: int = 3) -> dict[str, float]:
+def best_of(steps: dict[str, Step], seconds: float, least: int = 2) -> dict[str, float]:
     """The shortest time of each step, in seconds. The steps take turns, so that a slow moment hits all of them."""
     best = dict.fromkeys(steps, math.inf)
     for step in steps.values():

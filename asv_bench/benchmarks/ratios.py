@@ -1,0 +1,139 @@
+"""Ratios to the limit of the memory, and to other people's Lion, in one process: what `lionk bench` prints, tracked.
+
+The times of a step stand in step.py. A ratio is of the best of several interleaved measurements; on a shared machine it
+is steadier than a time, and still noisy.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+RUNNERS = ["numpy:numba", "numpy:tiles", "torch:compiled", "torch:tiles", "jax:jit"]
+FUNCTIONS = ["l1", "huber", "pseudo_huber", "softsign", "log_cosh", "l2"]
+SECONDS = 1.0
+
+
+def _measure(shapes: Any, makers: Any) -> dict[str, float]:
+    """Seconds of the limit and of these steps. Raises NotImplementedError, asv's skip, where a library is missing."""
+    from lionk.app import speed
+
+    arrays = speed.Arrays(shapes)
+    steps = {"limit": speed.limit(arrays)}
+    for k, make in enumerate(makers):
+        steps[str(k)] = make(speed, arrays)
+    return speed.best_of(steps, SECONDS)
+
+
+def _ratio(shapes: Any, runner: str, K: str = "l1") -> float:
+    library, name = runner.split(":")
+    found = _measure(shapes, [lambda speed, arrays: speed.runner(arrays, library, name, K)])
+    return found["0"] / found["limit"]
+
+
+class Function:
+    """One step on 2^22 entries, in multiples of the limit."""
+
+    params = (RUNNERS, FUNCTIONS)
+    param_names = ("runner", "K")
+    version = "1"
+    unit = "times the limit"
+    timeout = 300
+
+    def track_ratio(self, runner: str, K: str) -> float:
+        return _ratio([(1 << 22,)], runner, K)
+
+
+class Size:
+    """Nanoseconds for each entry, from 1e3 to 1e8: flat where calls cost nothing and memory is the limit."""
+
+    params = (RUNNERS, [10**k for k in range(3, 9)])
+    param_names = ("runner", "n")
+    version = "1"
+    unit = "ns per entry"
+    timeout = 300
+
+    def track_cost(self, runner: str, n: int) -> float:
+        library, name = runner.split(":")
+        found = _measure([(n,)], [lambda speed, arrays: speed.runner(arrays, library, name)])
+        return 1e9 * found["0"] / n
+
+
+class Model:
+    """One step of l1 on the tensors of a model, in multiples of the limit."""
+
+    params = (RUNNERS[:4], ["GPT-2", "2,000 x 100"])
+    param_names = ("runner", "model")
+    version = "1"
+    unit = "times the limit"
+    timeout = 300
+
+    def track_ratio(self, runner: str, model: str) -> float:
+        from lionk.app import speed
+
+        return _ratio(speed.SHAPES[model], runner)
+
+
+class Peer:
+    """How many times longer another library's Lion takes than ours, eager against eager and jit against jit."""
+
+    params = (["lion-pytorch", "timm", "pytorch_optimizer", "optax"], ["2^24", "GPT-2", "2,000 x 100"])
+    param_names = ("peer", "shapes")
+    version = "1"
+    unit = "times ours"
+    timeout = 300
+
+    def track_advantage(self, peer: str, shapes: str) -> float:
+        from lionk.app import speed
+
+        ours = ("jax", "jit") if peer == "optax" else ("torch", "tiles")
+        makers = [lambda speed, arrays: speed.runner(arrays, *ours), lambda speed, arrays: speed.peer(arrays, peer)]
+        found = _measure(speed.SHAPES[shapes], makers)
+        return found["1"] / found["0"]
+
+
+class Temporaries:
+    """The largest amount of memory that a step of NumPy holds beside its arguments, for each of 2^22 entries."""
+
+    params = (["tiles", "numba", "reference"], ["l1", "relu", "l2", "top_k"])
+    param_names = ("runner", "K")
+    version = "1"
+    unit = "bytes per entry"
+
+    def track_temporaries(self, runner: str, K: str) -> float:
+        import tracemalloc
+
+        from lionk.app import speed
+
+        shapes: Any = [(1 << 22,)]
+        step = speed.runner(speed.Arrays(shapes), "numpy", runner, K)
+        step()
+        tracemalloc.start()
+        step()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak / math.prod(shapes[0])
+
+
+class Graph:
+    """Tasks that a step adds to the graph of Dask, for each block, after any number of steps."""
+
+    version = "1"
+    unit = "tasks per block"
+
+    def track_tasks(self) -> float:
+        from importlib.util import find_spec
+
+        if find_spec("dask") is None:
+            raise NotImplementedError("dask is not installed")
+        import dask.array as da
+
+        import lionk
+
+        backend = lionk.backends()["dask"]
+        x, m, grad = (da.zeros(100, chunks=10).persist() for _ in range(3))
+        run = backend.runner(lionk.LionK("l1", lr=0.1))
+        for _ in range(3):
+            x, m = backend.synchronize(list(run(x, m, grad)))
+        x, m = run(x, m, grad)
+        return (len({**x.__dask_graph__(), **m.__dask_graph__()}) - 30) / 10
