@@ -630,7 +630,7 @@ def test_doctor_finds_a_wrong_step(monkeypatch):
 
 def test_help_version_and_no_arguments():
     assert lk("--version").stdout == f"lionk {lionk.__version__}\n"
-    for arguments in (("--help",), ("solve", "-h"), ("functions", "--help"), ("doctor", "--help")):
+    for arguments in (("--help",), ("solve", "-h"), ("functions", "--help"), ("doctor", "--help"), ("bench", "--help")):
         assert lk(*arguments).exit_code == 0
     assert "solve" in lk().output
     assert lk("solve", "--nonsense").exit_code == 2

@@ -168,8 +168,9 @@ def _fused(opt: LionK, K: Any, arrays: Arrays) -> Step:
         return [functions[k](*arrays, *ready)]
 
     def step(rate: Any, decay: Any, arrays: Arrays) -> None:
-        if any(a.ndim != 1 or not a.is_contiguous() for a in arrays) or arrays[0].numel() < 2:
-            return by_tiles(rate, decay, arrays)  # each layout, and lengths 0 and 1, would be compiled for themselves
+        # Each layout would be compiled for itself; and a tile takes less time than the threads of a compiled loop.
+        if any(a.ndim != 1 or not a.is_contiguous() for a in arrays) or arrays[0].numel() <= TILE:
+            return by_tiles(rate, decay, arrays)
         plan(rate, decay, tuple(map(_alone, arrays)), make)
         return torch.autograd.graph.increment_version(arrays[:2])
 

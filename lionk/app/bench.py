@@ -19,7 +19,7 @@ from rich.table import Table
 import lionk
 
 from . import speed
-from .console import command, console, output_path, write_json
+from .console import BadInput, command, console, output_path, write_json
 
 LIMIT = "limit: five streams"
 SMOOTH = ("huber", "pseudo_huber", "softsign", "log_cosh", "l2")
@@ -49,6 +49,8 @@ def bench(
     """
     path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
     picture = None if plot is None else output_path(plot, "--plot", (".png", ".svg", ".pdf"))
+    if group is not None and group not in speed.SHAPES:
+        raise BadInput(f"--only {group}: choose one of {', '.join(speed.SHAPES)}")
     out = console(to_stderr=json == "-")
     facts = machine()
     out.print(", ".join(f"{k} {v}" for k, v in facts.items()), style="dim", soft_wrap=True)

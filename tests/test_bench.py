@@ -1,0 +1,133 @@
+"""`lionk bench` and what it measures: no test of a time, only of what is compared with what."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import lionk
+from lionk.app import bench, speed
+from lionk.app.cli import app
+
+EAGER = ("numpy", "numpy with numba", "torch", "numpy reference")
+
+
+@pytest.fixture(autouse=True)
+def _small(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(speed, "SHAPES", {"2^24": [(64, 5)], "GPT-2": [(7,), (3, 4)], "2,000 x 100": [(10,)] * 20})
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """No compilers, which take seconds, and nobody else's library."""
+    cases = bench.cases
+    monkeypatch.setattr(bench, "cases", lambda group: {k: v for k, v in cases(group).items() if k in EAGER})
+
+
+def lk(*arguments):
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_one_run_writes_ratios_to_the_limit(eager):
+    done = lk("bench", "--json", "b.json", "--plot", "b.png", "--seconds", "0.1")
+    assert done.exit_code == 0, done.output
+    with open("b.json", encoding="utf-8") as file:
+        found = json.load(file)
+    assert {"processor", "threads", "numpy", "torch"} <= set(found["machine"])
+    groups = {r["group"] for r in found["rows"]}
+    assert groups == set(speed.SHAPES)
+    for group in groups:
+        rows = {r["name"]: r for r in found["rows"] if r["group"] == group}
+        assert {bench.LIMIT, "numpy", "torch"} <= set(rows)
+        for r in rows.values():
+            assert r["ratio"] == pytest.approx(r["ms"] / rows[bench.LIMIT]["ms"])
+    with open("b.png", "rb") as file:
+        assert file.read(4) == b"\x89PNG"
+
+
+def test_one_table_alone(eager):
+    done = lk("bench", "--only", "GPT-2", "--json", "-", "--seconds", "0.1")
+    assert {r["group"] for r in json.loads(done.stdout)["rows"]} == {"GPT-2"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--only", "GPT-3"), "choose one of 2^24"),
+        (("--plot", "b.txt"), ".png"),
+        (("--json", "no/b.json"), "no/b.json"),
+    ],
+)
+def test_bad_input(arguments, says):
+    done = lk("bench", *arguments)
+    assert done.exit_code == 2
+    assert says in done.stderr
+
+
+def test_every_step_moves_the_same_numbers():
+    """NumPy and PyTorch work on one memory, and a step of each is a step of Lion."""
+    for library, name in (("numpy", "tiles"), ("torch", "tiles"), ("jax", "jit")):
+        arrays = speed.Arrays([(8, 5), (3,)])
+        before = [[a.copy() for a in column] for column in arrays.lists]
+        kept = arrays.on(library)
+        step = speed.runner(arrays, library, name)
+        step()
+        want = lionk.backends()["numpy"].runner(lionk.LionK("l1", speed.LR, weight_decay=speed.DECAY), "reference")
+        x, _ = want(*before)
+        if library != "jax":
+            for a, b in zip(arrays.lists[0], x, strict=True):
+                np.testing.assert_array_equal(a, b)
+            assert np.shares_memory(np.asarray(kept[0][0]), arrays.flat[0])
+
+
+@pytest.mark.parametrize("numba", [True, False])
+def test_the_limit_reads_three_arrays_and_writes_two(monkeypatch, numba):
+    if not numba:
+        monkeypatch.setattr(speed, "find_spec", lambda name: None)
+    arrays = speed.Arrays([(100,)])
+    x, m, grad = (a.copy() for a in arrays.flat)
+    speed.limit(arrays)()
+    for got, want in zip(arrays.flat, (x + grad, m + grad, grad), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_the_model_has_its_tensors():
+    shapes = speed._BLOCK
+    total = 50257 * 768 + 1024 * 768 + 12 * sum(map(math.prod, shapes)) + 2 * 768
+    assert (12 * len(shapes) + 4, total) == (148, 124439808)
+
+
+@pytest.mark.parametrize("name", speed.PEERS)
+def test_a_peer_steps_or_is_skipped(name):
+    arrays = speed.Arrays([(8, 5), (3,)])
+    before = arrays.flat[0].copy()
+    try:
+        step = speed.peer(arrays, name)
+    except NotImplementedError as error:
+        pytest.skip(str(error))
+    step()
+    if name != "optax":  # JAX has arrays of its own
+        assert np.max(np.abs(arrays.flat[0] - before)) >= speed.LR / 2
+
+
+def test_a_missing_library_is_a_skip(monkeypatch):
+    arrays = speed.Arrays([(8,)])
+    with pytest.raises(NotImplementedError):
+        speed.runner(arrays, "cupy", "no such runner")
+    monkeypatch.setattr(speed, "find_spec", lambda name: None)
+    for name in speed.PEERS:
+        with pytest.raises(NotImplementedError, match="peers"):
+            speed.peer(arrays, name)
+
+
+def test_the_best_of_several():
+    calls = []
+    best = speed.best_of({"limit": lambda: calls.append("limit"), "other": lambda: calls.append("other")}, 0.0)
+    assert set(best) == {"limit", "other"} and all(t > 0 for t in best.values())
+    assert calls[:2] == ["limit", "other"], "warmed up"
+    assert calls[2:4] == ["limit", "other"], "then in turns"
