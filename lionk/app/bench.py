@@ -39,7 +39,7 @@ class Row:
 def bench(
     json: Annotated[str | None, typer.Option("--json", help="Write JSON too; - is stdout.", metavar="PATH")] = None,
     plot: Annotated[str | None, typer.Option("--plot", help="Draw the ratios.", metavar="PATH")] = None,
-    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="For the steps of one table, at least.")] = 7.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="For the steps of one table, at least.")] = 5.0,
     group: Annotated[str | None, typer.Option("--only", help="One table: " + ", ".join(speed.SHAPES))] = None,
 ) -> None:
     """Time the step of every library here, and of other libraries' Lion, against the limit of the memory.
