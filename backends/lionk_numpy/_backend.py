@@ -7,9 +7,8 @@ from typing import Any, final
 
 import array_api_compat
 
-from lionk.backend import Backend, missing
-from lionk.errors import NotAvailable
 from lionk.backend import Backend, Runner, missing
+from lionk.errors import NotAvailable
 from lionk.optimizer import LionK
 
 

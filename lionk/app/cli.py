@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from .bench import bench
 from .check import check
 from .conform import conform
-from .bench import bench
 from .doctor import doctor
 from .functions import functions
 from .reproduce import reproduce
