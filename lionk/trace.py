@@ -274,6 +274,8 @@ def step_program(opt: LionK, K: ConvexFunction, xp: Any, dtypes: tuple[Any, Any,
     Raises NotTraceableError where the reference must run.
     """
     structure = K.traits.structure
+    if not all(isinstance(b, float) for b in opt.betas):
+        raise NotTraceableError("betas that are arrays are not recorded")
     if structure not in ("elementwise", "reduce") or has_arrays(K):
         raise NotTraceableError(f"{structure} functions, and those with array parameters, are not recorded")
     kind = xp.result_type(*dtypes[:2])
@@ -284,7 +286,10 @@ def step_program(opt: LionK, K: ConvexFunction, xp: Any, dtypes: tuple[Any, Any,
 
     arrays = dict(zip(("x", "m", "grad"), dtypes, strict=True))
     numbers = {"lr": real, "weight_decay": real}
-    return record(update, xp, arrays, numbers, None if structure == "elementwise" else size, ("x", "m"))
+    try:
+        return record(update, xp, arrays, numbers, None if structure == "elementwise" else size, ("x", "m"))
+    except ValueError as error:  # a function of matrices or kernels: the record knows one axis only
+        raise NotTraceableError(str(error)) from error
 
 
 def record(function: Callable[..., Any], xp: Any, arrays: dict[str, Any], numbers: dict[str, Any], size: int | None,

@@ -46,7 +46,7 @@ def _runner(opt: LionK, make: Callable[[LionK, Any, Arrays], Step]) -> Runner:
     last = Last()
 
     def step_of(x: Any, m: Any, grad: Any, K: Any) -> Step | None:
-        if not x.numel() or 0 in x.stride() or 0 in m.stride():
+        if not all(map(_plain, (x, m, grad))) or not x.numel() or 0 in x.stride() or 0 in m.stride():
             return None
         size = None if K.traits.structure == "elementwise" else x.numel()
         key = (id(K), x.dtype, m.dtype, grad.dtype, x.device, size)
@@ -78,6 +78,8 @@ def _runner(opt: LionK, make: Callable[[LionK, Any, Arrays], Step]) -> Runner:
         import torch
 
         rate, decay, jobs = arguments(opt, x, m, grad, lr, weight_decay)
+        if torch.compiler.is_compiling():  # in somebody's own torch.compile: the plain step fuses best
+            return results(x, [opt.update(a, b, g, rate, decay, K=K) for a, b, g, K in jobs])
         with torch.no_grad():
             known = last.find(jobs)
             if known is not None and not all(group.stands() for group in known[1]):
@@ -224,7 +226,16 @@ def _in_order(arrays: Arrays) -> Arrays:
     return turned[0], turned[1], turned[2]
 
 
+def _plain(a: Any) -> bool:
+    """Has this tensor memory of its own here, and nobody who watches: no DTensor, none of a trace, not sparse?"""
+    import torch
+
+    return type(a) in (torch.Tensor, torch.nn.Parameter) and a.layout is torch.strided and not a.is_meta
+
+
 def _span(a: Any) -> tuple[int, int]:
+    if not _plain(a):
+        return 0, 0
     start = a.data_ptr()
     size = a.numel()
     if size and not a.is_contiguous():
