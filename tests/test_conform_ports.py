@@ -202,8 +202,11 @@ def test_torch_muon_with_its_declared_approximation():
     report = check(torch.optim.Muon)
     assert report.passed, failures(report)
     assert dict((n, b) for n, _, b in report.defaults)["betas"] == (0.95**2, 0.95)  # noqa: C402
-    exact = check(torch.optim.Muon, claims={"accuracy": 0.0}, level=0, dtypes=("float64",), diagnose=False)
-    assert not exact.passed
+    one = {"level": 0, "dtypes": ("float64",), "diagnose": False}
+    assert not check(torch.optim.Muon, claims={"accuracy": 0.0}, **one).passed
+    other = functools.partial(torch.optim.Muon, adjust_lr_fn="match_rms_adamw")  # another scale is another K
+    assert not check(other, **one).passed
+    assert check(other, K={"name": "muon", "scaling": "match_rms_adamw"}, **one).passed
 
 
 def test_known_libraries():

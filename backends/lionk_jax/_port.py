@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from lionk import ConvexFunction, K
 from lionk.conformance.adapters import Names, Request, title, unwrap, versions_of
 from lionk.conformance.port import Capabilities, each_parameter
 
@@ -38,7 +39,7 @@ class OptaxPort:
         self.newton = newton = "ns_steps" in self.names.parameters
         wide = jax.config.jax_enable_x64
         claims: dict[str, Any] = {
-            "K": muon_by_shape if newton else "l1",
+            "K": transposed_muon if newton else "l1",
             "dtypes": (*(("float64",) if wide else ()), "float32", "float16", "bfloat16"),
             "decays": {"lr_wd": {}} if self.names.decays or not self.whole else {"none": {}},
             "betas": self.names.betas,
@@ -106,10 +107,7 @@ def _muon_names(make: Any) -> dict[str, str]:
     return {"momentum": "beta"} if "ns_steps" in parameters and "beta" in parameters else {}
 
 
-def muon_by_shape(shape: tuple[int, ...]) -> Any:
+def transposed_muon(shape: tuple[int, ...]) -> ConvexFunction:
     """The K of optax.contrib.muon for a matrix of this shape: rows are inputs there, so the scale is transposed."""
-    from lionk.conventions import muon
-
-    if len(shape) != 2:
-        raise ValueError(f"Muon takes matrices, got shape {shape}")
-    return muon(shape=(shape[1], shape[0]), scaling="original").K
+    rows, cols = shape
+    return K("nuclear").scale(max(1, cols / rows) ** 0.5)

@@ -9,7 +9,6 @@ from typing import Any
 
 from lionk.conformance.adapters import Names, Request, chosen, title, unwrap, versions_of
 from lionk.conformance.port import DECAYS, Capabilities, each_parameter
-from lionk.conventions import muon
 
 #: Parameters by which known optimizers choose a convention of decay, and the value that chooses it.
 _CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
@@ -44,7 +43,7 @@ class TorchPort:
         known = [c for n, c in _CONVENTIONS.items() if n in self.names.parameters]
         decays: dict[str, dict[str, Any]] = known[0] if known else {"lr_wd": {}}
         claims: dict[str, Any] = {
-            "K": muon_by_shape if newton else "l1",
+            "K": "muon" if newton else "l1",
             "dtypes": ("float64", "float32", "float16", "bfloat16"),
             "decays": chosen(decays, request.decays) if self.names.decays else {"none": {}},
             "betas": self.names.betas,
@@ -121,10 +120,3 @@ class TorchHandle:
     def load(self, state: Any) -> None:
         self.optimizer.load_state_dict(state["optimizer"])
         self.count = state["count"]
-
-
-def muon_by_shape(shape: tuple[int, ...]) -> Any:
-    """The K of torch.optim.Muon for a matrix of this shape, with its default scale."""
-    if len(shape) != 2:
-        raise ValueError(f"Muon takes matrices, got shape {shape}")
-    return muon(shape=(shape[0], shape[1]), scaling="original").K

@@ -255,7 +255,7 @@ def _approximate(make: _Maker) -> Iterator[Case]:
     """Well-conditioned readouts: what can be asked of Newton-Schulz and its like."""
     cols = make.shape[-1] if len(make.shape) == 2 else 1
 
-    def push(script: Script, *signs: float) -> Script:
+    def push(script: Script, *signs: float, cols: int = cols) -> Script:
         for sign in signs:
             noise = script.numbers(0.0, 0.25)
             script.add([sign * (2.0 * (i // cols == i % cols)) + e for i, e in enumerate(noise)])
@@ -268,6 +268,10 @@ def _approximate(make: _Maker) -> Iterator[Case]:
     for decay in make.claims.decays:
         script = push(make.script("decay").constant(0.0, 1), 1, 1)
         yield make.case(f"S3.decay/{decay}", script, lr=0.05, wd=0.8, start=(4.0, 8.0, 4), decay=decay)
+    if len(make.shape) == 2:  # where a scale by the shape is 2 or 1/2
+        for name, shape in (("tall", (12, 3)), ("wide", (3, 12))):
+            script = push(make.script(name, shape=shape), 1, 2, cols=shape[1])
+            yield make.case(f"S5.shape/{name}", script, shape=shape)
     yield make.case("S3.zero_decay/push", push(make.script("no decay"), 1, 2), wd=0.0)
     yield make.case("S4.state/impulse", push(make.script("impulse"), 16, 0.5, -0.25, -0.5, -1))
     yield make.case("S5.trajectory/push", push(make.script("long"), *[1, 2, 1, -1] * 4), lr=0.02)
