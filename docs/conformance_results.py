@@ -57,6 +57,7 @@ FINDINGS = """## What was found
   only the momentum shows it. A warning here (S6.nan_result).
 - **lr = 0**, as a warm-up may begin, is refused by lion-pytorch, and by timm with corrected_weight_decay, which needs
   the peak rate at the start (S3.zero_rate, a warning).
+- timm was imported over an empty stand-in for torchvision, which its import needs and its optimizers do not.
 """
 
 
