@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from matplotlib import rc_context
@@ -64,49 +62,25 @@ def test_the_network_on_jax_learns(monkeypatch):
     assert (c.accuracy > 0.85).all()
 
 
-def test_the_command_writes_a_picture_and_numbers(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
+def test_the_target_has_a_claim_for_each_optimizer_and_its_numbers_are_drawn(monkeypatch):
     few = tuple(r for r in training.CONVOLUTIONAL if r.name in ("AdamW", "l1 (Lion)"))
     monkeypatch.setattr(training, "CONVOLUTIONAL", few)
     monkeypatch.setattr(training, "TWO_LAYERS", few)
-    looked = []
-    draw = training_figure.draw
-
-    def look(nets):
-        figure = draw(nets)
-        looked.append([a.get_title(loc="left") for a in figure.axes])
-        return figure
-
-    monkeypatch.setattr(training_figure, "draw", look)
-    done = lk("reproduce", "training", "--seeds", 2, "--steps", 4)
-    assert done.exit_code == 0, done.output
-    for text in (
-        "convolutional network, AdamW",
-        "two layers, l1 (Lion)",
-        "training loss",
-        "more than the run",
-        "wrote",
-    ):
-        assert text in done.output
-    numbers = json.loads((tmp_path / "lionk-training.json").read_text())
-    assert numbers["format"] == "lionk reproduce 1"
-    assert list(numbers["nets"]) == ["PyTorch, convolutional", "JAX, two layers"]
-    lion = numbers["nets"]["PyTorch, convolutional"][1]
-    assert np.shape(lion["loss"]) == (2, 4) and np.shape(lion["distance"]) == (2, 5)
-    assert lion["inside"] is None
-    assert (tmp_path / "lionk-training.png").read_bytes().startswith(b"\x89PNG")
-    assert looked[0][3] == "Phase I: distance of lam x to dom K*"
-    assert "l1 (Lion): coefficients" in looked[0]
-
-
-def test_targets_are_listed_and_bad_input_is_refused(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert "training" in lk("reproduce").output
-    for arguments, message in [(["nothing"], "choose one of"), (["training", "--plot", "a.txt"], "must end in one of")]:
-        done = lk("reproduce", *arguments)
-        assert done.exit_code == 2
-        assert message in done.output
-    assert lk("reproduce", "training", "--seeds", 0).exit_code == 2
+    outcome = reproduce.load("training").run(0, True)
+    assert [c.claim for c in outcome.checks] == [
+        "PyTorch, convolutional, AdamW: least test accuracy of a seed",
+        "PyTorch, convolutional, l1 (Lion): least test accuracy of a seed",
+        "JAX, two layers, AdamW: least test accuracy of a seed",
+        "JAX, two layers, l1 (Lion): least test accuracy of a seed",
+        "l1 (Lion): distance to dom K* over its bound",
+    ]
+    assert outcome.checks[-1].holds
+    lion = outcome.numbers["PyTorch, convolutional"][1]
+    assert np.shape(lion["loss"]) == (1, 20) and np.shape(lion["distance"]) == (1, 21)
+    with rc_context(figures.STYLE):
+        titles = [a.get_title(loc="left") for a in reproduce.load("training").draw(outcome.numbers).axes]
+    assert titles[3] == "Phase I: distance of lam x to dom K*"
+    assert "l1 (Lion): coefficients" in titles
 
 
 def test_without_pytorch_the_command_says_what_is_missing(monkeypatch):

@@ -1,4 +1,4 @@
-"""The command line: ``lionk solve``, ``functions``, ``doctor``, ``conform``. Nothing else in lionk imports this."""
+"""The command line: ``lionk solve``, ``functions``, ``reproduce``, ... Nothing else in lionk imports this."""
 
 from __future__ import annotations
 

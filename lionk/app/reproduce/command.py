@@ -1,0 +1,128 @@
+"""The command ``lionk reproduce``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+import lionk
+
+from ..console import BadInput, Failed, command, console, output_path, write_json
+from .targets import TARGETS, Outcome, load, text
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def _names() -> list[str]:
+    return [*TARGETS, "all"]
+
+
+@command
+def reproduce(
+    target: Annotated[
+        str | None,
+        typer.Argument(help="What to run, or all; without it: the list.", metavar="TARGET", autocompletion=_names),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+    quick: Annotated[bool, typer.Option("--quick", help="A smaller run of the same kind, as the tests do.")] = False,
+    plot: Annotated[
+        str | None,
+        typer.Option(help="Picture to write, or none. Default: lionk-TARGET.png. A folder for all.", metavar="PATH"),
+    ] = None,
+    json: Annotated[
+        str | None,
+        typer.Option(
+            "--json", help="Numbers to write, or none; - is stdout. Default: lionk-TARGET.json.", metavar="PATH"
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Write the files; print nothing but problems.")] = False,
+) -> None:
+    """Reproduce a figure or a claim of the paper (arXiv 2310.05898): a picture, numbers, and whether they agree.
+
+    Examples: lionk reproduce; lionk reproduce lyapunov; lionk reproduce all --plot figures --json figures
+    """
+    out = console(to_stderr=json == "-")
+    if target is None:
+        width = max(map(len, TARGETS))
+        for name, summary in TARGETS.items():
+            out.print(f"[bold]{name:<{width}}[/bold]  {escape(summary)}")
+        return
+    if target not in _names():
+        raise BadInput(f"{target}: choose one of {', '.join(_names())}")
+    chosen = list(TARGETS) if target == "all" else [target]
+    if json == "-" and target == "all":
+        raise BadInput("--json - is for one target; give a folder with all")
+    files = {n: (_file(plot, "--plot", n, ".png", target), _file(json, "--json", n, ".json", target)) for n in chosen}
+    wrong = [name for name in chosen if not _one(name, seed, quick, *files[name], None if quiet else out)]
+    if wrong:
+        raise Failed(f"a claim does not hold in {', '.join(wrong)}")
+
+
+def _file(option: str | None, flag: str, name: str, suffix: str, target: str) -> Path | None:
+    """Where a target's file goes; for all of them the option names a folder."""
+    default = f"lionk-{name}{suffix}"
+    if option is None:
+        return output_path(default, flag)
+    if option == "-" and flag == "--json":
+        return Path("-")
+    if target == "all" and option != "none":
+        if not Path(option).is_dir():
+            raise BadInput(f"{flag} {option}: with all, an existing folder, or none")
+        return output_path(str(Path(option) / default), flag)
+    return output_path(option, flag, SUFFIXES if flag == "--plot" else ())
+
+
+def _one(name: str, seed: int, quick: bool, plot: Path | None, json: Path | None, out: Console | None) -> bool:
+    module, start = load(name), time.perf_counter()
+    outcome = module.run(seed, quick)
+    seconds = time.perf_counter() - start
+    if plot is not None:
+        picture(name, outcome, plot)
+    if json is not None:
+        write_json(json, document(name, seed, quick, outcome))
+    if out is not None:
+        _show(out, name, outcome, seconds, [p for p in (plot, json) if p is not None and str(p) != "-"])
+    return all(c.holds for c in outcome.checks)
+
+
+def picture(name: str, outcome: Outcome, path: Path) -> None:
+    """Draw an outcome and write the file; its suffix says the format."""
+    from matplotlib import rc_context
+
+    from ..figures import STYLE
+
+    with rc_context(STYLE):
+        load(name).draw(outcome.numbers).savefig(path, dpi=120)
+
+
+def document(name: str, seed: int, quick: bool, outcome: Outcome) -> dict[str, object]:
+    """What the JSON file holds."""
+    return {
+        "format": "lionk reproduce 1",
+        "lionk": lionk.__version__,
+        "target": name,
+        "seed": seed,
+        "quick": quick,
+        "text": text(load(name)),
+        "checks": [{**c._asdict(), "holds": c.holds} for c in outcome.checks],
+        "numbers": outcome.numbers,
+    }
+
+
+def _show(out: Console, name: str, outcome: Outcome, seconds: float, written: list[Path]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column, justify in (("claim", "left"), ("measured", "right"), ("expected", "right"), ("", "left")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for c in outcome.checks:
+        verdict = "[green]holds[/green]" if c.holds else "[red]FAILS[/red]"
+        table.add_row(escape(c.claim), f"{c.measured:.4g}", c.expected, verdict)
+    out.print(f"[bold]{name}[/bold]  {escape(TARGETS[name])}\n\n{escape(text(load(name)))}\n")
+    out.print(table)
+    out.print(f"[dim]{seconds:.1f} s[/dim]" + "".join(f", wrote {p}" for p in written), soft_wrap=True)
