@@ -1,15 +1,29 @@
-"""The code blocks of the documentation run, from top to bottom."""
+"""The pages: their code runs, every public name has its place in the reference, links between pages lead somewhere."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
+import lionk
 from lionk.functions import registry
 
 DOCS = Path(__file__).parents[1] / "docs"
+PAGES = ["own-k.md", "start-research.md", "start-port.md", "start-training.md"]
+
+
+def _load(name):
+    """A module of the site, which needs Sphinx, of the docs extra; None without it."""
+    if importlib.util.find_spec("sphinx") is None:
+        return None
+    spec = importlib.util.spec_from_file_location(f"lionk_site_{name}", DOCS / "_site" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(autouse=True)
@@ -17,10 +31,63 @@ def _registry(monkeypatch):
     monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
 
 
-@pytest.mark.parametrize("page", ["own-k.md"])
-def test_code_blocks_run(page):
-    blocks = re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+@pytest.mark.parametrize("page", PAGES)
+def test_the_code_of_a_page_runs(page):
+    blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert blocks
-    names = {}
+    space = {}
     for block in blocks:
-        exec(compile(block, page, "exec"), names)
+        exec(compile(block, page, "exec"), space)
+
+
+def test_links_between_pages_lead_to_files():
+    for page in sorted(DOCS.glob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+\.md)\)", page.read_text(encoding="utf-8")):
+            if target.startswith("gallery/"):  # written when the site is built
+                assert Path(target).stem in {*lionk_targets(), "index"}, f"{page.name}: {target}"
+            else:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def lionk_targets():
+    from lionk.app.reproduce import TARGETS
+
+    return TARGETS
+
+
+def test_the_decision_guide_names_functions_that_exist():
+    text = (DOCS / "which-k.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[2] for line in text.split("## By layer")[0].splitlines() if line.count("|") > 3]
+    named = {n for row in rows for n in re.findall(r"`(\w+)`", row)} - {"K"}
+    assert len(named) > 20
+    assert named <= set(lionk.names()), named - set(lionk.names())
+
+
+def test_every_public_name_is_in_the_reference():
+    api = _load("api")
+    if api is None:
+        pytest.skip("Sphinx is of the docs extra; .ci/run builds the site")
+    modules = api.modules()
+    assert {"lionk", "lionk.functions", "lionk.sets", "lionk.theory", "lionk.conventions", "lionk_torch"} <= set(
+        modules
+    )
+    for name in modules:
+        page, module = api.page(name), sys.modules[name]
+        for public in module.__all__:
+            thing = getattr(module, public)
+            place = f"`{thing.__name__}`" if type(thing) is type(sys) else f":: {name}.{public}\n"
+            assert place in page, f"{name}.{public} is not in the reference"
+
+
+def test_pages_that_load_from_elsewhere_are_found(tmp_path):
+    offline = _load("offline")
+    if offline is None:
+        pytest.skip("Sphinx is of the docs extra; .ci/run builds the site")
+    good = '<a href="https://example.org">x</a><link rel="canonical" href="https://a.b/"><img src="a.png">'
+    (tmp_path / "a.html").write_text(good)
+    (tmp_path / "a.css").write_text("b { background: url(c.png) }")
+    assert offline.loaded_from_elsewhere(tmp_path) == []
+    (tmp_path / "b.html").write_text('<script async src="https://cdn.example/x.js"></script><img src="//a.b/c.png">')
+    (tmp_path / "c.html").write_text('<link href="https://a.b/c.css" rel="stylesheet">')
+    (tmp_path / "b.css").write_text("@import 'https://fonts'; a { src: url(https://a.b/c.woff) }")
+    assert len(offline.loaded_from_elsewhere(tmp_path)) == 5
