@@ -84,6 +84,12 @@ def _docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines:
     lines[:] = _escaped(lines)
 
 
+def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:  # noqa: ARG001
+    """The fields of a named tuple are in its signature."""
+    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field number") else None
+
+
 def setup(app: Sphinx) -> None:
     _write(app)
+    app.connect("autodoc-skip-member", _skip)
     app.connect("autodoc-process-docstring", _docstring, priority=100)
