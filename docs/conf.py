@@ -37,7 +37,10 @@ html_math_renderer = "mathml"
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
-suppress_warnings = ["myst.xref_missing"]  # links from pages that GitHub shows, too, to files outside docs/
+suppress_warnings = [
+    "myst.xref_missing",  # links from pages that GitHub shows, too, to files outside docs/
+    "ref.python",  # attributes of several classes share a name, and numpydoc links them by it
+]
 
 html_theme = "furo"
 html_title = f"lionk {release}"

@@ -1,4 +1,4 @@
-"""One page of the reference for each public module, written from its ``__all__`` when the site is built."""
+"""One page of the reference for each public module, written from what it exports when the site is built."""
 
 from __future__ import annotations
 
@@ -20,15 +20,22 @@ FOLDER = Path(__file__).parents[1] / "api"
 def modules() -> list[str]:
     """The public modules: lionk and those below it that say what they export, and the packages of the backends."""
     below = [m.name for m in pkgutil.iter_modules(lionk.__path__) if m.name[0] != "_" and m.name != "app"]
-    rooms = [f"lionk.{name}" for name in below if hasattr(import_module(f"lionk.{name}"), "__all__")]
+    rooms = [f"lionk.{n}" for n in below if n in lionk.__all__ or hasattr(import_module(f"lionk.{n}"), "__all__")]
+    rooms = [name for name in rooms if inspect.ismodule(getattr(lionk, name.rpartition(".")[2], import_module(name)))]
     return ["lionk", *rooms, *(f"lionk_{name}" for name in lionk.backends())]
+
+
+def names(module: ModuleType) -> list[str]:
+    """What a module exports: its ``__all__``, or else the functions and classes that it defines."""
+    own = (n for n, v in vars(module).items() if n[0] != "_" and getattr(v, "__module__", "") == module.__name__)
+    return list(getattr(module, "__all__", None) or own)
 
 
 def page(name: str) -> str:
     """The page of a module: what it is, and each of its public names with its docstring."""
     module = import_module(name)
     parts = [name, "=" * len(name), "", f".. py:module:: {name}", "", *_module_text(module), ""]
-    for public in module.__all__:
+    for public in names(module):
         thing = getattr(module, public)
         if inspect.ismodule(thing):
             parts += [f"* :doc:`{thing.__name__}`", ""]
@@ -37,6 +44,8 @@ def page(name: str) -> str:
         parts += [f".. {kind}:: {name}.{public}"]
         if kind == "autoclass":
             parts += ["   :members:"]
+        if kind == "autodata":
+            parts += ["   :no-value:"]
         parts += ["   :no-index:" if _home(thing, public, name) else "", ""]
     return "\n".join(parts) + "\n"
 
@@ -51,17 +60,24 @@ def _module_text(module: ModuleType) -> list[str]:
 
 
 def _escaped(lines: list[str]) -> list[str]:
-    """Docstrings are plain text with ``literals``: other markup is none, and indented lines are formulas."""
+    """Docstrings are plain text with ``literals``: other markup is none, and indented paragraphs are formulas."""
     out: list[str] = []
-    for line in lines:
-        indented = line.startswith("    ")
-        if indented and out and not out[-1].strip() and (len(out) < 2 or not out[-2].startswith("    ")):
-            out += ["::", ""]
+    formula = sections = False
+    for i, line in enumerate(lines):
+        indented, before = line.startswith("    "), out[-1].strip() if out else ""
+        sections = sections or (i + 1 < len(lines) and lines[i + 1].startswith("---"))  # numpydoc reads these
+        if indented and not before and out and not sections:
+            if not formula:
+                out += ["::", ""]
+            formula = True
+        elif line.strip() and not indented:
+            formula = False
+            term = i + 1 < len(lines) and lines[i + 1].startswith("    ")
+            if before and not sections and (out[-1].startswith("    ") or term):
+                out.append("")  # the text of a term begins, or ends, here
         pieces = re.split(r"(``.*?``|:\w+:`[^`]*`)", line)
-        keep = indented or line.startswith((">>>", "..."))
-        out.append(
-            line if keep else "".join(p if i % 2 else re.sub(r"([*|])", r"\\\1", p) for i, p in enumerate(pieces))
-        )
+        plain = "".join(p if k % 2 else re.sub(r"([*|])", r"\\\1", p) for k, p in enumerate(pieces))
+        out.append(line if formula or line.startswith((">>>", "...")) else plain)
     return out
 
 
@@ -81,7 +97,8 @@ def _write(app: Sphinx) -> None:  # noqa: ARG001
 
 def _docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001
     """Before numpydoc: everything above the first section, and the text of sections, is plain."""
-    lines[:] = _escaped(lines)
+    inherited = what == "data" and obj.__doc__ == type(obj).__doc__  # that of dict, tuple, ...
+    lines[:] = [] if inherited else _escaped(lines)
 
 
 def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:  # noqa: ARG001
