@@ -138,4 +138,4 @@ def _curves(axes: Any, n: dict[str, Any], legend: bool) -> None:
         axes.semilogy(steps[: shown.size], shown, "--", color=RED, linewidth=1.0, label="the bound of phase I")
     axes.set(xlabel="step", ylim=(1e-8, 60), xlim=(0, steps[-1]))
     if legend:
-        axes.legend(loc="upper right", fontsize=8, ncols=2)
+        axes.legend(loc="lower left", fontsize=8, ncols=2)
