@@ -19,7 +19,11 @@ def lk(*arguments):
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
-@pytest.mark.parametrize("name", TARGETS)
+# JAX compiles a program for each optimizer of this one; tests/test_training.py has a part of it.
+HEAVY = {"training": pytest.mark.slow}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=HEAVY.get(n, ())) for n in TARGETS])
 def test_the_claims_of_a_target_hold(name, tmp_path):
     module = load(name)
     outcome = module.run(0, True)
