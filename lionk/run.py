@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import _xp
+from ._html import table
 from .backend import Backend
 from .errors import NonFiniteError, NotAvailable
 from .evaluation import Evaluation
@@ -85,6 +86,14 @@ class Result:
     certificate: Certificate
     state: State
     last_x: Any
+
+    def _repr_html_(self) -> str:
+        """For notebooks; ``lionk.app.figures.plot`` draws a result."""
+        names = ("fun", "objective", "gap", "gap_rounding", "distance", "nit", "success")
+        rows = [
+            (name, f"{value:.6g}" if isinstance(value := getattr(self, name), float) else str(value)) for name in names
+        ]
+        return table(self.message, rows) + self.certificate._repr_html_()
 
 
 @dataclass

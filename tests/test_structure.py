@@ -16,6 +16,7 @@ FRAMEWORKS = {"numpy", "torch", "jax", "cupy", "dask", "numba", "scipy", "sklear
 ORDER = [
     "errors",
     "tree",
+    "_html",
     "_value",
     "_xp",
     "_shape",

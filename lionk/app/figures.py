@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +67,19 @@ def draw(o: Outcome) -> Figure:
         f"F = {r.objective:.6g}, {outcome} after {r.nit} steps ({s.backend.name}, {s.dtype})",
         fontsize=13, fontweight="bold", x=0.012, ha="left",
     )  # fmt: skip
+    return figure
+
+
+def plot(result: Any, *, weight_decay: float, tol: float = 0.0) -> Figure:
+    """Objective, gap and Lyapunov function of a ``lionk.Result``, e.g. in a notebook; lam is that of the run."""
+    history = {name: np.asarray(v, dtype=float) for name, v in result.history._asdict().items()}
+    run: Any = SimpleNamespace(
+        result=result, history=history, setup=SimpleNamespace(weight_decay=weight_decay, tol=tol)
+    )  # what the panels read of an Outcome
+    with rc_context(STYLE):
+        figure = Figure(figsize=(15, 4.6), layout="constrained")
+        for axes, panel in zip(figure.subplots(1, 3), (_objective, _gap, _lyapunov), strict=True):
+            panel(axes, run)
     return figure
 
 

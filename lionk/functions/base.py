@@ -117,6 +117,11 @@ class ConvexFunction(Value, ABC):
             return dict(self.label)
         return {"name": "conjugate", "K": self.conjugate.spec} if self.derived else self._spec()
 
+    def _repr_html_(self) -> str:
+        from .describe import described
+
+        return described(self)
+
     def to(self, *, like: Array) -> ConvexFunction:
         """The same function with its array parameters in the library, precision and on the device of ``like``.
 

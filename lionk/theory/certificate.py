@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from .._html import table
 from ..optimizer import LionK
 from .lyapunov import descent
 from .phase import phase_one_factor
@@ -110,6 +111,9 @@ class Certificate:
             names = ", ".join(s.name for s in self.statements if s.verdict == "does not apply")
             parts.append(f"not applicable: {names}")
         return "; ".join(parts)
+
+    def _repr_html_(self) -> str:
+        return table(self.verdict, self.statements)
 
     def __str__(self) -> str:
         return "\n".join(f"{s.name}: {s.verdict}. {s.text}" for s in self.statements)
