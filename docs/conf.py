@@ -47,4 +47,5 @@ html_title = f"lionk {release}"
 html_static_path = ["_static"]
 html_css_files = ["lionk.css"]
 html_show_sphinx = False
+html_show_search_summary = False  # a page opened from a disk may not fetch its neighbours
 gallery_mode = os.environ.get("LIONK_GALLERY", "full")
