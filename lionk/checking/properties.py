@@ -273,8 +273,9 @@ def _minimum(on: On, rng: Any) -> None:
     k, zero = on.K.traits, on.full(0.0)
     if k.minimum_at_zero is None:
         return
-    least = on.value(zero)
-    low = all(on.value(x) >= least - on.tol(1 + norm(x)) for x in on.points(rng) + kinks(on.shape))
+    least, down = on.value(zero), on.gradient(zero)
+    below = [on.round(-t * down) for t in (0.01, 0.1, 1.0)] if on.everywhere else []
+    low = all(on.value(x) >= least - on.tol(1 + norm(x)) for x in on.points(rng) + kinks(on.shape) + below)
     expect(low == k.minimum_at_zero, f"traits.minimum_at_zero is {k.minimum_at_zero}")
     if k.minimum_at_zero and k.selection == "min_norm":
         expect(norm(on.gradient(zero)) == 0, "dK(0) is not 0, its member of least norm", s=on.gradient(zero))

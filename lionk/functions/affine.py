@@ -121,6 +121,11 @@ class Affine(ArrayFunction):
         return {"name": "affine", "K": k, "slope": slope, "width": width, **rest}
 
     @property
+    def plain(self) -> bool:
+        """Is it K with a slope and a width that are numbers, neither shifted nor tilted?"""
+        return self._numbers and self.shift_by is None and self.tilt_by is None
+
+    @property
     def _numbers(self) -> bool:
         """Are slope and width independent of the shape of x?"""
         return not isinstance(self.slope, ShapeFactor) and not isinstance(self.width, ShapeFactor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from .. import _xp
@@ -14,9 +15,12 @@ from ..sets.atoms import Box, Whole
 from ..sets.base import ArraySet, ConvexSet, joint_traits
 from ..sets.hull import Hull
 from ..sets.rules import Minkowski, ball_radius, interval
+from .affine import Affine
 from .base import ArrayFunction, ConvexFunction, Traits, inherited, outside_is_infinite
 from .block_sum import Blocks
+from .moreau import moreau_envelope, ridge
 from .registry import labelled
+from .scalar import power
 from .support import Support
 
 ITERATIONS = 150  # of Douglas-Rachford, where a split has no closed form
@@ -192,8 +196,24 @@ def _paired(rule: Callable[..., ConvexFunction], K1: ConvexFunction, K2: ConvexF
 
 
 def add(K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:
-    """``K1 + K2``, both finite everywhere; domain of the conjugate: the sum of the two sets."""
-    return _paired(Sum, K1, K2)
+    """``K1 + K2``, both finite everywhere; domain of the conjugate: the sum of the two sets.
+
+    A multiple of half_square makes it a ridge, whose parts are closed.
+    """
+    return _paired(lambda a, b: _with_square(a, b, ridge) or Sum(a, b), K1, K2)
+
+
+def _with_square(a: ConvexFunction, b: ConvexFunction, rule: Callable[..., ConvexFunction]) -> ConvexFunction | None:
+    """``rule(K, mu)`` if one of the two is ``mu/2 |x|^2`` and K the other."""
+    for k, square in ((a, b), (b, a)):
+        mu, inner = (
+            (square.slope / square.width, square.inner)
+            if isinstance(square, Affine) and square.plain
+            else (1.0, square)
+        )
+        if inner == power(2):
+            return rule(k, mu)
+    return None
 
 
 def maximum(K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:
@@ -218,5 +238,9 @@ def maximum(K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:
 
 
 def infimal_convolution(K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:
-    """``inf over u of K1(u) + K2(x - u)``; conjugate ``K1* + K2*``: constraints intersect, penalties add."""
-    return _paired(InfimalConvolution, K1, K2)
+    """``inf over u of K1(u) + K2(x - u)``; conjugate ``K1* + K2*``: constraints intersect, penalties add.
+
+    A multiple of half_square makes it a Moreau envelope, whose parts are closed.
+    """
+    envelope = partial(_with_square, rule=lambda k, mu: moreau_envelope(k, 1 / mu))
+    return _paired(lambda a, b: envelope(a, b) or InfimalConvolution(a, b), K1, K2)
