@@ -336,7 +336,9 @@ class TopK(ArraySet):
         if self.k == 1:
             steps = xp.astype(xp.arange(1, ordered.shape[-1] + 1, device=_xp.device(r)), ordered.dtype)
             falling = xp.flip(ordered, axis=-1) - ordered[..., -1:]
-            level = xp.max((xp.cumulative_sum(falling, axis=-1) - 1) / steps, axis=-1)
+            level = xp.max((xp.cumulative_sum(falling, axis=-1) - 1) / steps, axis=-1, keepdims=True)
+            kept = xp.astype(falling > level, ordered.dtype)  # the level once more, with the error of one sum
+            level = (xp.sum(kept * falling, axis=-1) - 1) / xp.sum(kept, axis=-1)
             levelled = xp.clip((r - cut) - _xp.spread(xp, level, r), 0.0, 1.0)
         else:
             levelled = self._level(xp, r - cut, float(self.k), batch, span=(-1.0, 0.0))
