@@ -80,7 +80,7 @@ def test_every_library(case: Case, backend: Backend) -> None:
     """
     if (case.heavy or backend.name == "numpy") and not FULL:
         return
-    if backend.name == "dask" and "from_lmo" in case.id:  # a graph of ten thousand tasks
+    if backend.name == "dask" and case.id.startswith(("from_lmo", "polytope(v")):  # a graph of ten thousand tasks
         return
     if backend.name == "dask" and case.stack:
         with pytest.raises(lionk.NotAvailable, match="stack of matrices"):  # Dask has no SVD of them
