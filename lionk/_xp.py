@@ -176,6 +176,14 @@ def bisect(xp: Namespace, increasing: Any, low: Array, high: Array, extra: int =
     return low + (high - low) / 2
 
 
+def resolvent(xp: Namespace, slope: Any, x: Array, t: Any) -> Array:
+    """The z with x in ``z + t slope(z)``, slope nondecreasing, entry by entry: bisection. The prox of its integral."""
+    at_zero, zero = slope(xp.zeros_like(x)), xp.zeros_like(x)
+    low = xp.where(x < 0, x, zero) - t * xp.clip(at_zero, 0.0, None)
+    high = xp.where(x > 0, x, zero) - t * xp.clip(at_zero, None, 0.0)
+    return bisect(xp, lambda z: (z - x) + t * slope(z), low, high) + only_nan(xp, x)
+
+
 def preimage(xp: Namespace, slope: Any, y: Array) -> Array:
     """The x of least modulus with y in ``slope(x)``, nondecreasing, entry by entry: bisection over log |x|.
 

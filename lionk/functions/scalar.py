@@ -95,12 +95,7 @@ class Separable(ArrayFunction):
             return phi.nearest(xp, x, t, *phi.parameters)
         if phi.numeric or not phi.finite:  # Moreau: through the conjugate, which is finite everywhere
             return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
-        slope = phi.derivative(xp, xp.zeros_like(x), *phi.parameters)
-        low = xp.where(x < 0, x, xp.zeros_like(x)) - t * xp.clip(slope, 0.0, None)
-        high = xp.where(x > 0, x, xp.zeros_like(x)) - t * xp.clip(slope, None, 0.0)
-        return _xp.only_nan(xp, x) + _xp.bisect(
-            xp, lambda z: (z - x) + t * phi.derivative(xp, z, *phi.parameters), low, high
-        )
+        return _xp.resolvent(xp, lambda z: phi.derivative(xp, z, *phi.parameters), x, t)
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         if self.phi.interval is None or _xp.is_complex(xp, x):

@@ -90,11 +90,7 @@ class Smoothed(ArrayFunction):
         """Entry by entry by bisection."""
         if not self._separable:
             return super()._prox(xp, x, t, batch)
-        slope = self._subgradient(xp, xp.zeros_like(x), 0)
-        low = xp.where(x < 0, x, xp.zeros_like(x)) - t * xp.clip(slope, 0.0, None)
-        high = xp.where(x > 0, x, xp.zeros_like(x)) - t * xp.clip(slope, None, 0.0)
-        z = _xp.bisect(xp, lambda z: (z - x) + t * self._subgradient(xp, z, 0), low, high)
-        return z + _xp.only_nan(xp, x)
+        return _xp.resolvent(xp, lambda z: self._subgradient(xp, z, 0), x, t)
 
     def _dual(self) -> ConvexFunction:
         return SmoothedConjugate(self.inner, self.delta, self.noise, conjugate=self)

@@ -85,11 +85,7 @@ class Sum(ArrayFunction):
             raise NotAvailable(f"{self!r} has no known proximal operator; take the proximal operators of its two parts")
         if _xp.is_complex(xp, x):
             return _xp.sign(xp, x) * self._prox(xp, xp.abs(x), t, batch)
-        slope = self._subgradient(xp, xp.zeros_like(x), 0)
-        low = xp.where(x < 0, x, xp.zeros_like(x)) - t * xp.clip(slope, 0.0, None)
-        high = xp.where(x > 0, x, xp.zeros_like(x)) - t * xp.clip(slope, None, 0.0)
-        z = _xp.bisect(xp, lambda z: (z - x) + t * self._subgradient(xp, z, 0), low, high)
-        return z + _xp.only_nan(xp, x)
+        return _xp.resolvent(xp, lambda z: self._subgradient(xp, z, 0), x, t)
 
     def _dual(self) -> ConvexFunction:
         return InfimalConvolution(self.first.conjugate, self.second.conjugate, conjugate=self)
