@@ -15,16 +15,18 @@ from typing import Any
 from lionk.backend import Last, Runner, arguments, check_memory, results
 from lionk.optimizer import LionK
 from lionk.replay import Arrays, buffered, chunks, pieces, scalar, tile
-from lionk.threads import run_all
+from lionk.threads import run_all, threads
 from lionk.trace import NotTraceableError, step_program
 
 from ._text import APART, CALLS, EXPRESSIONS
 
-# Entries of a tile on a CPU: so few that PyTorch works on them with one thread. The tiles are shared among threads
-# here, because the threads inside PyTorch wait for each other after every operation.
-TILE = 1 << 15
+# Entries of a tile on a CPU: so many that a call costs little beside its work, so few that the buffers stay in the
+# cache. The tiles are shared among threads here, each of which PyTorch is told to keep to itself, because the threads
+# inside PyTorch wait for each other after every operation.
+TILE = 3 << 17
+ALONE = 1 << 15  # entries up to which PyTorch takes one thread by itself
 DEVICE_TILE = 1 << 24  # elsewhere a call is launched, and a tile must be worth it
-TILES = 8  # that a thread takes at once
+TILES = 2  # that a thread takes at once
 SMALL = 1 << 14  # entries below which tensors are gathered
 GATHERED = 1 << 15  # entries, at most, in one group of them: again so few that PyTorch takes one thread
 
@@ -124,7 +126,8 @@ def _tiled(opt: LionK, K: Any, arrays: Arrays) -> Step:
     texts = [buffered(plan.program, p, CALLS, APART) for p in plan.passes]
     functions = [tile(t, {"torch": torch}) for t in texts]
     on_host = plan.device.type == "cpu"
-    limit = TILE if on_host else DEVICE_TILE
+    held = on_host and torch.backends.openmp.is_available()  # where each thread has its own number of threads
+    limit = DEVICE_TILE if not on_host else TILE if held else ALONE
     own = local()
 
     def buffers(k: int, shape: Any) -> list[Any]:
@@ -140,14 +143,22 @@ def _tiled(opt: LionK, K: Any, arrays: Arrays) -> Step:
         found: list[Any] = []
 
         def some(start: int, parts: list[Arrays]) -> None:
+            if several and torch.get_num_threads() > 1:
+                torch.set_num_threads(1)
             with torch.no_grad():  # each thread has its own mode
                 for i, part in enumerate(parts, start):
                     found[i] = functions[k](*part, *numbers, *buffers(k, part[0].shape))
 
-        every = list(pieces(arrays, limit))
+        share = max(ALONE, -(-arrays[0].numel() // threads()))  # work for every thread
+        every = list(pieces(arrays, min(limit, share) if on_host else limit))
         found += [None] * len(every)
-        each = TILES if on_host else len(every)
-        run_all(partial(some, i, every[i : i + each]) for i in range(0, len(every), each))
+        several, before = held and len(every) > 1, torch.get_num_threads()
+        each = max(1, min(TILES, len(every) // threads())) if on_host else len(every)
+        try:
+            run_all(partial(some, i, every[i : i + each]) for i in range(0, len(every), each))
+        finally:
+            if several:
+                torch.set_num_threads(before)
         return found
 
     return lambda rate, decay, arrays: plan(rate, decay, arrays, make)
@@ -170,8 +181,8 @@ def _fused(opt: LionK, K: Any, arrays: Arrays) -> Step:
         return [functions[k](*arrays, *ready)]
 
     def step(rate: Any, decay: Any, arrays: Arrays) -> None:
-        # Each layout would be compiled for itself; and a tile takes less time than the threads of a compiled loop.
-        if any(a.ndim != 1 or not a.is_contiguous() for a in arrays) or arrays[0].numel() <= TILE:
+        # Each layout would be compiled for itself; and few entries take less time than the threads of a compiled loop.
+        if any(a.ndim != 1 or not a.is_contiguous() for a in arrays) or arrays[0].numel() <= ALONE:
             return by_tiles(rate, decay, arrays)
         plan(rate, decay, tuple(map(_alone, arrays)), make)
         return torch.autograd.graph.increment_version(arrays[:2])
