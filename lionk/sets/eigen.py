@@ -60,4 +60,6 @@ class Eigen(ArraySet):
         return xp.hypot(away, _xp.norm(xp, y - _spectral.symmetric_part(xp, y), batch)) if self.only else away
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
-        return self.inner._scale(xp, _spectral.eigenvalues(xp, y))
+        """That of the inner set; a cone has none, and the rounding of the eigenvalues is relative to y."""
+        scale = self.inner._scale(xp, _spectral.eigenvalues(xp, y))
+        return scale if math.isfinite(self.inner.diameter((1,))) else scale + _xp.peak(xp, _xp.finite(xp, y), 0)
