@@ -61,5 +61,5 @@ class Eigen(ArraySet):
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
         """That of the inner set; a cone has none, and the rounding of the eigenvalues is relative to y."""
-        scale = self.inner._scale(xp, _spectral.eigenvalues(xp, y))
+        scale = self.inner._scale(xp, y)
         return scale if math.isfinite(self.inner.diameter((1,))) else scale + _xp.peak(xp, _xp.finite(xp, y), 0)

@@ -96,8 +96,7 @@ class Sorted(ArraySet):
         return above if self.absolute else xp.maximum(above, xp.abs(mean[..., -1]))
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
-        n = _xp.event_size(y, 0)
-        return 1.0 if self.weights is None or n == 0 else _xp.peak(xp, self._weights(xp, y, n), 0)
+        return 1.0 if self.weights is None else _xp.peak(xp, _xp.parameter(xp, self.weights, xp.abs(y), "weights"), 0)
 
 
 def _take(xp: Namespace, a: Array, index: Array) -> Array:
