@@ -158,6 +158,11 @@ def only_nan(xp: Namespace, x: Array) -> Array:
     return xp.where(xp.isnan(x), x, xp.zeros_like(x))
 
 
+def poison(xp: Namespace, x: Array, batch: int) -> Array:
+    """What the entries that are not finite make of a nonnegative measure: NaN, inf, or 0 if there are none."""
+    return peak(xp, xp.where(xp.isfinite(x), xp.zeros_like(x), x), batch)
+
+
 def finite(xp: Namespace, x: Array) -> Array:
     """x with 0 for NaN and infinite entries: for a projection whose result is not used where they are."""
     return xp.where(xp.isfinite(x), x, xp.zeros_like(x))

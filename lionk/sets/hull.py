@@ -79,7 +79,7 @@ class Hull(ArraySet):
         return xp.where(_xp.spread(xp, length > rest, s), near + shorter, y)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
-        infinite = _xp.peak(xp, xp.where(xp.isfinite(y), xp.zeros_like(y), y), batch)
+        infinite = _xp.poison(xp, y, batch)
         _, s, rest = self._split(xp, _xp.finite(xp, y), batch)
         return xp.clip(_xp.norm(xp, s, batch) - rest, 0.0, None) + infinite
 
@@ -147,7 +147,7 @@ class Polytope(ArraySet):
         return xp.reshape(w @ v + centre, y.shape)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
-        infinite = _xp.peak(xp, xp.where(xp.isfinite(y), xp.zeros_like(y), y), batch)
+        infinite = _xp.poison(xp, y, batch)
         y = _xp.finite(xp, y)
         return self._separation(xp, y, self._project(xp, y, batch), batch) + infinite
 

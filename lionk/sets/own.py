@@ -43,13 +43,9 @@ class Own(ArraySet):
         done = [f(events[i, ...]) for i in range(events.shape[0])]
         return xp.reshape(xp.stack(done), (*y.shape[:batch], *done[0].shape)) if done else y
 
-    def _infinite(self, xp: Namespace, y: Array, batch: int) -> Array:
-        """+inf where an entry is infinite, NaN where one is NaN, else 0."""
-        return _xp.peak(xp, xp.where(xp.isfinite(y), xp.zeros_like(y), y), batch)
-
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         z = _xp.finite(xp, y)
-        return _xp.norm(xp, z - self._project(xp, z, batch), batch) + self._infinite(xp, y, batch)
+        return _xp.norm(xp, z - self._project(xp, z, batch), batch) + _xp.poison(xp, y, batch)
 
 
 @dataclass(eq=False, repr=False)
@@ -89,7 +85,7 @@ class Oracle(Own):
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         z = _xp.finite(xp, y)
-        return self._separation(xp, z, self._project(xp, z, batch), batch) + self._infinite(xp, y, batch)
+        return self._separation(xp, z, self._project(xp, z, batch), batch) + _xp.poison(xp, y, batch)
 
     def _residual(self, xp: Namespace, y: Array) -> Array:
         """``P(y) - y``: the point of least norm of the set moved by -y."""

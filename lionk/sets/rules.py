@@ -211,7 +211,7 @@ class Minkowski(ArraySet):
         return u, self.second._project(xp, y - u, batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
-        infinite = _xp.peak(xp, xp.where(xp.isfinite(y), xp.zeros_like(y), y), batch)
+        infinite = _xp.poison(xp, y, batch)
         y = _xp.finite(xp, y)
         if self._rest_and_radius is not None:
             c, radius = self._rest_and_radius
