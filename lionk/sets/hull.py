@@ -158,14 +158,12 @@ class Polytope(ArraySet):
 def _weights(xp: Namespace, gram: Array, b: Array, face: int) -> Array:
     """``argmin w'Gw/2 - b'w`` on the simplex, G with entries up to 1, for each b: Wolfe's method on masks.
 
-    In each step w moves towards the least point of the affine hull of the active vertices; the first weight to vanish
-    on the way leaves; if none does, the vertex with the steepest descent enters.
+    Where the step of ``towards_least`` loses no vertex, the one with the steepest descent enters.
     """
-    m, device = gram.shape[0], _xp.device(gram)
-    place = xp.arange(m, device=device)
-    eye = xp.eye(m, dtype=gram.dtype, device=device)
+    m = gram.shape[0]
+    place = xp.arange(m, device=_xp.device(gram))
     noise = 8 * m * _xp.eps(xp, gram)
-    firm = gram + 1 + noise * eye  # the same function where the weights add up to 1, and invertible on a face
+    eye = xp.eye(m, dtype=gram.dtype, device=_xp.device(gram))
 
     def one_hot(a: Array) -> Array:
         return place == xp.argmax(a, axis=-1, keepdims=True)
@@ -173,21 +171,32 @@ def _weights(xp: Namespace, gram: Array, b: Array, face: int) -> Array:
     active = one_hot(b - xp.sum(eye * gram, axis=-1) / 2)
     w = xp.astype(active, gram.dtype)
     for _ in range(4 * face + 4):
-        on = xp.astype(active, gram.dtype)
-        both = xp.stack([on, on * b], axis=-1)
-        both = xp.linalg.solve(on[..., :, None] * firm * on[..., None, :] + (1 - on)[..., None] * eye, both)
-        ones, free = both[..., 0], both[..., 1]
-        level = (xp.sum(free, axis=-1, keepdims=True) - 1) / xp.sum(ones, axis=-1, keepdims=True)
-        least = free - level * ones
-        leaving = active & (least <= 0)
-        ratio = xp.where(leaving, _xp.divide(xp, w, w - least), xp.ones_like(w))
-        part = xp.min(ratio, axis=-1, keepdims=True)
-        gone = leaving & (ratio <= part)
-        w = xp.where(active & ~gone, (1 - part) * w + part * least, xp.zeros_like(w))
-        w = w / xp.sum(w, axis=-1, keepdims=True)
+        w, gone, reached = towards_least(xp, gram, b, w, active, noise)
         descent = b - w @ gram
         outside = xp.where(active, -math.inf * xp.ones_like(w), descent)
-        reached = xp.sum(w * descent, axis=-1, keepdims=True) + noise * (1 + xp.max(xp.abs(b), axis=-1, keepdims=True))
-        entering = one_hot(outside) & (outside > reached) & ~xp.any(leaving, axis=-1, keepdims=True)
-        active = (active & ~gone) | entering
+        level = xp.sum(w * descent, axis=-1, keepdims=True) + noise * (1 + xp.max(xp.abs(b), axis=-1, keepdims=True))
+        active = (active & ~gone) | (one_hot(outside) & (outside > level) & reached)
     return w
+
+
+def towards_least(
+    xp: Namespace, gram: Array, b: Array, w: Array, active: Array, ridge: float
+) -> tuple[Array, Array, Array]:
+    """A step of Wolfe's method (1976): w towards the least ``w'Gw/2 - b'w`` of the affine hull of the active vertices.
+
+    It ends where the first weight vanishes. Returns the weights, which of them vanished, and whether none did. The last
+    axis holds the vertices; ``ridge`` keeps the system solvable where they are nearly affinely dependent.
+    """
+    on = xp.astype(active, gram.dtype)
+    eye = xp.eye(gram.shape[-1], dtype=gram.dtype, device=_xp.device(gram))
+    firm = gram + 1 + ridge * eye  # the same function where the weights add up to 1, and invertible on a face
+    system = on[..., :, None] * firm * on[..., None, :] + (1 - on)[..., None] * eye
+    both = xp.linalg.solve(system, xp.stack([on, on * b], axis=-1))
+    ones, free = both[..., 0], both[..., 1]
+    least = free - (xp.sum(free, axis=-1, keepdims=True) - 1) / xp.sum(ones, axis=-1, keepdims=True) * ones
+    leaving = active & (least <= 0)
+    ratio = xp.where(leaving, _xp.divide(xp, w, w - least), xp.ones_like(w))
+    part = xp.min(ratio, axis=-1, keepdims=True)
+    gone = leaving & (ratio <= part)
+    w = xp.where(active & ~gone, xp.clip((1 - part) * w + part * least, 0.0, None), xp.zeros_like(w))
+    return w / xp.sum(w, axis=-1, keepdims=True), gone, ~xp.any(leaving, axis=-1, keepdims=True)

@@ -11,6 +11,7 @@ from .. import _xp
 from .._xp import Array, Namespace
 from ..errors import NotAvailable
 from .base import ArraySet
+from .hull import towards_least
 
 Map = Callable[[Array], Array]
 
@@ -120,23 +121,12 @@ def _affine_step(xp: Namespace, points: Array, weights: Array, active: Array, z:
     Coordinates are taken about z, the present point, whose norm they need not lose digits to. A step that rounding
     makes worse is not taken. Returns the weights, what is active, and whether the point of least norm was reached.
     """
-    a = xp.astype(active, points.dtype)
-    e = (points - z[None, :]) * a[:, None]
-    size = xp.max(xp.abs(e))
-    size = xp.where(size > 0, size, xp.ones_like(size))
+    e = (points - z[None, :]) * xp.astype(active, points.dtype)[:, None]
+    size = _xp.unit_scale(xp, e, 0)
     e = e / size
-    unit = xp.eye(a.shape[0], dtype=a.dtype, device=_xp.device(a))
-    gram = e @ xp.matrix_transpose(e) + a[:, None] * a[None, :] + unit * (1 - a + 64 * _xp.eps(xp, a))[None, :]
-    ends = xp.linalg.solve(gram, xp.stack([-(e @ (z / size)), a], axis=-1)) * a[:, None]
-    shift = (1 - xp.sum(ends[:, 0])) / xp.sum(ends[:, 1])
-    goal = ends[:, 0] + shift * ends[:, 1]
-    leaving = active & (goal <= 0)
-    reach = xp.where(leaving, _xp.divide(xp, weights, weights - goal), xp.ones_like(goal))
-    step = xp.min(reach)
-    moved = xp.where(leaving & (reach <= step), xp.zeros_like(goal), (1 - step) * weights + step * goal)
-    moved = xp.clip(moved, 0.0, None)
-    moved = moved / xp.sum(moved)
+    gram, b = e @ xp.matrix_transpose(e), -(e @ (z / size))
+    moved, _, reached = towards_least(xp, gram, b, weights, active, 64 * _xp.eps(xp, e))
     there = moved @ points
     good = xp.sum(there * there) <= xp.sum(z * z)
     weights = xp.where(good, moved, weights)
-    return weights, weights > 0, ~good | ~xp.any(leaving)
+    return weights, weights > 0, ~good | reached[0]
