@@ -12,7 +12,7 @@ from typing import Any
 
 from array_api_compat import array_namespace as array_namespace
 from array_api_compat import device as device
-from array_api_compat import is_array_api_obj
+from array_api_compat import is_array_api_obj as is_array_api_obj
 
 Array = Any
 Namespace = Any
@@ -47,6 +47,10 @@ def is_complex(xp: Namespace, x: Array) -> bool:
 
 def is_real(xp: Namespace, x: Array) -> bool:
     return bool(_isdtype(xp, x.dtype, "real floating"))
+
+
+def is_integer(xp: Namespace, x: Array) -> bool:
+    return bool(_isdtype(xp, x.dtype, "integral"))
 
 
 def _isdtype(xp: Namespace, dtype: Any, kind: str) -> bool:

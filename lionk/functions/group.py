@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from .. import _spectral, _xp
@@ -44,6 +45,18 @@ def dual_norm(norm: ArrayFunction) -> ArrayFunction:
 def _weighted_sum(k: ConvexFunction) -> bool:
     """Is k(r) = sum w_g r_g for r >= 0?"""
     return k.traits.structure == "elementwise" and k.traits.homogeneous
+
+
+@cache
+def _layout(groups: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, ...], tuple[int, ...]]:
+    """Groups as the rows of a table: its shape, the entry at each place (one past the last: none), and its inverse."""
+    members: dict[int, list[int]] = {g: [] for g in sorted(set(groups))}
+    for i, label in enumerate(groups):
+        members[label].append(i)
+    longest = max(map(len, members.values()))
+    into = [i for m in members.values() for i in (*m, *[len(groups)] * (longest - len(m)))]
+    place = {i: p for p, i in enumerate(into)}
+    return (len(members), longest), tuple(into), tuple(place[i] for i in range(len(groups)))
 
 
 @dataclass(eq=False, repr=False)
@@ -94,17 +107,10 @@ class GroupLift(ArrayFunction):
             )
         if not self.groups:
             return x[..., None]
-        members = self._members()
-        longest = max(map(len, members))
-        flat = [i for g in members for i in (*g, *[len(self.groups)] * (longest - len(g)))]
+        shape, into, _ = _layout(self.groups)
         filled = xp.concat([x, xp.zeros_like(x[..., :1])], axis=-1)
-        picked = xp.take(filled, xp.asarray(flat, device=_xp.device(x)), axis=-1)
-        return xp.reshape(picked, (*x.shape[:-1], len(members), longest))
-
-    def _members(self) -> list[list[int]]:
-        """The positions of each group."""
-        assert self.groups is not None
-        return [[i for i, label in enumerate(self.groups) if label == g] for g in sorted(set(self.groups))]
+        picked = xp.take(filled, xp.asarray(into, device=_xp.device(x)), axis=-1)
+        return xp.reshape(picked, (*x.shape[:-1], *shape))
 
     def _axis(self, batch: int) -> int:
         assert self.axis is not None
@@ -117,9 +123,8 @@ class GroupLift(ArrayFunction):
             return xp.moveaxis(y, -1, self._axis(batch))
         if not self.groups:
             return y[..., 0]
-        where = {i: g * y.shape[-1] + place for g, m in enumerate(self._members()) for place, i in enumerate(m)}
-        order = xp.asarray([where[i] for i in range(len(self.groups))], device=_xp.device(y))
-        return xp.take(_xp.flat(xp, y, batch), order, axis=-1)
+        back = xp.asarray(_layout(self.groups)[2], device=_xp.device(y))
+        return xp.take(_xp.flat(xp, y, batch), back, axis=-1)
 
     def _over(self, xp: Namespace, factor: Array, y: Array, batch: int) -> Array:
         """One number for each group, times the group."""
@@ -253,8 +258,8 @@ class Grouped(ArraySet):
             return 0.0
         ball = dual_norm(self.norm).conjugate.domain
         if self.groups is not None:
-            members = self._lift._members()
-            return self.inner.diameter((len(members),)) * ball.diameter((max(map(len, members)),)) / 2
+            count, longest = _layout(self.groups)[0]
+            return self.inner.diameter((count,)) * ball.diameter((longest,)) / 2
         axis = None if self.axis is None else self.axis % len(shape)
         groups = (1,) if axis is None else shape[:axis] + shape[axis + 1 :]
         return self.inner.diameter(groups) * ball.diameter(shape if axis is None else (shape[axis],)) / 2

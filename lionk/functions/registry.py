@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .. import _xp
 from .._value import Value
 from ..tree import is_container
 from .base import ConvexFunction
@@ -178,7 +179,7 @@ def _plain(value: Any) -> Any:
     """A parameter as a spec holds it: scalars of a library become numbers, 1-d arrays of integers tuples."""
     if isinstance(value, numbers.Real) and not isinstance(value, (bool, int, float)):
         return int(value) if isinstance(value, numbers.Integral) else float(value)
-    if hasattr(value, "shape") and value.ndim == 1 and str(value.dtype).rpartition(".")[2].startswith(("int", "uint")):
+    if _xp.is_array_api_obj(value) and value.ndim == 1 and _xp.is_integer(_xp.array_namespace(value), value):
         return tuple(int(value[i]) for i in range(value.shape[0]))
     return value
 

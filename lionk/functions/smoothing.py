@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 from statistics import NormalDist
 from typing import Any
 
@@ -20,11 +21,12 @@ GENERATOR = 23  # of the lattice, of period 126: small errors for max and l2 of 
 NOISES = ("uniform", "gaussian")
 
 
-def _quantiles(noise: str) -> list[float]:
+@cache
+def _quantiles(noise: str) -> tuple[float, ...]:
     """The middles of ``POINTS`` parts of equal probability: of [-1, 1], or of the standard normal distribution."""
     inverse = NormalDist().inv_cdf if noise == "gaussian" else lambda p: 2 * p - 1
     upper = [inverse((j + 0.5) / POINTS) for j in range(POINTS // 2 + 1, POINTS)]
-    return [-z for z in reversed(upper)] + [0.0] + upper
+    return (*(-z for z in reversed(upper)), 0.0, *upper)
 
 
 def _traits_of(k: Traits) -> Traits:

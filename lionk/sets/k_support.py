@@ -93,8 +93,8 @@ class _KBall(ArraySet):
 
         low = 0 * cut + math.log(float(xp.finfo(v.dtype).smallest_normal))
         share = _xp.bisect(xp, lambda s: self._gauge(xp, shrunk(v, s)) - 1 / m, low, 0 * cut, extra=10)
-        near = xp.where((cut > 0)[..., None], shrunk(r, share), r)
-        length = self._gauge(xp, xp.sort(near, axis=-1, descending=True))
+        near, ordered = (xp.where((cut > 0)[..., None], shrunk(a, share), a) for a in (r, v))
+        length = self._gauge(xp, ordered)
         near = _xp.sign(xp, y) * xp.reshape(_xp.divide(xp, near, length[..., None] + 0 * near), y.shape)
         return xp.where(_xp.spread(xp, m * size <= 1, y), y, near)
 
