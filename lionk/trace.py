@@ -9,6 +9,7 @@ and of reductions over all of them. Its text is made from a table of phrases, on
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -20,6 +21,15 @@ from .optimizer import LionK, cast
 ARITHMETIC = ("add", "subtract", "multiply", "divide", "pow", "maximum", "minimum", "hypot", "atan2")
 COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 LOGICAL = ("logical_and", "logical_or", "logical_not")
+# as Python and C spell them, and as Python computes them
+SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"} | dict(
+    zip(COMPARISONS, ("<", "<=", ">", ">=", "==", "!="), strict=True)
+)
+_NAMES = ("add", "sub", "mul", "truediv", "lt", "le", "gt", "ge", "eq", "ne")
+PYTHON = {op: getattr(operator, name) for op, name in zip(SIGNS, _NAMES, strict=True)} | {
+    "negative": operator.neg,
+    "pow": operator.pow,
+}
 TESTS = ("isnan", "isfinite", "isinf")
 UNARY = (
     "negative", "abs", "sign", "sqrt", "exp", "expm1", "log", "log1p", "tanh", "tan", "sin", "cos", "sinh", "cosh",

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from lionk.replay import scalar
-from lionk.trace import ARITHMETIC, COMPARISONS, LOGICAL, UNARY, NotTraceableError, Program
+from lionk.trace import ARITHMETIC, LOGICAL, SIGNS, UNARY, NotTraceableError, Program
 
 NAME = "lionk_step"
-_SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
-_ORDER = dict(zip(COMPARISONS, ("<", "<=", ">", ">=", "==", "!="), strict=True))
 _LOGIC = dict(zip(LOGICAL[:2], ("&&", "||"), strict=True))
 PHRASES = (
     {op: f"{{dtype}} {{out}} = {op}({{0}});" for op in UNARY if op not in ("real", "imag", "conj")}
     | {op: f"{{dtype}} {{out}} = {op}({{0}}, {{1}});" for op in ARITHMETIC}
-    | {op: f"{{dtype}} {{out}} = {{0}} {s} {{1}};" for op, s in (_SIGNS | _ORDER | _LOGIC).items()}
+    | {op: f"{{dtype}} {{out}} = {{0}} {s} {{1}};" for op, s in (SIGNS | _LOGIC).items()}
     | {
         "negative": "{dtype} {out} = -{0};",
         "abs": "{dtype} {out} = fabs({0});",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from functools import cache
 from typing import Any
 
 from lionk.backend import Runner, arguments, check_memory, results
 from lionk.optimizer import LionK
-from lionk.trace import NotTraceableError, Program, step_program
+from lionk.trace import PYTHON, NotTraceableError, Program, step_program
 
 from ._kernel import NAME, Kernel, kernel
 
@@ -79,9 +78,8 @@ def _span(a: Any) -> tuple[int, int]:
 @cache
 def _meaning() -> dict[str, Any]:
     """Arithmetic on numbers, which are Python's or 0-d arrays."""
-    symbols = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "negative": "neg"}
     return {
-        **{op: getattr(operator, name) for op, name in symbols.items()},
+        **PYTHON,
         "maximum": max,
         "minimum": min,
         "full": lambda value, _: value,

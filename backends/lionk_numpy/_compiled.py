@@ -8,14 +8,12 @@ from typing import Any
 
 from lionk.backend import missing
 from lionk.replay import function, scalar
-from lionk.trace import COMPARISONS, Program
+from lionk.trace import SIGNS, Program
 
 # What a compiler turns into vector instructions; NumPy's own loops are faster for the rest (tanh, exp, ...).
 # A conditional expression, since np.where of two numbers is hundreds of times slower; every number is made ``real``,
 # since an integer in the text would promote float32.
-_SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
-_ORDER = dict(zip(COMPARISONS, ("<", "<=", ">", ">=", "==", "!="), strict=True))
-PHRASES = {op: f"{{out}} = {{0}} {s} {{1}}" for op, s in (_SIGNS | _ORDER).items()} | {
+PHRASES = {op: f"{{out}} = {{0}} {s} {{1}}" for op, s in SIGNS.items()} | {
     "negative": "{out} = -{0}",
     "abs": "{out} = abs({0})",
     "sqrt": "{out} = real(sqrt({0}))",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from threading import local
@@ -12,7 +11,7 @@ from typing import Any
 from lionk.optimizer import LionK
 from lionk.replay import Arrays, buffered, chunks, pieces, tile
 from lionk.threads import run_all
-from lionk.trace import COMPARISONS, LOGICAL, TESTS, UNARY, NotTraceableError, Pass, Program, step_program
+from lionk.trace import COMPARISONS, LOGICAL, PYTHON, TESTS, UNARY, NotTraceableError, Pass, Program, step_program
 
 from ._compiled import compilable, loop_of
 from ._text import APART, CALLS, select
@@ -135,11 +134,10 @@ def _meaning() -> dict[str, Callable[..., Any]]:
     import array_api_compat.numpy as xp
     import numpy as np
 
-    symbols = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "negative": "neg", "pow": "pow"}
     return {
-        **{op: getattr(xp, op) for op in (*UNARY, *TESTS, *COMPARISONS, *LOGICAL, "where", "maximum", "minimum")},
-        **{op: getattr(xp, op) for op in ("hypot", "atan2")},
-        **{op: getattr(operator, name) for op, name in symbols.items()},
+        **{op: getattr(xp, op) for op in (*UNARY, *TESTS, *LOGICAL, "where", "maximum", "minimum", "hypot", "atan2")},
+        **PYTHON,
+        **{op: getattr(xp, op) for op in COMPARISONS},
         "full": lambda value, dtype: dtype.type(value),
         "astype": lambda value, dtype: dtype.type(value),
         "all_sum": np.sum,

@@ -6,7 +6,6 @@ No buffer is larger than a tile. Small tensors are gathered, stepped together, a
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable
 from functools import cache, partial
 from threading import local
@@ -275,13 +274,11 @@ def _meaning() -> dict[str, Callable[..., Any]]:
     """Operations on numbers: those of Python where they are Python's, as in the reference."""
     import array_api_compat.torch as xp
 
-    from lionk.trace import COMPARISONS, LOGICAL, TESTS, UNARY
+    from lionk.trace import LOGICAL, PYTHON, TESTS, UNARY
 
-    symbols = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "negative": "neg", "pow": "pow"}
-    comparisons = dict(zip(COMPARISONS, ("lt", "le", "gt", "ge", "eq", "ne"), strict=True))
     return {
         **{op: getattr(xp, op) for op in (*UNARY, *TESTS, *LOGICAL, "where")},
-        **{op: getattr(operator, name) for op, name in (symbols | comparisons).items()},
+        **PYTHON,
         "maximum": max,
         "minimum": min,
         "full": lambda value, _: value,

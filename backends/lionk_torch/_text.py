@@ -6,7 +6,7 @@ array-api-compat many times more slowly, and with warnings.
 
 from __future__ import annotations
 
-from lionk.trace import COMPARISONS, UNARY
+from lionk.trace import COMPARISONS, SIGNS, UNARY
 
 _OUT = "out={out})"
 _NAMES = dict(zip(COMPARISONS, ("lt", "le", "gt", "ge", "eq", "ne"), strict=True))
@@ -48,11 +48,9 @@ CALLS = (
 # These read their arguments after they have written.
 APART = frozenset({"sign", "where", "hypot"})
 
-_SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "pow": "**"}
-_ORDER = dict(zip(COMPARISONS, ("<", "<=", ">", ">=", "==", "!="), strict=True))
 EXPRESSIONS = (
     {op: f"{{out}} = torch.{name}({{0}})" for op, name in (_UNARY | {op: op for op in ("isnan", "isfinite")}).items()}
-    | {op: f"{{out}} = {{0}} {sign} {{1}}" for op, sign in (_SIGNS | _ORDER).items()}
+    | {op: f"{{out}} = {{0}} {sign} {{1}}" for op, sign in (SIGNS | {"pow": "**"}).items()}
     | {op: f"{{out}} = torch.{op}({{0}}, {{1}})" for op in ("logical_and", "logical_or", "maximum", "minimum")}
     | {
         "logical_not": "{out} = torch.logical_not({0})",
