@@ -48,11 +48,7 @@ class OptaxPort:
             "lists": True,
             "checkpoint": True,
         }
-        if request.K is not None:
-            claims["K"] = request.K
-        elif self.takes_K and self.names.parameters["K"].default is not inspect.Parameter.empty:
-            claims["K"] = self.names.parameters["K"].default
-        self.capabilities = Capabilities(**{**claims, **request.claims})
+        self.capabilities = Capabilities(**{**claims, **self.names.function(request.K), **request.claims})
 
     def create(self, x0: Any, **hyper: Any) -> OptaxHandle:
         return OptaxHandle(self, x0, **hyper)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -54,11 +53,7 @@ class TorchPort:
             "missing": True,
             "checkpoint": True,
         }
-        if request.K is not None:
-            claims["K"] = request.K
-        elif self.takes_K and self.names.parameters["K"].default is not inspect.Parameter.empty:
-            claims["K"] = self.names.parameters["K"].default
-        self.capabilities = Capabilities(**{**claims, **request.claims})
+        self.capabilities = Capabilities(**{**claims, **self.names.function(request.K), **request.claims})
 
     def create(self, x0: Any, **hyper: Any) -> TorchHandle:
         return TorchHandle(self, x0, **hyper)

@@ -110,6 +110,12 @@ class Names:
         nesterov = self.parameters.get("nesterov")
         return "nesterov" if nesterov is not None and nesterov.default is True else "equal"
 
+    def function(self, asked: Any) -> dict[str, Any]:
+        """The claim of K: what the caller asked for, or the default of the port's own parameter; empty if neither is."""
+        own = self.parameters["K"].default if "K" in self.parameters else inspect.Parameter.empty
+        found = own if asked is None else asked
+        return {} if found is inspect.Parameter.empty else {"K": found}
+
     @property
     def decays(self) -> bool:
         return "weight_decay" in self.found
