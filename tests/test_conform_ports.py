@@ -201,7 +201,7 @@ def test_torch_muon_with_its_declared_approximation():
 
     report = check(torch.optim.Muon)
     assert report.passed, failures(report)
-    assert dict((n, b) for n, _, b in report.defaults)["betas"] == (0.95**2, 0.95)  # noqa: C402
+    assert {n: b for n, _, b in report.defaults}["betas"] == (0.95**2, 0.95)
     one = {"level": 0, "dtypes": ("float64",), "diagnose": False}
     assert not check(torch.optim.Muon, claims={"accuracy": 0.0}, **one).passed
     other = functools.partial(torch.optim.Muon, adjust_lr_fn="match_rms_adamw")  # another scale is another K
@@ -225,7 +225,8 @@ def test_known_libraries():
 
 
 def test_optax():
-    optax = pytest.importorskip("optax")
+    import optax
+
     report = check(optax.lion, dtypes=("float32",), diagnose=False)
     assert report.passed, failures(report)
     assert report.defaults == [("weight_decay", 0.0, 1e-3)]

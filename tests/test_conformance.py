@@ -10,6 +10,7 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import array_api_strict
+import mpmath as mp
 import numpy as np
 import pytest
 
@@ -265,7 +266,6 @@ def test_every_case_with_a_step_has_decay_but_those_that_say_so():
 
 
 def test_readouts_agree_with_high_precision():
-    mp = pytest.importorskip("mpmath")
     mp.mp.prec = 200
     K = function_of("l1", (16,))
     for case in cases(Capabilities(dtypes=("float64",), schedule=True), level=1):

@@ -31,7 +31,10 @@ class Balanced(HTMLParser):
 @pytest.fixture(scope="module")
 def result():
     target = np.array([2.0, 0.3])
-    fun = lambda x: (float((x - target) @ (x - target)), 2 * (x - target))  # noqa: E731
+
+    def fun(x):
+        return float((x - target) @ (x - target)), 2 * (x - target)
+
     return lionk.minimize(fun, np.array([-3.0, 2.0]), K="l1", weight_decay=1.0, jac=True, convex=True)
 
 
