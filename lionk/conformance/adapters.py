@@ -111,7 +111,7 @@ class Names:
         return "nesterov" if nesterov is not None and nesterov.default is True else "equal"
 
     def function(self, asked: Any) -> dict[str, Any]:
-        """The claim of K: what the caller asked for, or the default of the port's own parameter; empty if neither is."""
+        """The claim of K: what the caller asked for, else the default of the port's own parameter, if it has one."""
         own = self.parameters["K"].default if "K" in self.parameters else inspect.Parameter.empty
         found = own if asked is None else asked
         return {} if found is inspect.Parameter.empty else {"K": found}
