@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,12 +36,11 @@ class EigenLift(ArrayFunction):
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         check_square(x)
         w = _spectral.eigenvalues(xp, x)
-        v = _xp.total(xp, self.inner._value(xp, w, w.ndim - 1, tol), batch)
-        if not self.only:
+        # Rounding of eigenvalues is relative to x, so that the matrix is a member or not; its eigenvalues are moved.
+        v = _xp.total(xp, self.inner._value(xp, w, w.ndim - 1, math.inf), batch)
+        if not isinstance(self.domain, Eigen):
             return v
-        scale = self.domain._scale(xp, x) if not isinstance(self.inner.domain, Whole) else _xp.peak(xp, x, batch)
-        skew = _xp.peak(xp, _spectral.asymmetry(xp, x), batch) + _xp.only_nan(xp, v)
-        return outside_is_infinite(xp, v, skew, tol * scale)
+        return outside_is_infinite(xp, v, self.domain._violation_with(xp, x, w, batch), tol * self.domain._scale(xp, x))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         check_square(x)

@@ -46,12 +46,12 @@ class Eigen(ArraySet):
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         check_square(y)
-        w = _spectral.eigenvalues(xp, y)
-        spread = _xp.peak(xp, self.inner._violation(xp, w, w.ndim - 1), batch)
-        return xp.maximum(spread, self._skew(xp, y, batch)) if self.only else spread
+        return self._violation_with(xp, y, _spectral.eigenvalues(xp, y), batch)
 
-    def _skew(self, xp: Namespace, y: Array, batch: int) -> Array:
-        return _xp.peak(xp, _spectral.asymmetry(xp, y), batch)
+    def _violation_with(self, xp: Namespace, y: Array, w: Array, batch: int) -> Array:
+        """The violation of y, whose eigenvalues are w."""
+        spread = _xp.peak(xp, self.inner._violation(xp, w, w.ndim - 1), batch)
+        return xp.maximum(spread, _xp.peak(xp, _spectral.asymmetry(xp, y), batch)) if self.only else spread
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         check_square(y)
