@@ -9,8 +9,9 @@ import numpy as np
 
 from lionk._shape import at, constant
 from lionk.functions.group import Grouped
-from lionk.sets.atoms import Ball, Box, TopK, Whole
+from lionk.sets.atoms import Ball, Box, Whole
 from lionk.sets.rules import Affine, Spectral
+from lionk.sets.top_k import TopK
 
 Array = Any
 NEAR = 1e-3  # a bound counts as active within this much of the set's size

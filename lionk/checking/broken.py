@@ -14,7 +14,8 @@ from .. import _xp
 from ..functions.own_scalar import from_scalar
 from ..functions.own_set import from_lmo, from_projection
 from ..functions.registry import K as _function
-from ..sets.atoms import Ball, Box, TopK
+from ..sets.atoms import Ball, Box
+from ..sets.top_k import TopK
 from .altered import altered, with_domain, with_traits
 
 K: Callable[..., Any] = _function  # its hooks are private

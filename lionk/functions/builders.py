@@ -8,7 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 from .._later import Later
-from ..sets.atoms import Ball, Box, TopK
+from ..sets.atoms import Ball, Box
+from ..sets.top_k import TopK
 from .base import ConvexFunction
 from .support import L2, Support
 

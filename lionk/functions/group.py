@@ -10,9 +10,10 @@ from typing import Any
 from .. import _spectral, _xp
 from .._xp import Array, Namespace
 from ..errors import NotAvailable
-from ..sets.atoms import Ball, Box, TopK, Whole
+from ..sets.atoms import Ball, Box, Whole
 from ..sets.base import ArraySet, ConvexSet
 from ..sets.k_support import KSupportBall, TopKL2Ball
+from ..sets.top_k import TopK
 from .affine import Affine
 from .base import ArrayFunction, ConvexFunction, Traits, inherited
 from .spectral import SpectralLift

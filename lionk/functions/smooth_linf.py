@@ -8,8 +8,9 @@ from typing import Any
 
 from .. import _xp
 from .._xp import Array, Namespace
-from ..sets.atoms import TopK, Whole
+from ..sets.atoms import Whole
 from ..sets.base import ConvexSet
+from ..sets.top_k import TopK
 from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 from .scalar import _xlogx
 

@@ -1,10 +1,11 @@
 """Convex sets: the domains of conjugates, each with its oracle, projection, distance and membership test."""
 
-from .atoms import Ball, Box, TopK, Whole
+from .atoms import Ball, Box, Whole
 from .base import ArraySet, ConvexSet
 from .eigen import Eigen
 from .product import Product
 from .rules import Affine, Minkowski, Spectral
+from .top_k import TopK
 
 __all__ = [
     "Affine",

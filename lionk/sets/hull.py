@@ -9,9 +9,9 @@ from typing import Any
 from .. import _xp
 from .._xp import Array, Namespace
 from ..errors import NotAvailable
-from .atoms import TopK
 from .base import ArraySet, joint_traits
 from .rules import ball_radius
+from .top_k import TopK
 
 
 @dataclass(eq=False, repr=False)

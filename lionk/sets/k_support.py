@@ -18,8 +18,8 @@ from typing import Any
 
 from .. import _xp
 from .._xp import Array, Namespace
-from .atoms import TopK
 from .base import ArraySet
+from .top_k import TopK
 
 
 def _level(xp: Namespace, ordered: Array, k: int) -> Array:

@@ -1,0 +1,178 @@
+"""The sets whose support functions add the k largest entries."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _xp
+from .._xp import Array, Namespace
+from ..errors import NotAvailable
+from .base import ArraySet
+
+
+@dataclass(eq=False, repr=False)
+class TopK(ArraySet):
+    """The set whose support function adds the k largest entries.
+
+    ``absolute``: ``{ |y|_inf <= 1, |y|_1 <= k }``, support = sum of the k largest ``|x|`` (k = 1: the l1 ball).
+    Otherwise ``{ 0 <= y <= 1, sum y = k }``, support = sum of the k largest ``x`` (k = 1: the simplex).
+    The empty array has support 0 in the first case and -inf (an empty set) in the second.
+    """
+
+    k: int = 1
+    absolute: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.k, int) or isinstance(self.k, bool) or self.k < 1:
+            raise ValueError(f"k must be a whole number >= 1, got {self.k!r}")
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        n = math.prod(shape)
+        if self.absolute:
+            return 2.0 * math.sqrt(min(self.k, n))
+        return math.sqrt(2.0 * max(min(self.k, n - self.k), 0))
+
+    def _traits(self) -> dict[str, Any]:
+        names = ("even", "absolute", "minimum_at_zero")
+        return {"structure": "order", **dict.fromkeys(names, self.absolute)}
+
+    def _spec(self) -> dict[str, Any]:
+        return {"name": "top_k" if self.absolute else "capped_simplex", "k": self.k}
+
+    def _check(self, x: Array, batch: int) -> int:
+        n = _xp.event_size(x, batch)
+        if n and self.k > n:
+            raise ValueError(f"k = {self.k} is larger than the number of entries, {n}; choose 1 <= k <= {n}")
+        return n
+
+    def _magnitude(self, xp: Namespace, x: Array) -> Array:
+        if self.absolute:
+            return xp.abs(x)
+        if _xp.is_complex(xp, x):
+            raise TypeError("the sum of the k largest entries needs real entries, got a complex array")
+        return x
+
+    def _tied(self, xp: Namespace, c: Array, batch: int) -> tuple[Array, Array, Array]:
+        """Which entries are above the k-th largest, which equal it, and the share of each of those."""
+        r = self._magnitude(xp, c)
+        ordered = xp.sort(_xp.flat(xp, r, batch), axis=-1)
+        cut = _xp.spread(xp, ordered[..., ordered.shape[-1] - self.k], r)
+        above, at = r > cut, r == cut
+        count = [_xp.spread(xp, _xp.total(xp, xp.astype(b, r.dtype), batch), r) for b in (above, at)]
+        return above, at, _xp.divide(xp, self.k - count[0], count[1])
+
+    def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
+        if not self._check(x, batch):
+            empty = _xp.total(xp, self._magnitude(xp, x), batch)
+            return empty if self.absolute else empty - math.inf
+        if self.k == 1:
+            return (
+                _xp.peak(xp, x, batch)
+                if self.absolute
+                else xp.max(_xp.flat(xp, self._magnitude(xp, x), batch), axis=-1)
+            )
+        ordered = xp.sort(_xp.flat(xp, self._magnitude(xp, x), batch), axis=-1)
+        return xp.sum(ordered[..., ordered.shape[-1] - self.k :], axis=-1)
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        if not self._check(c, batch):
+            return c
+        above, at, share = self._tied(xp, c, batch)
+        one = xp.ones_like(share + xp.zeros_like(xp.abs(c)))
+        picked = xp.where(above, one, xp.where(at, share * one, 0 * one))
+        return _xp.sign(xp, c) * picked if self.absolute else xp.where(xp.isnan(c), c, picked)
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        if not self._check(y, batch):
+            return y
+        r = self._magnitude(xp, y)
+        ordered = xp.sort(_xp.flat(xp, r, batch), axis=-1)
+        cut = _xp.spread(xp, ordered[..., ordered.shape[-1] - self.k], r)
+        # the level is in [cut - 1, cut]; relative to cut, entries near it lose no digits however large they are
+        if self.k == 1:
+            steps = xp.astype(xp.arange(1, ordered.shape[-1] + 1, device=_xp.device(r)), ordered.dtype)
+            falling = xp.flip(ordered, axis=-1) - ordered[..., -1:]
+            level = xp.max((xp.cumulative_sum(falling, axis=-1) - 1) / steps, axis=-1, keepdims=True)
+            kept = xp.astype(falling > level, ordered.dtype)  # the level once more, with the error of one sum
+            level = (xp.sum(kept * falling, axis=-1) - 1) / xp.sum(kept, axis=-1)
+            levelled = xp.clip((r - cut) - _xp.spread(xp, level, r), 0.0, 1.0)
+        else:
+            levelled = self._level(xp, r - cut, float(self.k), batch, span=(-1.0, 0.0))
+        if not self.absolute:
+            return levelled
+        inside = xp.clip(r, 0.0, 1.0)
+        fits = _xp.spread(xp, _xp.total(xp, inside, batch) <= self.k, r)
+        z = xp.where(fits, inside, levelled)
+        if _xp.is_complex(xp, y):
+            return _xp.sign(xp, y) * z
+        return xp.where(y < 0, -z, z)
+
+    def _level(
+        self,
+        xp: Namespace,
+        r: Array,
+        total: Any,
+        batch: int,
+        free: Array | None = None,
+        span: tuple[float, float] | None = None,
+    ) -> Array:
+        """``clip(r - t, 0, 1)`` with t such that the free entries sum to ``total``: bisection, then one exact step.
+
+        ``span``: an interval that holds t (None: from the free entries).
+        """
+        if free is None:
+            free = xp.ones_like(r, dtype=xp.bool)
+        weight = xp.astype(free, r.dtype)
+        if span is None:
+            some = xp.where(free, r, -math.inf * xp.ones_like(r)), xp.where(free, r, math.inf * xp.ones_like(r))
+            top, bottom = (
+                xp.max(_xp.flat(xp, some[0], batch), axis=-1),
+                xp.min(_xp.flat(xp, some[1], batch), axis=-1) - 1,
+            )
+        else:
+            zero = xp.zeros_like(_xp.total(xp, r, batch))
+            bottom, top = span[0] + zero, span[1] + zero
+
+        def clipped(t: Array) -> Array:
+            return weight * xp.clip(r - _xp.spread(xp, t, r), 0.0, 1.0)
+
+        t = _xp.bisect(xp, lambda s: total - _xp.total(xp, clipped(s), batch), bottom, top)
+        moved = r - _xp.spread(xp, t, r)
+        inner = weight * xp.astype((moved > 0) & (moved < 1), r.dtype)
+        ones = _xp.total(xp, weight * xp.astype(moved >= 1, r.dtype), batch)
+        count = _xp.total(xp, inner, batch)
+        exact = _xp.divide(xp, _xp.total(xp, inner * xp.where(inner > 0, r, 0 * r), batch) + ones - total, count)
+        return clipped(xp.where(count > 0, exact, t))
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        if not self._check(y, batch):
+            return _xp.total(xp, xp.abs(y), batch)
+        r = self._magnitude(xp, y)
+        above = xp.max(_xp.flat(xp, r, batch), axis=-1) - 1
+        total = _xp.total(xp, _xp.finite(xp, r), batch) - self.k
+        if self.absolute:
+            return xp.clip(xp.maximum(above, total), 0.0, None)
+        below = -xp.min(_xp.flat(xp, r, batch), axis=-1)
+        return xp.clip(xp.maximum(xp.maximum(above, below), xp.abs(total) / self.k), 0.0, None)
+
+    def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        if not self._check(x, batch):
+            return _xp.total(xp, xp.abs(x), batch)
+        above, at, share = self._tied(xp, x, batch)
+        left = self.k - _xp.total(xp, xp.astype(above, share.dtype), batch)
+        fixed = xp.where(above, _xp.sign(xp, x) if self.absolute else xp.ones_like(x), xp.zeros_like(x))
+        if not self.absolute:
+            return _xp.norm(xp, s - xp.where(at, self._level(xp, s, left, batch, at), fixed), batch)
+        at_zero = at & (x == 0)  # ties at zero may take either sign and need not use up what is left
+        r = xp.abs(s) if not _xp.is_complex(xp, s) else None
+        if r is None:
+            raise NotAvailable("the subdifferential distance of top_k is for real arrays; use K.fenchel_young")
+        signed = xp.where(at_zero, r, _xp.sign(xp, x) * s)
+        capped = at_zero & _xp.spread(
+            xp, _xp.total(xp, xp.where(at_zero, xp.clip(r, 0.0, 1.0), 0 * r), batch) <= left, r
+        )
+        nearest = xp.where(capped, xp.clip(r, 0.0, 1.0), self._level(xp, signed, left, batch, at))
+        sign = xp.where(at_zero, xp.where(s < 0, -xp.ones_like(s), xp.ones_like(s)), _xp.sign(xp, x))
+        return _xp.norm(xp, s - xp.where(at, sign * nearest, fixed), batch)
