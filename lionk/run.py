@@ -129,6 +129,7 @@ class Run:
     now: Progress
     history: History = field(default_factory=lambda: History([], [], [], [], [], [], []))
     safe: Progress | None = None  # the last iterate that was finite and is fully accounted for
+    saved_f: float | None = None  # f where a resumed run begins, as the checkpoint has it
 
     def __post_init__(self) -> None:
         self.lam = float(self.opt.weight_decay)
@@ -150,6 +151,7 @@ class Run:
                 return self.finish("the batches are used up", success=True)
             f, grad = point
             self._require_finite(f, grad)
+            self._require_same(f)
             if now.rule is None and self.lr is None and not self.evaluate.stochastic:
                 now.rule = PlateauRule(FIRST / self.lam if self.lam else self._free_step(grad))
             lr = self._lr(now)
@@ -219,6 +221,15 @@ class Run:
             + where,
             step,
             result,
+        )
+
+    def _require_same(self, f: float) -> None:
+        saved, self.saved_f = self.saved_f, None
+        if saved is None or self.evaluate.stochastic or abs(f - saved) <= math.sqrt(self.eps) * (1 + abs(saved)):
+            return
+        raise ValueError(
+            f"at the point where {self.path} ends, f was {saved:.9g}, but now it is {f:.9g}; resume with the same data "
+            "and objective, or start anew with another file"
         )
 
     def tolerance(self, lr: float) -> float:
@@ -305,6 +316,7 @@ class Run:
         arrays = {"x": p.x, "m": p.m, "best_x": p.best_x, "best_m": p.best_m}
         meta = {
             "count": p.count,
+            "f": self.history.f[p.count],
             "best_gap": p.best_gap,
             "record": asdict(p.record),
             "rule": None if p.rule is None else asdict(p.rule),
@@ -331,5 +343,5 @@ class Run:
         self.now = Progress(
             **arrays, count=int(meta["count"]), best_gap=meta["best_gap"], record=Record(**meta["record"]), rule=rule
         )
-        self.history = History(**meta["history"])
+        self.history, self.saved_f = History(**meta["history"]), meta["f"]
         self.evaluate.skip(self.now.count)

@@ -310,6 +310,19 @@ def test_resume_with_other_settings_is_refused(tmp_path):
         )
 
 
+def test_resume_with_other_data_is_refused_and_the_file_stays(tmp_path):
+    fun, _ = random_quadratic(RNG(13), 3)
+    other, _ = random_quadratic(RNG(14), 3)
+    path = tmp_path / "run.safetensors"
+    arguments = {"K": "l1", "weight_decay": 1.0, "jac": True, "tol": 0.0, "checkpoint": path}
+    lionk.minimize(fun, np.zeros(3), maxiter=5, **arguments)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="same data and objective"):
+        lionk.minimize(other, np.zeros(3), maxiter=9, resume=True, **arguments)
+    assert path.read_bytes() == before
+    assert lionk.minimize(fun, np.zeros(3), maxiter=9, resume=True, **arguments).nit == 9
+
+
 def test_a_killed_run_resumes(tmp_path):
     """A real process, killed in the middle; the file is whole, and the rest of the run equals the uninterrupted one."""
     script = textwrap.dedent("""

@@ -119,8 +119,8 @@ def closed(on: On, rng: Any) -> None:
     middle = sum(on.points(rng)) / 3
     near, far = (on.value(on.round(p + h * (middle - p))) for h in (4 * on.eps, math.sqrt(on.eps)))
     edge = on.value(p)
-    if math.isinf(edge):
-        expect(near > far + 0.1, "+inf at the edge, and no growth towards it", near - far, x=p)
+    if math.isinf(edge) or on.K.conjugate.traits.open_domain:  # there rounding may leave a barrier finite
+        expect(min(edge, near) > far + 0.1, "+inf at the edge, and no growth towards it", near - far, x=p)
     else:
         bound = 64 * math.sqrt(on.eps) * (1 + abs(edge)) + on.tol(1 + norm(p))
         at_most(abs(edge - near), bound, "the value at the edge is not the limit from inside", x=p)

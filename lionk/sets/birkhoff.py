@@ -68,22 +68,14 @@ class Birkhoff(ArraySet):
         n = self._check(y)
         if n == 0:
             return y
-        step = 1 / (2 * n)
         z = self._reduced(xp, y)
-        potentials = ahead = (xp.zeros_like(z[..., :, :1]), xp.zeros_like(z[..., :1, :]))
-        momentum = xp.ones_like(z[..., :1, :1])
-        for _ in range(100 + 20 * n):
-            last = potentials
-            p = xp.clip(z + ahead[0] + ahead[1], 0.0, None)
-            slopes = [1 - xp.sum(p, axis=axis, keepdims=True) for axis in (-1, -2)]
-            potentials = (ahead[0] + step * slopes[0], ahead[1] + step * slopes[1])
-            moved = [new - old for new, old in zip(potentials, last, strict=True)]
-            rise = sum(xp.sum(s * d, axis=(-2, -1), keepdims=True) for s, d in zip(slopes, moved, strict=True))
-            momentum = xp.where(rise < 0, xp.ones_like(momentum), momentum)
-            grown = (1 + xp.sqrt(1 + 4 * momentum * momentum)) / 2
-            ahead = tuple(new + (momentum - 1) / grown * d for new, d in zip(potentials, moved, strict=True))
-            momentum = grown
-        p = xp.clip(z + potentials[0] + potentials[1], 0.0, None)
+
+        def rise(w: Array) -> Array:
+            """A gradient step of the potentials, w = a 1' + 1 b'."""
+            p = xp.clip(z + w, 0.0, None)
+            return w + sum(1 - xp.sum(p, axis=axis, keepdims=True) for axis in (-1, -2)) / (2 * n)
+
+        p = xp.clip(z + _xp.accelerated(xp, rise, xp.zeros_like(z), 100 + 20 * n, y.ndim - 2), 0.0, None)
         for axis in (-1, -2) * 4:  # what is left of the sums' errors, those of rounding at large y among them
             p = _xp.divide(xp, p, xp.sum(p, axis=axis, keepdims=True) + 0 * p)
         outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)

@@ -191,24 +191,22 @@ class Minkowski(ArraySet):
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         if self._rest_and_radius is None:
-            u, v = self._split(xp, y, batch)
-            return u + v
+            near = self._near(xp, y, batch)
+            outside = _xp.spread(xp, self._separation(xp, y, near, batch) != 0, y)
+            return xp.where(outside, near, y)  # a member is its own projection, bit for bit
         c, radius = self._rest_and_radius
         near = c._project(xp, y, batch)
         gap = _xp.spread(xp, _xp.norm(xp, y - near, batch), y)
         return xp.where(gap <= radius, y, near + _xp.divide(xp, radius * (y - near), gap + xp.zeros_like(y)))
 
-    def _split(self, xp: Namespace, y: Array, batch: int) -> tuple[Array, Array]:
-        u = w = xp.zeros_like(y)
-        t = xp.ones_like(_xp.peak(xp, y, batch))
-        for _ in range(self.ITERATIONS):
-            last = u
-            u = self.first._project(xp, y - self.second._project(xp, y - w, batch), batch)
-            t = xp.where(_xp.inner(xp, w - u, u - last, batch) > 0, xp.ones_like(t), t)  # restart
-            grown = (1 + xp.sqrt(1 + 4 * t * t)) / 2
-            w = u + _xp.spread(xp, (t - 1) / grown, u) * (u - last)
-            t = grown
-        return u, self.second._project(xp, y - u, batch)
+    def _near(self, xp: Namespace, y: Array, batch: int) -> Array:
+        """The iteration's u + v: a member, and the nearest in the limit."""
+
+        def move(w: Array) -> Array:
+            return self.first._project(xp, y - self.second._project(xp, y - w, batch), batch)
+
+        u = _xp.accelerated(xp, move, xp.zeros_like(y), self.ITERATIONS, batch)
+        return u + self.second._project(xp, y - u, batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         infinite = _xp.poison(xp, y, batch)
@@ -216,14 +214,13 @@ class Minkowski(ArraySet):
         if self._rest_and_radius is not None:
             c, radius = self._rest_and_radius
             return xp.clip(c._distance(xp, y, batch) - radius, 0.0, None) + infinite
-        return self._separation(xp, y, self._project(xp, y, batch), batch) + infinite
+        return self._separation(xp, y, self._near(xp, y, batch), batch) + infinite
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         """The upper bound, where it is not closed."""
         if self._rest_and_radius is not None:
             return self._violation(xp, y, batch)
-        u, v = self._split(xp, y, batch)
-        return _xp.norm(xp, y - u - v, batch)
+        return _xp.norm(xp, y - self._near(xp, y, batch), batch)
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
         return self.first._scale(xp, y) + self.second._scale(xp, y)
