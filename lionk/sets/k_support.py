@@ -35,9 +35,10 @@ def _norm_of_largest(xp: Namespace, ordered: Array, k: int) -> Array:
 
 def _k_support_norm(xp: Namespace, ordered: Array, k: int) -> Array:
     batch = ordered.ndim - 1
+    infinite, ordered = _xp.poison(xp, ordered, batch), _xp.finite(xp, ordered)
     m = _xp.unit_scale(xp, ordered, batch)
     r = ordered / m[..., None]
-    return m * xp.sqrt(xp.sum(r * xp.maximum(r, _level(xp, r, k)[..., None]), axis=-1))
+    return m * xp.sqrt(xp.sum(r * xp.maximum(r, _level(xp, r, k)[..., None]), axis=-1)) + infinite
 
 
 @dataclass(eq=False, repr=False)
