@@ -38,7 +38,8 @@ def test_the_claims_of_a_target_hold(name, tmp_path):
     assert [c["claim"] for c in document["checks"]] == [c.claim for c in outcome.checks]
     with mpl.rc_context(figures.STYLE):
         for axes in module.draw(outcome.numbers).axes:
-            assert axes.get_title(loc="left") or axes.get_xlabel(), "a panel has neither title nor label"
+            seen = axes.get_title(loc="left") or axes.get_xlabel() or axes.get_ylabel()
+            assert seen, "a panel has neither title nor label"
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -83,11 +83,12 @@ def test_the_target_has_a_claim_for_each_optimizer_and_its_numbers_are_drawn(mon
     assert "l1 (Lion): coefficients" in titles
 
 
-def test_without_pytorch_the_command_says_what_is_missing(monkeypatch):
+@pytest.mark.parametrize("target", ["training", "lam"])
+def test_without_pytorch_the_command_says_what_is_missing(monkeypatch, target):
     import lionk_torch
 
     monkeypatch.setattr(type(lionk_torch.backend), "why_unavailable", lambda _: "torch is not installed")
-    done = lk("reproduce", "training", "--plot", "none", "--json", "none")
+    done = lk("reproduce", target, "--plot", "none", "--json", "none")
     assert done.exit_code == 2
     assert "torch is not installed" in done.output
     assert reproduce.TARGETS

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
@@ -16,7 +16,10 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 if TYPE_CHECKING:
     from .report import Outcome
 
-INK, BLUE, RED, GREEN, GREY, PALE = "#1f2933", "#1f6fb2", "#d1495b", "#2a9d6f", "#8a94a0", "#e4e9ee"
+# Of lines: any two differ for readers who confuse red and green, or blue and yellow, too (tests/test_colors.py).
+INK, BLUE, RED, GREEN = "#1f2933", "#1f6fb2", "#b8243f", "#2fa876"
+SKY, ORANGE, BROWN, GREY = "#7fb6e6", "#e9a23b", "#8c510a", "#8a94a0"
+PALE = "#e4e9ee"  # of areas
 STYLE: Any = {  # of matplotlib
     "font.size": 10,
     "axes.titlesize": 11,
@@ -38,6 +41,13 @@ STYLE: Any = {  # of matplotlib
     "legend.fontsize": 9,
     "svg.fonttype": "none",
 }
+
+
+def shades(count: int) -> list[Any]:
+    """Colours for an ordered quantity, from light to dark, the same in grey."""
+    return list(colormaps["viridis_r"](np.linspace(0.12, 1.0, count)))
+
+
 RIGHT_WIDTH = 0.41  # of the right column, labels included
 NAMED = 40  # so many bars have their names beside them
 

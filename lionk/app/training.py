@@ -10,7 +10,7 @@ has a ResNet-18 on CIFAR-10 in place of the convolutional network.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -107,16 +107,30 @@ def batches(seed: int, steps: int) -> Array:
 # -- PyTorch -------------------------------------------------------------------------------------------------------
 
 
-def torch_curves(data: Digits, seeds: int, steps: int, tick: Callable[[str], None]) -> Iterator[Curves]:
-    """The convolutional network, one run at a time."""
+def torch_curves(
+    data: Digits,
+    seeds: int,
+    steps: int,
+    tick: Callable[[str], None],
+    recipes: Iterable[Recipe] | None = None,
+    normalised: bool = False,
+    watch: Callable[[Any], None] | None = None,
+    first: int = 0,
+) -> Iterator[Curves]:
+    """The convolutional network, one run at a time, on so many seeds from the ``first``.
+
+    ``watch`` sees the weights at the start and after each step.
+    """
     import torch
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a net so small is slower on more
     try:
-        for recipe in CONVOLUTIONAL:
+        for recipe in CONVOLUTIONAL if recipes is None else recipes:
             tick(f"convolutional network, {recipe.name}")
-            yield _stack(recipe, [_torch_run(recipe, data, seed, steps) for seed in range(seeds)])
+            yield _stack(
+                recipe, [_torch_run(recipe, data, s, steps, normalised, watch) for s in range(first, first + seeds)]
+            )
     finally:
         torch.set_num_threads(threads)
 
@@ -131,26 +145,39 @@ class _Run(NamedTuple):
     what: str
 
 
-def _torch_run(recipe: Recipe, data: Digits, seed: int, steps: int) -> _Run:
+def convolutional(seed: int, normalised: bool = False) -> Any:
+    """Two convolutions and a linear layer; ``normalised``: each convolution is followed by a batch normalisation."""
+    from torch import nn, random
+
+    def block(inputs: int, outputs: int, stride: int) -> list[Any]:
+        norm = [nn.BatchNorm2d(outputs)] if normalised else []
+        return [nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1), *norm, nn.ReLU()]
+
+    with random.fork_rng(devices=[]):
+        random.manual_seed(seed)
+        return nn.Sequential(*block(1, 8, 1), *block(8, 16, 2), nn.Flatten(), nn.Linear(256, 10))
+
+
+def _torch_run(
+    recipe: Recipe,
+    data: Digits,
+    seed: int,
+    steps: int,
+    normalised: bool = False,
+    watch: Callable[[Any], None] | None = None,
+) -> _Run:
     import torch
     from torch.nn.functional import cross_entropy
 
     images, labels = torch.tensor(data.images[:, None]), torch.tensor(data.labels)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = torch.nn.Sequential(
-            torch.nn.Conv2d(1, 8, 3, padding=1),
-            torch.nn.ReLU(),
-            torch.nn.Conv2d(8, 16, 3, stride=2, padding=1),
-            torch.nn.ReLU(),
-            torch.nn.Flatten(),
-            torch.nn.Linear(256, 10),
-        )
+    net = convolutional(seed, normalised)
     weights = [p for p in net.parameters() if p.ndim > 1]
     opt = _torch_optimizer(recipe, net)
     schedule = torch.optim.lr_scheduler.LambdaLR(opt, lambda i: shape(i, steps))
     loss, distance = [], [_distance(recipe, weights)]
     what, start = _bounded(recipe, weights)
+    if watch:
+        watch(weights)
     for index in batches(seed, steps):
         opt.zero_grad()
         value = cross_entropy(net(images[index]), labels[index])
@@ -159,6 +186,9 @@ def _torch_run(recipe: Recipe, data: Digits, seed: int, steps: int) -> _Run:
         schedule.step()
         loss.append(value.item())
         distance.append(_distance(recipe, weights))
+        if watch:
+            watch(weights)
+    net.eval()
     with torch.no_grad():
         train = cross_entropy(net(images[:TRAIN]), labels[:TRAIN]).item()
         right = net(images[TRAIN:]).argmax(1) == labels[TRAIN:]

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from .figures import BLUE, GREY, INK, RED, STYLE
+from .figures import BLUE, BROWN, GREEN, GREY, INK, ORANGE, RED, SKY, STYLE
 from .training import TOLERANCE, Curves
 
-COLORS = (INK, BLUE, "#7fb6e6", RED, "#e9a23b", "#2a9d6f", "#8e5ea2")  # of the recipes, in order
+COLORS = (INK, BLUE, SKY, RED, ORANGE, GREEN, BROWN)  # of the recipes, in order
 SMOOTH = 10  # steps of the running mean of a loss
 
 

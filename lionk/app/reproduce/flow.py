@@ -23,7 +23,7 @@ from matplotlib.ticker import NullFormatter
 import lionk
 from lionk.theory import FlowParameters, flow_parameters
 
-from ..figures import BLUE, GREEN, GREY, INK, RED
+from ..figures import BLUE, GREEN, GREY, INK, ORANGE, RED
 from .targets import Check, Outcome
 
 HESSIAN, CENTRE, START, TIME = np.array([[2.0, 0.8], [0.8, 1.0]]), np.array([1.2, -0.5]), np.array([-0.6, 0.7]), 4.0
@@ -105,7 +105,7 @@ def draw(numbers: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(15, 5), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     left.plot(*numbers["path"].T, color=INK, linewidth=2, label="the differential equation")
-    for (h, x), color in zip(numbers["iterates"].items(), (RED, "#e9a23b", BLUE), strict=True):
+    for (h, x), color in zip(numbers["iterates"].items(), (RED, ORANGE, BLUE), strict=True):
         left.plot(*x.T, "o-", color=color, markersize=3.5, linewidth=0.8, label=f"iteration, lr = {h}")
     left.set(title=f"Paths to time {TIME:g}, K = {SHOWN}", xlabel="$x_1$", ylabel="$x_2$")
     left.legend()
@@ -122,6 +122,7 @@ def draw(numbers: dict[str, Any]) -> Figure:
     first = max(r[0] for r in numbers["residuals"].values())
     right.loglog(dt, 2 * first * (dt / dt[0]) ** 4, "--", color=GREY, linewidth=1.2, label="slope 4")
     right.set(title="H(0) - H(t) against the integral of dissipation", xlabel="step of the integrator")
+    right.set_xticks(dt, [f"{v:.3g}" for v in dt])
     right.xaxis.set_minor_formatter(NullFormatter())
     right.legend(title="order", title_fontsize=9)
     return figure

@@ -25,7 +25,7 @@ from scipy.optimize import LinearConstraint, minimize
 import lionk
 from lionk.theory import gap_rounding, objective
 
-from ..figures import BLUE, GREEN, GREY, RED
+from ..figures import BLUE, GREEN, GREY, ORANGE, RED, SKY
 from ..losses import LOSSES
 from ..problems import bundled
 from .targets import Check, Outcome
@@ -127,7 +127,7 @@ def draw(numbers: dict[str, Any]) -> Figure:
         axes.set(title=title, xlabel="step")
         axes.legend(loc="upper right")
     last = panels[5]
-    for (title, r), color in zip(reversed(numbers.items()), ("#b9c2cc", "#e9a23b", GREEN, RED, BLUE), strict=True):
+    for (title, r), color in zip(reversed(numbers.items()), (SKY, ORANGE, GREEN, RED, BLUE), strict=True):
         good = _seen(r)
         last.loglog(r["suboptimality"][good], (r["gap"] + r["rounding"])[good], ".", color=color, markersize=2.5,
                     label=title.split(":")[0])  # fmt: skip

@@ -23,13 +23,13 @@ from matplotlib.ticker import NullFormatter
 
 import lionk
 
-from ..figures import BLUE, GREEN, GREY, INK, RED
+from ..figures import GREY, INK, RED, shades
 from ..losses import LOSSES
 from ..problems import bundled
 from .targets import Check, Outcome
 
 POWERS = (1.0, 1.25, 1.5, 1.75, 2.0)
-COLORS = (BLUE, "#7fb6e6", GREEN, "#e9a23b", RED)
+COLORS = shades(5)  # p has an order, and so have these
 BATCH, TRAIN, LAM = 128, 1347, 0.5
 DIMENSION, CONDITION = 40, 1e3
 

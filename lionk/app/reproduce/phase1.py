@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 import lionk
 from lionk.theory import distance_to_domain, phase_one_factor, phase_one_steps
 
-from ..figures import BLUE, GREEN, GREY, INK, RED
+from ..figures import BLUE, BROWN, GREEN, GREY, INK, ORANGE, RED, SKY
 from .targets import Check, Outcome
 
 SHAPES = {
@@ -33,7 +33,7 @@ SHAPES = {
     "row_l1_l2": (6, 8),
     "nuclear": (6, 8),
 }
-COLORS = (BLUE, RED, GREEN, INK, "#e9a23b", "#8e5ea2", "#7fb6e6")
+COLORS = (BLUE, RED, GREEN, INK, ORANGE, BROWN, SKY)
 LR, LAM, TOL = 0.05, 1.0, 1e-3
 
 
