@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import lionk
 from lionk.app import figures
+from lionk.functions.formula import is_formula, tex
 
 
 class Balanced(HTMLParser):
@@ -40,16 +42,21 @@ def result():
 
 @pytest.mark.parametrize("name", lionk.names())
 def test_every_K_is_shown_with_its_formula(name):
-    text = Balanced(lionk.K(name)._repr_html_()).text
-    assert name in text and lionk.functions.entry(name).formula in text
+    K = lionk.K(name)
+    text = K._repr_latex_()
+    assert text.startswith("$") and text.endswith("$") and text.count("$") == 2
+    assert name.replace("_", r"\_") in text and tex(lionk.functions.entry(name).formula) in text
+    depth = np.cumsum([{"{": 1, "}": -1}.get(c, 0) for c in re.sub(r"\\[{}]", "", text)])
+    assert depth.min() == depth[-1] == 0
+    assert K._repr_html_() is None  # which a notebook would show in its place
 
 
 def test_composed_functions_and_conjugates_are_shown():
     K = 2 * lionk.K("l1") + lionk.K("huber", delta=0.5).tilt(np.ones(3))
     text = Balanced(K._repr_html_()).text
+    assert K._repr_latex_() is None
     assert "huber(delta=0.5)" in text and "array(3,)" in text
     assert "conjugate(K=huber(delta=1.0))" in Balanced(lionk.K("huber").conjugate._repr_html_()).text
-    assert "<" not in Balanced(lionk.K("l1")._repr_html_()).text.replace("<=", "")
 
 
 def test_a_result_and_its_certificate_are_shown(result):
@@ -63,3 +70,37 @@ def test_a_result_is_drawn(result):
     figure = figures.plot(result, weight_decay=1.0, tol=1e-3)
     assert [bool(a.get_title(loc="left")) for a in figure.axes[:3]] == [True] * 3
     figure.canvas.draw()
+
+
+@pytest.mark.parametrize(
+    ("plain", "expected"),
+    [
+        ("sum w_i |x|_(i) <= 1/lam", r"\sum w_{i}\,\lvert x\rvert_{(i)}\le 1/\lambda"),
+        ("U s^(p-1) V' if s_1(X) <= bound", r"U\,s^{p-1}\,V^{\top}\text{ if }s_{1}(X)\le \text{bound}"),
+        ("m' = b2 m - (1-b2) g", r"m'=b_{2}\,m-(1-b_{2})\,g"),
+        ("y'P^-1 y, x'Px", r"y^{\top}P^{-1}\,y,\;x^{\top}Px"),
+        ("K*(B^-T y) in dom K1*", r"K^{*}(B^{-\top}\,y)\text{ in }\operatorname{dom}\,K_{1}^{*}"),
+        ("sign(x) 1[|x| > a] dK", r"\operatorname{sign}(x)\,\mathbf{1}[\lvert x\rvert>a]\,\partial K"),
+        ("|.|_2 of the k largest", r"\lvert \cdot \rvert_{2}\text{ of the }k\text{ largest}"),
+        ("a K(x), with a barrier", r"a\,K(x),\;\text{ with a barrier}"),
+        ("sum of row sums, max_g <x_g, c>", r"\text{sum of row sums},\;\max _{g}\,\langle x_{g},\;c\rangle"),
+    ],
+)
+def test_plain_formulas_become_tex(plain, expected):
+    assert tex(plain) == expected
+
+
+def test_code_is_no_formula():
+    formulas = ("K(x) + mu/2 |x|^2", "dK(r)", "p <- p + lr (dK(r) - weight_decay p)", "h/(1 + h lam)", "lam x")
+    code = (
+        "x0",
+        "lionk.K(spec)",
+        "fun(x) -> f",
+        'K = "l1"',
+        "only=True",
+        "lr_max",
+        "group_lift(l1, l2)",
+        "lr",
+        "[0, 1]",
+    )
+    assert all(map(is_formula, formulas)) and not any(map(is_formula, code))

@@ -13,6 +13,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 import lionk
+from lionk.functions.formula import is_formula, tex
 
 FOLDER = Path(__file__).parents[1] / "api"
 
@@ -76,9 +77,15 @@ def _escaped(lines: list[str]) -> list[str]:
             if before and not sections and (out[-1].startswith("    ") or term):
                 out.append("")  # the text of a term begins, or ends, here
         pieces = re.split(r"(``.*?``|:\w+:`[^`]*`)", line)
-        plain = "".join(p if k % 2 else re.sub(r"([*|])", r"\\\1", p) for k, p in enumerate(pieces))
+        plain = "".join(_literal(p) if k % 2 else re.sub(r"([*|])", r"\\\1", p) for k, p in enumerate(pieces))
         out.append(line if formula or line.startswith((">>>", "...")) else plain)
     return out
+
+
+def _literal(text: str) -> str:
+    """A literal that is mathematics is shown as such."""
+    inside = text.strip("`")
+    return f":math:`{tex(inside)}`" if text.startswith("``") and is_formula(inside) else text
 
 
 def _write(app: Sphinx) -> None:  # noqa: ARG001

@@ -117,10 +117,15 @@ class ConvexFunction(Value, ABC):
             return dict(self.label)
         return {"name": "conjugate", "K": self.conjugate.spec} if self.derived else self._spec()
 
-    def _repr_html_(self) -> str:
-        from .describe import described
+    def _repr_latex_(self) -> str | None:
+        from .describe import formulas
 
-        return described(self)
+        return formulas(self)
+
+    def _repr_html_(self) -> str | None:
+        from .describe import described, formulas
+
+        return None if formulas(self) else described(self)  # a notebook would take this one of two
 
     def to(self, *, like: Array) -> ConvexFunction:
         """The same function with its array parameters in the library, precision and on the device of ``like``.

@@ -161,7 +161,7 @@ _TABLE: list[tuple[str, b.Builder, str, str, str, str, str, str]] = [
      "derived here"),
     ("half_spectral_squared", b.half_squared(b.spectral), "matrix", "1/2 s_1(X)^2", "s_1 u_1 v_1'",
      "1/2 (sum s_i(Y))^2", "adds lam/2 (sum s_i(X))^2", "derived here"),
-    ("birkhoff", b.birkhoff, "square", "max over permutations of sum X_i,p(i)", "the best permutation matrix",
+    ("birkhoff", b.birkhoff, "square", "max over permutations p of sum X_{i,p(i)}", "the best permutation matrix",
      "0 if Y is doubly stochastic", "lam X doubly stochastic", "Birkhoff 1946"),
     ("lambda_max", b.eigen(b.largest), "symmetric", "largest eigenvalue of the symmetric part of X",
      "v_1 v_1', ties shared", "0 if Y is symmetric, w(Y) >= 0, trace Y = 1", "X on the spectraplex of size 1/lam",

@@ -1,4 +1,4 @@
-"""A convex function in words: what a notebook shows of it."""
+"""A convex function as a notebook shows it: its formulas, or its composition in words."""
 
 from __future__ import annotations
 
@@ -6,28 +6,48 @@ from typing import Any
 
 from .._html import table
 from .base import ConvexFunction
+from .formula import tex
 from .registry import entry
 
 
-def described(K: ConvexFunction) -> str:
-    """Its spec and traits and, where it has a name of its own, the texts that are registered under it; HTML."""
+def formulas(K: ConvexFunction) -> str | None:
+    """What is registered under its name, as TeX; None for a composition, which has no name."""
     try:
-        spec: Any = K.spec
+        spec = K.spec
     except TypeError:  # made of a user's own function, which no spec holds
-        return table(repr(K), _traits(K))
-    rows: list[tuple[str, ...]] = []
-    if entry(spec["name"]).kind != "rule":
-        e = entry(spec["name"])
-        texts = (("K", e.formula), ("dK", e.subgradient), ("K*", e.conjugate), ("imposes", e.constraint))
-        rows = [(head, text) for head, text in (*texts, ("source", e.source)) if text]
-    return table(_short(spec), [*rows, *_traits(K)])
+        return None
+    e = entry(spec["name"])
+    if e.kind == "rule" or not e.formula:
+        return None
+    x, y = ("x", "y") if e.kind in ("scalar", "vector") else ("X", "Y")
+    shown = [
+        (rf"K({x})", "=", tex(e.formula)), (rf"\partial K({x})", r"\ni", tex(e.subgradient)),
+        (f"K^*({y})", "=", tex(e.conjugate)), (_text("imposes"), "", tex(e.constraint)),
+        (_text("traits"), "", _text(_traits(K))), (_text("source"), "", _text(e.source)),
+    ]  # fmt: skip
+    rows = r" \\ ".join(f"{head} {sign} & {what}" for head, sign, what in shown if what not in ("", _text("")))
+    return rf"$\displaystyle \begin{{array}}{{rl}} {_text(_short(spec))} & \\ {rows} \end{{array}}$"
 
 
-def _traits(K: ConvexFunction) -> list[tuple[str, ...]]:
+def described(K: ConvexFunction) -> str:
+    """Its spec and traits, as HTML."""
+    try:
+        title = _short(K.spec)
+    except TypeError:
+        title = repr(K)
+    return table(title, [("traits", _traits(K))])
+
+
+def _text(words: str) -> str:
+    escaped = "".join(f"\\{c}" if c in "_&%#{}$" else c for c in words)
+    return rf"\text{{{escaped}}}"
+
+
+def _traits(K: ConvexFunction) -> str:
     t = K.traits
     words = {t.structure: True, "even": t.even, "homogeneous": t.homogeneous, "smooth": t.smooth,
              "dom K* bounded": t.bounded_domain}  # fmt: skip
-    return [("traits", ", ".join(word for word, holds in words.items() if holds))]
+    return ", ".join(word for word, holds in words.items() if holds)
 
 
 def _short(value: Any) -> str:
