@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -103,8 +104,8 @@ def test_a_step_that_two_constants_describe_is_measured():
         return new + 0.25 * (new - x) - lr * wd * 3 * x, after
 
     report = check(strong, level=0)
-    assert "with a = 1.25, b = 1.2; right are 1 and 0.4" in report.fit
-    assert report.fit in report.to_markdown()
+    assert "with a = 1.25, b = 1.2; right are 1 and 0.4" in report.measured[0]
+    assert report.measured[0] in report.to_markdown()
 
 
 def test_names_can_be_given_and_are_checked():
@@ -237,6 +238,21 @@ def test_optax():
     assert not check(functools.partial(optax.scale_by_lion, mode="smooth"), only="S1", level=1, diagnose=False).passed
     with pytest.raises(TypeError, match="pass the function that makes it"):
         adapt(optax.lion(1e-3))
+
+
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_keras(library, tmp_path):
+    """Its library is chosen when it is imported, so in a process of its own."""
+    words = [sys.executable, "-W", "ignore", "-m", "lionk", "conform", "keras.optimizers:Lion"]
+    known = {**os.environ, "KERAS_BACKEND": library, "KERAS_HOME": str(tmp_path), "JAX_ENABLE_X64": "1"}
+    words += ["--dtype", "float64", "--json", "r.json"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=known, check=False)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert {"keras", library} == set(report["versions"])
+    warned = {"S1.zero_beta"} | ({"S6.nan_result"} if library == "torch" else set())
+    assert {n for n, r in report["rules"].items() if r["verdict"] == "warn"} == warned
+    assert report["defaults"] == [{"name": "lr", "specification": 1e-4, "port": 1e-3}]
 
 
 # -- the command line ----------------------------------------------------------------------------------------------

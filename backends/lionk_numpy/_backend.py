@@ -27,6 +27,11 @@ class NumPyBackend(Backend):
     def owns(self, x: Any) -> bool:
         return array_api_compat.is_numpy_array(x)
 
+    def adapt(self, obj: Any, request: Any = None) -> Any:
+        from ._keras import adapt
+
+        return adapt(obj, request)
+
     def namespace(self) -> Any:
         import array_api_compat.numpy as xp
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from lionk.conformance import LEVELS, RULES, Capabilities, Port, Report, check
 from lionk.conformance.exchange import Program, claims_of_program, export, judge_results
+from lionk.conformance.report import SURE
 from lionk.conformance.target import known_failures, load, spec, wishes_of
 
 from .console import BadInput, Failed, command, console, output_path, reason, write_json
@@ -183,10 +184,11 @@ def _show(report: Report, to_stderr: bool) -> None:
     if report.first is not None:
         out.print(f"first divergence: {report.first.id}: {escape(report.first.text)}", soft_wrap=True)
         out.print(f"lionk conform ... --replay {report.first.id}", style="dim", soft_wrap=True)
-    for mutant, says, share in report.diagnosis:
-        out.print(f"looks like {escape(says)} ({mutant}; {share:.0%} of the failing runs are the same)", soft_wrap=True)
-    if report.fit:
-        out.print(escape(report.fit), soft_wrap=True)
+    for i, (mutant, says, share) in enumerate(report.diagnosis):
+        words = f"{'in part' if share < SURE else 'or' if i else 'looks'} like {says}"
+        out.print(f"{escape(words)} ({mutant}; {share:.0%} of the failing runs are the same)", soft_wrap=True)
+    for words in report.measured:
+        out.print(f"measured: {escape(words)}", soft_wrap=True)
     for name, ours, theirs in report.defaults:
         out.print(f"default of {name}: {theirs} (specification: {ours})")
     held = "no level" if report.held is None else f"level {report.held}"

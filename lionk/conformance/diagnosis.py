@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 from .behaviour import behaviours
-from .cases import Case, function_of, host
+from .cases import Case, host
 from .families import WIDE
 from .mutants import MUTANTS, with_claims
-from .port import Capabilities, Port
-from .reference import expected, follow
-from .report import Report
-from .trace import Trace, run
+from .port import Port
+from .report import SURE, Report
+from .trace import Trace, run, same
 from .variants import Variant
 
 _LIMIT = 12  # failing and passing runs that are compared, each
@@ -29,44 +28,46 @@ def nearest(port: Port, report: Report, traces: dict[str, tuple[Case, Trace]]) -
     """
     failing = {r.id for r in report.failures}
     rules = {r.rule.id for r in report.failures}
-    if "S4.pure" in rules and all(r.startswith(("S4.pure", "S7.")) for r in rules):
-        return [("gradient_in_place", MUTANTS["gradient_in_place"].says, 1.0)]
     seen = [(c, t) for c, t in traces.values() if t.xs and not t.refused]
     wrong = _spread([(c, t) for c, t in seen if c.id in failing])
     if not wrong:
-        return _by_behaviour(port, failing)
-    right = _spread([(c, t) for c, t in seen if c.id not in failing])
-    found = []
-    for mutant in MUTANTS.values():
+        if "S4.pure" in rules:
+            return _by_name("gradient_in_place")
+        return _by_behaviour(port, failing) if all(i.startswith("S7.") for i in failing) else []
+    if name := _restless(port, report, *wrong[0]):
+        return _by_name(name)
+    right = _spread([(c, t) for c, t in seen if not any(i.endswith(c.id) for i in failing)])
+    found: dict[str, tuple[float, float, float, Variant]] = {}
+    for mutant in [v for m in MUTANTS.values() for v in (m, *m.kin)]:
         twin = with_claims(mutant, port.capabilities)
         share = _share(twin, wrong)
         if share >= _ENOUGH:
             overlap = len(rules & set(mutant.rules)) / len(rules | set(mutant.rules))
-            found.append((share + _share(twin, right), overlap, share, mutant))
-    found.sort(key=lambda f: (-f[0], -f[1]))
-    return [(m.name, m.says, share) for _, _, share, m in found[:3]]
+            score = (share + _share(twin, right), overlap, share, mutant)
+            found[mutant.name] = max(found.get(mutant.name, score), score, key=lambda f: f[:2])
+    best = sorted(found.values(), key=lambda f: (-f[0], -f[1]))
+    if best and best[0][2] >= SURE:  # what is as near as the nearest does the same
+        best = [f for f in best if f[0] == best[0][0]]
+    return [(m.name, m.says, share) for _, _, share, m in best[:3]]
 
 
-def fitted(case: Case, claims: Capabilities, trace: Trace) -> str:
-    """The step that a run makes, as ``x + lr (a u - b x)``, if two constants a and b describe it; else ""."""
+def _restless(port: Port, report: Report, case: Case, trace: Trace) -> str:
+    """The mutant of a port whose second run of the same inputs is another one; "" if it is the same."""
+    try:
+        again = run(port, case)
+        if len(again.xs) == len(trace.xs) and all(map(same, again.xs, trace.xs)):
+            return ""
+        # After a run with gradients, one with none: what is left moves x twice in the same way.
+        still = replace(case, grads=(tuple(0.0 for _ in case.x0),), weight_decay=0.0)
+        twice = [(run(port, case), run(port, still).xs[0] - case.array(case.x0))[1] for _ in range(2)]
+    except Exception:  # a program that was run elsewhere, or a port that breaks
+        return ""
     xp = host().namespace()
-    K = function_of(claims.K, case.shape)
-    if case.size < 2 or case.dtype != "float64" or not all(math.isfinite(v) for g in case.grads for v in g):
-        return ""
-    rows = [(expected(K, p)[0], p.x, (after - p.x) / p.lr, p.lam) for p, after in follow(case, trace.xs) if p.lr]
-    if not rows:
-        return ""
-    u, x, seen = (xp.concat([xp.reshape(r[i], (-1,)) for r in rows]) for i in range(3))
-    lam = rows[0][3]
-    uu, ux, xx = float((u * u).sum()), float((u * x).sum()), float((x * x).sum())
-    us, xs, det = float((u * seen).sum()), float((x * seen).sum()), uu * xx - ux * ux
-    if not (math.isfinite(det + us + xs) and det > 1e-9 * uu * xx):
-        return ""
-    a, b = (us * xx - xs * ux) / det, -(xs * uu - us * ux) / det
-    off = float(xp.max(xp.abs(seen - a * u + b * x)))
-    if off > 1e-7 * (1 + abs(a)):
-        return ""
-    return f"in {case.id} the step is x + lr (a u - b x) with a = {a:.6g}, b = {b:.6g}; right are 1 and {lam:.6g}"
+    moved = (twice[0] * twice[1] > 0) | (xp.isnan(twice[0]) & xp.isnan(twice[1]))
+    if float(xp.mean(1.0 * moved)) > 0.9:
+        return "leaked_state"
+    found = [r.divergence for r in report.failures if r.divergence]
+    return "random_ties" if all(d.margin == 0 and d.direction == 0 for d in found) else "noisy_gradient"
 
 
 def _spread(runs: list[Any]) -> list[Any]:
@@ -116,7 +117,8 @@ def _by_behaviour(port: Port, failing: set[str]) -> list[tuple[str, str, float]]
         if tests[0] & tests[1]:  # the tests that broke, and by how much
             share = len(tests[0] & tests[1]) / len(tests[0] | tests[1])
             found.append((mutant.name, mutant.says, (share + same / len(mine | theirs)) / 2))
-    return sorted(found, key=lambda f: -f[2])[:3]
+    best = sorted(found, key=lambda f: -f[2])
+    return [f for f in best if best[0][2] < SURE or f[2] == best[0][2]][:3]
 
 
 def _by_name(name: str) -> list[tuple[str, str, float]]:

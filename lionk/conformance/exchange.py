@@ -18,7 +18,7 @@ from typing import Any
 from .cases import Case, function_of, host
 from .families import cases
 from .judge import DEFAULTS, apply_known, diagnose_into, judge_trace, name_of
-from .port import Capabilities
+from .port import Capabilities, Port
 from .reference import expected, follow, reference_run
 from .report import FAIL, Report, Result
 from .specification import LEVELS, RULES, VERSION
@@ -87,9 +87,15 @@ def export(folder: Path, claims: Capabilities, level: int = 3) -> int:
 
 
 def judge_results(
-    lines: Iterable[str], claims: Capabilities, *, name: str, level: int = 3, known: Iterable[str] = ()
+    lines: Iterable[str],
+    claims: Capabilities,
+    *,
+    name: str,
+    level: int = 3,
+    known: Iterable[str] = (),
+    port: Port | None = None,
 ) -> Report:
-    """The verdict on what a program wrote: one line for each case, in any order.
+    """The verdict on what a program wrote: one line for each case, in any order. ``port``: what can be run again.
 
     Raises ValueError for lines that are not results.
     """
@@ -119,7 +125,7 @@ def judge_results(
         results += judge_trace(claims, case, trace)
     report = Report(name, name_of(claims.K), level, apply_known(results, known))
     if report.failures and traces:
-        diagnose_into(report, _Written(name, claims), traces)
+        diagnose_into(report, port or _Written(name, claims), traces)
     return report
 
 
@@ -165,7 +171,7 @@ class Program(_Written):
     def check(self, *, level: int = 3, known: Iterable[str] = ()) -> Report:
         """All cases in one run of the program."""
         lines = self.run_all(cases(self.capabilities, level))
-        return judge_results(lines, self.capabilities, name=self.name, level=level, known=known)
+        return judge_results(lines, self.capabilities, name=self.name, level=level, known=known, port=self)
 
 
 def _hex(x: Any) -> list[str]:

@@ -14,6 +14,7 @@ from .specification import rule_of
 
 WIDE = ("float64", "float32")
 PROBES = (2.0**-3, 2.0**-5, 2.0**-7, 2.0**-9)
+FINE = {"float64": (2.0**-24, 2.0**-32, 2.0**-38)}  # where a momentum of float32 is seen
 _LEVEL = {"float64": 0, "float32": 1, "float16": 2, "bfloat16": 2}
 
 
@@ -156,7 +157,8 @@ def _update(make: _Maker) -> Iterator[Case]:
 
 
 def _state(make: _Maker) -> Iterator[Case]:
-    yield make.case("S4.state/probe", make.script("state").random(6).probe(*PROBES, *PROBES))
+    fine = FINE.get(make.claims.state_dtype or make.dtype, ())
+    yield make.case("S4.state/probe", make.script("state").random(6).probe(*PROBES, *PROBES, *fine))
     impulse = make.script("impulse").random(1, 4.0, 8.0).constant(0.0, 4).probe(*PROBES)
     yield make.case("S4.state/impulse", impulse)
     grown = make.script("grown").random(2, 0.0625, 0.25).random(2, 2.0, 8.0).probe(*PROBES)
@@ -197,7 +199,14 @@ def _shapes(make: _Maker) -> Iterator[Case]:
         for name, shape in others:
             yield from shaped(name, shape)
     else:
-        others = [("zero_d", ()), ("empty", (0,)), ("one", (1,)), ("row", (1, 5)), ("cube", (2, 3, 4))]
+        others = [
+            ("zero_d", ()),
+            ("empty", (0,)),
+            ("one", (1,)),
+            ("row", (1, 5)),
+            ("square", (3, 3)),
+            ("cube", (2, 3, 4)),
+        ]
         for name, shape in others:
             yield from shaped(name, shape)
         if make.K.traits.structure == "elementwise":

@@ -10,6 +10,7 @@ from .comparator import Divergence
 from .specification import LEVELS, RULES, VERSION, Rule, rule_of
 
 PASS, FAIL, WARN, SKIP, XFAIL = "pass", "fail", "warn", "skip", "xfail"
+SURE = 0.9  # of the failing runs: a mistake that explains fewer explains a part
 _WORST = (FAIL, XFAIL, WARN, PASS, SKIP)
 
 
@@ -39,7 +40,7 @@ class Report:
     diagnosis: list[tuple[str, str, float]] = field(default_factory=list)  # (mutant, what it does, share explained)
     versions: dict[str, str] = field(default_factory=dict)
     specification: str = VERSION
-    fit: str = ""  # what the step of a failing run is, if two constants describe it
+    measured: list[str] = field(default_factory=list)  # of a failing port: its step, its precision, its weights
     focus: str = ""  # the rule that the nearest mistake breaks first
 
     @property
@@ -75,7 +76,12 @@ class Report:
     @property
     def looks_like(self) -> str:
         """The nearest known mistake, in words; empty if none comes near."""
-        return f"looks like {self.diagnosis[0][1]}" if self.diagnosis else ""
+        if not self.diagnosis:
+            return ""
+        share = self.diagnosis[0][2]
+        if share < SURE:
+            return f"in part like {self.diagnosis[0][1]}"
+        return "looks like " + ", or ".join(says for _, says, _ in self.diagnosis)
 
     def summary(self) -> str:
         """One line."""
@@ -107,7 +113,7 @@ class Report:
                 for r in self.results
             ],
             "diagnosis": [{"mutant": m, "says": s, "explains": e} for m, s, e in self.diagnosis],
-            "fit": self.fit,
+            "measured": self.measured,
             "defaults": [{"name": n, "specification": a, "port": b} for n, a, b in self.defaults],
         }
 
@@ -125,10 +131,10 @@ class Report:
         if self.first is not None:
             lines += ["", f"First divergence: `{self.first.id}`, {self.first.text}."]
         if self.diagnosis:
-            _, says, share = self.diagnosis[0]
-            lines += ["", f"Diagnosis: looks like {says} ({share:.0%} of the failing runs explained)."]
-        if self.fit:
-            lines += ["", f"Measured: {self.fit}."]
+            share = self.diagnosis[0][2]
+            lines += ["", f"Diagnosis: {self.looks_like} ({share:.0%} of the failing runs explained)."]
+        for words in self.measured:
+            lines += ["", f"Measured: {words}."]
         if self.defaults:
             changed = "; ".join(f"{n}: {_shown(b)} (here {_shown(a)})" for n, a, b in self.defaults)
             lines += ["", f"Defaults that differ: {changed}."]

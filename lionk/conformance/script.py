@@ -8,7 +8,9 @@ import struct
 
 
 def rounded(value: float, dtype: str) -> float:
-    """The nearest number of this dtype; float32 for float64 too, so that both are given the same data."""
+    """The nearest number of this dtype."""
+    if dtype == "float64":
+        return value
     if dtype == "float16":
         return float(struct.unpack("e", struct.pack("e", value))[0])
     if dtype == "bfloat16":  # eight significant bits

@@ -18,6 +18,8 @@ from .port import Port
 def load(target: str, wishes: dict[str, Any]) -> Port:
     """The port that ``module:attribute`` or ``file.py:attribute`` names. Raises ValueError that says what is wrong."""
     os.environ.setdefault("JAX_ENABLE_X64", "1")  # before the port imports JAX: level 0 is in float64
+    if installed := [n for n in ("tensorflow", "torch", "jax") if importlib.util.find_spec(n)]:
+        os.environ.setdefault("KERAS_BACKEND", installed[0])  # it takes tensorflow, installed or not
     module, _, attribute = target.rpartition(":")
     if not (module and attribute):
         raise ValueError(f"{target!r}: name the port as module:attribute, such as lion_pytorch:Lion")

@@ -117,6 +117,7 @@ class Variant:
     raw: bool = False
     says: str = ""
     rules: tuple[str, ...] = ()  # of a mutant: the rules that must notice it
+    kin: tuple[Variant, ...] = ()  # of a mutant: the same mistake with other constants
 
     @property
     def defaults(self) -> Mapping[str, Any]:

@@ -10,10 +10,23 @@ from dataclasses import replace
 
 from ..port import Capabilities
 from ..variants import Variant
-from . import arrays, average, decay, direction, matrices, parameters
+from . import arrays, average, decay, direction, gradient, matrices, parameters, rate, rounding
 from .registry import MUTANTS
 
-__all__ = ["MUTANTS", "arrays", "average", "decay", "direction", "matrices", "parameters", "survivors", "with_claims"]
+__all__ = [
+    "MUTANTS",
+    "arrays",
+    "average",
+    "decay",
+    "direction",
+    "gradient",
+    "matrices",
+    "parameters",
+    "rate",
+    "rounding",
+    "survivors",
+    "with_claims",
+]
 
 
 def survivors(port: Variant) -> list[str]:

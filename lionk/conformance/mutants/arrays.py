@@ -15,7 +15,7 @@ def nan_is_a_step(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=lambda r: xp.where(xp.isnan(r), 1.0, s.dK(r)))
 
 
-@mutant("NaN gradients replaced by 0", "S6.nan")
+@mutant("NaN gradients replaced by 0 (nan_to_num)", "S6.nan")
 def nan_to_zero(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
     return s.formula(x, m, xp.where(xp.isnan(g), 0 * x, g))
@@ -51,3 +51,31 @@ def memory_order(s: Slot, x: Any, m: Any, g: Any) -> Any:
 @mutant("parameters without axes left out", "S5.shape")
 def scalars_left_out(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g) if x.ndim else (x, m)
+
+
+@mutant("a step skipped where any entry of the gradient is not finite", "S6.nan")
+def skips_not_finite(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    return s.formula(x, m, g) if xp.all(xp.isfinite(g)) else (x, m)
+
+
+@mutant("infinite gradients replaced by 0", "S6.infinity")
+def infinity_to_zero(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    return s.formula(x, m, xp.where(xp.isinf(g), 0 * x, g))
+
+
+@mutant("entries read or written in reversed order", "S1.first", "S1.readout")
+def reversed_entries(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    return s.formula(x, m, xp.reshape(xp.flip(xp.reshape(g, (-1,))), g.shape))
+
+
+@mutant("the transposed gradient of a square matrix", "S5.shape")
+def transposed_gradient(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g.T if g.ndim == 2 and g.shape[0] == g.shape[1] else g)
+
+
+@mutant("the direction of the first entry used for all", "S1.first", "S1.readout")
+def first_entry(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, dK=lambda r: 0 * r + s.dK(r).reshape(-1)[0] if r.size else r)

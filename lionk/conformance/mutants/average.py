@@ -60,18 +60,6 @@ def fixed_betas(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, b1=0.9, b2=0.99)
 
 
-@mutant("a momentum rounded to 16 bits after each step", "S4.state", "S1.readout")
-def rounded_momentum(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    x, m = s.formula(x, m, g)
-    return x, m.astype("float16").astype(m.dtype)
-
-
-@mutant("gradients clipped to length 1", "S1.readout", "S4.state")
-def clipped_length(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    length = float((g * g).sum() ** 0.5)
-    return s.formula(x, m, g / length if length > 1 else g)
-
-
 @mutant("the sum b2 m + g as state, not the average", "S1.readout", "S4.state")
 def sum_state(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g)[0], s.b2 * m - g
@@ -112,50 +100,62 @@ def first_step_twice(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return first if s.count else s.formula(*first, g)
 
 
-@mutant("the gradient of the step before", "S1.first", "S1.readout")
-def stale_gradient(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    s.memory["g"], g = g, s.memory.get("g", 0 * g)
-    return s.formula(x, m, g)
-
-
-@mutant("gradients that are added up and never cleared", "S1.readout", "S4.state")
-def accumulated_gradient(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    s.memory["g"] = g = s.memory.get("g", 0 * g) + g
-    return s.formula(x, m, g)
-
-
 @mutant("a state that collects the direction, not the gradient", "S1.readout", "S4.state")
 def direction_in_state(s: Slot, x: Any, m: Any, g: Any) -> Any:
     u = s.dK(s.readout(m, g))
     return s.formula(x, m, g)[0], s.formula(x, m, -u)[1]
 
 
-@mutant("the gradient normalised to length 1", "S1.readout", "S4.state")
-def normalised_gradient(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    length = float((g * g).sum() ** 0.5)
-    return s.formula(x, m, g / length if length > 0 else g)
+@mutant("the state that takes (1-b1) g, not (1-b2) g", "S1.readout", "S4.state", "S1.betas")
+def state_takes_other(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g)[0], s.b2 * m - (1 - s.b1) * g
 
 
-@mutant("gradient entries clipped to [-1, 1]", "S1.readout", "S4.state")
-def clipped_gradient(s: Slot, x: Any, m: Any, g: Any) -> Any:
+@mutant("the state that keeps b1 m, not b2 m", "S1.readout", "S4.state", "S1.betas")
+def state_keeps_other(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g)[0], s.b1 * m - (1 - s.b2) * g
+
+
+@mutant("the readout b1 m + (1-b2) g, not (1-b1) g", "S1.readout", "S1.betas")
+def readout_takes_other(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    r = s.b1 * m - (1 - s.b2) * g
+    return s.formula(x, m, g, dK=lambda _: s.dK(r))
+
+
+@mutant("the readout b2 m + (1-b1) g, not b1 m", "S1.readout", "S1.betas")
+def readout_keeps_other(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    r = s.b2 * m - (1 - s.b1) * g
+    return s.formula(x, m, g, dK=lambda _: s.dK(r))
+
+
+@mutant("the readout written over the momentum, from which the state is then made (one buffer)", "S1.readout")
+def readout_over_momentum(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g)[0], s.formula(x, s.readout(m, g), g)[1]
+
+
+@mutant("sums, not averages: the readout b1 m + g, the state b2 m + g", "S1.readout", "S1.betas")
+def both_sums(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    r = s.b1 * m - g
+    return s.formula(x, m, g, dK=lambda _: s.dK(r))[0], s.b2 * m - g
+
+
+@mutant("a readout corrected for bias, where dK feels its size", "S1.first", "S1.readout", K="huber")
+def corrected_readout(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, dK=lambda r: s.dK(r / (1 - s.b1 ** (s.count + 1))))
+
+
+@mutant("a momentum that stays where the gradient is 0", "S4.state")
+def momentum_stays_at_zero(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
-    return s.formula(x, m, xp.clip(g, -1.0, 1.0))
+    new, after = s.formula(x, m, g)
+    return new, xp.where(g == 0, m, after)
 
 
-@mutant("the sign of the gradient wrong (ascent)", "S1.readout", "S1.first")
-def ascent(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, -g)
+@mutant("a momentum reset to 0 at every {}th step", "S1.readout", "S4.state", constants=(5, 2, 3, 4, 6, 8, 10, 20))
+def momentum_restarts(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
+    return s.formula(x, m if s.count % value else 0 * m, g)
 
 
-@mutant("arithmetic in float32 where the parameter is float64", "S3.step")
-def single_precision(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    xp = host().namespace()
-    if x.dtype != xp.float64:
-        return s.formula(x, m, g)
-    return s.formula(*(xp.astype(v, xp.float32) for v in (x, m, g)))
-
-
-@mutant("the momentum kept in the parameter's 16 bits", "S6.precision", dtypes=("float16",), state_dtype="float32")
-def narrow_momentum(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    x, m = s.formula(x, m, g)
-    return x, m.astype(s.x.dtype)
+@mutant("betas that are swapped after the first step", "S1.readout", "S4.state")
+def betas_swapped_later(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, b1=s.b2, b2=s.b1) if s.count else s.formula(x, m, g)

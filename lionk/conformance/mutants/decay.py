@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..cases import host
@@ -94,3 +95,49 @@ def lazy_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
 @mutant("decay left out for parameters with fewer than two axes", "S3.decay")
 def no_decay_for_vectors(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, wd=s.wd if x.ndim >= 2 else 0.0)
+
+
+@mutant("decay by sqrt(lr) wd", "S3.decay")
+def decay_root_of_rate(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, wd=s.wd / s.lr**0.5 if s.lr else 0.0)
+
+
+@mutant("decay by the factor exp(-lr wd), not 1 - lr wd", "S3.decay")
+def exponential_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, wd=-math.expm1(-s.lr * s.wd) / s.lr if s.lr else 0.0)
+
+
+@mutant("decay with twice the factor", "S3.decay")
+def double_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, wd=2 * s.wd)
+
+
+@mutant("decay after the learning rate in a chain: x + wd x, growth without lr", "S3.decay")
+def decay_behind_rate(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, wd=-s.wd / s.lr if s.lr else 0.0)
+
+
+@mutant("no decay where the direction is 0", "S3.decay")
+def decay_when_moving(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    u = s.dK(s.readout(m, g))
+    return x + s.lr * (u - s.wd * xp.where(u == 0, 0 * x, x)), s.formula(x, m, g)[1]
+
+
+@mutant("wd x in the state only: neither in this readout nor in x", "S3.decay", "S1.readout")
+def decay_in_state_only(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    new, _ = s.formula(x, m, g, wd=0.0)
+    return new, s.formula(x, m, g + s.wd * x)[1]
+
+
+@mutant("wd times the new x in the state only", "S3.decay", "S1.readout")
+def decay_of_new_in_state(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    new, _ = s.formula(x, m, g, wd=0.0)
+    return new, s.formula(x, m, g + s.wd * new)[1]
+
+
+@mutant("decay towards the first x, not towards 0", "S3.decay")
+def decay_to_start(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    start = s.memory.setdefault("x", x)
+    new, after = s.formula(x, m, g)
+    return new + s.lr * s.wd * start, after

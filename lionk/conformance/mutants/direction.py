@@ -1,7 +1,8 @@
-"""Mistakes in the subgradient and in the learning rate."""
+"""Mistakes in the subgradient."""
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from ..cases import host
@@ -21,22 +22,27 @@ def sign_of_zero_is_minus(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=lambda r: xp.where(r == 0, 1 + 0 * r, s.dK(r)))
 
 
-@mutant("an epsilon in the sign, r/(|r| + 1e-8)", "S2.scale", "S1.readout")
-def epsilon_in_sign(s: Slot, x: Any, m: Any, g: Any) -> Any:
+@mutant(
+    "an epsilon in the sign, r/(|r| + {})", "S2.scale", constants=(1e-8, 1e-4, 1e-6, 1e-7, 1e-10, 1e-12, 1e-15, 1e-20)
+)
+def epsilon_in_sign(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
     xp = host().namespace()
-    return s.formula(x, m, g, dK=lambda r: r / (xp.abs(r) + 1e-8))
+    return s.formula(x, m, g, dK=lambda r: s.dK(r) * xp.abs(r) / (xp.abs(r) + value))
 
 
-@mutant("a dead zone, 0 where |r| < 1e-6", "S2.scale")
-def threshold_in_sign(s: Slot, x: Any, m: Any, g: Any) -> Any:
+@mutant("a dead zone, 0 where |r| < {}", "S2.scale", constants=(1e-6, 1e-3, 1e-4, 1e-8, 1e-10, 1e-12, 1e-15))
+def threshold_in_sign(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
     xp = host().namespace()
-    return s.formula(x, m, g, dK=lambda r: xp.where(xp.abs(r) < 1e-6, 0 * r, s.dK(r)))
+    return s.formula(x, m, g, dK=lambda r: xp.where(xp.abs(r) < value, 0 * r, s.dK(r)))
 
 
-@mutant("a smooth direction, tanh(100 r), in place of the sign", "S1.readout", "S2.scale")
-def smooth_sign(s: Slot, x: Any, m: Any, g: Any) -> Any:
+@mutant(
+    "a smooth direction, tanh({} r), in place of the sign", "S1.readout", "S2.scale",
+    constants=(100.0, 1.0, 5.0, 10.0, 20.0, 50.0, 500.0, 1e3, 1e4, 1e5, 1e6),
+)  # fmt: skip
+def smooth_sign(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
     xp = host().namespace()
-    return s.formula(x, m, g, dK=lambda r: xp.tanh(100 * r))
+    return s.formula(x, m, g, dK=lambda r: xp.tanh(value * r))
 
 
 @mutant("no subgradient at all: the readout itself is the direction (SGD)", "S1.readout")
@@ -77,22 +83,6 @@ def rescaled_direction(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=lambda r: s.dK(r) / (1 - s.b1))
 
 
-@mutant("a direction without the learning rate", "S3.step")
-def rate_forgotten(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, dK=lambda r: s.dK(r) / s.lr if s.lr else s.dK(r))
-
-
-@mutant("the learning rate applied twice to the direction", "S3.step")
-def rate_squared(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, dK=lambda r: s.dK(r) * s.lr)
-
-
-@mutant("a learning rate corrected for bias, as Adam's", "S1.first", "S3.step")
-def corrected_rate(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    t = s.count + 1
-    return s.formula(x, m, g, lr=s.lr * (1 - s.b2**t) ** 0.5 / (1 - s.b1**t))
-
-
 @mutant("entries whose gradient is 0 stay (sparse)", "S4.state")
 def sparse_direction(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
@@ -104,25 +94,57 @@ def zero_gradient_skipped(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g) if (g != 0).any() or not g.size else (x, m)
 
 
-@mutant("lr rounded to bfloat16", "S3.step")
-def rounded_rate(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    from ..script import rounded
-
-    return s.formula(x, m, g, lr=rounded(s.lr, "bfloat16"))
-
-
-@mutant("a schedule that begins at 1, or is read after the step", "S5.schedule")
-def schedule_off_by_one(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    lr = s.hyper["lr"]
-    return s.formula(x, m, g, lr=float(lr(s.count + 1)) if callable(lr) else s.lr)
+@mutant("the sign times the mean of |r|", "S1.readout", "S2.scale")
+def scaled_sign(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    return s.formula(x, m, g, dK=lambda r: s.dK(r) * float(xp.mean(xp.abs(r))) if r.size else r)
 
 
-@mutant("a decay that keeps the first learning rate", "S5.schedule")
-def decay_with_first_rate(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    first = s.memory.setdefault("lr", s.lr)
-    return s.formula(x, m, g, wd=s.wd * first / s.lr if s.lr else 0.0)
+@mutant("the readout divided by its length (normalised gradient descent)", "S1.readout")
+def unit_length(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, dK=lambda r: r / (float((r * r).sum() ** 0.5) or 1.0))
 
 
-@mutant("a learning rate that stays that of the first step", "S5.schedule")
-def frozen_rate(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, lr=s.memory.setdefault("lr", s.lr))
+@mutant("the step divided by its length, times that of x (a trust ratio, as of LARS or LAMB)", "S3.step")
+def trust_ratio(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    new, after = s.formula(x, m, g, lr=1.0)
+    a, b = float((x * x).sum() ** 0.5), float(((new - x) * (new - x)).sum() ** 0.5)
+    return x + s.lr * (a / b if a and b else 1.0) * (new - x), after
+
+
+@mutant("Adam's direction, m/(sqrt(v) + 1e-8), corrected for bias", "S1.readout", "S4.state")
+def adam(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    t = s.count + 1
+    s.memory["v"] = v = s.b2 * s.memory.get("v", 0 * g) + (1 - s.b2) * g * g
+    after = s.b1 * m - (1 - s.b1) * g
+    u = after / (1 - s.b1**t) / ((v / (1 - s.b2**t)) ** 0.5 + 1e-8)
+    return s.formula(x, m, g, dK=lambda _: u)[0], after
+
+
+@mutant(
+    "a squared length that underflows or overflows before its root is taken", "S2.scale", K="l2", dtypes=("float32",)
+)
+def naive_length(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+
+    def unit(r: Any) -> Any:
+        n = xp.sqrt(xp.sum(r * r, axis=-1, keepdims=True)) if r.ndim else xp.sqrt(r * r)
+        return xp.where(n > 0, r / xp.where(n > 0, n, 1 + 0 * n), 0 * r)
+
+    return s.formula(x, m, g, dK=unit)
+
+
+@mutant("dK at the average of the gradients, not at minus it, for a K that is not even", "S1.readout", K="softplus")
+def sign_trap(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, dK=lambda r: -s.dK(-r))
+
+
+@mutant("a random choice where the readout is 0", "S2.selection")
+def random_ties(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp, draw = host().namespace(), random.SystemRandom()
+
+    def pick(r: Any) -> Any:
+        coin = xp.reshape(xp.asarray([draw.choice((-1.0, 1.0)) for _ in range(r.size)], dtype=r.dtype), r.shape)
+        return xp.where(r == 0, coin, s.dK(r))
+
+    return s.formula(x, m, g, dK=pick)

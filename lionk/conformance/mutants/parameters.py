@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ..variants import Running, Variant
 from .registry import mutant_handle
@@ -33,19 +33,70 @@ class CountLost(Running):
             s.count = 0
 
 
+@mutant_handle("a momentum whose sign is turned by loading a checkpoint", "S7.checkpoint")
+class TurnedByLoading(Running):
+    def load(self, state: Any) -> None:
+        super().load([{**saved, "m": -saved["m"]} for saved in state])
+
+
 @mutant_handle("a checkpoint that keeps the momentum in 16 bits", "S7.checkpoint")
 class NarrowCheckpoint(Running):
+    dtype = "float16"
+
     def state(self) -> Any:
-        return [{**saved, "m": saved["m"].astype("float16")} for saved in super().state()]
+        return [{**saved, "m": saved["m"].astype(self.dtype)} for saved in super().state()]
 
     def load(self, state: Any) -> None:
         super().load([{**s, "m": s["m"].astype(slot.x.dtype)} for s, slot in zip(state, self.slots, strict=True)])
+
+
+@mutant_handle("a checkpoint that keeps the momentum in float32", "S7.checkpoint")
+class SingleCheckpoint(NarrowCheckpoint):
+    dtype = "float32"
 
 
 @mutant_handle("the hyper-parameters of the first group used for all", "S7.groups")
 class FirstGroup(Running):
     def __init__(self, port: Variant, x0: Any, *, groups: Any = None, **hyper: Any) -> None:
         super().__init__(port, x0, groups=[groups[0]] * len(groups) if groups else None, **hyper)
+
+
+class _Mixed(Running):
+    """Some hyper-parameters are those of another group."""
+
+    names: tuple[str, ...] = ("lr", "weight_decay")
+    group = 0
+
+    def __init__(self, port: Variant, x0: Any, *, groups: Any = None, **hyper: Any) -> None:
+        wrong = {n: groups[self.group][n] for n in self.names} if groups else {}
+        super().__init__(port, x0, groups=[{**g, **wrong} for g in groups] if groups else None, **hyper)
+
+
+@mutant_handle("the hyper-parameters of the last group used for all", "S7.groups")
+class LastGroup(_Mixed):
+    group = -1
+
+
+@mutant_handle("the learning rate of the first group used for all", "S7.groups")
+class FirstGroupRate(_Mixed):
+    names = ("lr",)
+
+
+@mutant_handle("the weight decay of the first group used for all", "S7.groups")
+class FirstGroupDecay(_Mixed):
+    names = ("weight_decay",)
+
+
+@mutant_handle("a state that outlives its optimizer, and is found by the next one of the same shape", "S7.again")
+class LeakedState(Running):
+    kept: ClassVar[dict[Any, Any]] = {}
+
+    def step(self, grad: Any) -> None:
+        for s in self.slots:
+            s.m = self.kept.get((s.x.shape, s.x.dtype), s.m)
+        super().step(grad)
+        for s in self.slots:
+            self.kept[s.x.shape, s.x.dtype] = s.m
 
 
 @mutant_handle("a missing gradient treated as 0", "S7.missing")

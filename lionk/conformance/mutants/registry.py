@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from ..variants import Move, Running, Variant
+from ..variants import Running, Variant
 
 MUTANTS: dict[str, Variant] = {}
 
 
-def mutant(says: str, *rules: str, raw: bool = False, **claims: Any) -> Callable[[Move], Move]:
-    """Register a wrong step: what it looks like in words, the rules that notice it, and claims other than usual."""
+def mutant(
+    says: str, *rules: str, raw: bool = False, constants: tuple[Any, ...] = (), **claims: Any
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a wrong step: what it looks like in words, the rules that notice it, and claims other than usual.
 
-    def register(move: Move) -> Move:
+    ``constants``: values of its last argument, which the words show as {}. The first is the mutant, the others are its
+    kin: the diagnosis knows them, too.
+    """
+
+    def register(move: Callable[..., Any]) -> Callable[..., Any]:
         name = move.__name__.strip("_")
-        port = Variant(name, move, raw=raw, says=says, rules=rules)
-        MUTANTS[name] = port.claiming(**claims) if claims else port
+        made = [Variant(name, move, raw=raw, says=says, rules=rules)] if not constants else []
+        for value in constants:
+            words = says.format(value if isinstance(value, str) else f"{value:g}")
+            made.append(Variant(name, partial(move, value=value), raw=raw, says=words, rules=rules))
+        if claims:
+            made = [v.claiming(**claims) for v in made]
+        MUTANTS[name] = replace(made[0], kin=tuple(made[1:]))
         return move
 
     return register

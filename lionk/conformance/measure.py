@@ -1,0 +1,139 @@
+"""What a port does, measured: the constants of its step, its precision, and the weights of its averages.
+
+These words do not depend on the list of known mistakes, so they say something of one that is not in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from .cases import EPS, Case, function_of, host
+from .families import WIDE, betas_for
+from .port import Capabilities, Port
+from .reference import expected, follow
+from .trace import Trace, run
+
+_LAGS = 3
+_GRID = 257
+
+
+def step_of(case: Case, claims: Capabilities, trace: Trace) -> str:
+    """The step that a run makes, as ``x + lr (a u - b x)``, if constants a and b describe it; else how near it is.
+
+    Two constants for the whole run, or two for each step. "" if neither describes it.
+    """
+    if case.size < 2 or case.dtype not in WIDE or not all(math.isfinite(v) for g in case.grads for v in g):
+        return ""
+    K = function_of(claims.K, case.shape)
+    points = [(p, after, *expected(K, p)) for p, after in follow(case, trace.xs, claims.state_dtype) if p.lr]
+    rows = [(u, p.x, (after - p.x) / p.lr) for p, after, u, _ in points]
+    fits = [_two(rows)] * len(rows) if rows and _two(rows) else [_two([row]) for row in rows]
+    pairs = [f for f in fits if f]
+    if len(pairs) == len(rows) and any(
+        abs(a - 1) + abs(b - p.lam) > 1e-6 for (a, b), (p, *_) in zip(pairs, points, strict=True)
+    ):
+        a, b, lam = (_listed(v) for v in ([a for a, _ in pairs], [b for _, b in pairs], [p.lam for p, *_ in points]))
+        return f"in {case.id} the step is x + lr (a u - b x) with a = {a}, b = {b}; right are 1 and {lam}"
+    if bits := _bits(case, points):
+        return f"in {case.id} x is right to {bits} bits, of {_bits_of(case)}"
+    return ""
+
+
+def _listed(values: list[float]) -> str:
+    """One value for all steps, or one for each."""
+    words = [f"{v:.6g}" for v in values]
+    return words[0] if len(set(words)) == 1 else "(" + ", ".join(words) + ")"
+
+
+def _two(rows: Sequence[tuple[Any, Any, Any]]) -> tuple[float, float] | None:
+    """Least squares for a and b, if it fits."""
+    xp = host().namespace()
+    u, x, seen = (xp.concat([xp.reshape(r[i], (-1,)) for r in rows]) for i in range(3))
+    uu, ux, xx = float((u * u).sum()), float((u * x).sum()), float((x * x).sum())
+    us, xs, det = float((u * seen).sum()), float((x * seen).sum()), uu * xx - ux * ux
+    if not (math.isfinite(det + us + xs) and det > 1e-9 * uu * xx):
+        return None
+    a, b = (us * xx - xs * ux) / det, -(xs * uu - us * ux) / det
+    return (a, b) if float(xp.max(xp.abs(seen - a * u + b * x))) <= 1e-7 * (1 + abs(a)) else None
+
+
+def _bits(case: Case, points: list[Any]) -> int:
+    """To how many bits x is right at every step, if that is at least six and fewer than its dtype has; else 0."""
+    xp = host().namespace()
+    worst = max((float(xp.max(xp.abs(a - x) / (xp.abs(a) + p.lr))) for p, a, _, x in points), default=0.0)
+    close = all(float(xp.max(xp.abs(a - x))) < p.lr / 8 for p, a, _, x in points)
+    if not (close and 8 * EPS[case.dtype] < worst < 2.0**-6):
+        return 0
+    return int(-math.log2(worst))
+
+
+def _bits_of(case: Case) -> int:
+    return round(1 - math.log2(EPS[case.dtype]))
+
+
+def weights_of(port: Port) -> str:
+    """How the readout weighs the last gradients, against how it should; "" if it is right, or cannot be measured.
+
+    The gradients are 1, then 0, then minus a grid of numbers, one for each entry: the direction changes its sign where
+    the new gradient outweighs the old one. Three grids, each in the gap of the one before, give six digits. For an
+    elementwise, even K whose subgradient is 0 at 0 only.
+    """
+    claims = port.capabilities
+    K, xp = function_of(claims.K, (2,)), host().namespace()
+    dtype = next((d for d in claims.dtypes if d in WIDE), None)
+    if dtype is None or claims.accuracy or K.traits.structure != "elementwise" or not K.traits.even:
+        return ""
+    if K._arrays or not xp.all(K.subgradient(host().asarray([1e-9, -1e-9], dtype="float64")) != 0):
+        return ""
+    b1, b2 = betas = betas_for(claims, 0.8, 0.95)
+    right = [b1 * (1 - b2) * b2 ** (lag - 1) / (1 - b1) for lag in range(1, _LAGS + 1)]
+    try:
+        seen = [_weight(port, dtype, betas, lag) for lag in range(1, _LAGS + 1)]
+    except Exception:  # whatever the port raises has its own verdict
+        return ""
+    if None in seen or all(abs(a - b) <= 1e-4 * b for a, b in zip(seen, right, strict=True) if a is not None):
+        return ""
+    known = [w for w in seen if w is not None]
+    words = ["1 : " + " : ".join(f"{w:.4g}" for w in ws) for ws in (known, right)]
+    text = (
+        f"with betas ({b1:g}, {b2:g}) the readout weighs the last {_LAGS + 1} gradients, the newest first, {words[0]}"
+    )
+    return f"{text}; right is {words[1]}{_as_betas(known)}"
+
+
+def _as_betas(seen: list[float]) -> str:
+    """The betas that give these weights, if any do."""
+    w1, w2, w3 = seen
+    if min(seen) <= 0 or abs(w2 / w1 - w3 / w2) > 1e-3 * w2 / w1 or w2 >= w1:
+        return ""
+    b2 = w2 / w1
+    return f", so it acts like betas ({w1 / (w1 + 1 - b2):.4g}, {b2:.4g})"
+
+
+def _weight(port: Port, dtype: str, betas: tuple[float, float], lag: int) -> float | None:
+    """The weight of the gradient ``lag`` steps ago, in units of that of the newest; None if nothing changes sign."""
+    half = [10.0 ** (-4 + 7 * i / (_GRID // 2 - 1)) for i in range(_GRID // 2)]
+    grid = [-v for v in reversed(half)] + [0.0] + half
+    low = high = 0.0
+    for _ in range(3):
+        up = _directions(port, dtype, betas, lag, grid)
+        turns = [i for i in range(1, len(grid)) if up[i] != up[i - 1]]
+        if len(turns) != 1 or not up[-1]:
+            return None
+        low, high = grid[turns[0] - 1], grid[turns[0]]
+        grid = [low + (high - low) * i / (_GRID - 1) for i in range(_GRID)]
+    return -(low + high) / 2
+
+
+def _directions(port: Port, dtype: str, betas: tuple[float, float], lag: int, grid: list[float]) -> list[bool]:
+    """Does x fall, entry by entry, when the newest gradients are ``grid``?"""
+    n = len(grid)
+    grads = ((1.0,) * n, *((0.0,) * n,) * (lag - 1), tuple(grid))
+    decay = next(iter(port.capabilities.decays))
+    case = Case(
+        f"S1.readout/weights/{dtype}", dtype, (n,), (1.0,) * n, grads, (2.0**-6,) * (lag + 1), betas, 0.0, decay
+    )
+    xs = [case.array(case.x0), *run(port, case).xs]
+    return [bool(v < 0) for v in xs[-1] - xs[-2]]
