@@ -1,4 +1,7 @@
-"""One of two processes of tests/test_torch_sharded.py: ``python torch_ranks.py RANK FOLDER``. Claims are asserts."""
+"""One of several processes of tests/test_torch_sharded.py: ``python torch_ranks.py RANK WORLD FOLDER``.
+
+Claims are functions whose asserts hold at every rank; each that held is printed.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,29 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch.distributed import checkpoint
-from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
+from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor, init_device_mesh
+from torch.distributed.tensor.debug import CommDebugMode
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
 import lionk
 from lionk_torch import LionK, groups
 from lionk_torch.sharded import whole
 
 RULES = [(2, {"K": "nuclear"}), (4, {"name": "kernel_lift", "k": "row_l1_l2"})]
+LINES = {"rows": [Shard(0)], "columns": [Shard(1)], "replicated": [Replicate()], "plain": None}
+GRIDS = {
+    "blocks": [Shard(0), Shard(1)],
+    "rows twice": [Shard(0), Shard(0)],
+    "copies of rows": [Replicate(), Shard(0)],
+    "columns and copies": [Shard(1), Replicate()],
+    "plain": None,
+}
 
 
 def random(*shape, seed):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def net():
@@ -41,39 +54,99 @@ def train(model, opt, first, last):
         opt.step()
 
 
-def pieces(mesh):
-    """Layouts against the unsharded step: even and uneven, either axis, replicated, plain, and a partial gradient."""
-    layouts = {"rows": [Shard(0)], "columns": [Shard(1)], "replicated": [Replicate()], "plain": None}
-    for K in (
-        "l1",
-        {"name": "huber", "delta": 0.5},
-        "l2",
-        "nuclear",
-        lionk.K("weighted_l1", weights=random(3, seed=9).abs()),
-    ):
-        one = torch.nn.Parameter(random(5, 3, seed=0))
-        many = {}
-        for name, layout in layouts.items():
-            x = one.detach().clone()
-            many[name] = torch.nn.Parameter(x if layout is None else distribute_tensor(x, mesh, layout))
-        opt, reference = (
-            LionK(list(many.values()), 0.1, weight_decay=0.5, K=K),
-            LionK([one], 0.1, weight_decay=0.5, K=K),
-        )
-        for step in range(4):
-            g = random(5, 3, seed=step + 1)
-            one.grad = g.clone()
-            for name, p in many.items():
-                layout = layouts[name]
-                p.grad = g.clone() if layout is None else distribute_tensor(g, mesh, layout)
-            many["rows"].grad = distribute_tensor(g, mesh, [Replicate()])  # another layout than the parameter
-            opt.step()
-            reference.step()
+def layouts_agree(mesh, layouts, shape, K, exact):
+    """One step after another in every layout, mixed in one group, against the unsharded ones."""
+    one = torch.nn.Parameter(random(*shape, seed=0))
+    many = {}
+    for name, layout in layouts.items():
+        x = one.detach().clone()
+        many[name] = torch.nn.Parameter(x if layout is None else distribute_tensor(x, mesh, layout))
+    opt, reference = (LionK(ps, 0.1, weight_decay=0.5, K=K) for ps in (list(many.values()), [one]))
+    for step in range(3):
+        g = random(*shape, seed=step + 1)
+        one.grad = g.clone()
         for name, p in many.items():
-            assert type(p.data) is (torch.Tensor if name == "plain" else DTensor)
-            assert torch.equal(whole(p.detach()), one.detach()), (K, name)
-            assert torch.equal(whole(opt.state[p]["m"]), reference.state[one]["m"]), (K, name)
-        assert opt.certificate()[0].phase == reference.certificate()[0].phase
+            layout = layouts[name]
+            p.grad = g.clone() if layout is None else distribute_tensor(g, mesh, layout)
+        name = next(iter(layouts))  # another layout than the parameter
+        many[name].grad = distribute_tensor(g, mesh, [Replicate()] * mesh.ndim)
+        opt.step()
+        reference.step()
+    for name, p in many.items():
+        assert type(p.data) is (torch.Tensor if name == "plain" else DTensor)
+        for got, want in (p.detach(), one.detach()), (opt.state[p]["m"], reference.state[one]["m"]):
+            if exact:
+                assert torch.equal(whole(got), want), (K, name)
+            else:
+                torch.testing.assert_close(whole(got), want, rtol=1e-12, atol=1e-13)
+    assert opt.certificate()[0].phase == reference.certificate()[0].phase
+
+
+def uneven_pieces(mesh):
+    """Gathered, where dK is more than entries: so with the same bits. On four ranks one has no row."""
+    K = lionk.K("weighted_l1", weights=random(3, seed=9).abs())
+    for k in ("l1", {"name": "huber", "delta": 0.5}, "l2", {"name": "top_k", "k": 4}, "nuclear", K):
+        layouts_agree(mesh, LINES, (5, 3), k, exact=True)
+
+
+def even_pieces(mesh):
+    for K in ("l1", "softplus"):
+        layouts_agree(mesh, LINES, (8, 4), K, exact=True)
+    for K in ("l2", "linf", {"name": "top_k", "k": 5}, "log_sum_exp", "row_l1_l2", "owl", "nuclear"):
+        layouts_agree(mesh, LINES, (8, 4), K, exact=False)
+
+
+def numbers_only(mesh):
+    """What is sent for a K of sums, extremes and order: numbers, and counts of bytes; never the entries."""
+    x = random(8, 4, seed=3)
+    x[0, 0] = x[5, 1] = x[7, 2] = -1.25  # ties
+    reduce = ["l2", "lp", "log_sum_exp", "huber_l2", "smooth_linf", "l1_plus_l2", "half_l1_squared"]
+    order = ["linf", "max", "half_linf_squared", *({"name": n, "k": 7} for n in ("top_k", "capped_simplex"))]
+    rows = ["row_l1_l2", "col_l1_l2", "group_huber", "group_linf_l2", "half_group_squared"]
+    for K in [*reduce, *order, *rows]:
+        for dtype, layout in (torch.float64, Shard(0)), (torch.float32, Shard(1)), (torch.bfloat16, Shard(0)):
+            if dtype != torch.bfloat16 or K in ("l2", "linf"):
+                p = torch.nn.Parameter(distribute_tensor(0 * x.to(dtype), mesh, [layout]))
+                p.grad = distribute_tensor(-x.to(dtype), mesh, [layout])
+                opt = LionK([p], 1.0, (0.0, 0.0), K=K)
+                with CommDebugMode() as sent:
+                    opt.step()
+                assert set(map(str, sent.get_comm_counts())) <= {"c10d_functional.all_reduce"}, (K, sent)
+                want = lionk.K(K).subgradient(x.to(dtype))
+                torch.testing.assert_close(whole(p.detach()), want, msg=lambda m, K=K: f"{K}: {m}")
+
+
+def entries_in_order(mesh):
+    from lionk_torch.spread import nth
+
+    for dtype in (torch.float32, torch.float64):
+        special = [0.0, -0.0, float("inf"), -float("inf"), float("nan"), 1e-40, -1e-40, 1.0, 1.0]
+        x = torch.cat([random(7, seed=1), torch.tensor(special, dtype=torch.float64)]).to(dtype)
+        got = torch.stack([nth(distribute_tensor(x, mesh, [Shard(0)]), n).to_local() for n in range(-1, len(x) - 1)])
+        want = x.sort().values.roll(1)
+        torch.testing.assert_close(got, want, rtol=0, atol=0, equal_nan=True)
+
+
+def matrices_shared_out(mesh):
+    """Each matrix is decomposed by one rank, each rank has about as many, and the result is that of one process."""
+    shapes = [(6, 4), (4, 6), (5, 3), (3, 3), (8, 2), (4, 4), (2, 2, 4, 4)]
+    ones = [torch.nn.Parameter(random(*s, seed=i)) for i, s in enumerate(shapes)]
+    many = [torch.nn.Parameter(distribute_tensor(p.detach().clone(), mesh, [Shard(0)])) for p in ones]
+    for i, (p, q) in enumerate(zip(ones, many, strict=True)):
+        p.grad = random(*p.shape, seed=i + 50)
+        q.grad = distribute_tensor(p.grad, mesh, [Shard(0)])
+    LionK(ones, 0.1, K="nuclear").step()
+    calls, opt = [], LionK(many, 0.1, K="nuclear")
+    K = opt._make(opt.param_groups[0]).method.K
+    plain = type(K).subgradient
+    type(K).subgradient = lambda self, r: calls.append(r.shape) or plain(self, r)
+    try:
+        opt.step()
+    finally:
+        type(K).subgradient = plain
+    assert len(calls) in (len(shapes) // mesh.size(), -(-len(shapes) // mesh.size())), calls
+    for p, q in zip(ones, many, strict=True):
+        torch.testing.assert_close(whole(q.detach()), p.detach(), rtol=1e-12, atol=1e-13)
 
 
 def refusals(mesh):
@@ -88,13 +161,51 @@ def refusals(mesh):
             raise AssertionError(options)
 
 
-def fully_sharded(mesh, folder):
-    """FSDP2 against one process, then a checkpoint: the rest of the run is made elsewhere, from the files."""
-    plain, model = net(), net()
+def grids(mesh):
+    """Two axes of sharding at once; FSDP of tensor parallel layers."""
+    grid = init_device_mesh("cpu", (2, mesh.size() // 2), mesh_dim_names=("data", "model"))
+    for K, exact in ("l1", True), ("l2", False), ({"name": "top_k", "k": 5}, False), ("nuclear", False):
+        layouts_agree(grid, GRIDS, (8, 4), K, exact)
+        layouts_agree(grid, GRIDS, (5, 3), K, exact)
+    for K, exact in ("l1", True), ("nuclear", False), ("row_l1_l2", False):
+        torch.manual_seed(1)
+        plain = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Tanh(), torch.nn.Linear(8, 4)).double()
+        torch.manual_seed(1)
+        model = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Tanh(), torch.nn.Linear(8, 4)).double()
+        parallelize_module(model, grid["model"], {"0": ColwiseParallel(), "2": RowwiseParallel()})
+        fully_shard(model, mesh=grid["data"])
+        rules = [(2, K)]
+        a, b = (LionK(groups(m, rules, report=None), 1e-2, weight_decay=0.1) for m in (plain, model))
+        for step in range(3):
+            g = [random(*p.shape, seed=10 * step + i) for i, p in enumerate(plain.parameters())]
+            for p, q, one in zip(plain.parameters(), model.parameters(), g, strict=True):
+                p.grad = one
+                q.grad = distribute_tensor(one, q.device_mesh, q.placements)
+            a.step()
+            b.step()
+        for p, q in zip(plain.parameters(), model.parameters(), strict=True):
+            got = whole(q.detach())
+            if exact:
+                assert torch.equal(got, p.detach())
+            else:
+                torch.testing.assert_close(got, p.detach(), rtol=1e-12, atol=1e-13)
+
+
+def sharded_net(mesh):
+    model = net()
     for layer in model:
         if list(layer.parameters()):
             fully_shard(layer, mesh=mesh)
-    fully_shard(model, mesh=mesh)
+    return fully_shard(model, mesh=mesh)
+
+
+def files(model, opt):
+    return {"model": model.state_dict(), "optimizer": get_optimizer_state_dict(model, opt)}
+
+
+def fully_sharded(mesh, folder):
+    """FSDP2 against one process, then a checkpoint: the rest of the run is made elsewhere, from the files."""
+    plain, model = net(), sharded_net(mesh)
     for rules in ([], RULES):
         a = LionK(groups(plain, rules, report=None), 1e-2, weight_decay=0.1)
         b = LionK(groups(model, rules, report=None), 1e-2, weight_decay=0.1)
@@ -106,25 +217,63 @@ def fully_sharded(mesh, folder):
                 torch.testing.assert_close(whole(q.detach()), p.detach(), rtol=1e-12, atol=1e-13)
             else:
                 assert torch.equal(whole(q.detach()), p.detach())
-    state = {"model": model.state_dict(), "optimizer": get_optimizer_state_dict(model, b)}
-    checkpoint.save(state, checkpoint_id=folder / "checkpoint")
+    checkpoint.save(files(model, b), checkpoint_id=folder / f"checkpoint{mesh.size()}")
+    saved = [(whole(q.detach()), whole(b.state[q]["m"])) for q in model.parameters()]
     train(plain, a, 3, 6)
     if dist.get_rank() == 0:
         torch.save([p.detach() for p in plain.parameters()], folder / "expected.pt")
+        torch.save(saved, folder / f"saved{mesh.size()}.pt")
 
 
-def main(rank, folder):
+def resumed(mesh, folder):
+    """A run of four ranks goes on with two: with the same bits, to the end of the run of one."""
+    model = sharded_net(mesh)
+    opt = LionK(groups(model, RULES, report=None), 0.5)
+    state = files(model, opt)
+    checkpoint.load(state, checkpoint_id=folder / "checkpoint4")
+    model.load_state_dict(state["model"])
+    set_optimizer_state_dict(model, opt, state["optimizer"])
+    assert opt.param_groups[0]["lr"] == 1e-2
+    for q, (x, m) in zip(model.parameters(), torch.load(folder / "saved4.pt"), strict=True):
+        assert torch.equal(whole(q.detach()), x)
+        assert torch.equal(whole(opt.state[q]["m"]), m)
+    train(model, opt, 3, 6)
+    for q, expected in zip(model.parameters(), torch.load(folder / "expected.pt"), strict=True):
+        torch.testing.assert_close(whole(q.detach()), expected, rtol=1e-11, atol=1e-12)
+
+
+CLAIMS = {
+    "uneven_pieces": uneven_pieces,
+    "even_pieces": even_pieces,
+    "entries_in_order": entries_in_order,
+    "matrices_shared_out": matrices_shared_out,
+    "refusals": refusals,
+}
+
+
+def main(rank, world, folder):
     dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2, timeout=timedelta(seconds=60)
+        "gloo", init_method=f"file://{folder}/meet{world}", rank=rank, world_size=world, timeout=timedelta(seconds=60)
     )
     torch.set_num_threads(1)
-    mesh = init_device_mesh("cpu", (2,))
-    pieces(mesh)
-    refusals(mesh)
-    fully_sharded(mesh, folder)
+    mesh = init_device_mesh("cpu", (world,))
+    import torch_votes
+
+    claims = {name: lambda c=claim: c(mesh) for name, claim in CLAIMS.items()}
+    claims |= {name: lambda c=claim: c() for name, claim in torch_votes.CLAIMS.items()}
+    if world == 2:
+        claims["numbers_only"] = lambda: numbers_only(mesh)
+    if world == 4:
+        claims |= {"grids": lambda: grids(mesh), "votes_of_pieces": torch_votes.votes_of_pieces}
+    claims["fully_sharded"] = lambda: fully_sharded(mesh, folder)
+    if world == 2 and (folder / "checkpoint4").exists():
+        claims["resumed"] = lambda: resumed(mesh, folder)
+    for name, claim in claims.items():
+        claim()
+        sys.stdout.write(f"held: {name}\n")
     dist.barrier()
     dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

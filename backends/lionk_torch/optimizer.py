@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
+from itertools import repeat
+from operator import attrgetter, is_, is_not
 from typing import Any, NamedTuple
 
 import torch
@@ -15,20 +17,37 @@ from lionk.backend import Runner
 from lionk.optimizer import LionK as Method
 from lionk.theory import Watch, watch
 
+from . import exchange as exchanges
 from . import rounding as roundings
 from . import sharded
 from ._backend import TorchBackend
 from .momentum import gradient_averages
+
+# Options that are not Lion-K, and those that a group is compiled for.
+_EXTRA = ("cautious", "cautious_decay", "mars", "exchange")
+_COMPILED = ("betas", "decay", "state_dtype", "compile", "maximize", "convention", "rounding", *_EXTRA)
 
 
 class _Made(NamedTuple):
     """What a group's options were compiled to, and the options, to see whether they changed."""
 
     K: Any
-    betas: Any
-    decay: str
+    rest: tuple[Any, ...]
     method: Method
     run: Runner
+    plain: bool  # is a step a call of the runner, and nothing else?
+
+
+class _Seen(NamedTuple):
+    """What was found of a group's tensors, which are mostly the same at the next step."""
+
+    given: list[torch.Tensor]  # all parameters of the group
+    there: list[bool]  # have they a gradient?
+    numbers: list[int]  # which of them are stepped
+    params: list[torch.Tensor]
+    states: list[dict[str, Any]]
+    moments: list[torch.Tensor]
+    pieces: bool  # is one of them sharded?
 
 
 class LionK(torch.optim.Optimizer):
@@ -63,9 +82,16 @@ class LionK(torch.optim.Optimizer):
     seed : int
         Of the stochastic rounding: same seed and step, same numbers.
 
+    compile : bool
+        Let torch.compile fuse the step, which takes seconds at the first one; lr and decay may change without another.
+
     cautious : None, "mask" or "rescale"; cautious_decay : bool; mars : float
         Optional pieces that are not Lion-K, off by default; ``lionk.variants`` says what each does to the theory. mars
         is its gamma, 0.025 in the paper. The first two take the plain step, array by array.
+    exchange : None, "majority" or "average"; process_group : torch.distributed.ProcessGroup, optional
+        Distributed Lion: each process keeps its own gradient and momentum, and directions are exchanged in place of
+        gradients, in this group (None: of all processes); ``lionk_torch.exchange`` says what that does to the theory.
+        Every parameter takes part, one without gradient here with gradient 0.
 
     Raises
     ------
@@ -106,8 +132,12 @@ class LionK(torch.optim.Optimizer):
         cautious: str | None = None,
         cautious_decay: bool = False,
         mars: float = 0.0,
+        compile: bool = False,  # noqa: A002  (the name it has in PyTorch)
+        exchange: str | None = None,
+        process_group: Any = None,
     ) -> None:
-        self._made: dict[int, _Made] = {}  # by the identity of the group
+        self.process_group = process_group
+        self._forget()
         super().__init__(
             params,
             {
@@ -124,8 +154,16 @@ class LionK(torch.optim.Optimizer):
                 "cautious": cautious,
                 "cautious_decay": cautious_decay,
                 "mars": mars,
+                "compile": compile,
+                "exchange": exchange,
             },
         )
+
+    def _forget(self) -> None:
+        self._made: dict[int, _Made] = {}  # by the identity of the group
+        self._seen: dict[int, _Seen] = {}
+        self._states: list[Any] = []  # of all parameters, when they were seen
+        self._agreed: set[int] = set()  # groups whose parameters were the same at all workers
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         super().add_param_group(param_group)
@@ -148,18 +186,24 @@ class LionK(torch.optim.Optimizer):
         group.setdefault("reference_lr", lr.clone() if isinstance(lr, torch.Tensor) else lr)
         method = self._make(group).method
         method.check_product(group["lr"], self._lam(group))
+        exchanges.check(group["exchange"], method.K)
+        if group["exchange"] and (group["cautious"] or group["cautious_decay"]):
+            raise lionk.NotAvailable("cautious pieces look at one gradient, and with exchange there are several")
 
     def _make(self, group: dict[str, Any]) -> _Made:
         """The method and runner of a group, made anew when its K, betas or decay changed."""
         made = self._made.get(id(group))
-        if made and made.K is group["K"] and (made.betas, made.decay) == (group["betas"], group["decay"]):
+        rest = tuple(group[key] for key in _COMPILED)
+        if made and made.K is group["K"] and made.rest == rest:
             return made
         K = lionk.K(group["K"]).to(like=group["params"][0].detach())
         group["K"] = _spec(K)
         dtype = group["state_dtype"] and getattr(torch, group["state_dtype"])
         method = Method(K, group["lr"], group["betas"], group["weight_decay"], group["decay"], dtype)
-        made = _Made(group["K"], group["betas"], group["decay"], method, TorchBackend().runner(method))
-        self._made[id(group)] = made
+        run = TorchBackend().runner(method, "compiled" if group["compile"] else None)
+        extra = [key for key in (*_EXTRA, "maximize") if group[key]]
+        plain = not extra and group["rounding"] == "nearest" and group["convention"] != "coupled"
+        made = self._made[id(group)] = _Made(group["K"], rest, method, run, plain)
         return made
 
     @staticmethod
@@ -176,57 +220,88 @@ class LionK(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        if not _same(self._states, self.state.values()):
+            self._seen.clear()
         place = 0
         for group in self.param_groups:
             self._step(group, place)
             place += len(group["params"])
+        if not self._states:
+            self._states = list(self.state.values())
         return loss
+
+    def _look(self, group: dict[str, Any], method: Method, there: list[bool]) -> _Seen:
+        """The tensors of a group, looked at again only where they are other ones than at the last step."""
+        given, seen = group["params"], self._seen.get(id(group))
+        known = seen and seen.there == there and _same(seen.given, given)
+        if seen and known and _same(seen.moments, [s.get("m") for s in seen.states]):
+            return seen
+        takes_part = [p.requires_grad for p in given] if group["exchange"] else there
+        numbers = [i for i, stepped in enumerate(takes_part) if stepped]
+        params = [given[i] for i in numbers]
+        moments = [self._moment(p, method) for p in params]
+        states = [self.state[p] for p in params]
+        self._states = []
+        self._seen[id(group)] = _Seen(list(given), there, numbers, params, states, moments, sharded.some(params))
+        return self._seen[id(group)]
 
     def _step(self, group: dict[str, Any], place: int) -> None:
         made, lr, lam = self._make(group), group["lr"], self._lam(group)
         made.method.check_product(lr, lam)
-        wide = group["rounding"] != "nearest"
-        numbers = [i for i, p in enumerate(group["params"]) if p.grad is not None]
-        params = [group["params"][i] for i in numbers]
-        if not params:
+        every = list(map(attrgetter("grad"), group["params"]))
+        present = [g for g in every if g is not None]
+        if not set(map(attrgetter("layout"), present)) <= {torch.strided}:
+            raise _sparse(next(g for g in present if g.layout != torch.strided))
+        seen = self._look(group, made.method, list(map(is_not, every, repeat(None))))
+        if not seen.params:
             return
-        moments = [self._moment(p, made.method) for p in params]
-        values = [p.detach() for p in params]
-        grads = [self._gradient(p, group) for p in params]
+        if made.plain and not seen.pieces:
+            x, m = made.run(list(seen.params), list(seen.moments), present, lr=lr, weight_decay=lam)
+            _store(seen.moments, m)
+            _store(seen.params, x)
+            return
+        moments, values = list(seen.moments), [p.detach() for p in seen.params]
+        grads = [self._gradient(p, group) for p in seen.params]
         if group["mars"]:
-            grads = [self._estimate(p, g, group) for p, g in zip(params, grads, strict=True)]
-        if sharded.some(params):
-            moments, values, grads = (list(map(sharded.local, arrays, params)) for arrays in (moments, values, grads))
-        if wide:
-            values = [roundings.widen(v, self.state[p]) for v, p in zip(values, params, strict=True)]
+            grads = [self._estimate(p, g, group) for p, g in zip(seen.params, grads, strict=True)]
+        if seen.pieces:
+            moments, values, grads = (list(map(sharded.local, a, seen.params)) for a in (moments, values, grads))
+        here = values
+        if group["rounding"] != "nearest":
+            values = [roundings.widen(v, s) for v, s in zip(values, seen.states, strict=True)]
         given = [values, moments, grads]
-        if stand_ins := self._stand_ins(group, made.method.K, params, given, lam):
-            x, m = _one_by_one(made.method, stand_ins, given, lr, lam)
+        functions = self._stand_ins(group, made.method, seen, given, lam)
+        if group["exchange"]:
+            exchanges.step(made.method, functions, given, lr, lam)
+            x, m = values, moments
+        elif any(f is not made.method.K for f in functions):
+            x, m = _one_by_one(made.method, functions, given, lr, lam)
         else:
             x, m = made.run(*map(list, given), lr=lr, weight_decay=lam)  # lists of its own: they are consumed
-        for old, new in zip(moments, m, strict=True):
-            _store(old, new)
-        for i, p, old, new in zip(numbers, params, values, x, strict=True):
-            if old.dtype == p.dtype:
-                _store(old, new)  # shares its memory with p
+        _store(moments, m)
+        for i, p, new, state in zip(seen.numbers, here, x, seen.states, strict=True):
+            if new.dtype == p.dtype:
+                _store([p], [new])  # which shares its memory with the parameter
             else:
-                roundings.narrow(p, new, self.state[p], group["rounding"], group["seed"], place + i)
+                roundings.narrow(p, new, state, group["rounding"], group["seed"], place + i)
 
-    @staticmethod
-    def _stand_ins(group: dict[str, Any], K: Any, params: list[Any], given: list[Any], lam: Any) -> list[Any]:
-        """What stands for K at each parameter; empty where K itself serves all of them, and the runner does it."""
+    def _stand_ins(self, group: dict[str, Any], method: Method, seen: _Seen, given: list[Any], lam: Any) -> list[Any]:
+        """What stands for K at each parameter, which is K itself where the runner can do it."""
+        K = method.K
         extra = [key for key in ("cautious", "cautious_decay", "mars") if group[key]]
         extra += ["rounding"] if group["rounding"] != "nearest" else []
-        pieces = sharded.some(params)
-        if extra and pieces:
+        if extra and seen.pieces:
             raise lionk.NotAvailable(f"{extra[0]} is not available for sharded parameters (DTensor)")
         if group["cautious"] or group["cautious_decay"]:
             how = group["cautious"], group["cautious_decay"]
             return [variants.Cautious(K, a, g, lam, *how) for a, _, g in zip(*given, strict=True)]
-        parts = [sharded.needs_whole(K, p) for p in params] if pieces else []
-        if not any(parts):
-            return []
-        return [sharded.Gathered(K, p) if n else K for n, p in zip(parts, params, strict=True)]
+        functions = sharded.functions(method, seen.params, given) if seen.pieces else [K] * len(seen.params)
+        if not group["exchange"]:
+            return functions
+        if id(group) not in self._agreed:
+            exchanges.check_same(given[0], self.process_group)
+            self._agreed.add(id(group))
+        return [exchanges.Exchanged(f, K, group["exchange"], self.process_group) for f in functions]
 
     def _moment(self, p: torch.Tensor, method: Method) -> torch.Tensor:
         state = self.state[p]
@@ -236,14 +311,9 @@ class LionK(torch.optim.Optimizer):
 
     @staticmethod
     def _gradient(p: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
-        g = p.grad
-        assert g is not None
+        g = torch.zeros_like(p.detach()) if p.grad is None else p.grad
         if g.layout != torch.strided:
-            raise RuntimeError(
-                f"LionK does not take sparse gradients (a parameter of shape {tuple(p.shape)} has one): the "
-                "momentum is dense. Make the layer dense (torch.nn.Embedding(..., sparse=False)), or give it to "
-                "torch.optim.SparseAdam"
-            )
+            raise _sparse(g)
         g = -g if group["maximize"] else g
         return g.add(p, alpha=group["weight_decay"]) if group["convention"] == "coupled" else g
 
@@ -318,7 +388,11 @@ class LionK(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._made = {}  # groups are other objects now
+        self.__dict__.setdefault("process_group", None)
+        for group in self.param_groups:  # of an earlier version, perhaps
+            for key, value in self.defaults.items():
+                group.setdefault(key, value)
+        self._forget()  # groups are other objects now
 
 
 def _one_by_one(method: Method, functions: list[Any], given: list[Any], lr: Any, lam: Any) -> Any:
@@ -343,7 +417,21 @@ def _dtype_name(dtype: Any) -> str | None:
     return name
 
 
-def _store(kept: torch.Tensor, new: torch.Tensor) -> None:
-    """The result of a runner in the tensor that the user holds, unless it was written there."""
-    if new is not kept and new.data_ptr() != kept.data_ptr():
-        kept.copy_(new)
+def _sparse(g: torch.Tensor) -> RuntimeError:
+    return RuntimeError(
+        f"LionK does not take sparse gradients (a parameter of shape {tuple(g.shape)} has one): the "
+        "momentum is dense. Make the layer dense (torch.nn.Embedding(..., sparse=False)), or give it to "
+        "torch.optim.SparseAdam"
+    )
+
+
+def _same(a: Collection[Any], b: Collection[Any]) -> bool:
+    return len(a) == len(b) and all(map(is_, a, b))
+
+
+def _store(kept: list[torch.Tensor], new: list[torch.Tensor]) -> None:
+    """The results of a step in the tensors that the user holds, unless they were written there."""
+    if not _same(kept, new):
+        for a, b in zip(kept, new, strict=True):
+            if a is not b and a.data_ptr() != b.data_ptr():
+                a.copy_(b)

@@ -1,19 +1,30 @@
-"""Parameters in pieces: DTensor, as ``fully_shard`` and tensor parallelism make them.
+"""Parameters in pieces: DTensor, as ``fully_shard`` and tensor parallelism make them, on meshes of any shape.
 
-The step is made on the local pieces. For elementwise K that is all, and the result is that of the whole, bit for bit.
-For the others the readout, and nothing else, is gathered, one parameter at a time; every rank computes dK of the whole
-and takes its piece. Parameters that are replicated, or plain, need neither.
+The step is made on the local pieces. What dK needs of the others depends on K:
+
+- elementwise K: nothing. The result is that of the whole, bit for bit.
+- sums, maxima, norms of rows, order statistics (l2, lp, log_sum_exp, row_l1_l2, linf, top_k, ...) of even pieces:
+  numbers, by all-reduces (``lionk_torch.spread``). Reductions are made in another order: to rounding.
+- functions of matrices: the readout, gathered. Each matrix has one rank that computes its dK, such that all have about
+  as much to do, and the result is sent back in pieces. To rounding, where one device and many are not the same.
+- the rest (uneven pieces, a K with array parameters, sorting as owl does): the readout is gathered, one parameter at a
+  time, and every rank computes dK of the whole.
+
+Parameters that are replicated, or plain, need nothing.
 """
 
 from __future__ import annotations
 
 import sys
+from functools import reduce
 from typing import Any
 
 import torch
 
 import lionk
 from lionk._value import has_arrays
+from lionk.optimizer import LionK
+from lionk.trace import NotTraceableError
 
 
 def some(params: list[Any]) -> bool:
@@ -46,24 +57,98 @@ def placed(a: torch.Tensor, p: Any) -> Any:
     return distribute_tensor(a.to(p.device), p.device_mesh, p.placements, src_data_rank=None)
 
 
-def needs_whole(K: lionk.ConvexFunction, p: Any) -> bool:
-    """Must dK see the whole of p? Arrays in K are as large as the whole."""
-    if not is_sharded(p) or all(placement.is_replicate() for placement in p.placements):
-        return False
-    return K.traits.structure != "elementwise" or has_arrays(K)
+def functions(method: LionK, params: list[Any], given: list[list[torch.Tensor]]) -> list[Any]:
+    """What stands for K in ``LionK.update`` on the piece of each parameter; K itself where that is right."""
+    K = method.K
+    found: list[Any] = [K] * len(params)
+    matrices: dict[Any, list[int]] = {}  # by their mesh, all of whose ranks hold them
+    for i, p in enumerate(params):
+        if not is_sharded(p) or all(placement.is_replicate() for placement in p.placements):
+            continue
+        if K.traits.structure == "matrix":
+            matrices.setdefault(p.device_mesh, []).append(i)
+        elif K.traits.structure != "elementwise" or has_arrays(K):  # such arrays are as large as the whole
+            found[i] = InPieces(K, p)
+    for numbers in matrices.values():
+        columns = [[column[i] for i in numbers] for column in given]
+        for i, u in zip(numbers, _shared_out(method, [params[i] for i in numbers], columns), strict=True):
+            found[i] = Known(u)
+    return found
 
 
-class Gathered:
-    """Stands for K in ``LionK.update`` on a piece of p."""
+def _dtensor(r: torch.Tensor, p: Any, placements: Any = None) -> Any:
+    """r, which is the local part, as a DTensor of p's shape."""
+    from torch.distributed.tensor import DTensor
+
+    placements = p.placements if placements is None else placements
+    return DTensor.from_local(r, p.device_mesh, placements, run_check=False, shape=p.shape, stride=p.stride())
+
+
+class InPieces:
+    """Stands for K on a piece of p: with reductions where they suffice, else gathered."""
 
     def __init__(self, K: lionk.ConvexFunction, p: Any) -> None:
         self.K, self.p = K, p
 
     def subgradient(self, r: torch.Tensor) -> torch.Tensor:
-        from torch.distributed.tensor import DTensor
+        from . import spread
 
-        p = self.p
-        readout: Any = DTensor.from_local(
-            r, p.device_mesh, p.placements, run_check=False, shape=p.shape, stride=p.stride()
-        )
-        return local(placed(self.K.subgradient(readout.full_tensor()), p), p)
+        readout = _dtensor(r, self.p)
+        if spread.possible(self.K, self.p) and not has_arrays(self.K):
+            try:
+                return local(spread.subgradient(self.K, readout), self.p)
+            except NotTraceableError:  # raised alike at every rank
+                pass
+        return local(placed(self.K.subgradient(readout.full_tensor()), self.p), self.p)
+
+
+class Known:
+    """Stands for K where its subgradient was found before."""
+
+    def __init__(self, u: torch.Tensor) -> None:
+        self.u = u
+
+    def subgradient(self, r: torch.Tensor) -> torch.Tensor:
+        return self.u
+
+
+class _Readout:
+    """Keeps what ``LionK.update`` asks K's subgradient of."""
+
+    def subgradient(self, r: torch.Tensor) -> torch.Tensor:
+        self.r = r
+        return r
+
+
+def _shared_out(method: LionK, params: list[Any], given: list[list[torch.Tensor]]) -> list[torch.Tensor]:
+    """The piece of dK for each parameter, in rounds of one for each rank, all of a round of about the same cost."""
+    mesh = params[0].device_mesh
+    here = reduce(lambda place, axis: place * axis[0] + axis[1], zip(mesh.shape, mesh.get_coordinate(), strict=True), 0)
+    order = sorted(range(len(params)), key=lambda i: -params[i].numel() * min(params[i].shape[-2:], default=1))
+    found: dict[int, torch.Tensor] = {}
+    for start in range(0, len(order), mesh.size()):
+        some = order[start : start + mesh.size()]
+        mine: dict[int, torch.Tensor] = {}
+        for place, i in enumerate(some):
+            asked: Any = _Readout()
+            x, m, g = (column[i] for column in given)
+            method.update(x, m, g, 0.0, 0.0, K=asked)
+            found[i] = asked.r
+            gathered = _dtensor(asked.r, params[i]).full_tensor()
+            if place == here:
+                mine[i] = gathered
+        computed = {i: method.K.subgradient(r) for i, r in mine.items()}
+        for i in some:
+            u = computed[i] if i in computed else found[i].new_zeros(params[i].shape)
+            found[i] = _sum_in_pieces(u, params[i])
+    return [found[i] for i in range(len(params))]
+
+
+def _sum_in_pieces(u: torch.Tensor, p: Any) -> torch.Tensor:
+    """The sum of the ranks' u, in the pieces of p."""
+    from torch.distributed.tensor import Partial, Shard
+
+    total = _dtensor(u, p, [Partial()] * p.device_mesh.ndim)
+    if all(type(placement) is Shard or placement.is_replicate() for placement in p.placements):
+        return total.redistribute(p.device_mesh, p.placements).to_local()
+    return local(placed(total.full_tensor(), p), p)
