@@ -53,6 +53,10 @@ class Backend(ABC):
     def devices(self) -> list[Any]:
         """What ``device=`` takes here, the default first."""
 
+    def describe(self, device: Any) -> str:
+        """The device in words: what it is called by its maker, where the library says."""
+        return str(device)
+
     @abstractmethod
     def owns(self, x: Any) -> bool:
         """Is x an array of this library? Imports nothing."""

@@ -7,13 +7,16 @@ arguments of given kinds, arrays (a) and numbers (n), is found first: ``subtract
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeVar
 
 from ._xp import Array
-from .trace import REDUCTIONS, NotTraceableError, Pass, Program
+from .trace import PYTHON, REDUCTIONS, Node, NotTraceableError, Pass, Program
 
 Arrays = tuple[Array, Array, Array]  # x, m, grad
+T = TypeVar("T")
 
 
 class Text(NamedTuple):
@@ -21,6 +24,33 @@ class Text(NamedTuple):
     numbers: list[str]  # names of the numbers, in the order of the pass
     buffers: dict[str, Any]  # name and dtype of the buffers
     results: list[str]  # expressions: the reductions of a tile
+
+
+def contracted(program: Program, numbers: bool) -> Program:
+    """The record with ``a + c b`` and ``a - c b`` as one operation each, for libraries that have a call for them.
+
+    The product is then not rounded by itself. c is a Python number; ``numbers``: so are the inputs that are numbers.
+    """
+    n, passes = program.nodes, program.passes()
+    body = {i for p in passes for i in p.body}
+    read = Counter(a for i in body for a in n[i].args)
+    read.update([*program.outputs.values(), *(n[i].args[0] for p in passes[:-1] for i in p.targets)])
+
+    def known(i: int) -> bool:
+        own = n[i].op in PYTHON and all(map(known, n[i].args))
+        return n[i].op == "constant" or (n[i].op == "input" and numbers) or own
+
+    def fused(i: int) -> Node:
+        orders = {"add": (n[i].args, n[i].args[::-1]), "subtract": (n[i].args,)}.get(n[i].op, ())
+        for a, product in orders:
+            if n[product].op == "multiply" and read[product] == 1:  # nothing else needs the product
+                c, b = sorted(n[product].args, key=lambda k: n[k].array)
+                one_dtype = {str(n[k].dtype) for k in (a, b, product, i)} == {str(n[i].dtype)}
+                if one_dtype and n[a].array and n[b].array and not n[c].array and known(c):
+                    return n[i]._replace(op=f"{n[i].op}_scaled", args=(a, b, c))
+        return n[i]
+
+    return replace(program, nodes=tuple(fused(i) if i in body else v for i, v in enumerate(n)))
 
 
 def buffered(
@@ -65,9 +95,9 @@ def buffered(
         name[i] = target if in_place else acquire(dtype)
         own = acquire(dtype) if "{spare}" in phrases.get(op, "") else ""
         release([*(spare if op in apart else ()), *([(str(dtype), own)] if own else ())])
-        lines.append(_phrase(phrases, program, i, [name[a] for a in args], name[i], own))
+        lines.append(phrase(phrases, program, i, [name[a] for a in args], name[i], own))
     lines += [phrases["astype"].format(name[i], out=t) for i, t in replaces.items() if name[i] != t]
-    results = [_phrase(phrases, program, i, [name[n[i].args[0]]]) for i in step.targets] if roots else []
+    results = [phrase(phrases, program, i, [name[n[i].args[0]]]) for i in step.targets] if roots else []
     return Text(lines, [name[i] for i in step.numbers], buffers, results)
 
 
@@ -95,18 +125,19 @@ def scalar(program: Program, step: Pass, phrases: Mapping[str, str], constant: C
 
     for i in step.body:
         name[i] = f"v{i}"
-        lines.append(_phrase(phrases, program, i, [argument(i, a) for a in n[i].args], name[i]))
+        lines.append(phrase(phrases, program, i, [argument(i, a) for a in n[i].args], name[i]))
     if any(n[i].op in REDUCTIONS for i in step.targets):
-        return Text(lines, numbers, {}, [_phrase(phrases, program, i, [name[n[i].args[0]]]) for i in step.targets])
+        return Text(lines, numbers, {}, [phrase(phrases, program, i, [name[n[i].args[0]]]) for i in step.targets])
     for target, i in program.outputs.items():
         value = constant(n[i].args[0], n[i].dtype) if n[i].op == "constant" else name[i]
         lines.append(phrases["output"].format(value, out=target))
     return Text(lines, numbers, {}, [])
 
 
-def _phrase(
+def phrase(
     phrases: Mapping[str, str], program: Program, i: int, args: list[str], out: str = "", spare: str = ""
 ) -> str:
+    """The text of one operation, whose arguments have these names. Raises NotTraceableError if there is none."""
     n = program.nodes
     op, kinds = n[i].op, "".join("a" if n[a].array else "n" for a in n[i].args)
     phrase = phrases.get(f"{op}:{kinds}", phrases.get(op))
@@ -142,16 +173,16 @@ def pieces(arrays: Arrays, limit: int) -> Iterator[Arrays]:
         yield from pieces((x[i : i + step], m[i : i + step], grad[i : i + step]), limit)
 
 
-def chunks(group: Iterable[Arrays], limit: int) -> Iterator[list[Arrays]]:
-    """Lists of small arrays with at most ``limit`` entries in all, or one array."""
-    some: list[Arrays] = []
-    size = 0
-    for arrays in group:
-        n = math.prod(arrays[0].shape)
-        if some and size + n > limit:
+def chunks(group: Iterable[T], size: Callable[[T], int], limit: int) -> Iterator[list[T]]:
+    """Lists of small things with at most ``limit`` entries in all, or one thing."""
+    some: list[T] = []
+    total = 0
+    for one in group:
+        n = size(one)
+        if some and total + n > limit:
             yield some
-            some, size = [], 0
-        some.append(arrays)
-        size += n
+            some, total = [], 0
+        some.append(one)
+        total += n
     if some:
         yield some

@@ -628,6 +628,69 @@ def test_doctor_finds_a_wrong_step(monkeypatch):
     assert found[1]["verdict"] == "FAIL"
 
 
+@pytest.mark.parametrize(("backend", "device"), [("numpy", "cpu"), ("torch", "cpu"), ("jax", None)])
+def test_doctor_examines_a_backend_at_length(monkeypatch, backend, device):
+    from lionk.app import examination, speed
+
+    monkeypatch.setattr(speed, "SHAPES", {"2^24": [(300,)], "GPT-2": [(20,), (3, 4)], "2,000 x 100": [(5,)] * 9})
+    monkeypatch.setattr(examination, "JUDGED", {"l1": 0, "l2": 0})
+    here = lionk.backends()[backend]
+    ways = {k: v for k, v in here.runners().items() if k not in ("compiled", "numba")}  # compilers take seconds
+    monkeypatch.setattr(type(here), "runners", lambda self: ways)
+    on = [] if device is None else ["--device", device]
+    done = lk("doctor", "--backend", backend, *on, "--seconds", "0.1", "--json", "d.json", "--report", "d.md")
+    assert done.exit_code == 0, done.output
+    found = read("d.json")
+    assert found["passed"] and [r["K"] for r in found["conformance"]] == ["l1", "l2"]
+    assert {t["runner"] for t in found["timings"]} == set(ways)
+    for t in found["timings"]:
+        entries = {"2^24": 300, "GPT-2": 32, "2,000 x 100": 45}[t["shapes"]]
+        assert t["rate"] == pytest.approx(20 * entries / (t["ms"] / 1e3) / 1e9)
+    with open("d.md", encoding="utf-8") as file:
+        page = file.read()
+    assert f"# lionk: {backend}" in page and page.count("### lionk on") == 2
+
+
+def test_doctor_at_length_finds_a_wrong_step(monkeypatch):
+    from lionk.app import examination
+
+    real = lionk.backends()["numpy"]
+
+    class Wrong(type(real)):
+        def runner(self, opt, runner=None):
+            right = super().runner(opt, runner)
+
+            def run(x, m, grad, **options):
+                x, m = right(x, m, grad, **options)
+                return x + 0.01, m
+
+            return run
+
+    monkeypatch.setattr(examination, "JUDGED", {"l1": 0})
+    monkeypatch.setattr(examination, "SHAPES", ())
+    monkeypatch.setattr(lionk, "backends", lambda: {"numpy": Wrong()})
+    done = lk("doctor", "--backend", "numpy")
+    assert done.exit_code == 1
+    assert "does not pass" in done.stderr
+    with open("lionk-doctor-numpy.md", encoding="utf-8") as file:
+        assert "FAILS" in file.read()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--backend", "fortran"), "choose one of"),
+        (("--backend", "numpy", "--device", "moon"), "numpy has cpu"),
+        (("--device", "cpu"), "go with --backend"),
+        (("--backend", "numpy", "--report", "no/d.md"), "no/d.md"),
+    ],
+)
+def test_doctor_bad_input(arguments, says):
+    done = lk("doctor", *arguments)
+    assert done.exit_code == 2
+    assert says in done.stderr
+
+
 def test_help_version_and_no_arguments():
     assert lk("--version").stdout == f"lionk {lionk.__version__}\n"
     for arguments in (("--help",), ("solve", "-h"), ("functions", "--help"), ("doctor", "--help"), ("bench", "--help")):

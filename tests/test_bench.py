@@ -13,13 +13,15 @@ import lionk
 from lionk.app import bench, speed
 from lionk.app.cli import app
 
-EAGER = ("numpy", "numpy with numba", "torch", "numpy reference")
+EAGER = ("numpy", "numpy with numba", "torch", "torch optimizer", "numpy reference")
 
 
 @pytest.fixture(autouse=True)
 def _small(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(speed, "SHAPES", {"2^24": [(64, 5)], "GPT-2": [(7,), (3, 4)], "2,000 x 100": [(10,)] * 20})
+    monkeypatch.setattr(
+        speed, "SHAPES", {"2^24": [(64, 5)], "GPT-2": [(7,), (3, 4)], "ResNet-50": [(5,)], "2,000 x 100": [(10,)] * 20}
+    )
 
 
 @pytest.fixture
@@ -96,10 +98,17 @@ def test_the_limit_reads_three_arrays_and_writes_two(monkeypatch, numba):
         np.testing.assert_array_equal(got, want)
 
 
-def test_the_model_has_its_tensors():
-    shapes = speed._BLOCK
-    total = 50257 * 768 + 1024 * 768 + 12 * sum(map(math.prod, shapes)) + 2 * 768
-    assert (12 * len(shapes) + 4, total) == (148, 124439808)
+@pytest.mark.parametrize(("model", "tensors", "entries"), [("GPT-2", 148, 124439808), ("ResNet-50", 161, 25557032)])
+def test_a_model_has_its_tensors(monkeypatch, model, tensors, entries):
+    monkeypatch.undo()
+    shapes = speed.SHAPES[model]
+    assert (len(shapes), sum(map(math.prod, shapes))) == (tensors, entries)
+
+
+def test_arrays_lie_apart_in_memory():
+    x = speed.Arrays([(100,), (3,), (5, 5)]).lists[0]
+    starts = [a.__array_interface__["data"][0] for a in x]
+    assert all(b - a > v.nbytes and (b - a) % 64 == 0 for a, b, v in zip(starts, starts[1:], x, strict=False))
 
 
 @pytest.mark.parametrize("name", speed.PEERS)

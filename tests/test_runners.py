@@ -10,6 +10,7 @@ import pytest
 import lionk
 import lionk_numpy
 import lionk_torch
+import lionk_torch._plan
 import lionk_torch._runner
 from lionk.backend import Backend, reference_runner
 from lionk_numpy import _plan
@@ -28,7 +29,7 @@ def small_tiles(monkeypatch):
     monkeypatch.setattr(_plan, "TILE", 64)
     monkeypatch.setattr(_plan, "PIECE", 128)
     monkeypatch.setattr(_plan, "COMPILE", 128)
-    monkeypatch.setattr(lionk_torch._runner, "TILE", 64)
+    monkeypatch.setattr(lionk_torch._plan, "TILE", 64)
     monkeypatch.setattr(lionk_torch._runner, "SMALL", 16)
 
 
@@ -261,8 +262,10 @@ COMPILED = ["l1", "l2", "softsign"]
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in COMPILED else pytest.mark.slow) for n in ALL])
-def test_torch_compiles_once_for_all_sizes_rates_and_layouts(name):
+def test_torch_compiles_once_for_all_sizes_rates_and_layouts(monkeypatch, name):
     import torch
+
+    monkeypatch.setattr(lionk_torch._plan, "ALONE", 64)  # so that these are not left to the tiles
 
     library, opt = lionk_torch.backend, lionk.LionK(name, lr=0.1, weight_decay=0.5)
     run = library.runner(opt, "compiled")
@@ -273,13 +276,65 @@ def test_torch_compiles_once_for_all_sizes_rates_and_layouts(name):
             want = reference_runner(opt)(x.clone(), m.clone(), grad, lr=lr, weight_decay=decay)
             got = run(x, m, grad, lr=lr, weight_decay=decay)
             assert got[0] is x and got[1] is m and x._version > 0
-            assert_equal(library, got, want, exact=name in ("l1", "softsign"))
+            assert_equal(library, got, want, exact=n > 64 and name in ("l1", "softsign"))
         x, m, grad = (a.T for a in draw(library, (20, 30)))
         assert_equal(library, run(x, m, grad), reference_runner(opt)(*(a.T for a in draw(library, (20, 30)))))
         many = [list(column) for column in zip(*(draw(library, (3, 4), seed=k) for k in range(9)), strict=True)]
         same = [[a.clone() for a in column] for column in many]
         for a, b in zip(run(*many), reference_runner(opt)(*same), strict=True):
             assert_equal(library, a, b)
+
+
+def test_torch_contracts_sums_within_their_rounding():
+    """Near ties, where a product and a sum in one call may differ: beyond the margin the sign is right."""
+    import torch
+
+    rng = np.random.default_rng(0)
+    m = rng.normal(size=4000).astype("float32")
+    grad = (9 * m * (1 + rng.integers(-3, 4, 4000) * 2.0**-24)).astype("float32")
+    readout = 0.9 * m.astype("float64") - (1 - 0.9) * grad.astype("float64")
+    margin = 2.0**-23 * np.abs(m)
+    sure = np.abs(readout) > margin
+    assert 0.2 < sure.mean() < 0.9, "ties are rare"
+    x, _ = lionk_torch.backend.runner(lionk.LionK("l1", lr=1.0), "tiles")(
+        torch.zeros(4000), torch.from_numpy(m), torch.from_numpy(grad)
+    )
+    np.testing.assert_array_equal(x.numpy()[sure], np.sign(readout[sure]))
+    assert np.max(np.abs(x.numpy())) <= 1
+
+
+def test_torch_is_exact_where_no_product_is_rounded():
+    opt = lionk.LionK("l1", lr=0.25, betas=(0.5, 0.75), weight_decay=0.5)
+    whole = np.round(4 * np.random.default_rng(0).normal(size=(3, 300)))
+    x, m, grad = (lionk_torch.backend.asarray(a, dtype="float32") for a in whole)
+    assert (m == grad).any(), "no readout is zero"
+    want = reference_runner(opt)(x.clone(), m.clone(), grad)
+    assert_equal(lionk_torch.backend, lionk_torch.backend.runner(opt, "tiles")(x, m, grad), want, exact=True)
+
+
+def test_torch_steps_neighbours_where_they_are():
+    """Small tensors that lie one after the other are one tensor; the rest is gathered."""
+    import torch
+
+    opt = lionk.LionK("huber", lr=0.1, weight_decay=0.5)
+    flat = draw(lionk_torch.backend, (40,))
+    shapes = [(3,), (2, 4), (), (5,)]
+    sizes = [3, 8, 1, 5]
+
+    def cut(a, gap):
+        starts = np.cumsum([0, *(n + gap for n in sizes)])
+        return [a[i : i + n].view(s) for i, n, s in zip(starts, sizes, shapes, strict=False)]
+
+    for gaps in ((0, 0, 0), (2, 0, 0), (0, 2, 1), (1, 1, 1)):
+        columns = [cut(a.clone(), gap) for a, gap in zip(flat, gaps, strict=True)]
+        columns[0] = [torch.nn.Parameter(a) for a in columns[0]]
+        copies = [[a.detach().clone() for a in column] for column in columns]
+        versions = [a._version for a in columns[0]]
+        got = lionk_torch.backend.runner(opt, "tiles")(*columns)
+        want = reference_runner(opt)(*copies)
+        for a, b in zip(got, want, strict=True):
+            assert_equal(lionk_torch.backend, [v.detach() for v in a], b)
+        assert all(a._version > v for a, v in zip(columns[0], versions, strict=True))
 
 
 def test_torch_notices_exchanged_data():
@@ -291,6 +346,33 @@ def test_torch_notices_exchanged_data():
     x[0].data = torch.full((3,), 7.0)
     run(x, m, grad)
     assert [float(a[0]) for a in x] == [6.5, 0.0, 0.0, 0.0]
+
+
+def test_torch_takes_new_gradients_for_the_same_small_tensors():
+    """As after ``zero_grad``: other objects, which must fit, and share no memory with what is written."""
+    import torch
+
+    opt = lionk.LionK("l1", lr=0.1, weight_decay=0.5)
+    run = lionk_torch.backend.runner(opt)
+    x, m, grad = (list(c) for c in zip(*(draw(lionk_torch.backend, (2, 3), seed=k) for k in range(9)), strict=True))
+    copies = [[a.clone() for a in column] for column in (x, m)]
+    for k in range(3):
+        fresh = [(k - 1.5) * g for g in grad]
+        if k == 2:
+            fresh = [g.T.contiguous().T for g in fresh]
+        got = run(list(x), list(m), fresh)
+        copies = list(reference_runner(opt)(*copies, [g.clone() for g in fresh]))
+        for a, b in zip(got, copies, strict=True):
+            assert_equal(lionk_torch.backend, a, b)
+    run(x, m, grad)
+    with pytest.raises(ValueError, match="memory"):
+        run(x, m, [*grad[:8], x[0]])
+    run(x, m, grad)
+    with pytest.raises(ValueError, match="one shape"):
+        run(x, m, [*grad[:8], torch.zeros(6)])
+    run(x, m, grad)
+    got = run(x, m, grad, lr=torch.tensor(0.0), weight_decay=0.0)
+    assert_equal(lionk_torch.backend, got[0], [a.clone() for a in x], exact=True)
 
 
 def test_torch_steps_parameters_that_require_gradients():
@@ -308,7 +390,7 @@ def test_torch_allocates_no_more_than_tiles(monkeypatch, name):
     import torch
     from torch.profiler import ProfilerActivity, profile
 
-    monkeypatch.setattr(lionk_torch._runner, "TILE", 1 << 12)
+    monkeypatch.setattr(lionk_torch._plan, "TILE", 1 << 12)
     run = lionk_torch.backend.runner(lionk.LionK(name, lr=0.1, weight_decay=0.5), "tiles")
     x, m, grad = draw(lionk_torch.backend, (1 << 18,))
     run(x, m, grad)
@@ -401,5 +483,6 @@ def test_minimize_takes_the_runner_for_large_arrays(monkeypatch, library):
         )  # fmt: skip
         np.testing.assert_array_equal(library.to_host(x0), 0.0)
     assert asked
-    np.testing.assert_array_equal(library.to_host(results[0].x), library.to_host(results[1].x))
-    np.testing.assert_array_equal(library.to_host(results[0].history.gap), library.to_host(results[1].history.gap))
+    margin = 0 if library is lionk_numpy.backend else 1e-12
+    for a, b in ((results[0].x, results[1].x), (results[0].history.gap, results[1].history.gap)):
+        np.testing.assert_allclose(library.to_host(a), library.to_host(b), rtol=margin, atol=margin)

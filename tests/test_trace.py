@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import lionk
-from lionk.replay import buffered, scalar
+from lionk.replay import buffered, contracted, scalar
 from lionk.trace import NotTraceableError, record, step_program
 
 F4 = np.dtype("float32")
@@ -138,6 +138,19 @@ def test_scalar_text_keeps_known_numbers_in_it():
     assert text.numbers == ["s0", "s1"], "lr and weight decay"
     assert "multiply(0.9:float32, m, " in text.lines[0]
     assert [line.split(" <- ")[0] for line in text.lines[-2:]] == ["x", "m"]
+
+
+def test_products_are_contracted_where_only_a_sum_reads_them():
+    p = contracted(program("l1"), numbers=True)
+    (only,) = p.passes()
+    assert [p.nodes[i].op for i in only.body] == [
+        "multiply", "subtract_scaled", "sign", "subtract_scaled", "add_scaled", "multiply", "subtract_scaled"
+    ]  # fmt: skip
+    p = contracted(program("l1"), numbers=False)
+    assert [p.nodes[i].op for i in p.passes()[0].body].count("multiply") == 4, "lr and decay may be arrays"
+    both = record(lambda a, b: (a + 2.0 * b, 2.0 * b), xp, {"a": F4, "b": F4}, {}, None, ("a", "b"))
+    p = contracted(both, numbers=True)
+    assert "add" in [p.nodes[i].op for i in p.passes()[0].body], "an output is read by the caller"
 
 
 def test_a_language_without_a_phrase_refuses():

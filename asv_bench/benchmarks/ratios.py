@@ -62,7 +62,7 @@ class Size:
 class Model:
     """One step of l1 on the tensors of a model, in multiples of the limit."""
 
-    params = (RUNNERS[:4], ["GPT-2", "2,000 x 100"])
+    params = (RUNNERS[:4], ["GPT-2", "ResNet-50", "2,000 x 100"])
     param_names = ("runner", "model")
     version = "1"
     unit = "times the limit"
@@ -77,17 +77,19 @@ class Model:
 class Peer:
     """How many times longer another library's Lion takes than ours, eager against eager and jit against jit."""
 
-    params = (["lion-pytorch", "timm", "pytorch_optimizer", "optax"], ["2^24", "GPT-2", "2,000 x 100"])
+    params = (["lion-pytorch", "timm", "pytorch_optimizer", "optax"], ["2^24", "GPT-2", "ResNet-50", "2,000 x 100"])
     param_names = ("peer", "shapes")
-    version = "1"
+    version = "2"
     unit = "times ours"
     timeout = 300
 
     def track_advantage(self, peer: str, shapes: str) -> float:
         from lionk.app import speed
 
-        ours = ("jax", "jit") if peer == "optax" else ("torch", "tiles")
-        makers = [lambda speed, arrays: speed.runner(arrays, *ours), lambda speed, arrays: speed.peer(arrays, peer)]
+        def ours(speed: Any, arrays: Any) -> Any:
+            return speed.runner(arrays, "jax", "jit") if peer == "optax" else speed.optimizer(arrays)
+
+        makers = [ours, lambda speed, arrays: speed.peer(arrays, peer)]
         found = _measure(speed.SHAPES[shapes], makers)
         return found["1"] / found["0"]
 

@@ -36,6 +36,12 @@ class CuPyBackend(Backend):
             return []
         return [cupy.cuda.Device(i) for i in range(cupy.cuda.runtime.getDeviceCount())]
 
+    def describe(self, device: Any) -> str:
+        import cupy
+
+        name = cupy.cuda.runtime.getDeviceProperties(device.id)["name"].decode()
+        return f"{device} ({name}, CUDA {cupy.cuda.runtime.runtimeGetVersion()})"
+
     def owns(self, x: Any) -> bool:
         return array_api_compat.is_cupy_array(x)
 

@@ -1,4 +1,8 @@
-"""The recorded step as one fused loop over entries, compiled by numba. numba is imported when a loop is made."""
+"""A recorded pass as loops over entries, compiled by numba, with calls of NumPy's functions between them.
+
+A compiler makes vector instructions of arithmetic; NumPy's tanh, exp and sums are faster than what it makes of those.
+numba is imported when a loop is made.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from lionk.backend import missing
-from lionk.replay import function, scalar
-from lionk.trace import SIGNS, Program
+from lionk.replay import function, phrase, scalar
+from lionk.trace import REDUCTIONS, SIGNS, Node, Pass, Program
 
-# What a compiler turns into vector instructions; NumPy's own loops are faster for the rest (tanh, exp, ...).
+from ._text import CALLS
+
 # A conditional expression, since np.where of two numbers is hundreds of times slower; every number is made ``real``,
 # since an integer in the text would promote float32.
 PHRASES = {op: f"{{out}} = {{0}} {s} {{1}}" for op, s in SIGNS.items()} | {
@@ -32,27 +37,80 @@ PHRASES = {op: f"{{out}} = {{0}} {s} {{1}}" for op, s in SIGNS.items()} | {
 
 
 def compilable(program: Program) -> bool:
-    """Is numba here, and would its loop be as fast as memory? One dtype of real entries, and nothing but arithmetic."""
-    operations = program.operations()
-    if missing("numba", "numba") or not operations <= set(PHRASES):
-        return False
+    """Is numba here, and are entries real and of one dtype?"""
     kinds = {str(n.dtype) for n in program.nodes if n.array} - {"bool"}
-    return kinds == {"float32"} or (kinds == {"float64"} and "hypot" not in operations)
+    return kinds in ({"float32"}, {"float64"}) and not missing("numba", "numba")
 
 
-def loop_of(program: Program) -> Callable[..., None]:
-    """``loop(x, m, grad, *numbers)`` for arrays of one axis: the last pass, in place; compiled at its first call."""
+class Loops:
+    """One pass on tiles of one axis: ``run(x, m, grad, *numbers, *buffers)`` gives what the tile reduces.
+
+    Every loop computes its arithmetic from the inputs, again if need be, and from what the calls before it have made.
+    x and m are written by the last one.
+    """
+
+    def __init__(self, program: Program, step: Pass) -> None:
+        import numpy as np
+
+        n = list(program.nodes)
+        self.buffers: dict[str, Any] = {}  # name and dtype
+        self._real = next(v.dtype.type for v in n if v.op == "input")
+        self._names = {i: f"s{k}" for k, i in enumerate(step.numbers)}
+        self._lines: list[str] = []
+        self._space: dict[str, Any] = {"np": np, "real": self._real}
+        names = self._names | {i: v.args[0] for i, v in enumerate(n) if v.op == "input" and v.array}
+        double = self._real is np.float64
+        calls = [i for i in step.body if n[i].op not in PHRASES or (double and n[i].op == "hypot")]
+        depth: dict[int, int] = {}  # how many calls lie before a node, one after the other
+        for i in step.body:
+            depth[i] = max((depth.get(a, 0) + (a in calls) for a in n[i].args), default=0)
+        for level in sorted({depth[i] for i in calls}):
+            now = [i for i in calls if depth[i] == level]
+            wanted = dict.fromkeys(a for i in now for a in n[i].args if a in depth and a not in names)
+            self._loop(n, {self._buffer(names, n, a): a for a in wanted})
+            for i in now:
+                out = self._buffer(names, n, i)
+                self._lines.append(phrase(CALLS, program, i, [names[a] for a in n[i].args], out))
+            for i in now:
+                n[i] = Node("input", (names[i],), n[i].dtype, n[i].level, True)
+        roots = [program.nodes[i].args[0] for i in step.targets if program.nodes[i].op in REDUCTIONS]
+        if roots:
+            self._loop(n, {self._buffer(names, n, a): a for a in dict.fromkeys(roots) if a not in names})
+        else:
+            self._loop(n, program.outputs)
+        results = "".join(
+            f"{phrase(CALLS, program, i, [names[a]])}, " for i, a in zip(step.targets, roots, strict=False)
+        )
+        self._lines.append(f"return ({results})")
+        arguments = ["x", "m", "grad", *self._names.values(), *self.buffers]
+        self.run = function("run", arguments, self._lines, self._space)
+
+    def _buffer(self, names: dict[int, str], n: list[Node], i: int) -> str:
+        names[i] = f"b{len(self.buffers)}"
+        self.buffers[names[i]] = n[i].dtype
+        return names[i]
+
+    def _loop(self, n: list[Node], outputs: dict[str, int]) -> None:
+        """A loop that writes these nodes into the arrays of these names."""
+        if not outputs:
+            return
+        program = Program(tuple(n), outputs)
+        step = program.passes()[-1]
+        text = scalar(program, step, PHRASES, lambda value, _: f"real({value!r})")  # inf and nan are names there
+        used = [a for i in step.body for a in n[i].args] + list(outputs.values())
+        read = list(dict.fromkeys(n[i].args[0] for i in used if n[i].op == "input" and n[i].array))
+        arrays = list(dict.fromkeys([*read, *outputs]))
+        numbers = [f"real({self._names[i]})" for i in step.numbers if n[i].op != "constant"]
+        name = f"loop{len(self._lines)}"
+        self._space[name] = _jit([f"{a}_" for a in arrays] + text.numbers, read, text.lines, self._real)
+        self._lines.append(f"{name}({', '.join([*arrays, *numbers])})")
+
+
+def _jit(arguments: list[str], read: list[str], lines: list[str], real: Any) -> Callable[..., None]:
     import numpy as np
     from numba import njit
 
-    text = scalar(program, program.passes()[-1], PHRASES, _literal)
-    real = next(n.dtype.type for n in program.nodes if n.op == "input")
-    lines = [f"{name} = {name}_[i]" for name in ("x", "m", "grad")] + text.lines
-    body = ["one, zero = real(1), real(0)", "for i in range(x_.size):", *(f"    {line}" for line in lines)]
+    body = [f"{name} = {name}_[i]" for name in read] + lines
+    text = ["one, zero = real(1), real(0)", f"for i in range({arguments[0]}.size):", *(f"    {line}" for line in body)]
     space: dict[str, Any] = {"real": real, "double": np.float64, "sqrt": math.sqrt, "inf": math.inf, "nan": math.nan}
-    loop = function("loop", ["x_", "m_", "grad_", *text.numbers], body, space)
-    return njit(nogil=True, error_model="numpy")(loop)
-
-
-def _literal(value: Any, _: Any) -> str:
-    return f"real({value!r})"  # inf and nan are names in the loop's module
+    return njit(nogil=True, error_model="numpy")(function("loop", arguments, text, space))

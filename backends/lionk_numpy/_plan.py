@@ -9,18 +9,16 @@ from threading import local
 from typing import Any
 
 from lionk.optimizer import LionK
+from lionk.passes import Replay, Task
 from lionk.replay import Arrays, buffered, chunks, pieces, tile
-from lionk.threads import run_all
-from lionk.trace import COMPARISONS, LOGICAL, PYTHON, TESTS, UNARY, NotTraceableError, Pass, Program, step_program
+from lionk.trace import COMPARISONS, LOGICAL, PYTHON, TESTS, UNARY, NotTraceableError, Program, step_program
 
-from ._compiled import compilable, loop_of
+from ._compiled import Loops, compilable
 from ._text import APART, CALLS, select
 
 TILE = 1 << 16  # entries: a tile and its buffers stay in cache, and a call takes longer than its overhead
 PIECE = 1 << 18  # entries that a thread takes at once
 COMPILE = 1 << 18  # entries from which on a loop is worth its compilation
-
-Task = Callable[[], None]
 
 
 class Plan:
@@ -29,10 +27,10 @@ class Plan:
     def __init__(self, program: Program, compiled: bool) -> None:
         import numpy as np
 
-        self.program, self.passes = program, program.passes()
+        self.program, self.passes, self._compiled = program, program.passes(), compiled and compilable(program)
         self._texts = [buffered(program, p, CALLS, APART) for p in self.passes]
         self._tiles = [tile(t, {"np": np, "select": select}) for t in self._texts]
-        self._loop = loop_of(program) if compiled and compilable(program) else None
+        self._loops: list[Loops] = []  # made when first needed
         self._own = local()
 
     def known(self, rate: Any, decay: Any, like: Any) -> dict[int, Any]:
@@ -41,52 +39,36 @@ class Plan:
 
         return self.program.given(xp, like, lr=rate, weight_decay=decay)
 
-    def _numbers(self, p: Pass, known: dict[int, Any]) -> list[Any]:
-        return self.program.numbers(p.numbers, known, _meaning())
-
-    # -- tasks ---------------------------------------------------------------------------------------------------
-
-    def tasks(self, known: dict[int, Any], arrays: Arrays) -> list[Task]:
-        """Make all passes but the last, and give the tasks of that one."""
+    def replay(self, known: dict[int, Any], arrays: Arrays) -> Replay:
+        """The step of one array; it is compiled for large ones that lie in one piece."""
         arrays = in_order(arrays)
-        for k, p in enumerate(self.passes[:-1]):
-            self._reduce(k, p, known, arrays)
-        numbers = self._numbers(self.passes[-1], known)
-        size, flat = arrays[0].size, all(a.ndim == 1 and a.flags.c_contiguous for a in arrays)
-        if self._loop is not None and flat and size >= COMPILE:
-            real, places = arrays[0].dtype.type, self.passes[-1].numbers
-            varying = [i for i in places if self.program.nodes[i].op != "constant"]
-            given = [real(known[i]) for i in varying]
-            return [partial(self._loop, *part, *given) for part in pieces(arrays, PIECE)]
-        return [partial(self._step, part, numbers) for part in pieces(arrays, PIECE)]
+        fits = arrays[0].size >= COMPILE and all(a.ndim == 1 and a.flags.c_contiguous for a in arrays)
+        run = self._by_loops if self._compiled and fits else self._by_tiles
+        return Replay(self.program, self.passes, known, _meaning(), run, list(pieces(arrays, PIECE)))
 
-    def _step(self, arrays: Arrays, numbers: list[Any]) -> None:
-        for part in pieces(arrays, TILE):
-            self._tiles[-1](*part, *numbers, *self._buffers(-1, part[0].shape))
+    def _by_tiles(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
+        run, buffers = self._tiles[k], self._texts[k].buffers
+        return [run(*part, *numbers, *self._buffers(k, buffers, part[0].shape)) for part in pieces(arrays, TILE)]
 
-    def _reduce(self, k: int, p: Pass, known: dict[int, Any], arrays: Arrays) -> None:
-        """Reduce tile by tile, then over the tiles in their order: the result does not depend on the threads."""
-        numbers, parts = self._numbers(p, known), list(pieces(arrays, TILE))
-        found: list[Any] = [None] * len(parts)
-
-        def task(i: int) -> None:
-            found[i] = self._tiles[k](*parts[i], *numbers, *self._buffers(k, parts[i][0].shape))
-
-        run_all(partial(task, i) for i in range(len(parts)))
-        meaning = _meaning()
-        for i, column in zip(p.targets, zip(*found, strict=True), strict=True):
-            known[i] = meaning[f"all_{self.program.nodes[i].op}"](column)
+    def _by_loops(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
+        if not self._loops:
+            self._loops = [Loops(self.program, p) for p in self.passes]
+        run, buffers = self._loops[k].run, self._loops[k].buffers
+        if not buffers:
+            return [run(*arrays, *numbers)]
+        room = ("loop", k)
+        return [run(*part, *numbers, *self._buffers(room, buffers, part[0].shape)) for part in pieces(arrays, TILE)]
 
     def gathered(self, known: dict[int, Any], group: list[Arrays]) -> Iterator[Task]:
         """Tasks for many small arrays: as many as fit in a tile at a time."""
-        numbers = self._numbers(self.passes[-1], known)
-        return (partial(self._together, some, numbers) for some in chunks(group, TILE))
+        numbers = self.program.numbers(self.passes[0].numbers, known, _meaning())
+        return (partial(self._together, some, numbers) for some in chunks(group, lambda arrays: arrays[0].size, TILE))
 
     def _together(self, group: list[Arrays], numbers: list[Any]) -> None:
         import numpy as np
 
         x, m, grad = (np.concatenate([a.reshape(-1) for a in column]) for column in zip(*group, strict=True))
-        self._step((x, m, grad), numbers)
+        self._by_tiles(0, (x, m, grad), numbers)
         start = 0
         for a, b, _ in group:
             end = start + a.size
@@ -94,16 +76,15 @@ class Plan:
             b[...] = m[start:end].reshape(b.shape)
             start = end
 
-    def _buffers(self, k: int, shape: tuple[int, ...]) -> list[Any]:
+    def _buffers(self, room: Any, wanted: dict[str, Any], shape: tuple[int, ...]) -> list[Any]:
         """This thread's buffers for a pass, in this shape."""
         import numpy as np
 
-        k %= len(self._texts)
         every: dict[Any, list[Any]] = self._own.__dict__
-        if k not in every:
-            every[k] = [np.empty(TILE, dtype) for dtype in self._texts[k].buffers.values()]
+        if room not in every:
+            every[room] = [np.empty(TILE, dtype) for dtype in wanted.values()]
         size = math.prod(shape)
-        return every[k] if shape == (TILE,) else [b[:size].reshape(shape) for b in every[k]]
+        return every[room] if shape == (TILE,) else [b[:size].reshape(shape) for b in every[room]]
 
 
 def plan(opt: LionK, K: Any, arrays: Arrays, compiled: bool) -> Plan | None:

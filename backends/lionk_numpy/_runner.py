@@ -9,10 +9,10 @@ from typing import Any
 
 from lionk.backend import Last, Runner, arguments, check_memory, results
 from lionk.optimizer import LionK
-from lionk.threads import run_all
+from lionk.passes import Replay, run_passes
 
 from . import _plan
-from ._plan import Plan, Task, plan
+from ._plan import Plan, plan
 
 
 def tiles(opt: LionK) -> Runner:
@@ -21,7 +21,7 @@ def tiles(opt: LionK) -> Runner:
 
 
 def numba(opt: LionK) -> Runner:
-    """One compiled loop over large arrays where compilers do as well as NumPy's loops, tiles for the rest."""
+    """Compiled loops over large arrays, tiles for the rest."""
     return _runner(opt, compiled=True)
 
 
@@ -37,11 +37,11 @@ def _runner(opt: LionK, compiled: bool) -> Runner:
             plans[key] = plan(opt, K, (x, m, grad), compiled)
         return plans[key]
 
-    def apart(rate: Any, decay: Any, jobs: list[Any]) -> tuple[list[Any], dict[Plan, list[Any]], list[Task]]:
-        """The results, the small arrays by their plans, and the tasks for the large ones."""
+    def apart(rate: Any, decay: Any, jobs: list[Any]) -> tuple[list[Any], dict[Plan, list[Any]], list[Replay]]:
+        """The results, the small arrays by their plans, and the steps of the large ones."""
         check_memory(jobs, _span, _share)
         done: list[tuple[Any, Any]] = []
-        tasks: list[Task] = []
+        large: list[Replay] = []
         small: dict[Plan, list[Any]] = {}
         for a, b, g, K in jobs:
             p = plan_of(a, b, g, K)
@@ -51,17 +51,17 @@ def _runner(opt: LionK, compiled: bool) -> Runner:
             if a.size < _plan.TILE // 4 and len(jobs) > 1 and len(p.passes) == 1:
                 small.setdefault(p, []).append((a, b, g))
             else:
-                tasks += p.tasks(p.known(rate, decay, a), (a, b, g))
-        return done, small, tasks
+                large.append(p.replay(p.known(rate, decay, a), (a, b, g)))
+        return done, small, large
 
     def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
         rate, decay, jobs = arguments(opt, x, m, grad, lr, weight_decay)
         known = last.find(jobs)
-        done, small, tasks = known or apart(rate, decay, jobs)
+        done, small, large = known or apart(rate, decay, jobs)
         if known is None and sum(map(len, small.values())) == len(jobs) > 1:
             last.keep(jobs, (done, small, []))
         gathered = [t for p, group in small.items() for t in p.gathered(p.known(rate, decay, group[0][0]), group)]
-        run_all([*tasks, *gathered])
+        run_passes(large, gathered)
         return results(x, done)
 
     return run

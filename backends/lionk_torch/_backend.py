@@ -35,6 +35,13 @@ class TorchBackend(Backend):
         found = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         return [*found, "mps"] if torch.backends.mps.is_available() else found
 
+    def describe(self, device: Any) -> str:
+        import torch
+
+        if not str(device).startswith("cuda"):
+            return str(device)
+        return f"{device} ({torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda})"
+
     def owns(self, x: Any) -> bool:
         return array_api_compat.is_torch_array(x)
 

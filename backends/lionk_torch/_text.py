@@ -23,6 +23,8 @@ CALLS = (
         "add:na": f"torch.add({{1}}, {{0}}, {_OUT}",
         "subtract": f"torch.sub({{0}}, {{1}}, {_OUT}",
         "subtract:na": f"torch.neg({{1}}, {_OUT}; torch.add({{out}}, {{0}}, {_OUT}",
+        "add_scaled": f"torch.add({{0}}, {{1}}, alpha={{2}}, {_OUT}",
+        "subtract_scaled": f"torch.sub({{0}}, {{1}}, alpha={{2}}, {_OUT}",
         "multiply": f"torch.mul({{0}}, {{1}}, {_OUT}",
         "multiply:na": f"torch.mul({{1}}, {{0}}, {_OUT}",
         "divide": f"torch.div({{0}}, {{1}}, {_OUT}",

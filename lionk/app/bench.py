@@ -100,9 +100,10 @@ def cases(group: str) -> dict[str, Callable[[speed.Arrays], speed.Step]]:
     found: dict[str, Callable[[speed.Arrays], speed.Step]] = {
         name: partial(speed.runner, library=library, name=way) for name, (library, way) in own.items()
     }
+    found["torch optimizer"] = speed.optimizer
     for name in speed.PEERS[: 4 if group == "2^24" else 3]:
         found[name] = partial(speed.peer, name=name)
-        if name not in ("lion-pytorch", "optax") and group != "GPT-2":
+        if name not in ("lion-pytorch", "optax") and group not in ("GPT-2", "ResNet-50"):
             found[f"{name}, foreach"] = partial(speed.peer, name=name, foreach=True)
     if group == "2^24":
         for K in SMOOTH:

@@ -21,7 +21,7 @@ from rich.text import Text
 
 import lionk
 
-from .console import Failed, command, console, output_path, write_json
+from .console import BadInput, Failed, command, console, output_path, write_json
 
 SIZE = 1_000_000  # entries of the timed step
 FUNCTIONS = ("l1", "log_sum_exp", "nuclear")  # of the Fenchel-Young equality: kinks, reductions, singular values
@@ -43,14 +43,32 @@ class Finding:
 @command
 def doctor(
     json: Annotated[str | None, typer.Option("--json", help="Write JSON too; - is stdout.", metavar="PATH")] = None,
+    backend: Annotated[str | None, typer.Option(help="Examine this library at length, on one device.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Its device, or a part of the name that the table of all shows; the first fits.")
+    ] = None,
+    report: Annotated[
+        str | None,
+        typer.Option(help="Where --backend writes its report; lionk-doctor-BACKEND.md if not given.", metavar="PATH"),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.1, help="With --backend: for the steps on one model.")
+    ] = 5.0,
 ) -> None:
     """Look at the installation: array libraries, devices, and a short self-test on each.
 
-    The test: one step of l1 against its formula, the Fenchel-Young equality of three K, and the time of a step. Exit
-    code 1 if a library that is available fails it.
+    The test: one step of l1 against its formula, the Fenchel-Young equality of three K, and the time of a step. With
+    --backend: conformance and speed of that library, and a report. Exit code 1 if a library that is available fails.
     """
     path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
     out = console(to_stderr=json == "-")
+    if backend is not None:
+        chosen, place = _chosen(backend, device)
+        to = output_path(report or f"lionk-doctor-{backend}.md", "--report", (".md",))
+        _at_length(chosen, place, to, path, seconds, out)
+        return
+    if device is not None or report is not None:
+        raise BadInput("--device and --report go with --backend")
     machine = {
         "lionk": lionk.__version__,
         "python": platform.python_version(),
@@ -76,13 +94,54 @@ def doctor(
         raise Failed(f"the self-test fails for {', '.join(broken)}")
 
 
+def _chosen(name: str, device: str | None) -> tuple[Any, Any]:
+    """The backend of this name, and its device."""
+    known = lionk.backends()
+    if name not in known:
+        raise BadInput(f"--backend {name}: choose one of {', '.join(sorted(known))}")
+    if missing := known[name].why_unavailable():
+        raise Failed(f"{name} is not available: {missing}")
+    devices = known[name].devices()
+    fitting = [d for d in devices if device is None or device in str(d)]
+    if not fitting:
+        raise BadInput(f"--device {device}: {name} has {', '.join(map(str, devices))}")
+    return known[name], fitting[0]
+
+
+def _at_length(backend: Any, device: Any, report: Path | None, json: Path | None, seconds: float, out: Any) -> None:
+    from .bench import machine
+    from .examination import examine as at_length
+
+    version = _version(backend)
+    found = at_length(backend, version, device, machine(), seconds, lambda text: out.print(text, style="dim"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("step on", "runner", "K", "ms", "GB/s"):
+        table.add_column(column, no_wrap=True, justify="right" if column in ("ms", "GB/s") else "left")
+    for t in found.timings:
+        table.add_row(t.shapes, t.runner, t.K, f"{t.ms:.3f}", f"{t.rate:.1f}")
+    out.print(table)
+    for r in found.reports:
+        out.print(escape(r.summary()), style="green" if r.passed else "bold red", soft_wrap=True)
+    if report is not None:
+        report.write_text(found.to_markdown(), encoding="utf-8")
+        out.print(f"wrote {report}", soft_wrap=True)
+    if json is not None:
+        write_json(json, found.to_json())
+    if not found.passed:
+        raise Failed(f"{backend.name} on {found.device} does not pass the conformance kit")
+
+
+def _version(backend: Any) -> str:
+    return str(getattr(importlib.import_module(backend.name), "__version__", ""))
+
+
 def examine(backend: Any) -> list[Finding]:
     """A finding for each device; one if the library is not available or breaks before it has a device."""
     missing = backend.why_unavailable()
     if missing:
         return [Finding(backend.name, "", "", "not available", missing)]
     try:
-        version, devices = str(getattr(importlib.import_module(backend.name), "__version__", "")), backend.devices()
+        version, devices = _version(backend), backend.devices()
     except Exception as error:  # a broken installation raises what it likes; the doctor reports it and goes on
         return [Finding(backend.name, "", "", "FAIL", f"{type(error).__name__}: {error}")]
     return [_on_device(backend, version, device) for device in devices]

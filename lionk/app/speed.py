@@ -16,7 +16,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,37 +24,62 @@ import lionk
 from lionk.threads import run_all
 
 Step = Callable[[], Any]
+Key = TypeVar("Key")
 Shapes = list[tuple[int, ...]]
 
 _BLOCK = [(768,), (768,), (768, 2304), (2304,), (768, 768), (768,), (768,), (768,), (768, 3072), (3072,), (3072, 768),
           (768,)]  # fmt: skip
+
+
+def _resnet() -> Shapes:
+    """The parameters of ResNet-50: 25,557,032 in 161 tensors (He and others 2015, arXiv 1512.03385, table 1)."""
+    shapes: Shapes = [(64, 3, 7, 7), (64,), (64,)]
+    entering = 64
+    for width, blocks in ((64, 3), (128, 4), (256, 6), (512, 3)):
+        for block in range(blocks):
+            for out, inner, kernel in ((width, entering, 1), (width, width, 3), (4 * width, width, 1)):
+                shapes += [(out, inner, kernel, kernel), (out,), (out,)]
+            if block == 0:
+                shapes += [(4 * width, entering, 1, 1), (4 * width,), (4 * width,)]
+            entering = 4 * width
+    return [*shapes, (1000, 2048), (1000,)]
+
+
 SHAPES: dict[str, Shapes] = {
     "2^24": [(1 << 24,)],
     "GPT-2": [(50257, 768), (1024, 768), *(12 * _BLOCK), (768,), (768,)],  # 124M parameters in 148 tensors
+    "ResNet-50": _resnet(),
     "2,000 x 100": [(100,)] * 2000,
 }
 LR, DECAY = 1e-4, 0.1
+LINE = 16  # entries of a cache line
 
 
 class Arrays:
-    """x, m and the gradient as lists of float32 arrays, cut from one block of memory each."""
+    """x, m and the gradient as lists of float32 arrays, cut from one block of memory each.
+
+    Between two arrays lie a few unused entries, and each begins a cache line, as if it had been allocated by itself.
+    """
 
     def __init__(self, shapes: Shapes) -> None:
         rng = np.random.default_rng(0)
-        self.size = sum(map(math.prod, shapes))
+        sizes = [math.prod(s) for s in shapes]
+        ends = np.cumsum([n + LINE + -n % LINE for n in sizes]).tolist()
+        self.size = ends[-1] if len(sizes) > 1 else sizes[0]
         self.flat = [rng.standard_normal(self.size, dtype=np.float32) for _ in range(3)]
-        ends = np.cumsum([math.prod(s) for s in shapes]).tolist()
-        cuts = list(zip([0, *ends], ends, shapes, strict=False))
-        self.lists = [[a[i:j].reshape(s) for i, j, s in cuts] for a in self.flat]
+        cuts = list(zip([0, *ends], sizes, shapes, strict=False))
+        self.lists = [[a[i : i + n].reshape(s) for i, n, s in cuts] for a in self.flat]
 
-    def on(self, library: str) -> list[list[Any]]:
-        """The arrays of a library; those of NumPy and PyTorch are the same memory."""
-        if library == "torch":
+    def on(self, library: str, device: Any = None) -> list[list[Any]]:
+        """The arrays of a library; those of NumPy and PyTorch on the host are the same memory."""
+        if library == "numpy":
+            return self.lists
+        if library == "torch" and device in (None, "cpu"):
             import torch
 
             return [[torch.from_numpy(a) for a in column] for column in self.lists]
-        backend = lionk.backends()[library]
-        return self.lists if library == "numpy" else [[backend.asarray(a) for a in column] for column in self.lists]
+        put = partial(lionk.backends()[library].asarray, device=device)
+        return [[put(a) for a in column] for column in self.lists]
 
 
 def limit(arrays: Arrays) -> Step:
@@ -82,18 +107,28 @@ def _compiled_add() -> Any:
     return njit(nogil=True)(add)
 
 
-def runner(arrays: Arrays, library: str, name: str, K: str = "l1") -> Step:
+def runner(arrays: Arrays, library: str, name: str, K: str = "l1", device: Any = None) -> Step:
     """A step by this runner. Raises NotImplementedError without it, as asv takes for a skip."""
     backend = lionk.backends()[library]
     if not backend.available() or name not in backend.runners():
         raise NotImplementedError(f"{library} has no runner {name!r} here")
     run = backend.runner(lionk.LionK(K, lr=LR, weight_decay=DECAY), name)
-    x, m, grad = arrays.on(library)
+    x, m, grad = arrays.on(library, device)
 
     def step() -> None:
         x[:], m[:] = backend.synchronize(run(x, m, grad))  # JAX gives new arrays, before they are computed
 
-    return step if library == "jax" else lambda: run(x, m, grad)
+    at_once = library in ("numpy", "torch") and device in (None, "cpu")
+    return (lambda: run(x, m, grad)) if at_once else step
+
+
+def optimizer(arrays: Arrays) -> Step:
+    """A step of ``lionk_torch.LionK``: what PyTorch's users call. Raises NotImplementedError without PyTorch."""
+    if find_spec("torch") is None:
+        raise NotImplementedError("torch is not installed; pip install 'lionk[torch]'")
+    import lionk_torch
+
+    return _stepped(arrays, lionk_torch.LionK)
 
 
 PEERS = ("lion-pytorch", "timm", "pytorch_optimizer", "optax")
@@ -110,14 +145,17 @@ def peer(arrays: Arrays, name: str, foreach: bool = False) -> Step:
     }[name]
     if find_spec("torch") is None or find_spec(module.partition(".")[0]) is None:
         raise NotImplementedError(f"{name} is not installed; pip install 'lionk[peers]'")
-    import torch
-
     if name == "timm":
         _without_vision()
     lion = getattr(importlib.import_module(module), cls)
-    options = {"foreach": True} if foreach else {}
     if foreach and "foreach" not in inspect.signature(lion).parameters:
         raise NotImplementedError(f"{name} has no foreach")
+    return _stepped(arrays, lion, **({"foreach": True} if foreach else {}))
+
+
+def _stepped(arrays: Arrays, lion: Any, **options: Any) -> Step:
+    import torch
+
     x, _, grad = arrays.on("torch")
     parameters = [torch.nn.Parameter(a) for a in x]
     for p, g in zip(parameters, grad, strict=True):
@@ -160,7 +198,7 @@ def _optax(arrays: Arrays) -> Step:
     return step
 
 
-def best_of(steps: dict[str, Step], seconds: float, least: int = 2) -> dict[str, float]:
+def best_of(steps: dict[Key, Step], seconds: float, least: int = 2) -> dict[Key, float]:
     """The shortest time of each step, in seconds. The steps take turns, so that a slow moment hits all of them.
 
     Every step has about the same time in a turn: on a busy machine the best of more tries would be an advantage.

@@ -191,7 +191,7 @@ class Ball(ArraySet):
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         c = c / _xp.spread(xp, _xp.unit_scale(xp, c, batch), c)
-        size = _xp.spread(xp, lp_norm(xp, c, self.p, batch), c)
+        size = _xp.spread(xp, _length(xp, c, self.p, batch), c)
         if self.p == 2:
             return _xp.divide(xp, c, size)
         return _xp.sign(xp, c) * _xp.divide(xp, xp.abs(c), size) ** (self.p - 1)
@@ -251,4 +251,10 @@ def lp_norm(xp: Namespace, x: Array, p: float, batch: int) -> Array:
     if p == 2:
         return _xp.norm(xp, x, batch)
     m = _xp.unit_scale(xp, x, batch)
-    return m * _xp.total(xp, xp.abs(x / _xp.spread(xp, m, x)) ** p, batch) ** (1 / p)
+    return m * _length(xp, x / _xp.spread(xp, m, x), p, batch)
+
+
+def _length(xp: Namespace, x: Array, p: float, batch: int) -> Array:
+    """``lp_norm`` where the largest entry is 1 already."""
+    r = xp.abs(x)
+    return xp.sqrt(_xp.total(xp, r * r, batch)) if p == 2 else _xp.total(xp, r**p, batch) ** (1 / p)

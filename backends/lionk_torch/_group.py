@@ -1,0 +1,123 @@
+"""Small tensors of one kind, stepped as one, and what is remembered of them until the next call.
+
+Thousands of tiny tensors take longer to look at than to step.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from functools import partial
+from operator import is_
+from typing import Any
+
+from lionk.passes import Task
+from lionk.replay import Arrays, pieces
+
+from ._plan import Plan, limit, meaning, plain
+
+
+class Group:
+    """Small contiguous tensors, gathered, stepped and put back; those that lie one after the other stay where they are.
+
+    The copies are as large as the tensors, and stay.
+    """
+
+    def __init__(self, plan: Plan, group: list[Arrays]) -> None:
+        import torch
+
+        self.plan, self.rows = plan, [list(map(_row, column)) for column in zip(*group, strict=True)]
+        joined = [_joined(rows) for rows in self.rows]
+        self.copied = [whole is None for whole in joined]
+        self.flat = [torch.cat(r) if a is None else a for r, a in zip(self.rows, joined, strict=True)]
+        self.parts = [flat.split([r.numel() for r in self.rows[0]]) for flat in self.flat[:2]]
+
+    def replace_gradients(self, grads: Iterable[Any]) -> None:
+        import torch
+
+        self.rows[2] = list(map(_row, grads))
+        if not self.copied[2]:
+            self.copied[2], self.flat[2] = True, torch.cat(self.rows[2])
+
+    def task(self, known: dict[int, Any]) -> Task:
+        """The step, with the numbers that are known before the first pass."""
+        return partial(self._step, self.plan.program.numbers(self.plan.passes[0].numbers, known, meaning()))
+
+    def _step(self, numbers: list[Any]) -> None:
+        import torch
+
+        for rows, flat, copied in zip(self.rows, self.flat, self.copied, strict=True):
+            if copied:
+                torch.cat(rows, out=flat)
+        for part in pieces((self.flat[0], self.flat[1], self.flat[2]), limit(self.plan.device)):
+            self.plan.run(0, part, numbers)
+        for rows, parts, copied in zip(self.rows, self.parts, self.copied, strict=False):
+            if copied:
+                torch._foreach_copy_(rows, parts)
+            else:
+                torch.autograd.graph.increment_version(rows)
+
+
+def _row(a: Any) -> Any:
+    return a.detach() if a.ndim == 1 else a.detach().view(-1)
+
+
+def _joined(rows: list[Any]) -> Any:
+    """The tensors as one, if each starts in memory where the one before it ends; else None."""
+    first, size = rows[0], 0
+    for r in rows:
+        if r.data_ptr() != first.data_ptr() + size * first.element_size():
+            return None
+        size += r.numel()
+    room = first.untyped_storage().nbytes() // first.element_size() - first.storage_offset()
+    return first.as_strided((size,), (1,)) if size <= room else None
+
+
+class Last:
+    """The groups of the last call, for when the same parameters and moments come again: they stay in memory."""
+
+    def __init__(self) -> None:
+        self.groups: list[Group] = []
+        self._columns: list[list[Any]] = [[], [], [], []]
+
+    def keep(self, jobs: list[Any], groups: list[Group], members: list[list[int]]) -> None:
+        """``members``: the places in ``jobs`` of the tensors of each group."""
+        self.groups, self._members = groups, members
+        self._columns = [list(column) for column in zip(*jobs, strict=True)]
+        self._places = [list(map(_place, column)) for column in self._columns[:3]]
+        sizes = [a.numel() * a.element_size() for column in self._columns[:2] for a in column]
+        written = sorted(zip(self._places[0] + self._places[1], sizes, strict=True))
+        self._starts, self._ends = [p for p, _ in written], [p + n for p, n in written]
+
+    def find(self, jobs: list[Any]) -> bool:
+        """Are these the tensors that were kept, where they were? Gradients may be new ones that fit."""
+        if not jobs or len(jobs) != len(self._columns[0]):
+            return False
+        x, m, grads, functions = zip(*jobs, strict=True)
+        for now, kept in zip((x, m, functions), (*self._columns[:2], self._columns[3]), strict=True):
+            if not all(map(is_, now, kept)):
+                return False
+        if [list(map(_place, x)), list(map(_place, m))] != self._places[:2]:  # ``data`` may have been exchanged
+            return False
+        if all(map(is_, grads, self._columns[2])) and list(map(_place, grads)) == self._places[2]:
+            return True
+        if not all(map(self._fits, grads, self._columns[2], x)):
+            self._columns = [[], [], [], []]
+            return False
+        for group, members in zip(self.groups, self._members, strict=True):
+            group.replace_gradients(grads[i] for i in members)
+        self._columns[2], self._places[2] = list(grads), list(map(_place, grads))
+        return True
+
+    def _fits(self, grad: Any, kept: Any, x: Any) -> bool:
+        """A gradient like the one before, with memory of its own."""
+        if not plain(grad) or grad.dtype != kept.dtype or grad.device != x.device or not grad.is_contiguous():
+            return False
+        start = grad.data_ptr()
+        end, i = start + grad.numel() * grad.element_size(), bisect_right(self._starts, start)
+        apart = (i == 0 or self._ends[i - 1] <= start) and (i == len(self._starts) or end <= self._starts[i])
+        return apart and grad.shape == x.shape
+
+
+def _place(a: Any) -> int:
+    return a.data_ptr()

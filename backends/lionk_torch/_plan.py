@@ -1,0 +1,186 @@
+"""How one recorded step runs on tensors of one kind: its text as calls on tiles, or fused by torch.compile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache, partial
+from threading import local
+from typing import Any
+
+from lionk.optimizer import LionK
+from lionk.passes import Replay, Task
+from lionk.replay import Arrays, buffered, contracted, pieces, scalar, tile
+from lionk.threads import run_all, threads
+from lionk.trace import step_program
+
+from ._text import APART, CALLS, EXPRESSIONS
+
+# Entries of a tile on a CPU: so many that a call costs little beside its work, so few that the buffers stay in the
+# cache. The tiles are shared among threads here, each of which PyTorch is told to keep to itself, because the threads
+# inside PyTorch wait for each other after every operation.
+TILE = 3 << 17
+ALONE = 1 << 15  # entries up to which PyTorch takes one thread by itself
+DEVICE_TILE = 1 << 24  # elsewhere a call is launched, and a tile must be worth it
+
+
+class Plan:
+    """One record for tensors of given dtypes, with its passes as functions of tiles."""
+
+    def __init__(self, opt: LionK, K: Any, arrays: Arrays, kind: Any, numbers: bool) -> None:
+        """``kind``: what these tensors have in common; ``numbers``: lr and weight decay will be no tensors."""
+        import array_api_compat.torch as xp
+        import torch
+
+        x, m, grad = arrays
+        self.kind = kind
+        self.exact = step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), x.numel())
+        self.program, self.device = contracted(self.exact, numbers), x.device
+        self.passes = self.program.passes()
+        self._texts = [buffered(self.program, p, CALLS, APART) for p in self.passes]
+        self._tiles = [tile(t, {"torch": torch}) for t in self._texts]
+        self._own = local()
+
+    def known(self, rate: Any, decay: Any, like: Any) -> dict[int, Any]:
+        """The numbers known before the first pass."""
+        import array_api_compat.torch as xp
+
+        return self.exact.given(xp, like, lr=rate, weight_decay=decay)
+
+    def replay(self, known: dict[int, Any], arrays: Arrays) -> Replay:
+        share = max(ALONE, -(-arrays[0].numel() // threads()))  # work for every thread
+        room = min(limit(self.device), share) if self.device.type == "cpu" else limit(self.device)
+        return Replay(self.program, self.passes, known, meaning(), self.run, list(pieces(arrays, room)))
+
+    def run(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
+        return [self._tiles[k](*arrays, *numbers, *self._buffers(k, arrays[0].shape))]
+
+    def _buffers(self, k: int, shape: Any) -> list[Any]:
+        """This thread's buffers for a pass, in this shape."""
+        import torch
+
+        size = math.prod(shape)
+        room = min(limit(self.device), 1 << (size - 1).bit_length())
+        every: dict[Any, list[Any]] = self._own.__dict__
+        if (k, room) not in every:
+            dtypes = self._texts[k].buffers.values()
+            every[k, room] = [torch.empty(room, dtype=d, device=self.device) for d in dtypes]
+        return [b if shape == b.shape else b[:size].view(shape) for b in every[k, room]]
+
+
+class Fused:
+    """The record without buffers, each pass compiled into one loop for tensors of one axis and any length."""
+
+    def __init__(self, plan: Plan) -> None:
+        import torch
+
+        self.program, self.passes = plan.exact, plan.exact.passes()
+        texts = [scalar(self.program, p, EXPRESSIONS, lambda v, _: repr(v)) for p in self.passes]
+        space = {"torch": torch, "inf": math.inf, "nan": math.nan}
+        self._loops = [torch.compile(tile(t, space), dynamic=True, fullgraph=True) for t in texts]
+        self._real = next(n.dtype for n in self.program.nodes if n.op == "input" and not n.array)
+
+    def replay(self, known: dict[int, Any], arrays: Arrays) -> Replay:
+        return Replay(self.program, self.passes, known, meaning(), self._run, [alone(arrays)])
+
+    def _run(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
+        import torch
+
+        places = zip(self.passes[k].numbers, numbers, strict=True)
+        varying = (v for i, v in places if self.program.nodes[i].op != "constant")
+        # numbers as tensors, whose values may change without compiling again
+        ready = [v if hasattr(v, "dtype") else torch.tensor(v, dtype=self._real) for v in varying]
+        return [self._loops[k](*arrays, *ready)]
+
+
+def limit(device: Any) -> int:
+    """Entries of a tile."""
+    return DEVICE_TILE if device.type != "cpu" else TILE if _openmp() else ALONE
+
+
+def plain(a: Any) -> bool:
+    """Has this tensor memory of its own here, and nobody who watches: no DTensor, none of a trace, not sparse?"""
+    import torch
+
+    return type(a) in (torch.Tensor, torch.nn.Parameter) and a.layout is torch.strided and not a.is_meta
+
+
+def fits(arrays: Arrays) -> bool:
+    """Is a compiled loop for these? Each layout would be compiled for itself, and a few entries take less by tiles."""
+    return all(a.ndim == 1 and a.is_contiguous() for a in arrays) and arrays[0].numel() > ALONE
+
+
+def alone(arrays: Arrays) -> Arrays:
+    """The memory of contiguous tensors as tensors that are no views: torch.compile looks at the base of a view."""
+    import torch
+
+    def plain(a: Any) -> Any:
+        empty = torch.empty(0, dtype=a.dtype, device=a.device)
+        return empty.set_(a.untyped_storage(), a.storage_offset(), (a.numel(),), (1,))
+
+    x, m, grad = map(plain, arrays)
+    return x, m, grad
+
+
+def in_order(arrays: Arrays) -> Arrays:
+    """The tensors with one axis if they lie in memory in one common order, else with the slowest axis first."""
+    strides = arrays[0].stride()
+    axes = sorted(range(len(strides)), key=lambda k: -strides[k])
+    turned = [a.detach() if axes == list(range(a.ndim)) else a.detach().permute(axes) for a in arrays]
+    if all(a.is_contiguous() for a in turned):
+        turned = [a.view(-1) for a in turned]
+    return turned[0], turned[1], turned[2]
+
+
+def one_after_the_other(tasks: list[Task]) -> None:
+    """For devices, which have an order of their own."""
+    for task in tasks:
+        task()
+
+
+def on_threads(tasks: list[Task]) -> None:
+    """Share the tasks among threads of which PyTorch keeps each to itself."""
+    import torch
+
+    def quiet(task: Task) -> None:
+        if torch.get_num_threads() > 1:
+            torch.set_num_threads(1)
+        with torch.no_grad():  # each thread has its own mode
+            task()
+
+    if len(tasks) < 2 or not _openmp():
+        return one_after_the_other(tasks)
+    before = torch.get_num_threads()
+    try:
+        return run_all([partial(quiet, task) for task in tasks])
+    finally:
+        torch.set_num_threads(before)
+
+
+@cache
+def _openmp() -> bool:
+    """Has each thread its own number of threads inside PyTorch?"""
+    import torch
+
+    return bool(torch.backends.openmp.is_available())
+
+
+@cache
+def meaning() -> dict[str, Callable[..., Any]]:
+    """Operations on numbers: those of Python where they are Python's, as in the reference."""
+    import array_api_compat.torch as xp
+    import torch
+
+    from lionk.trace import LOGICAL, PYTHON, TESTS, UNARY
+
+    return {
+        **{op: getattr(xp, op) for op in (*UNARY, *TESTS, *LOGICAL, "where")},
+        **PYTHON,
+        "maximum": max,
+        "minimum": min,
+        "full": lambda value, _: value,
+        "astype": lambda value, dtype: xp.astype(value, dtype) if hasattr(value, "dtype") else value,
+        "all_sum": lambda column: xp.sum(torch.stack(column)),
+        "all_max": lambda column: xp.max(torch.stack(column)),
+        "all_min": lambda column: xp.min(torch.stack(column)),
+    }
