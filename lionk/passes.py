@@ -49,9 +49,7 @@ class Replay:
             self.known[i] = self._meaning[f"all_{self.program.nodes[i].op}"](column)
 
 
-def run_passes(
-    steps: list[Replay], others: Iterable[Task] = (), run: Callable[[list[Task]], None] = run_all
-) -> None:
+def run_passes(steps: list[Replay], others: Iterable[Task] = (), run: Callable[[list[Task]], None] = run_all) -> None:
     """Make these steps; ``others`` are run beside the first pass."""
     run([*others, *(task for step in steps for task in step.tasks(0))])
     for k in range(1, max((len(step.passes) for step in steps), default=0)):

@@ -113,7 +113,7 @@ def step(method: Method, functions: list[Any], given: list[list[torch.Tensor]], 
         if arrays[0].numel():
             kinds.setdefault(tuple(a.dtype for a in arrays), []).extend(pieces(arrays, MESSAGE))
     for every in kinds.values():
-        for some in chunks(every, MESSAGE):
+        for some in chunks(every, lambda arrays: arrays[0].numel(), MESSAGE):
             x, m, g = (torch.cat([a.reshape(-1) for a in column]) for column in zip(*some, strict=True))
             done = method.update(x, m, g, lr, lam, K=functions[0])
             sizes = [arrays[0].numel() for arrays in some]

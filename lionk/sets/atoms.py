@@ -248,8 +248,6 @@ def _solve_power(xp: Namespace, a: Array, c: Array, m: Array, r: float) -> Array
 
 def lp_norm(xp: Namespace, x: Array, p: float, batch: int) -> Array:
     """``(sum |x|^p)^(1/p)``, scaled by the largest entry first."""
-    if p == 2:
-        return _xp.norm(xp, x, batch)
     m = _xp.unit_scale(xp, x, batch)
     return m * _length(xp, x / _xp.spread(xp, m, x), p, batch)
 
