@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import copy
 import doctest
+import gc
 import io
 import math
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import lionk
 import lionk_torch
+import lionk_torch.exchange
 import lionk_torch.optimizer
 import lionk_torch.rules
 from lionk_torch import LionK
@@ -209,7 +213,7 @@ def test_rules_refuse_what_they_cannot_read():
         lionk_torch.groups(torch.nn.ReLU(), report=None)
 
 
-@pytest.mark.parametrize("module", [lionk_torch.optimizer, lionk_torch.rules])
+@pytest.mark.parametrize("module", [lionk_torch.exchange, lionk_torch.optimizer, lionk_torch.rules])
 def test_examples_of_the_docstrings(module):
     outcome = doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     assert outcome.attempted
@@ -408,6 +412,107 @@ def test_a_function_without_a_spec_is_refused_with_the_way_out():
     K = lionk.functions.from_scalar(lambda x: x * x / 2, lambda x: x, slope_range=(-math.inf, math.inf), even=True)
     with pytest.raises(lionk.NotAvailable, match=r"register it \(lionk.register\)"):
         LionK([parameter(2)], K=K)
+
+
+def test_checkpoints_of_versions_with_fewer_options_load():
+    p, q, grads = parameter(3), parameter(3), gradients(4, 3)
+    opt = LionK([p], 0.1)
+    drive(opt, p, grads[:2])
+    state = opt.state_dict()
+    for key in ("compile", "exchange", "mars"):
+        del state["param_groups"][0][key]
+    q.data = p.detach().clone()
+    other = LionK([q], 0.5)
+    other.load_state_dict(state)
+    assert torch.equal(drive(other, q, grads[2:]), drive(opt, p, grads[2:]))
+
+
+# -- what is remembered between steps -----------------------------------------------------------------------------
+
+
+def test_what_is_remembered_of_a_step_is_looked_at_again_when_it_changes():
+    """State taken away, exchanged or cleared; parameters exchanged; gradients that come and go."""
+    p, q = parameter(3), parameter(3, seed=5)
+    opt, zero = LionK([p, q], 1.0, (0.0, 0.5), K="half_square"), torch.zeros(3, dtype=torch.float64)
+
+    def step(*grads):
+        before = [a.detach().clone() for a in (p, q)]
+        p.grad, q.grad = grads
+        opt.step()
+        return [b - a.detach() for a, b in zip((p, q), before, strict=True)]
+
+    one = zero + 1
+    assert torch.equal(step(one, None)[0], one) and q not in opt.state
+    for change in (
+        opt.state.clear,
+        lambda: opt.state.pop(p),
+        lambda: opt.state[p].pop("m"),
+        lambda: opt.state.__setitem__(p, {}),
+        lambda: opt.state[p].__setitem__("m", zero.clone()),
+    ):
+        step(one, one)
+        change()
+        step(2 * one, one)
+        torch.testing.assert_close(opt.state[p]["m"], -one)  # from 0
+    moved = step(None, one)
+    torch.testing.assert_close(moved[0], zero)
+    p.data = zero.clone()
+    step(one, one)
+    torch.testing.assert_close(p.detach(), -one)
+
+
+def test_gradients_are_not_kept_alive():
+    p = parameter(70_000)
+    opt = LionK([p], 0.1)
+    for g in gradients(2, 70_000):
+        p.grad = g
+        opt.step()
+        seen = weakref.ref(g)
+        opt.zero_grad()
+        del g
+    gc.collect()
+    assert seen() is None
+
+
+@pytest.mark.parametrize("K", ["l1", "huber", "l2", {"name": "top_k", "k": 2}, "row_l1_l2", "nuclear"], ids=str)
+def test_a_step_reads_no_number_back(K):
+    """With lr a tensor, nothing waits for the device: tensors without values would refuse to tell them."""
+    with FakeTensorMode():
+        p = torch.nn.Parameter(torch.empty(4, 3))
+        opt = LionK([p], torch.tensor(0.1), weight_decay=0.1, K=K)
+        for _ in range(2):
+            p.grad = torch.empty(4, 3)
+            opt.step()
+    assert opt.state[p]["m"].shape == (4, 3)
+
+
+@pytest.mark.parametrize("size", [10, pytest.param(70_000, marks=pytest.mark.slow)])
+def test_the_compiled_step(size, monkeypatch):
+    """Small tensors take the tiles, which need no compiler. lr is a tensor that a schedule changes."""
+    chosen, plain = [], lionk_torch.TorchBackend.runner
+    monkeypatch.setattr(
+        lionk_torch.TorchBackend,
+        "runner",
+        lambda self, opt, runner=None: chosen.append(runner) or plain(self, opt, runner),
+    )
+    p, q = (parameter(size, dtype=torch.float32) for _ in range(2))
+    rates = torch.tensor(0.1), 0.1
+    opts = [LionK([a], lr, weight_decay=0.5, compile=c) for a, lr, c in zip((p, q), rates, (True, False), strict=True)]
+    assert chosen == ["compiled", None]
+    for g in gradients(3, size, dtype=torch.float32):
+        for a, opt in zip((p, q), opts, strict=True):
+            drive(opt, a, [g])
+            opt.param_groups[0]["lr"] *= 0.5
+    torch.testing.assert_close(p.detach(), q.detach())
+
+
+def test_votes_need_signs_and_one_gradient():
+    with pytest.raises(lionk.NotAvailable, match="depends on signs only"):
+        LionK([parameter(2)], K="huber", exchange="majority")
+    with pytest.raises(lionk.NotAvailable, match="with exchange there are several"):
+        LionK([parameter(2)], cautious="mask", exchange="average")
+    with pytest.raises(ValueError, match='None, "majority" or "average"'):
+        LionK([parameter(2)], exchange="mean")
 
 
 # -- 16 bits ------------------------------------------------------------------------------------------------------
