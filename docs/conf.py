@@ -25,6 +25,7 @@ extensions = [
     "numpydoc",
     "api",
     "gallery",
+    "inside",
     "mathml",
     "offline",
 ]
@@ -44,6 +45,7 @@ suppress_warnings = [
 
 html_theme = "furo"
 html_title = f"lionk {release}"
+html_favicon = "_static/lionk.svg"
 html_static_path = ["_static"]
 html_css_files = ["lionk.css"]
 html_show_sphinx = False

@@ -27,8 +27,8 @@ INTRODUCTION = """\
 This page is written by `python docs/make_catalogue.py` from what is registered; do not edit it. `lionk functions
 NAME` prints one row in full, and `lionk.K(NAME, ...)` builds the function.
 
-Notation: x is the argument and y the dual one (X and Y for matrices), lam the weight decay, q = p/(p-1), s_1 >= s_2
->= ... singular values with X = U diag(s) V', w eigenvalues. K* is +inf where no case is given. "Imposes" says what
+Notation: x is the argument and y the dual one (X and Y for matrices), lam the weight decay, q = p/(p-1), s_i singular
+values, the largest first, with X = U diag(s) V', w eigenvalues. K* is +inf where no case is given. "Imposes" says what
 `min f(x) + K*(lam x)/lam` adds to f or demands of x. A source like [2310.05898](https://arxiv.org/abs/2310.05898) is
 an arXiv number.
 

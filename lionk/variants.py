@@ -26,6 +26,7 @@ MASKS = (None, "mask", "rescale")
 
 
 def check(cautious: str | None) -> None:
+    """Raises ValueError unless ``cautious`` is one of ``MASKS``."""
     if cautious not in MASKS:
         raise ValueError(f'cautious must be None, "mask" or "rescale", got {cautious!r}')
 

@@ -68,15 +68,33 @@ def test_every_public_name_is_in_the_reference():
     if api is None:
         pytest.skip("Sphinx is of the docs extra; .ci/run builds the site")
     modules = api.modules()
-    assert {"lionk", "lionk.functions", "lionk.sets", "lionk.theory", "lionk.conventions", "lionk_torch"} <= set(
-        modules
-    )
+    assert {"lionk", "lionk.functions", "lionk.sets", "lionk.theory", "lionk.conventions", "lionk.conformance"} <= {
+        *modules
+    }
+    assert {f"lionk_{n}" for n in ("numpy", "torch", "jax", "dask", "cupy")} <= {*modules}
     for name in modules:
         page, module = api.page(name), sys.modules[name]
         for public in api.names(module):
             thing = getattr(module, public)
             place = f"`{thing.__name__}`" if type(thing) is type(sys) else f":: {name}.{public}\n"
             assert place in page, f"{name}.{public} is not in the reference"
+            assert api.documentation(f"{name}.{public}", thing), f"{name}.{public} has no docstring"
+
+
+def test_faults_of_pages_are_found(tmp_path):
+    inside = _load("inside")
+    if inside is None:
+        pytest.skip("Sphinx is of the docs extra; .ci/run builds the site")
+    (tmp_path / "a.html").write_text('<p id="x"><a href="b.html#y"></a><a href="#x"></a><a href="https://a.b/c#d"></a>')
+    (tmp_path / "b.html").write_text('<img src="c%20d.png" alt="a curve"><a href="sub/../a.html#x" name="y"></a>')
+    (tmp_path / "c d.png").write_bytes(bytes(inside.HEAVY))
+    assert inside.faults(tmp_path) == []
+    (tmp_path / "c d.png").write_bytes(bytes(inside.HEAVY + 1))
+    (tmp_path / "d.html").write_text('<img src="e.png"><a href="a.html#z"></a><a href="#q"></a>')
+    found = "\n".join(inside.faults(tmp_path))
+    for fault in ("heavy", "e.png has no alt", "e.png does not exist", "a.html#z: no such", "#q: no such"):
+        assert fault in found
+    assert found.count("\n") == 4
 
 
 def test_pages_that_load_from_elsewhere_are_found(tmp_path):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 import pkgutil
 import re
+import sys
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.pycode import ModuleAnalyzer
 
 import lionk
 from lionk.functions.formula import is_formula, tex
@@ -18,6 +21,7 @@ from lionk.functions.formula import is_formula, tex
 FOLDER = Path(__file__).parents[1] / "api"
 
 
+@cache
 def modules() -> list[str]:
     """The public modules: lionk and those below it that say what they export, and the packages of the backends."""
     below = [m.name for m in pkgutil.iter_modules(lionk.__path__) if m.name[0] != "_" and m.name != "app"]
@@ -30,6 +34,16 @@ def names(module: ModuleType) -> list[str]:
     """What a module exports: its ``__all__``, or else the functions and classes that it defines."""
     own = (n for n, v in vars(module).items() if n[0] != "_" and getattr(v, "__module__", "") == module.__name__)
     return list(getattr(module, "__all__", None) or own)
+
+
+def documentation(name: str, thing: Any) -> str:
+    """The docstring; of a dict or another plain value, what is written beside it where it is defined."""
+    if type(thing).__module__ != "builtins" or callable(thing) or inspect.ismodule(thing):
+        return inspect.getdoc(thing) or ""
+    package, _, public = name.rpartition(".")
+    homes = [n for n, m in list(sys.modules.items()) if n.startswith(package) and vars(m).get(public) is thing]
+    beside = (ModuleAnalyzer.for_module(n).find_attr_docs().get(("", public)) for n in homes)
+    return "\n".join(next(filter(None, beside), []))
 
 
 def page(name: str) -> str:
@@ -88,6 +102,21 @@ def _literal(text: str) -> str:
     return f":math:`{tex(inside)}`" if text.startswith("``") and is_formula(inside) else text
 
 
+def _back_links(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:  # noqa: ARG001
+    """Of the pages of sources: viewcode takes all names of a file for exports of one module."""
+    if page.startswith("_modules/"):
+        context["body"] = re.sub(r'/api/([\w.]+)\.html#([\w.]+)"', _back_link, context["body"])
+
+
+def _back_link(m: re.Match[str]) -> str:
+    page, anchor = m.groups()
+    taken = max((n for n in modules() if anchor.startswith(f"{n}.")), key=len)
+    name = anchor.removeprefix(f"{taken}.")
+    public = name.partition(".")[0]
+    home = "lionk" if _home(getattr(import_module(page), public, None), public, page) else page
+    return f'/api/{home}.html#{home}.{name}"'
+
+
 def _write(app: Sphinx) -> None:  # noqa: ARG001
     FOLDER.mkdir(exist_ok=True)
     wanted = {f"{name}.rst": page(name) for name in modules()}
@@ -104,8 +133,7 @@ def _write(app: Sphinx) -> None:  # noqa: ARG001
 
 def _docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001
     """Before numpydoc: everything above the first section, and the text of sections, is plain."""
-    inherited = what == "data" and obj.__doc__ == type(obj).__doc__  # that of dict, tuple, ...
-    lines[:] = [] if inherited else _escaped(lines)
+    lines[:] = _escaped(documentation(name, obj).splitlines() if what == "data" else lines)
 
 
 def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:  # noqa: ARG001
@@ -117,3 +145,4 @@ def setup(app: Sphinx) -> None:
     _write(app)
     app.connect("autodoc-skip-member", _skip)
     app.connect("autodoc-process-docstring", _docstring, priority=100)
+    app.connect("html-page-context", _back_links)

@@ -276,4 +276,5 @@ _OWN = {
     "own oracle: wrong claim": Broken(lambda: _box_oracle(1.0, minimum_at_zero=False)),
 }
 
+#: The functions with a fault, by the fault.
 BROKEN: dict[str, Broken] = {**_VALUES, **_GRADIENTS, **_CONJUGATES, **_PROXES_AND_SETS, **_CLAIMS, **_OWN}

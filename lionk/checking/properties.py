@@ -350,6 +350,7 @@ def spellings(on: On, rng: Any) -> None:
         raise Violation(f"prox took the step t={t}", None, {})
 
 
+#: The properties by name, in the order of a report.
 ALL: dict[str, Property] = {
     f.__name__: f
     for f in (

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: Of the specification.
 VERSION = "1.0"
 
+#: What the tests of each level look at.
 LEVELS = {
     0: "one step and the state behind it, in float64",
     1: "trajectories in float32 and float64, schedules, shapes",
@@ -36,6 +38,7 @@ class Rule:
     must: bool = True
 
 
+#: Every rule by its identifier.
 RULES: dict[str, Rule] = {
     rule.id: rule
     for rule in (

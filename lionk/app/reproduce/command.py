@@ -93,13 +93,18 @@ def _one(name: str, seed: int, quick: bool, plot: Path | None, json: Path | None
 
 
 def picture(name: str, outcome: Outcome, path: Path) -> None:
-    """Draw an outcome and write the file; its suffix says the format."""
+    """Draw an outcome and write the file; its suffix says the format. A PNG has 256 colours, to be light."""
     from matplotlib import rc_context
+    from PIL import Image
 
     from ..figures import STYLE
 
     with rc_context(STYLE):
         load(name).draw(outcome.numbers).savefig(path, dpi=120)
+    if path.suffix == ".png":
+        with Image.open(path) as image:
+            light = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        light.save(path, optimize=True)
 
 
 def document(name: str, seed: int, quick: bool, outcome: Outcome) -> dict[str, object]:
