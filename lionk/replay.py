@@ -26,10 +26,11 @@ class Text(NamedTuple):
     results: list[str]  # expressions: the reductions of a tile
 
 
-def contracted(program: Program, numbers: bool) -> Program:
+def contracted(program: Program, numbers: bool, both: bool) -> Program:
     """The record with ``a + c b`` and ``a - c b`` as one operation each, for libraries that have a call for them.
 
     The product is then not rounded by itself. c is a Python number; ``numbers``: so are the inputs that are numbers.
+    ``both``: and ``c a + d b``, ``c a - d b``, for constants that are not 0, as one operation of a, b, c, d.
     """
     n, passes = program.nodes, program.passes()
     body = {i for p in passes for i in p.body}
@@ -40,14 +41,21 @@ def contracted(program: Program, numbers: bool) -> Program:
         own = n[i].op in PYTHON and all(map(known, n[i].args))
         return n[i].op == "constant" or (n[i].op == "input" and numbers) or own
 
+    def product(i: int) -> list[int]:
+        """The array and the number whose product this is, if nothing else needs it."""
+        if n[i].op != "multiply" or read[i] > 1:
+            return []
+        c, a = sorted(n[i].args, key=lambda k: n[k].array)
+        return [a, c] if n[a].array and not n[c].array and known(c) and n[a].dtype == n[i].dtype else []
+
     def fused(i: int) -> Node:
         orders = {"add": (n[i].args, n[i].args[::-1]), "subtract": (n[i].args,)}.get(n[i].op, ())
-        for a, product in orders:
-            if n[product].op == "multiply" and read[product] == 1:  # nothing else needs the product
-                c, b = sorted(n[product].args, key=lambda k: n[k].array)
-                one_dtype = {str(n[k].dtype) for k in (a, b, product, i)} == {str(n[i].dtype)}
-                if one_dtype and n[a].array and n[b].array and not n[c].array and known(c):
-                    return n[i]._replace(op=f"{n[i].op}_scaled", args=(a, b, c))
+        for a, b in orders:
+            if product(b) and n[a].array and n[a].dtype == n[b].dtype:
+                one, other = product(a), product(b)
+                if both and one and all(n[c].op == "constant" and n[c].args[0] != 0 for c in (one[1], other[1])):
+                    return n[i]._replace(op=f"{n[i].op}_blend", args=(one[0], other[0], one[1], other[1]))
+                return n[i]._replace(op=f"{n[i].op}_scaled", args=(a, *other))
         return n[i]
 
     return replace(program, nodes=tuple(fused(i) if i in body else v for i, v in enumerate(n)))
@@ -62,7 +70,7 @@ def buffered(
     """Calls with ``out``, tile by tile, with as few buffers as the order allows.
 
     An output is written in place of its input as soon as that is not read any more. Operations in ``apart`` never write
-    over their arguments; a phrase with ``{spare}`` gets a buffer for its own use.
+    over their arguments, "op:1" not over its second; a phrase with ``{spare}`` gets a buffer for its own use.
     """
     n = program.nodes
     roots = [n[i].args[0] for i in step.targets if n[i].op in REDUCTIONS]
@@ -88,13 +96,13 @@ def buffered(
         op, args, dtype = n[i].op, n[i].args, n[i].dtype
         done = [a for a in dict.fromkeys(args) if last[a] == i and a not in (*roots, *replaces) and name[a] in buffers]
         spare = [(str(n[a].dtype), name[a]) for a in done]
-        if op not in apart:
-            release(spare)
+        kept = {name[a] for j, a in enumerate(args) if op in apart or f"{op}:{j}" in apart}
+        release([b for b in spare if b[1] not in kept])
         target = replaces.get(i)
-        in_place = target is not None and last_read.get(target, -1) < i + (op not in apart)
+        in_place = target is not None and last_read.get(target, -1) <= i - (target in kept)
         name[i] = target if in_place else acquire(dtype)
         own = acquire(dtype) if "{spare}" in phrases.get(op, "") else ""
-        release([*(spare if op in apart else ()), *([(str(dtype), own)] if own else ())])
+        release([*(b for b in spare if b[1] in kept), *([(str(dtype), own)] if own else ())])
         lines.append(phrase(phrases, program, i, [name[a] for a in args], name[i], own))
     lines += [phrases["astype"].format(name[i], out=t) for i, t in replaces.items() if name[i] != t]
     results = [phrase(phrases, program, i, [name[n[i].args[0]]]) for i in step.targets] if roots else []
@@ -161,13 +169,14 @@ def tile(text: Text, space: dict[str, Any]) -> Callable[..., Any]:
 
 
 def pieces(arrays: Arrays, limit: int) -> Iterator[Arrays]:
-    """Views of at most ``limit`` entries that make up the arrays, split along the first axes."""
+    """Views of at most ``limit`` entries that make up the arrays, split along the first axes into nearly equal parts."""
     shape = arrays[0].shape
     size = math.prod(shape)
     if size <= limit:
         yield arrays
         return
     step = max(1, limit * shape[0] // size)
+    step = -(-shape[0] // -(-shape[0] // step))
     x, m, grad = arrays
     for i in range(0, shape[0], step):
         yield from pieces((x[i : i + step], m[i : i + step], grad[i : i + step]), limit)

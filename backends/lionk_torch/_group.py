@@ -46,16 +46,17 @@ class Group:
     def _step(self, numbers: list[Any]) -> None:
         import torch
 
-        for rows, flat, copied in zip(self.rows, self.flat, self.copied, strict=True):
-            if copied:
-                torch.cat(rows, out=flat)
-        for part in pieces((self.flat[0], self.flat[1], self.flat[2]), limit(self.plan.device)):
-            self.plan.run(0, part, numbers)
-        for rows, parts, copied in zip(self.rows, self.parts, self.copied, strict=False):
-            if copied:
-                torch._foreach_copy_(rows, parts)
-            else:
-                torch.autograd.graph.increment_version(rows)
+        with torch.no_grad():  # each thread has its own mode
+            for rows, flat, copied in zip(self.rows, self.flat, self.copied, strict=True):
+                if copied:
+                    torch.cat(rows, out=flat)
+            for part in pieces((self.flat[0], self.flat[1], self.flat[2]), limit(self.plan.device)):
+                self.plan.run(0, part, numbers)
+            for rows, parts, copied in zip(self.rows, self.parts, self.copied, strict=False):
+                if copied:
+                    torch._foreach_copy_(rows, parts)
+                else:
+                    torch.autograd.graph.increment_version(rows)
 
 
 def _row(a: Any) -> Any:

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from threading import local
 from typing import Any
 
 from lionk.optimizer import LionK
 from lionk.passes import Replay, Task
 from lionk.replay import Arrays, buffered, contracted, pieces, scalar, tile
-from lionk.threads import run_all, threads
 from lionk.trace import step_program
 
 from ._text import APART, CALLS, EXPRESSIONS
 
-# Entries of a tile on a CPU: so many that a call costs little beside its work, so few that the buffers stay in the
-# cache. The tiles are shared among threads here, each of which PyTorch is told to keep to itself, because the threads
-# inside PyTorch wait for each other after every operation.
-TILE = 3 << 17
-ALONE = 1 << 15  # entries up to which PyTorch takes one thread by itself
+# Entries of a tile on a CPU, for each thread of PyTorch: so many that a call costs little beside its work, so few that
+# the buffers stay in the cache. PyTorch shares them among its threads. Threads of Python would wait for the interpreter
+# after each call, which takes longer than the call.
+TILE = 1 << 18
+ALONE = 1 << 15  # entries up to which PyTorch takes one thread
 DEVICE_TILE = 1 << 24  # elsewhere a call is launched, and a tile must be worth it
 
 
@@ -33,12 +32,16 @@ class Plan:
         import torch
 
         x, m, grad = arrays
-        self.kind = kind
+        self.kind, self.device = kind, x.device
         self.exact = step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), x.numel())
-        self.program, self.device = contracted(self.exact, numbers), x.device
+        self.program = contracted(self.exact, numbers, both=False)
         self.passes = self.program.passes()
-        self._texts = [buffered(self.program, p, CALLS, APART) for p in self.passes]
-        self._tiles = [tile(t, {"torch": torch}) for t in self._texts]
+        # for tensors of any number of axes, and of one axis; both take the same numbers
+        self._texts = [
+            [buffered(q, p, CALLS, APART) for p in q.passes()]
+            for q in (self.program, contracted(self.exact, numbers, both=True))
+        ]
+        self._tiles = [[tile(t, {"torch": torch, "one": _one}) for t in texts] for texts in self._texts]
         self._own = local()
 
     def known(self, rate: Any, decay: Any, like: Any) -> dict[int, Any]:
@@ -48,24 +51,23 @@ class Plan:
         return self.exact.given(xp, like, lr=rate, weight_decay=decay)
 
     def replay(self, known: dict[int, Any], arrays: Arrays) -> Replay:
-        share = max(ALONE, -(-arrays[0].numel() // threads()))  # work for every thread
-        room = min(limit(self.device), share) if self.device.type == "cpu" else limit(self.device)
-        return Replay(self.program, self.passes, known, meaning(), self.run, list(pieces(arrays, room)))
+        return Replay(self.program, self.passes, known, meaning(), self.run, list(pieces(arrays, limit(self.device))))
 
     def run(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
-        return [self._tiles[k](*arrays, *numbers, *self._buffers(k, arrays[0].shape))]
+        flat = arrays[0].ndim == 1
+        return [self._tiles[flat][k](*arrays, *numbers, *self._buffers(flat, k, arrays[0].shape))]
 
-    def _buffers(self, k: int, shape: Any) -> list[Any]:
+    def _buffers(self, flat: bool, k: int, shape: Any) -> list[Any]:
         """This thread's buffers for a pass, in this shape."""
         import torch
 
         size = math.prod(shape)
         room = min(limit(self.device), 1 << (size - 1).bit_length())
         every: dict[Any, list[Any]] = self._own.__dict__
-        if (k, room) not in every:
-            dtypes = self._texts[k].buffers.values()
-            every[k, room] = [torch.empty(room, dtype=d, device=self.device) for d in dtypes]
-        return [b if shape == b.shape else b[:size].view(shape) for b in every[k, room]]
+        if (flat, k, room) not in every:
+            dtypes = self._texts[flat][k].buffers.values()
+            every[flat, k, room] = [torch.empty(room, dtype=d, device=self.device) for d in dtypes]
+        return [b if shape == b.shape else b[:size].view(shape) for b in every[flat, k, room]]
 
 
 class Fused:
@@ -95,7 +97,9 @@ class Fused:
 
 def limit(device: Any) -> int:
     """Entries of a tile."""
-    return DEVICE_TILE if device.type != "cpu" else TILE if _openmp() else ALONE
+    import torch
+
+    return DEVICE_TILE if device.type != "cpu" else TILE * torch.get_num_threads()
 
 
 def plain(a: Any) -> bool:
@@ -133,36 +137,20 @@ def in_order(arrays: Arrays) -> Arrays:
 
 
 def one_after_the_other(tasks: list[Task]) -> None:
-    """For devices, which have an order of their own."""
+    """PyTorch shares the work of each call among threads of its own."""
     for task in tasks:
         task()
 
 
-def on_threads(tasks: list[Task]) -> None:
-    """Share the tasks among threads of which PyTorch keeps each to itself."""
-    import torch
-
-    def quiet(task: Task) -> None:
-        if torch.get_num_threads() > 1:
-            torch.set_num_threads(1)
-        with torch.no_grad():  # each thread has its own mode
-            task()
-
-    if len(tasks) < 2 or not _openmp():
-        return one_after_the_other(tasks)
-    before = torch.get_num_threads()
-    try:
-        return run_all([partial(quiet, task) for task in tasks])
-    finally:
-        torch.set_num_threads(before)
+def _one(like: Any) -> Any:
+    return _ones(like.dtype, like.device)
 
 
 @cache
-def _openmp() -> bool:
-    """Has each thread its own number of threads inside PyTorch?"""
+def _ones(dtype: Any, device: Any) -> Any:
     import torch
 
-    return bool(torch.backends.openmp.is_available())
+    return torch.ones(1, dtype=dtype, device=device)
 
 
 @cache

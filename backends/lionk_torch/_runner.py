@@ -11,10 +11,11 @@ from lionk.backend import Runner, arguments, check_memory, results
 from lionk.optimizer import LionK
 from lionk.passes import run_passes
 from lionk.replay import Arrays, chunks
+from lionk.threads import run_all
 from lionk.trace import NotTraceableError
 
 from ._group import Group, Last
-from ._plan import Fused, Plan, fits, in_order, on_threads, one_after_the_other, plain
+from ._plan import Fused, Plan, fits, in_order, one_after_the_other, plain
 
 SMALL = 1 << 14  # entries below which tensors are gathered
 GATHERED = 1 << 15  # entries, at most, in one group of them: so few that PyTorch takes one thread
@@ -91,8 +92,9 @@ def _runner(opt: LionK, fused: bool) -> Runner:
                 torch.autograd.graph.increment_version(arrays[:2])
             else:
                 by_tiles.append(plan.replay(known[plan], arrays))
-        share = on_threads if all(p.device.type == "cpu" for p in known) else one_after_the_other
-        run_passes(by_tiles, [group.task(known[group.plan]) for group in groups], share)
+        run_passes(by_tiles, run=one_after_the_other)
+        share = run_all if all(p.device.type == "cpu" for p in known) else one_after_the_other
+        share([group.task(known[group.plan]) for group in groups])
 
     def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
         import torch
