@@ -169,7 +169,7 @@ def tile(text: Text, space: dict[str, Any]) -> Callable[..., Any]:
 
 
 def pieces(arrays: Arrays, limit: int) -> Iterator[Arrays]:
-    """Views of at most ``limit`` entries that make up the arrays, split along the first axes into nearly equal parts."""
+    """Views of at most ``limit`` entries, nearly equal, that make up the arrays, split along the first axes."""
     shape = arrays[0].shape
     size = math.prod(shape)
     if size <= limit:

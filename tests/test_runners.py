@@ -10,8 +10,8 @@ import pytest
 import lionk
 import lionk_numpy
 import lionk_torch
+import lionk_torch._group
 import lionk_torch._plan
-import lionk_torch._runner
 from lionk.backend import Backend, reference_runner
 from lionk_numpy import _plan
 
@@ -30,7 +30,7 @@ def small_tiles(monkeypatch):
     monkeypatch.setattr(_plan, "PIECE", 128)
     monkeypatch.setattr(_plan, "COMPILE", 128)
     monkeypatch.setattr(lionk_torch._plan, "TILE", 64)
-    monkeypatch.setattr(lionk_torch._runner, "SMALL", 16)
+    monkeypatch.setattr(lionk_torch._group, "SMALL", 16)
 
 
 @pytest.fixture(params=WAYS, ids=":".join)

@@ -16,6 +16,8 @@ from lionk.replay import Arrays, pieces
 
 from ._plan import Plan, limit, meaning, plain
 
+SMALL = 1 << 14  # entries below which tensors are gathered
+
 
 class Group:
     """Small contiguous tensors, gathered, stepped and put back; those that lie one after the other stay where they are.
@@ -46,17 +48,16 @@ class Group:
     def _step(self, numbers: list[Any]) -> None:
         import torch
 
-        with torch.no_grad():  # each thread has its own mode
-            for rows, flat, copied in zip(self.rows, self.flat, self.copied, strict=True):
-                if copied:
-                    torch.cat(rows, out=flat)
-            for part in pieces((self.flat[0], self.flat[1], self.flat[2]), limit(self.plan.device)):
-                self.plan.run(0, part, numbers)
-            for rows, parts, copied in zip(self.rows, self.parts, self.copied, strict=False):
-                if copied:
-                    torch._foreach_copy_(rows, parts)
-                else:
-                    torch.autograd.graph.increment_version(rows)
+        for rows, flat, copied in zip(self.rows, self.flat, self.copied, strict=True):
+            if copied:
+                torch.cat(rows, out=flat)
+        for part in pieces((self.flat[0], self.flat[1], self.flat[2]), limit(self.plan.device)):
+            self.plan.run(0, part, numbers)
+        for rows, parts, copied in zip(self.rows, self.parts, self.copied, strict=False):
+            if copied:
+                torch._foreach_copy_(rows, parts)
+            else:
+                torch.autograd.graph.increment_version(rows)
 
 
 def _row(a: Any) -> Any:
@@ -74,6 +75,21 @@ def _joined(rows: list[Any]) -> Any:
     return first.as_strided((size,), (1,)) if size <= room else None
 
 
+def side_by_side(tensors: list[Any]) -> list[Any]:
+    """The tensors, of which the small plain ones of each kind are copied one after the other into one block."""
+    import torch
+
+    kinds: dict[Any, list[int]] = {}
+    for i, a in enumerate(tensors):
+        if plain(a) and a.is_contiguous() and 0 < a.numel() < SMALL:
+            kinds.setdefault((a.dtype, a.device), []).append(i)
+    for places in kinds.values():
+        rows = [tensors[i].view(-1) for i in places]
+        for i, part in zip(places, torch.cat(rows).split(list(map(len, rows))), strict=True):
+            tensors[i] = part.view(tensors[i].shape)
+    return tensors
+
+
 class Last:
     """The groups of the last call, for when the same parameters and moments come again: they stay in memory."""
 
@@ -85,7 +101,7 @@ class Last:
         """``members``: the places in ``jobs`` of the tensors of each group."""
         self.groups, self._members = groups, members
         self._columns = [list(column) for column in zip(*jobs, strict=True)]
-        self._places = [list(map(_place, column)) for column in self._columns[:3]]
+        self._places = [_places(column) for column in self._columns[:3]]
         sizes = [a.numel() * a.element_size() for column in self._columns[:2] for a in column]
         written = sorted(zip(self._places[0] + self._places[1], sizes, strict=True))
         self._starts, self._ends = [p for p, _ in written], [p + n for p, n in written]
@@ -98,16 +114,16 @@ class Last:
         for now, kept in zip((x, m, functions), (*self._columns[:2], self._columns[3]), strict=True):
             if not all(map(is_, now, kept)):
                 return False
-        if [list(map(_place, x)), list(map(_place, m))] != self._places[:2]:  # ``data`` may have been exchanged
+        if [_places(x), _places(m)] != self._places[:2]:  # ``data`` may have been exchanged
             return False
-        if all(map(is_, grads, self._columns[2])) and list(map(_place, grads)) == self._places[2]:
+        if all(map(is_, grads, self._columns[2])) and _places(grads) == self._places[2]:
             return True
         if not all(map(self._fits, grads, self._columns[2], x)):
             self._columns = [[], [], [], []]
             return False
         for group, members in zip(self.groups, self._members, strict=True):
             group.replace_gradients(grads[i] for i in members)
-        self._columns[2], self._places[2] = list(grads), list(map(_place, grads))
+        self._columns[2], self._places[2] = list(grads), _places(grads)
         return True
 
     def _fits(self, grad: Any, kept: Any, x: Any) -> bool:
@@ -120,5 +136,7 @@ class Last:
         return apart and grad.shape == x.shape
 
 
-def _place(a: Any) -> int:
-    return a.data_ptr()
+def _places(tensors: Iterable[Any]) -> list[int]:
+    import torch
+
+    return list(map(torch.Tensor.data_ptr, tensors))

@@ -11,13 +11,12 @@ from lionk.backend import Runner, arguments, check_memory, results
 from lionk.optimizer import LionK
 from lionk.passes import run_passes
 from lionk.replay import Arrays, chunks
-from lionk.threads import run_all
 from lionk.trace import NotTraceableError
 
+from . import _group
 from ._group import Group, Last
 from ._plan import Fused, Plan, fits, in_order, one_after_the_other, plain
 
-SMALL = 1 << 14  # entries below which tensors are gathered
 GATHERED = 1 << 15  # entries, at most, in one group of them: so few that PyTorch takes one thread
 
 
@@ -61,7 +60,7 @@ def _runner(opt: LionK, fused: bool) -> Runner:
             if plan is None:
                 continue
             whole = K.traits.structure == "elementwise" and all(v.is_contiguous() for v in (a, b, g))
-            if len(jobs) > 1 and a.numel() < SMALL and whole:
+            if len(jobs) > 1 and a.numel() < _group.SMALL and whole:
                 small.setdefault(plan, []).append(i)
             else:
                 large.append((plan, (a, b, g)))
@@ -92,9 +91,7 @@ def _runner(opt: LionK, fused: bool) -> Runner:
                 torch.autograd.graph.increment_version(arrays[:2])
             else:
                 by_tiles.append(plan.replay(known[plan], arrays))
-        run_passes(by_tiles, run=one_after_the_other)
-        share = run_all if all(p.device.type == "cpu" for p in known) else one_after_the_other
-        share([group.task(known[group.plan]) for group in groups])
+        run_passes(by_tiles, [group.task(known[group.plan]) for group in groups], one_after_the_other)
 
     def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
         import torch
