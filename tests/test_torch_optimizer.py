@@ -76,6 +76,23 @@ def test_the_step_is_that_of_lionk(K, decay):
     torch.testing.assert_close(opt.state[p]["m"], state.m, rtol=1e-14, atol=1e-15)
 
 
+def test_small_moments_lie_side_by_side_and_large_ones_alone(tmp_path):
+    params = [parameter(4, 3), parameter(5), parameter(), parameter(1 << 14), parameter(0)]
+    opt = LionK(params, 0.1)
+    for p in params:
+        p.grad = torch.ones_like(p)
+    opt.step()
+    m = [opt.state[p]["m"] for p in params]
+    assert [a.shape for a in m] == [p.shape for p in params]
+    assert m[1].data_ptr() == m[0].data_ptr() + 12 * 8 and m[2].data_ptr() == m[1].data_ptr() + 5 * 8
+    assert m[3].untyped_storage().nbytes() == 8 << 14
+    torch.save(opt.state_dict(), tmp_path / "state.pt")
+    twin = LionK([p.detach().clone().requires_grad_() for p in params], 0.1)
+    twin.load_state_dict(torch.load(tmp_path / "state.pt"))
+    for a, b in zip(m, twin.state.values(), strict=True):
+        assert torch.equal(a, b["m"])
+
+
 def test_the_step_is_lion_written_out():
     p, grads = parameter(5), gradients(8, 5)
     x, average = p.detach().numpy().copy(), np.zeros(5)

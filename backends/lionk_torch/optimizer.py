@@ -21,6 +21,7 @@ from . import exchange as exchanges
 from . import rounding as roundings
 from . import sharded
 from ._backend import TorchBackend
+from ._group import side_by_side
 from .momentum import gradient_averages
 
 # Options that are not Lion-K, and those that a group is compiled for.
@@ -243,7 +244,7 @@ class LionK(torch.optim.Optimizer):
         takes_part = [p.requires_grad for p in given] if group["exchange"] else there
         numbers = [i for i, stepped in enumerate(takes_part) if stepped]
         params = [given[i] for i in numbers]
-        moments = [self._moment(p, method) for p in params]
+        moments = self._moments(params, method)
         states = [self.state[p] for p in params]
         self._states = []
         self._seen[id(group)] = _Seen(list(given), there, numbers, params, states, moments, sharded.some(params))
@@ -308,11 +309,14 @@ class LionK(torch.optim.Optimizer):
             self._agreed.add(id(group))
         return [exchanges.Exchanged(f, K, group["exchange"], self.process_group) for f in functions]
 
-    def _moment(self, p: torch.Tensor, method: Method) -> torch.Tensor:
-        state = self.state[p]
-        if "m" not in state:
-            state["m"] = method.init(p.detach()).m
-        return state["m"]
+    def _moments(self, params: list[torch.Tensor], method: Method) -> list[torch.Tensor]:
+        """Those that are missing are made; small ones of one kind lie side by side, for the runner to step as one."""
+        states = [self.state[p] for p in params]
+        missing = [i for i, state in enumerate(states) if "m" not in state]
+        made = side_by_side([method.init(params[i].detach()).m for i in missing])
+        for i, m in zip(missing, made, strict=True):
+            states[i]["m"] = m
+        return [state["m"] for state in states]
 
     @staticmethod
     def _gradient(p: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
@@ -342,7 +346,7 @@ class LionK(torch.optim.Optimizer):
             if params:
                 method = self._make(group).method
                 x = [sharded.whole(p.detach()) for p in params]
-                m = [sharded.whole(self._moment(p, method)) for p in params]
+                m = list(map(sharded.whole, self._moments(params, method)))
                 g = [sharded.whole(self._gradient(p, group)) for p in params]
                 found.append(watch(replace(method, weight_decay=self._lam(group)), x, m, g))
         return found
@@ -389,7 +393,7 @@ class LionK(torch.optim.Optimizer):
                 continue
             if tuple(average.shape) != tuple(p.shape):
                 raise ValueError(f"the momentum {i} has shape {tuple(average.shape)}, the parameter {tuple(p.shape)}")
-            self._moment(p, self._make(owner[p]).method).copy_(sharded.placed(-average, p))
+            self._moments([p], self._make(owner[p]).method)[0].copy_(sharded.placed(-average, p))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
