@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -126,6 +127,18 @@ def test_names_can_be_given_and_are_checked():
         adapt(dict)
     with pytest.raises(TypeError, match="is no port"):
         adapt(3)
+
+
+def test_hyper_parameters_of_a_base_are_found():
+    class Base(Handle):
+        def __init__(self, w, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0):
+            super().__init__(w, lr, betas, weight_decay)
+
+    class Derived(Base):
+        def __init__(self, *arrays, **hyper):
+            super().__init__(*arrays, **hyper)
+
+    assert check(Derived, level=0, diagnose=False).passed
 
 
 def test_options_claims_and_partials():
@@ -273,18 +286,26 @@ def here(tmp_path, monkeypatch):
 
 
 def test_cli_passes_and_writes_reports(here):
-    done = CLI.invoke(app, ["conform", "mine.py:good", "--json", "r.json", "--md", "r.md", "--junit", "r.xml"])
+    files = ["--json", "r.json", "--md", "r.md", "--junit", "r.xml", "--html", "r.html"]
+    done = CLI.invoke(app, ["conform", "mine.py:good", *files])
     assert done.exit_code == 0, done.output
     assert "PASS: holds level 3" in done.output
     assert json.loads(Path("r.json").read_text())["passed"] is True
     assert "| S3.decay | L0 | pass |" in Path("r.md").read_text()
     assert ElementTree.parse("r.xml").getroot().get("failures") == "0"
+    page = Path("r.html").read_text()
+    assert "holds level L3" in page
+    assert page.count("<svg") == 1
 
 
 def test_cli_names_the_mistake(here):
     mapped = ["--map", "lr=rate", "--map", "weight_decay=decoupled", "--level", "0"]
-    done = CLI.invoke(app, ["conform", "mine.py:bad", *mapped])
+    done = CLI.invoke(app, ["conform", "mine.py:bad", *mapped, "--html", "r.html"])
     assert done.exit_code == 1
+    page = Path("r.html").read_text()
+    assert "It looks like coupled weight decay" in page
+    assert page.count("<svg") == 2
+    assert not re.search(r"<script|<link|\bsrc=|@import|url\(http", page)
     assert "looks like coupled weight decay" in done.output
     assert "first divergence: S3.decay/lr_wd/float64: step" in done.output
     done = CLI.invoke(app, ["conform", "mine.py:bad", *mapped, "--replay", "S3.decay/lr_wd/float64"])

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import sys
 
-_EXTRA = {"matplotlib", "numpy", "rich", "scipy", "sklearn", "threadpoolctl", "typer"}  # what the extra "cli" brings
+_EXTRA = {
+    "jinja2",
+    "matplotlib",
+    "numpy",
+    "rich",
+    "scipy",
+    "sklearn",
+    "threadpoolctl",
+    "typer",
+}  # what the extra "cli" brings
 
 
 def main() -> None:

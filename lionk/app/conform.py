@@ -14,6 +14,7 @@ from rich.text import Text
 
 from lionk.conformance import LEVELS, RULES, Capabilities, Port, Report, check
 from lionk.conformance.exchange import Program, claims_of_program, export, judge_results
+from lionk.conformance.golden import SHIPPED, unpack
 from lionk.conformance.report import SURE
 from lionk.conformance.target import known_failures, load, spec, wishes_of
 
@@ -65,6 +66,7 @@ def conform(
     json: Annotated[str | None, typer.Option("--json", help="Write the report; - is stdout.", metavar="PATH")] = None,
     md: Annotated[str | None, typer.Option("--md", help="Write it as Markdown.", metavar="PATH")] = None,
     junit: Annotated[str | None, typer.Option("--junit", help="Write it as JUnit XML.", metavar="PATH")] = None,
+    html: Annotated[str | None, typer.Option("--html", help="Write it as one page with plots.", metavar="PATH")] = None,
 ) -> None:
     """Judge an optimizer: a torch.optim class, an optax function, a class, a plain function, a program.
 
@@ -74,7 +76,7 @@ def conform(
     """
     if not 0 <= level <= 3:
         raise BadInput(f"--level {level}: choose 0, 1, 2 or 3")
-    paths = {n: output_path(p, n) for n, p in (("--md", md), ("--junit", junit)) if p is not None}
+    paths = {n: output_path(p, n) for n, p in (("--md", md), ("--junit", junit), ("--html", html)) if p is not None}
     to_json = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
     if sum(v is not None for v in (target, vectors, results, program)) != 1:
         raise BadInput("name one port, module:attribute, or give one of --vectors, --results, --command")
@@ -109,7 +111,9 @@ def _elsewhere(
         path = Path(vectors)
         if path.exists() and not path.is_dir():
             raise BadInput(f"--vectors {vectors} is no directory")
-        typer.echo(f"wrote {export(path, claims, level)} cases to {path}; README.md there says how to go on")
+        shipped = claims.K in SHIPPED and claims == claims_of_program(claims.K) and level == max(LEVELS)
+        count = unpack(claims.K, path) if shipped else export(path, claims, level)
+        typer.echo(f"wrote {count} cases to {path}; README.md there says how to go on")
         return None
     if results is not None:
         path = Path(results) / "results.jsonl"
@@ -157,11 +161,20 @@ def _finish(report: Report, to_json: Path | None, paths: dict[str, Path | None])
         write_json(to_json, report.to_json())
     for option, path in paths.items():
         if path is not None:
-            path.write_text(report.to_markdown() if option == "--md" else report.to_junit(), encoding="utf-8")
+            path.write_text(_WRITERS[option](report), encoding="utf-8")
     _show(report, to_stderr=to_json is not None and str(to_json) == "-")
     if not report.passed:
         hint = f"; {report.looks_like}" if report.looks_like else ""
         raise Failed(f"{report.port} breaks {len({r.rule.id for r in report.failures})} rules{hint}")
+
+
+def _page(report: Report) -> str:
+    from .conform_page import page  # and matplotlib, which a terminal does not wait for
+
+    return page(report)
+
+
+_WRITERS = {"--md": Report.to_markdown, "--junit": Report.to_junit, "--html": _page}
 
 
 def _show(report: Report, to_stderr: bool) -> None:

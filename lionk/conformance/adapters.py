@@ -81,7 +81,7 @@ class Names:
 
     @classmethod
     def of(cls, function: Callable[..., Any], names: Mapping[str, str], need_rate: bool = True) -> Names:
-        parameters = dict(inspect.signature(function).parameters)
+        parameters = parameters_of(function)
         unknown = [f"{k}={v}" for k, v in names.items() if k not in SYNONYMS or v not in parameters]
         if unknown:
             raise TypeError(
@@ -148,6 +148,18 @@ class Names:
             stated["betas"] = (mu * mu if self.betas == "nesterov" else mu, mu) if isinstance(mu, float) else mu
         empty = inspect.Parameter.empty
         return {k: v for k, v in stated.items() if v is not empty and (not isinstance(v, tuple) or empty not in v)}
+
+
+def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Those of its signature; where a class passes **keywords on, those of its bases, too."""
+    found = dict(inspect.signature(function).parameters)
+    bases = function.__mro__[1:-1] if isinstance(function, type) else ()
+    for base in bases:
+        if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in found.values()):
+            break
+        own = {n: p for n, p in found.items() if p.kind is not inspect.Parameter.VAR_KEYWORD}
+        found = {**inspect.signature(base).parameters, **own}
+    return found
 
 
 def chosen(offered: Mapping[str, Any], wanted: tuple[str, ...]) -> dict[str, Any]:

@@ -27,7 +27,8 @@ def behaviours(port: Port, dtype: str) -> Iterator[tuple[str, str, str]]:
     claims = port.capabilities
     make = _Maker(claims, dtype)
     for name, (needs, test) in TESTS.items():
-        script = make.script(name).random(3, 0.25, 2.0).probe(2.0**-4, 2.0**-7, FINEST[dtype])
+        script = make.script(name).random(3, 0.25, 2.0).random(1, 2.0**-12, 2.0**-9, 12)
+        script.probe(2.0**-4, 2.0**-7, FINEST[dtype])
         case = make.case(name, script, lr=0.05, wd=0.5)
         absent = [n for n in needs if not _has(n, claims, port)]
         if absent:

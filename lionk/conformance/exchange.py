@@ -123,7 +123,8 @@ def judge_results(
             continue
         traces[case.id] = (case, trace)
         results += judge_trace(claims, case, trace)
-    report = Report(name, name_of(claims.K), level, apply_known(results, known))
+    judged = apply_known(results, known)
+    report = Report(name, name_of(claims.K), level, judged, claims=claims, runs=traces)
     if report.failures and traces:
         diagnose_into(report, port or _Written(name, claims), traces)
     return report

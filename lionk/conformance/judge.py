@@ -80,6 +80,8 @@ def check(
         results,
         defaults=differing(port),
         versions=dict(getattr(port, "versions", {})),
+        claims=claims,
+        runs=traces,
     )
     if diagnose and report.failures:
         diagnose_into(report, port, traces)
@@ -89,15 +91,19 @@ def check(
 def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trace]]) -> None:
     """Fill in the nearest mistakes, the rule that the nearest breaks first, and what was measured."""
     from .diagnosis import nearest
-    from .measure import step_of, weights_of
+    from .measure import bits_of, step_of, weights_of
     from .mutants import MUTANTS
 
     report.diagnosis = nearest(port, report, traces)
     failing = {r.id for r in report.failures}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        steps = (step_of(case, port.capabilities, trace) for case, trace in traces.values() if case.id in failing)
-        step = next((s for s in steps if s), "")
+        wrong = [(case, trace) for case, trace in traces.values() if case.id in failing]
+        step = next((s for c, t in wrong if (s := step_of(c, port.capabilities, t))), "")
+        near = [(c, b) for c, t in wrong if c.dtype in WIDE and (b := bits_of(c, port.capabilities, t))]
+        if not step and len(near) == len([c for c, _ in wrong if c.dtype in WIDE]) and near:
+            c, b = min(near, key=lambda n: n[1])
+            step = f"wherever x is wrong it is right to {b} bits or more ({c.id})"
         filtered = any(i.startswith(("S1.", "S4.state")) for i in failing)
         weights = weights_of(port) if filtered else ""
     report.measured = [words for words in (step, weights) if words]

@@ -20,11 +20,17 @@ _GRID = 257
 
 
 def step_of(case: Case, claims: Capabilities, trace: Trace) -> str:
-    """The step that a run makes, as ``x + lr (a u - b x)``, if constants a and b describe it; else how near it is.
+    """The step that a run makes, as ``x + lr (a u - b x)``, if constants a and b describe it; else "".
 
-    Two constants for the whole run, or two for each step. "" if neither describes it.
+    Two constants for the whole run, or two for each step. Not asked at huge and tiny gradients, where any mistake that
+    adds to them has two such constants.
     """
-    if case.size < 2 or case.dtype not in WIDE or not all(math.isfinite(v) for g in case.grads for v in g):
+    if (
+        case.id.startswith("S2.scale")
+        or case.size < 2
+        or case.dtype not in WIDE
+        or not all(math.isfinite(v) for g in case.grads for v in g)
+    ):
         return ""
     K = function_of(claims.K, case.shape)
     points = [(p, after, *expected(K, p)) for p, after in follow(case, trace.xs, claims.state_dtype) if p.lr]
@@ -36,14 +42,12 @@ def step_of(case: Case, claims: Capabilities, trace: Trace) -> str:
     ):
         a, b, lam = (_listed(v) for v in ([a for a, _ in pairs], [b for _, b in pairs], [p.lam for p, *_ in points]))
         return f"in {case.id} the step is x + lr (a u - b x) with a = {a}, b = {b}; right are 1 and {lam}"
-    if bits := _bits(case, points):
-        return f"in {case.id} x is right to {bits} bits, of {_bits_of(case)}"
     return ""
 
 
 def _listed(values: list[float]) -> str:
     """One value for all steps, or one for each."""
-    words = [f"{v:.6g}" for v in values]
+    words = [f"{0.0 if abs(v) < 1e-12 else v:.6g}" for v in values]
     return words[0] if len(set(words)) == 1 else "(" + ", ".join(words) + ")"
 
 
@@ -59,18 +63,16 @@ def _two(rows: Sequence[tuple[Any, Any, Any]]) -> tuple[float, float] | None:
     return (a, b) if float(xp.max(xp.abs(seen - a * u + b * x))) <= 1e-7 * (1 + abs(a)) else None
 
 
-def _bits(case: Case, points: list[Any]) -> int:
+def bits_of(case: Case, claims: Capabilities, trace: Trace) -> int:
     """To how many bits x is right at every step, if that is at least six and fewer than its dtype has; else 0."""
     xp = host().namespace()
+    K = function_of(claims.K, case.shape)
+    points = [(p, after, *expected(K, p)) for p, after in follow(case, trace.xs, claims.state_dtype)]
     worst = max((float(xp.max(xp.abs(a - x) / (xp.abs(a) + p.lr))) for p, a, _, x in points), default=0.0)
     close = all(float(xp.max(xp.abs(a - x))) < p.lr / 8 for p, a, _, x in points)
     if not (close and 8 * EPS[case.dtype] < worst < 2.0**-6):
         return 0
     return int(-math.log2(worst))
-
-
-def _bits_of(case: Case) -> int:
-    return round(1 - math.log2(EPS[case.dtype]))
 
 
 def weights_of(port: Port) -> str:

@@ -42,6 +42,8 @@ class Report:
     specification: str = VERSION
     measured: list[str] = field(default_factory=list)  # of a failing port: its step, its precision, its weights
     focus: str = ""  # the rule that the nearest mistake breaks first
+    claims: Any = field(default=None, repr=False)  # the port's Capabilities
+    runs: dict[str, tuple[Any, Any]] = field(default_factory=dict, repr=False)  # id -> (Case, Trace) of what was run
 
     @property
     def passed(self) -> bool:

@@ -48,6 +48,12 @@ def memory_order(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g.ravel(order="K").reshape(g.shape))
 
 
+@mutant("the memory of a strided array read as if there were no strides", "S5.shape", raw=True)
+def memory_read(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    flat = g if g.flags.c_contiguous or g.base is None else g.base
+    return s.formula(x, m, flat.reshape(-1)[: g.size].reshape(g.shape))
+
+
 @mutant("parameters without axes left out", "S5.shape")
 def scalars_left_out(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g) if x.ndim else (x, m)

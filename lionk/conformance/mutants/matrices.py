@@ -20,6 +20,18 @@ def scale_without_maximum(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=lambda r: s.dK(r) * min(1, rows / cols) ** 0.5)
 
 
+@mutant("the scale sqrt(max(1, rows/cols)) left out", "S1.readout", K=_muon)
+def scale_forgotten(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    rows, cols = x.shape
+    return s.formula(x, m, g, dK=lambda r: s.dK(r) / max(1, rows / cols) ** 0.5)
+
+
+@mutant("the scale sqrt(min(1, rows/cols)), for sqrt(max(1, rows/cols))", "S1.readout", "S5.shape", K=_muon)
+def scale_with_minimum(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    rows, cols = x.shape
+    return s.formula(x, m, g, dK=lambda r: s.dK(r) * (min(1, rows / cols) / max(1, rows / cols)) ** 0.5)
+
+
 @mutant("the scale of the transposed matrix, sqrt(cols/rows)", "S1.readout", K=_muon)
 def scale_transposed(s: Slot, x: Any, m: Any, g: Any) -> Any:
     rows, cols = x.shape

@@ -25,6 +25,12 @@ class StateLost(Running):
         pass
 
 
+@mutant_handle("a momentum lost in the checkpoint, but not the step count", "S7.checkpoint")
+class MomentumLost(Running):
+    def load(self, state: Any) -> None:
+        super().load([{**saved, "m": 0 * saved["m"]} for saved in state])
+
+
 @mutant_handle("a step count lost in the checkpoint", "S7.checkpoint")
 class CountLost(Running):
     def load(self, state: Any) -> None:
