@@ -1,14 +1,17 @@
 """Judges the ports that are installed and writes docs/conformance-results.md: ``python docs/conformance_results.py``.
 
-What it judges comes with ``pip install lion-pytorch optax pytorch_optimizer timm``, beside the extras torch and jax.
+What it judges comes with ``pip install keras lion-pytorch optax pytorch_optimizer timm``, beside the extras
+torch and jax. Keras runs on one library a process, so it is judged in processes of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import datetime
 import functools
 import importlib
+import multiprocessing
 import os
 import platform
 import warnings
@@ -43,6 +46,8 @@ PORTS: list[tuple[str, str, dict[str, Any], dict[str, Any], str]] = [
     ("lionk_jax", "lion_k", {}, {}, ""),
 ]
 
+KERAS = ("torch", "jax")
+
 
 FINDINGS = """## What was found
 
@@ -53,6 +58,10 @@ FINDINGS = """## What was found
   (accumulation, logging its norm) sees the changed one: `lionk conform pytorch_optimizer:Lion --decay coupled`.
 - **optax.contrib.muon.** The momentum buffer and the gradient are corrected for bias by different powers, so the
   readout has b1 below mu^2 in the first steps, and tends to it.
+- **Keras.** `beta_1 = 0` is refused (S1.zero_beta, a warning; its message names the range [0, 1]). At NaN the result is
+  that of the library below: on PyTorch x stays, on JAX it becomes NaN. The default learning rate is 1e-3. Judged with
+  `floatx` set to the parameter's dtype: left at float32, a float64 variable on PyTorch is decayed by a weight decay
+  that was rounded to float32, so x is right to 32 bits and no more.
 - **NaN on PyTorch.** `torch.sign(nan)` is 0, the Array API's is nan: x keeps its value where the gradient was NaN, and
   only the momentum shows it. A warning here (S6.nan_result).
 - **lr = 0**, as a warm-up may begin, is refused by lion-pytorch, and by timm with corrected_weight_decay, which needs
@@ -67,6 +76,14 @@ def judge(module: str, attribute: str, bound: dict[str, Any], wishes: dict[str, 
     except (ImportError, AttributeError):
         return None
     return check(functools.partial(made, **bound) if bound else made, **wishes)
+
+
+def judge_keras(library: str) -> Report | None:
+    """In a process of its own, whose environment names the library."""
+    context = multiprocessing.get_context("spawn")
+    setting = {"KERAS_BACKEND": library}
+    with concurrent.futures.ProcessPoolExecutor(1, context, os.environ.update, (setting,)) as pool:
+        return pool.submit(judge, "keras.optimizers", "Lion", {}, {}).result()
 
 
 def page(reports: list[tuple[str, str, Report]]) -> str:
@@ -103,6 +120,13 @@ def main() -> None:
         print(report.summary(), flush=True)
         shown = ", ".join(f"{k}={v!r}" for k, v in bound.items())
         reports.append((f"{module}.{attribute}" + (f"({shown})" if shown else ""), note, report))
+    for library in KERAS:
+        report = judge_keras(library)
+        if report is None:
+            print("keras: not installed")
+            continue
+        print(report.summary(), flush=True)
+        reports.append(("keras.optimizers.Lion", f"with KERAS_BACKEND={library}", report))
     out.write_text(page(reports), encoding="utf-8")
 
 

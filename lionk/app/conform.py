@@ -164,7 +164,7 @@ def _finish(report: Report, to_json: Path | None, paths: dict[str, Path | None])
             path.write_text(_WRITERS[option](report), encoding="utf-8")
     _show(report, to_stderr=to_json is not None and str(to_json) == "-")
     if not report.passed:
-        hint = f"; {report.looks_like}" if report.looks_like else ""
+        hint = f"; {report.hint}" if report.hint else ""
         raise Failed(f"{report.port} breaks {len({r.rule.id for r in report.failures})} rules{hint}")
 
 

@@ -126,7 +126,10 @@ def _weight(port: Port, dtype: str, betas: tuple[float, float], lag: int) -> flo
             return None
         low, high = grid[turns[0] - 1], grid[turns[0]]
         grid = [low + (high - low) * i / (_GRID - 1) for i in range(_GRID)]
-    return -(low + high) / 2
+    found = -(low + high) / 2
+    if abs(found) > 0.99 * half[-1]:  # the end of the grid
+        return None
+    return found if abs(found) > half[0] else 0.0
 
 
 def _directions(port: Port, dtype: str, betas: tuple[float, float], lag: int, grid: list[float]) -> list[bool]:

@@ -85,13 +85,18 @@ class Report:
             return f"in part like {self.diagnosis[0][1]}"
         return "looks like " + ", or ".join(says for _, says, _ in self.diagnosis)
 
+    @property
+    def hint(self) -> str:
+        """What is wrong in a few words: the nearest known mistake, else what was measured; "" if neither is known."""
+        return self.looks_like or "".join(self.measured[:1])
+
     def summary(self) -> str:
         """One line."""
         count = len([r for r in self.results if r.verdict != SKIP])
         if self.passed:
             warnings = sum(r.verdict == WARN for r in self.results)
             return f"{self.port}: PASS, {count} tests, K = {self.K}, level {self.level}, {warnings} warnings"
-        hint = f"; {self.looks_like}" if self.looks_like else ""
+        hint = f"; {self.hint}" if self.hint else ""
         return f"{self.port}: FAIL, {len(self.failures)} of {count} tests, K = {self.K}, level {self.level}{hint}"
 
     def to_json(self) -> dict[str, Any]:

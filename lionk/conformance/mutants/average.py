@@ -156,6 +156,32 @@ def momentum_restarts(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
     return s.formula(x, m if s.count % value else 0 * m, g)
 
 
+@mutant("b1 that is ignored: always 0.9", "S1.betas")
+def fixed_b1(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, b1=0.9)[0], s.formula(x, m, g)[1]
+
+
+@mutant("b2 that is ignored: always 0.99", "S1.betas")
+def fixed_b2(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, b2=0.99)
+
+
+@mutant("b1 squared in the readout", "S1.readout", "S1.betas")
+def squared_b1(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, b1=s.b1 * s.b1)[0], s.formula(x, m, g)[1]
+
+
+@mutant("a readout and a state that count the momentum with opposite signs", "S1.readout")
+def momentum_turned(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, -m, g)[0], s.formula(x, m, g)[1]
+
+
+@mutant("a momentum clipped to [-{0}, {0}]", "S4.state", "S1.betas", constants=(0.1, 0.001, 0.01, 1.0))
+def clipped_momentum(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
+    new, after = s.formula(x, m, g)
+    return new, host().namespace().clip(after, -value, value)
+
+
 @mutant("betas that are swapped after the first step", "S1.readout", "S4.state")
 def betas_swapped_later(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, b1=s.b2, b2=s.b1) if s.count else s.formula(x, m, g)

@@ -78,6 +78,12 @@ def decay_on_direction(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=lambda r: s.dK(r) * (1 - s.wd))
 
 
+@mutant("decay by lr x |x|, not lr x (a cubic penalty)", "S3.decay")
+def quadratic_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    new, m = s.formula(x, m, g, wd=0.0)
+    return new - s.lr * s.wd * x * host().namespace().abs(x), m
+
+
 @mutant("a masked decay, only where it agrees with the direction (cautious)", "S3.decay")
 def cautious_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()

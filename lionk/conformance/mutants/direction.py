@@ -30,6 +30,24 @@ def epsilon_in_sign(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
     return s.formula(x, m, g, dK=lambda r: s.dK(r) * xp.abs(r) / (xp.abs(r) + value))
 
 
+@mutant("an epsilon under the root, r/sqrt(r^2 + {})", "S2.scale", constants=(1e-16, 1e-8, 1e-10, 1e-12, 1e-20))
+def epsilon_under_root(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
+    return s.formula(x, m, g, dK=lambda r: s.dK(r) * (r * r / (r * r + value)) ** 0.5)
+
+
+@mutant("only the larger half of the readouts moved, the rest 0", "S1.readout")
+def larger_half(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+
+    def kept(r: Any) -> Any:
+        if not r.size:
+            return r
+        least = xp.sort(xp.reshape(xp.abs(r), (-1,)))[-max(1, r.size // 2)]
+        return xp.where(xp.abs(r) >= least, s.dK(r), 0 * r)
+
+    return s.formula(x, m, g, dK=kept)
+
+
 @mutant("a dead zone, 0 where |r| < {}", "S2.scale", constants=(1e-6, 1e-3, 1e-4, 1e-8, 1e-10, 1e-12, 1e-15))
 def threshold_in_sign(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
     xp = host().namespace()
@@ -110,6 +128,23 @@ def trust_ratio(s: Slot, x: Any, m: Any, g: Any) -> Any:
     new, after = s.formula(x, m, g, lr=1.0)
     a, b = float((x * x).sum() ** 0.5), float(((new - x) * (new - x)).sum() ** 0.5)
     return x + s.lr * (a / b if a and b else 1.0) * (new - x), after
+
+
+@mutant("the direction, without the decay, scaled to the length of x (LARS)", "S3.step")
+def direction_as_long_as_x(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    def scaled(r: Any) -> Any:
+        u = s.dK(r)
+        a, b = float((x * x).sum() ** 0.5), float((u * u).sum() ** 0.5)
+        return u * (a / b if a and b else 1.0)
+
+    return s.formula(x, m, g, dK=scaled)
+
+
+@mutant("the step u - wd x divided by its root mean square where that is above 1", "S3.step")
+def clipped_step(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    new, after = s.formula(x, m, g, lr=1.0)
+    size = float(((new - x) * (new - x)).sum() ** 0.5) / max(x.size, 1) ** 0.5
+    return x + s.lr * (new - x) / max(1.0, size), after
 
 
 @mutant("Adam's direction, m/(sqrt(v) + 1e-8), corrected for bias", "S1.readout", "S4.state")

@@ -16,10 +16,11 @@ def clipped_length(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
     return s.formula(x, m, g * (value / length) if length > value else g)
 
 
-@mutant("the gradient of the step before", "S1.first", "S1.readout")
-def stale_gradient(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    s.memory["g"], g = g, s.memory.get("g", 0 * g)
-    return s.formula(x, m, g)
+@mutant("the gradient of {} steps before", "S1.first", "S1.readout", constants=(1, 2, 3))
+def stale_gradient(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
+    kept = s.memory.setdefault("grads", [0 * g] * value)
+    kept.append(g)
+    return s.formula(x, m, kept.pop(0))
 
 
 @mutant("gradients that are added up and never cleared", "S1.readout", "S4.state")

@@ -66,7 +66,7 @@ def transposed_groups(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=lambda r: s.dK(r.T).T)
 
 
-@mutant("only one of the tied maxima moved", "S2.selection", K="linf")
+@mutant("only the largest entry moved, and of equal ones the first", "S2.selection", K="linf")
 def first_of_ties(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
 

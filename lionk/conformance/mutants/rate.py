@@ -41,6 +41,17 @@ def corrected_rate(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, lr=s.lr * (1 - s.b2**t) ** 0.5 / (1 - s.b1**t))
 
 
+@mutant("the learning rate times {}", "S3.step", "S1.readout", constants=(0.5, 0.1, 2.0, 10.0))
+def rate_times(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
+    return s.formula(x, m, g, lr=value * s.lr)
+
+
+@mutant("a schedule that moves on at every second step only", "S5.schedule")
+def schedule_half_speed(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    lr = s.hyper["lr"]
+    return s.formula(x, m, g, lr=float(lr(s.count // 2)) if callable(lr) else s.lr)
+
+
 @mutant("a learning rate that is read one step late", "S5.schedule")
 def schedule_late(s: Slot, x: Any, m: Any, g: Any) -> Any:
     lr = s.hyper["lr"]
