@@ -71,6 +71,8 @@ class Result:
         Which statements of the theory held along the run.
     state : State
         Of the optimizer after the last step; ``last_x``: the last iterate.
+    weight_decay : float
+        lam of the run.
     """
 
     x: Any
@@ -86,9 +88,23 @@ class Result:
     certificate: Certificate
     state: State
     last_x: Any
+    weight_decay: float
+
+    def plot(self, **options: Any) -> Any:
+        """Objective, gap and Lyapunov function along the run, as a Matplotlib figure; a notebook shows it.
+
+        It is drawn by the installed entry point ``plot`` of the group ``lionk.results``: ``lionk.app.figures.plot``,
+        which takes the ``options``. Raises NotAvailable without Matplotlib.
+        """
+        from importlib.metadata import entry_points
+
+        try:
+            (draw,) = (e.load() for e in entry_points(group="lionk.results", name="plot"))
+        except (ModuleNotFoundError, ValueError) as error:
+            raise NotAvailable(f"a plot needs the extra cli: pip install 'lionk[cli]' ({error})") from error
+        return draw(self, **options)
 
     def _repr_html_(self) -> str:
-        """For notebooks; ``lionk.app.figures.plot`` draws a result."""
         names = ("fun", "objective", "gap", "gap_rounding", "distance", "nit", "success")
         rows = [
             (name, f"{value:.6g}" if isinstance(value := getattr(self, name), float) else str(value)) for name in names
@@ -287,7 +303,7 @@ class Run:
         return Result(
             x=x, fun=f, objective=float(objective(K, f, x, lam)), gap=gap, gap_rounding=rounding, distance=distance,
             nit=now.count, success=success, message=message, history=History(*arrays), certificate=certificate,
-            state=State(now.m, now.count), last_x=now.x,
+            state=State(now.m, now.count), last_x=now.x, weight_decay=lam,
         )  # fmt: skip
 
     def _feasible(self, x: Any) -> Any:

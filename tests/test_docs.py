@@ -13,7 +13,7 @@ import lionk
 from lionk.functions import registry
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ["own-k.md", "start-research.md", "start-port.md", "start-training.md"]
+PAGES = ["../README.md", "own-k.md", "start-research.md", "start-port.md", "start-training.md"]
 
 
 def _load(name):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 import lionk
-from lionk.app import figures
 from lionk.functions.formula import is_formula, tex
 
 
@@ -67,9 +67,16 @@ def test_a_result_and_its_certificate_are_shown(result):
 
 
 def test_a_result_is_drawn(result):
-    figure = figures.plot(result, weight_decay=1.0, tol=1e-3)
+    figure = result.plot(tol=1e-3)
+    assert result.weight_decay == 1.0
     assert [bool(a.get_title(loc="left")) for a in figure.axes[:3]] == [True] * 3
-    figure.canvas.draw()
+    assert figure._repr_png_()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_without_matplotlib_a_plot_says_what_is_missing(result, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lionk.app.figures", None)
+    with pytest.raises(lionk.NotAvailable, match=r"lionk\[cli\]"):
+        result.plot()
 
 
 @pytest.mark.parametrize(

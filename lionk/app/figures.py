@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -80,14 +81,23 @@ def draw(o: Outcome) -> Figure:
     return figure
 
 
-def plot(result: Any, *, weight_decay: float, tol: float = 0.0) -> Figure:
-    """Objective, gap and Lyapunov function of a ``lionk.Result``, e.g. in a notebook; lam is that of the run."""
+class Picture(Figure):
+    """A figure that a notebook shows without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        with rc_context(STYLE), BytesIO() as file:
+            self.savefig(file, format="png", dpi=90)
+            return file.getvalue()
+
+
+def plot(result: Any, *, tol: float = 0.0) -> Picture:
+    """Objective, gap and Lyapunov function of a ``lionk.Result``, which has it as ``result.plot()``."""
     history = {name: np.asarray(v, dtype=float) for name, v in result.history._asdict().items()}
     run: Any = SimpleNamespace(
-        result=result, history=history, setup=SimpleNamespace(weight_decay=weight_decay, tol=tol)
+        result=result, history=history, setup=SimpleNamespace(weight_decay=result.weight_decay, tol=tol)
     )  # what the panels read of an Outcome
     with rc_context(STYLE):
-        figure = Figure(figsize=(15, 4.6), layout="constrained")
+        figure = Picture(figsize=(15, 4.6), layout="constrained")
         for axes, panel in zip(figure.subplots(1, 3), (_objective, _gap, _lyapunov), strict=True):
             panel(axes, run)
     return figure

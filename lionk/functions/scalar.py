@@ -50,6 +50,9 @@ class Scalar(Value):
     numeric: bool = False
     accuracy: float = 0.0
 
+    def __repr__(self) -> str:
+        return f"Scalar({', '.join([self.name, *map(repr, self.parameters)])})"
+
     @property
     def finite(self) -> bool:
         return self.low == -math.inf and self.high == math.inf
