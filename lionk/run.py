@@ -104,12 +104,22 @@ class Result:
             raise NotAvailable(f"a plot needs the extra cli: pip install 'lionk[cli]' ({error})") from error
         return draw(self, **options)
 
-    def _repr_html_(self) -> str:
+    def _rows(self) -> list[tuple[str, str]]:
         names = ("fun", "objective", "gap", "gap_rounding", "distance", "nit", "success")
+        shown = {name: getattr(self, name) for name in names}
+        return [(name, f"{value:.6g}" if isinstance(value, float) else str(value)) for name, value in shown.items()]
+
+    def __repr__(self) -> str:
         rows = [
-            (name, f"{value:.6g}" if isinstance(value := getattr(self, name), float) else str(value)) for name in names
+            ("message", self.message),
+            *self._rows(),
+            ("x", repr(self.x)),
+            ("certificate", self.certificate.verdict),
         ]
-        return table(self.message, rows) + self.certificate._repr_html_()
+        return "\n".join(f"{name:>12}: {text}" for name, text in rows)
+
+    def _repr_html_(self) -> str:
+        return table(self.message, self._rows()) + self.certificate._repr_html_()
 
 
 @dataclass

@@ -63,6 +63,7 @@ def test_a_result_and_its_certificate_are_shown(result):
     text = Balanced(result._repr_html_()).text
     for word in ("gap_rounding", "success", "True", "phase I", "holds", result.message):
         assert word in text
+    assert repr(result).splitlines()[1].split() == ["fun:", f"{result.fun:.6g}"]
     assert "F(x) - min F <=" in Balanced(result.certificate._repr_html_()).text
 
 
