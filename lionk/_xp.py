@@ -17,6 +17,8 @@ from array_api_compat import is_array_api_obj as is_array_api_obj
 Array = Any
 Namespace = Any
 
+KTH_LARGEST: dict[str, Any] = {}  # by the name of a namespace whose sort gathers the array: its own (x, k) -> 0-d
+
 
 def namespace(*arrays: Array, name: str = "x") -> Namespace:
     """The compat namespace of the arrays; a TypeError that names the argument if they are not arrays."""
@@ -124,6 +126,17 @@ def peak(xp: Namespace, x: Array, batch: int) -> Array:
     if event_size(x, batch) == 0:
         return xp.sum(r, axis=axes)
     return xp.max(r, axis=axes)
+
+
+def kth_largest(xp: Namespace, x: Array, k: int, batch: int) -> Array:
+    """The k-th largest entry of the event, 1 <= k <= n; NaN counts as larger than all."""
+    own = None if batch or k == 1 else KTH_LARGEST.get(xp.__name__)
+    if own is not None:
+        return own(x, k)
+    if k == 1:
+        return xp.max(flat(xp, x, batch), axis=-1)
+    ordered = xp.sort(flat(xp, x, batch), axis=-1)
+    return ordered[..., ordered.shape[-1] - k]
 
 
 def unit_scale(xp: Namespace, x: Array, batch: int) -> Array:

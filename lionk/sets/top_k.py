@@ -57,8 +57,7 @@ class TopK(ArraySet):
     def _tied(self, xp: Namespace, c: Array, batch: int) -> tuple[Array, Array, Array]:
         """Which entries are above the k-th largest, which equal it, and the share of each of those."""
         r = self._magnitude(xp, c)
-        ordered = xp.sort(_xp.flat(xp, r, batch), axis=-1)
-        cut = _xp.spread(xp, ordered[..., ordered.shape[-1] - self.k], r)
+        cut = _xp.spread(xp, _xp.kth_largest(xp, r, self.k, batch), r)
         above, at = r > cut, r == cut
         count = [_xp.spread(xp, _xp.total(xp, xp.astype(b, r.dtype), batch), r) for b in (above, at)]
         return above, at, _xp.divide(xp, self.k - count[0], count[1])
@@ -67,14 +66,13 @@ class TopK(ArraySet):
         if not self._check(x, batch):
             empty = _xp.total(xp, self._magnitude(xp, x), batch)
             return empty if self.absolute else empty - math.inf
+        r = self._magnitude(xp, x)
+        cut = _xp.kth_largest(xp, r, self.k, batch)
         if self.k == 1:
-            return (
-                _xp.peak(xp, x, batch)
-                if self.absolute
-                else xp.max(_xp.flat(xp, self._magnitude(xp, x), batch), axis=-1)
-            )
-        ordered = xp.sort(_xp.flat(xp, self._magnitude(xp, x), batch), axis=-1)
-        return xp.sum(ordered[..., ordered.shape[-1] - self.k :], axis=-1)
+            return cut
+        below = r <= _xp.spread(xp, cut, r)  # not of NaN, which the sum keeps
+        rest = self.k - _xp.total(xp, xp.astype(~below, r.dtype), batch)
+        return _xp.total(xp, xp.where(below, xp.zeros_like(r), r), batch) + rest * cut
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         if not self._check(c, batch):
@@ -88,10 +86,10 @@ class TopK(ArraySet):
         if not self._check(y, batch):
             return y
         r = self._magnitude(xp, y)
-        ordered = xp.sort(_xp.flat(xp, r, batch), axis=-1)
-        cut = _xp.spread(xp, ordered[..., ordered.shape[-1] - self.k], r)
+        cut = _xp.spread(xp, _xp.kth_largest(xp, r, self.k, batch), r)
         # the level is in [cut - 1, cut]; relative to cut, entries near it lose no digits however large they are
-        if self.k == 1:
+        if self.k == 1 and xp.__name__ not in _xp.KTH_LARGEST:
+            ordered = xp.sort(_xp.flat(xp, r, batch), axis=-1)
             steps = xp.astype(xp.arange(1, ordered.shape[-1] + 1, device=_xp.device(r)), ordered.dtype)
             falling = xp.flip(ordered, axis=-1) - ordered[..., -1:]
             level = xp.max((xp.cumulative_sum(falling, axis=-1) - 1) / steps, axis=-1, keepdims=True)
