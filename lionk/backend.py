@@ -40,6 +40,7 @@ class Backend(ABC):
     """One array library. Subclasses are final, and hold no state."""
 
     name: str  # the key in ``lionk.backends()``
+    small: int = 1 << 16  # entries of x below which ``minimize`` steps without a runner, which needs two copies
 
     def available(self) -> bool:
         """Can arrays of this library be made here? Never raises."""
@@ -87,6 +88,18 @@ class Backend(ABC):
     @abstractmethod
     def synchronize(self, x: Any) -> Any:
         """Wait until x, an array or a container of arrays, is computed, and return it so."""
+
+    def settle(self, f: Any, grad: Any) -> tuple[Any, Any]:
+        """f and its gradient as they came from a user's function, so that nothing below computes them a second time."""
+        return f, grad
+
+    def numbers(self, function: Callable[..., tuple[Any, ...]], *args: Any, **fixed: Any) -> tuple[float, ...]:
+        """``function(*args, **fixed)``, a tuple of numbers and 0-d arrays, as floats; together where that is cheaper.
+
+        ``args`` are convex functions, arrays, containers of them, numbers and None; ``fixed`` is hashable. A library
+        may compile: ``function`` is one object for all calls, and reads nothing but its arguments.
+        """
+        return tuple(float(v) for v in function(*args, **fixed))
 
     @property
     def value_and_grad(self) -> ValueAndGrad | None:

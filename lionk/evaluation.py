@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+from . import _xp
 from .backend import Backend
 from .tree import is_container, leaves, named_leaves
 
 
+class Value(NamedTuple):
+    """What came of a point: ``f`` as a float, the gradient, and whether all of its entries are finite."""
+
+    f: float
+    grad: Any
+    finite: bool
+
+
 class Evaluation:
-    """f and its gradient at a point, checked, as a float and arrays."""
+    """f and its gradient at a point, checked."""
 
     def __init__(self, fun: Any, jac: Any, backend: Backend, batches: Any, seed: int | None) -> None:
         if batches is not None and seed is not None:
@@ -37,7 +46,7 @@ class Evaluation:
             for _ in range(count):
                 next(self._items, None)
 
-    def __call__(self, x: Any, count: int) -> tuple[float, Any] | None:
+    def __call__(self, x: Any, count: int) -> Value | None:
         """None when the batches are used up."""
         extra: tuple[Any, ...] = ()
         if self._items is not None:
@@ -64,4 +73,16 @@ class Evaluation:
                 raise ValueError(
                     f"the gradient{where} must have shape {tuple(b.shape)}, got {getattr(a, 'shape', a)!r}"
                 )
-        return float(f), grad
+        f, grad = self.backend.settle(f, grad)
+        value, *finite = self.backend.numbers(_value_and_finite, f, grad)
+        return Value(value, grad, all(finite))
+
+
+def _value_and_finite(f: Any, grad: Any) -> tuple[Any, ...]:
+    return f, *(is_finite(g) for g in leaves(grad))
+
+
+def is_finite(a: Any) -> Any:
+    """Are all entries? 0-d."""
+    xp = _xp.namespace(a, name="the gradient")
+    return xp.all(xp.isfinite(a))

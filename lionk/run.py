@@ -5,21 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from . import _xp
 from ._html import table
 from .backend import Backend
 from .errors import NonFiniteError, NotAvailable
-from .evaluation import Evaluation
+from .evaluation import Evaluation, is_finite
 from .optimizer import LionK, State
 from .step_rule import FIRST, PlateauRule
 from .theory.certificate import Certificate, Point, Record, certificate_of
 from .theory.lyapunov import coefficients_of, lyapunov
 from .theory.objective import distance_to_domain, gap_rounding, kkt_gap, objective, scaled
 from .tree import is_container, leaves, named_leaves, tree_norm
-
-LARGE = 1 << 16  # entries from which on a runner of the library is worth two copies
 
 
 class History(NamedTuple):
@@ -175,8 +173,9 @@ class Run:
             point = self.evaluate(now.x, now.count)
             if point is None:
                 return self.finish("the batches are used up", success=True)
-            f, grad = point
-            self._require_finite(f, grad)
+            f, grad, finite = point
+            if not (finite and math.isfinite(f)):
+                self._refuse(f, grad)
             self._require_same(f)
             if now.rule is None and self.lr is None and not self.evaluate.stochastic:
                 now.rule = PlateauRule(FIRST / self.lam if self.lam else self._free_step(grad))
@@ -184,7 +183,7 @@ class Run:
             seen, slack = self._measure(f, grad, lr)
             here = Point(now.x, now.m, f, grad, seen.objective, seen.distance)
             if before is not None and self.certify:
-                now.record.observe(self.opt, before_lr, before, here, self.eps, slack)
+                now.record.observe(self.opt, before_lr, before, here, self.eps, slack, self.backend.numbers)
             for series, value in zip(self.history, seen, strict=True):
                 series.append(value)
             if seen.gap < now.best_gap or self.evaluate.stochastic or now.count == 0:
@@ -212,7 +211,7 @@ class Run:
 
     def _step(self, now: Progress, grad: Any, lr: float) -> tuple[Any, Any]:
         """The next x and m; those before the step stay, for the certificate."""
-        if is_container(now.x) or self.size < LARGE:
+        if is_container(now.x) or self.size < self.backend.small:
             x, state = self.opt.step(now.x, grad, State(now.m, now.count), lr=lr)
             return x, state.m
         self.opt.check_product(lr, self.lam)
@@ -230,10 +229,8 @@ class Run:
         length = float(tree_norm(self.opt.K.subgradient(scaled(grad, -1.0))))
         return FIRST * max(float(tree_norm(self.now.x)), math.sqrt(self.size)) / length if length > 0 else FIRST
 
-    def _require_finite(self, f: float, grad: Any) -> None:
-        bad = [p or "the gradient" for p, a in named_leaves(grad) if not bool(self.xp.all(self.xp.isfinite(a)))]
-        if math.isfinite(f) and not bad:
-            return
+    def _refuse(self, f: float, grad: Any) -> NoReturn:
+        bad = [p or "the gradient" for p, a in named_leaves(grad) if not bool(is_finite(a))]
         what = f"f is {f}" if not math.isfinite(f) else f"a NaN or infinite entry in {', '.join(bad)}"
         where = f" The checkpoint {self.path} holds the last good point." if self.path is not None else ""
         step = self.now.count
@@ -266,14 +263,12 @@ class Run:
     def _measure(self, f: float, grad: Any, lr: float) -> tuple[History, float]:
         """The numbers of this iterate, and the tolerance of membership that they were taken with."""
         K, now, lam, slack = self.opt.K, self.now, self.lam, self.tolerance(lr)
-        gap = float(kkt_gap(K, now.x, grad, lam, slack)) / (lam or 1.0)
-        F = float(objective(K, f, now.x, lam, slack))
+        known = lr > 0 and (self.opt.decay == "implicit" or lr * lam < 1)
+        c = coefficients_of(self.opt, lr).c if known else None
+        gap, F, H = self.backend.numbers(_values, K, f, now.x, now.m, grad, c, slack, lam=lam)
         inside = math.isfinite(F)
-        distance = 0.0 if inside else float(distance_to_domain(K, now.x, lam))
-        H = math.inf
-        if inside and lr > 0 and (self.opt.decay == "implicit" or lr * lam < 1):
-            c = coefficients_of(self.opt, lr).c
-            H = float(lyapunov(K, f, now.x, now.m, lam, c, slack))
+        distance = 0.0 if inside else self.backend.numbers(_distance, K, now.x, lam=lam)[0]
+        H = H if inside else math.inf
         return History(f, F - f, F, gap, H, distance, lr), slack
 
     def _end(self, seen: History, lr: float) -> tuple[str, bool] | None:
@@ -298,12 +293,8 @@ class Run:
         self.save()
         x = self._feasible(now.best_x)
         point = self.evaluate(x, now.count) if not self.evaluate.stochastic else None
-        f, grad = point if point is not None else (self.history.f[-1], None)
-        gap = rounding = math.nan
-        if grad is not None and lam:
-            gap = float(kkt_gap(K, x, grad, lam)) / lam
-            rounding = float(gap_rounding(K, x, grad, lam)) / lam
-        distance = float(distance_to_domain(K, x, lam)) if lam else 0.0
+        f, grad = (self.history.f[-1], None) if point is None else (point.f, point.grad)
+        F, gap, rounding, distance = self.backend.numbers(_final, K, f, x, grad, lam=lam)
         dtype = _xp.real_dtype(self.xp, self.like)
         arrays = [self.xp.asarray(v, dtype=dtype, device=_xp.device(self.like)) for v in self.history]
         certificate = certificate_of(
@@ -311,7 +302,7 @@ class Run:
             stochastic=self.evaluate.stochastic,
         )  # fmt: skip
         return Result(
-            x=x, fun=f, objective=float(objective(K, f, x, lam)), gap=gap, gap_rounding=rounding, distance=distance,
+            x=x, fun=f, objective=F, gap=gap, gap_rounding=rounding, distance=distance,
             nit=now.count, success=success, message=message, history=History(*arrays), certificate=certificate,
             state=State(now.m, now.count), last_x=now.x, weight_decay=lam,
         )  # fmt: skip
@@ -321,7 +312,8 @@ class Run:
         if not self.lam:
             return x
         domain, y = self.opt.K.conjugate.domain, scaled(x, self.lam)
-        if bool(domain.contains(y, 0.0)) or not bool(domain.contains(y, self.tolerance(0.0))):
+        inside, near = self.backend.numbers(_membership, self.opt.K, x, self.tolerance(0.0), lam=self.lam)
+        if inside or not near:
             return x
         try:
             return scaled(domain.project(y), 1 / self.lam)
@@ -371,3 +363,29 @@ class Run:
         )
         self.history, self.saved_f = History(**meta["history"]), meta["f"]
         self.evaluate.skip(self.now.count)
+
+
+# -- what is computed of an iterate, together -----------------------------------------------------------------------
+
+
+def _values(K: Any, f: Any, x: Any, m: Any, grad: Any, c: Any, slack: Any, *, lam: float) -> tuple[Any, ...]:
+    """Gap, F and H."""
+    H = math.inf if c is None else lyapunov(K, f, x, m, lam, c, slack)
+    return kkt_gap(K, x, grad, lam, slack) / (lam or 1.0), objective(K, f, x, lam, slack), H
+
+
+def _distance(K: Any, x: Any, *, lam: float) -> tuple[Any]:
+    return (distance_to_domain(K, x, lam),)
+
+
+def _membership(K: Any, x: Any, slack: Any, *, lam: float) -> tuple[Any, Any]:
+    domain, y = K.conjugate.domain, scaled(x, lam)
+    return domain.contains(y, 0.0), domain.contains(y, slack)
+
+
+def _final(K: Any, f: Any, x: Any, grad: Any, *, lam: float) -> tuple[Any, ...]:
+    """F, the gap, its rounding, and the distance to the constraint."""
+    F, distance = objective(K, f, x, lam), distance_to_domain(K, x, lam) if lam else 0.0
+    if grad is None or not lam:
+        return F, math.nan, math.nan, distance
+    return F, kkt_gap(K, x, grad, lam) / lam, gap_rounding(K, x, grad, lam) / lam, distance

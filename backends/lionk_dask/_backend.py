@@ -1,4 +1,4 @@
-"""The Dask backend: lazy. Nothing here computes but ``to_host``, ``to_bits`` and ``synchronize``.
+"""The Dask backend: lazy. Nothing here computes but ``to_host``, ``to_bits``, ``synchronize``, ``settle``, ``numbers``.
 
 Every step adds to the graph, so a loop needs ``x, m = backend.synchronize([x, m])`` every few steps.
 """
@@ -21,6 +21,7 @@ class DaskBackend(Backend):
     """``dask.array.Array`` made of NumPy blocks, on one machine or many."""
 
     name = "dask"
+    small = 0  # its runner copies nothing, and makes one task of what are many
 
     def why_unavailable(self) -> str:
         return missing("dask", "dask") or missing("numpy", "dask")
@@ -65,6 +66,16 @@ class DaskBackend(Backend):
             if futures := futures_of(leaves(done)):
                 wait(futures)
         return done
+
+    def settle(self, f: Any, grad: Any) -> tuple[Any, Any]:
+        """Computed in one pass, and kept: all that is asked of them afterwards passes over the data no more."""
+        return self.synchronize((f, grad))
+
+    def numbers(self, function: Callable[..., tuple[Any, ...]], *args: Any, **fixed: Any) -> tuple[float, ...]:
+        """One computation for all of them."""
+        from ._numbers import numbers
+
+        return tuple(numbers(function, args, fixed))
 
     def runners(self) -> dict[str, Callable[[LionK], Runner]]:
         """ "blockwise": one task for each block, lazily; for functions that are no sum over entries, the reference."""

@@ -92,6 +92,14 @@ class JaxBackend(Backend):
         register_pytrees()
         return value_and_grad
 
+    def numbers(self, function: Callable[..., tuple[Any, ...]], *args: Any, **fixed: Any) -> tuple[float, ...]:
+        """Compiled where that is possible and soon done."""
+        import jax
+
+        from ._numbers import compiled
+
+        return tuple(float(v) for v in jax.device_get(compiled(function, fixed, args)(*args)))
+
     def runners(self) -> dict[str, Callable[[LionK], Runner]]:
         """ "jit": compiled for each shape, with x and m donated."""
         from ._runner import jitted
@@ -114,7 +122,7 @@ class JaxBackend(Backend):
 
 
 def value_and_grad(fun: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-    """``(f, grad)`` at x by reverse differentiation, not compiled: pass a jitted fun, or jit the result, for that.
+    """``(f, grad)`` at x by reverse differentiation, compiled if fun is.
 
     JAX's complex gradient is the conjugate of the direction of steepest ascent, and is conjugated here. Leaves of x
     that fun does not use have gradient 0. Raises TypeError if fun returns no real scalar.
@@ -126,11 +134,15 @@ def value_and_grad(fun: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
             raise TypeError(problem)
         return f
 
-    def evaluate(x: Any, *args: Any) -> tuple[Any, Any]:
-        import jax
+    import jax
 
+    both = jax.value_and_grad(checked)
+    if isinstance(fun, jax.stages.Wrapped):
+        both = jax.jit(both)
+
+    def evaluate(x: Any, *args: Any) -> tuple[Any, Any]:
         check_differentiable(x)
-        f, grad = jax.value_and_grad(checked)(x, *args)
+        f, grad = both(x, *args)
         return f, tree_map(lambda _, g: g.conj(), x, grad)  # over x: JAX sorts the keys of a dict
 
     return evaluate

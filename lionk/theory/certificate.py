@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from .._html import table
 from ..optimizer import LionK
-from .lyapunov import descent
+from .lyapunov import Coefficients, coefficients_of, descent_of
 from .phase import phase_one_factor
 
 ROUNDING = 1000  # rounding is allowed this many eps, relative to the sum of the magnitudes of the terms
@@ -54,8 +54,8 @@ class Record:
     unbounded: int = 0  # steps at which K* or its subgradient was infinite inside the set
     skipped: str = ""  # why the identity was not checked at some step
 
-    def observe(self, opt: LionK, lr: float, before: Point, after: Point, eps: float, tol: float) -> None:
-        """Account for one step, from ``before`` to ``after``, with learning rate ``lr``."""
+    def observe(self, opt: LionK, lr: float, before: Point, after: Point, eps: float, tol: float, numbers: Any) -> None:
+        """Account for one step, from ``before`` to ``after``, with learning rate ``lr``; ``Backend.numbers``."""
         self.steps += 1
         lam = float(opt.weight_decay)
         if self.last_lr is not None and lr > self.last_lr:
@@ -74,14 +74,14 @@ class Record:
             return
         if not (math.isfinite(before.objective) and math.isfinite(after.objective)):
             return
-        d = descent(opt, lr, before.x, before.m, before.f, before.grad, after.x, after.m, after.f, tol=tol)
-        terms = [float(v) for v in (d.residual, d.scale, d.D1, d.D2, d.bregman_f, d.before, d.after)]
+        k, start, end = coefficients_of(opt, lr), before[:4], after[:3]
+        terms = numbers(_terms, opt.K, k, start, end, tol, betas=opt.betas, lam=lam)
         if not all(map(math.isfinite, terms)):
             self.unbounded += 1
             return
         residual, scale, D1, D2, bregman, start, end = terms
         scale = scale or 1.0
-        dissipated = d.coefficients.h * (d.coefficients.a * D1 + (d.coefficients.b or 0.0) * D2)
+        dissipated = k.h * (k.a * D1 + (0.0 if k.b is None else k.b) * D2)
         self.identity_steps += 1
         self.identity_residual = max(self.identity_residual, abs(residual) / scale)
         self.descent_excess = max(self.descent_excess, (end - start + dissipated - bregman) / scale)
@@ -89,6 +89,11 @@ class Record:
         self.dissipation += dissipated
         self.first_H = start if self.first_H is None else self.first_H
         self.last_H = end
+
+
+def _terms(K: Any, k: Coefficients, start: Any, end: Any, tol: Any, *, betas: Any, lam: float) -> tuple[Any, ...]:
+    d = descent_of(K, k, betas, lam, *start, *end, tol=tol)
+    return d.residual, d.scale, d.D1, d.D2, d.bregman_f, d.before, d.after
 
 
 @dataclass(frozen=True)

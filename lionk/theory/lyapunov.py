@@ -112,9 +112,16 @@ def descent(
     and ``p = dK*(lam x')``. Entries are infinite or NaN where K* is infinite or dK* is empty: the identity does not
     apply there.
     """
-    K, lam = over(opt.K, x), float(opt.weight_decay)
-    k = coefficients_of(opt, lr)
-    (b1, _), used = opt.betas, grad if noisy_grad is None else noisy_grad
+    K, lam, k = over(opt.K, x), float(opt.weight_decay), coefficients_of(opt, lr)
+    return descent_of(K, k, opt.betas, lam, x, m, f, grad, x_next, m_next, f_next, noisy_grad=noisy_grad, tol=tol)
+
+
+def descent_of(
+    K: Any, k: Coefficients, betas: tuple[float, float], lam: float, x: Any, m: Any, f: Any, grad: Any,
+    x_next: Any, m_next: Any, f_next: Any, *, noisy_grad: Any = None, tol: float | None = None,
+) -> Descent:  # fmt: skip
+    """``descent`` from the coefficients of the step, which may be arrays that a compiler traces."""
+    (b1, _), used = betas, grad if noisy_grad is None else noisy_grad
     readout = tree_map(lambda a, g: b1 * a - (1 - b1) * g, m, used)
     y, y_next = scaled(x, lam), scaled(x_next, lam)
     u, v = K.subgradient(readout), K.subgradient(m_next)
@@ -132,7 +139,7 @@ def descent(
     bregman_K = K.value(m) - K.value(m_next) - tree_inner(v, _difference(m, m_next))
     before = lyapunov(K, f, x, m, lam, k.c, tol)
     after = lyapunov(K, f_next, x_next, m_next, lam, k.c, tol)
-    dissipated = k.h * (k.a * D1 + (k.b or 0.0) * D2)
+    dissipated = k.h * (k.a * D1 + (0.0 if k.b is None else k.b) * D2)
     over_dual = (1 / lam + k.c if lam else 0.0) * bregman_conjugate
     terms = (after, -1 * before, dissipated, -1 * bregman_f, noise, over_dual, k.c * bregman_K)
     return Descent(
