@@ -18,7 +18,7 @@ import torch_votes
 from lionk_torch import LionK, groups
 
 EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "torchrun" / "train.py"
-EVERYWHERE = [*torch_ranks.CLAIMS, *torch_votes.CLAIMS, "fully_sharded"]
+EVERYWHERE = [*torch_ranks.CLAIMS, *torch_votes.CLAIMS, "each_its_own_momentum", "fully_sharded"]
 CLAIMS = {4: [*EVERYWHERE, "grids", "votes_of_pieces"], 2: [*EVERYWHERE, "numbers_only", "resumed"]}
 
 pytestmark = pytest.mark.timeout(300)  # processes that wait for each other wait long where others take the processors

@@ -262,6 +262,7 @@ def main(rank, world, folder):
 
     claims = {name: lambda c=claim: c(mesh) for name, claim in CLAIMS.items()}
     claims |= {name: lambda c=claim: c() for name, claim in torch_votes.CLAIMS.items()}
+    claims["each_its_own_momentum"] = lambda: torch_votes.each_its_own_momentum(folder)
     if world == 2:
         claims["numbers_only"] = lambda: numbers_only(mesh)
     if world == 4:

@@ -6,6 +6,7 @@ import math
 
 import torch
 import torch.distributed as dist
+from torch.distributed import checkpoint
 from torch.distributed.tensor import Shard, distribute_tensor, init_device_mesh
 
 import lionk
@@ -117,7 +118,7 @@ def bytes_sent():
     size_of = lambda a: a.numel() * a.element_size()  # noqa: E731
     wrapped = [
         counted("all_to_all_single", lambda a: size_of(a) * (world - 1) // world),
-        counted("all_gather_into_tensor", lambda a: size_of(a) * (world - 1)),
+        counted("all_gather", lambda a: size_of(a) * (world - 1)),
     ]
     float32 = 2 * (world - 1) / world * 4 * size
     for how, share in ("majority", 1 / 20), ("average", (1.6 + 8) / 64):
@@ -157,6 +158,23 @@ def workers_that_started_apart_are_refused():
         assert "parameter 0 of a group differs" in str(error)  # noqa: PT017
     else:
         raise AssertionError
+
+
+def each_its_own_momentum(folder):
+    """Every worker saves its state under its own name, and finds it again."""
+    rank = dist.get_rank()
+    p, q = (torch.nn.Parameter(torch.zeros(4)) for _ in range(2))
+    p.grad = torch.full((4,), float(rank + 1))
+    opt, other = (LionK([a], LR, exchange="majority") for a in (p, q))
+    opt.step()
+    where = folder / f"votes{dist.get_world_size()}"
+    checkpoint.save({f"worker {rank}": opt.state_dict()}, checkpoint_id=where)
+    q.grad = torch.ones(4)
+    other.step()  # which makes the tensors that the checkpoint is read into
+    state = {f"worker {rank}": other.state_dict()}
+    checkpoint.load(state, checkpoint_id=where)
+    other.load_state_dict(state[f"worker {rank}"])
+    torch.testing.assert_close(other.state[q]["m"], torch.full((4,), -0.01 * (rank + 1)))
 
 
 def votes_of_pieces():

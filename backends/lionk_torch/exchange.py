@@ -19,6 +19,7 @@ point ``lam x`` is the vote, or mean, of ``dK(-grad f_i)``, not dK of the mean g
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import Any
 
 import torch
@@ -31,7 +32,6 @@ from lionk.replay import chunks, pieces
 
 EXCHANGES = (None, "majority", "average")
 MESSAGE = 1 << 22  # entries, at most, that are exchanged at once
-_PLACES = (1, 3, 9, 27, 81)
 
 
 def check(name: str | None, K: lionk.ConvexFunction) -> None:
@@ -73,31 +73,36 @@ def tally(r: torch.Tensor, only_sign: bool, group: Any = None) -> torch.Tensor:
     share = 5 * math.ceil(size / (5 * n))  # the entries that each worker counts
     votes = torch.zeros(n * share, dtype=torch.int8, device=r.device)
     votes[:size] = r.reshape(-1).sign().nan_to_num_()
-    sent = pack(votes)
+    sent = pack(votes.view(n, 5, -1))
     received = torch.empty_like(sent)
     dist.all_to_all_single(received, sent, group=group)
-    count = unpack(received).view(n, share).sum(0, dtype=torch.int16)
-    part = pack(count.sign()) if only_sign else count.to(torch.int8 if n < 128 else torch.int16)
-    parts = torch.empty(n * part.numel(), dtype=part.dtype, device=r.device)
-    dist.all_gather_into_tensor(parts, part, group=group)
-    return (unpack(parts) if only_sign else parts)[:size].view(r.shape).to(r.dtype)
+    count = unpack(received).sum(0, dtype=torch.int16)
+    part = pack(count.sign().to(torch.int8)) if only_sign else count.to(torch.int8 if n < 128 else torch.int16)
+    parts = torch.empty(n, *part.shape, dtype=part.dtype, device=r.device)
+    dist.all_gather(list(parts), part, group=group)
+    return (unpack(parts) if only_sign else parts).reshape(-1)[:size].view(r.shape).to(r.dtype)
 
 
 def pack(votes: torch.Tensor) -> torch.Tensor:
-    """Five of -1, 0, 1 in a byte, in base 3.
+    """-1, 0, 1 of shape (..., 5, n), five in a byte, in base 3: shape (..., n).
 
     >>> import torch
     >>> from lionk_torch.exchange import pack, unpack
-    >>> unpack(pack(torch.tensor([1, 0, -1, -1, 1], dtype=torch.int8)))
-    tensor([ 1,  0, -1, -1,  1], dtype=torch.int8)
+    >>> packed = pack(torch.tensor([[1], [0], [-1], [-1], [1]], dtype=torch.int8))
+    >>> packed, unpack(packed).flatten()
+    (tensor([191], dtype=torch.uint8), tensor([ 1,  0, -1, -1,  1], dtype=torch.int8))
     """
-    digits = (votes + 1).to(torch.uint8).view(-1, 5)
-    return (digits * torch.tensor(_PLACES, dtype=torch.uint8, device=votes.device)).sum(1, dtype=torch.uint8)
+    first, *rest = (votes + 1).to(torch.uint8).unbind(-2)
+    return reduce(lambda packed, digit: packed.mul_(3).add_(digit), rest, first.clone())
 
 
 def unpack(packed: torch.Tensor) -> torch.Tensor:
-    places = torch.tensor(_PLACES, dtype=torch.uint8, device=packed.device)
-    return (packed[:, None] // places % 3).to(torch.int8).sub_(1).view(-1)
+    digits = []
+    for _ in range(5):
+        above = packed // 3
+        digits.append(packed - 3 * above)
+        packed = above
+    return torch.stack(digits[::-1], dim=-2).to(torch.int8).sub_(1)
 
 
 def step(method: Method, functions: list[Any], given: list[list[torch.Tensor]], lr: Any, lam: Any) -> None:
