@@ -26,11 +26,10 @@ class Text(NamedTuple):
     results: list[str]  # expressions: the reductions of a tile
 
 
-def contracted(program: Program, numbers: bool, both: bool) -> Program:
+def contracted(program: Program, numbers: bool) -> Program:
     """The record with ``a + c b`` and ``a - c b`` as one operation each, for libraries that have a call for them.
 
     The product is then not rounded by itself. c is a Python number; ``numbers``: so are the inputs that are numbers.
-    ``both``: and ``c a + d b``, ``c a - d b``, for constants that are not 0, as one operation of a, b, c, d.
     """
     n, passes = program.nodes, program.passes()
     body = {i for p in passes for i in p.body}
@@ -52,10 +51,7 @@ def contracted(program: Program, numbers: bool, both: bool) -> Program:
         orders = {"add": (n[i].args, n[i].args[::-1]), "subtract": (n[i].args,)}.get(n[i].op, ())
         for a, b in orders:
             if product(b) and n[a].array and n[a].dtype == n[b].dtype:
-                one, other = product(a), product(b)
-                if both and one and all(n[c].op == "constant" and n[c].args[0] != 0 for c in (one[1], other[1])):
-                    return n[i]._replace(op=f"{n[i].op}_blend", args=(one[0], other[0], one[1], other[1]))
-                return n[i]._replace(op=f"{n[i].op}_scaled", args=(a, *other))
+                return n[i]._replace(op=f"{n[i].op}_scaled", args=(a, *product(b)))
         return n[i]
 
     return replace(program, nodes=tuple(fused(i) if i in body else v for i, v in enumerate(n)))
@@ -70,7 +66,7 @@ def buffered(
     """Calls with ``out``, tile by tile, with as few buffers as the order allows.
 
     An output is written in place of its input as soon as that is not read any more. Operations in ``apart`` never write
-    over their arguments, "op:1" not over its second; a phrase with ``{spare}`` gets a buffer for its own use.
+    over their arguments; a phrase with ``{spare}`` gets a buffer for its own use.
     """
     n = program.nodes
     roots = [n[i].args[0] for i in step.targets if n[i].op in REDUCTIONS]
@@ -96,7 +92,7 @@ def buffered(
         op, args, dtype = n[i].op, n[i].args, n[i].dtype
         done = [a for a in dict.fromkeys(args) if last[a] == i and a not in (*roots, *replaces) and name[a] in buffers]
         spare = [(str(n[a].dtype), name[a]) for a in done]
-        kept = {name[a] for j, a in enumerate(args) if op in apart or f"{op}:{j}" in apart}
+        kept = {name[a] for a in args if op in apart}
         release([b for b in spare if b[1] not in kept])
         target = replaces.get(i)
         in_place = target is not None and last_read.get(target, -1) <= i - (target in kept)

@@ -34,14 +34,10 @@ class Plan:
         x, m, grad = arrays
         self.kind, self.device = kind, x.device
         self.exact = step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), x.numel())
-        self.program = contracted(self.exact, numbers, both=False)
+        self.program = contracted(self.exact, numbers)
         self.passes = self.program.passes()
-        # for tensors of any number of axes, and of one axis; both take the same numbers
-        self._texts = [
-            [buffered(q, p, CALLS, APART) for p in q.passes()]
-            for q in (self.program, contracted(self.exact, numbers, both=True))
-        ]
-        self._tiles = [[tile(t, {"torch": torch, "one": _one}) for t in texts] for texts in self._texts]
+        self._texts = [buffered(self.program, p, CALLS, APART) for p in self.passes]
+        self._tiles = [tile(t, {"torch": torch}) for t in self._texts]
         self._own = local()
 
     def known(self, rate: Any, decay: Any, like: Any) -> dict[int, Any]:
@@ -54,20 +50,19 @@ class Plan:
         return Replay(self.program, self.passes, known, meaning(), self.run, list(pieces(arrays, limit(self.device))))
 
     def run(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
-        flat = arrays[0].ndim == 1
-        return [self._tiles[flat][k](*arrays, *numbers, *self._buffers(flat, k, arrays[0].shape))]
+        return [self._tiles[k](*arrays, *numbers, *self._buffers(k, arrays[0].shape))]
 
-    def _buffers(self, flat: bool, k: int, shape: Any) -> list[Any]:
+    def _buffers(self, k: int, shape: Any) -> list[Any]:
         """This thread's buffers for a pass, in this shape."""
         import torch
 
         size = math.prod(shape)
         room = min(limit(self.device), 1 << (size - 1).bit_length())
         every: dict[Any, list[Any]] = self._own.__dict__
-        if (flat, k, room) not in every:
-            dtypes = self._texts[flat][k].buffers.values()
-            every[flat, k, room] = [torch.empty(room, dtype=d, device=self.device) for d in dtypes]
-        return [b if shape == b.shape else b[:size].view(shape) for b in every[flat, k, room]]
+        if (k, room) not in every:
+            dtypes = self._texts[k].buffers.values()
+            every[k, room] = [torch.empty(room, dtype=d, device=self.device) for d in dtypes]
+        return [b if shape == b.shape else b[:size].view(shape) for b in every[k, room]]
 
 
 class Fused:
@@ -140,17 +135,6 @@ def one_after_the_other(tasks: list[Task]) -> None:
     """PyTorch shares the work of each call among threads of its own."""
     for task in tasks:
         task()
-
-
-def _one(like: Any) -> Any:
-    return _ones(like.dtype, like.device)
-
-
-@cache
-def _ones(dtype: Any, device: Any) -> Any:
-    import torch
-
-    return torch.ones(1, dtype=dtype, device=device)
 
 
 @cache

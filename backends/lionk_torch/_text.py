@@ -9,7 +9,6 @@ from __future__ import annotations
 from lionk.trace import COMPARISONS, SIGNS, UNARY
 
 _OUT = "out={out})"
-_BLENDED, _ROW = "{0}.unsqueeze(0), one({0}), {1}, beta={2}", "out={out}.unsqueeze(0))"
 _NAMES = dict(zip(COMPARISONS, ("lt", "le", "gt", "ge", "eq", "ne"), strict=True))
 _MIRROR = dict(zip(COMPARISONS, ("gt", "ge", "lt", "le", "eq", "ne"), strict=True))
 _UNARY = {"negative": "neg"} | {op: op for op in UNARY if op not in ("negative", "sign", "real", "imag", "conj")}
@@ -24,9 +23,8 @@ CALLS = (
         "add:na": f"torch.add({{1}}, {{0}}, {_OUT}",
         "subtract": f"torch.sub({{0}}, {{1}}, {_OUT}",
         "subtract:na": f"torch.neg({{1}}, {_OUT}; torch.add({{out}}, {{0}}, {_OUT}",
-        # an outer product with one entry: the call of PyTorch that takes both numbers
-        "add_blend": f"torch.addr({_BLENDED}, alpha={{3}}, {_ROW}",
-        "subtract_blend": f"torch.addr({_BLENDED}, alpha=-{{3}}, {_ROW}",
+        # torch.addr would take two products at once, but rounds the last entries of a tensor otherwise than the rest:
+        # then the step of a tensor in pieces would not be that of the whole
         "add_scaled": f"torch.add({{0}}, {{1}}, alpha={{2}}, {_OUT}",
         "subtract_scaled": f"torch.sub({{0}}, {{1}}, alpha={{2}}, {_OUT}",
         "multiply": f"torch.mul({{0}}, {{1}}, {_OUT}",
@@ -51,8 +49,8 @@ CALLS = (
     | {f"where:{c}na": f"{{out}}.fill_({{1}}); torch.where({{0}}, {{out}}, {{2}}, {_OUT}" for c in "an"}
     | {"where:ann": "{out}.fill_({2}); {out}.masked_fill_({0}, {1})"}
 )
-# These read their arguments after they have written, or PyTorch refuses to write there.
-APART = frozenset({"sign", "where", "hypot", "add_blend:1", "subtract_blend:1"})
+# These read their arguments after they have written.
+APART = frozenset({"sign", "where", "hypot"})
 
 EXPRESSIONS = (
     {op: f"{{out}} = torch.{name}({{0}})" for op, name in (_UNARY | {op: op for op in ("isnan", "isfinite")}).items()}
