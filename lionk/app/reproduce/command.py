@@ -103,7 +103,9 @@ def picture(name: str, outcome: Outcome, path: Path) -> None:
         load(name).draw(outcome.numbers).savefig(path, dpi=120)
     if path.suffix == ".png":
         with Image.open(path) as image:
-            light = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+            light = image.convert("RGB").quantize(
+                256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE
+            )  # rare colours stay what they are
         light.save(path, optimize=True)
 
 

@@ -122,7 +122,8 @@ def draw(numbers: dict[str, Any]) -> Figure:
     first = max(r[0] for r in numbers["residuals"].values())
     right.loglog(dt, 2 * first * (dt / dt[0]) ** 4, "--", color=GREY, linewidth=1.2, label="slope 4")
     right.set(title="H(0) - H(t) against the integral of dissipation", xlabel="step of the integrator")
-    right.set_xticks(dt, [f"{v:.3g}" for v in dt])
-    right.xaxis.set_minor_formatter(NullFormatter())
+    for axes, steps in ((middle, lrs), (right, dt)):
+        axes.set_xticks(steps, [f"{v:.2g}" for v in steps])
+        axes.xaxis.set_minor_formatter(NullFormatter())
     right.legend(title="order", title_fontsize=9)
     return figure
