@@ -246,14 +246,19 @@ def reference_runner(opt: LionK) -> Runner:
     return run
 
 
+def coefficients(opt: LionK, lr: Any, weight_decay: Any) -> tuple[Any, Any]:
+    """lr and weight decay of a step, checked. Raises ValueError if there is no lr but a schedule."""
+    if lr is None and callable(opt.lr):
+        raise ValueError("the learning rate is a schedule; pass its value at this step, lr=opt.lr(count)")
+    decay = opt.weight_decay if weight_decay is None else coefficient("weight_decay", weight_decay)
+    return coefficient("lr", opt.lr if lr is None else lr), decay
+
+
 def arguments(
     opt: LionK, x: Any, m: Any, grad: Any, lr: Any, weight_decay: Any
 ) -> tuple[Any, Any, list[tuple[Array, Array, Array, ConvexFunction]]]:
     """What a runner was called with, checked: lr, weight decay, and ``(x, m, grad, K)`` for each array."""
-    if lr is None and callable(opt.lr):
-        raise ValueError("the learning rate is a schedule; pass its value at this step, lr=opt.lr(count)")
-    rate = coefficient("lr", opt.lr if lr is None else lr)
-    decay = opt.weight_decay if weight_decay is None else coefficient("weight_decay", weight_decay)
+    rate, decay = coefficients(opt, lr, weight_decay)
     if not isinstance(x, list):
         return rate, decay, [(x, m, grad, opt.K)]
     functions = opt.K.tree if isinstance(opt.K, Blocks) else [opt.K] * len(x)

@@ -95,31 +95,30 @@ class Last:
 
     def __init__(self) -> None:
         self.groups: list[Group] = []
-        self._columns: list[list[Any]] = [[], [], [], []]
+        self._columns: list[list[Any]] = [[], [], []]  # x, m, grad
 
     def keep(self, jobs: list[Any], groups: list[Group], members: list[list[int]]) -> None:
         """``members``: the places in ``jobs`` of the tensors of each group."""
         self.groups, self._members = groups, members
-        self._columns = [list(column) for column in zip(*jobs, strict=True)]
-        self._places = [_places(column) for column in self._columns[:3]]
+        self._columns = [list(column) for column in zip(*(job[:3] for job in jobs), strict=True)]
+        self._places = [_places(column) for column in self._columns]
         sizes = [a.numel() * a.element_size() for column in self._columns[:2] for a in column]
         written = sorted(zip(self._places[0] + self._places[1], sizes, strict=True))
         self._starts, self._ends = [p for p, _ in written], [p + n for p, n in written]
 
-    def find(self, jobs: list[Any]) -> bool:
+    def find(self, x: Any, m: Any, grads: Any) -> bool:
         """Are these the tensors that were kept, where they were? Gradients may be new ones that fit."""
-        if not jobs or len(jobs) != len(self._columns[0]):
+        if not all(isinstance(column, list) and len(column) == len(self._columns[0]) > 0 for column in (x, m, grads)):
             return False
-        x, m, grads, functions = zip(*jobs, strict=True)
-        for now, kept in zip((x, m, functions), (*self._columns[:2], self._columns[3]), strict=True):
-            if not all(map(is_, now, kept)):
-                return False
+        kept_x, kept_m, kept_grads = self._columns
+        if not (all(map(is_, x, kept_x)) and all(map(is_, m, kept_m))):
+            return False
         if [_places(x), _places(m)] != self._places[:2]:  # ``data`` may have been exchanged
             return False
-        if all(map(is_, grads, self._columns[2])) and _places(grads) == self._places[2]:
+        if all(map(is_, grads, kept_grads)) and _places(grads) == self._places[2]:
             return True
-        if not all(map(self._fits, grads, self._columns[2], x)):
-            self._columns = [[], [], [], []]
+        if not all(map(self._fits, grads, kept_grads, x)):
+            self._columns = [[], [], []]
             return False
         for group, members in zip(self.groups, self._members, strict=True):
             group.replace_gradients(grads[i] for i in members)

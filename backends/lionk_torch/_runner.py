@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lionk.backend import Runner, arguments, check_memory, results
+from lionk.backend import Runner, arguments, check_memory, coefficients, results
 from lionk.optimizer import LionK
 from lionk.passes import run_passes
 from lionk.replay import Arrays, chunks
@@ -17,7 +17,7 @@ from . import _group
 from ._group import Group, Last
 from ._plan import Fused, Plan, fits, in_order, one_after_the_other, plain
 
-GATHERED = 1 << 15  # entries, at most, in one group of them: so few that PyTorch takes one thread
+GATHERED = 1 << 18  # entries, at most, in one group of them
 
 
 def tiles(opt: LionK) -> Runner:
@@ -47,10 +47,11 @@ def _runner(opt: LionK, fused: bool) -> Runner:
                 plans[kind, numbers] = None
         return plans[kind, numbers]
 
-    def apart(rate: Any, decay: Any, jobs: list[Any]) -> tuple[list[Any], list[Any], dict[Plan, list[int]]]:
+    def apart(
+        rate: Any, decay: Any, jobs: list[Any], numbers: bool
+    ) -> tuple[list[Any], list[Any], dict[Plan, list[int]]]:
         """The results, the large tensors with their plans, and the places of the small ones."""
         check_memory(jobs, _span, _share)
-        numbers = isinstance(rate, float) and isinstance(decay, float)
         done: list[tuple[Any, Any]] = []
         large: list[tuple[Plan, Arrays]] = []
         small: dict[Plan, list[int]] = {}
@@ -96,14 +97,16 @@ def _runner(opt: LionK, fused: bool) -> Runner:
     def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
         import torch
 
-        rate, decay, jobs = arguments(opt, x, m, grad, lr, weight_decay)
-        if torch.compiler.is_compiling():  # in somebody's own torch.compile: the plain step fuses best
-            return results(x, [opt.update(a, b, g, rate, decay, K=k) for a, b, g, k in jobs])
+        rate, decay = coefficients(opt, lr, weight_decay)
+        numbers = isinstance(rate, float) and isinstance(decay, float)
         with torch.no_grad():
-            if isinstance(rate, float) and isinstance(decay, float) and last.find(jobs):
+            if numbers and not torch.compiler.is_compiling() and last.find(x, m, grad):
                 step(rate, decay, [], last.groups)
-                return results(x, [job[:2] for job in jobs])
-            done, large, small = apart(rate, decay, jobs)
+                return list(x), list(m)
+            _, _, jobs = arguments(opt, x, m, grad, rate, decay)
+            if torch.compiler.is_compiling():  # in somebody's own torch.compile: the plain step fuses best
+                return results(x, [opt.update(a, b, g, rate, decay, K=k) for a, b, g, k in jobs])
+            done, large, small = apart(rate, decay, jobs, numbers)
             step(rate, decay, large, grouped(jobs, small))
         return results(x, done)
 
