@@ -48,16 +48,14 @@ class Plan:
 
     def _by_tiles(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
         run, buffers = self._tiles[k], self._texts[k].buffers
-        return [run(*part, *numbers, *self._buffers(k, buffers, part[0].shape)) for part in pieces(arrays, TILE)]
+        return [run(*part, *numbers, *self._buffers(k, buffers, part[0].shape, TILE)) for part in pieces(arrays, TILE)]
 
     def _by_loops(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
+        """On the whole piece: threads that call often wait for the interpreter, and for each other."""
         if not self._loops:
             self._loops = [Loops(self.program, p) for p in self.passes]
         run, buffers = self._loops[k].run, self._loops[k].buffers
-        if not buffers:
-            return [run(*arrays, *numbers)]
-        room = ("loop", k)
-        return [run(*part, *numbers, *self._buffers(room, buffers, part[0].shape)) for part in pieces(arrays, TILE)]
+        return [run(*arrays, *numbers, *self._buffers(("loops", k), buffers, arrays[0].shape, PIECE))]
 
     def gathered(self, known: dict[int, Any], group: list[Arrays]) -> Iterator[Task]:
         """Tasks for many small arrays: as many as fit in a tile at a time."""
@@ -76,15 +74,15 @@ class Plan:
             b[...] = m[start:end].reshape(b.shape)
             start = end
 
-    def _buffers(self, room: Any, wanted: dict[str, Any], shape: tuple[int, ...]) -> list[Any]:
-        """This thread's buffers for a pass, in this shape."""
+    def _buffers(self, room: Any, wanted: dict[str, Any], shape: tuple[int, ...], most: int) -> list[Any]:
+        """This thread's buffers for a pass, in this shape, of at most so many entries."""
         import numpy as np
 
         every: dict[Any, list[Any]] = self._own.__dict__
         if room not in every:
-            every[room] = [np.empty(TILE, dtype) for dtype in wanted.values()]
+            every[room] = [np.empty(most, dtype) for dtype in wanted.values()]
         size = math.prod(shape)
-        return every[room] if shape == (TILE,) else [b[:size].reshape(shape) for b in every[room]]
+        return every[room] if shape == (most,) else [b[:size].reshape(shape) for b in every[room]]
 
 
 def plan(opt: LionK, K: Any, arrays: Arrays, compiled: bool) -> Plan | None:

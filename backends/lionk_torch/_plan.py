@@ -73,7 +73,7 @@ class Fused:
 
         self.program, self.passes = plan.exact, plan.exact.passes()
         texts = [scalar(self.program, p, EXPRESSIONS, lambda v, _: repr(v)) for p in self.passes]
-        space = {"torch": torch, "inf": math.inf, "nan": math.nan}
+        space = {"torch": torch, "inf": math.inf, "nan": math.nan, "hypot": _hypot}
         self._loops = [torch.compile(tile(t, space), dynamic=True, fullgraph=True) for t in texts]
         self._real = next(n.dtype for n in self.program.nodes if n.op == "input" and not n.array)
 
@@ -102,6 +102,15 @@ def plain(a: Any) -> bool:
     import torch
 
     return type(a) in (torch.Tensor, torch.nn.Parameter) and a.layout is torch.strided and not a.is_meta
+
+
+def _hypot(a: Any, b: float) -> Any:
+    """A library call for each entry, unless double precision holds the squares."""
+    import torch
+
+    if a.dtype == torch.float64:
+        return torch.hypot(a, torch.full_like(a, b))
+    return torch.sqrt(a.double() ** 2 + b * b).to(a.dtype)
 
 
 def fits(arrays: Arrays) -> bool:

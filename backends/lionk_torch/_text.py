@@ -61,7 +61,7 @@ EXPRESSIONS = (
         "maximum:an": "{out} = torch.clamp({0}, min={1})",
         "minimum:an": "{out} = torch.clamp({0}, max={1})",
         "hypot": "{out} = torch.hypot({0}, {1})",
-        "hypot:an": "{out} = torch.hypot({0}, torch.full_like({0}, {1}))",
+        "hypot:an": "{out} = hypot({0}, {1})",
         "sign": "{out} = torch.where({0} != {0}, {0}, torch.sign({0}))",
         "where": "{out} = torch.where({0}, {1}, {2})",
         "astype": "{out} = {0}.to({dtype})",
