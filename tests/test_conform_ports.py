@@ -169,6 +169,8 @@ def test_claims_are_checked():
         Capabilities(decays={"some": {}})
     with pytest.raises(ValueError, match=r"specification 2\.0"):
         Capabilities(specification="2.0")
+    with pytest.raises(ValueError, match=r"specification 1\.99"):
+        Capabilities(specification="1.99")
     Capabilities(specification="1.0")
 
 
@@ -316,6 +318,21 @@ def test_cli_names_the_mistake(here):
     assert "the direction is not the stated one" in shown
 
 
+@pytest.mark.parametrize(
+    ("test", "says"),
+    [
+        ("S7.shards/two/float64", "S7.shards/two/float64: mine.good: right"),
+        ("S6.nan_result/second/float32", "step 1, lr = 0.25"),
+        ("S4.pure/S1.first/one/float64", "S1.first/one/float64: mine.good"),
+    ],
+)
+def test_cli_replays_every_kind_of_test(here, test, says):
+    done = CLI.invoke(app, ["conform", "mine.py:good", "--replay", test])
+    assert done.exit_code == 0, done.output
+    (replay,) = here.glob("replay_*.py")
+    assert says in subprocess.run([sys.executable, replay], capture_output=True, text=True, check=True, cwd=here).stdout
+
+
 def test_cli_known_failures(here):
     mapped = ["--map", "lr=rate", "--map", "weight_decay=decoupled", "--level", "0", "--only", "S3.decay"]
     Path("known.txt").write_text("S3.decay/lr_wd/float64  # coupled on purpose\n")
@@ -338,7 +355,7 @@ def test_cli_known_failures(here):
         (["conform", "mine.py:good", "--k", "l7"], "l7"),
         (["conform", "mine.py:good", "--map", "lr"], "NAME=VALUE"),
         (["conform", "mine.py:good", "--known", "absent.txt"], "absent.txt"),
-        (["conform", "mine.py:good", "--replay", "S9.x"], "S9.x is no case"),
+        (["conform", "mine.py:good", "--replay", "S9.x"], "S9.x is no test"),
         (["conform", "--results", "."], "the program must write it"),
         (["conform", "--command", "./absent"], "absent"),
     ],
@@ -360,7 +377,8 @@ def _pytest(folder, *words):
 
 
 def test_plugin(here):
-    good = _pytest(here, "--lionk-port", "mine.py:good", "-k", "S3 or S7", "-m", "not lionk_L1")
+    marks = "lionk_float32 and not lionk_L1 and not lionk_groups"
+    good = _pytest(here, "--lionk-port", "mine.py:good", "-k", "S3 or S7", "-m", marks)
     assert good.returncode == 0, good.stdout
     assert "passed" in good.stdout
     mapped = ["--lionk-map", "lr=rate", "--lionk-map", "weight_decay=decoupled"]

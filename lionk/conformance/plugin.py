@@ -2,12 +2,12 @@
 
 Ids are those of the cases, such as ``S3.decay/lr_wd/float32``; ``-k``, ``-x``, ``--junitxml`` and the like work. The
 port's list of known failures (``--lionk-known FILE``, an id a line) is strict: one that passes fails. Each test has the
-marker of its level: ``-m lionk_L0``.
+markers of its level, its dtype, and the claims that it needs: ``-m "lionk_L0 and lionk_float32"``, ``-m lionk_groups``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -26,6 +26,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for level in range(4):
         config.addinivalue_line("markers", f"lionk_L{level}: conformance tests of level {level}")
+    for dtype in ("float64", "float32", "float16", "bfloat16"):
+        config.addinivalue_line("markers", f"lionk_{dtype}: conformance tests of parameters of this dtype")
+    for claim in ("checkpoint", "groups", "lists", "missing", "schedule"):
+        config.addinivalue_line("markers", f"lionk_{claim}: conformance tests of what a port may claim")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,10 +44,10 @@ class Conformance(pytest.Collector):
     """All cases of one port."""
 
     def collect(self) -> Iterator[Case]:
-        from .behaviour import behaviours
+        from .behaviour import TESTS, behaviours
         from .families import WIDE, cases
         from .judge import apply_known, judge_case
-        from .report import FAIL, PASS, SKIP, Result
+        from .report import FAIL, PASS, SKIP, Result, belongs
         from .target import known_failures, load, wishes_of
 
         option = self.config.getoption
@@ -55,14 +59,17 @@ class Conformance(pytest.Collector):
             raise pytest.UsageError(str(error)) from None
         claims, level = port.capabilities, option("--lionk-level")
 
-        def judge(case: Any) -> list[Result]:
-            return apply_known(judge_case(port, case)[0], known & {case.id})
+        def judge(case: Any, mine: set[str]) -> list[Result]:
+            return apply_known(judge_case(port, case)[0], mine)
 
         chosen = cases(claims, level)
         wide = [d for d in claims.dtypes if d in WIDE] if level >= 3 else []
         listed = {c.id for c in chosen}
         for case in chosen:
-            yield self._test(case.id, lambda case=case: judge(case))
+            mine = {k for k in known if belongs(k, case.id)}
+            listed |= mine
+            needs = ["schedule"] if case.scheduled else []
+            yield self._test(case.id, needs, lambda case=case, mine=mine: judge(case, mine))
         for dtype in wide:
             results = {
                 test: Result(test, SKIP if absent else FAIL if wrong else PASS, absent or wrong)
@@ -70,15 +77,17 @@ class Conformance(pytest.Collector):
             }
             listed |= set(results)
             for test, result in results.items():
-                yield self._test(test, lambda r=result: apply_known([r], known & {r.id}))
+                needs = [n for n in TESTS[test.rpartition("/")[0]][0] if hasattr(claims, n)]
+                yield self._test(test, needs, lambda r=result: apply_known([r], known & {r.id}))
         if known - listed:
             raise pytest.UsageError(f"--lionk-known: no tests of this port: {', '.join(sorted(known - listed))}")
 
-    def _test(self, name: str, judge: Any) -> Case:
+    def _test(self, name: str, needs: Iterable[str], judge: Any) -> Case:
         from .specification import rule_of
 
         item: Case = Case.from_parent(self, name=name, judge=judge)
-        item.add_marker(f"lionk_L{rule_of(name).level}")
+        for mark in (f"L{rule_of(name).level}", name.rpartition("/")[2], *needs):
+            item.add_marker(f"lionk_{mark}")
         return item
 
 

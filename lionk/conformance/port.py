@@ -72,7 +72,8 @@ class Capabilities:
         ):
             if isinstance(value, str) or not set(value) <= set(known):
                 raise ValueError(f"capabilities.{name} is {value!r}; it takes {', '.join(known)}")
-        if self.specification.partition(".")[0] != VERSION.partition(".")[0]:
+        pinned, held = ([int(n) for n in v.split(".")] for v in (self.specification, VERSION))
+        if pinned[0] != held[0] or pinned > held:  # a later minor version may have rules that are not here
             raise ValueError(
                 f"the port is written for specification {self.specification}, this kit holds {VERSION}; "
                 "install the lionk that has it, or look at what changed"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from typing import Any
 
+from . import behaviour
 from .cases import Case, function_of
 from .comparator import judge_step
 from .families import cases
 from .port import Port
 from .reference import expected, follow
+from .report import belongs
 from .trace import run
 
 _TEMPLATE = '''"""{id} of {port}: the inputs, and each step beside the reference's. It runs by itself, with lionk."""
@@ -26,22 +29,43 @@ show(port, Case.from_json(CASE))
 '''
 
 
+_OF_LEVEL_3 = '''"""{id} of {port}: what is wrong with it. It runs by itself, with lionk."""
+
+from lionk.conformance.replay import show_test
+
+{make}
+show_test(port, {id!r})
+'''
+
+
 def script(port: Port, case_id: str, make: str) -> str:
     """The text of the file. ``make``: Python lines that define ``port``.
 
     Raises ValueError if the port is given no such case.
     """
+    if case_id in behaviour.ids(port.capabilities):
+        return _OF_LEVEL_3.format(id=case_id, port=port.name, make=make)
     case = find(port, case_id)
     text = json.dumps(case.to_json(), indent=1)
     return _TEMPLATE.format(id=case.id, port=port.name, case=text, make=make)
 
 
-def find(port: Port, case_id: str) -> Case:
+def find(port: Port, test: str) -> Case:
+    """The case of a test, which may be about a side of it, as S4.pure/S1.first/one/float64 or S6.nan_result/... are."""
     known = {c.id: c for c in cases(port.capabilities)}
-    if case_id not in known:
-        near = [k for k in known if k.partition("/")[0] == case_id.partition("/")[0]]
-        raise ValueError(f"{case_id} is no case of {port.name}; there are {', '.join(near or known)}")
-    return known[case_id]
+    found = next((c for i, c in known.items() if belongs(test, i)), None)
+    if found is None:
+        near = difflib.get_close_matches(test, [*known, *behaviour.ids(port.capabilities)], 6, 0.3)
+        raise ValueError(f"{test} is no test of {port.name}" + (f"; near it are {', '.join(near)}" if near else ""))
+    return found
+
+
+def show_test(port: Port, test: str, write: Any = print) -> bool:
+    """Run a test of level 3 and write what is wrong; True if nothing is."""
+    dtype = test.rpartition("/")[2]
+    wrong, absent = next((w, a) for i, w, a in behaviour.behaviours(port, dtype) if i == test)
+    write(f"{test}: {port.name}: {wrong or absent or 'right'}")
+    return not wrong
 
 
 def show(port: Port, case: Case, write: Any = print) -> bool:

@@ -168,6 +168,11 @@ class Report:
         return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
 
 
+def belongs(test: str, case_id: str) -> bool:
+    """Is a test that of this case, or of a side of it: S4.pure/CASE, S5.dtype/CASE, S6.nan_result/... of S6.nan/...?"""
+    return test == case_id or test.endswith("/" + case_id) or test.replace("_result/", "/", 1) == case_id
+
+
 def levels_text() -> str:
     return "; ".join(f"L{n}: {text}" for n, text in LEVELS.items())
 
