@@ -5,7 +5,10 @@ Claims are functions whose asserts hold at every rank; each that held is printed
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -243,6 +246,24 @@ def resumed(mesh, folder):
         torch.testing.assert_close(whole(q.detach()), expected, rtol=1e-11, atol=1e-12)
 
 
+def the_other_is_killed(rank):
+    """The connection that it leaves is an error at once, not after the timeout."""
+    sys.stdout.flush()
+    if rank == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    p = torch.nn.Parameter(torch.ones(6))
+    p.grad = torch.ones(6)
+    opt, start = LionK([p], exchange="majority"), time.monotonic()
+    try:
+        opt.step()
+    except RuntimeError:
+        assert time.monotonic() - start < 30
+        sys.stdout.write("held: the_other_is_killed\n")
+        sys.stdout.flush()
+        os._exit(0)  # the group is of no use any more
+    raise AssertionError
+
+
 CLAIMS = {
     "uneven_pieces": uneven_pieces,
     "even_pieces": even_pieces,
@@ -274,6 +295,8 @@ def main(rank, world, folder):
         claim()
         sys.stdout.write(f"held: {name}\n")
     dist.barrier()
+    if world == 2:
+        the_other_is_killed(rank)
     dist.destroy_process_group()
 
 
