@@ -98,6 +98,7 @@ class JaxBackend(Backend):
 
         from ._numbers import compiled
 
+        register_pytrees()
         return tuple(float(v) for v in jax.device_get(compiled(function, fixed, args)(*args)))
 
     def runners(self) -> dict[str, Callable[[LionK], Runner]]:

@@ -1,0 +1,122 @@
+"""``Backend.numbers``: what a library evaluates together, and prepares once, is what it is one by one."""
+
+from __future__ import annotations
+
+import math
+import os
+
+os.environ.setdefault("JAX_ENABLE_X64", "1")
+
+import dask
+import numpy as np
+import pytest
+
+import lionk
+from lionk.backend import Backend
+from lionk.run import _final, _membership, _values
+
+SHAPE = (6, 8)
+
+
+@pytest.fixture(autouse=True)
+def synchronous():
+    with dask.config.set(scheduler="synchronous"):
+        yield
+
+
+def put(library, a):
+    if library == "dask":
+        import dask.array as da
+
+        return da.from_array(a, chunks=(3, 8))
+    return lionk.backends()[library].asarray(a)
+
+
+def draw(seed=0, dtype="float64", size=0.3):
+    rng = np.random.default_rng(seed)
+    return [(size * rng.normal(size=SHAPE)).astype(dtype) for _ in range(3)]
+
+
+CASES = [
+    "l1",
+    "huber",
+    "l2",
+    pytest.param("linf", marks=pytest.mark.slow),
+    "half_square",
+    "row_l1_l2",
+    {"name": "blocks", "k": ["l1", "l2"]},  # of two arrays
+]
+
+
+@pytest.mark.parametrize("library", ["jax", "dask"])
+@pytest.mark.parametrize("name", CASES, ids=str)
+@pytest.mark.parametrize("lam", [0.0, 0.5])
+def test_they_are_those_of_one_by_one(library, name, lam):
+    """In lists of arrays too, outside the constraint as well as inside, with H and without."""
+    backend = lionk.backends()[library]
+    several = isinstance(name, dict) and name["name"] == "blocks"
+    K = lionk.blocks(["l1", "l2"]) if several else lionk.K(name)
+    for seed, size, c in ((0, 0.1, 0.4), (1, 0.1, 0.7), (2, 9.0, None)):
+        x, m, grad = draw(seed, size=size)
+        plain = (K, 1.5, *([a, 2 * a] if several else a for a in (x, m, grad)), c, 1e-9)
+        here = (K, 1.5, *([put(library, a), put(library, 2 * a)] if several else put(library, a) for a in (x, m, grad)))
+        got, want = (
+            backend.numbers(_values, *here, c, 1e-9, lam=lam),
+            Backend.numbers(backend, _values, *plain, lam=lam),
+        )
+        assert all(isinstance(v, float) for v in got)
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
+        got = backend.numbers(_final, *here[:3], here[4], lam=lam)
+        want = Backend.numbers(backend, _final, *plain[:3], plain[4], lam=lam)
+        np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-8)
+        assert backend.numbers(_membership, K, here[2], 1e-9, lam=lam) in [(0.0, 0.0), (0.0, 1.0), (1.0, 1.0)]
+
+
+@pytest.mark.parametrize("library", ["jax", "dask"])
+def test_they_are_prepared_once_for_arrays_of_a_kind(library):
+    backend, calls = lionk.backends()[library], []
+
+    def function(x, a, *, lam):
+        calls.append(1)
+        return lam * a * x.sum(), math.inf, x.max()
+
+    for k in range(1, 4):
+        x = np.full((4, 4), float(k))
+        assert backend.numbers(function, put(library, x), 0.5 * k, lam=2.0) == (16.0 * k * k, math.inf, k)
+    assert len(calls) == 1
+    assert backend.numbers(function, put(library, np.ones((2, 4))), 1.0, lam=2.0)[0] == 16.0
+    assert backend.numbers(function, put(library, np.ones((2, 4))), 1.0, lam=3.0)[0] == 24.0
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize("library", ["jax", "dask"])
+def test_numbers_do_not_raise_the_precision(library):
+    seen = []
+
+    def function(x, a):
+        seen.append(str((a * x).dtype))
+        return ((a * x).sum(),)
+
+    lionk.backends()[library].numbers(function, put(library, np.ones((4, 4), dtype="float32")), 0.1)
+    assert set(seen) == {"float32"}
+
+
+@pytest.mark.parametrize("library", ["jax", "dask"])
+def test_parameters_that_are_arrays(library):
+    backend, (x, m, grad) = lionk.backends()[library], draw()
+    for seed in (0, 1):
+        c = 0.1 * np.random.default_rng(seed).normal(size=SHAPE)
+        K, here = lionk.K("l1").tilt(put(library, c)), [put(library, a) for a in (x, m, grad)]
+        got = backend.numbers(_values, K, 1.5, *here, 0.4, 1e-9, lam=0.5)
+        want = Backend.numbers(backend, _values, lionk.K("l1").tilt(c), 1.5, x, m, grad, 0.4, 1e-9, lam=0.5)
+        np.testing.assert_allclose(got, want, rtol=1e-9)
+
+
+def test_jax_compiles_nothing_that_asks_the_host():
+    import lionk_jax
+    from lionk_jax import _numbers
+
+    x, K = put("jax", np.full((3, 3), 1 / 3)), lionk.K("birkhoff")
+    args = (K, 1.5, x, x, x, 0.4, 1e-9)
+    assert lionk_jax.backend.numbers(_values, *args, lam=1.0)[1] == 1.5
+    assert not hasattr(_numbers.compiled(_values, {"lam": 1.0}, args), "lower")
