@@ -46,7 +46,8 @@ class Problem:
     def fun(self, backend: Any, dtype: str, device: Any) -> Fun:
         """The loss on the arrays of a backend."""
         put = functools.partial(backend.asarray, dtype=dtype, device=device)
-        return LOSSES[self.loss](backend.namespace(), put(self.design), put(self.targets))
+        data = backend.synchronize((put(self.design), put(self.targets)))  # once, where it will be used
+        return LOSSES[self.loss](backend.namespace(), *data)
 
     def score(self, w: Array) -> tuple[str, float]:
         """How well w fits the data it was fitted to: accuracy or R^2. ``w`` on the host, float64."""

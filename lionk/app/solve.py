@@ -14,6 +14,7 @@ import typer
 
 import lionk
 
+from .cluster import connected
 from .console import BadInput, Failed, command, complain, console, output_path, reason
 from .losses import LOSSES
 from .problems import BUNDLED
@@ -84,6 +85,10 @@ def solve(
         str, typer.Option(help="Array library; 'lionk doctor' says which are here.", autocompletion=_backends)
     ] = "numpy",
     device: Annotated[str | None, typer.Option(help="Device of that library, such as cuda:0.")] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Of a Dask cluster, such as tcp://host:8786, with --backend dask.", metavar="ADDRESS"),
+    ] = None,
     dtype: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
     maxiter: Annotated[int, typer.Option(help="At most so many steps.")] = 10_000,
     tol: Annotated[float, typer.Option(help="Stop at gap <= tol |F|.")] = 1e-3,
@@ -126,6 +131,8 @@ def solve(
     if data is not None and problem is not None:
         raise BadInput("give --data or --problem, not both")
 
+    if scheduler is not None and backend != "dask":
+        raise BadInput(f"--scheduler is for --backend dask, not {backend}")
     check_rate(lr, schedule)
     chosen_backend, chosen_device = read_backend(backend, device, dtype)
     task, k_text, lam = read_problem(problem or next(iter(BUNDLED)), data, target, loss, k, weight_decay)
@@ -139,9 +146,10 @@ def solve(
     if not quiet:
         report.opening(out, setup)
     start = time.perf_counter()
-    with _one_thread(task.design.size), _notes_of_lionk(), Live(out, tol, quiet) as live:
-        result, trouble = _run(setup, live, checkpoint, resume)
-    outcome = report.Outcome(setup, result, time.perf_counter() - start)
+    with connected(scheduler), _one_thread(task.design.size):
+        with _notes_of_lionk(), Live(out, tol, quiet) as live:
+            result, trouble = _run(setup, live, checkpoint, resume)
+        outcome = report.Outcome(setup, result, time.perf_counter() - start)
     if plot_path is not None:
         figures.save(outcome, plot_path)
     if json_path is not None:
