@@ -1,0 +1,109 @@
+"""``minimize`` on Dask arrays with a scheduler and two worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+
+import lionk
+
+distributed = pytest.importorskip("distributed")
+
+LIMIT = "240MB"  # of a worker, whose libraries take half of it
+
+
+@pytest.fixture(scope="module")
+def client():
+    quiet = {"dashboard_address": None, "worker_dashboard_address": None, "silence_logs": 50}
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, memory_limit=LIMIT, **quiet) as c,
+        distributed.Client(c) as client,
+    ):
+        yield client
+
+
+def target(n, chunks):
+    return da.cos(da.arange(n, chunks=chunks) / 7.0)
+
+
+def quadratic(t):
+    def fun(x):
+        r = x - t
+        return (r * r).sum() / 2, r
+
+    return fun
+
+
+def run(K, t, x0, steps=6, **options):
+    return lionk.minimize(quadratic(t), x0, K=K, weight_decay=2.0, jac=True, maxiter=steps, tol=1e-12, **options)
+
+
+def slowly(*values):
+    return [pytest.param(v, marks=[pytest.mark.slow, pytest.mark.timeout(600)]) for v in values]
+
+
+@pytest.mark.parametrize("K", ["l1", "l2", *slowly({"name": "top_k", "k": 500}, "huber", "linf", "lp", "max")], ids=str)
+def test_two_processes_give_the_run_of_one_and_the_graph_stays_as_it_is(client, K):
+    t, sizes = target(4000, 2000), []
+    see = lambda info: sizes.append(len(info.x.__dask_graph__()))  # noqa: E731
+    got = run(K, t, da.zeros(4000, chunks=2000), 3, callback=see)
+    want = run(K, np.cos(np.arange(4000) / 7.0), np.zeros(4000), 3)
+    assert sizes == [2] * 4
+    assert len(got.state.m.__dask_graph__()) == 2
+    np.testing.assert_allclose(got.last_x.compute(), want.last_x, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(got.history.gap.compute(), want.history.gap, rtol=1e-9, atol=1e-9)
+    assert [s.verdict for s in got.certificate.statements] == [s.verdict for s in want.certificate.statements]
+
+
+def tasks(client):
+    return client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
+
+
+def test_the_scheduler_remembers_a_fixed_number_of_tasks_for_each_step(client):
+    """What it needs to compute x and m again: a step and two results for each block, the gradient, f."""
+    seen, t = [], target(4000, 1000).persist()
+    run("l1", t, da.zeros(4000, chunks=1000), 8, callback=lambda _: seen.append(tasks(client)))
+    added = np.diff(seen[2:])
+    assert (added == added[0]).all(), seen
+
+
+def test_a_matrix_larger_than_the_memory_of_a_worker(client):
+    """320 MB of random numbers in blocks of 16 MB: made when they are needed, in every pass over them."""
+    rows = da.random.default_rng(0).uniform(-1, 1, size=(40_000, 1000), chunks=(2000, 1000))
+    truth = da.from_array(np.sign(np.random.default_rng(1).normal(size=1000)), chunks=500)
+    targets = (rows @ truth).persist()
+
+    def fun(x):
+        r = rows @ x - targets
+        return (r * r).sum() / (2 * len(r)), rows.T @ r / len(r)
+
+    x0 = da.zeros(1000, chunks=500)
+    result = lionk.minimize(fun, x0, K="l1", weight_decay=1.0, lr=0.5, betas=(0.0, 0.0), jac=True, maxiter=3)
+    assert rows.nbytes > dask.utils.parse_bytes(LIMIT)
+    np.testing.assert_allclose(result.last_x.compute(), 0.875 * truth.compute(), atol=1e-12)
+    assert not result.certificate.failed
+
+
+def test_a_worker_that_dies_loses_nothing(client):
+    """x and m are computed again, from the steps that the scheduler remembers."""
+    t, died = target(4000, 1000), []
+
+    def kill(info):
+        if info.nit == 3:
+            address, pid = next((a, p) for a, p in client.run(os.getpid).items() if client.has_what()[a])
+            held = {key for key, where in client.who_has(info.x).items() if where == (address,)}
+            os.kill(pid, signal.SIGKILL)
+            died.append(len(held))
+
+    got = run("l1", t, da.zeros(4000, chunks=1000), callback=kill)
+    want = run("l1", t, da.zeros(4000, chunks=1000))
+    assert died and died[0] > 0, "blocks of x were on that worker alone"
+    assert got.nit == want.nit == 6
+    np.testing.assert_array_equal(got.last_x.compute(), want.last_x.compute())
+    np.testing.assert_array_equal(got.state.m.compute(), want.state.m.compute())
+    np.testing.assert_array_equal(got.history.objective.compute(), want.history.objective.compute())
