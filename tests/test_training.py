@@ -17,7 +17,7 @@ def lk(*arguments):
 
 def curves(recipe, seeds=1, steps=70):
     data = training.digits()
-    return training._stack(recipe, [training._torch_run(recipe, data, seed, steps) for seed in range(seeds)])
+    return training.stack(recipe, [training._torch_run(recipe, data, seed, steps) for seed in range(seeds)])
 
 
 @pytest.mark.parametrize("name", ["l1 (Lion)", "log_cosh"])
@@ -98,7 +98,7 @@ def test_the_picture_of_many_runs_can_be_drawn():
     c = training.Curves(training.CONVOLUTIONAL[1], np.ones((1, 2)), np.ones(1), np.ones(1), np.ones((1, 3)))
     c.start = c.end = np.linspace(-1, 1, 50)[None]
     with rc_context(figures.STYLE):
-        figure = training_figure.draw({"a": [c], "b": [c]})
+        figure = training_figure.draw({"a": [c], "b": [c]}, "Digits", "Accuracy")
         figure.canvas.draw()
     assert len(figure.axes) == 8
 

@@ -128,14 +128,15 @@ def torch_curves(
     try:
         for recipe in CONVOLUTIONAL if recipes is None else recipes:
             tick(f"convolutional network, {recipe.name}")
-            yield _stack(
-                recipe, [_torch_run(recipe, data, s, steps, normalised, watch) for s in range(first, first + seeds)]
-            )
+            runs = [_torch_run(recipe, data, s, steps, normalised, watch) for s in range(first, first + seeds)]
+            yield stack(recipe, runs)
     finally:
         torch.set_num_threads(threads)
 
 
-class _Run(NamedTuple):
+class Run(NamedTuple):
+    """One run of one optimizer; ``Curves`` holds several."""
+
     loss: list[float]
     train_loss: float
     accuracy: float
@@ -143,6 +144,36 @@ class _Run(NamedTuple):
     start: Array | None
     end: Array | None
     what: str
+
+
+def descend(
+    recipe: Recipe,
+    opt: Any,
+    weights: list[Any],
+    steps: int,
+    loss_at: Callable[[int], Any],
+    watch: Callable[[Any], None] | None = None,
+) -> Run:
+    """Steps on the losses of batches, with the weights watched; what is found at the end (NaN here) is the caller's."""
+    import torch
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(opt, lambda i: shape(i, steps))
+    loss, distance = [], [_distance(recipe, weights)]
+    what, start = _bounded(recipe, weights)
+    if watch:
+        watch(weights)
+    for i in range(steps):
+        opt.zero_grad()
+        value = loss_at(i)
+        value.backward()
+        opt.step()
+        schedule.step()
+        loss.append(value.item())
+        distance.append(_distance(recipe, weights))
+        if watch:
+            watch(weights)
+    end, watched = _bounded(recipe, weights)[1], None if recipe.K is None else distance
+    return Run(loss, math.nan, math.nan, watched, start, end, what)
 
 
 def convolutional(seed: int, normalised: bool = False) -> Any:
@@ -165,35 +196,20 @@ def _torch_run(
     steps: int,
     normalised: bool = False,
     watch: Callable[[Any], None] | None = None,
-) -> _Run:
+) -> Run:
     import torch
     from torch.nn.functional import cross_entropy
 
     images, labels = torch.tensor(data.images[:, None]), torch.tensor(data.labels)
-    net = convolutional(seed, normalised)
+    net, index = convolutional(seed, normalised), batches(seed, steps)
     weights = [p for p in net.parameters() if p.ndim > 1]
     opt = _torch_optimizer(recipe, net)
-    schedule = torch.optim.lr_scheduler.LambdaLR(opt, lambda i: shape(i, steps))
-    loss, distance = [], [_distance(recipe, weights)]
-    what, start = _bounded(recipe, weights)
-    if watch:
-        watch(weights)
-    for index in batches(seed, steps):
-        opt.zero_grad()
-        value = cross_entropy(net(images[index]), labels[index])
-        value.backward()
-        opt.step()
-        schedule.step()
-        loss.append(value.item())
-        distance.append(_distance(recipe, weights))
-        if watch:
-            watch(weights)
+    run = descend(recipe, opt, weights, steps, lambda i: cross_entropy(net(images[index[i]]), labels[index[i]]), watch)
     net.eval()
     with torch.no_grad():
         train = cross_entropy(net(images[:TRAIN]), labels[:TRAIN]).item()
         right = net(images[TRAIN:]).argmax(1) == labels[TRAIN:]
-    accuracy, end = right.float().mean().item(), _bounded(recipe, weights)[1]
-    return _Run(loss, train, accuracy, None if recipe.K is None else distance, start, end, what)
+    return run._replace(train_loss=train, accuracy=right.float().mean().item())
 
 
 def _torch_optimizer(recipe: Recipe, net: Any) -> Any:
@@ -233,12 +249,12 @@ def _bounded(recipe: Recipe, weights: list[Any]) -> tuple[str, Array | None]:
     return views[0].what, np.concatenate([v.values / v.upper for v in views])
 
 
-def _stack(recipe: Recipe, runs: list[_Run]) -> Curves:
+def stack(recipe: Recipe, runs: list[Run]) -> Curves:
     def together(name: str) -> Any:
         first = getattr(runs[0], name)
         return None if first is None else np.array([getattr(r, name) for r in runs])
 
-    loss, train, accuracy, distance, start, end = map(together, _Run._fields[:-1])
+    loss, train, accuracy, distance, start, end = map(together, Run._fields[:-1])
     return Curves(recipe, loss, train, accuracy, distance, start, end, runs[0].what)
 
 

@@ -1,46 +1,50 @@
-"""The picture of ``lionk reproduce training``: loss, accuracy, the way into the constraint, and weights against it."""
+"""The picture of networks in training: loss, accuracy, the way into the constraint, and weights against it."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from .figures import BLUE, BROWN, GREEN, GREY, INK, ORANGE, RED, SKY, STYLE
-from .training import TOLERANCE, Curves
+from .figures import BLUE, BROWN, GREEN, GREY, INK, ORANGE, RED, SKY
+from .training import TOLERANCE, Curves, Recipe
 
 COLORS = (INK, BLUE, SKY, RED, ORANGE, GREEN, BROWN)  # of the recipes, in order
 SMOOTH = 10  # steps of the running mean of a loss
 
 
-def save(nets: dict[str, list[Curves]], path: Path) -> None:
-    with rc_context(STYLE):
-        draw(nets).savefig(path, dpi=120)
-
-
-def draw(nets: dict[str, list[Curves]]) -> Figure:
+def draw(nets: dict[str, list[Curves]], title: str, accuracy: str) -> Figure:
     """Call it, and render it, within ``rc_context(STYLE)``. The first net is the one whose weights were watched."""
     figure = Figure(figsize=(16, 8.4), layout="constrained")
-    axes = figure.subplots(2, 4)
+    panels = iter(figure.subplots(2, 4).flat)
     watched = next(iter(nets.values()))
-    for panel, (name, curves) in zip(axes[0, :2], nets.items(), strict=True):
-        _loss(panel, name, curves)
-    _accuracy(axes[0, 2], nets)
-    _distance(axes[0, 3], watched)
-    single = [(i, c) for i, c in enumerate(watched) if c.end is not None and c.end.shape[1] > 10]
-    for panel, (i, c) in zip(axes[1], single, strict=False):
-        _histogram(panel, c, COLORS[i])
-    for panel in axes[1][len(single) :]:
+    for name, curves in nets.items():
+        _loss(next(panels), name, curves)
+    _accuracy(next(panels), accuracy, nets)
+    _distance(next(panels), watched)
+    for i, c in enumerate(watched):
+        if c.end is not None and c.end.shape[1] > 10 and (panel := next(panels, None)) is not None:
+            _histogram(panel, c, COLORS[i])
+    for panel in panels:
         panel.set_axis_off()
     seeds, steps = watched[0].loss.shape
     figure.suptitle(
-        f"Digits, 8 x 8 pixels: {steps} steps of {len(watched)} optimizers, {seeds} seeds",
+        f"{title}: {steps} steps of {len(watched)} optimizers, {seeds} seeds",
         fontsize=13, fontweight="bold", x=0.01, ha="left",
     )  # fmt: skip
     return figure
+
+
+def stored(nets: dict[str, list[Curves]]) -> dict[str, Any]:
+    """Curves as plain values and arrays, for a file; ``restored`` takes them back."""
+    return {name: [{**vars(c), "recipe": c.recipe._asdict()} for c in curves] for name, curves in nets.items()}
+
+
+def restored(numbers: dict[str, Any]) -> dict[str, list[Curves]]:
+    return {
+        name: [Curves(**{**c, "recipe": Recipe(**c["recipe"])}) for c in curves] for name, curves in numbers.items()
+    }
 
 
 def _loss(axes: Any, name: str, curves: list[Curves]) -> None:
@@ -56,20 +60,22 @@ def _loss(axes: Any, name: str, curves: list[Curves]) -> None:
     axes.legend(loc="lower left", fontsize=8)
 
 
-def _accuracy(axes: Any, nets: dict[str, list[Curves]]) -> None:
+def _accuracy(axes: Any, title: str, nets: dict[str, list[Curves]]) -> None:
     """One dot for each seed, filled for the first net."""
-    axes.set_title("Accuracy on the test digits")
+    axes.set_title(title)
     for k, (name, curves) in enumerate(nets.items()):
         for i, (c, color) in enumerate(zip(curves, COLORS, strict=False)):
             face = color if k == 0 else "none"
-            place = np.full(c.accuracy.size, i + 0.16 * (2 * k - 1))
+            place = np.full(c.accuracy.size, i + (0.16 * (2 * k - 1) if len(nets) > 1 else 0))
             axes.plot(100 * c.accuracy, place, "o", color=color, markerfacecolor=face, markersize=6)
-        axes.plot([], [], "o", color=GREY, markerfacecolor=GREY if k == 0 else "none", label=name)
+        if len(nets) > 1:
+            axes.plot([], [], "o", color=GREY, markerfacecolor=GREY if k == 0 else "none", label=name)
     names = [c.recipe.name for c in next(iter(nets.values()))]
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) + 0.5, -0.6)
     axes.set_xlabel("percent")
-    axes.legend(loc="lower left", fontsize=8)
+    if len(nets) > 1:
+        axes.legend(loc="lower left", fontsize=8)
 
 
 def _distance(axes: Any, curves: list[Curves]) -> None:

@@ -1,0 +1,151 @@
+"""A small transformer on characters, trained by Lion-K with several K, by AdamW and by another Lion.
+
+The text is the manual of the Python language that the standard library carries (``pydoc_data.topics``, about 460,000
+characters); the last tenth is held out. Two blocks of attention and two layers, 64,000 weights. K acts on the matrices
+of the blocks; embeddings and the output have l1, gains of the normalisation l1 without decay (AdamW: all, and gains
+without decay). Equal steps, batches and schedule for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .training import Curves, Recipe, Run, descend, stack
+
+Array = Any
+WIDTH, HEADS, LAYERS, CONTEXT, BATCH = 48, 4, 2, 32, 16
+PEER = "lion-pytorch"
+LION = (4e-3, 10.0)  # lr and lam of l1 where another K has the rest
+
+RECIPES = (
+    Recipe("AdamW", None, 8e-3, 0.01),
+    Recipe(PEER, None, *LION),
+    Recipe("l1 (Lion)", {"name": "l1"}, *LION),
+    Recipe("huber", {"name": "huber", "delta": 1e-4}, *LION),
+    Recipe("nuclear (Muon)", {"name": "nuclear"}, 3e-2, 1.0),
+    Recipe("row_l1_l2", {"name": "row_l1_l2"}, 2e-2, 2.0),
+)
+
+
+class Text(NamedTuple):
+    """Characters as numbers below ``letters``; the last tenth is held out."""
+
+    train: Array
+    held_out: Array
+    letters: int
+
+
+@cache
+def text() -> Text:
+    from pydoc_data.topics import topics
+
+    characters = "\n".join(topics[name] for name in sorted(topics))
+    letters, coded = np.unique(list(characters), return_inverse=True)
+    cut = len(coded) * 9 // 10
+    return Text(coded[:cut], coded[cut:], len(letters))
+
+
+def windows(a: Array, starts: Array) -> Array:
+    """(starts, CONTEXT + 1): what is read, and one character more to predict."""
+    return a[np.asarray(starts)[:, None] + np.arange(CONTEXT + 1)]
+
+
+def transformer(letters: int) -> Any:
+    """Pre-norm blocks of causal attention and two layers, PyTorch's first weights. (n, t) -> (n, t, letters)."""
+    import torch
+    from torch import nn
+
+    class Block(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.LayerNorm(WIDTH, bias=False), nn.LayerNorm(WIDTH, bias=False)
+            self.qkv = nn.Linear(WIDTH, 3 * WIDTH, bias=False)
+            self.out = nn.Linear(WIDTH, WIDTH, bias=False)
+            self.up, self.down = nn.Linear(WIDTH, 4 * WIDTH, bias=False), nn.Linear(4 * WIDTH, WIDTH, bias=False)
+
+        def forward(self, h: torch.Tensor) -> torch.Tensor:
+            n, t, _ = h.shape
+            q, k, v = self.qkv(self.first(h)).view(n, t, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
+            seen = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            h = h + self.out(seen.transpose(1, 2).reshape(n, t, WIDTH))
+            return h + self.down(nn.functional.gelu(self.up(self.second(h))))
+
+    class Net(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.letter, self.place = nn.Embedding(letters, WIDTH), nn.Parameter(0.1 * torch.randn(CONTEXT, WIDTH))
+            nn.init.normal_(self.letter.weight, std=0.1)
+            self.blocks = nn.Sequential(*(Block() for _ in range(LAYERS)))
+            self.norm, self.head = nn.LayerNorm(WIDTH, bias=False), nn.Linear(WIDTH, letters, bias=False)
+
+        def forward(self, index: torch.Tensor) -> torch.Tensor:
+            return self.head(self.norm(self.blocks(self.letter(index) + self.place[: index.shape[1]])))
+
+    return Net()
+
+
+def optimizer(recipe: Recipe, net: Any) -> Any:
+    import torch
+
+    matrices = [p for p in net.blocks.parameters() if p.ndim == 2]
+    tables = [net.letter.weight, net.place, net.head.weight]
+    gains = [p for p in net.parameters() if p.ndim == 1]
+    name, K, lr, lam = recipe
+    if K is None:
+        groups = [{"params": [*matrices, *tables]}, {"params": gains, "weight_decay": 0.0}]
+        if name != PEER:
+            return torch.optim.AdamW(groups, lr=lr, weight_decay=lam)
+        from lion_pytorch import Lion
+
+        return Lion(groups, lr=lr, betas=(0.9, 0.99), weight_decay=lam)
+    import lionk_torch
+
+    lion_lr, lion_lam = LION
+    rest = {"K": "l1", "lr": lion_lr}
+    groups = [
+        {"params": matrices},
+        {"params": tables, "weight_decay": lion_lam, **rest},
+        {"params": gains, "weight_decay": 0.0, **rest},
+    ]
+    return lionk_torch.LionK(groups, lr, weight_decay=lam, K=K)
+
+
+def curves(recipes: tuple[Recipe, ...], seeds: int, steps: int, tick: Callable[[str], None]) -> Iterator[Curves]:
+    """One recipe after the other, each with all seeds."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # a net so small is slower on more
+    try:
+        for recipe in recipes:
+            tick(recipe.name)
+            yield stack(recipe, [run(recipe, seed, steps) for seed in range(seeds)])
+    finally:
+        torch.set_num_threads(threads)
+
+
+def run(recipe: Recipe, seed: int, steps: int) -> Run:
+    """``train_loss`` and ``accuracy`` are those of the held-out text, in nats and shares of characters."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    data, rng = text(), np.random.default_rng(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = transformer(data.letters)
+
+    def loss(w: Any) -> Any:
+        return cross_entropy(net(w[:, :-1]).flatten(0, 1), w[:, 1:].flatten())
+
+    starts = rng.integers(0, len(data.train) - CONTEXT - 1, (steps, BATCH))
+    batch = [torch.tensor(windows(data.train, s)) for s in starts]
+    weights = [p for p in net.blocks.parameters() if p.ndim == 2]
+    found = descend(recipe, optimizer(recipe, net), weights, steps, lambda i: loss(batch[i]))
+    held_out = torch.tensor(windows(data.held_out, np.arange(0, len(data.held_out) - CONTEXT - 1, 3 * CONTEXT)))
+    with torch.no_grad():
+        right = net(held_out[:, :-1]).argmax(-1) == held_out[:, 1:]
+        return found._replace(train_loss=loss(held_out).item(), accuracy=right.float().mean().item())
