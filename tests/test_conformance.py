@@ -371,3 +371,13 @@ def test_a_run_is_read_from_any_library():
     for t in traces:
         assert t.dtype == "float32"
         np.testing.assert_array_equal(t.xs[0], traces[0].xs[0])
+
+
+def test_a_failing_port_of_a_matrix_function_gets_a_diagnosis():
+    def muon(shape):
+        rows, cols = shape
+        return lionk.K("nuclear").scale(max(1, rows / cols) ** 0.5)
+
+    report = check(MUTANTS["swapped_betas"].claiming(K=muon), level=0, dtypes=("float64",))
+    assert report.diagnosis[0][0] == "swapped_betas"
+    assert report.measured == []

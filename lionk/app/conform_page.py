@@ -72,7 +72,8 @@ def _directions(report: Report) -> tuple[str, str] | None:
         axes.scatter(readout[at], seen[at], s=size, color=color, alpha=0.6, linewidths=0, rasterized=True)
     axes.set(xlabel="readout r", ylabel="direction seen", title="Directions over readouts")
     more = " Red: where a rule is broken." if bool(np.any(bad[known])) else ""
-    about = f"{int(known.sum())} entries of all steps in float64 and float32. For K = l1 a correct port shows the sign."
+    about = f"{int(known.sum())} entries of all steps in float64 and float32."
+    about += " A correct port shows the sign." if report.K == "l1" else ""
     return _svg(figure, "Scatter plot of directions over readouts"), about + more
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .cases import EPS, Case, function_of, host
-from .families import WIDE, betas_for
+from .families import WIDE, betas_for, main_shape
 from .port import Capabilities, Port
 from .reference import expected, follow
 from .trace import Trace, run
@@ -83,9 +83,10 @@ def weights_of(port: Port) -> str:
     elementwise, even K whose subgradient is 0 at 0 only.
     """
     claims = port.capabilities
-    K, xp = function_of(claims.K, (2,)), host().namespace()
+    shape, xp = main_shape(claims.K), host().namespace()
+    K = function_of(claims.K, shape)
     dtype = next((d for d in claims.dtypes if d in WIDE), None)
-    if dtype is None or claims.accuracy or K.traits.structure != "elementwise" or not K.traits.even:
+    if dtype is None or claims.accuracy or K.traits.structure != "elementwise" or not K.traits.even or len(shape) > 1:
         return ""
     if K._arrays or not xp.all(K.subgradient(host().asarray([1e-9, -1e-9], dtype="float64")) != 0):
         return ""
