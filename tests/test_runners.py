@@ -27,7 +27,7 @@ MARGIN = {"float64": 1e-12, "float32": 2e-5, "float16": 4e-3, "bfloat16": 3e-2}
 def small_tiles(monkeypatch):
     """Tiles of 64 entries, so that short arrays have boundaries; compiled loops from 128 entries on."""
     monkeypatch.setattr(_plan, "TILE", 64)
-    monkeypatch.setattr(_plan, "PIECE", 128)
+    monkeypatch.setattr(_plan, "GATHERED", 64)
     monkeypatch.setattr(_plan, "COMPILE", 128)
     monkeypatch.setattr(lionk_torch._plan, "TILE", 64)
     monkeypatch.setattr(lionk_torch._group, "SMALL", 16)
@@ -432,6 +432,7 @@ def test_numpy_steps_other_byte_orders():
 def test_numpy_allocates_no_more_than_tiles(monkeypatch, name, shape):
     monkeypatch.undo()
     monkeypatch.setattr(_plan, "TILE", 1 << 12)
+    monkeypatch.setattr(_plan, "GATHERED", 1 << 12)
     x, m, grad = draw(lionk_numpy.backend, shape)
     run = lionk_numpy.backend.runner(lionk.LionK(name, lr=0.1, weight_decay=0.5), "tiles")
     if len(shape) == 2:

@@ -16,8 +16,10 @@ from lionk.trace import COMPARISONS, LOGICAL, PYTHON, TESTS, UNARY, NotTraceable
 from ._compiled import Loops, compilable
 from ._text import APART, CALLS, select
 
-TILE = 1 << 16  # entries: a tile and its buffers stay in cache, and a call takes longer than its overhead
-PIECE = 1 << 18  # entries that a thread takes at once
+# Entries that a thread takes at once: so few that a tile and its buffers stay in a cache, so many that threads do not
+# wait for the interpreter, and for each other, between two calls.
+TILE = 1 << 18
+GATHERED = 1 << 16  # entries, at most, of small arrays that are stepped as one
 COMPILE = 1 << 18  # entries from which on a loop is worth its compilation
 
 
@@ -43,24 +45,24 @@ class Plan:
         """The step of one array; it is compiled for large ones that lie in one piece."""
         arrays = in_order(arrays)
         fits = arrays[0].size >= COMPILE and all(a.ndim == 1 and a.flags.c_contiguous for a in arrays)
+        if self._compiled and fits and not self._loops:
+            self._loops = [Loops(self.program, p) for p in self.passes]
         run = self._by_loops if self._compiled and fits else self._by_tiles
-        return Replay(self.program, self.passes, known, _meaning(), run, list(pieces(arrays, PIECE)))
+        return Replay(self.program, self.passes, known, _meaning(), run, list(pieces(arrays, TILE)))
 
     def _by_tiles(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
-        run, buffers = self._tiles[k], self._texts[k].buffers
-        return [run(*part, *numbers, *self._buffers(k, buffers, part[0].shape, TILE)) for part in pieces(arrays, TILE)]
+        return [self._tiles[k](*arrays, *numbers, *self._buffers(k, self._texts[k].buffers, arrays[0].shape))]
 
     def _by_loops(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
-        """On the whole piece: threads that call often wait for the interpreter, and for each other."""
-        if not self._loops:
-            self._loops = [Loops(self.program, p) for p in self.passes]
         run, buffers = self._loops[k].run, self._loops[k].buffers
-        return [run(*arrays, *numbers, *self._buffers(("loops", k), buffers, arrays[0].shape, PIECE))]
+        return [run(*arrays, *numbers, *self._buffers(("loops", k), buffers, arrays[0].shape))]
 
     def gathered(self, known: dict[int, Any], group: list[Arrays]) -> Iterator[Task]:
         """Tasks for many small arrays: as many as fit in a tile at a time."""
         numbers = self.program.numbers(self.passes[0].numbers, known, _meaning())
-        return (partial(self._together, some, numbers) for some in chunks(group, lambda arrays: arrays[0].size, TILE))
+        return (
+            partial(self._together, some, numbers) for some in chunks(group, lambda arrays: arrays[0].size, GATHERED)
+        )
 
     def _together(self, group: list[Arrays], numbers: list[Any]) -> None:
         import numpy as np
@@ -74,15 +76,15 @@ class Plan:
             b[...] = m[start:end].reshape(b.shape)
             start = end
 
-    def _buffers(self, room: Any, wanted: dict[str, Any], shape: tuple[int, ...], most: int) -> list[Any]:
-        """This thread's buffers for a pass, in this shape, of at most so many entries."""
+    def _buffers(self, room: Any, wanted: dict[str, Any], shape: tuple[int, ...]) -> list[Any]:
+        """This thread's buffers for a pass, in this shape."""
         import numpy as np
 
         every: dict[Any, list[Any]] = self._own.__dict__
         if room not in every:
-            every[room] = [np.empty(most, dtype) for dtype in wanted.values()]
+            every[room] = [np.empty(max(TILE, GATHERED), dtype) for dtype in wanted.values()]
         size = math.prod(shape)
-        return every[room] if shape == (most,) else [b[:size].reshape(shape) for b in every[room]]
+        return [b[:size].reshape(shape) for b in every[room]]
 
 
 def plan(opt: LionK, K: Any, arrays: Arrays, compiled: bool) -> Plan | None:

@@ -48,7 +48,7 @@ def _runner(opt: LionK, compiled: bool) -> Runner:
             done.append(opt.update(a, b, g, rate, decay, K=K) if p is None else (a, b))
             if p is None:
                 continue
-            if a.size < _plan.TILE // 4 and len(jobs) > 1 and len(p.passes) == 1:
+            if a.size < _plan.GATHERED // 4 and len(jobs) > 1 and len(p.passes) == 1:
                 small.setdefault(p, []).append((a, b, g))
             else:
                 large.append(p.replay(p.known(rate, decay, a), (a, b, g)))
