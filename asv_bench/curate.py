@@ -43,9 +43,9 @@ def draw(kept: dict[str, Any], path: Path) -> None:
     with rc_context(STYLE):
         figure = Figure(figsize=(9, 10), layout="constrained")
         size, functions, peers = figure.subplots(3, 1)
-        for runner in COLOURS:
+        for runner, colour in COLOURS.items():
             some = [(n, cost) for r, n, cost in results["Size.track_cost"] if r == runner]
-            size.loglog(*zip(*some, strict=True), marker="o", markersize=4, color=COLOURS[runner], label=runner)
+            size.loglog(*zip(*some, strict=True), marker="o", markersize=4, color=colour, label=runner)
         size.set(title="One step of l1: time for each entry", xlabel="entries", ylabel="nanoseconds")
         size.legend(ncols=5)
         _bars(functions, results["Function.track_ratio"], lambda r: COLOURS[r])

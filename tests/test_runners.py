@@ -467,14 +467,13 @@ def test_threads_follow_the_environment(monkeypatch):
 
 @pytest.mark.parametrize("library", LIBRARIES.values(), ids=list(LIBRARIES))
 def test_minimize_takes_the_runner_for_large_arrays(monkeypatch, library):
-    monkeypatch.setattr("lionk.run.LARGE", 100)
     asked = []
     runner = type(library).runner
     monkeypatch.setattr(type(library), "runner", lambda self, *a: asked.append(1) or runner(self, *a))
     target = library.asarray(np.linspace(-2, 2, 300))
     results = []
     for large in (100, 1000):
-        monkeypatch.setattr("lionk.run.LARGE", large)
+        monkeypatch.setattr(type(library), "small", large)
         x0 = library.asarray(np.zeros(300))
         results.append(
             lionk.minimize(
