@@ -72,10 +72,11 @@ def test_the_scheduler_remembers_a_fixed_number_of_tasks_for_each_step(client):
     assert (added == added[0]).all(), seen
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_matrix_larger_than_the_memory_of_a_worker(client):
-    """320 MB of random numbers in blocks of 8 MB: made when they are needed, in every pass over them."""
-    rows = da.random.default_rng(0).uniform(-1, 1, size=(40_000, 1000), chunks=(1000, 1000))
+    """480 MB of random numbers in blocks of 8 MB: made when they are needed, in every pass over them."""
+    rows = da.random.default_rng(0).normal(size=(60_000, 1000), chunks=(1000, 1000))
     truth = da.from_array(np.sign(np.random.default_rng(1).normal(size=1000)), chunks=500)
     targets = (rows @ truth).persist()
 
