@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .functions import blocks
     from .minimization import minimize
     from .optimizer import LionK, State
-    from .run import Result
+    from .result import Result
     from .theory import Certificate, flow, kkt_gap
 
 __version__ = "0.1.0"
@@ -63,7 +63,7 @@ _LATER = {
     "minimize": "minimization",
     "LionK": "optimizer",
     "State": "optimizer",
-    "Result": "run",
+    "Result": "result",
     "Certificate": "theory",
     "flow": "theory",
     "kkt_gap": "theory",

@@ -10,7 +10,8 @@ from typing import Any
 from .backend import backend_of
 from .evaluation import Evaluation
 from .optimizer import LionK
-from .run import Info, Progress, Result, Run
+from .result import Info, Result
+from .run import Progress, Run
 from .theory.objective import over
 
 

@@ -5,119 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
-from . import _xp
-from ._html import table
+from . import _xp, measures
 from .backend import Backend
 from .errors import NonFiniteError, NotAvailable
 from .evaluation import Evaluation, is_finite
 from .optimizer import LionK, State
+from .result import History, Info, Result
 from .step_rule import FIRST, PlateauRule
-from .theory.certificate import Certificate, Point, Record, certificate_of
-from .theory.lyapunov import coefficients_of, lyapunov
-from .theory.objective import distance_to_domain, gap_rounding, kkt_gap, objective, scaled
+from .theory.certificate import Point, Record, certificate_of
+from .theory.lyapunov import coefficients_of
+from .theory.objective import scaled
 from .tree import is_container, leaves, named_leaves, tree_norm
-
-
-class History(NamedTuple):
-    """One entry for each iterate, as 1-D arrays of x's library (lists of floats while the run goes on)."""
-
-    f: Any  # f(x)
-    conjugate: Any  # K*(lam x)/lam, inf outside the constraint
-    objective: Any  # F = f + K*(lam x)/lam
-    gap: Any  # G/lam, an upper bound of F - min F for convex f (G at lam = 0)
-    lyapunov: Any  # H at the lr of the step that follows
-    distance: Any  # from lam x to dom K*
-    lr: Any  # of the step that follows
-
-
-class Info(NamedTuple):
-    """What a callback sees: the iterate ``x`` after ``nit`` steps, and its numbers as floats."""
-
-    nit: int
-    x: Any
-    f: float
-    objective: float
-    gap: float
-    lyapunov: float
-    distance: float
-    lr: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """The end of a run.
-
-    Attributes
-    ----------
-    x : array or container
-        The best point (by gap), moved to the nearest feasible one if it was outside by rounding.
-    fun, objective : float
-        f and F there.
-    gap, gap_rounding : float
-        For convex f, ``F(x) - min F <= gap + gap_rounding`` (weight_decay > 0 and full gradients; else nan).
-    distance : float
-        From ``lam x`` to dom K*.
-    nit : int
-        Steps made, over all resumed runs.
-    success : bool
-        Did the gap reach the tolerance (stochastic: were all steps made)?
-    message : str
-    history : History
-    certificate : Certificate
-        Which statements of the theory held along the run.
-    state : State
-        Of the optimizer after the last step; ``last_x``: the last iterate.
-    weight_decay : float
-        lam of the run.
-    """
-
-    x: Any
-    fun: float
-    objective: float
-    gap: float
-    gap_rounding: float
-    distance: float
-    nit: int
-    success: bool
-    message: str
-    history: History
-    certificate: Certificate
-    state: State
-    last_x: Any
-    weight_decay: float
-
-    def plot(self, **options: Any) -> Any:
-        """Objective, gap and Lyapunov function along the run, as a Matplotlib figure; a notebook shows it.
-
-        It is drawn by the installed entry point ``plot`` of the group ``lionk.results``: ``lionk.app.figures.plot``,
-        which takes the ``options``. Raises NotAvailable without Matplotlib.
-        """
-        from importlib.metadata import entry_points
-
-        try:
-            (draw,) = (e.load() for e in entry_points(group="lionk.results", name="plot"))
-        except (ModuleNotFoundError, ValueError) as error:
-            raise NotAvailable(f"a plot needs the extra cli: pip install 'lionk[cli]' ({error})") from error
-        return draw(self, **options)
-
-    def _rows(self) -> list[tuple[str, str]]:
-        names = ("fun", "objective", "gap", "gap_rounding", "distance", "nit", "success")
-        shown = {name: getattr(self, name) for name in names}
-        return [(name, f"{value:.6g}" if isinstance(value, float) else str(value)) for name, value in shown.items()]
-
-    def __repr__(self) -> str:
-        rows = [
-            ("message", self.message),
-            *self._rows(),
-            ("x", repr(self.x)),
-            ("certificate", self.certificate.verdict),
-        ]
-        return "\n".join(f"{name:>12}: {text}" for name, text in rows)
-
-    def _repr_html_(self) -> str:
-        return table(self.message, self._rows()) + self.certificate._repr_html_()
 
 
 @dataclass
@@ -265,9 +165,9 @@ class Run:
         K, now, lam, slack = self.opt.K, self.now, self.lam, self.tolerance(lr)
         known = lr > 0 and (self.opt.decay == "implicit" or lr * lam < 1)
         c = coefficients_of(self.opt, lr).c if known else None
-        gap, F, H = self.backend.numbers(_values, K, f, now.x, now.m, grad, c, slack, lam=lam)
+        gap, F, H = self.backend.numbers(measures.values, K, f, now.x, now.m, grad, c, slack, lam=lam)
         inside = math.isfinite(F)
-        distance = 0.0 if inside else self.backend.numbers(_distance, K, now.x, lam=lam)[0]
+        distance = 0.0 if inside else self.backend.numbers(measures.distance, K, now.x, lam=lam)[0]
         H = H if inside else math.inf
         return History(f, F - f, F, gap, H, distance, lr), slack
 
@@ -294,7 +194,7 @@ class Run:
         x = self._feasible(now.best_x)
         point = self.evaluate(x, now.count) if not self.evaluate.stochastic else None
         f, grad = (self.history.f[-1], None) if point is None else (point.f, point.grad)
-        F, gap, rounding, distance = self.backend.numbers(_final, K, f, x, grad, lam=lam)
+        F, gap, rounding, distance = self.backend.numbers(measures.final, K, f, x, grad, lam=lam)
         dtype = _xp.real_dtype(self.xp, self.like)
         arrays = [self.xp.asarray(v, dtype=dtype, device=_xp.device(self.like)) for v in self.history]
         certificate = certificate_of(
@@ -312,7 +212,7 @@ class Run:
         if not self.lam:
             return x
         domain, y = self.opt.K.conjugate.domain, scaled(x, self.lam)
-        inside, near = self.backend.numbers(_membership, self.opt.K, x, self.tolerance(0.0), lam=self.lam)
+        inside, near = self.backend.numbers(measures.membership, self.opt.K, x, self.tolerance(0.0), lam=self.lam)
         if inside or not near:
             return x
         try:
@@ -363,29 +263,3 @@ class Run:
         )
         self.history, self.saved_f = History(**meta["history"]), meta["f"]
         self.evaluate.skip(self.now.count)
-
-
-# -- what is computed of an iterate, together -----------------------------------------------------------------------
-
-
-def _values(K: Any, f: Any, x: Any, m: Any, grad: Any, c: Any, slack: Any, *, lam: float) -> tuple[Any, ...]:
-    """Gap, F and H."""
-    H = math.inf if c is None else lyapunov(K, f, x, m, lam, c, slack)
-    return kkt_gap(K, x, grad, lam, slack) / (lam or 1.0), objective(K, f, x, lam, slack), H
-
-
-def _distance(K: Any, x: Any, *, lam: float) -> tuple[Any]:
-    return (distance_to_domain(K, x, lam),)
-
-
-def _membership(K: Any, x: Any, slack: Any, *, lam: float) -> tuple[Any, Any]:
-    domain, y = K.conjugate.domain, scaled(x, lam)
-    return domain.contains(y, 0.0), domain.contains(y, slack)
-
-
-def _final(K: Any, f: Any, x: Any, grad: Any, *, lam: float) -> tuple[Any, ...]:
-    """F, the gap, its rounding, and the distance to the constraint."""
-    F, distance = objective(K, f, x, lam), distance_to_domain(K, x, lam) if lam else 0.0
-    if grad is None or not lam:
-        return F, math.nan, math.nan, distance
-    return F, kkt_gap(K, x, grad, lam) / lam, gap_rounding(K, x, grad, lam) / lam, distance

@@ -13,7 +13,7 @@ import pytest
 
 import lionk
 from lionk.backend import Backend
-from lionk.run import _final, _membership, _values
+from lionk.measures import final, membership, values
 
 SHAPE = (6, 8)
 
@@ -61,15 +61,15 @@ def test_they_are_those_of_one_by_one(library, name, lam):
         plain = (K, 1.5, *([a, 2 * a] if several else a for a in (x, m, grad)), c, 1e-9)
         here = (K, 1.5, *([put(library, a), put(library, 2 * a)] if several else put(library, a) for a in (x, m, grad)))
         got, want = (
-            backend.numbers(_values, *here, c, 1e-9, lam=lam),
-            Backend.numbers(backend, _values, *plain, lam=lam),
+            backend.numbers(values, *here, c, 1e-9, lam=lam),
+            Backend.numbers(backend, values, *plain, lam=lam),
         )
         assert all(isinstance(v, float) for v in got)
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
-        got = backend.numbers(_final, *here[:3], here[4], lam=lam)
-        want = Backend.numbers(backend, _final, *plain[:3], plain[4], lam=lam)
+        got = backend.numbers(final, *here[:3], here[4], lam=lam)
+        want = Backend.numbers(backend, final, *plain[:3], plain[4], lam=lam)
         np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-8)
-        assert backend.numbers(_membership, K, here[2], 1e-9, lam=lam) in [(0.0, 0.0), (0.0, 1.0), (1.0, 1.0)]
+        assert backend.numbers(membership, K, here[2], 1e-9, lam=lam) in [(0.0, 0.0), (0.0, 1.0), (1.0, 1.0)]
 
 
 @pytest.mark.parametrize("library", ["jax", "dask"])
@@ -107,8 +107,8 @@ def test_parameters_that_are_arrays(library):
     for seed in (0, 1):
         c = 0.1 * np.random.default_rng(seed).normal(size=SHAPE)
         K, here = lionk.K("l1").tilt(put(library, c)), [put(library, a) for a in (x, m, grad)]
-        got = backend.numbers(_values, K, 1.5, *here, 0.4, 1e-9, lam=0.5)
-        want = Backend.numbers(backend, _values, lionk.K("l1").tilt(c), 1.5, x, m, grad, 0.4, 1e-9, lam=0.5)
+        got = backend.numbers(values, K, 1.5, *here, 0.4, 1e-9, lam=0.5)
+        want = Backend.numbers(backend, values, lionk.K("l1").tilt(c), 1.5, x, m, grad, 0.4, 1e-9, lam=0.5)
         np.testing.assert_allclose(got, want, rtol=1e-9)
 
 
@@ -118,5 +118,5 @@ def test_jax_compiles_nothing_that_asks_the_host():
 
     x, K = put("jax", np.full((3, 3), 1 / 3)), lionk.K("birkhoff")
     args = (K, 1.5, x, x, x, 0.4, 1e-9)
-    assert lionk_jax.backend.numbers(_values, *args, lam=1.0)[1] == 1.5
-    assert not hasattr(_numbers.compiled(_values, {"lam": 1.0}, args), "lower")
+    assert lionk_jax.backend.numbers(values, *args, lam=1.0)[1] == 1.5
+    assert not hasattr(_numbers.compiled(values, {"lam": 1.0}, args), "lower")

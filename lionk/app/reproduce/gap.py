@@ -68,7 +68,7 @@ def _run(name: str, K: dict[str, Any], lam: float, steps: int, dtype: Any) -> di
     start = k.conjugate.domain.project(np.zeros(problem.shape)).astype(dtype) / dtype(lam)
     seen: list[tuple[float, float, float]] = []
 
-    def watch(info: lionk.run.Info) -> None:
+    def watch(info: lionk.result.Info) -> None:
         """In float64, at the nearest feasible point: what the gap speaks of."""
         point = k.conjugate.domain.project(lam * info.x.astype(np.float64)) / lam
         F = float(objective(k, exact(point)[0], point, lam))

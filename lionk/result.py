@@ -1,0 +1,111 @@
+"""What a run gives: its history, what a callback sees, and the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ._html import table
+from .errors import NotAvailable
+from .optimizer import State
+from .theory.certificate import Certificate
+
+
+class History(NamedTuple):
+    """One entry for each iterate, as 1-D arrays of x's library (lists of floats while the run goes on)."""
+
+    f: Any  # f(x)
+    conjugate: Any  # K*(lam x)/lam, inf outside the constraint
+    objective: Any  # F = f + K*(lam x)/lam
+    gap: Any  # G/lam, an upper bound of F - min F for convex f (G at lam = 0)
+    lyapunov: Any  # H at the lr of the step that follows
+    distance: Any  # from lam x to dom K*
+    lr: Any  # of the step that follows
+
+
+class Info(NamedTuple):
+    """What a callback sees: the iterate ``x`` after ``nit`` steps, and its numbers as floats."""
+
+    nit: int
+    x: Any
+    f: float
+    objective: float
+    gap: float
+    lyapunov: float
+    distance: float
+    lr: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """The end of a run.
+
+    Attributes
+    ----------
+    x : array or container
+        The best point (by gap), moved to the nearest feasible one if it was outside by rounding.
+    fun, objective : float
+        f and F there.
+    gap, gap_rounding : float
+        For convex f, ``F(x) - min F <= gap + gap_rounding`` (weight_decay > 0 and full gradients; else nan).
+    distance : float
+        From ``lam x`` to dom K*.
+    nit : int
+        Steps made, over all resumed runs.
+    success : bool
+        Did the gap reach the tolerance (stochastic: were all steps made)?
+    message : str
+    history : History
+    certificate : Certificate
+        Which statements of the theory held along the run.
+    state : State
+        Of the optimizer after the last step; ``last_x``: the last iterate.
+    weight_decay : float
+        lam of the run.
+    """
+
+    x: Any
+    fun: float
+    objective: float
+    gap: float
+    gap_rounding: float
+    distance: float
+    nit: int
+    success: bool
+    message: str
+    history: History
+    certificate: Certificate
+    state: State
+    last_x: Any
+    weight_decay: float
+
+    def plot(self, **options: Any) -> Any:
+        """Objective, gap and Lyapunov function along the run, as a Matplotlib figure; a notebook shows it.
+
+        It is drawn by the installed entry point ``plot`` of the group ``lionk.results``: ``lionk.app.figures.plot``,
+        which takes the ``options``. Raises NotAvailable without Matplotlib.
+        """
+        from importlib.metadata import entry_points
+
+        try:
+            (draw,) = (e.load() for e in entry_points(group="lionk.results", name="plot"))
+        except (ModuleNotFoundError, ValueError) as error:
+            raise NotAvailable(f"a plot needs the extra cli: pip install 'lionk[cli]' ({error})") from error
+        return draw(self, **options)
+
+    def _rows(self) -> list[tuple[str, str]]:
+        names = ("fun", "objective", "gap", "gap_rounding", "distance", "nit", "success")
+        shown = {name: getattr(self, name) for name in names}
+        return [(name, f"{value:.6g}" if isinstance(value, float) else str(value)) for name, value in shown.items()]
+
+    def __repr__(self) -> str:
+        rows = [
+            ("message", self.message),
+            *self._rows(),
+            ("x", repr(self.x)),
+            ("certificate", self.certificate.verdict),
+        ]
+        return "\n".join(f"{name:>12}: {text}" for name, text in rows)
+
+    def _repr_html_(self) -> str:
+        return table(self.message, self._rows()) + self.certificate._repr_html_()
