@@ -79,10 +79,9 @@ def judge(module: str, attribute: str, bound: dict[str, Any], wishes: dict[str, 
 
 
 def judge_keras(library: str) -> Report | None:
-    """In a process of its own, whose environment names the library."""
-    context = multiprocessing.get_context("spawn")
-    setting = {"KERAS_BACKEND": library}
-    with concurrent.futures.ProcessPoolExecutor(1, context, os.environ.update, (setting,)) as pool:
+    """In a process of its own, which inherits the name of the library."""
+    os.environ["KERAS_BACKEND"] = library
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(judge, "keras.optimizers", "Lion", {}, {}).result()
 
 
