@@ -134,7 +134,8 @@ def kth_largest(xp: Namespace, x: Array, k: int, batch: int) -> Array:
     if own is not None:
         return own(x, k)
     if k == 1:
-        return xp.max(flat(xp, x, batch), axis=-1)
+        axes = tuple(range(batch, x.ndim))
+        return xp.max(x, axis=axes) if axes else x
     ordered = xp.sort(flat(xp, x, batch), axis=-1)
     return ordered[..., ordered.shape[-1] - k]
 

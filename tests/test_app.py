@@ -628,17 +628,19 @@ def test_doctor_finds_a_wrong_step(monkeypatch):
     assert found[1]["verdict"] == "FAIL"
 
 
-@pytest.mark.parametrize(("backend", "device"), [("numpy", "cpu"), ("torch", "cpu"), ("jax", None)])
-def test_doctor_examines_a_backend_at_length(monkeypatch, backend, device):
+@pytest.mark.parametrize(
+    ("library", "device"), [("numpy", "cpu"), ("torch", "cpu"), pytest.param("jax", None, marks=pytest.mark.slow)]
+)
+def test_doctor_examines_a_backend_at_length(monkeypatch, library, device):
     from lionk.app import examination, speed
 
     monkeypatch.setattr(speed, "SHAPES", {"2^24": [(300,)], "GPT-2": [(20,), (3, 4)], "2,000 x 100": [(5,)] * 9})
     monkeypatch.setattr(examination, "JUDGED", {"l1": 0, "l2": 0})
-    here = lionk.backends()[backend]
+    here = lionk.backends()[library]
     ways = {k: v for k, v in here.runners().items() if k not in ("compiled", "numba")}  # compilers take seconds
     monkeypatch.setattr(type(here), "runners", lambda self: ways)
     on = [] if device is None else ["--device", device]
-    done = lk("doctor", "--backend", backend, *on, "--seconds", "0.1", "--json", "d.json", "--report", "d.md")
+    done = lk("doctor", "--backend", library, *on, "--seconds", "0.1", "--json", "d.json", "--report", "d.md")
     assert done.exit_code == 0, done.output
     found = read("d.json")
     assert found["passed"] and [r["K"] for r in found["conformance"]] == ["l1", "l2"]
@@ -648,7 +650,7 @@ def test_doctor_examines_a_backend_at_length(monkeypatch, backend, device):
         assert t["rate"] == pytest.approx(20 * entries / (t["ms"] / 1e3) / 1e9)
     with open("d.md", encoding="utf-8") as file:
         page = file.read()
-    assert f"# lionk: {backend}" in page and page.count("### lionk on") == 2
+    assert f"# lionk: {library}" in page and page.count("### lionk on") == 2
 
 
 def test_doctor_at_length_finds_a_wrong_step(monkeypatch):

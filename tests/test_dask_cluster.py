@@ -19,7 +19,7 @@ LIMIT = "240MB"  # of a worker, whose libraries take half of it
 
 @pytest.fixture(scope="module")
 def client():
-    quiet = {"dashboard_address": None, "worker_dashboard_address": None, "silence_logs": 50}
+    quiet = {"dashboard_address": ":0", "worker_dashboard_address": None, "silence_logs": 50}
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, memory_limit=LIMIT, **quiet) as c,
         distributed.Client(c) as client,
@@ -64,6 +64,7 @@ def tasks(client):
     return client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
 
 
+@pytest.mark.slow
 def test_the_scheduler_remembers_a_fixed_number_of_tasks_for_each_step(client):
     """What it needs to compute x and m again: a step and two results for each block, the gradient, f."""
     seen, t = [], target(4000, 1000).persist()

@@ -15,7 +15,7 @@ from lionk.app.cli import app
 CLUSTER = """
 from distributed import LocalCluster
 if __name__ == "__main__":
-    quiet = {"dashboard_address": None, "worker_dashboard_address": None, "silence_logs": 50}
+    quiet = {"dashboard_address": ":0", "worker_dashboard_address": None, "silence_logs": 50}
     with LocalCluster(n_workers=2, threads_per_worker=1, **quiet) as c:
         print(c.scheduler_address, flush=True)
         input()

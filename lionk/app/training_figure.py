@@ -27,7 +27,7 @@ def draw(nets: dict[str, list[Curves]], title: str, accuracy: str) -> Figure:
         if c.end is not None and c.end.shape[1] > 10 and (panel := next(panels, None)) is not None:
             _histogram(panel, c, COLORS[i])
     for panel in panels:
-        panel.set_axis_off()
+        panel.remove()
     seeds, steps = watched[0].loss.shape
     figure.suptitle(
         f"{title}: {steps} steps of {len(watched)} optimizers, {seeds} seeds",
