@@ -100,7 +100,7 @@ def test_the_picture_of_many_runs_can_be_drawn():
     with rc_context(figures.STYLE):
         figure = training_figure.draw({"a": [c], "b": [c]}, "Digits", "Accuracy")
         figure.canvas.draw()
-    assert len(figure.axes) == 8
+    assert len(figure.axes) == 5
 
 
 @pytest.mark.slow
