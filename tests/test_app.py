@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -372,7 +373,8 @@ def test_interrupt_saves_the_checkpoint(tmp_path):
         "run.st",
         *QUIET,
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores it
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard,  # noqa: PLW1509
                           env={**os.environ, "PYTHONUNBUFFERED": "1"}) as p:  # fmt: skip
         for line in p.stdout:
             if line.startswith("runs on"):
