@@ -10,7 +10,7 @@ from typing import Any
 
 from lionk import ConvexFunction, K
 from lionk.conformance.adapters import Names, Request, title, unwrap, versions_of
-from lionk.conformance.port import Capabilities, each_parameter
+from lionk.conformance.port import each_parameter
 
 
 def adapt(obj: Any, request: Request | None) -> OptaxPort | None:
@@ -38,17 +38,17 @@ class OptaxPort:
         self.takes_K = "K" in self.names.parameters
         self.newton = newton = "ns_steps" in self.names.parameters
         wide = jax.config.jax_enable_x64
-        claims: dict[str, Any] = {
-            "K": transposed_muon if newton else "l1",
-            "dtypes": (*(("float64",) if wide else ()), "float32", "float16", "bfloat16"),
-            "decays": {"lr_wd": {}} if self.names.decays or not self.whole else {"none": {}},
-            "betas": self.names.betas,
-            "accuracy": 0.35 if newton else 0.0,
-            "schedule": True,
-            "lists": True,
-            "checkpoint": True,
-        }
-        self.capabilities = Capabilities(**{**claims, **self.names.function(request.K), **request.claims})
+        chain: dict[str, Any] = {} if self.whole else {"decays": {"lr_wd": {}}}
+        self.capabilities = self.names.capabilities(
+            request,
+            **{"K": transposed_muon if newton else "l1", **self.names.function(request.K)},
+            **chain,
+            dtypes=(*(("float64",) if wide else ()), "float32", "float16", "bfloat16"),
+            accuracy=0.35 if newton else 0.0,
+            schedule=True,
+            lists=True,
+            checkpoint=True,
+        )
 
     def create(self, x0: Any, **hyper: Any) -> OptaxHandle:
         return OptaxHandle(self, x0, **hyper)

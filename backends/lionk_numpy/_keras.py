@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lionk.conformance.adapters import Names, Request, title, unwrap, versions_of
-from lionk.conformance.port import Capabilities, each_parameter
+from lionk.conformance.port import each_parameter
 
 
 def adapt(obj: Any, request: Request | None) -> KerasPort | None:
@@ -33,16 +33,15 @@ class KerasPort:
         self.names = Names.of(kind, request.names)
         self.defaults: Mapping[str, Any] = self.names.defaults
         self.versions = versions_of("keras", keras.backend.backend())
-        claims: dict[str, Any] = {
-            "dtypes": ("float64", "float32", "float16", "bfloat16"),
-            "decays": {"lr_wd": {}} if self.names.decays else {"none": {}},
-            "betas": self.names.betas,
-            "schedule": True,
-            "lists": True,
-            "missing": True,
-            "checkpoint": True,
-        }
-        self.capabilities = Capabilities(**{**claims, **self.names.function(request.K), **request.claims})
+        self.capabilities = self.names.capabilities(
+            request,
+            **self.names.function(request.K),
+            dtypes=("float64", "float32", "float16", "bfloat16"),
+            schedule=True,
+            lists=True,
+            missing=True,
+            checkpoint=True,
+        )
 
     def create(self, x0: Any, **hyper: Any) -> KerasHandle:
         return KerasHandle(self, x0, **hyper)
@@ -59,10 +58,10 @@ class KerasHandle:
         self.variables = [keras.Variable(a, dtype=str(a.dtype)) for a in arrays]
         if callable(hyper["lr"]):
             hyper["lr"] = _schedule(hyper["lr"])
-        common = {k: hyper.pop(k) for k in ("lr", "betas", "weight_decay") if k in hyper}
+        named, extra = port.names.split(hyper)
         self.dtype = str(arrays[0].dtype)
         with _floatx(self.dtype):
-            self.optimizer = port.kind(**port.names.arguments(**common), **{**port.request.options, **hyper})
+            self.optimizer = port.kind(**named, **{**port.request.options, **extra})
             self.optimizer.build(self.variables)
 
     @property

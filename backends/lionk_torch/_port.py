@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lionk.conformance.adapters import Names, Request, chosen, title, unwrap, versions_of
-from lionk.conformance.port import DECAYS, Capabilities, each_parameter
+from lionk.conformance.port import DECAYS, each_parameter
 
 #: Parameters by which known optimizers choose a convention of decay, and the value that chooses it.
 _CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
@@ -41,19 +41,19 @@ class TorchPort:
         newton = "ns_steps" in self.names.parameters
         known = [c for n, c in _CONVENTIONS.items() if n in self.names.parameters]
         decays: dict[str, dict[str, Any]] = known[0] if known else {"lr_wd": {}}
-        claims: dict[str, Any] = {
-            "K": "muon" if newton else "l1",
-            "dtypes": ("float64", "float32", "float16", "bfloat16"),
-            "decays": chosen(decays, request.decays) if self.names.decays else {"none": {}},
-            "betas": self.names.betas,
-            "accuracy": 0.35 if newton else 0.0,  # the quintic leaves singular values in [0.68, 1.20]
-            "schedule": True,
-            "lists": True,
-            "groups": True,
-            "missing": True,
-            "checkpoint": True,
-        }
-        self.capabilities = Capabilities(**{**claims, **self.names.function(request.K), **request.claims})
+        own: dict[str, Any] = {"decays": chosen(decays, request.decays)} if self.names.decays else {}
+        self.capabilities = self.names.capabilities(
+            request,
+            **{"K": "muon" if newton else "l1", **self.names.function(request.K)},
+            **own,
+            dtypes=("float64", "float32", "float16", "bfloat16"),
+            accuracy=0.35 if newton else 0.0,  # the quintic leaves singular values in [0.68, 1.20]
+            schedule=True,
+            lists=True,
+            groups=True,
+            missing=True,
+            checkpoint=True,
+        )
 
     def create(self, x0: Any, **hyper: Any) -> TorchHandle:
         return TorchHandle(self, x0, **hyper)
@@ -71,14 +71,14 @@ class TorchHandle:
         self.rate = hyper["lr"] if callable(hyper["lr"]) else None
         if self.rate is not None:
             hyper["lr"] = self.rate(0)
-        common = {k: hyper.pop(k) for k in ("lr", "betas", "weight_decay") if k in hyper}
         if port.takes_K:
             hyper["K"] = port.capabilities.K
         given: Any = self.parameters
         if groups is not None:
             own = [port.names.arguments(**g) for g in groups]
             given = [{"params": [p], **g} for p, g in zip(self.parameters, own, strict=True)]
-        self.optimizer = port.kind(given, **port.names.arguments(**common), **{**port.request.options, **hyper})
+        named, extra = port.names.split(hyper)
+        self.optimizer = port.kind(given, **named, **{**port.request.options, **extra})
 
     def _tensor(self, a: Any) -> Any:
         """In the layout of the NumPy array: transposed or strided where it is."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..backend import backends
-from .port import Port
+from .port import Capabilities, Port
 
 #: Names under which optimizers take what the kit gives.
 SYNONYMS = {
@@ -119,6 +119,15 @@ class Names:
     @property
     def decays(self) -> bool:
         return "weight_decay" in self.found
+
+    def capabilities(self, request: Request, **known: Any) -> Capabilities:
+        """What a port with these parameters claims: what is ``known`` of its kind, and what the caller replaces."""
+        decays: dict[str, Any] = {"lr_wd": {}} if self.decays else {"none": {}}
+        return Capabilities(**{"decays": decays, "betas": self.betas, **known, **request.claims})
+
+    def split(self, hyper: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """lr, betas and weight_decay under the port's own names, and what else there is."""
+        return self.arguments(**hyper), {k: v for k, v in hyper.items() if k not in ("lr", "betas", "weight_decay")}
 
     def arguments(self, **hyper: Any) -> dict[str, Any]:
         """lr, betas and weight_decay under the port's own names."""

@@ -14,15 +14,9 @@ _DTYPES = {"jax": ("float32",), "numpy": ("float64", "float32")}
 
 
 def _claims(request: Request, names: Names, **known: Any) -> Capabilities:
-    claims = {
-        "K": "l1" if request.K is None else request.K,
-        "dtypes": _DTYPES.get(request.library, ("float64", "float32")),
-        "decays": {"lr_wd": {}} if names.decays else {"none": {}},
-        "betas": names.betas,
-        **known,
-        **request.claims,
-    }
-    return Capabilities(**claims)
+    K = "l1" if request.K is None else request.K
+    dtypes = _DTYPES.get(request.library, ("float64", "float32"))
+    return names.capabilities(request, K=K, dtypes=dtypes, **known)
 
 
 class PlainFunction:
@@ -63,11 +57,11 @@ class _FunctionHandle:
         self.received = grad if port.backend.name == "numpy" else port.backend.asarray(grad)
         lr = self.hyper["lr"]
         hyper = {**self.hyper, "lr": float(lr(self.count)) if callable(lr) else lr}
-        extra = {k: v for k, v in hyper.items() if k not in ("lr", "betas", "weight_decay")}
+        named, extra = port.names.split(hyper)
         given = {
             **port.request.options,
             **extra,
-            **port.names.arguments(**{k: v for k, v in hyper.items() if k not in extra}),
+            **named,
             found["x"]: self.x,
             found["grad"]: self.received,
             found["m" if "m" in found else "state"]: self.kept,
@@ -118,8 +112,7 @@ class PlainClass:
 class _ClassHandle:
     def __init__(self, port: PlainClass, x0: Any, **hyper: Any) -> None:
         self.port = port
-        extra = {k: v for k, v in hyper.items() if k not in ("lr", "betas", "weight_decay")}
-        named = port.names.arguments(**{k: v for k, v in hyper.items() if k not in extra})
+        named, extra = port.names.split(hyper)
         x = port.backend.asarray(x0, device=port.request.device)
         self.inner = port.kind(x, **port.request.options, **extra, **named)
         self.kept = x
