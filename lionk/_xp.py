@@ -149,8 +149,13 @@ def unit_scale(xp: Namespace, x: Array, batch: int) -> Array:
 def norm(xp: Namespace, x: Array, batch: int = 0) -> Array:
     """Euclidean norm of the event, safe from overflow and underflow."""
     m = unit_scale(xp, x, batch)
-    r = xp.abs(x / spread(xp, m, x))
-    return m * xp.sqrt(total(xp, r * r, batch))
+    return m * unit_norm(xp, x / spread(xp, m, x), batch)
+
+
+def unit_norm(xp: Namespace, x: Array, batch: int) -> Array:
+    """``norm`` where the largest entry is 1 already, or all are 0."""
+    r = xp.abs(x)
+    return xp.sqrt(total(xp, r * r, batch))
 
 
 def inner(xp: Namespace, x: Array, y: Array, batch: int = 0) -> Array:

@@ -254,5 +254,4 @@ def lp_norm(xp: Namespace, x: Array, p: float, batch: int) -> Array:
 
 def _length(xp: Namespace, x: Array, p: float, batch: int) -> Array:
     """``lp_norm`` where the largest entry is 1 already."""
-    r = xp.abs(x)
-    return xp.sqrt(_xp.total(xp, r * r, batch)) if p == 2 else _xp.total(xp, r**p, batch) ** (1 / p)
+    return _xp.unit_norm(xp, x, batch) if p == 2 else _xp.total(xp, xp.abs(x) ** p, batch) ** (1 / p)
