@@ -27,7 +27,6 @@ extensions = [
     "gallery",
     "inside",
     "mathml",
-    "offline",
 ]
 
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}

@@ -47,9 +47,12 @@ def faults(folder: Path) -> list[str]:
 
 def _check(app: Sphinx, error: Exception | None) -> None:
     if error is None and app.builder.format == "html":
-        found = faults(Path(app.outdir))
-        if found:
-            raise ExtensionError("the pages have faults:\n" + "\n".join(found))
+        from offline import loaded_from_elsewhere  # of this folder, which conf.py puts on the path
+
+        checks = {"load from elsewhere": loaded_from_elsewhere, "have faults": faults}
+        for what, find in checks.items():
+            if found := find(Path(app.outdir)):
+                raise ExtensionError(f"the pages {what}:\n" + "\n".join(found))
 
 
 def setup(app: Sphinx) -> None:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sphinx.application import Sphinx
-from sphinx.errors import ExtensionError
-
 _LOADED = re.compile(r"""<(?:script|img|iframe|source)\b[^>]*\bsrc=["'](?:https?:)?//[^>]*>
                      |<link\b(?=[^>]*\brel=["'](?:stylesheet|preload|preconnect|icon))[^>]*\bhref=["'](?:https?:)?//[^>]*>""",
                      re.VERBOSE)  # fmt: skip
@@ -22,14 +19,3 @@ def loaded_from_elsewhere(folder: Path) -> list[str]:
             text = page.read_text(encoding="utf-8")
             found += [f"{page.relative_to(folder)}: {m.group(0)[:120]}" for m in pattern.finditer(text)]
     return found
-
-
-def _check(app: Sphinx, error: Exception | None) -> None:
-    if error is None and app.builder.format == "html":
-        found = loaded_from_elsewhere(Path(app.outdir))
-        if found:
-            raise ExtensionError("the pages load from elsewhere:\n" + "\n".join(found))
-
-
-def setup(app: Sphinx) -> None:
-    app.connect("build-finished", _check)
