@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
-from operator import is_
 from typing import Any, Protocol
 
 from array_api_compat import is_array_api_obj
@@ -299,26 +298,6 @@ def check_memory(
                         "of them first"
                     )
         reach = max(reach, end)
-
-
-class Last:
-    """What was found out of the arrays of the last call, for when the same small ones come again: they stay in memory.
-
-    Thousands of tiny arrays take longer to look at than to step.
-    """
-
-    def __init__(self) -> None:
-        self._seen: list[Any] = []
-        self._found: Any = None
-
-    def find(self, jobs: list[Any]) -> Any:
-        """What was kept for these very objects, or None."""
-        objects = [a for job in jobs for a in job]
-        same = len(objects) == len(self._seen) and all(map(is_, objects, self._seen))
-        return self._found if same else None
-
-    def keep(self, jobs: list[Any], found: Any) -> None:
-        self._seen, self._found = [a for job in jobs for a in job], found
 
 
 # -- what backends share ------------------------------------------------------------------------------------------
