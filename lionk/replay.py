@@ -50,8 +50,8 @@ def contracted(program: Program, numbers: bool) -> Program:
     def fused(i: int) -> Node:
         orders = {"add": (n[i].args, n[i].args[::-1]), "subtract": (n[i].args,)}.get(n[i].op, ())
         for a, b in orders:
-            if product(b) and n[a].array and n[a].dtype == n[b].dtype:
-                return n[i]._replace(op=f"{n[i].op}_scaled", args=(a, *product(b)))
+            if n[a].array and n[a].dtype == n[b].dtype and (scaled := product(b)):
+                return n[i]._replace(op=f"{n[i].op}_scaled", args=(a, *scaled))
         return n[i]
 
     return replace(program, nodes=tuple(fused(i) if i in body else v for i, v in enumerate(n)))

@@ -55,9 +55,7 @@ class Examination:
         lines = [f"# lionk: {self.backend} {self.version} on {self.device}", ""]
         lines += [", ".join(f"{k} {v}" for k, v in self.facts.items()) + ".", "", "## The step", ""]
         lines += [
-            "One step in float32, best of several. GB/s: five streams (x, m and the gradient read, x and m written)"
-        ]
-        lines += [
+            "One step in float32, best of several. GB/s: five streams (x, m and the gradient read, x and m written)",
             "divided by the time.",
             "",
             "| shapes | runner | K | ms | GB/s |",
