@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -102,7 +102,12 @@ def buffered(
         lines.append(phrase(phrases, program, i, [name[a] for a in args], name[i], own))
     lines += [phrases["astype"].format(name[i], out=t) for i, t in replaces.items() if name[i] != t]
     results = [phrase(phrases, program, i, [name[n[i].args[0]]]) for i in step.targets] if roots else []
-    return Text(lines, [name[i] for i in step.numbers], buffers, results)
+    return Text(lines, [name[i] for i in step.numbers] + bracket(program, step), buffers, results)
+
+
+def bracket(program: Program, step: Pass) -> list[str]:
+    """The names of the two numbers that a pass for an order statistic takes beside its own."""
+    return ["low", "high"] if program.nodes[step.targets[0]].op == "order_statistic" else []
 
 
 def scalar(program: Program, step: Pass, phrases: Mapping[str, str], constant: Callable[[Any, Any], str]) -> Text:
@@ -164,18 +169,24 @@ def tile(text: Text, space: dict[str, Any]) -> Callable[..., Any]:
     )
 
 
-def pieces(arrays: Arrays, limit: int) -> Iterator[Arrays]:
-    """Views of at most ``limit`` entries, nearly equal, that make up the arrays, split along the first axes."""
+def pieces(arrays: Arrays, limit: int, axes: Sequence[int] | None = None) -> Iterator[Arrays]:
+    """Views of at most ``limit`` entries, nearly equal, that make up the arrays, cut along one axis after the other.
+
+    ``axes``: those that may be cut, None for all; views are larger where these do not suffice.
+    """
     shape = arrays[0].shape
     size = math.prod(shape)
-    if size <= limit:
+    axes = range(len(shape)) if axes is None else axes
+    if size <= limit or not axes:
         yield arrays
         return
-    step = max(1, limit * shape[0] // size)
-    step = -(-shape[0] // -(-shape[0] // step))
-    x, m, grad = arrays
-    for i in range(0, shape[0], step):
-        yield from pieces((x[i : i + step], m[i : i + step], grad[i : i + step]), limit)
+    axis, *left = axes
+    step = max(1, limit * shape[axis] // size)
+    step = -(-shape[axis] // -(-shape[axis] // step))
+    for i in range(0, shape[axis], step):
+        cut = (slice(None),) * axis + (slice(i, i + step),)
+        x, m, grad = (a[cut] for a in arrays)
+        yield from pieces((x, m, grad), limit, left)
 
 
 def chunks(group: Iterable[T], size: Callable[[T], int], limit: int) -> Iterator[list[T]]:
