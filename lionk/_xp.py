@@ -17,7 +17,8 @@ from array_api_compat import is_array_api_obj as is_array_api_obj
 Array = Any
 Namespace = Any
 
-KTH_LARGEST: dict[str, Any] = {}  # by the name of a namespace whose sort gathers the array: its own (x, k) -> 0-d
+# By the name of a namespace that cannot sort, or would gather the array: its own (x, k) -> (cut, above, at).
+ORDER_STATISTIC: dict[str, Any] = {}
 
 
 def namespace(*arrays: Array, name: str = "x") -> Namespace:
@@ -130,14 +131,26 @@ def peak(xp: Namespace, x: Array, batch: int) -> Array:
 
 def kth_largest(xp: Namespace, x: Array, k: int, batch: int) -> Array:
     """The k-th largest entry of the event, 1 <= k <= n; NaN counts as larger than all."""
-    own = None if batch or k == 1 else KTH_LARGEST.get(xp.__name__)
+    own = None if batch or k == 1 else ORDER_STATISTIC.get(xp.__name__)
     if own is not None:
-        return own(x, k)
+        return own(x, k)[0]
     if k == 1:
         axes = tuple(range(batch, x.ndim))
         return xp.max(x, axis=axes) if axes else x
     ordered = xp.sort(flat(xp, x, batch), axis=-1)
     return ordered[..., ordered.shape[-1] - k]
+
+
+def order_statistic(xp: Namespace, x: Array, k: int, batch: int) -> tuple[Array, Array, Array]:
+    """The k-th largest entry, how many are larger, and how many equal it; both counts in x's dtype."""
+    own = None if batch or k == 1 else ORDER_STATISTIC.get(xp.__name__)
+    if own is not None:
+        found: tuple[Array, Array, Array] = own(x, k)
+        return found
+    cut = kth_largest(xp, x, k, batch)
+    level = spread(xp, cut, x)
+    above, at = (total(xp, xp.astype(b, x.dtype), batch) for b in (x > level, x == level))
+    return cut, above, at
 
 
 def unit_scale(xp: Namespace, x: Array, batch: int) -> Array:

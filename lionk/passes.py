@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
-from .replay import Arrays
+from . import _xp
+from ._value import has_arrays
+from ._xp import Array
+from .functions.base import ConvexFunction
+from .optimizer import LionK
+from .replay import Arrays, pieces
+from .selection import SAMPLE, Ranking, Tally, brackets
 from .threads import run_all
 from .trace import Pass, Program
 
 Task = Callable[[], None]
 
 
+class Step(Protocol):
+    """The step of one array, in parts that are worked on side by side."""
+
+    def rounds(self) -> Iterator[list[Task]]:
+        """Lists of tasks, of which each is done before the next is asked for."""
+
+
 class Replay:
     """The recorded step of one array. Every tile reduces for itself; then the tiles are reduced, in their order.
 
     ``run(k, part, numbers)`` makes pass k on some of the entries, and gives what each of its tiles has reduced.
+    ``split`` makes the parts of the arrays, which are worked on side by side.
     """
 
     def __init__(
@@ -27,33 +42,101 @@ class Replay:
         known: dict[int, Any],
         meaning: Mapping[str, Callable[..., Any]],
         run: Callable[[int, Arrays, list[Any]], list[Any]],
-        parts: list[Arrays],
+        arrays: Arrays,
+        split: Callable[[Arrays], Iterable[Arrays]],
     ) -> None:
         self.program, self.passes, self.known = program, passes, dict(known)
-        self._meaning, self._run, self._parts = meaning, run, parts
+        self._meaning, self._run, self._arrays, self._split = meaning, run, arrays, split
         self._found: list[list[Any]] = []
 
-    def tasks(self, k: int) -> list[Task]:
-        """Those of pass k, once the passes before are settled."""
+    def rounds(self) -> Iterator[list[Task]]:
+        parts = list(self._split(self._arrays))
+        for k, step in enumerate(self.passes):
+            target = step.targets[0]
+            if self.program.nodes[target].op == "order_statistic":
+                yield from self._search(k, target, parts)
+                continue
+            yield self._tasks(k, parts)
+            if k < len(self.passes) - 1:
+                self._settle(k)
+
+    def _tasks(self, k: int, parts: list[Arrays], *more: float) -> list[Task]:
         numbers = self.program.numbers(self.passes[k].numbers, self.known, self._meaning)
-        self._found = [[] for _ in self._parts]
-        return [partial(self._one, k, numbers, i) for i in range(len(self._parts))]
+        self._found = [[] for _ in parts]
+        return [partial(self._one, k, [*numbers, *more], part, i) for i, part in enumerate(parts)]
 
-    def _one(self, k: int, numbers: list[Any], i: int) -> None:
-        self._found[i] = self._run(k, self._parts[i], numbers)
+    def _one(self, k: int, numbers: list[Any], part: Arrays, i: int) -> None:
+        self._found[i] = self._run(k, part, numbers)
 
-    def settle(self, k: int) -> None:
+    def _settle(self, k: int) -> None:
         """The numbers that pass k was for."""
         columns = zip(*chain.from_iterable(self._found), strict=True)
         for i, column in zip(self.passes[k].targets, columns, strict=True):
             self.known[i] = self._meaning[f"all_{self.program.nodes[i].op}"](column)
 
+    def _search(self, k: int, target: int, parts: list[Arrays]) -> Iterator[list[Task]]:
+        """The order statistic that pass k is for: a round for a sample, and as many as it takes, mostly one."""
+        wanted = self.program.nodes[self.program.nodes[target].args[1]].args[0]
+        size = math.prod(self._arrays[0].shape)
+        everything = (-math.inf, math.inf)
+        tried: Iterable[tuple[float, float]] = (everything,)
+        if size > 2 * SAMPLE:
+            yield self._tasks(k, list(self._split(_sample(self._arrays, size // SAMPLE))), *everything)
+            tried = brackets(self._ranking(everything), wanted, size)
+        dtype = self.program.nodes[target].dtype
+        for bracket in tried:  # the last one holds everything
+            yield self._tasks(k, parts, *bracket)
+            found = self._ranking(bracket).largest(wanted)
+            if found is not None:
+                self.known[target] = tuple(self._meaning["number"](v, dtype) for v in found)
+                return
 
-def run_passes(steps: list[Replay], others: Iterable[Task] = (), run: Callable[[list[Task]], None] = run_all) -> None:
+    def _ranking(self, bracket: tuple[float, float]) -> Ranking:
+        return Ranking(*bracket, [Tally(*tally) for (tally,) in chain.from_iterable(self._found)])
+
+
+def _sample(arrays: Arrays, every: int) -> Arrays:
+    """One entry, or slice along the first axis, of ``every`` (an odd number of them, so that all columns occur)."""
+    xp = _xp.namespace(*arrays)
+    step = min(every, arrays[0].shape[0]) | 1
+    x, m, grad = (xp.asarray(a[::step], copy=True) for a in arrays)
+    return x, m, grad
+
+
+class Slices:
+    """The step of an array whose slices along one axis are stepped independently: the reference, some slices at a time.
+
+    No temporary array is larger than ``limit`` entries, or one slice. Raises what the reference raises.
+    """
+
+    def __init__(self, opt: LionK, K: ConvexFunction, coefficients: Any, arrays: Arrays, limit: int) -> None:
+        along, ndim = K.traits.along, arrays[0].ndim
+        self._axes = [k for k in range(ndim) if k not in (along, along + ndim)]
+        self._update = partial(opt.update, lr=coefficients[0], weight_decay=coefficients[1], K=K)
+        self._arrays, self._limit = arrays, limit
+        none = (slice(None),) * self._axes[0] + (slice(0),)
+        self._update(*(a[none] for a in arrays))  # refuses what must be refused before anything is written
+
+    @staticmethod
+    def serve(K: ConvexFunction, x: Array, limit: int) -> bool:
+        sliced = K.traits.structure == "rowwise" and K.traits.along is not None and not has_arrays(K)
+        return sliced and x.ndim > 1 and math.prod(x.shape) > limit
+
+    def rounds(self) -> Iterator[list[Task]]:
+        yield [partial(self._one, *part) for part in pieces(self._arrays, self._limit, self._axes)]
+
+    def _one(self, x: Array, m: Array, grad: Array) -> None:
+        x[...], m[...] = self._update(x, m, grad)
+
+
+def run_passes(steps: Iterable[Step], others: Iterable[Task] = (), run: Callable[[list[Task]], None] = run_all) -> None:
     """Make these steps; ``others`` are run beside the first pass."""
-    run([*others, *(task for step in steps for task in step.tasks(0))])
-    for k in range(1, max((len(step.passes) for step in steps), default=0)):
-        left = [step for step in steps if k < len(step.passes)]
-        for step in left:
-            step.settle(k - 1)
-        run([task for step in left for task in step.tasks(k)])
+    going = [step.rounds() for step in steps]
+    tasks = list(others)
+    while True:
+        rounds = [(one, some) for one in going if (some := next(one, None)) is not None]
+        tasks += chain.from_iterable(some for _, some in rounds)
+        if not tasks:
+            return
+        run(tasks)
+        going, tasks = [one for one, _ in rounds], []

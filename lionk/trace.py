@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from . import _xp
 from ._value import has_arrays
 from .functions.base import ConvexFunction
 from .optimizer import LionK, cast
@@ -35,7 +36,9 @@ UNARY = (
     "negative", "abs", "sign", "sqrt", "exp", "expm1", "log", "log1p", "tanh", "tan", "sin", "cos", "sinh", "cosh",
     "asinh", "atanh", "atan", "real", "imag", "conj",
 )  # fmt: skip
-REDUCTIONS = ("sum", "max", "min")
+REDUCTIONS = ("sum", "max", "min", "order_statistic")
+# what an order statistic is made of: the entry, how many are larger, how many equal it
+PARTS = {name: operator.itemgetter(k) for k, name in enumerate(("cut", "above", "at"))}
 
 
 class NotTraceableError(TypeError):
@@ -137,6 +140,14 @@ class Space:
     def min(self, x: Symbol, axis: Any = None) -> Symbol:
         return self._reduce("min", x, axis)
 
+    def order_statistic(self, x: Symbol, k: int) -> tuple[Symbol, ...]:
+        n = self.nodes[x.place]
+        found = self.symbol("order_statistic", (x.place, self.constant(k).place), n.dtype, n.level + 1, False)
+        return tuple(self.symbol(op, (found.place,), n.dtype, n.level + 1, False) for op in PARTS)
+
+
+_xp.ORDER_STATISTIC["lionk.trace"] = lambda x, k: x.space.order_statistic(x, k)
+
 
 def _real(xp: Any, dtype: Any) -> Any:
     """The dtype of the absolute value."""
@@ -222,7 +233,7 @@ class Program:
     outputs: dict[str, int]
 
     def passes(self) -> list[Pass]:
-        """One pass for each level of reductions, and a last one for the outputs."""
+        """One pass for each level of reductions, one for each order statistic, and a last one for the outputs."""
         seen: set[int] = set()
         left = list(self.outputs.values())
         while left:
@@ -232,8 +243,13 @@ class Program:
                 left += self._sources(i)
         top = max(self.nodes[i].level for i in seen)
         reductions = [i for i in sorted(seen) if self.nodes[i].op in REDUCTIONS]
-        levels = [tuple(i for i in reductions if self.nodes[i].level == k + 1) for k in range(top)]
-        return [self._pass(t) for t in (*levels, tuple(self.outputs.values()))]
+        targets: list[tuple[int, ...]] = []
+        for level in range(1, top + 1):
+            here = [i for i in reductions if self.nodes[i].level == level]
+            ordered = [i for i in here if self.nodes[i].op == "order_statistic"]
+            targets += [(i,) for i in ordered]
+            targets += [tuple(i for i in here if i not in ordered)] * (len(here) > len(ordered))
+        return [self._pass(t) for t in (*targets, tuple(self.outputs.values()))]
 
     def _sources(self, i: int) -> tuple[int, ...]:
         n = self.nodes[i]
@@ -286,7 +302,7 @@ def step_program(opt: LionK, K: ConvexFunction, xp: Any, dtypes: tuple[Any, Any,
     structure = K.traits.structure
     if not all(isinstance(b, float) for b in opt.betas):
         raise NotTraceableError("betas that are arrays are not recorded")
-    if structure not in ("elementwise", "reduce") or has_arrays(K):
+    if structure not in ("elementwise", "reduce", "order") or has_arrays(K):
         raise NotTraceableError(f"{structure} functions, and those with array parameters, are not recorded")
     kind = xp.result_type(*dtypes[:2])
     real = _real(xp, kind)

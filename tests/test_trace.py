@@ -54,7 +54,16 @@ def test_every_function_of_entries_and_sums_is_recorded(name):
     assert all(p.nodes[i].op in ("sum", "max", "min") for i in reductions)
 
 
-@pytest.mark.parametrize("name", ["top_k", "nuclear", "row_l1_l2", "owl", "lambda_max", *SORTED])
+def test_an_order_statistic_has_a_pass_of_its_own():
+    p = program({"name": "top_k", "k": 3})
+    assert [[p.nodes[i].op for i in step.targets] for step in p.passes()] == [["order_statistic"], ["add", "subtract"]]
+    both = program(lionk.K({"name": "top_k", "k": 3}) + lionk.K("linf"))
+    assert [[p.nodes[i].op for i in step.targets] for p, step in ((both, s) for s in both.passes())] == [
+        ["order_statistic"], ["max"], ["sum", "sum"], ["add", "subtract"]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["k_support", "nuclear", "row_l1_l2", "owl", "lambda_max", *SORTED])
 def test_what_is_not_made_entry_by_entry_is_refused(name):
     with pytest.raises(NotTraceableError):
         program(name)

@@ -10,10 +10,11 @@ backend = DaskBackend()
 __all__ = ["DaskBackend", "backend"]
 
 
-def _kth_largest(r: Any, k: int) -> Any:
+def _order_statistic(r: Any, k: int) -> tuple[Any, Any, Any]:
     from ._order import kth_largest
 
-    return kth_largest(r, k)
+    cut = kth_largest(r, k)
+    return cut, (r > cut).astype(r.dtype).sum(), (r == cut).astype(r.dtype).sum()
 
 
-_xp.KTH_LARGEST["array_api_compat.dask.array"] = _kth_largest
+_xp.ORDER_STATISTIC["array_api_compat.dask.array"] = _order_statistic

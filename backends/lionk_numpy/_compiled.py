@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from lionk.backend import missing
-from lionk.replay import function, phrase, scalar
+from lionk.replay import bracket, function, phrase, scalar
 from lionk.trace import REDUCTIONS, SIGNS, Node, Pass, Program
 
-from ._text import CALLS
+from ._text import CALLS, tally
 
 # A conditional expression, since np.where of two numbers is hundreds of times slower; every number is made ``real``,
 # since an integer in the text would promote float32.
@@ -57,7 +57,7 @@ class Loops:
         self._real = next(v.dtype.type for v in n if v.op == "input")
         self._names = {i: f"s{k}" for k, i in enumerate(step.numbers)}
         self._lines: list[str] = []
-        self._space: dict[str, Any] = {"np": np, "real": self._real}
+        self._space: dict[str, Any] = {"np": np, "tally": tally, "real": self._real}
         names = self._names | {i: v.args[0] for i, v in enumerate(n) if v.op == "input" and v.array}
         double = self._real is np.float64
         calls = [i for i in step.body if n[i].op not in PHRASES or (double and n[i].op == "hypot")]
@@ -82,7 +82,7 @@ class Loops:
             f"{phrase(CALLS, program, i, [names[a]])}, " for i, a in zip(step.targets, roots, strict=False)
         )
         self._lines.append(f"return ({results})")
-        arguments = ["x", "m", "grad", *self._names.values(), *self.buffers]
+        arguments = ["x", "m", "grad", *self._names.values(), *bracket(program, step), *self.buffers]
         self.run = function("run", arguments, self._lines, self._space)
 
     def _buffer(self, names: dict[int, str], n: list[Node], i: int) -> str:

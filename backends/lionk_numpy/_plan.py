@@ -11,16 +11,18 @@ from typing import Any
 from lionk.optimizer import LionK
 from lionk.passes import Replay, Task
 from lionk.replay import Arrays, buffered, chunks, pieces, tile
-from lionk.trace import COMPARISONS, LOGICAL, PYTHON, TESTS, UNARY, NotTraceableError, Program, step_program
+from lionk.trace import COMPARISONS, LOGICAL, PARTS, PYTHON, TESTS, UNARY, NotTraceableError, Program, step_program
 
 from ._compiled import Loops, compilable
-from ._text import APART, CALLS, select
+from ._text import APART, CALLS, select, tally
 
 # Entries that a thread takes at once: so few that a tile and its buffers stay in a cache, so many that threads do not
 # wait for the interpreter, and for each other, between two calls.
 TILE = 1 << 18
 GATHERED = 1 << 16  # entries, at most, of small arrays that are stepped as one
 COMPILE = 1 << 18  # entries from which on a loop is worth its compilation
+SLICES = 1 << 16  # entries of a tile that the reference steps: it has more arrays at a time
+LOOPS = 8  # passes, at most, that are: each takes a second
 
 
 class Plan:
@@ -29,9 +31,10 @@ class Plan:
     def __init__(self, program: Program, compiled: bool) -> None:
         import numpy as np
 
-        self.program, self.passes, self._compiled = program, program.passes(), compiled and compilable(program)
+        self.program, self.passes = program, program.passes()
+        self._compiled = compiled and len(self.passes) <= LOOPS and compilable(program)
         self._texts = [buffered(program, p, CALLS, APART) for p in self.passes]
-        self._tiles = [tile(t, {"np": np, "select": select}) for t in self._texts]
+        self._tiles = [tile(t, {"np": np, "select": select, "tally": tally}) for t in self._texts]
         self._loops: list[Loops] = []  # made when first needed
         self._own = local()
 
@@ -48,7 +51,7 @@ class Plan:
         if self._compiled and fits and not self._loops:
             self._loops = [Loops(self.program, p) for p in self.passes]
         run = self._by_loops if self._compiled and fits else self._by_tiles
-        return Replay(self.program, self.passes, known, _meaning(), run, list(pieces(arrays, TILE)))
+        return Replay(self.program, self.passes, known, _meaning(), run, arrays, partial(pieces, limit=TILE))
 
     def _by_tiles(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
         return [self._tiles[k](*arrays, *numbers, *self._buffers(k, self._texts[k].buffers, arrays[0].shape))]
@@ -119,7 +122,9 @@ def _meaning() -> dict[str, Callable[..., Any]]:
         **{op: getattr(xp, op) for op in (*UNARY, *TESTS, *LOGICAL, "where", "maximum", "minimum", "hypot", "atan2")},
         **PYTHON,
         **{op: getattr(xp, op) for op in COMPARISONS},
+        **PARTS,
         "full": lambda value, dtype: dtype.type(value),
+        "number": lambda value, dtype: dtype.type(value),
         "astype": lambda value, dtype: dtype.type(value),
         "all_sum": np.sum,
         "all_max": np.max,

@@ -10,7 +10,7 @@ from typing import Any
 
 from lionk.backend import Runner, arguments, check_memory, results
 from lionk.optimizer import LionK
-from lionk.passes import Replay, run_passes
+from lionk.passes import Slices, Step, run_passes
 
 from . import _plan
 from ._plan import Plan, plan
@@ -31,25 +31,27 @@ def _runner(opt: LionK, compiled: bool) -> Runner:
     last = Last()
 
     def plan_of(x: Any, m: Any, grad: Any, K: Any) -> Plan | None:
-        if not (x.size and _steppable(x) and _steppable(m) and hasattr(grad, "strides")):
-            return None
         key = (id(K), x.dtype, m.dtype, grad.dtype, None if K.traits.structure == "elementwise" else x.size)
         if key not in plans:
             plans[key] = plan(opt, K, (x, m, grad), compiled)
         return plans[key]
 
-    def apart(rate: Any, decay: Any, jobs: list[Any]) -> tuple[list[Any], dict[Plan, list[Any]], list[Replay]]:
+    def apart(rate: Any, decay: Any, jobs: list[Any]) -> tuple[list[Any], dict[Plan, list[Any]], list[Step]]:
         """The results, the small arrays by their plans, and the steps of the large ones."""
         check_memory(jobs, _span, _share)
         done: list[tuple[Any, Any]] = []
-        large: list[Replay] = []
+        large: list[Step] = []
         small: dict[Plan, list[Any]] = {}
         for a, b, g, K in jobs:
-            p = plan_of(a, b, g, K)
-            done.append(opt.update(a, b, g, rate, decay, K=K) if p is None else (a, b))
-            if p is None:
+            fits = a.size and _steppable(a) and _steppable(b) and hasattr(g, "strides")
+            p = plan_of(a, b, g, K) if fits else None
+            sliced = p is None and fits and Slices.serve(K, a, _plan.SLICES)
+            done.append((a, b) if p or sliced else opt.update(a, b, g, rate, decay, K=K))
+            if sliced:
+                large.append(Slices(opt, K, (rate, decay), (a, b, g), _plan.SLICES))
+            elif p is None:
                 continue
-            if a.size < _plan.GATHERED // 4 and len(jobs) > 1 and len(p.passes) == 1:
+            elif a.size < _plan.GATHERED // 4 and len(jobs) > 1 and len(p.passes) == 1:
                 small.setdefault(p, []).append((a, b, g))
             else:
                 large.append(p.replay(p.known(rate, decay, a), (a, b, g)))

@@ -24,6 +24,7 @@ CALLS = (
         "sum": "np.add.reduce({0}, axis=None)",
         "max": "np.maximum.reduce({0}, axis=None)",
         "min": "np.minimum.reduce({0}, axis=None)",
+        "order_statistic": "tally({0}, low, high)",
     }
 )
 # np.sign is many times slower where it writes over its argument; select reads its arguments after it has written.
@@ -47,3 +48,14 @@ def select(condition: Any, a: Any, b: Any, out: Any, spare: Any) -> None:
     np.bitwise_and(chosen, mask, out=chosen)
     np.bitwise_xor(chosen, other, out=chosen)
     return None
+
+
+def tally(r: Any, low: float, high: float) -> tuple[Any, ...]:
+    """A ``lionk.selection.Tally`` of these entries."""
+    import numpy as np
+
+    between = np.greater(r, low)
+    between &= np.less(r, high)
+    counts = (np.count_nonzero(b) for b in (r > high, r == high, r == low, np.isnan(r)))
+    above, at_high, at_low, nan = counts
+    return above, at_high, r[between], at_low, nan

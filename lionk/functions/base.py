@@ -27,6 +27,7 @@ class Traits(Value):
     bounded_domain: bool = False  # dom K* is bounded
     open_domain: bool = False  # dom K* lacks part of its boundary
     structure: str = "reduce"  # elementwise | rowwise | reduce | order | matrix
+    along: int | None = None  # the axis of the slices that belong together, where the structure is rowwise
     selection: str = "min_norm"  # min_norm | composed | approximate (in dK up to a stated accuracy)
     minimum_at_zero: bool | None = True  # 0 in dK(0); None: depends on array parameters
     prox: bool = True  # prox has an implementation

@@ -218,6 +218,7 @@ class GroupLift(ArrayFunction):
                 if k.structure == "elementwise"
                 else k.structure
             ),
+            along=self.axis,
             selection=k.selection if self.norm == L2 else inherited(k, n),
             prox=self.norm == L2
             or self.axis is None

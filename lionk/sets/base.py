@@ -139,9 +139,12 @@ def joint_traits(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
     """What holds of a sum or maximum because it holds of both parts."""
     yes = {n: a.get(n, True) and b.get(n, True) for n in ("even", "absolute", "symmetric")}
     zero = a.get("minimum_at_zero", True) and b.get("minimum_at_zero", True)
+    axes = {t.get("along") for t in (a, b) if t.get("structure") == "rowwise"}
+    structures = [t.get("structure", "reduce") for t in (a, b)] + ["reduce"] * (len(axes) > 1)
     return {
         **yes,
-        "structure": max((t.get("structure", "reduce") for t in (a, b)), key=STRUCTURES.index),
+        "structure": max(structures, key=STRUCTURES.index),
+        "along": axes.pop() if len(axes) == 1 else None,
         "minimum_at_zero": True if zero else None,
         "needs": tuple(sorted({*a.get("needs", ()), *b.get("needs", ())})),
         "host": a.get("host", False) or b.get("host", False),

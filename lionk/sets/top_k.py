@@ -57,10 +57,8 @@ class TopK(ArraySet):
     def _tied(self, xp: Namespace, c: Array, batch: int) -> tuple[Array, Array, Array]:
         """Which entries are above the k-th largest, which equal it, and the share of each of those."""
         r = self._magnitude(xp, c)
-        cut = _xp.spread(xp, _xp.kth_largest(xp, r, self.k, batch), r)
-        above, at = r > cut, r == cut
-        count = [_xp.spread(xp, _xp.total(xp, xp.astype(b, r.dtype), batch), r) for b in (above, at)]
-        return above, at, _xp.divide(xp, self.k - count[0], count[1])
+        cut, larger, equal = (_xp.spread(xp, v, r) for v in _xp.order_statistic(xp, r, self.k, batch))
+        return r > cut, r == cut, _xp.divide(xp, self.k - larger, equal)
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         if not self._check(x, batch):
@@ -88,7 +86,7 @@ class TopK(ArraySet):
         r = self._magnitude(xp, y)
         cut = _xp.spread(xp, _xp.kth_largest(xp, r, self.k, batch), r)
         # the level is in [cut - 1, cut]; relative to cut, entries near it lose no digits however large they are
-        if self.k == 1 and xp.__name__ not in _xp.KTH_LARGEST:
+        if self.k == 1 and xp.__name__ not in _xp.ORDER_STATISTIC:
             ordered = xp.sort(_xp.flat(xp, r, batch), axis=-1)
             steps = xp.astype(xp.arange(1, ordered.shape[-1] + 1, device=_xp.device(r)), ordered.dtype)
             falling = xp.flip(ordered, axis=-1) - ordered[..., -1:]
