@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import lionk
+import lionk.passes
 import lionk_numpy
 import lionk_torch
 import lionk_torch._group
 import lionk_torch._plan
+import lionk_torch._runner
 from lionk.backend import Backend, reference_runner
+from lionk.selection import Ranking, Tally
 from lionk_numpy import _plan
+from lionk_numpy._text import tally
 
 LIBRARIES: dict[str, Backend] = {"numpy": lionk_numpy.backend, "torch": lionk_torch.backend}
 WAYS = [("numpy", "tiles"), ("numpy", "numba"), ("torch", "tiles")]
 FAST = ["l1", "huber", "dead_zone", "relu", "pseudo_huber", "softsign", "power", "log_cosh", "l2", "log_sum_exp"]
-ALL = [n for n in lionk.names() if lionk.K(n).traits.structure in ("elementwise", "reduce")]
+ALL = [n for n in lionk.names() if lionk.K(n).traits.structure in ("elementwise", "reduce", "order")]
+ROWWISE = [n for n in lionk.names() if lionk.K(n).traits.structure == "rowwise"]
 # Sums of tiles are rounded in another order, and compilers have their own elementary functions.
 MARGIN = {"float64": 1e-12, "float32": 2e-5, "float16": 4e-3, "bfloat16": 3e-2}
 
@@ -29,8 +37,10 @@ def small_tiles(monkeypatch):
     monkeypatch.setattr(_plan, "TILE", 64)
     monkeypatch.setattr(_plan, "GATHERED", 64)
     monkeypatch.setattr(_plan, "COMPILE", 128)
+    monkeypatch.setattr(_plan, "SLICES", 64)
     monkeypatch.setattr(lionk_torch._plan, "TILE", 64)
     monkeypatch.setattr(lionk_torch._group, "SMALL", 16)
+    monkeypatch.setattr(lionk.passes, "SAMPLE", 32)
 
 
 @pytest.fixture(params=WAYS, ids=":".join)
@@ -67,7 +77,7 @@ def step(way, opt, arrays, dtype="float32", exact=False, **options):
         want = reference_runner(opt)(*copies, grad, **options)
         got = library.runner(opt, way[1])(x, m, grad, **options)
     assert_equal(library, got, want, dtype, exact)
-    assert got[0] is x and got[1] is m, "not in place"
+    assert (got[0] is x and got[1] is m) or opt.K.traits.structure == "order", "not in place"
     return got
 
 
@@ -128,12 +138,13 @@ LAYOUTS = {
     "transposed": lambda a: a.T,
     "every other": lambda a: a[::2, ::3],
     "one column": lambda a: a[:, 3],
+    "one long row with gaps": lambda a: a.reshape(1, -1)[:, ::2],
     "one transposed, as in a view of three axes": lambda a: a.reshape(4, 10, 30).swapaxes(0, 1),
 }
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
-@pytest.mark.parametrize("name", ["l1", "l2"])
+@pytest.mark.parametrize("name", ["l1", "l2", "max"])
 def test_layouts(way, layout, name):
     opt = lionk.LionK(name, lr=0.1, weight_decay=0.5)
     step(way, opt, [layout(a) for a in draw(LIBRARIES[way[0]], (40, 30))], exact=is_exact(way, opt.K))
@@ -206,7 +217,98 @@ def test_blocks_have_their_own_functions(way):
 # -- functions that the record does not hold -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["top_k", "nuclear", "row_l1_l2"])
+def entries(kind, n):
+    """m of n entries, of which some are equal, huge, or no numbers."""
+    m = np.random.default_rng(0).normal(size=n)
+    if kind == "few values":
+        m = np.round(2 * m)
+    elif kind == "mostly zero":
+        m[np.random.default_rng(1).random(n) < 0.9] = 0
+    elif kind == "equal":
+        m[:] = -3.0
+    elif kind == "special":
+        m[:7] = [0.0, -0.0, np.nan, np.inf, -np.inf, 1e-39, np.nan]
+    elif kind == "every other huge":
+        m[::2] *= 1e30
+    return m
+
+
+@pytest.mark.parametrize("kind", ["no ties", "few values", "mostly zero", "equal", "special", "every other huge"])
+@pytest.mark.parametrize("name", ["top_k", "capped_simplex"])
+def test_order_statistics_are_found_by_counting(way, name, kind):
+    library, n = LIBRARIES[way[0]], 500
+    for k in (1, 2, 30, 250, n - 1, n):
+        opt = lionk.LionK({"name": name, "k": k}, lr=0.1, weight_decay=0.5)
+        x, _, grad = draw(library, (n,))
+        got = step(way, opt, [x, library.asarray(entries(kind, n), dtype="float32"), 0 * grad], exact=way[0] == "numpy")
+        assert got[0] is x
+
+
+@given(
+    values=st.lists(st.one_of(st.integers(-3, 3).map(float), st.sampled_from([math.inf, -math.inf, math.nan]))),
+    ends=st.tuples(*[st.one_of(st.integers(-4, 4).map(float), st.just(math.inf), st.just(-math.inf))] * 2).map(sorted),
+    data=st.data(),
+)
+def test_a_ranking_knows_or_says_that_it_does_not(values, ends, data):
+    r = np.asarray([*values, 0.0])
+    k = data.draw(st.integers(1, r.size))
+    cut = np.sort(r)[r.size - k]
+    parts = np.split(r, [r.size // 2])
+    for low, high in (ends, (-math.inf, math.inf)):
+        found = Ranking(low, high, [Tally(*tally(part, low, high)) for part in parts]).largest(k)
+        if found is None:
+            assert not low <= cut <= high
+        else:
+            np.testing.assert_array_equal(found, (cut, np.sum(r > cut), np.sum(r == cut)))
+    assert found is not None
+
+
+def test_a_misleading_sample_is_noticed():
+    """All entries of the sample are large, the others small: the bracket is widened until it holds the answer."""
+    n, runs = 4000, []
+    every = n // lionk.passes.SAMPLE | 1
+    m = np.random.default_rng(0).normal(size=n)
+    m[::every] += 100
+    opt = lionk.LionK({"name": "top_k", "k": n // 2}, lr=0.1)
+    x, grad = np.zeros(n), np.zeros(n)
+    want = reference_runner(opt)(x, m, grad)
+    seen = lionk.passes.Ranking
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lionk.passes, "Ranking", lambda *a: runs.append(a[:2]) or seen(*a))
+        got = lionk_numpy.backend.runner(opt, "tiles")(x.copy(), m.copy(), grad)
+    assert_equal(lionk_numpy.backend, got, want, exact=True)
+    assert len(runs) > 2, "one sample and one bracket sufficed"
+
+
+@pytest.mark.parametrize("name", ROWWISE)
+@pytest.mark.parametrize("shape", [(40, 30), (3, 200), (200, 3), (4, 5, 60)])
+def test_rows_are_stepped_some_at_a_time(way, name, shape):
+    opt = lionk.LionK(name, lr=0.1, weight_decay=0.5)
+    library = LIBRARIES[way[0]]
+    step(way, opt, draw(library, shape))
+    step(way, opt, [a.swapaxes(0, 1) for a in draw(library, shape)])
+
+
+def test_rows_of_sums_keep_to_one_axis(way):
+    library = LIBRARIES[way[0]]
+    arrays = draw(library, (40, 30))
+    step(way, lionk.LionK(lionk.K("row_l1_l2") + 0.5 * lionk.K("l1"), lr=0.1), arrays)
+    both = lionk.K("row_l1_l2") + lionk.K("col_l1_l2")
+    assert both.traits.structure == "reduce"
+    got = library.runner(lionk.LionK(both, lr=0.1), way[1])(*map(library.asarray, arrays))
+    assert_equal(library, got, reference_runner(lionk.LionK(both, lr=0.1))(*arrays))
+
+
+def test_rows_are_refused_before_one_is_written(way):
+    library = LIBRARIES[way[0]]
+    x, m, grad = draw(library, (40, 30))
+    before = library.asarray(x)
+    with pytest.raises(TypeError, match="real part"):
+        library.runner(lionk.LionK("row_l1_l2", lr=0.1), way[1])(x, m, library.asarray(grad, dtype="complex64"))
+    assert_equal(library, [x], [before], exact=True)
+
+
+@pytest.mark.parametrize("name", ["owl", "nuclear", "group_linf_l2"])
 def test_other_functions_are_those_of_the_reference(way, name):
     library, opt = LIBRARIES[way[0]], lionk.LionK(name, lr=0.1, weight_decay=0.5)
     got = library.runner(opt, way[1])(*draw(library, (6, 5)))
@@ -373,6 +475,35 @@ def test_torch_takes_new_gradients_for_the_same_small_tensors():
     run(x, m, grad)
     got = run(x, m, grad, lr=torch.tensor(0.0), weight_decay=0.0)
     assert_equal(lionk_torch.backend, got[0], [a.clone() for a in x], exact=True)
+
+
+def test_torch_remembers_large_tensors_and_notices_what_is_new():
+    import torch
+
+    opt = lionk.LionK("huber", lr=0.1, weight_decay=0.5)
+    shapes = [(30, 20), (5,), (7, 8, 9), (100,)]
+    made = [draw(lionk_torch.backend, s, seed=k) for k, s in enumerate(shapes)]
+    x, m, grad = (list(column) for column in zip(*made, strict=True))
+    x[2], m[2], grad[2] = (
+        torch.empty(9, 8, 7).copy_(a.permute(2, 1, 0)).permute(2, 1, 0) for a in (x[2], m[2], grad[2])
+    )
+    copies = [[a.clone() for a in column] for column in (x, m)]
+    run, looked = lionk_torch.backend.runner(opt, "tiles"), []
+    with pytest.MonkeyPatch.context() as patch:
+        check = lionk_torch._runner.check_memory
+        patch.setattr(lionk_torch._runner, "check_memory", lambda *a: looked.append(1) or check(*a))
+        for k in range(5):
+            if k == 3:
+                x[0].data = torch.ones(30, 20)
+                copies[0][0] = torch.ones(30, 20)
+            fresh = [(k - 1.5) * g for g in grad] if k else grad
+            got = run(list(x), list(m), fresh)
+            copies = list(reference_runner(opt)(*copies, [g.clone() for g in fresh]))
+            for a, b in zip(got, copies, strict=True):
+                assert_equal(lionk_torch.backend, a, b)
+    assert len(looked) == 2, "looked at tensors that were known"
+    with pytest.raises(ValueError, match="memory"):
+        run(x, m, [x[0], *grad[1:]])
 
 
 def test_torch_steps_parameters_that_require_gradients():

@@ -1,4 +1,4 @@
-"""Small tensors of one kind, stepped as one, and what is remembered of them until the next call.
+"""Small tensors of one kind, stepped as one; and what is remembered of all tensors until the next call.
 
 Thousands of tiny tensors take longer to look at than to step.
 """
@@ -91,20 +91,28 @@ def side_by_side(tensors: list[Any]) -> list[Any]:
 
 
 class Last:
-    """The groups of the last call, for when the same parameters and moments come again: they stay in memory."""
+    """What was found out of the tensors of the last call, for when the same parameters and moments come again."""
 
     def __init__(self) -> None:
         self.groups: list[Group] = []
+        self._large: dict[int, Plan] = {}
         self._columns: list[list[Any]] = [[], [], []]  # x, m, grad
 
-    def keep(self, jobs: list[Any], groups: list[Group], members: list[list[int]]) -> None:
-        """``members``: the places in ``jobs`` of the tensors of each group."""
-        self.groups, self._members = groups, members
+    @property
+    def large(self) -> list[tuple[Plan, Arrays]]:
+        """The tensors that are stepped by themselves, with their plans."""
+        x, m, grad = self._columns
+        return [(plan, (x[i], m[i], grad[i])) for i, plan in self._large.items()]
+
+    def keep(self, jobs: list[Any], large: dict[int, Plan], groups: list[Group], members: list[list[int]]) -> None:
+        """``large`` and ``members`` (of each group): the places in ``jobs`` of all that are there."""
+        self._large, self.groups, self._members = large, groups, members
         self._columns = [list(column) for column in zip(*(job[:3] for job in jobs), strict=True)]
         self._places = [_places(column) for column in self._columns]
-        sizes = [a.numel() * a.element_size() for column in self._columns[:2] for a in column]
-        written = sorted(zip(self._places[0] + self._places[1], sizes, strict=True))
-        self._starts, self._ends = [p for p, _ in written], [p + n for p, n in written]
+        written = sorted(span(a) for column in self._columns[:2] for a in column)
+        self._starts, self._ends = [start for start, _ in written], [end for _, end in written]
+        if any(end > start for end, start in zip(self._ends, self._starts[1:], strict=False)):
+            self._columns = [[], [], []]  # they interleave: what lies apart of them is not seen from their ends
 
     def find(self, x: Any, m: Any, grads: Any) -> bool:
         """Are these the tensors that were kept, where they were? Gradients may be new ones that fit."""
@@ -127,12 +135,21 @@ class Last:
 
     def _fits(self, grad: Any, kept: Any, x: Any) -> bool:
         """A gradient like the one before, with memory of its own."""
-        if not plain(grad) or grad.dtype != kept.dtype or grad.device != x.device or not grad.is_contiguous():
+        if not plain(grad) or grad.dtype != kept.dtype or grad.device != x.device or grad.stride() != kept.stride():
             return False
-        start = grad.data_ptr()
-        end, i = start + grad.numel() * grad.element_size(), bisect_right(self._starts, start)
+        start, end = span(grad)
+        i = bisect_right(self._starts, start)
         apart = (i == 0 or self._ends[i - 1] <= start) and (i == len(self._starts) or end <= self._starts[i])
         return apart and grad.shape == x.shape
+
+
+def span(a: Any) -> tuple[int, int]:
+    """The addresses that a plain tensor lies between."""
+    size = a.numel()
+    if size and not a.is_contiguous():
+        size = 1 + sum((n - 1) * s for n, s in zip(a.shape, a.stride(), strict=True))
+    start = a.data_ptr()
+    return start, start + size * a.element_size()
 
 
 def _places(tensors: Iterable[Any]) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from threading import local
 from typing import Any
 
@@ -13,7 +13,7 @@ from lionk.passes import Replay, Task
 from lionk.replay import Arrays, buffered, contracted, pieces, scalar, tile
 from lionk.trace import step_program
 
-from ._text import APART, CALLS, EXPRESSIONS
+from ._text import APART, CALLS, EXPRESSIONS, tally
 
 # Entries of a tile on a CPU, for each thread of PyTorch: so many that a call costs little beside its work, so few that
 # the buffers stay in the cache. PyTorch shares them among its threads. Threads of Python would wait for the interpreter
@@ -37,17 +37,27 @@ class Plan:
         self.program = contracted(self.exact, numbers)
         self.passes = self.program.passes()
         self._texts = [buffered(self.program, p, CALLS, APART) for p in self.passes]
-        self._tiles = [tile(t, {"torch": torch}) for t in self._texts]
+        self._tiles = [tile(t, {"torch": torch, "tally": tally}) for t in self._texts]
         self._own = local()
+
+    @property
+    def fusable(self) -> bool:
+        """Can all passes be compiled? A search counts and collects: the calls that do make the readout once more, and
+        all must round it alike.
+        """
+        return all(n.op != "order_statistic" for n in self.exact.nodes)
 
     def known(self, rate: Any, decay: Any, like: Any) -> dict[int, Any]:
         """The numbers known before the first pass."""
         import array_api_compat.torch as xp
 
-        return self.exact.given(xp, like, lr=rate, weight_decay=decay)
+        known = self.exact.given(xp, like, lr=rate, weight_decay=decay)
+        self.program.numbers(self.passes[0].numbers, known, meaning())  # once for all tensors
+        return known
 
     def replay(self, known: dict[int, Any], arrays: Arrays) -> Replay:
-        return Replay(self.program, self.passes, known, meaning(), self.run, list(pieces(arrays, limit(self.device))))
+        split = partial(pieces, limit=limit(self.device))
+        return Replay(self.program, self.passes, known, meaning(), self.run, arrays, split)
 
     def run(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
         return [self._tiles[k](*arrays, *numbers, *self._buffers(k, arrays[0].shape))]
@@ -78,7 +88,7 @@ class Fused:
         self._real = next(n.dtype for n in self.program.nodes if n.op == "input" and not n.array)
 
     def replay(self, known: dict[int, Any], arrays: Arrays) -> Replay:
-        return Replay(self.program, self.passes, known, meaning(), self._run, [alone(arrays)])
+        return Replay(self.program, self.passes, known, meaning(), self._run, arrays, lambda whole: [alone(whole)])
 
     def _run(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
         import torch
@@ -152,14 +162,16 @@ def meaning() -> dict[str, Callable[..., Any]]:
     import array_api_compat.torch as xp
     import torch
 
-    from lionk.trace import LOGICAL, PYTHON, TESTS, UNARY
+    from lionk.trace import LOGICAL, PARTS, PYTHON, TESTS, UNARY
 
     return {
         **{op: getattr(xp, op) for op in (*UNARY, *TESTS, *LOGICAL, "where")},
         **PYTHON,
+        **PARTS,
         "maximum": max,
         "minimum": min,
         "full": lambda value, _: value,
+        "number": lambda value, dtype: torch.tensor(value, dtype=dtype),
         "astype": lambda value, dtype: xp.astype(value, dtype) if hasattr(value, "dtype") else value,
         "all_sum": lambda column: xp.sum(torch.stack(column)),
         "all_max": lambda column: xp.max(torch.stack(column)),

@@ -5,19 +5,28 @@ No buffer is larger than a tile. Small tensors are gathered, stepped together, a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from lionk.backend import Runner, arguments, check_memory, coefficients, results
 from lionk.optimizer import LionK
-from lionk.passes import run_passes
+from lionk.passes import Slices, Step, run_passes
 from lionk.replay import Arrays, chunks
 from lionk.trace import NotTraceableError
 
 from . import _group
-from ._group import Group, Last
-from ._plan import Fused, Plan, fits, in_order, one_after_the_other, plain
+from ._group import Group, Last, span
+from ._plan import Fused, Plan, fits, in_order, limit, one_after_the_other, plain
 
 GATHERED = 1 << 18  # entries, at most, in one group of them
+
+
+class Work(NamedTuple):
+    """What is to be done in one call."""
+
+    done: list[tuple[Any, Any]]  # the results, most of which are yet to be written
+    large: list[tuple[Plan, Arrays]]
+    groups: list[Group]  # of small tensors
+    others: list[Step]
 
 
 def tiles(opt: LionK) -> Runner:
@@ -36,8 +45,6 @@ def _runner(opt: LionK, fused: bool) -> Runner:
     last = Last()
 
     def plan_of(numbers: bool, x: Any, m: Any, grad: Any, K: Any) -> Plan | None:
-        if not all(map(plain, (x, m, grad))) or not x.numel() or 0 in x.stride() or 0 in m.stride():
-            return None
         size = None if K.traits.structure == "elementwise" else x.numel()
         kind = (id(K), x.dtype, m.dtype, grad.dtype, x.device, size)
         if (kind, numbers) not in plans:
@@ -47,52 +54,48 @@ def _runner(opt: LionK, fused: bool) -> Runner:
                 plans[kind, numbers] = None
         return plans[kind, numbers]
 
-    def apart(
-        rate: Any, decay: Any, jobs: list[Any], numbers: bool
-    ) -> tuple[list[Any], list[Any], dict[Plan, list[int]]]:
-        """The results, the large tensors with their plans, and the places of the small ones."""
-        check_memory(jobs, _span, _share)
+    def apart(rate: Any, decay: Any, jobs: list[Any], numbers: bool) -> Work:
+        check_memory(jobs, lambda a: span(a) if plain(a) else (0, 0), _share)
         done: list[tuple[Any, Any]] = []
-        large: list[tuple[Plan, Arrays]] = []
+        large: dict[int, Plan] = {}
         small: dict[Plan, list[int]] = {}
+        others: list[Step] = []
         for i, (a, b, g, K) in enumerate(jobs):
-            plan = plan_of(numbers, a, b, g, K)
-            done.append(opt.update(a, b, g, rate, decay, K=K) if plan is None else (a, b))
-            if plan is None:
-                continue
-            whole = K.traits.structure == "elementwise" and all(v.is_contiguous() for v in (a, b, g))
-            if len(jobs) > 1 and a.numel() < _group.SMALL and whole:
-                small.setdefault(plan, []).append(i)
-            else:
-                large.append((plan, (a, b, g)))
-        return done, large, small
+            steppable = all(map(plain, (a, b, g))) and a.numel() and 0 not in a.stride() and 0 not in b.stride()
+            plan = plan_of(numbers, a, b, g, K) if steppable else None
+            sliced = steppable and plan is None and Slices.serve(K, a, limit(a.device))
+            done.append((a, b) if plan or sliced else opt.update(a, b, g, rate, decay, K=K))
+            if sliced:
+                others.append(Slices(opt, K, (rate, decay), (a.detach(), b, g), limit(a.device)))
+            elif plan:
+                whole = K.traits.structure == "elementwise" and all(v.is_contiguous() for v in (a, b, g))
+                if len(jobs) > 1 and a.numel() < _group.SMALL and whole:
+                    small.setdefault(plan, []).append(i)
+                else:
+                    large[i] = plan
+        gathered = [
+            (p, some) for p, places in small.items() for some in chunks(places, lambda i: jobs[i][0].numel(), GATHERED)
+        ]
+        groups = [Group(plan, [jobs[i][:3] for i in some]) for plan, some in gathered]
+        if numbers and len(large) + sum(map(len, small.values())) == len(jobs):
+            last.keep(jobs, large, groups, [some for _, some in gathered])
+        return Work(done, [(plan, jobs[i][:3]) for i, plan in large.items()], groups, others)
 
-    def grouped(jobs: list[Any], small: dict[Plan, list[int]]) -> list[Group]:
-        groups, members = [], []
-        for plan, places in small.items():
-            for some in chunks(places, lambda i: jobs[i][0].numel(), GATHERED):
-                groups.append(Group(plan, [jobs[i][:3] for i in some]))
-                members.append(some)
-        if len(jobs) > 1 and sum(map(len, members)) == len(jobs):
-            last.keep(jobs, groups, members)
-        return groups
-
-    def step(rate: Any, decay: Any, large: list[tuple[Plan, Arrays]], groups: list[Group]) -> None:
+    def step(rate: Any, decay: Any, large: list[tuple[Plan, Arrays]], groups: list[Group], steps: list[Step]) -> None:
         import torch
 
         known = {plan: plan.known(rate, decay, like[0]) for plan, like in large}
         known |= {group.plan: group.plan.known(rate, decay, group.flat[0]) for group in groups}
-        by_tiles = []
         for plan, given in large:
             arrays = in_order(given)
-            if fused and fits(arrays):
+            if fused and plan.fusable and fits(arrays):
                 if plan.kind not in loops:
                     loops[plan.kind] = Fused(plan)
                 run_passes([loops[plan.kind].replay(known[plan], arrays)], run=one_after_the_other)
                 torch.autograd.graph.increment_version(arrays[:2])
             else:
-                by_tiles.append(plan.replay(known[plan], arrays))
-        run_passes(by_tiles, [group.task(known[group.plan]) for group in groups], one_after_the_other)
+                steps.append(plan.replay(known[plan], arrays))
+        run_passes(steps, [group.task(known[group.plan]) for group in groups], one_after_the_other)
 
     def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
         import torch
@@ -101,26 +104,16 @@ def _runner(opt: LionK, fused: bool) -> Runner:
         numbers = isinstance(rate, float) and isinstance(decay, float)
         with torch.no_grad():
             if numbers and not torch.compiler.is_compiling() and last.find(x, m, grad):
-                step(rate, decay, [], last.groups)
+                step(rate, decay, last.large, last.groups, [])
                 return list(x), list(m)
             _, _, jobs = arguments(opt, x, m, grad, rate, decay)
             if torch.compiler.is_compiling():  # in somebody's own torch.compile: the plain step fuses best
                 return results(x, [opt.update(a, b, g, rate, decay, K=k) for a, b, g, k in jobs])
-            done, large, small = apart(rate, decay, jobs, numbers)
-            step(rate, decay, large, grouped(jobs, small))
-        return results(x, done)
+            work = apart(rate, decay, jobs, numbers)
+            step(rate, decay, work.large, work.groups, work.others)
+        return results(x, work.done)
 
     return run
-
-
-def _span(a: Any) -> tuple[int, int]:
-    if not plain(a):
-        return 0, 0
-    start = a.data_ptr()
-    size = a.numel()
-    if size and not a.is_contiguous():
-        size = 1 + sum((n - 1) * s for n, s in zip(a.shape, a.stride(), strict=True))
-    return start, start + size * a.element_size()
 
 
 def _share(a: Any, b: Any) -> bool:

@@ -6,6 +6,8 @@ array-api-compat many times more slowly, and with warnings.
 
 from __future__ import annotations
 
+from typing import Any
+
 from lionk.trace import COMPARISONS, SIGNS, UNARY
 
 _OUT = "out={out})"
@@ -44,6 +46,7 @@ CALLS = (
         "sum": "torch.sum({0})",
         "max": "torch.max({0})",
         "min": "torch.min({0})",
+        "order_statistic": "tally({0}, low, high)",
     }
     | {f"where:{c}an": f"{{out}}.fill_({{2}}); torch.where({{0}}, {{1}}, {{out}}, {_OUT}" for c in "an"}
     | {f"where:{c}na": f"{{out}}.fill_({{1}}); torch.where({{0}}, {{out}}, {{2}}, {_OUT}" for c in "an"}
@@ -71,3 +74,13 @@ EXPRESSIONS = (
         "min": "torch.min({0})",
     }
 )
+
+
+def tally(r: Any, low: float, high: float) -> tuple[Any, ...]:
+    """A ``lionk.selection.Tally`` of these entries."""
+    import torch
+
+    between = torch.gt(r, low)
+    between &= torch.lt(r, high)
+    above, at_high, at_low, nan = map(torch.count_nonzero, (r > high, r == high, r == low, torch.isnan(r)))
+    return above, at_high, r[between], at_low, nan
