@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from . import _spectral, _xp
@@ -47,29 +49,73 @@ class NewtonSchulz(Value):
             return x
         x, poison = _spectral._guarded(xp, x)
         x = _xp.divide(xp, x, _xp.unit_scale(xp, x, x.ndim - 2)[..., None, None] + xp.zeros_like(x))
-        x = _xp.divide(xp, x, _xp.norm(xp, x, x.ndim - 2)[..., None, None] + xp.zeros_like(x))
-        wide = x.shape[-2] <= x.shape[-1]
-        for a in _factors(*self.limits(_xp.eps(xp, x), x.shape), min(x.shape[-2:])):
-            xh = adjoint(xp, x)
-            cube = (x @ xh) @ x if wide else x @ (xh @ x)
-            x = 1.5 * a * x - 0.5 * a**3 * cube
+        wide, eps, n = x.shape[-2] <= x.shape[-1], _xp.eps(xp, x), max(x.shape[-2:])
+        tol, resolve = self.limits(eps, x.shape)
+        low = (resolve - n * eps / 2) / min(x.shape[-2:]) ** 0.25
+        gram = _gram(xp, x, wide)
+        square = _xp.norm(xp, gram, x.ndim - 2)[..., None, None]  # (sum of s^4)^(1/2), at least s_1^2
+        x = _xp.divide(xp, x, xp.sqrt(square) + xp.zeros_like(x))
+        gram = _xp.divide(xp, gram, square + xp.zeros_like(gram))
+        for k, (a, b, c) in enumerate(_quintics(tol, low)):
+            gram = _gram(xp, x, wide) if k else gram
+            poly = b * gram + c * (gram @ gram)
+            x = a * x + (poly @ x if wide else x @ poly)
         return x + xp.astype(_spectral._no_limit(xp, poison)[..., None], x.dtype)
 
 
-def _factors(tol: float, resolve: float, rank: int) -> list[float]:
-    """What the iterates are multiplied by before each step ``X -> 3/2 X - 1/2 X X^H X``.
+def _gram(xp: Namespace, x: Array, wide: bool) -> Array:
+    """The smaller of ``x x^H`` and ``x^H x``."""
+    return x @ adjoint(xp, x) if wide else adjoint(xp, x) @ x
 
-    Singular values lie in [low, 1]. The factor that makes the least of ``f(a s)`` over that interval largest is
-    ``a^2 = 3/(1 + low + low^2)``; the interval is never taken to be wider than [0.1, 1], so that rounding cannot push
-    the largest value over the zero of f.
-    """
-    low, factors = resolve / (2 * math.sqrt(rank)), []
+
+WIDEST = 0.1  # the least singular value that a step is made for: to smaller ones it is no more than a factor
+SLACK = 0.01  # of 1 - low, by which the interval goes beyond 1, so that rounding at 1, where p is steep, stays inside
+FLAT = 0.99  # from here on the limit of the quintics for low = 1 is as good, and no equation is close to singular
+
+
+@cache
+def _quintics(tol: float, low: float) -> tuple[tuple[float, float, float], ...]:
+    """Coefficients of steps that take singular values in [low, 1] to [1 - tol, 1], each from what the last one left."""
+    steps = []
     while 1 - low > tol:
-        c = max(low, 0.1)
-        a = math.sqrt(3 / (1 + c + c * c))
-        low = min(1.5 * s - 0.5 * s**3 for s in (a * low, a))
-        factors.append(a)
-    return factors
+        a, b, c, top = _closest_quintic(max(low, WIDEST))
+        steps.append((a / top, b / top, c / top))
+        low = min(low * (a + low**2 * (b + low**2 * c)), 2 - top) / top
+    return tuple(steps)
+
+
+def _closest_quintic(low: float) -> tuple[float, float, float, float]:
+    """The odd quintic closest to 1 from low to a bit over 1, by the exchange of Remez: a, b, c and the largest value.
+
+    In ``t = s^2``, ``(a s + b s^3 + c s^5)/s`` is a parabola through four points ``(1 -+ e)/s``: a divided difference,
+    which vanishes, gives e.
+    """
+    if low > FLAT:
+        return 15 / 8, -10 / 8, 3 / 8, 1.0
+    high = 1 + SLACK * (1 - low)
+    inner, e = ((3 * low + high) / 4, (low + 3 * high) / 4), 1.0
+    while True:
+        s = (low, *inner, high)
+        t = [v * v for v in s]
+        f, g = (
+            _differences(t, [sign / v for sign, v in zip(signs, s, strict=True)]) for signs in ((1,) * 4, (1, -1) * 2)
+        )
+        last, e = e, f[3] / g[3]
+        p, q, c = (u - e * v for u, v in zip(f[:3], g[:3], strict=True))
+        a, b = p - q * t[0] + c * t[0] * t[1], q - c * (t[0] + t[1])
+        if abs(e - last) <= 1e-15:
+            return a, b, c, 1 + e
+        root = math.sqrt(9 * b * b - 20 * a * c)
+        inner = math.sqrt((-3 * b - root) / (10 * c)), math.sqrt((-3 * b + root) / (10 * c))
+
+
+def _differences(t: list[float], y: list[float]) -> list[float]:
+    """Newton's divided differences ``[t_0], [t_0, t_1], ...``"""
+    found = []
+    for k in range(len(t)):
+        found.append(y[0])
+        y = [(v - u) / (t[i + k + 1] - t[i]) for i, (u, v) in enumerate(pairwise(y))]
+    return found
 
 
 def solver(polar: Any) -> NewtonSchulz | None:
@@ -99,10 +145,10 @@ def polar(x: Array, method: str = "svd", *, tol: float | None = None, resolve: f
         ``resolve`` and min(m, n). Singular values d of the result, up to rounding (a few ``max(m, n) eps``)::
 
             1 - tol <= d <= 1                           where  s >= resolve s_1
-            0 <= d <= min(1, 16 sqrt(min(m, n)) s/(resolve s_1))   below
+            0 <= d <= min(1, 20 min(m, n)^(1/4) s/(resolve s_1))   below
 
         It cannot tell a small singular value from 0: where the SVD cuts, this method has a ramp. Rounding noise grows
-        with it, from ``max(m, n) eps`` by up to ``16 sqrt(min(m, n))/resolve``: a smaller ``resolve`` is no free gain.
+        with it, from ``max(m, n) eps`` by up to ``20 min(m, n)^(1/4)/resolve``: a smaller ``resolve`` is no free gain.
         It is meant for devices where products are fast and an SVD is not; on a CPU the SVD is the faster one.
     tol : float, optional
         Accuracy of "newton_schulz"; default ``eps``.
@@ -114,8 +160,9 @@ def polar(x: Array, method: str = "svd", *, tol: float | None = None, resolve: f
     ValueError
         An unknown method, fewer than two axes, or a ``resolve`` that the dtype cannot tell from 0.
 
-    Sources: the scaled cubic of Chen and Chow (2014), which is the degree-3 case of Polar Express (2505.16932) and of
-    CANS (2506.10935), with the interval bounded as there; the bounds are derived here.
+    Sources: the quintics of Polar Express (2505.16932) and CANS (2506.10935), with the interval bounded as there; the
+    first division, by ``(sum of s^4)^(1/4)`` instead of ``|x|_F``, which the first product gives, and the bounds on d
+    are derived here.
 
     >>> import lionk, numpy as np
     >>> q = lionk.polar(np.diag([4.0, 1e-3, 0.0]), "newton_schulz")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 import lionk
 from backends_under_test import BACKENDS, Backend
-from lionk._polar import NewtonSchulz, _factors
+from lionk._polar import NewtonSchulz, _closest_quintic, _quintics
 from lionk.conventions import muon_ns5
 
 SHAPES = ((6, 6), (5, 40), (50, 7), (1, 4), (4, 1))
@@ -42,7 +44,7 @@ def hold(x, d, tol, resolve, eps, what):
     s = np.linalg.svd(x, compute_uv=False)
     s = s / s[..., :1] if s.max() > 0 else s
     n, k = max(x.shape[-2:]), min(x.shape[-2:])
-    ramp = 16 * np.sqrt(k) * (s + n * eps) / resolve
+    ramp = 20 * k**0.25 * (s + n * eps) / resolve
     assert np.all(d <= np.minimum(1, ramp) + n * eps), f"{what}: too large, {d} from {s}"
     resolved = (s >= resolve * (1 + 4 * eps)) & (s > 0)
     assert np.all(d[resolved] >= 1 - tol - n * eps), f"{what}: not within tol, {d} from {s}"
@@ -133,11 +135,32 @@ def test_refused():
         lionk.functions.spectral_lift(lionk.K("linf"), "newton_schulz")
 
 
-def test_the_number_of_products_is_fixed_ahead():
-    """By tol, resolve and min(m, n): about 2.45 in ratio a step, then quadratic."""
-    assert [len(_factors(1e-3, r, 64)) for r in (1e-1, 1e-3, 1e-6)] == [8, 13, 21]
-    assert len(_factors(EPS["float32"], 1e-3, 768)) == 16
-    assert len(_factors(EPS["float64"], 1e-10, 64)) == 33
+def test_the_number_of_steps_is_fixed_ahead():
+    """By tol and the least singular value: a ratio of 3.9 a step, then with the third power."""
+    assert [len(_quintics(1e-3, low)) for low in (1e-1, 1e-3, 1e-6)] == [3, 7, 12]
+    assert len(_quintics(EPS["float64"], 1e-10)) == 20
+
+
+@pytest.mark.parametrize("low", [1e-6, 0.1, 0.5, 0.989, 0.999])
+def test_the_quintic_is_the_closest_to_one(low):
+    """It equioscillates in four points (Chebyshev), lies below its tangent at 0, and is positive."""
+    a, b, c, top = _closest_quintic(low)
+    s = np.linspace(0, 1 + 0.01 * (1 - low), 100_001)
+    p = s * (a + s**2 * (b + s**2 * c))
+    assert np.all(p <= a * s + 1e-15)
+    assert np.all(p[1:] > 0)
+    inside = p[s >= low] - 1
+    assert max(abs(inside)) <= (top - 1) + 1e-9 * (low < 0.9) + 3e-9 * (low > 0.99)
+    if low < 0.9:
+        extremes = [v for u, v, w in zip(inside, inside[1:], inside[2:], strict=False) if (v - u) * (w - v) <= 0]
+        np.testing.assert_allclose([inside[0], *extremes, inside[-1]], (top - 1) * np.array([-1, 1, -1, 1]), rtol=1e-3)
+
+
+def test_the_ramp_below_the_resolved_ratios():
+    """What the steps multiply a tiny singular value by is at most ten times what the least resolved one needs."""
+    slopes = [low * math.prod(a for a, _, _ in _quintics(tol, low)) for low in np.geomspace(1e-12, 0.999, 300)
+              for tol in (0.5, 1e-2, 1e-7, 1e-15)]  # fmt: skip
+    assert 9 < max(slopes) < 10
 
 
 NAMES = ["muon", "scion_spectral", "scion_spectral_conv"]
