@@ -19,6 +19,7 @@ EAGER = ("numpy", "numpy with numba", "torch", "torch optimizer", "numpy referen
 @pytest.fixture(autouse=True)
 def _small(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(speed, "MATRIX", (24, 96))
     monkeypatch.setattr(
         speed, "SHAPES", {"2^24": [(64, 5)], "GPT-2": [(7,), (3, 4)], "ResNet-50": [(5,)], "2,000 x 100": [(10,)] * 20}
     )
@@ -42,12 +43,17 @@ def test_one_run_writes_ratios_to_the_limit(eager):
         found = json.load(file)
     assert {"processor", "threads", "numpy", "torch"} <= set(found["machine"])
     groups = {r["group"] for r in found["rows"]}
-    assert groups == set(speed.SHAPES)
-    for group in groups:
+    assert groups == set(bench.GROUPS)
+    for group in groups - {speed.POLAR}:
         rows = {r["name"]: r for r in found["rows"] if r["group"] == group}
         assert {bench.LIMIT, "numpy", "torch"} <= set(rows)
         for r in rows.values():
             assert r["ratio"] == pytest.approx(r["ms"] / rows[bench.LIMIT]["ms"])
+    polar = {r["name"].partition(" (")[0]: r for r in found["rows"] if r["group"] == speed.POLAR}
+    assert polar["torch.optim.Muon"]["ratio"] == 1
+    errors = {name: float(r["name"].partition("(error ")[2].strip(")")) for name, r in polar.items()}
+    assert errors["newton_schulz"] <= errors["torch.optim.Muon"], "a comparison at a larger error"
+    assert max(errors["svd"], errors["newton_schulz, to rounding"]) < 1e-4
     with open("b.png", "rb") as file:
         assert file.read(4) == b"\x89PNG"
 

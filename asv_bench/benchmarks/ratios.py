@@ -44,6 +44,36 @@ class Function:
         return _ratio([(1 << 22,)], runner, K)
 
 
+class Whole:
+    """One step of a K that is no sum over entries, on 2048 x 2048, in multiples of the limit."""
+
+    params = (RUNNERS, ["top_k", "row_l1_l2"])
+    param_names = ("runner", "K")
+    version = "1"
+    unit = "times the limit"
+    timeout = 300
+
+    def track_ratio(self, runner: str, K: str) -> float:
+        return _ratio([(1 << 11, 1 << 11)], runner, K)
+
+
+class Polar:
+    """Muon's matrix function: how many times longer that of torch.optim.Muon takes, at no smaller an error."""
+
+    version = "1"
+    unit = "times ours"
+    timeout = 300
+
+    def track_advantage(self) -> float:
+        from lionk.app import speed
+
+        steps = speed.polar_factors()
+        if not steps:
+            raise NotImplementedError("torch is not installed, or has no Muon")
+        muon, ours = list(speed.best_of(steps, SECONDS).values())[:2]
+        return muon / ours
+
+
 class Size:
     """Nanoseconds for each entry, from 1e3 to 1e8: flat where calls cost nothing and memory is the limit."""
 

@@ -22,12 +22,16 @@ from . import speed
 from .console import BadInput, command, console, output_path, write_json
 
 LIMIT = "limit: five streams"
-SMOOTH = ("huber", "pseudo_huber", "softsign", "log_cosh", "l2")
+FUNCTIONS = ("huber", "pseudo_huber", "softsign", "log_cosh", "l2", "top_k")
+ROWS = "row_l1_l2"  # of which no loop is compiled
+
+
+GROUPS = (*speed.SHAPES, speed.POLAR)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement: milliseconds of a step, and that in multiples of the limit of its group."""
+    """One measurement: milliseconds of a step, and that in multiples of the first row of its group."""
 
     group: str
     name: str
@@ -40,7 +44,7 @@ def bench(
     json: Annotated[str | None, typer.Option("--json", help="Write JSON too; - is stdout.", metavar="PATH")] = None,
     plot: Annotated[str | None, typer.Option("--plot", help="Draw the ratios.", metavar="PATH")] = None,
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="For the steps of one table, at least.")] = 5.0,
-    group: Annotated[str | None, typer.Option("--only", help="One table: " + ", ".join(speed.SHAPES))] = None,
+    group: Annotated[str | None, typer.Option("--only", help="One table: " + ", ".join(GROUPS))] = None,
 ) -> None:
     """Time the step of every library here, and of other libraries' Lion, against the limit of the memory.
 
@@ -49,13 +53,13 @@ def bench(
     """
     path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
     picture = None if plot is None else output_path(plot, "--plot", (".png", ".svg", ".pdf"))
-    if group is not None and group not in speed.SHAPES:
-        raise BadInput(f"--only {group}: choose one of {', '.join(speed.SHAPES)}")
+    if group is not None and group not in GROUPS:
+        raise BadInput(f"--only {group}: choose one of {', '.join(GROUPS)}")
     out = console(to_stderr=json == "-")
     facts = machine()
     out.print(", ".join(f"{k} {v}" for k, v in facts.items()), style="dim", soft_wrap=True)
     rows: list[Row] = []
-    for name in speed.SHAPES if group is None else [group]:
+    for name in GROUPS if group is None else [group]:
         rows += measure(name, seconds)
         gc.collect()
         out.print(_table(name, [r for r in rows if r.group == name]))
@@ -106,7 +110,9 @@ def cases(group: str) -> dict[str, Callable[[speed.Arrays], speed.Step]]:
         if name not in ("lion-pytorch", "optax") and group not in ("GPT-2", "ResNet-50"):
             found[f"{name}, foreach"] = partial(speed.peer, name=name, foreach=True)
     if group == "2^24":
-        for K in SMOOTH:
+        for library in ("numpy", "torch"):
+            found[f"{library}: {ROWS}"] = partial(speed.runner, library=library, name="tiles", K=ROWS)
+        for K in FUNCTIONS:
             found[f"numpy with numba: {K}"] = partial(speed.runner, library="numpy", name="numba", K=K)
             found[f"torch compiled: {K}"] = partial(speed.runner, library="torch", name="compiled", K=K)
     return found
@@ -114,27 +120,36 @@ def cases(group: str) -> dict[str, Callable[[speed.Arrays], speed.Step]]:
 
 def measure(group: str, seconds: float) -> list[Row]:
     """The rows of one table; what is not installed is left out."""
-    arrays = speed.Arrays(speed.SHAPES[group])
-    steps = {LIMIT: speed.limit(arrays)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of other people's libraries
-        for name, make in cases(group).items():
-            try:
-                steps[name] = make(arrays)
-            except NotImplementedError:
-                continue
+        steps = speed.polar_factors() if group == speed.POLAR else _steps(group)
         best = speed.best_of(steps, seconds)
-    return [Row(group, name, 1e3 * t, t / best[LIMIT]) for name, t in best.items()]
+    return [Row(group, name, 1e3 * t, t / next(iter(best.values()))) for name, t in best.items()]
+
+
+def _steps(group: str) -> dict[str, speed.Step]:
+    arrays = speed.Arrays(speed.SHAPES[group])
+    steps = {LIMIT: speed.limit(arrays)}
+    for name, make in cases(group).items():
+        try:
+            steps[name] = make(arrays)
+        except NotImplementedError:
+            continue
+    return steps
 
 
 def _table(group: str, rows: list[Row]) -> Table:
-    table = Table(title=f"one step on {group}, float32", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=f"{_title(group)}, float32", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("what", no_wrap=True)
     table.add_column("ms", justify="right")
-    table.add_column("times the limit", justify="right")
+    table.add_column("times the first", justify="right")
     for r in rows:
         table.add_row(r.name, f"{r.ms:.2f}", f"{r.ratio:.2f}")
     return table
+
+
+def _title(group: str) -> str:
+    return group if group == speed.POLAR else f"one step on {group}"
 
 
 def draw(rows: list[Row], facts: dict[str, Any], path: Path) -> None:
@@ -151,10 +166,11 @@ def draw(rows: list[Row], facts: dict[str, Any], path: Path) -> None:
         axes = figure.subplots(len(groups), 1, squeeze=False, height_ratios=counts)[:, 0]
         for group, ax in zip(groups, axes, strict=True):
             some = [r for r in rows if r.group == group][::-1]
-            colours = [GREY if r.name.split(",")[0] in (*speed.PEERS, LIMIT) else BLUE for r in some]
+            colours = [GREY if r.name.startswith((*speed.PEERS, LIMIT, "torch.optim.")) else BLUE for r in some]
             bars = ax.barh([r.name for r in some], [r.ratio for r in some], color=colours, height=0.7)
             ax.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
             ax.set_xscale("log")
-            ax.set_title(f"one step on {group}, in multiples of the limit")
+            unit = rows[[r.group for r in rows].index(group)].name
+            ax.set_title(f"{_title(group)}, in multiples of {unit.partition(':')[0].partition(' (')[0]}")
         figure.supxlabel(f"{facts['processor']}, {facts['threads']} threads", fontsize=8, color=GREY)
         figure.savefig(path, dpi=130)

@@ -46,7 +46,7 @@ def _resnet() -> Shapes:
 
 
 SHAPES: dict[str, Shapes] = {
-    "2^24": [(1 << 24,)],
+    "2^24": [(1 << 12, 1 << 12)],
     "GPT-2": [(50257, 768), (1024, 768), *(12 * _BLOCK), (768,), (768,)],  # 124M parameters in 148 tensors
     "ResNet-50": _resnet(),
     "2,000 x 100": [(100,)] * 2000,
@@ -108,11 +108,15 @@ def _compiled_add() -> Any:
 
 
 def runner(arrays: Arrays, library: str, name: str, K: str = "l1", device: Any = None) -> Step:
-    """A step by this runner. Raises NotImplementedError without it, as asv takes for a skip."""
+    """A step by this runner; "top_k" is of one entry in a hundred.
+
+    Raises NotImplementedError without this runner, as asv takes for a skip.
+    """
     backend = lionk.backends()[library]
     if not backend.available() or name not in backend.runners():
         raise NotImplementedError(f"{library} has no runner {name!r} here")
-    run = backend.runner(lionk.LionK(K, lr=LR, weight_decay=DECAY), name)
+    spec = {"name": K, "k": -(-arrays.size // 100)} if K == "top_k" else K
+    run = backend.runner(lionk.LionK(spec, lr=LR, weight_decay=DECAY), name)
     x, m, grad = arrays.on(library, device)
 
     def step() -> None:
@@ -196,6 +200,32 @@ def _optax(arrays: Arrays) -> Step:
         held[:] = jax.block_until_ready(fused(*held, grad))
 
     return step
+
+
+POLAR, MATRIX = "polar factor of 768 x 3072", (768, 3072)
+MUON = (3.4445, -4.7750, 2.0315)
+SOLVER = {"tol": 0.35, "resolve": 0.3}  # the matrix has singular values from 28 to 83
+
+
+def polar_factors() -> dict[str, Step]:
+    """Muon's matrix function, that of torch.optim.Muon first; the names tell the error. {} without PyTorch."""
+    try:
+        import torch
+        from torch.optim._muon import _zeropower_via_newtonschulz as muon
+    except ImportError:
+        return {}
+    x = torch.from_numpy(np.random.default_rng(0).standard_normal(MATRIX, dtype=np.float32))
+    exact = lionk.polar(x.double())
+    found: dict[str, Step] = {
+        "torch.optim.Muon": partial(muon, x, MUON, 5, 1e-7),
+        "newton_schulz": partial(lionk.polar, x, "newton_schulz", **SOLVER),
+        "newton_schulz, to rounding": partial(lionk.polar, x, "newton_schulz"),
+        "svd": partial(lionk.polar, x),
+    }
+    errors = {
+        name: float(torch.linalg.norm(step().double() - exact)) / MATRIX[0] ** 0.5 for name, step in found.items()
+    }
+    return {f"{name} (error {errors[name]:.1g})": step for name, step in found.items()}
 
 
 def best_of(steps: dict[Key, Step], seconds: float, least: int = 2) -> dict[Key, float]:
