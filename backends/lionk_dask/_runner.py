@@ -29,7 +29,7 @@ def _step(opt: LionK, K: Any, x: Any, m: Any, grad: Any, rate: Any, decay: Any, 
         return opt.update(x, m, grad, rate, decay, K=K)
     # Refuses what the step refuses, without a computation.
     opt.update(x._meta, m._meta, grad._meta, rate, decay, K=K)
-    plain = replace(opt, K=K, lr=0.0, weight_decay=0.0, state_dtype=None)
+    plain = replace(opt, K=K, lr=0.0, weight_decay=1.0, state_dtype=None)  # both are given with each step
     parts = (x, m.rechunk(x.chunks), grad.rechunk(x.chunks))
     token = uuid4().hex
     block = partial(_block, opt=plain, rate=rate, decay=decay)  # as options they would be searched for arrays
