@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 
 import dask
 import dask.array as da
@@ -110,10 +111,10 @@ def test_a_worker_that_dies_loses_nothing(client):
 
     def kill(info):
         if info.nit == 3:
-            address, pid = next((a, p) for a, p in client.run(os.getpid).items() if client.has_what()[a])
-            held = {key for key, where in client.who_has(info.x).items() if where == (address,)}
-            os.kill(pid, signal.SIGKILL)
-            died.append(len(held))
+            alone = Counter(where for where in client.who_has(info.x).values() if len(where) == 1)
+            (address,), held = alone.most_common(1)[0]
+            os.kill(client.run(os.getpid)[address], signal.SIGKILL)
+            died.append(held)
 
     got = run("l1", t, da.zeros(4000, chunks=1000), callback=kill)
     want = run("l1", t, da.zeros(4000, chunks=1000))
