@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -89,15 +90,16 @@ def test_every_library(case: Case, backend: Backend) -> None:
     for dtype in backend.dtypes if FULL else backend.dtypes[:1]:
         for dual in (False, True):
             here, there = (On.case(case, b, dtype, dual) for b in (backend, BACKENDS["numpy"]))
-            roots = _roots(there) if backend.name == "dask" else 0  # each is a graph of thousands of tasks
-            if roots > FULL:
-                continue
-            iterative = not backend.light or (FULL and not (backend.name == "dask" and case.heavy))
+            iterative = not backend.light or FULL
+            if backend.name == "dask":  # each bisection is a graph of thousands of tasks
+                if _bisections(there, _evaluate):
+                    continue
+                iterative = FULL and not case.heavy and not _bisections(there, _project)
             _agree(here, there, np.random.default_rng(len(case.id)), iterative=iterative)
 
 
-def _roots(on: On) -> int:
-    """How many bisections values and subgradients of K and K* take."""
+def _bisections(on: On, what: Callable[[On, np.ndarray], None]) -> int:
+    """How many it takes, those inside of others counted each time."""
     count = 0
     bisect = _xp.bisect
 
@@ -109,11 +111,21 @@ def _roots(on: On) -> int:
     x = on.points(np.random.default_rng(0), 1)[0]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_xp, "bisect", counted)
-        on.value(x)
-        s = on.gradient(x)
-        if np.all(np.isfinite(s)):
-            on.gap(x, s)
+        what(on, x)
     return count
+
+
+def _evaluate(on: On, x: np.ndarray) -> None:
+    on.value(x)
+    s = on.gradient(x)
+    if np.all(np.isfinite(s)):
+        on.gap(x, s)
+
+
+def _project(on: On, x: np.ndarray) -> None:
+    available(on.prox, x)
+    if not on.everywhere:
+        available(on.call, on.K.domain.project, x)
 
 
 def _same(a: np.ndarray | None, b: np.ndarray | None, tol: float, what: str) -> None:
