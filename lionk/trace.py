@@ -110,11 +110,16 @@ class Space:
         x = x if low is None else self.apply("maximum", x, low)
         return x if high is None else self.apply("minimum", x, high)
 
-    def zeros_like(self, x: Symbol) -> Symbol:
-        return self.constant(0.0, x.dtype)
+    def zeros_like(self, x: Symbol, dtype: Any = None) -> Symbol:
+        return self._like(0.0, x, dtype)
 
-    def ones_like(self, x: Symbol) -> Symbol:
-        return self.constant(1.0, x.dtype)
+    def ones_like(self, x: Symbol, dtype: Any = None) -> Symbol:
+        return self._like(1.0, x, dtype)
+
+    def _like(self, value: float, x: Symbol, dtype: Any) -> Symbol:
+        if dtype is not None:
+            raise NotTraceableError("constants of another dtype are not recorded")
+        return self.constant(value, x.dtype)
 
     def astype(self, x: Symbol, dtype: Any) -> Symbol:
         n = self.nodes[x.place]

@@ -63,7 +63,7 @@ def test_an_order_statistic_has_a_pass_of_its_own():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["k_support", "nuclear", "row_l1_l2", "owl", "lambda_max", *SORTED])
+@pytest.mark.parametrize("name", ["k_support", "sparsemax", "nuclear", "row_l1_l2", "owl", "lambda_max", *SORTED])
 def test_what_is_not_made_entry_by_entry_is_refused(name):
     with pytest.raises(NotTraceableError):
         program(name)

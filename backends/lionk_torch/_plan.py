@@ -20,6 +20,7 @@ from ._text import APART, CALLS, EXPRESSIONS, tally
 # after each call, which takes longer than the call.
 TILE = 1 << 18
 ALONE = 1 << 15  # entries up to which PyTorch takes one thread
+LOOPS = 8  # passes, at most, that are compiled: each takes a second
 DEVICE_TILE = 1 << 24  # elsewhere a call is launched, and a tile must be worth it
 
 
@@ -42,10 +43,10 @@ class Plan:
 
     @property
     def fusable(self) -> bool:
-        """Can all passes be compiled? A search counts and collects: the calls that do make the readout once more, and
-        all must round it alike.
+        """Is every pass worth a compilation? A search counts and collects: the calls that do make the readout once
+        more, and all must round it alike.
         """
-        return all(n.op != "order_statistic" for n in self.exact.nodes)
+        return len(self.passes) <= LOOPS and all(n.op != "order_statistic" for n in self.exact.nodes)
 
     def known(self, rate: Any, decay: Any, like: Any) -> dict[int, Any]:
         """The numbers known before the first pass."""
