@@ -23,7 +23,7 @@ from lionk_numpy import _plan
 from lionk_numpy._text import tally
 
 LIBRARIES: dict[str, Backend] = {"numpy": lionk_numpy.backend, "torch": lionk_torch.backend}
-WAYS = [("numpy", "tiles"), ("numpy", "numba"), ("torch", "tiles")]
+WAYS = [("numpy", "tiles"), ("numpy", "numba"), ("torch", "tiles"), ("torch", "numba")]
 FAST = ["l1", "huber", "dead_zone", "relu", "pseudo_huber", "softsign", "power", "log_cosh", "l2", "log_sum_exp"]
 # Those that need more of the order than one entry, or norms of groups under one number.
 UNRECORDED = (

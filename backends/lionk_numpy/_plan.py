@@ -21,7 +21,7 @@ from ._text import APART, CALLS, select, tally
 TILE = 1 << 18
 GATHERED = 1 << 16  # entries, at most, of small arrays that are stepped as one
 COMPILE = 1 << 18  # entries from which on a loop is worth its compilation
-SLICES = 1 << 16  # entries of a tile that the reference steps: it has more arrays at a time
+SLICES = 1 << 15  # entries of a tile that the reference steps: it has more arrays at a time
 LOOPS = 8  # passes, at most, that are: each takes a second
 
 
@@ -47,11 +47,16 @@ class Plan:
     def replay(self, known: dict[int, Any], arrays: Arrays) -> Replay:
         """The step of one array; it is compiled for large ones that lie in one piece."""
         arrays = in_order(arrays)
-        fits = arrays[0].size >= COMPILE and all(a.ndim == 1 and a.flags.c_contiguous for a in arrays)
-        if self._compiled and fits and not self._loops:
+        loops = self.loops(arrays)
+        if loops and not self._loops:
             self._loops = [Loops(self.program, p) for p in self.passes]
-        run = self._by_loops if self._compiled and fits else self._by_tiles
+        run = self._by_loops if loops else self._by_tiles
         return Replay(self.program, self.passes, known, _meaning(), run, arrays, partial(pieces, limit=TILE))
+
+    def loops(self, arrays: Arrays) -> bool:
+        """Are compiled loops for these arrays, large ones in one piece? Once they are made, for small ones too."""
+        large = arrays[0].size >= COMPILE or bool(self._loops)
+        return self._compiled and large and all(a.ndim == 1 and a.flags.c_contiguous for a in arrays)
 
     def _by_tiles(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
         return [self._tiles[k](*arrays, *numbers, *self._buffers(k, self._texts[k].buffers, arrays[0].shape))]

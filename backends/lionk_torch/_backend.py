@@ -101,10 +101,13 @@ class TorchBackend(Backend):
         return adapt(obj, request)
 
     def runners(self) -> dict[str, Callable[[LionK], Runner]]:
-        """ "tiles": eager, on tiles. "compiled": torch.compile, which takes seconds at the first step."""
-        from ._runner import compiled, tiles
+        """ "numba", where it is installed: its loops on a CPU. "tiles": eager. "compiled": torch.compile, which takes
+        seconds at the first step.
+        """
+        from ._runner import compiled, numba, tiles
 
-        return {"tiles": tiles, "compiled": compiled, **super().runners()}
+        loops = {} if missing("numba", "numba") else {"numba": numba}
+        return {**loops, "tiles": tiles, "compiled": compiled, **super().runners()}
 
     def random(self, seed: int, count: int, *, device: Any = None) -> Any:
         """A ``torch.Generator``, on the device that it will draw for."""

@@ -91,46 +91,51 @@ def side_by_side(tensors: list[Any]) -> list[Any]:
 
 
 class Last:
-    """What was found out of the tensors of the last call, for when the same parameters and moments come again."""
+    """What was found out of the tensors of the last call, for when the same parameters and moments come again.
+
+    Large gradients are not kept: their memory is the user's.
+    """
 
     def __init__(self) -> None:
         self.groups: list[Group] = []
-        self._large: dict[int, Plan] = {}
-        self._columns: list[list[Any]] = [[], [], []]  # x, m, grad
+        self._x: list[Any] = []
 
-    @property
-    def large(self) -> list[tuple[Plan, Arrays]]:
+    def large(self, grads: list[Any]) -> list[tuple[Plan, Arrays]]:
         """The tensors that are stepped by themselves, with their plans."""
-        x, m, grad = self._columns
-        return [(plan, (x[i], m[i], grad[i])) for i, plan in self._large.items()]
+        return [(plan, (self._x[i], self._m[i], grads[i])) for i, plan in self._large.items()]
 
     def keep(self, jobs: list[Any], large: dict[int, Plan], groups: list[Group], members: list[list[int]]) -> None:
         """``large`` and ``members`` (of each group): the places in ``jobs`` of all that are there."""
+        self._x, self._m, grads = ([job[k] for job in jobs] for k in range(3))
         self._large, self.groups, self._members = large, groups, members
-        self._columns = [list(column) for column in zip(*(job[:3] for job in jobs), strict=True)]
-        self._places = [_places(column) for column in self._columns]
-        written = sorted(span(a) for column in self._columns[:2] for a in column)
+        self._small = [i for i in range(len(jobs)) if i not in large]
+        self._like = [_shadow(g) if i in large else g for i, g in enumerate(grads)]
+        self._places = [_places(self._x), _places(self._m), _places(grads[i] for i in self._small)]
+        written = sorted(map(span, [*self._x, *self._m]))
         self._starts, self._ends = [start for start, _ in written], [end for _, end in written]
         if any(end > start for end, start in zip(self._ends, self._starts[1:], strict=False)):
-            self._columns = [[], [], []]  # they interleave: what lies apart of them is not seen from their ends
+            self._x = []  # they interleave: what lies apart of them is not seen from their ends
 
     def find(self, x: Any, m: Any, grads: Any) -> bool:
         """Are these the tensors that were kept, where they were? Gradients may be new ones that fit."""
-        if not all(isinstance(column, list) and len(column) == len(self._columns[0]) > 0 for column in (x, m, grads)):
+        if not all(isinstance(column, list) and len(column) == len(self._x) > 0 for column in (x, m, grads)):
             return False
-        kept_x, kept_m, kept_grads = self._columns
-        if not (all(map(is_, x, kept_x)) and all(map(is_, m, kept_m))):
+        if not (all(map(is_, x, self._x)) and all(map(is_, m, self._m))):
             return False
         if [_places(x), _places(m)] != self._places[:2]:  # ``data`` may have been exchanged
             return False
-        if all(map(is_, grads, kept_grads)) and _places(grads) == self._places[2]:
-            return True
-        if not all(map(self._fits, grads, kept_grads, x)):
-            self._columns = [[], [], []]
+        small = [grads[i] for i in self._small]
+        again = all(g is self._like[i] for i, g in zip(self._small, small, strict=True))
+        again = again and _places(small) == self._places[2]
+        if not all(self._fits(grads[i], self._like[i], x[i]) for i in (self._large if again else range(len(x)))):
+            self._x = []
             return False
-        for group, members in zip(self.groups, self._members, strict=True):
-            group.replace_gradients(grads[i] for i in members)
-        self._columns[2], self._places[2] = list(grads), _places(grads)
+        if not again:
+            for group, members in zip(self.groups, self._members, strict=True):
+                group.replace_gradients(grads[i] for i in members)
+            self._places[2] = _places(small)
+            for i, g in zip(self._small, small, strict=True):
+                self._like[i] = g
         return True
 
     def _fits(self, grad: Any, kept: Any, x: Any) -> bool:
@@ -141,6 +146,13 @@ class Last:
         i = bisect_right(self._starts, start)
         apart = (i == 0 or self._ends[i - 1] <= start) and (i == len(self._starts) or end <= self._starts[i])
         return apart and grad.shape == x.shape
+
+
+def _shadow(a: Any) -> Any:
+    """A tensor of this kind without memory."""
+    import torch
+
+    return torch.empty_strided(a.shape, a.stride(), dtype=a.dtype, device="meta")
 
 
 def span(a: Any) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from lionk.passes import Replay, Task
 from lionk.replay import Arrays, buffered, contracted, pieces, scalar, tile
 from lionk.trace import step_program
 
-from ._text import APART, CALLS, EXPRESSIONS, tally
+from ._text import APART, CALLS, EXPRESSIONS
 
 # Entries of a tile on a CPU, for each thread of PyTorch: so many that a call costs little beside its work, so few that
 # the buffers stay in the cache. PyTorch shares them among its threads. Threads of Python would wait for the interpreter
@@ -33,20 +33,23 @@ class Plan:
         import torch
 
         x, m, grad = arrays
-        self.kind, self.device = kind, x.device
+        self.K, self.kind, self.device = K, kind, x.device
         self.exact = step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), x.numel())
         self.program = contracted(self.exact, numbers)
         self.passes = self.program.passes()
         self._texts = [buffered(self.program, p, CALLS, APART) for p in self.passes]
-        self._tiles = [tile(t, {"torch": torch, "tally": tally}) for t in self._texts]
+        self._tiles = [tile(t, {"torch": torch, "tally": _tally}) for t in self._texts]
         self._own = local()
 
     @property
+    def searches(self) -> bool:
+        """Does it count and collect, to find an order statistic?"""
+        return any(n.op == "order_statistic" for n in self.exact.nodes)
+
+    @property
     def fusable(self) -> bool:
-        """Is every pass worth a compilation? A search counts and collects: the calls that do make the readout once
-        more, and all must round it alike.
-        """
-        return len(self.passes) <= LOOPS and all(n.op != "order_statistic" for n in self.exact.nodes)
+        """Is every pass worth a compilation? Those of a search make the readout again, and must all round it alike."""
+        return len(self.passes) <= LOOPS and not self.searches
 
     def known(self, rate: Any, decay: Any, like: Any) -> dict[int, Any]:
         """The numbers known before the first pass."""
@@ -74,6 +77,42 @@ class Plan:
             dtypes = self._texts[k].buffers.values()
             every[k, room] = [torch.empty(room, dtype=d, device=self.device) for d in dtypes]
         return [b if shape == b.shape else b[:size].view(shape) for b in every[k, room]]
+
+
+class Loops:
+    """The record as numba compiles it, on the memory of tensors of a CPU: the plan of NumPy."""
+
+    def __init__(self, opt: LionK, K: Any, like: Arrays) -> None:
+        from lionk_numpy._plan import plan
+
+        self._plan = plan(opt, K, _memory(like), compiled=True) if all(map(_is_host, like)) else None
+
+    def replay(self, rate: Any, decay: Any, arrays: Arrays) -> Replay | None:
+        """The step of tensors of one axis, or None if there are no loops for them."""
+        if self._plan is None or any(a.ndim != 1 or a.is_neg() for a in arrays):
+            return None
+        memory = _memory(arrays)
+        if not self._plan.loops(memory):
+            return None
+        return self._plan.replay(self._plan.known(rate, decay, memory[0]), memory)
+
+
+def _tally(r: Any, low: float, high: float) -> tuple[Any, ...]:
+    """By NumPy, whose comparisons are seven times faster."""
+    from lionk_numpy._text import tally
+
+    return tally(r.numpy(), low, high)
+
+
+def _is_host(a: Any) -> bool:
+    import torch
+
+    return a.device.type == "cpu" and a.dtype in (torch.float32, torch.float64)
+
+
+def _memory(arrays: Arrays) -> Arrays:
+    x, m, grad = (a.detach().numpy() for a in arrays)
+    return x, m, grad
 
 
 class Fused:

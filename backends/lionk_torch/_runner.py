@@ -11,11 +11,12 @@ from lionk.backend import Runner, arguments, check_memory, coefficients, results
 from lionk.optimizer import LionK
 from lionk.passes import Slices, Step, run_passes
 from lionk.replay import Arrays, chunks
+from lionk.threads import run_all
 from lionk.trace import NotTraceableError
 
 from . import _group
 from ._group import Group, Last, span
-from ._plan import Fused, Plan, fits, in_order, limit, one_after_the_other, plain
+from ._plan import Fused, Loops, Plan, fits, in_order, limit, one_after_the_other, plain
 
 GATHERED = 1 << 18  # entries, at most, in one group of them
 
@@ -31,7 +32,12 @@ class Work(NamedTuple):
 
 def tiles(opt: LionK) -> Runner:
     """Replay the record on tiles, eagerly."""
-    return _runner(opt, fused=False)
+    return _runner(opt)
+
+
+def numba(opt: LionK) -> Runner:
+    """Loops compiled by numba over large tensors on a CPU, tiles for the rest."""
+    return _runner(opt, loops=True)
 
 
 def compiled(opt: LionK) -> Runner:
@@ -39,9 +45,9 @@ def compiled(opt: LionK) -> Runner:
     return _runner(opt, fused=True)
 
 
-def _runner(opt: LionK, fused: bool) -> Runner:
+def _runner(opt: LionK, fused: bool = False, loops: bool = False) -> Runner:
     plans: dict[Any, Plan | None] = {}
-    loops: dict[Any, Fused] = {}
+    made: dict[Any, Any] = {}  # Fused or Loops, by the kind of a plan
     last = Last()
 
     def plan_of(numbers: bool, x: Any, m: Any, grad: Any, K: Any) -> Plan | None:
@@ -49,7 +55,9 @@ def _runner(opt: LionK, fused: bool) -> Runner:
         kind = (id(K), x.dtype, m.dtype, grad.dtype, x.device, size)
         if (kind, numbers) not in plans:
             try:
-                plans[kind, numbers] = Plan(opt, K, (x, m, grad), kind, numbers)
+                plan = Plan(opt, K, (x, m, grad), kind, numbers)
+                waits = plan.searches and not (numbers and x.device.type == "cpu")  # for counts, as a sort does not
+                plans[kind, numbers] = None if waits else plan
             except NotTraceableError:
                 plans[kind, numbers] = None
         return plans[kind, numbers]
@@ -86,15 +94,24 @@ def _runner(opt: LionK, fused: bool) -> Runner:
 
         known = {plan: plan.known(rate, decay, like[0]) for plan, like in large}
         known |= {group.plan: group.plan.known(rate, decay, group.flat[0]) for group in groups}
+        by_loops: list[Step] = []
+        looping = loops and isinstance(rate, float) and isinstance(decay, float)
         for plan, given in large:
             arrays = in_order(given)
-            if fused and plan.fusable and fits(arrays):
-                if plan.kind not in loops:
-                    loops[plan.kind] = Fused(plan)
-                run_passes([loops[plan.kind].replay(known[plan], arrays)], run=one_after_the_other)
+            if looping and plan.kind not in made:
+                made[plan.kind] = Loops(opt, plan.K, arrays)
+            looped = made[plan.kind].replay(rate, decay, arrays) if looping else None
+            if looped:
+                by_loops.append(looped)
+                torch.autograd.graph.increment_version(arrays[:2])
+            elif fused and plan.fusable and fits(arrays):
+                if plan.kind not in made:
+                    made[plan.kind] = Fused(plan)
+                run_passes([made[plan.kind].replay(known[plan], arrays)], run=one_after_the_other)
                 torch.autograd.graph.increment_version(arrays[:2])
             else:
                 steps.append(plan.replay(known[plan], arrays))
+        run_passes(by_loops, run=one_after_the_other if torch.get_num_threads() == 1 else run_all)
         run_passes(steps, [group.task(known[group.plan]) for group in groups], one_after_the_other)
 
     def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
@@ -104,7 +121,7 @@ def _runner(opt: LionK, fused: bool) -> Runner:
         numbers = isinstance(rate, float) and isinstance(decay, float)
         with torch.no_grad():
             if numbers and not torch.compiler.is_compiling() and last.find(x, m, grad):
-                step(rate, decay, last.large, last.groups, [])
+                step(rate, decay, last.large(grad), last.groups, [])
                 return list(x), list(m)
             _, _, jobs = arguments(opt, x, m, grad, rate, decay)
             if torch.compiler.is_compiling():  # in somebody's own torch.compile: the plain step fuses best

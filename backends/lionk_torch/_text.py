@@ -6,8 +6,6 @@ array-api-compat many times more slowly, and with warnings.
 
 from __future__ import annotations
 
-from typing import Any
-
 from lionk.trace import COMPARISONS, SIGNS, UNARY
 
 _OUT = "out={out})"
@@ -74,13 +72,3 @@ EXPRESSIONS = (
         "min": "torch.min({0})",
     }
 )
-
-
-def tally(r: Any, low: float, high: float) -> tuple[Any, ...]:
-    """A ``lionk.selection.Tally`` of these entries."""
-    import torch
-
-    between = torch.gt(r, low)
-    between &= torch.lt(r, high)
-    above, at_high, at_low, nan = map(torch.count_nonzero, (r > high, r == high, r == low, torch.isnan(r)))
-    return above, at_high, r[between], at_low, nan

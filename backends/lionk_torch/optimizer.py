@@ -87,8 +87,10 @@ class LionK(torch.optim.Optimizer):
     seed : int
         Of the stochastic rounding: same seed and step, same numbers.
 
-    compile : bool
-        Let torch.compile fuse the step, which takes seconds at the first one; lr and decay may change without another.
+    compile : bool or None
+        True: torch.compile fuses the step, which takes seconds at the first one; lr and decay may change without
+        another. False: nothing is compiled. None: on a CPU, loops of numba over large tensors where it is installed,
+        which take a second at the first step; else as False.
 
     cautious : None, "mask" or "rescale"; cautious_decay : bool; mars : float
         Optional pieces that are not Lion-K, off by default; ``lionk.variants`` says what each does to the theory. mars
@@ -137,7 +139,7 @@ class LionK(torch.optim.Optimizer):
         cautious: str | None = None,
         cautious_decay: bool = False,
         mars: float = 0.0,
-        compile: bool = False,  # noqa: A002  (the name it has in PyTorch)
+        compile: bool | None = None,  # noqa: A002  (the name it has in PyTorch)
         exchange: str | None = None,
         process_group: Any = None,
     ) -> None:
@@ -205,7 +207,7 @@ class LionK(torch.optim.Optimizer):
         group["K"] = _spec(K)
         dtype = group["state_dtype"] and getattr(torch, group["state_dtype"])
         method = Method(K, group["lr"], group["betas"], group["weight_decay"], group["decay"], dtype)
-        run = TorchBackend().runner(method, "compiled" if group["compile"] else None)
+        run = TorchBackend().runner(method, {None: None, False: "tiles", True: "compiled"}[group["compile"]])
         extra = [key for key in (*_EXTRA, "maximize") if group[key]]
         plain = not extra and group["rounding"] == "nearest" and group["convention"] != "coupled"
         made = self._made[id(group)] = _Made(group["K"], rest, method, run, plain)
