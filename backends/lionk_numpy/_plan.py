@@ -21,7 +21,7 @@ from ._text import APART, CALLS, select, tally
 TILE = 1 << 18
 GATHERED = 1 << 16  # entries, at most, of small arrays that are stepped as one
 COMPILE = 1 << 18  # entries from which on a loop is worth its compilation
-SLICES = 1 << 15  # entries of a tile that the reference steps: it has more arrays at a time
+SLICES = 1 << 16  # entries of a tile that the reference steps: it has more arrays at a time
 LOOPS = 8  # passes, at most, that are: each takes a second
 
 

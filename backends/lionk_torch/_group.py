@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from functools import partial
+from itertools import compress
 from operator import is_
 from typing import Any
 
@@ -108,9 +109,10 @@ class Last:
         """``large`` and ``members`` (of each group): the places in ``jobs`` of all that are there."""
         self._x, self._m, grads = ([job[k] for job in jobs] for k in range(3))
         self._large, self.groups, self._members = large, groups, members
-        self._small = [i for i in range(len(jobs)) if i not in large]
-        self._like = [_shadow(g) if i in large else g for i, g in enumerate(grads)]
-        self._places = [_places(self._x), _places(self._m), _places(grads[i] for i in self._small)]
+        self._is_small = [i not in large for i in range(len(jobs))]
+        self._like = list(map(_shadow, grads))
+        self._grads = list(compress(grads, self._is_small))
+        self._places = [_places(self._x), _places(self._m), _places(self._grads)]
         written = sorted(map(span, [*self._x, *self._m]))
         self._starts, self._ends = [start for start, _ in written], [end for _, end in written]
         if any(end > start for end, start in zip(self._ends, self._starts[1:], strict=False)):
@@ -124,18 +126,15 @@ class Last:
             return False
         if [_places(x), _places(m)] != self._places[:2]:  # ``data`` may have been exchanged
             return False
-        small = [grads[i] for i in self._small]
-        again = all(g is self._like[i] for i, g in zip(self._small, small, strict=True))
-        again = again and _places(small) == self._places[2]
+        small = list(compress(grads, self._is_small))
+        again = all(map(is_, small, self._grads)) and _places(small) == self._places[2]
         if not all(self._fits(grads[i], self._like[i], x[i]) for i in (self._large if again else range(len(x)))):
             self._x = []
             return False
         if not again:
             for group, members in zip(self.groups, self._members, strict=True):
                 group.replace_gradients(grads[i] for i in members)
-            self._places[2] = _places(small)
-            for i, g in zip(self._small, small, strict=True):
-                self._like[i] = g
+            self._grads, self._places[2] = small, _places(small)
         return True
 
     def _fits(self, grad: Any, kept: Any, x: Any) -> bool:
