@@ -48,17 +48,20 @@ class NewtonSchulz(Value):
         if 0 in x.shape:
             return x
         x, poison = _spectral._guarded(xp, x)
-        x = _xp.divide(xp, x, _xp.unit_scale(xp, x, x.ndim - 2)[..., None, None] + xp.zeros_like(x))
+        x = x / _xp.astype(xp, _xp.unit_scale(xp, x, x.ndim - 2), x.dtype)[..., None, None]
         wide, eps, n = x.shape[-2] <= x.shape[-1], _xp.eps(xp, x), max(x.shape[-2:])
         tol, resolve = self.limits(eps, x.shape)
-        low = (resolve - n * eps / 2) / min(x.shape[-2:]) ** 0.25
+        low = (resolve - n * eps / 2) / min(x.shape[-2:]) ** 0.125
         gram = _gram(xp, x, wide)
-        square = _xp.norm(xp, gram, x.ndim - 2)[..., None, None]  # (sum of s^4)^(1/2), at least s_1^2
-        x = _xp.divide(xp, x, xp.sqrt(square) + xp.zeros_like(x))
-        gram = _xp.divide(xp, gram, square + xp.zeros_like(gram))
+        square = gram @ gram
+        top = xp.sqrt(_xp.norm(xp, square, x.ndim - 2))  # (sum of s^8)^(1/4), at least s_1^2
+        top = _xp.astype(xp, xp.where(top == 0, xp.ones_like(top), top), x.dtype)[..., None, None]
+        x, gram, square = x / xp.sqrt(top), gram / top, square / top**2
         for k, (a, b, c) in enumerate(_quintics(tol, low)):
-            gram = _gram(xp, x, wide) if k else gram
-            poly = b * gram + c * (gram @ gram)
+            if k:
+                gram = _gram(xp, x, wide)
+                square = gram @ gram
+            poly = b * gram + c * square
             x = a * x + (poly @ x if wide else x @ poly)
         return x + xp.astype(_spectral._no_limit(xp, poison)[..., None], x.dtype)
 
@@ -145,10 +148,10 @@ def polar(x: Array, method: str = "svd", *, tol: float | None = None, resolve: f
         ``resolve`` and min(m, n). Singular values d of the result, up to rounding (a few ``max(m, n) eps``)::
 
             1 - tol <= d <= 1                           where  s >= resolve s_1
-            0 <= d <= min(1, 20 min(m, n)^(1/4) s/(resolve s_1))   below
+            0 <= d <= min(1, 20 min(m, n)^(1/8) s/(resolve s_1))   below
 
         It cannot tell a small singular value from 0: where the SVD cuts, this method has a ramp. Rounding noise grows
-        with it, from ``max(m, n) eps`` by up to ``20 min(m, n)^(1/4)/resolve``: a smaller ``resolve`` is no free gain.
+        with it, from ``max(m, n) eps`` by up to ``20 min(m, n)^(1/8)/resolve``: a smaller ``resolve`` is no free gain.
         It is meant for devices where products are fast and an SVD is not; on a CPU the SVD is the faster one.
     tol : float, optional
         Accuracy of "newton_schulz"; default ``eps``.
@@ -161,7 +164,7 @@ def polar(x: Array, method: str = "svd", *, tol: float | None = None, resolve: f
         An unknown method, fewer than two axes, or a ``resolve`` that the dtype cannot tell from 0.
 
     Sources: the quintics of Polar Express (2505.16932) and CANS (2506.10935), with the interval bounded as there; the
-    first division, by ``(sum of s^4)^(1/4)`` instead of ``|x|_F``, which the first product gives, and the bounds on d
+    first division, by ``(sum of s^8)^(1/8)`` instead of ``|x|_F``, which the first products give, and the bounds on d
     are derived here.
 
     >>> import lionk, numpy as np

@@ -44,7 +44,7 @@ def hold(x, d, tol, resolve, eps, what):
     s = np.linalg.svd(x, compute_uv=False)
     s = s / s[..., :1] if s.max() > 0 else s
     n, k = max(x.shape[-2:]), min(x.shape[-2:])
-    ramp = 20 * k**0.25 * (s + n * eps) / resolve
+    ramp = 20 * k**0.125 * (s + n * eps) / resolve
     assert np.all(d <= np.minimum(1, ramp) + n * eps), f"{what}: too large, {d} from {s}"
     resolved = (s >= resolve * (1 + 4 * eps)) & (s > 0)
     assert np.all(d[resolved] >= 1 - tol - n * eps), f"{what}: not within tol, {d} from {s}"

@@ -96,6 +96,7 @@ def cases(group: str) -> dict[str, Callable[[speed.Arrays], speed.Step]]:
     own = {
         "numpy with numba": ("numpy", "numba"),
         "numpy": ("numpy", "tiles"),
+        "torch with numba": ("torch", "numba"),
         "torch compiled": ("torch", "compiled"),
         "torch": ("torch", "tiles"),
     }

@@ -225,7 +225,7 @@ def polar_factors() -> dict[str, Step]:
     errors = {
         name: float(torch.linalg.norm(step().double() - exact)) / MATRIX[0] ** 0.5 for name, step in found.items()
     }
-    return {f"{name} (error {errors[name]:.1g})": step for name, step in found.items()}
+    return {f"{name} (error {errors[name]:.2g})": step for name, step in found.items()}
 
 
 def best_of(steps: dict[Key, Step], seconds: float, least: int = 2) -> dict[Key, float]:
