@@ -14,6 +14,7 @@ from ._value import Value
 from ._xp import Array, Namespace
 
 METHODS = ("svd", "newton_schulz")
+MUON = (3.4445, -4.7750, 2.0315)  # the coefficients of its quintic
 
 
 @dataclass(eq=False, repr=False)
@@ -205,9 +206,9 @@ def muon_ns5(x: Array, steps: int = 5) -> Array:
     if 0 in x.shape:
         return x
     x = _xp.divide(xp, x, _xp.norm(xp, x, x.ndim - 2)[..., None, None] + xp.zeros_like(x))
-    wide = x.shape[-2] <= x.shape[-1]
+    (a, b, c), wide = MUON, x.shape[-2] <= x.shape[-1]
     for _ in range(steps):
-        gram = x @ adjoint(xp, x) if wide else adjoint(xp, x) @ x
-        poly = -4.7750 * gram + 2.0315 * gram @ gram
-        x = 3.4445 * x + (poly @ x if wide else x @ poly)
+        gram = _gram(xp, x, wide)
+        poly = b * gram + c * gram @ gram
+        x = a * x + (poly @ x if wide else x @ poly)
     return x

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 import lionk
+from lionk._polar import MUON
 from lionk.threads import run_all
 
 Step = Callable[[], Any]
@@ -203,7 +204,6 @@ def _optax(arrays: Arrays) -> Step:
 
 
 POLAR, MATRIX = "polar factor of 768 x 3072", (768, 3072)
-MUON = (3.4445, -4.7750, 2.0315)
 SOLVER = {"tol": 0.35, "resolve": 0.3}  # the matrix has singular values from 28 to 83
 
 
