@@ -37,19 +37,13 @@ class Plan:
         self.exact = step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), x.numel())
         self.program = contracted(self.exact, numbers)
         self.passes = self.program.passes()
+        # Does it count and collect, to find an order statistic? Its passes make the readout again, and must all round
+        # it alike; the other plans are compiled where each of their passes is worth it.
+        self.searches = any(n.op == "order_statistic" for n in self.exact.nodes)
+        self.fusable = len(self.passes) <= LOOPS and not self.searches
         self._texts = [buffered(self.program, p, CALLS, APART) for p in self.passes]
         self._tiles = [tile(t, {"torch": torch, "tally": _tally}) for t in self._texts]
         self._own = local()
-
-    @property
-    def searches(self) -> bool:
-        """Does it count and collect, to find an order statistic?"""
-        return any(n.op == "order_statistic" for n in self.exact.nodes)
-
-    @property
-    def fusable(self) -> bool:
-        """Is every pass worth a compilation? Those of a search make the readout again, and must all round it alike."""
-        return len(self.passes) <= LOOPS and not self.searches
 
     def known(self, rate: Any, decay: Any, like: Any) -> dict[int, Any]:
         """The numbers known before the first pass."""
