@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import dask.array as da
 import pytest
 from typer.testing import CliRunner
 
@@ -55,6 +56,7 @@ def test_an_address_where_nobody_answers(monkeypatch, address):
     assert done.exit_code == 2
     assert f"--scheduler {address}" in done.output and "answers within 0.3 s" in done.output
     assert "Traceback" not in done.output
+    assert float(da.ones(3).sum()) == 3, "what is computed later waits for that scheduler"
 
 
 def test_other_backends_have_no_scheduler():

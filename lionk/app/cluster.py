@@ -21,12 +21,14 @@ def connected(address: str | None) -> Iterator[None]:
         return
     try:
         from distributed import Client
+        from distributed.comm import resolve_address
     except ImportError:
         raise BadInput("--scheduler needs distributed: pip install 'lionk[dask]'") from None
     log = logging.getLogger("distributed")
     level = log.level
     log.setLevel(logging.CRITICAL)  # what goes wrong is said below, once
     try:
+        resolve_address(address)  # a client of a malformed one is left half made, as the process's default
         client = Client(address, timeout=SECONDS)
     except (OSError, ValueError, TypeError) as error:  # nobody there; no address at all
         raise BadInput(
