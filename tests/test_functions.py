@@ -81,8 +81,8 @@ def test_every_library(case: Case, backend: Backend) -> None:
     """
     if (case.heavy or backend.name == "numpy") and not FULL:
         return
-    if backend.name == "dask" and case.id.startswith(("from_lmo", "polytope(v")):  # a graph of ten thousand tasks
-        return
+    if backend.name == "dask" and (case.heavy or case.id.startswith(("from_lmo", "polytope(v"))):
+        return  # an iteration is a graph of thousands of tasks, or of singular value decompositions
     if backend.name == "dask" and case.stack:
         with pytest.raises(lionk.NotAvailable, match="stack of matrices"):  # Dask has no SVD of them
             case.K.value(backend.put(np.ones(case.shape), "float64", matrix=True))
@@ -94,8 +94,8 @@ def test_every_library(case: Case, backend: Backend) -> None:
             if backend.name == "dask":  # each bisection is a graph of thousands of tasks
                 if _bisections(there, _evaluate):
                     continue
-                small = not case.heavy and there.K.traits.structure != "matrix"  # it has no full SVD
-                iterative = FULL and small and not _bisections(there, _project)
+                full_svd = there.K.traits.structure == "matrix"  # of which it has none
+                iterative = FULL and not full_svd and not _bisections(there, _project)
             _agree(here, there, np.random.default_rng(len(case.id)), iterative=iterative)
 
 
