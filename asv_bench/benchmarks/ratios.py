@@ -1,7 +1,7 @@
 """Ratios to the limit of the memory, and to other people's Lion, in one process: what `lionk bench` prints, tracked.
 
-The times of a step stand in step.py. A ratio is of the best of several interleaved measurements; on a shared machine it
-is steadier than a time, and still noisy.
+The times of a step stand in step.py. A ratio is the median of those of neighbouring measurements; on a shared machine
+it is steadier than a time.
 """
 
 from __future__ import annotations
@@ -14,21 +14,18 @@ FUNCTIONS = ["l1", "huber", "pseudo_huber", "softsign", "log_cosh", "l2"]
 SECONDS = 1.0
 
 
-def _measure(shapes: Any, makers: Any) -> dict[str, float]:
-    """Seconds of the limit and of these steps. Raises NotImplementedError, asv's skip, where a library is missing."""
+def _measure(shapes: Any, makers: Any) -> list[Any]:
+    """The timings of the limit and of these steps. Raises NotImplementedError, asv's skip, without a library."""
     from lionk.app import speed
 
     arrays = speed.Arrays(shapes)
-    steps = {"limit": speed.limit(arrays)}
-    for k, make in enumerate(makers):
-        steps[str(k)] = make(speed, arrays)
-    return speed.best_of(steps, SECONDS)
+    steps = [speed.limit(arrays), *(make(speed, arrays) for make in makers)]
+    return list(speed.timings(dict(enumerate(steps)), SECONDS).values())
 
 
 def _ratio(shapes: Any, runner: str, K: str = "l1") -> float:
     library, name = runner.split(":")
-    found = _measure(shapes, [lambda speed, arrays: speed.runner(arrays, library, name, K)])
-    return found["0"] / found["limit"]
+    return float(_measure(shapes, [lambda speed, arrays: speed.runner(arrays, library, name, K)])[1].ratio)
 
 
 class Function:
@@ -36,7 +33,7 @@ class Function:
 
     params = (RUNNERS, FUNCTIONS)
     param_names = ("runner", "K")
-    version = "1"
+    version = "2"
     unit = "times the limit"
     timeout = 300
 
@@ -49,7 +46,7 @@ class Whole:
 
     params = (RUNNERS, ["top_k", "row_l1_l2"])
     param_names = ("runner", "K")
-    version = "1"
+    version = "2"
     unit = "times the limit"
     timeout = 300
 
@@ -60,7 +57,7 @@ class Whole:
 class Polar:
     """Muon's matrix function: how many times longer that of torch.optim.Muon takes, at no smaller an error."""
 
-    version = "1"
+    version = "2"
     unit = "times ours"
     timeout = 300
 
@@ -70,8 +67,7 @@ class Polar:
         steps = speed.polar_factors()
         if not steps:
             raise NotImplementedError("torch is not installed, or has no Muon")
-        muon, ours = list(speed.best_of(steps, SECONDS).values())[:2]
-        return muon / ours
+        return 1 / list(speed.timings(steps, SECONDS).values())[1].ratio
 
 
 class Size:
@@ -79,14 +75,14 @@ class Size:
 
     params = (RUNNERS, [10**k for k in range(3, 9)])
     param_names = ("runner", "n")
-    version = "1"
+    version = "2"
     unit = "ns per entry"
     timeout = 300
 
     def track_cost(self, runner: str, n: int) -> float:
         library, name = runner.split(":")
         found = _measure([(n,)], [lambda speed, arrays: speed.runner(arrays, library, name)])
-        return 1e9 * found["0"] / n
+        return 1e9 * float(found[1].seconds) / n
 
 
 class Model:
@@ -94,7 +90,7 @@ class Model:
 
     params = ([r for r in RUNNERS if r != "jax:jit"], ["GPT-2", "ResNet-50", "2,000 x 100"])
     param_names = ("runner", "model")
-    version = "1"
+    version = "2"
     unit = "times the limit"
     timeout = 300
 
@@ -109,7 +105,7 @@ class Peer:
 
     params = (["lion-pytorch", "timm", "pytorch_optimizer", "optax"], ["2^24", "GPT-2", "ResNet-50", "2,000 x 100"])
     param_names = ("peer", "shapes")
-    version = "2"
+    version = "3"
     unit = "times ours"
     timeout = 300
 
@@ -119,9 +115,8 @@ class Peer:
         def ours(speed: Any, arrays: Any) -> Any:
             return speed.runner(arrays, "jax", "jit") if peer == "optax" else speed.optimizer(arrays)
 
-        makers = [ours, lambda speed, arrays: speed.peer(arrays, peer)]
-        found = _measure(speed.SHAPES[shapes], makers)
-        return found["1"] / found["0"]
+        _, mine, theirs = _measure(speed.SHAPES[shapes], [ours, lambda speed, arrays: speed.peer(arrays, peer)])
+        return float(theirs.ratio / mine.ratio)
 
 
 class Temporaries:

@@ -31,7 +31,7 @@ GROUPS = (*speed.SHAPES, speed.POLAR)
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement: milliseconds of a step, and that in multiples of the first row of its group."""
+    """The median of the milliseconds of a step, and that of its ratios to the first of its group, timed beside it."""
 
     group: str
     name: str
@@ -49,7 +49,7 @@ def bench(
     """Time the step of every library here, and of other libraries' Lion, against the limit of the memory.
 
     A step reads x, m and the gradient and writes x and m; the limit is a loop that does only that, in the same process
-    on the same arrays and threads. The measurements take turns and the best of each counts.
+    on the same arrays and threads, timed right before each step. The steps take turns; medians count.
     """
     path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
     picture = None if plot is None else output_path(plot, "--plot", (".png", ".svg", ".pdf"))
@@ -124,8 +124,8 @@ def measure(group: str, seconds: float) -> list[Row]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of other people's libraries
         steps = speed.polar_factors() if group == speed.POLAR else _steps(group)
-        best = speed.best_of(steps, seconds)
-    return [Row(group, name, 1e3 * t, t / next(iter(best.values()))) for name, t in best.items()]
+        found = speed.timings(steps, seconds) if steps else {}
+    return [Row(group, name, 1e3 * t.seconds, t.ratio) for name, t in found.items()]
 
 
 def _steps(group: str) -> dict[str, speed.Step]:

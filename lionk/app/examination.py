@@ -20,7 +20,7 @@ STREAMS = 5 * 4  # bytes that a step must move for each entry in float32: x, m a
 
 @dataclass(frozen=True)
 class Timing:
-    """The best step on these shapes. ``rate``: 1e9 bytes per second, if it moves no more than it must."""
+    """The median step on these shapes. ``rate``: 1e9 bytes per second, if it moves no more than it must."""
 
     shapes: str
     runner: str
@@ -55,7 +55,7 @@ class Examination:
         lines = [f"# lionk: {self.backend} {self.version} on {self.device}", ""]
         lines += [", ".join(f"{k} {v}" for k, v in self.facts.items()) + ".", "", "## The step", ""]
         lines += [
-            "One step in float32, best of several. GB/s: five streams (x, m and the gradient read, x and m written)",
+            "One step in float32, median of several. GB/s: five streams (x, m and the gradient read, x and m written)",
             "divided by the time.",
             "",
             "| shapes | runner | K | ms | GB/s |",
@@ -90,6 +90,6 @@ def _timings(backend: Any, device: Any, shapes: str, seconds: float) -> list[Tim
     if len(arrays.lists[0]) == 1:
         ways += [(next(iter(backend.runners())), K) for K in TIMED[1:]]
     steps = {way: speed.runner(arrays, backend.name, *way, device=device) for way in ways}
-    best = speed.best_of(steps, seconds)
+    found = speed.timings(steps, seconds)
     moved = STREAMS * sum(a.size for a in arrays.lists[0])
-    return [Timing(shapes, runner, K, 1e3 * t, moved / t / 1e9) for (runner, K), t in best.items()]
+    return [Timing(shapes, runner, K, 1e3 * t.seconds, moved / t.seconds / 1e9) for (runner, K), t in found.items()]

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -54,6 +55,8 @@ SHAPES: dict[str, Shapes] = {
 }
 LR, DECAY = 1e-4, 0.1
 LINE = 16  # entries of a cache line
+TURN = 0.05  # seconds for one step, before the next one has its turn
+PAUSE = 0.003  # seconds, in which the threads of the last step fall asleep: those of OpenMP spin first
 
 
 class Arrays:
@@ -228,20 +231,46 @@ def polar_factors() -> dict[str, Step]:
     return {f"{name} (error {errors[name]:.2g})": step for name, step in found.items()}
 
 
-def best_of(steps: dict[Key, Step], seconds: float, least: int = 2) -> dict[Key, float]:
-    """The shortest time of each step, in seconds. The steps take turns, so that a slow moment hits all of them.
+class Timing(NamedTuple):
+    """Seconds of a step, and the same in multiples of the step that is the unit."""
 
-    Every step has about the same time in a turn: on a busy machine the best of more tries would be an advantage.
+    seconds: float
+    ratio: float
+
+
+def timings(steps: dict[Key, Step], seconds: float, least: int = 2) -> dict[Key, Timing]:
+    """The median time of each step, and the median of its ratios to the first one, which is timed right before it.
+
+    A memory that is shared with others changes its speed within a second: neighbours see nearly the same. The steps
+    take turns of about the same length, ``least`` of them at least.
     """
-    best = dict.fromkeys(steps, math.inf)
+    first, *others = steps
     for step in steps.values():
         step()  # compile, and touch the memory
-    start, rounds = time.perf_counter(), 0
-    while rounds < least or time.perf_counter() - start < seconds:
-        for name, step in steps.items():
-            for _ in range(int(max(1, min(8, 0.1 / best[name])))):
-                begin = time.perf_counter()
-                step()
-                best[name] = min(best[name], time.perf_counter() - begin)
-        rounds += 1
-    return best
+    pairs: dict[Key, list[tuple[float, float]]] = {name: [] for name in others}
+    start, turns = time.perf_counter(), 0
+    while turns < least or time.perf_counter() - start < seconds:
+        for name in others:
+            shortest = min((t for t, _ in pairs[name]), default=math.inf)
+            for _ in range(int(max(1, min(8, TURN / shortest)))):
+                _idle(PAUSE)
+                unit = _timed(steps[first])
+                pairs[name].append((_timed(steps[name]), unit))
+        turns += 1
+    units = [unit for some in pairs.values() for _, unit in some] or [_timed(steps[first])]
+    return {first: Timing(median(units), 1.0)} | {
+        name: Timing(median(t for t, _ in some), median(t / unit for t, unit in some)) for name, some in pairs.items()
+    }
+
+
+def _idle(seconds: float) -> None:
+    """Wait without sleep, from which a processor wakes up slowly."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
+def _timed(step: Step) -> float:
+    start = time.perf_counter()
+    step()
+    return max(time.perf_counter() - start, 1e-9)
