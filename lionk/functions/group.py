@@ -140,7 +140,8 @@ class GroupLift(ArrayFunction):
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         y, norms = self._split(xp, x, batch)
         # the rounding of a norm must not reach the boundary of an open domain, where K* is infinite
-        edge = 1 - 2 * _xp.eps(xp, x) * math.sqrt(_xp.event_size(x, batch)) if self.traits.open_domain else 1.0
+        size = _xp.event_size(y, batch if self.axis is None else y.ndim - 1)
+        edge = 1 - 2 * _xp.eps(xp, x) * math.sqrt(size) if self.traits.open_domain else 1.0
         return self._over(xp, edge * self.inner._subgradient(xp, norms, batch), self._unit(xp, y, batch), batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:

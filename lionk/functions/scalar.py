@@ -20,7 +20,7 @@ from ..sets.atoms import Box, Whole
 from ..sets.base import ConvexSet
 from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 
-SATURATED = 1e18  # beyond 1/eps of every dtype: x/(1+x) and the like are 1 there
+SATURATED = 1e18  # beyond 1/eps of every dtype: x/(1+x) and the like are 1 there; its square is finite in float32
 
 
 @dataclass(eq=False, repr=False)
@@ -261,7 +261,7 @@ def _pseudo_huber_slope(xp: Namespace, a: Array) -> Array:
     one = xp.ones_like(a)
     small = xp.where(a < 1, a, one)
     large = 1 / xp.where(a < 1, one, a)
-    return xp.where(a < 1, small / (1 + xp.hypot(small, one)), 1 / (large + xp.hypot(large, one)))
+    return xp.where(a < 1, small / (1 + xp.sqrt(1 + small * small)), 1 / (large + xp.sqrt(1 + large * large)))
 
 
 def pseudo_huber_value(xp: Namespace, x: Array) -> Array:
@@ -271,7 +271,7 @@ def pseudo_huber_value(xp: Namespace, x: Array) -> Array:
 
 def pseudo_huber_derivative(xp: Namespace, x: Array) -> Array:
     z = _bounded(xp, x)
-    return z / xp.hypot(z, xp.ones_like(z))
+    return z / xp.sqrt(1 + z * z)
 
 
 def semicircle_value(xp: Namespace, y: Array) -> Array:
@@ -315,8 +315,7 @@ def log_barrier_derivative(xp: Namespace, y: Array) -> Array:
 def arctan_value(xp: Namespace, x: Array) -> Array:
     a = xp.abs(x)
     cut = xp.clip(a, None, SATURATED)
-    log_part = xp.where(a < 1, xp.log1p(xp.clip(a, None, 1.0) ** 2) / 2, xp.log(xp.hypot(cut, xp.ones_like(a))))
-    return (2 / math.pi) * (a * xp.atan(a) - log_part)
+    return (2 / math.pi) * (a * xp.atan(a) - xp.log1p(cut * cut) / 2)
 
 
 def arctan_derivative(xp: Namespace, x: Array) -> Array:
