@@ -9,10 +9,6 @@ from itertools import chain
 from typing import Any, Protocol
 
 from . import _xp
-from ._value import has_arrays
-from ._xp import Array
-from .functions.base import ConvexFunction
-from .optimizer import LionK
 from .replay import Arrays, pieces
 from .selection import SAMPLE, Ranking, Tally, brackets
 from .threads import run_all
@@ -95,38 +91,58 @@ class Replay:
         return Ranking(*bracket, [Tally(*tally) for (tally,) in chain.from_iterable(self._found)])
 
 
+class SliceReplay:
+    """The recorded step of whole slices, as many as fit in a tile, and all passes on them before the next ones."""
+
+    def __init__(
+        self,
+        program: Program,
+        passes: list[Pass],
+        known: dict[int, Any],
+        meaning: Mapping[str, Callable[..., Any]],
+        run: Callable[[int, Arrays, list[Any]], list[Any]],
+        parts: Iterable[Arrays],
+    ) -> None:
+        self._program, self._passes, self._known, self._meaning = program, passes, known, meaning
+        self._run, self._parts = run, parts
+
+    def rounds(self) -> Iterator[list[Task]]:
+        yield [partial(self._one, part) for part in self._parts]
+
+    def _one(self, part: Arrays) -> None:
+        known = dict(self._known)
+        for k, step in enumerate(self._passes):
+            numbers = self._program.numbers(step.numbers, known, self._meaning)
+            known.update(zip(step.targets, *self._run(k, part, numbers), strict=False))
+
+
+def replay(
+    program: Program,
+    passes: list[Pass],
+    known: dict[int, Any],
+    meaning: Mapping[str, Callable[..., Any]],
+    run: Callable[[int, Arrays, list[Any]], list[Any]],
+    arrays: Arrays,
+    limit: int,
+) -> Step:
+    """The recorded step of one array, in tiles of ``limit`` entries.
+
+    Slices along the last axis lie in one piece each, and stay whole; along another axis they are cut like all entries,
+    and a tile reduces to one number for each of them.
+    """
+    ndim, along = arrays[0].ndim, program.along
+    if along == ndim - 1:
+        return SliceReplay(program, passes, known, meaning, run, pieces(arrays, limit, range(ndim - 1)))
+    split = partial(pieces, limit=limit, axes=None if along is None else [along])
+    return Replay(program, passes, known, meaning, run, arrays, split)
+
+
 def _sample(arrays: Arrays, every: int) -> Arrays:
     """One entry, or slice along the first axis, of ``every`` (an odd number of them, so that all columns occur)."""
     xp = _xp.namespace(*arrays)
     step = min(every, arrays[0].shape[0]) | 1
     x, m, grad = (xp.asarray(a[::step], copy=True) for a in arrays)
     return x, m, grad
-
-
-class Slices:
-    """The step of an array whose slices along one axis are stepped independently: the reference, some slices at a time.
-
-    No temporary array is larger than ``limit`` entries, or one slice. Raises what the reference raises.
-    """
-
-    def __init__(self, opt: LionK, K: ConvexFunction, coefficients: Any, arrays: Arrays, limit: int) -> None:
-        along, ndim = K.traits.along, arrays[0].ndim
-        self._axes = [k for k in range(ndim) if k not in (along, along + ndim)]
-        self._update = partial(opt.update, lr=coefficients[0], weight_decay=coefficients[1], K=K)
-        self._arrays, self._limit = arrays, limit
-        none = (slice(None),) * self._axes[0] + (slice(0),)
-        self._update(*(a[none] for a in arrays))  # refuses what must be refused before anything is written
-
-    @staticmethod
-    def serve(K: ConvexFunction, x: Array, limit: int) -> bool:
-        sliced = K.traits.structure == "rowwise" and K.traits.along is not None and not has_arrays(K)
-        return sliced and x.ndim > 1 and math.prod(x.shape) > limit
-
-    def rounds(self) -> Iterator[list[Task]]:
-        yield [partial(self._one, *part) for part in pieces(self._arrays, self._limit, self._axes)]
-
-    def _one(self, x: Array, m: Array, grad: Array) -> None:
-        x[...], m[...] = self._update(x, m, grad)
 
 
 def run_passes(steps: Iterable[Step], others: Iterable[Task] = (), run: Callable[[list[Task]], None] = run_all) -> None:

@@ -148,7 +148,8 @@ def phrase(
 ) -> str:
     """The text of one operation, whose arguments have these names. Raises NotTraceableError if there is none."""
     n = program.nodes
-    op, kinds = n[i].op, "".join("a" if n[a].array else "n" for a in n[i].args)
+    slices = program.along is not None  # then what is reduced is an array, of one number for each slice
+    op, kinds = n[i].op, "".join("a" if n[a].array or (slices and n[a].level) else "n" for a in n[i].args)
     phrase = phrases.get(f"{op}:{kinds}", phrases.get(op))
     if phrase is None:
         raise NotTraceableError(f"there is no phrase for {op} here")

@@ -2,8 +2,9 @@
 
 ``record`` hands symbols to a function of the Array API, such as ``LionK.update``: they answer ``array_namespace`` with
 a namespace that notes what is asked of them. What comes out is a ``Program``, a list of operations on single entries
-and of reductions over all of them. Its text is made from a table of phrases, one for each operation, so that NumPy with
-``out=``, a compiled loop and a CUDA kernel are printings of the same record, in the order of the reference.
+and of reductions over all of them, or over each slice. Its text is made from a table of phrases, one for each
+operation, so that NumPy with ``out=``, a compiled loop and a CUDA kernel are printings of the same record, in the order
+of the reference.
 """
 
 from __future__ import annotations
@@ -55,13 +56,36 @@ class Node(NamedTuple):
     array: bool  # one value for each entry, or one for all
 
 
+class Extent(NamedTuple):
+    """What of an array's shape a record depends on.
+
+    ``shape``: None for a record of entries, (n,) for one of all n entries, (1, ..., 1, n) for one of each slice with n
+    entries along the axis ``along``, which counts as the last. ``many``: is there more than one slice?
+    """
+
+    shape: tuple[int, ...] | None
+    along: int | None = None
+    many: bool = False
+
+    @classmethod
+    def of(cls, K: ConvexFunction, shape: tuple[int, ...]) -> Extent:
+        """The extent of ``K._subgradient`` on arrays of this shape."""
+        structure, along, ndim = K.traits.structure, K.traits.along, len(shape)
+        if structure == "elementwise":
+            return cls(None)
+        if structure == "rowwise" and along is not None and -ndim <= along < ndim:
+            n = shape[along]
+            return cls((1,) * (ndim - 1) + (n,), along % ndim, math.prod(shape) != n)
+        return cls((math.prod(shape),))
+
+
 class Space:
     """The namespace of symbols: the dtypes of ``xp``, and operations that are noted. Equal ones are noted once."""
 
     __name__ = "lionk.trace"
 
-    def __init__(self, xp: Any, size: int | None = None) -> None:
-        self.xp, self.size = xp, size
+    def __init__(self, xp: Any, extent: Extent = Extent(None)) -> None:  # noqa: B008  (it is a tuple)
+        self.xp, self.extent = xp, extent
         self.nodes: list[Node] = []
         self._place: dict[Any, int] = {}
         self.pi, self.e, self.inf, self.nan = math.pi, math.e, math.inf, math.nan
@@ -130,8 +154,14 @@ class Space:
             raise NotTraceableError("reshape is not recorded")
         return x  # a number that is made ready to broadcast stays a number
 
+    def moveaxis(self, x: Symbol, source: int, destination: int) -> Symbol:
+        if self.extent.along is None or {source % x.ndim, destination % x.ndim} - {self.extent.along, x.ndim - 1}:
+            raise NotTraceableError("moveaxis is not recorded")
+        return x  # the axis of a slice counts as the last one anyway
+
     def _reduce(self, op: str, x: Symbol, axis: Any) -> Symbol:
-        if self.size is None or not x.ndim or axis not in (None, 0, -1, (0,)):
+        last = x.ndim - 1
+        if self.extent.shape is None or axis not in (-1, last, (last,), *(() if last else (None,))):
             raise NotTraceableError(f"{op} is not recorded here")
         n = self.nodes[x.place]
         return self.symbol(op, (x.place,), n.dtype, n.level + 1, False)
@@ -160,7 +190,7 @@ def _real(xp: Any, dtype: Any) -> Any:
 
 
 class Symbol:
-    """An array of one axis, or a number, that will be known when the record is replayed."""
+    """An array, or a number, that will be known when the record is replayed."""
 
     __slots__ = ("place", "space")
 
@@ -180,15 +210,15 @@ class Symbol:
 
     @property
     def ndim(self) -> int:
-        return int(self.space.nodes[self.place].array)
+        return len(self.space.extent.shape or (0,)) if self.space.nodes[self.place].array else 0
 
     @property
     def shape(self) -> tuple[int, ...]:
         if not self.ndim:
             return ()
-        if self.space.size is None:
+        if self.space.extent.shape is None:
             raise NotTraceableError("the shape is not known in a record for all sizes")
-        return (self.space.size,)
+        return self.space.extent.shape
 
     def __bool__(self) -> bool:
         raise NotTraceableError("a branch on values cannot be recorded")
@@ -232,10 +262,14 @@ class Pass(NamedTuple):
 
 @dataclass(frozen=True)
 class Program:
-    """A record: nodes in the order of the reference, and the outputs among them, by the inputs that they replace."""
+    """A record: nodes in the order of the reference, and the outputs among them, by the inputs that they replace.
+
+    ``along``: the axis of the slices that are reduced, each to numbers of its own; None: all entries are.
+    """
 
     nodes: tuple[Node, ...]
     outputs: dict[str, int]
+    along: int | None = None
 
     def passes(self) -> list[Pass]:
         """One pass for each level of reductions, one for each order statistic, and a last one for the outputs."""
@@ -299,15 +333,18 @@ class Program:
         return [value(i) for i in wanted]
 
 
-def step_program(opt: LionK, K: ConvexFunction, xp: Any, dtypes: tuple[Any, Any, Any], size: int) -> Program:
-    """The record of ``opt.update`` with this K, for dtypes of x, m and grad; it depends on the size if K is no sum.
+def step_program(
+    opt: LionK, K: ConvexFunction, xp: Any, dtypes: tuple[Any, Any, Any], shape: tuple[int, ...]
+) -> Program:
+    """The record of ``opt.update`` with this K, for dtypes of x, m and grad, and arrays of this ``Extent``.
 
     Raises NotTraceableError where the reference must run.
     """
     structure = K.traits.structure
     if not all(isinstance(b, float) for b in opt.betas):
         raise NotTraceableError("betas that are arrays are not recorded")
-    if structure not in ("elementwise", "reduce", "order") or has_arrays(K):
+    extent = Extent.of(K, shape)
+    if structure == "matrix" or (structure == "rowwise" and extent.along is None) or has_arrays(K):
         raise NotTraceableError(f"{structure} functions, and those with array parameters, are not recorded")
     kind = xp.result_type(*dtypes[:2])
     real = _real(xp, kind)
@@ -318,23 +355,24 @@ def step_program(opt: LionK, K: ConvexFunction, xp: Any, dtypes: tuple[Any, Any,
     arrays = dict(zip(("x", "m", "grad"), dtypes, strict=True))
     numbers = {"lr": real, "weight_decay": real}
     try:
-        return record(update, xp, arrays, numbers, None if structure == "elementwise" else size, ("x", "m"))
-    except ValueError as error:  # a function of matrices or kernels: the record knows one axis only
+        return record(update, xp, arrays, numbers, extent, ("x", "m"))
+    except ValueError as error:  # a function of matrices or kernels: the record knows all entries or slices
         raise NotTraceableError(str(error)) from error
 
 
-def record(function: Callable[..., Any], xp: Any, arrays: dict[str, Any], numbers: dict[str, Any], size: int | None,
+def record(function: Callable[..., Any], xp: Any, arrays: dict[str, Any], numbers: dict[str, Any], extent: Extent,
            replaced: tuple[str, ...]) -> Program:  # fmt: skip
     """Record ``function(**arrays, **numbers)``, given the dtypes; its results replace the inputs named ``replaced``.
 
-    ``size`` is the number of entries, or None for a record that serves every size; then reductions are refused.
+    In a record of entries, which serves every size, reductions are refused.
 
     Raises
     ------
     NotTraceableError
         The function does what cannot be recorded.
     """
-    space = Space(xp, size)
+    space = Space(xp, extent)
     given = {k: space.symbol("input", (k,), dtype, 0, k in arrays) for k, dtype in (arrays | numbers).items()}
     results = function(**given)
-    return Program(tuple(space.nodes), {k: r.place for k, r in zip(replaced, results, strict=True)})
+    outputs = {k: r.place for k, r in zip(replaced, results, strict=True)}
+    return Program(tuple(space.nodes), outputs, extent.along if extent.many else None)

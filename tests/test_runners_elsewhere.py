@@ -171,7 +171,7 @@ ARITHMETIC = {"add", "subtract", "multiply", "divide", "maximum", "minimum", "si
 
 def program(name, dtype="float32", **options):
     opt = optimizer(name, **options)
-    return step_program(opt, opt.K, xp, (np.dtype(dtype),) * 3, 10)
+    return step_program(opt, opt.K, xp, (np.dtype(dtype),) * 3, (10,))
 
 
 def host_text(source: str) -> str:

@@ -8,21 +8,21 @@ import pytest
 
 import lionk
 from lionk.replay import buffered, contracted, scalar
-from lionk.trace import NotTraceableError, record, step_program
+from lionk.trace import Extent, NotTraceableError, record, step_program
 
 F4 = np.dtype("float32")
 SORTED = ("half_group_squared",)  # norms of groups under one number
 TRACEABLE = [n for n in lionk.names() if lionk.K(n).traits.structure in ("elementwise", "reduce") and n not in SORTED]
 
 
-def program(name, dtypes=(F4, F4, F4), size=10, **options):
+def program(name, dtypes=(F4, F4, F4), shape=(10,), **options):
     opt = lionk.LionK(name, **({"lr": 0.1, "weight_decay": 0.1} | options))
-    return step_program(opt, opt.K, xp, dtypes, size)
+    return step_program(opt, opt.K, xp, dtypes, shape)
 
 
 def written(function, *dtypes, size=None):
     arrays = dict(zip("abc", dtypes, strict=False))
-    return record(function, xp, arrays, {}, size, ("a",))
+    return record(function, xp, arrays, {}, Extent(None if size is None else (size,)), ("a",))
 
 
 def test_the_record_of_lion_is_its_eleven_operations_in_order():
@@ -72,7 +72,7 @@ def test_what_is_not_made_entry_by_entry_is_refused(name):
 def test_parameters_that_are_arrays_are_refused():
     opt = lionk.LionK(lionk.K("l1").tilt(np.ones(3, "float32")), lr=0.1)
     with pytest.raises(NotTraceableError):
-        step_program(opt, opt.K, xp, (F4, F4, F4), 3)
+        step_program(opt, opt.K, xp, (F4, F4, F4), (3,))
 
 
 def test_errors_of_the_step_come_through():
@@ -135,7 +135,7 @@ def test_buffered_text_writes_outputs_in_place_and_needs_two_buffers():
 
 
 def test_an_output_waits_until_its_input_is_read():
-    p = record(lambda a, b: (a + b, a - b), xp, {"a": F4, "b": F4}, {}, None, ("a", "b"))
+    p = record(lambda a, b: (a + b, a - b), xp, {"a": F4, "b": F4}, {}, Extent(None), ("a", "b"))
     text = buffered(p, p.passes()[0], PLAIN | {"astype": "copy({0}, {out})"})
     assert text.lines == ["add(a, b, b0)", "subtract(a, b, b)", "copy(b0, a)"]
 
@@ -158,7 +158,7 @@ def test_products_are_contracted_where_only_a_sum_reads_them():
     ]  # fmt: skip
     arrays = operations(contracted(program("l1"), numbers=False))
     assert arrays.count("multiply") == 4, "lr and decay may be arrays"
-    both = record(lambda a, b: (a + 2.0 * b, 2.0 * b), xp, {"a": F4, "b": F4}, {}, None, ("a", "b"))
+    both = record(lambda a, b: (a + 2.0 * b, 2.0 * b), xp, {"a": F4, "b": F4}, {}, Extent(None), ("a", "b"))
     assert "add" in operations(contracted(both, numbers=True)), "an output is read by the caller"
 
 

@@ -26,7 +26,7 @@ def fused(opt: LionK) -> Runner:
         key = (id(K), x.dtype, m.dtype, grad.dtype)
         if key not in programs:
             try:
-                programs[key] = program = step_program(opt, K, xp, key[1:], x.size)
+                programs[key] = program = step_program(opt, K, xp, key[1:], x.shape)
                 kernel(program)
             except NotTraceableError:
                 programs[key] = None

@@ -14,7 +14,7 @@ from lionk.backend import missing
 from lionk.replay import bracket, function, phrase, scalar
 from lionk.trace import REDUCTIONS, SIGNS, Node, Pass, Program
 
-from ._text import CALLS, tally
+from ._text import CALLS, over, tally
 
 # A conditional expression, since np.where of two numbers is hundreds of times slower; every number is made ``real``,
 # since an integer in the text would promote float32.
@@ -22,8 +22,6 @@ PHRASES = {op: f"{{out}} = {{0}} {s} {{1}}" for op, s in SIGNS.items()} | {
     "negative": "{out} = -{0}",
     "abs": "{out} = abs({0})",
     "sqrt": "{out} = real(sqrt({0}))",
-    # of float32 as the C library has it: squares and sum in double precision, where they cannot overflow
-    "hypot": "{out} = real(sqrt(double({0}) * double({0}) + double({1}) * double({1})))",
     "sign": "{out} = one if {0} > zero else (-one if {0} < zero else (zero if {0} == zero else {0}))",
     "maximum": "{out} = {0} if ({0} >= {1} or {0} != {0}) else {1}",
     "minimum": "{out} = {0} if ({0} <= {1} or {0} != {0}) else {1}",
@@ -43,8 +41,9 @@ def compilable(program: Program) -> bool:
 
 
 class Loops:
-    """One pass on tiles of one axis: ``run(x, m, grad, *numbers, *buffers)`` gives what the tile reduces.
+    """One pass on tiles of one axis, or of a matrix in a record of its slices.
 
+    ``run(x, m, grad, *numbers, *buffers)`` gives what the tile reduces.
     Every loop computes its arithmetic from the inputs, again if need be, and from what the calls before it have made.
     x and m are written by the last one.
     """
@@ -53,14 +52,14 @@ class Loops:
         import numpy as np
 
         n = list(program.nodes)
+        self._along = program.along
         self.buffers: dict[str, Any] = {}  # name and dtype
         self._real = next(v.dtype.type for v in n if v.op == "input")
         self._names = {i: f"s{k}" for k, i in enumerate(step.numbers)}
         self._lines: list[str] = []
-        self._space: dict[str, Any] = {"np": np, "tally": tally, "real": self._real}
+        self._space: dict[str, Any] = {"np": np, "tally": tally, "real": self._real, "over": over(program)}
         names = self._names | {i: v.args[0] for i, v in enumerate(n) if v.op == "input" and v.array}
-        double = self._real is np.float64
-        calls = [i for i in step.body if n[i].op not in PHRASES or (double and n[i].op == "hypot")]
+        calls = [i for i in step.body if n[i].op not in PHRASES]
         depth: dict[int, int] = {}  # how many calls lie before a node, one after the other
         for i in step.body:
             depth[i] = max((depth.get(a, 0) + (a in calls) for a in n[i].args), default=0)
@@ -100,17 +99,38 @@ class Loops:
         used = [a for i in step.body for a in n[i].args] + list(outputs.values())
         read = list(dict.fromkeys(n[i].args[0] for i in used if n[i].op == "input" and n[i].array))
         arrays = list(dict.fromkeys([*read, *outputs]))
-        numbers = [f"real({self._names[i]})" for i in step.numbers if n[i].op != "constant"]
+        given = [i for i in step.numbers if n[i].op != "constant"]
+        slices: dict[str, str] = {}  # the names of numbers, in the loop and here, of which each slice has its own
+        numbers: dict[str, str] = {}
+        for own, i in zip(text.numbers, given, strict=True):
+            if self._along is not None and n[i].level:
+                slices[own] = self._names[i]
+            else:
+                numbers[own] = f"real({self._names[i]})"
         name = f"loop{len(self._lines)}"
-        self._space[name] = _jit([f"{a}_" for a in arrays] + text.numbers, read, text.lines, self._real)
-        self._lines.append(f"{name}({', '.join([*arrays, *numbers])})")
+        self._space[name] = _jit(arrays, list(slices), list(numbers), read, self._along, text.lines, self._real)
+        self._lines.append(f"{name}({', '.join([*arrays, *slices.values(), *numbers.values()])})")
 
 
-def _jit(arguments: list[str], read: list[str], lines: list[str], real: Any) -> Callable[..., None]:
-    import numpy as np
+def _jit(
+    arrays: list[str], slices: list[str], numbers: list[str], read: list[str], along: int | None, lines: list[str],
+    real: Any,
+) -> Callable[..., None]:  # fmt: skip
+    """``loop(*arrays, *slices, *numbers)``: over one axis, or over the rows of matrices and along each of them.
+
+    ``slices`` are the names of numbers of which each slice along the axis ``along`` has its own.
+    """
     from numba import njit
 
-    body = [f"{name} = {name}_[i]" for name in read] + lines
-    text = ["one, zero = real(1), real(0)", f"for i in range({arguments[0]}.size):", *(f"    {line}" for line in body)]
-    space: dict[str, Any] = {"real": real, "double": np.float64, "sqrt": math.sqrt, "inf": math.inf, "nan": math.nan}
-    return njit(nogil=True, error_model="numpy")(function("loop", arguments, text, space))
+    by_entry = slices if along == 0 else []
+    body = [f"{a} = {a}_[i]" for a in (*read, *by_entry)] + lines
+    text = [f"for i in range({arrays[0]}_.size):", *(f"    {line}" for line in body)]
+    if along is not None:
+        rows = [f"{a}_ = {a}__[r]" for a in arrays] + [f"{s}_ = {s}__[0]" for s in by_entry]
+        rows += [f"{s} = {s}__[r, 0]" for s in slices if s not in by_entry]
+        text = [f"for r in range({arrays[0]}__.shape[0]):", *(f"    {line}" for line in (*rows, *text))]
+    mark = "_" if along is None else "__"
+    arguments = [f"{a}{mark}" for a in (*arrays, *slices)] + numbers
+    space: dict[str, Any] = {"real": real, "sqrt": math.sqrt, "inf": math.inf, "nan": math.nan}
+    whole = function("loop", arguments, ["one, zero = real(1), real(0)", *text], space)
+    return njit(nogil=True, error_model="numpy")(whole)

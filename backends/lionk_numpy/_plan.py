@@ -9,19 +9,19 @@ from threading import local
 from typing import Any
 
 from lionk.optimizer import LionK
-from lionk.passes import Replay, Task
-from lionk.replay import Arrays, buffered, chunks, pieces, tile
+from lionk.passes import Step, Task, replay
+from lionk.replay import Arrays, buffered, chunks, tile
+from lionk.threads import threads
 from lionk.trace import COMPARISONS, LOGICAL, PARTS, PYTHON, TESTS, UNARY, NotTraceableError, Program, step_program
 
 from ._compiled import Loops, compilable
-from ._text import APART, CALLS, select, tally
+from ._text import APART, CALLS, over, select, tally
 
 # Entries that a thread takes at once: so few that a tile and its buffers stay in a cache, so many that threads do not
 # wait for the interpreter, and for each other, between two calls.
 TILE = 1 << 18
 GATHERED = 1 << 16  # entries, at most, of small arrays that are stepped as one
 COMPILE = 1 << 18  # entries from which on a loop is worth its compilation
-SLICES = 1 << 16  # entries of a tile that the reference steps: it has more arrays at a time
 LOOPS = 8  # passes, at most, that are: each takes a second
 
 
@@ -34,7 +34,8 @@ class Plan:
         self.program, self.passes = program, program.passes()
         self._compiled = compiled and len(self.passes) <= LOOPS and compilable(program)
         self._texts = [buffered(program, p, CALLS, APART) for p in self.passes]
-        self._tiles = [tile(t, {"np": np, "select": select, "tally": tally}) for t in self._texts]
+        space = {"np": np, "select": select, "tally": tally, "over": over(program)}
+        self._tiles = [tile(t, space) for t in self._texts]
         self._loops: list[Loops] = []  # made when first needed
         self._own = local()
 
@@ -44,19 +45,21 @@ class Plan:
 
         return self.program.given(xp, like, lr=rate, weight_decay=decay)
 
-    def replay(self, known: dict[int, Any], arrays: Arrays) -> Replay:
+    def replay(self, known: dict[int, Any], arrays: Arrays) -> Step:
         """The step of one array; it is compiled for large ones that lie in one piece."""
-        arrays = in_order(arrays)
+        arrays = arrays if self.program.along is not None else in_order(arrays)
         loops = self.loops(arrays)
         if loops and not self._loops:
             self._loops = [Loops(self.program, p) for p in self.passes]
+        streams = loops and len(self._loops) == 1 and not self._loops[0].buffers  # nothing in a cache is read again
+        limit = max(TILE, arrays[0].size // (4 * threads())) if streams else TILE
         run = self._by_loops if loops else self._by_tiles
-        return Replay(self.program, self.passes, known, _meaning(), run, arrays, partial(pieces, limit=TILE))
+        return replay(self.program, self.passes, known, _meaning(), run, arrays, limit)
 
     def loops(self, arrays: Arrays) -> bool:
         """Are compiled loops for these arrays, large ones in one piece? Once they are made, for small ones too."""
-        large = arrays[0].size >= COMPILE or bool(self._loops)
-        return self._compiled and large and all(a.ndim == 1 and a.flags.c_contiguous for a in arrays)
+        large, ndim = arrays[0].size >= COMPILE or bool(self._loops), 1 if self.program.along is None else 2
+        return self._compiled and large and all(a.ndim == ndim and a.flags.c_contiguous for a in arrays)
 
     def _by_tiles(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
         return [self._tiles[k](*arrays, *numbers, *self._buffers(k, self._texts[k].buffers, arrays[0].shape))]
@@ -89,10 +92,10 @@ class Plan:
         import numpy as np
 
         every: dict[Any, list[Any]] = self._own.__dict__
-        if room not in every:
-            every[room] = [np.empty(max(TILE, GATHERED), dtype) for dtype in wanted.values()]
         size = math.prod(shape)
-        return [b[:size].reshape(shape) for b in every[room]]
+        if wanted and (room not in every or every[room][0].size < size):  # a slice may be longer than a tile
+            every[room] = [np.empty(max(TILE, GATHERED, size), dtype) for dtype in wanted.values()]
+        return [b[:size].reshape(shape) for b in every[room]] if wanted else []
 
 
 def plan(opt: LionK, K: Any, arrays: Arrays, compiled: bool) -> Plan | None:
@@ -102,7 +105,7 @@ def plan(opt: LionK, K: Any, arrays: Arrays, compiled: bool) -> Plan | None:
     try:
         x, m, grad = arrays
         native = all(a.dtype.isnative for a in arrays)
-        return Plan(step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), x.size), compiled and native)
+        return Plan(step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), x.shape), compiled and native)
     except NotTraceableError:
         return None
 
@@ -129,7 +132,5 @@ def _meaning() -> dict[str, Callable[..., Any]]:
         **{op: getattr(xp, op) for op in COMPARISONS},
         **PARTS,
         **dict.fromkeys(("full", "number", "astype"), lambda value, dtype: dtype.type(value)),
-        "all_sum": np.sum,
-        "all_max": np.max,
-        "all_min": np.min,
+        **{f"all_{op}": partial(getattr(np, op), axis=0) for op in ("sum", "max", "min")},
     }

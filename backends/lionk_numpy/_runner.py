@@ -10,7 +10,8 @@ from typing import Any
 
 from lionk.backend import Runner, arguments, check_memory, results
 from lionk.optimizer import LionK
-from lionk.passes import Slices, Step, run_passes
+from lionk.passes import Step, run_passes
+from lionk.trace import Extent
 
 from . import _plan
 from ._plan import Plan, plan
@@ -31,7 +32,7 @@ def _runner(opt: LionK, compiled: bool) -> Runner:
     last = Last()
 
     def plan_of(x: Any, m: Any, grad: Any, K: Any) -> Plan | None:
-        key = (id(K), x.dtype, m.dtype, grad.dtype, None if K.traits.structure == "elementwise" else x.size)
+        key = (id(K), x.dtype, m.dtype, grad.dtype, Extent.of(K, x.shape))
         if key not in plans:
             plans[key] = plan(opt, K, (x, m, grad), compiled)
         return plans[key]
@@ -45,13 +46,10 @@ def _runner(opt: LionK, compiled: bool) -> Runner:
         for a, b, g, K in jobs:
             fits = a.size and _steppable(a) and _steppable(b) and hasattr(g, "strides")
             p = plan_of(a, b, g, K) if fits else None
-            sliced = p is None and fits and Slices.serve(K, a, _plan.SLICES)
-            done.append((a, b) if p or sliced else opt.update(a, b, g, rate, decay, K=K))
-            if sliced:
-                large.append(Slices(opt, K, (rate, decay), (a, b, g), _plan.SLICES))
-            elif p is None:
+            done.append((a, b) if p else opt.update(a, b, g, rate, decay, K=K))
+            if p is None:
                 continue
-            elif a.size < _plan.GATHERED // 4 and len(jobs) > 1 and len(p.passes) == 1:
+            if a.size < _plan.GATHERED // 4 and len(jobs) > 1 and K.traits.structure == "elementwise":
                 small.setdefault(p, []).append((a, b, g))
             else:
                 large.append(p.replay(p.known(rate, decay, a), (a, b, g)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lionk.trace import ARITHMETIC, COMPARISONS, LOGICAL, TESTS, UNARY
+from lionk.trace import ARITHMETIC, COMPARISONS, LOGICAL, TESTS, UNARY, Program
 
 NAMES = {
     "abs": "absolute",
@@ -21,14 +21,19 @@ CALLS = (
     | {
         "where": "select({0}, {1}, {2}, {out}, {spare})",
         "astype": 'np.copyto({out}, {0}, casting="unsafe")',
-        "sum": "np.add.reduce({0}, axis=None)",
-        "max": "np.maximum.reduce({0}, axis=None)",
-        "min": "np.minimum.reduce({0}, axis=None)",
+        "sum": "np.add.reduce({0}, **over)",
+        "max": "np.maximum.reduce({0}, **over)",
+        "min": "np.minimum.reduce({0}, **over)",
         "order_statistic": "tally({0}, low, high)",
     }
 )
 # np.sign is many times slower where it writes over its argument; select reads its arguments after it has written.
 APART = frozenset({"sign", "where"})
+
+
+def over(program: Program) -> dict[str, Any]:
+    """The entries that are reduced together, as arguments of a reduction."""
+    return {"axis": program.along, "keepdims": program.along is not None}
 
 
 def select(condition: Any, a: Any, b: Any, out: Any, spare: Any) -> None:

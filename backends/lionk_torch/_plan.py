@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from threading import local
 from typing import Any
 
 from lionk.optimizer import LionK
-from lionk.passes import Replay, Task
-from lionk.replay import Arrays, buffered, contracted, pieces, scalar, tile
+from lionk.passes import Replay, Step, Task, replay
+from lionk.replay import Arrays, buffered, contracted, scalar, tile
 from lionk.trace import step_program
 
 from ._text import APART, CALLS, EXPRESSIONS
@@ -34,15 +34,17 @@ class Plan:
 
         x, m, grad = arrays
         self.K, self.kind, self.device = K, kind, x.device
-        self.exact = step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), x.numel())
+        self.exact = step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), tuple(x.shape))
         self.program = contracted(self.exact, numbers)
         self.passes = self.program.passes()
         # Does it count and collect, to find an order statistic? Its passes make the readout again, and must all round
         # it alike; the other plans are compiled where each of their passes is worth it.
         self.searches = any(n.op == "order_statistic" for n in self.exact.nodes)
-        self.fusable = len(self.passes) <= LOOPS and not self.searches
+        self.sliced = self.exact.along is not None
+        self.fusable = len(self.passes) <= LOOPS and not self.searches and not self.sliced
         self._texts = [buffered(self.program, p, CALLS, APART) for p in self.passes]
-        self._tiles = [tile(t, {"torch": torch, "tally": _tally}) for t in self._texts]
+        over = {"dim": self.exact.along, "keepdim": True} if self.sliced else {}
+        self._tiles = [tile(t, {"torch": torch, "tally": _tally, "over": over}) for t in self._texts]
         self._own = local()
 
     def known(self, rate: Any, decay: Any, like: Any) -> dict[int, Any]:
@@ -53,9 +55,8 @@ class Plan:
         self.program.numbers(self.passes[0].numbers, known, meaning())  # once for all tensors
         return known
 
-    def replay(self, known: dict[int, Any], arrays: Arrays) -> Replay:
-        split = partial(pieces, limit=limit(self.device))
-        return Replay(self.program, self.passes, known, meaning(), self.run, arrays, split)
+    def replay(self, known: dict[int, Any], arrays: Arrays) -> Step:
+        return replay(self.program, self.passes, known, meaning(), self.run, arrays, limit(self.device))
 
     def run(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
         return [self._tiles[k](*arrays, *numbers, *self._buffers(k, arrays[0].shape))]
@@ -65,7 +66,7 @@ class Plan:
         import torch
 
         size = math.prod(shape)
-        room = min(limit(self.device), 1 << (size - 1).bit_length())
+        room = max(size, min(limit(self.device), 1 << (size - 1).bit_length()))  # a slice may be longer than a tile
         every: dict[Any, list[Any]] = self._own.__dict__
         if (k, room) not in every:
             dtypes = self._texts[k].buffers.values()
@@ -81,9 +82,9 @@ class Loops:
 
         self._plan = plan(opt, K, _memory(like), compiled=True) if all(map(_is_host, like)) else None
 
-    def replay(self, rate: Any, decay: Any, arrays: Arrays) -> Replay | None:
-        """The step of tensors of one axis, or None if there are no loops for them."""
-        if self._plan is None or any(a.ndim != 1 or a.is_neg() for a in arrays):
+    def replay(self, rate: Any, decay: Any, arrays: Arrays) -> Step | None:
+        """The step of tensors in one piece, or None if there are no loops for them."""
+        if self._plan is None or any(a.is_neg() for a in arrays):
             return None
         memory = _memory(arrays)
         if not self._plan.loops(memory):
@@ -117,7 +118,7 @@ class Fused:
 
         self.program, self.passes = plan.exact, plan.exact.passes()
         texts = [scalar(self.program, p, EXPRESSIONS, lambda v, _: repr(v)) for p in self.passes]
-        space = {"torch": torch, "inf": math.inf, "nan": math.nan, "hypot": _hypot}
+        space = {"torch": torch, "inf": math.inf, "nan": math.nan}
         self._loops = [torch.compile(tile(t, space), dynamic=True, fullgraph=True) for t in texts]
         self._real = next(n.dtype for n in self.program.nodes if n.op == "input" and not n.array)
 
@@ -146,15 +147,6 @@ def plain(a: Any) -> bool:
     import torch
 
     return type(a) in (torch.Tensor, torch.nn.Parameter) and a.layout is torch.strided and not a.is_meta
-
-
-def _hypot(a: Any, b: float) -> Any:
-    """A library call for each entry, unless double precision holds the squares."""
-    import torch
-
-    if a.dtype == torch.float64:
-        return torch.hypot(a, torch.full_like(a, b))
-    return torch.sqrt(a.double() ** 2 + b * b).to(a.dtype)
 
 
 def fits(arrays: Arrays) -> bool:
@@ -202,12 +194,12 @@ def meaning() -> dict[str, Callable[..., Any]]:
         **{op: getattr(xp, op) for op in (*UNARY, *TESTS, *LOGICAL, "where")},
         **PYTHON,
         **PARTS,
-        "maximum": max,
-        "minimum": min,
+        "maximum": lambda a, b: torch.clamp(a, min=b) if hasattr(a, "dtype") else max(a, b),
+        "minimum": lambda a, b: torch.clamp(a, max=b) if hasattr(a, "dtype") else min(a, b),
         "full": lambda value, _: value,
         "number": lambda value, dtype: torch.tensor(value, dtype=dtype),
         "astype": lambda value, dtype: xp.astype(value, dtype) if hasattr(value, "dtype") else value,
-        "all_sum": lambda column: xp.sum(torch.stack(column)),
-        "all_max": lambda column: xp.max(torch.stack(column)),
-        "all_min": lambda column: xp.min(torch.stack(column)),
+        "all_sum": lambda column: xp.sum(torch.stack(column), axis=0),
+        "all_max": lambda column: xp.max(torch.stack(column), axis=0),
+        "all_min": lambda column: xp.min(torch.stack(column), axis=0),
     }

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 from lionk.backend import Runner, arguments, check_memory, coefficients, results
 from lionk.optimizer import LionK
-from lionk.passes import Slices, Step, run_passes
+from lionk.passes import Step, run_passes
 from lionk.replay import Arrays, chunks
 from lionk.threads import run_all
-from lionk.trace import NotTraceableError
+from lionk.trace import Extent, NotTraceableError
 
 from . import _group
 from ._group import Group, Last, span
-from ._plan import Fused, Loops, Plan, fits, in_order, limit, one_after_the_other, plain
+from ._plan import Fused, Loops, Plan, fits, in_order, one_after_the_other, plain
 
 GATHERED = 1 << 18  # entries, at most, in one group of them
 
@@ -27,7 +27,6 @@ class Work(NamedTuple):
     done: list[tuple[Any, Any]]  # the results, most of which are yet to be written
     large: list[tuple[Plan, Arrays]]
     groups: list[Group]  # of small tensors
-    others: list[Step]
 
 
 def tiles(opt: LionK) -> Runner:
@@ -51,8 +50,7 @@ def _runner(opt: LionK, fused: bool = False, loops: bool = False) -> Runner:
     last = Last()
 
     def plan_of(numbers: bool, x: Any, m: Any, grad: Any, K: Any) -> Plan | None:
-        size = None if K.traits.structure == "elementwise" else x.numel()
-        kind = (id(K), x.dtype, m.dtype, grad.dtype, x.device, size)
+        kind = (id(K), x.dtype, m.dtype, grad.dtype, x.device, Extent.of(K, tuple(x.shape)))
         if (kind, numbers) not in plans:
             try:
                 plan = Plan(opt, K, (x, m, grad), kind, numbers)
@@ -67,15 +65,11 @@ def _runner(opt: LionK, fused: bool = False, loops: bool = False) -> Runner:
         done: list[tuple[Any, Any]] = []
         large: dict[int, Plan] = {}
         small: dict[Plan, list[int]] = {}
-        others: list[Step] = []
         for i, (a, b, g, K) in enumerate(jobs):
             steppable = all(map(plain, (a, b, g))) and a.numel() and 0 not in a.stride() and 0 not in b.stride()
             plan = plan_of(numbers, a, b, g, K) if steppable else None
-            sliced = steppable and plan is None and Slices.serve(K, a, limit(a.device))
-            done.append((a, b) if plan or sliced else opt.update(a, b, g, rate, decay, K=K))
-            if sliced:
-                others.append(Slices(opt, K, (rate, decay), (a.detach(), b, g), limit(a.device)))
-            elif plan:
+            done.append((a, b) if plan else opt.update(a, b, g, rate, decay, K=K))
+            if plan:
                 whole = K.traits.structure == "elementwise" and all(v.is_contiguous() for v in (a, b, g))
                 if len(jobs) > 1 and a.numel() < _group.SMALL and whole:
                     small.setdefault(plan, []).append(i)
@@ -87,17 +81,18 @@ def _runner(opt: LionK, fused: bool = False, loops: bool = False) -> Runner:
         groups = [Group(plan, [jobs[i][:3] for i in some]) for plan, some in gathered]
         if numbers and len(large) + sum(map(len, small.values())) == len(jobs):
             last.keep(jobs, large, groups, [some for _, some in gathered])
-        return Work(done, [(plan, jobs[i][:3]) for i, plan in large.items()], groups, others)
+        return Work(done, [(plan, jobs[i][:3]) for i, plan in large.items()], groups)
 
-    def step(rate: Any, decay: Any, large: list[tuple[Plan, Arrays]], groups: list[Group], steps: list[Step]) -> None:
+    def step(rate: Any, decay: Any, large: list[tuple[Plan, Arrays]], groups: list[Group]) -> None:
         import torch
 
         known = {plan: plan.known(rate, decay, like[0]) for plan, like in large}
         known |= {group.plan: group.plan.known(rate, decay, group.flat[0]) for group in groups}
+        steps: list[Step] = []
         by_loops: list[Step] = []
         looping = loops and isinstance(rate, float) and isinstance(decay, float)
         for plan, given in large:
-            arrays = in_order(given)
+            arrays = given if plan.sliced else in_order(given)
             if looping and plan.kind not in made:
                 made[plan.kind] = Loops(opt, plan.K, arrays)
             looped = made[plan.kind].replay(rate, decay, arrays) if looping else None
@@ -121,13 +116,13 @@ def _runner(opt: LionK, fused: bool = False, loops: bool = False) -> Runner:
         numbers = isinstance(rate, float) and isinstance(decay, float)
         with torch.no_grad():
             if numbers and not torch.compiler.is_compiling() and last.find(x, m, grad):
-                step(rate, decay, last.large(grad), last.groups, [])
+                step(rate, decay, last.large(grad), last.groups)
                 return list(x), list(m)
             _, _, jobs = arguments(opt, x, m, grad, rate, decay)
             if torch.compiler.is_compiling():  # in somebody's own torch.compile: the plain step fuses best
                 return results(x, [opt.update(a, b, g, rate, decay, K=k) for a, b, g, k in jobs])
             work = apart(rate, decay, jobs, numbers)
-            step(rate, decay, work.large, work.groups, work.others)
+            step(rate, decay, work.large, work.groups)
         return results(x, work.done)
 
     return run

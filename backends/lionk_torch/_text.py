@@ -41,9 +41,9 @@ CALLS = (
         "isnan": f"torch.ne({{0}}, {{0}}, {_OUT}",
         "isfinite": "{out}.copy_(torch.isfinite({0}))",
         "astype": "{out}.copy_({0})",
-        "sum": "torch.sum({0})",
-        "max": "torch.max({0})",
-        "min": "torch.min({0})",
+        "sum": "torch.sum({0}, **over)",
+        "max": "torch.amax({0}, **over)",
+        "min": "torch.amin({0}, **over)",
         "order_statistic": "tally({0}, low, high)",
     }
     | {f"where:{c}an": f"{{out}}.fill_({{2}}); torch.where({{0}}, {{1}}, {{out}}, {_OUT}" for c in "an"}
@@ -62,7 +62,7 @@ EXPRESSIONS = (
         "maximum:an": "{out} = torch.clamp({0}, min={1})",
         "minimum:an": "{out} = torch.clamp({0}, max={1})",
         "hypot": "{out} = torch.hypot({0}, {1})",
-        "hypot:an": "{out} = hypot({0}, {1})",
+        "hypot:an": "{out} = torch.hypot({0}, torch.ones_like({0}) * {1})",
         "sign": "{out} = torch.where({0} != {0}, {0}, torch.sign({0}))",
         "where": "{out} = torch.where({0}, {1}, {2})",
         "astype": "{out} = {0}.to({dtype})",
