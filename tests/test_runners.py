@@ -47,6 +47,7 @@ def small_tiles(monkeypatch):
     monkeypatch.setattr(_plan, "COMPILE", 128)
     monkeypatch.setattr(lionk_torch._plan, "TILE", 64)
     monkeypatch.setattr(lionk_torch._group, "SMALL", 16)
+    monkeypatch.setattr(lionk_torch._group, "MANY", 3)
     monkeypatch.setattr(lionk.passes, "SAMPLE", 32)
 
 
@@ -480,6 +481,34 @@ def test_torch_notices_exchanged_data():
     x[0].data = torch.full((3,), 7.0)
     run(x, m, grad)
     assert [float(a[0]) for a in x] == [6.5, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("name", ["l1", "log_cosh"])
+def test_torch_steps_many_small_tensors_in_one_loop(monkeypatch, name):
+    """Bit for bit the reference, where the record is one loop; new gradients and exchanged memory are noticed."""
+    if "numba" not in lionk_torch.backend.runners():
+        pytest.skip("numba is not installed; pip install 'lionk[numba]'")
+    opt, calls = lionk.LionK(name, lr=0.1, weight_decay=0.5), []
+    step = lionk_torch._group.Group._step
+    monkeypatch.setattr(lionk_torch._group.Group, "_step", lambda *a: calls.append(1) or step(*a))
+    run = lionk_torch.backend.runner(opt, "numba")
+    shapes = [(3,), (2, 4), (), (1,), (5,)]
+    x, m, grad = ([draw(lionk_torch.backend, s, seed=k)[j] for k, s in enumerate(shapes)] for j in range(3))
+    mine = x[1].detach().clone().requires_grad_()
+    x[1] = mine
+    saved = (mine * mine).sum()
+    for turn in range(4):
+        if turn == 2:
+            grad = [2 * g for g in grad]
+        if turn == 3:
+            x[0].data = x[0].data.clone()
+        want = reference_runner(opt)([a.detach().clone() for a in x], [a.clone() for a in m], grad)
+        got = run(x, m, grad)
+        for mine_, theirs in zip(got, want, strict=True):
+            assert_equal(lionk_torch.backend, mine_, theirs, exact=name == "l1")
+    assert bool(calls) == (name == "log_cosh")
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        saved.backward()
 
 
 def test_torch_takes_new_gradients_for_the_same_small_tensors():

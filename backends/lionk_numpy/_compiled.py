@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache, cached_property
 from typing import Any
 
 from lionk.backend import missing
@@ -80,9 +81,21 @@ class Loops:
         results = "".join(
             f"{phrase(CALLS, program, i, [names[a]])}, " for i, a in zip(step.targets, roots, strict=False)
         )
-        self._lines.append(f"return ({results})")
-        arguments = ["x", "m", "grad", *self._names.values(), *bracket(program, step), *self.buffers]
-        self.run = function("run", arguments, self._lines, self._space)
+        numbers = [*self._names.values(), *bracket(program, step)]
+        arguments = ["x", "m", "grad", *numbers, *self.buffers]
+        self.run = function("run", arguments, [*self._lines, f"return ({results})"], self._space)
+        self.alone = not (calls or roots)  # is it one loop, that needs nothing else?
+        self._many = ["places", "sizes", *numbers]
+
+    @cached_property
+    def many(self) -> Callable[..., None]:
+        """``many(places, sizes, *numbers)``: the step of contiguous arrays at these addresses, a row for x, m, grad."""
+        from numba import carray, njit
+
+        arrays = [f"{a} = carray(pointer(places[{k}, k]), (sizes[k],), real)" for k, a in enumerate(("x", "m", "grad"))]
+        text = ["for k in range(sizes.size):", *(f"    {line}" for line in (*arrays, *self._lines))]
+        space = self._space | {"carray": carray, "pointer": _pointer()}
+        return njit(nogil=True, error_model="numpy")(function("many", self._many, text, space))
 
     def _buffer(self, names: dict[int, str], n: list[Node], i: int) -> str:
         names[i] = f"b{len(self.buffers)}"
@@ -110,6 +123,23 @@ class Loops:
         name = f"loop{len(self._lines)}"
         self._space[name] = _jit(arrays, list(slices), list(numbers), read, self._along, text.lines, self._real)
         self._lines.append(f"{name}({', '.join([*arrays, *slices.values(), *numbers.values()])})")
+
+
+@cache
+def _pointer() -> Any:
+    """An address, as what numba's carray takes."""
+    from numba import types
+    from numba.core import cgutils
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def pointer(_: Any, address: Any) -> Any:
+        def code(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+            return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+        return types.voidptr(address), code
+
+    return pointer
 
 
 def _jit(

@@ -49,12 +49,26 @@ class Plan:
         """The step of one array; it is compiled for large ones that lie in one piece."""
         arrays = arrays if self.program.along is not None else in_order(arrays)
         loops = self.loops(arrays)
-        if loops and not self._loops:
-            self._loops = [Loops(self.program, p) for p in self.passes]
-        streams = loops and len(self._loops) == 1 and not self._loops[0].buffers  # nothing in a cache is read again
+        streams = loops and self._made[0].alone  # nothing in a cache is read again
         limit = max(TILE, arrays[0].size // (4 * threads())) if streams else TILE
         run = self._by_loops if loops else self._by_tiles
         return replay(self.program, self.passes, known, _meaning(), run, arrays, limit)
+
+    @property
+    def _made(self) -> list[Loops]:
+        if not self._loops:
+            self._loops = [Loops(self.program, p) for p in self.passes]
+        return self._loops
+
+    def many(self, known: dict[int, Any], places: Any, sizes: Any) -> Task | None:
+        """The step of many small contiguous arrays at these addresses, in one call; None if there is no loop for it."""
+        if not (self._compiled and self._made[0].alone):
+            return None
+        return partial(self._made[0].many, places, sizes, *self._numbers(known))
+
+    def _numbers(self, known: dict[int, Any]) -> list[Any]:
+        found: list[Any] = self.program.numbers(self.passes[0].numbers, known, _meaning())
+        return found
 
     def loops(self, arrays: Arrays) -> bool:
         """Are compiled loops for these arrays, large ones in one piece? Once they are made, for small ones too."""
@@ -70,7 +84,7 @@ class Plan:
 
     def gathered(self, known: dict[int, Any], group: list[Arrays]) -> Iterator[Task]:
         """Tasks for many small arrays: as many as fit in a tile at a time."""
-        numbers = self.program.numbers(self.passes[0].numbers, known, _meaning())
+        numbers = self._numbers(known)
         return (
             partial(self._together, some, numbers) for some in chunks(group, lambda arrays: arrays[0].size, GATHERED)
         )

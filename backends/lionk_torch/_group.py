@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from functools import partial
-from itertools import compress
+from itertools import chain, compress
 from operator import is_
 from typing import Any
 
@@ -18,6 +18,7 @@ from lionk.replay import Arrays, pieces
 from ._plan import Plan, limit, meaning, plain
 
 SMALL = 1 << 14  # entries below which tensors are gathered
+MANY = 100  # of them, from which on a loop over them is worth its compilation
 
 
 class Group:
@@ -34,17 +35,37 @@ class Group:
         self.copied = [whole is None for whole in joined]
         self.flat = [torch.cat(r) if a is None else a for r, a in zip(self.rows, joined, strict=True)]
         self.parts = [flat.split([r.numel() for r in self.rows[0]]) for flat in self.flat[:2]]
+        self._memory: tuple[Any, ...] | None = None
 
     def replace_gradients(self, grads: Iterable[Any]) -> None:
         import torch
 
-        self.rows[2] = list(map(_row, grads))
+        self.rows[2], self._memory = list(map(_row, grads)), None
         if not self.copied[2]:
             self.copied[2], self.flat[2] = True, torch.cat(self.rows[2])
 
     def task(self, known: dict[int, Any]) -> Task:
         """The step, with the numbers that are known before the first pass."""
         return partial(self._step, self.plan.program.numbers(self.plan.passes[0].numbers, known, meaning()))
+
+    def memory(self) -> tuple[Any, ...]:
+        """The addresses of many tensors, a row for x, m and gradients, and their sizes; () for few of them."""
+        import numpy as np
+        import torch
+
+        if self._memory is None:
+            plain = len(self.rows[0]) >= MANY and not any(map(torch.Tensor.is_neg, chain.from_iterable(self.rows)))
+            sizes = [r.numel() for r in self.rows[0]]
+            self._memory = (np.asarray([_places(rows) for rows in self.rows]), np.asarray(sizes)) if plain else ()
+        return self._memory
+
+    def written_by(self, task: Task) -> None:
+        """A step that somebody else makes, of which autograd knows nothing."""
+        import torch
+
+        task()
+        for rows in self.rows[:2]:
+            torch.autograd.graph.increment_version(rows)
 
     def _step(self, numbers: list[Any]) -> None:
         import torch

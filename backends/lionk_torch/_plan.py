@@ -91,6 +91,12 @@ class Loops:
             return None
         return self._plan.replay(self._plan.known(rate, decay, memory[0]), memory)
 
+    def many(self, rate: Any, decay: Any, like: Any, places: Any, sizes: Any) -> Task | None:
+        """The step of many small contiguous tensors at these addresses, or None if there is no loop for them."""
+        if self._plan is None:
+            return None
+        return self._plan.many(self._plan.known(rate, decay, like.detach().numpy()), places, sizes)
+
 
 def _tally(r: Any, low: float, high: float) -> tuple[Any, ...]:
     """By NumPy, whose comparisons are seven times faster."""

@@ -5,11 +5,12 @@ No buffer is larger than a tile. Small tensors are gathered, stepped together, a
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 from lionk.backend import Runner, arguments, check_memory, coefficients, results
 from lionk.optimizer import LionK
-from lionk.passes import Step, run_passes
+from lionk.passes import Step, Task, run_passes
 from lionk.replay import Arrays, chunks
 from lionk.threads import run_all
 from lionk.trace import Extent, NotTraceableError
@@ -107,7 +108,18 @@ def _runner(opt: LionK, fused: bool = False, loops: bool = False) -> Runner:
             else:
                 steps.append(plan.replay(known[plan], arrays))
         run_passes(by_loops, run=one_after_the_other if torch.get_num_threads() == 1 else run_all)
-        run_passes(steps, [group.task(known[group.plan]) for group in groups], one_after_the_other)
+        tasks = [(looping and together(rate, decay, group)) or group.task(known[group.plan]) for group in groups]
+        run_passes(steps, tasks, one_after_the_other)
+
+    def together(rate: float, decay: float, group: Group) -> Task | None:
+        """The step of a group by one compiled loop over its tensors, or None."""
+        memory, (x, m, grad) = group.memory(), (rows[0] for rows in group.rows)
+        if not memory:
+            return None
+        if group.plan.kind not in made:
+            made[group.plan.kind] = Loops(opt, group.plan.K, (x, m, grad))
+        task = made[group.plan.kind].many(rate, decay, x, *memory)
+        return partial(group.written_by, task) if task else None
 
     def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
         import torch
