@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated, Any
 
 import typer
@@ -23,8 +24,7 @@ from .console import BadInput, command, console, output_path, write_json
 
 LIMIT = "limit: five streams"
 FUNCTIONS = ("huber", "pseudo_huber", "softsign", "log_cosh", "l2", "top_k")
-ROWS = "row_l1_l2"  # of which no loop is compiled
-
+ROWS = "row_l1_l2"
 
 GROUPS = (*speed.SHAPES, speed.POLAR)
 
@@ -43,7 +43,7 @@ class Row:
 def bench(
     json: Annotated[str | None, typer.Option("--json", help="Write JSON too; - is stdout.", metavar="PATH")] = None,
     plot: Annotated[str | None, typer.Option("--plot", help="Draw the ratios.", metavar="PATH")] = None,
-    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="For the steps of one table, at least.")] = 5.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="For the steps of one table, at least.")] = 3.0,
     group: Annotated[str | None, typer.Option("--only", help="One table: " + ", ".join(GROUPS))] = None,
 ) -> None:
     """Time the step of every library here, and of other libraries' Lion, against the limit of the memory.
@@ -111,8 +111,9 @@ def cases(group: str) -> dict[str, Callable[[speed.Arrays], speed.Step]]:
         if name not in ("lion-pytorch", "optax") and group not in ("GPT-2", "ResNet-50"):
             found[f"{name}, foreach"] = partial(speed.peer, name=name, foreach=True)
     if group == "2^24":
-        for library in ("numpy", "torch"):
-            found[f"{library}: {ROWS}"] = partial(speed.runner, library=library, name="tiles", K=ROWS)
+        for name in ("numpy with numba", "numpy", "torch"):
+            library, way = own[name]
+            found[f"{name}: {ROWS}"] = partial(speed.runner, library=library, name=way, K=ROWS)
         for K in FUNCTIONS:
             found[f"numpy with numba: {K}"] = partial(speed.runner, library="numpy", name="numba", K=K)
             found[f"torch compiled: {K}"] = partial(speed.runner, library="torch", name="compiled", K=K)
@@ -172,6 +173,6 @@ def draw(rows: list[Row], facts: dict[str, Any], path: Path) -> None:
             ax.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
             ax.set_xscale("log")
             unit = rows[[r.group for r in rows].index(group)].name
-            ax.set_title(f"{_title(group)}, in multiples of {unit.partition(':')[0].partition(' (')[0]}")
+            ax.set_title(fill(f"{_title(group)}, in multiples of {unit.partition(':')[0].partition(' (')[0]}", 45))
         figure.supxlabel(f"{facts['processor']}, {facts['threads']} threads", fontsize=8, color=GREY)
         figure.savefig(path, dpi=130)
