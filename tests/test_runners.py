@@ -312,6 +312,19 @@ def test_rows_of_every_kind(way, name, shape):
     step(way, opt, [library.asarray(a, dtype="float32") for a in (x, m, grad)])
 
 
+@pytest.mark.parametrize("name", ["softsign", "log_cosh"])
+def test_functions_of_norms(way, name):
+    """What is computed of the norms, and of constants beside them, is computed of numbers."""
+    library, inner = LIBRARIES[way[0]], lionk.K(name)
+    envelope = lionk.functions.moreau_envelope
+    for K in (
+        lionk.functions.radial_lift(envelope(inner, 0.5)),
+        lionk.functions.group_lift(envelope(inner, 0.5), "l2", 0),
+        envelope(lionk.functions.group_lift(inner, "l2", -1), 0.5),
+    ):
+        step(way, lionk.LionK(K, lr=0.1, weight_decay=0.5), draw(library, (12, 20)))
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float16", "complex64"])
 def test_rows_in_every_dtype(way, dtype):
     library, opt = LIBRARIES[way[0]], lionk.LionK("row_l1_l2", lr=0.1, weight_decay=0.5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from threading import local
 from typing import Any
 
@@ -20,6 +20,7 @@ from ._text import APART, CALLS, EXPRESSIONS
 # after each call, which takes longer than the call.
 TILE = 1 << 18
 ALONE = 1 << 15  # entries up to which PyTorch takes one thread
+CALLED = ("where", "maximum", "minimum", "hypot", "atan2")
 LOOPS = 8  # passes, at most, that are compiled: each takes a second
 DEVICE_TILE = 1 << 24  # elsewhere a call is launched, and a tile must be worth it
 
@@ -188,6 +189,19 @@ def one_after_the_other(tasks: list[Task]) -> None:
         task()
 
 
+def _of_numbers(call: Callable[..., Any], *args: Any) -> Any:
+    """A function of tensors, of which some or all are numbers of Python."""
+    import torch
+
+    given = [a for a in args if hasattr(a, "dtype")]
+    like = next((a for a in given if a.dtype.is_floating_point or a.dtype.is_complex), None)
+    dtype, device = (torch.float64, None) if like is None else (like.dtype, like.device)
+    made = (a if hasattr(a, "dtype") else torch.asarray(a, dtype=None if isinstance(a, bool) else dtype, device=device)
+            for a in args)  # fmt: skip
+    found = call(*made)
+    return found if given else found.item()
+
+
 @cache
 def meaning() -> dict[str, Callable[..., Any]]:
     """Operations on numbers: those of Python where they are Python's, as in the reference."""
@@ -197,11 +211,9 @@ def meaning() -> dict[str, Callable[..., Any]]:
     from lionk.trace import LOGICAL, PARTS, PYTHON, TESTS, UNARY
 
     return {
-        **{op: getattr(xp, op) for op in (*UNARY, *TESTS, *LOGICAL, "where")},
+        **{op: partial(_of_numbers, getattr(xp, op)) for op in (*UNARY, *TESTS, *LOGICAL, *CALLED)},
         **PYTHON,
         **PARTS,
-        "maximum": lambda a, b: torch.clamp(a, min=b) if hasattr(a, "dtype") else max(a, b),
-        "minimum": lambda a, b: torch.clamp(a, max=b) if hasattr(a, "dtype") else min(a, b),
         "full": lambda value, _: value,
         "number": lambda value, dtype: torch.tensor(value, dtype=dtype),
         "astype": lambda value, dtype: xp.astype(value, dtype) if hasattr(value, "dtype") else value,
