@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from array_api_compat import array_namespace as array_namespace
-from array_api_compat import device as device
+from array_api_compat import device as _device
 from array_api_compat import is_array_api_obj as is_array_api_obj
 
 Array = Any
@@ -33,6 +33,12 @@ def namespace(*arrays: Array, name: str = "x") -> Namespace:
         return array_namespace(*arrays)
     except TypeError as error:
         raise TypeError(f"{name} are arrays of different libraries; convert them to one ({error})") from error
+
+
+def device(x: Array) -> Any:
+    """Where new arrays go beside x; None if it lies on several devices, of which JAX tells the sharding."""
+    found = _device(x)
+    return None if len(getattr(found, "device_set", ())) > 1 else found
 
 
 def check_floating(xp: Namespace, x: Array, name: str = "x") -> None:

@@ -18,9 +18,9 @@ from collections import namedtuple
 from pathlib import Path
 from typing import Any
 
+from array_api_compat import device as device_of
 from array_api_compat import is_array_api_obj as is_array
 
-from ._xp import device as device_of
 from .backend import Backend, backend_of, backends, dtype_name
 from .tree import is_container
 

@@ -1,4 +1,4 @@
-"""lionk_jax.lion_k on sharded arrays: 8 CPU devices in a process of its own."""
+"""lionk_jax.lion_k and lionk.minimize on sharded arrays of JAX: 8 CPU devices in a process of their own."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import os
 import subprocess
 import sys
 
-CODE = """
+COMMON = """
 import jax, jax.numpy as jnp, numpy as np, optax, re
 from jax.sharding import NamedSharding, PartitionSpec as P
-import lionk_jax
+import lionk, lionk_jax
 
 assert len(jax.devices()) == 8
 mesh = jax.make_mesh((4, 2), ("a", "b"), axis_types=(jax.sharding.AxisType.Auto,) * 2)
 rng = np.random.default_rng(0)
 x, g = ({"w": rng.normal(size=(8, 6)), "v": rng.normal(size=(16,))} for _ in range(2))
 layout = {"w": NamedSharding(mesh, P("a", "b")), "v": NamedSharding(mesh, P("b"))}
+"""
 
+STEPS = """
 def run(K, x, g):
     solver = lionk_jax.lion_k(0.1, K=K, weight_decay=0.5)
     state = solver.init(x)
@@ -38,10 +40,35 @@ for K in ("l1", "huber", "l2"):
     assert sent or K != "l2"
 """
 
+RUNS = """
+def run(K, x, target):
+    fun = lambda x: sum(((x[name] - target[name]) ** 2).sum() / 2 for name in x)
+    return lionk.minimize(fun, x, K=K, weight_decay=1.0, lr=0.1, maxiter=4, tol=1e-9)
 
-def test_shardings_are_kept_and_elementwise_functions_send_nothing():
+for K in ("l1", lionk.blocks({"w": "row_l1_l2", "v": "l2"})):
+    whole = run(K, *(jax.tree.map(jnp.asarray, t) for t in (x, g)))
+    split = run(K, *(jax.tree.map(jax.device_put, t, layout) for t in (x, g)))
+    for name in x:
+        for a, b in ((split.x, whole.x), (split.last_x, whole.last_x), (split.state.m, whole.state.m)):
+            assert a[name].sharding.is_equivalent_to(layout[name], a[name].ndim), (K, name, a[name].sharding)
+            np.testing.assert_allclose(a[name], b[name], rtol=1e-13)
+    assert split.history.gap.shape == (5,)
+    np.testing.assert_allclose(split.history.gap, whole.history.gap, rtol=1e-12)
+    assert [s.verdict for s in split.certificate.statements] == [s.verdict for s in whole.certificate.statements]
+"""
+
+
+def on_8_devices(code):
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", CODE], check=False, capture_output=True, text=True, env={**os.environ, **flags}
+        [sys.executable, "-c", COMMON + code], check=False, capture_output=True, text=True, env={**os.environ, **flags}
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_shardings_are_kept_and_elementwise_functions_send_nothing():
+    on_8_devices(STEPS)
+
+
+def test_a_run_is_that_of_one_device():
+    on_8_devices(RUNS)
