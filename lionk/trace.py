@@ -84,7 +84,7 @@ class Space:
 
     __name__ = "lionk.trace"
 
-    def __init__(self, xp: Any, extent: Extent = Extent(None)) -> None:  # noqa: B008  (it is a tuple)
+    def __init__(self, xp: Any, extent: Extent) -> None:
         self.xp, self.extent = xp, extent
         self.nodes: list[Node] = []
         self._place: dict[Any, int] = {}
@@ -155,13 +155,15 @@ class Space:
         return x  # a number that is made ready to broadcast stays a number
 
     def moveaxis(self, x: Symbol, source: int, destination: int) -> Symbol:
-        if self.extent.along is None or {source % x.ndim, destination % x.ndim} - {self.extent.along, x.ndim - 1}:
+        along, ndim = self.extent.along, x.ndim
+        if along is None or not ndim or not {source % ndim, destination % ndim} <= {along, ndim - 1}:
             raise NotTraceableError("moveaxis is not recorded")
         return x  # the axis of a slice counts as the last one anyway
 
     def _reduce(self, op: str, x: Symbol, axis: Any) -> Symbol:
         last = x.ndim - 1
-        if self.extent.shape is None or axis not in (-1, last, (last,), *(() if last else (None,))):
+        over_all = axis in (-1, last, (last,)) or (axis is None and last == 0)
+        if self.extent.shape is None or not x.ndim or not over_all:
             raise NotTraceableError(f"{op} is not recorded here")
         n = self.nodes[x.place]
         return self.symbol(op, (x.place,), n.dtype, n.level + 1, False)

@@ -105,6 +105,21 @@ def test_what_depends_on_values_or_shapes_is_refused(function):
         written(function, F4)
 
 
+@pytest.mark.parametrize("name", ["sum", "max", "min"])
+@pytest.mark.parametrize("axis", [None, 0, -1, (0,), (-1,)])
+def test_reductions_of_numbers_are_refused(name, axis):
+    """They would be made once for each tile."""
+
+    def function(a):
+        space = a.__array_namespace__()
+        return (a / getattr(space, name)(space.max(a), axis=axis),)
+
+    with pytest.raises(NotTraceableError):
+        written(function, F4, size=5)
+    with pytest.raises(NotTraceableError):
+        written(lambda a: (a.__array_namespace__().moveaxis(a.__array_namespace__().max(a), 0, -1) * a,), F4, size=5)
+
+
 def test_equal_expressions_are_recorded_once():
     p = written(lambda a, b: ((a * b + 1) * (a * b + 1),), F4, F4)
     (only,) = p.passes()
