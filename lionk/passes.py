@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from . import _xp
 from .replay import Arrays, pieces
 from .selection import SAMPLE, Ranking, Tally, brackets
-from .threads import run_all
+from .threads import one_after_the_other, run_all
 from .trace import Pass, Program
 
 Task = Callable[[], None]
@@ -91,29 +91,17 @@ class Replay:
         return Ranking(*bracket, [Tally(*tally) for (tally,) in chain.from_iterable(self._found)])
 
 
-class SliceReplay:
-    """The recorded step of whole slices, as many as fit in a tile, and all passes on them before the next ones."""
+class Apart:
+    """The steps of parts that need nothing of each other: each makes all its passes on the thread that takes it."""
 
-    def __init__(
-        self,
-        program: Program,
-        passes: list[Pass],
-        known: dict[int, Any],
-        meaning: Mapping[str, Callable[..., Any]],
-        run: Callable[[int, Arrays, list[Any]], list[Any]],
-        parts: Iterable[Arrays],
-    ) -> None:
-        self._program, self._passes, self._known, self._meaning = program, passes, known, meaning
-        self._run, self._parts = run, parts
+    def __init__(self, step: Callable[[Arrays], Step], parts: Iterable[Arrays]) -> None:
+        self._step, self._parts = step, parts
 
     def rounds(self) -> Iterator[list[Task]]:
         yield [partial(self._one, part) for part in self._parts]
 
     def _one(self, part: Arrays) -> None:
-        known = dict(self._known)
-        for k, step in enumerate(self._passes):
-            numbers = self._program.numbers(step.numbers, known, self._meaning)
-            known.update(zip(step.targets, *self._run(k, part, numbers), strict=False))
+        run_passes([self._step(part)], run=one_after_the_other)
 
 
 def replay(
@@ -127,14 +115,14 @@ def replay(
 ) -> Step:
     """The recorded step of one array, in tiles of ``limit`` entries.
 
-    Slices along the last axis lie in one piece each, and stay whole; along another axis they are cut like all entries,
-    and a tile reduces to one number for each of them.
+    Slices along the last axis lie in one piece each: a tile is of whole ones, and its step one by itself. Along another
+    axis they are cut like all entries, and a tile reduces to one number for each of them.
     """
-    ndim, along = arrays[0].ndim, program.along
-    if along == ndim - 1:
-        return SliceReplay(program, passes, known, meaning, run, pieces(arrays, limit, range(ndim - 1)))
-    split = partial(pieces, limit=limit, axes=None if along is None else [along])
-    return Replay(program, passes, known, meaning, run, arrays, split)
+    last, along = arrays[0].ndim - 1, program.along
+    step = partial(Replay, program, passes, known, meaning, run)
+    if along == last:
+        return Apart(partial(step, split=lambda part: [part]), pieces(arrays, limit, range(last)))
+    return step(arrays, partial(pieces, limit=limit, axes=None if along is None else [along]))
 
 
 def _sample(arrays: Arrays, every: int) -> Arrays:

@@ -22,6 +22,12 @@ def _pool(helpers: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001  (a
     return ThreadPoolExecutor(helpers, thread_name_prefix="lionk")
 
 
+def one_after_the_other(tasks: Iterable[Callable[[], None]]) -> None:
+    """Run every task on this thread."""
+    for task in tasks:
+        task()
+
+
 def run_all(tasks: Iterable[Callable[[], None]]) -> None:
     """Run every task, on as many threads as there are tasks and processors. Raises what a task raised."""
     queue = deque(tasks)

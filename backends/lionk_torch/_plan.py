@@ -183,12 +183,6 @@ def in_order(arrays: Arrays) -> Arrays:
     return turned[0], turned[1], turned[2]
 
 
-def one_after_the_other(tasks: list[Task]) -> None:
-    """PyTorch shares the work of each call among threads of its own."""
-    for task in tasks:
-        task()
-
-
 def _of_numbers(call: Callable[..., Any], *args: Any) -> Any:
     """A function of tensors, of which some or all are numbers of Python."""
     import torch

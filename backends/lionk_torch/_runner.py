@@ -12,12 +12,12 @@ from lionk.backend import Runner, arguments, check_memory, coefficients, results
 from lionk.optimizer import LionK
 from lionk.passes import Step, Task, run_passes
 from lionk.replay import Arrays, chunks
-from lionk.threads import run_all
+from lionk.threads import one_after_the_other, run_all
 from lionk.trace import Extent, NotTraceableError
 
 from . import _group
 from ._group import Group, Last, span
-from ._plan import Fused, Loops, Plan, fits, in_order, one_after_the_other, plain
+from ._plan import Fused, Loops, Plan, fits, in_order, plain
 
 GATHERED = 1 << 18  # entries, at most, in one group of them
 
@@ -88,7 +88,7 @@ def _runner(opt: LionK, fused: bool = False, loops: bool = False) -> Runner:
         import torch
 
         known = {plan: plan.known(rate, decay, like[0]) for plan, like in large}
-        known |= {group.plan: group.plan.known(rate, decay, group.flat[0]) for group in groups}
+        known |= {group.plan: group.plan.known(rate, decay, group.rows[0][0]) for group in groups}
         steps: list[Step] = []
         by_loops: list[Step] = []
         looping = loops and isinstance(rate, float) and isinstance(decay, float)
@@ -108,6 +108,7 @@ def _runner(opt: LionK, fused: bool = False, loops: bool = False) -> Runner:
             else:
                 steps.append(plan.replay(known[plan], arrays))
         run_passes(by_loops, run=one_after_the_other if torch.get_num_threads() == 1 else run_all)
+        # below, PyTorch shares the work of each call among threads of its own
         tasks = [(looping and together(rate, decay, group)) or group.task(known[group.plan]) for group in groups]
         run_passes(steps, tasks, one_after_the_other)
 
