@@ -24,24 +24,27 @@ MANY = 100  # of them, from which on a loop over them is worth its compilation
 class Group:
     """Small contiguous tensors, gathered, stepped and put back; those that lie one after the other stay where they are.
 
-    The copies are as large as the tensors, and stay.
+    The copies are as large as the tensors, and stay. There are none where somebody else makes the step.
     """
 
     def __init__(self, plan: Plan, group: list[Arrays]) -> None:
+        self.plan, self.rows = plan, [list(map(_row, column)) for column in zip(*group, strict=True)]
+        self.flat: list[Any] = []  # x, m and gradients, each as one tensor
+        self._memory: tuple[Any, ...] | None = None
+
+    def _gather(self) -> None:
         import torch
 
-        self.plan, self.rows = plan, [list(map(_row, column)) for column in zip(*group, strict=True)]
         joined = [_joined(rows) for rows in self.rows]
         self.copied = [whole is None for whole in joined]
         self.flat = [torch.cat(r) if a is None else a for r, a in zip(self.rows, joined, strict=True)]
         self.parts = [flat.split([r.numel() for r in self.rows[0]]) for flat in self.flat[:2]]
-        self._memory: tuple[Any, ...] | None = None
 
     def replace_gradients(self, grads: Iterable[Any]) -> None:
         import torch
 
         self.rows[2], self._memory = list(map(_row, grads)), None
-        if not self.copied[2]:
+        if self.flat and not self.copied[2]:
             self.copied[2], self.flat[2] = True, torch.cat(self.rows[2])
 
     def task(self, known: dict[int, Any]) -> Task:
@@ -70,6 +73,8 @@ class Group:
     def _step(self, numbers: list[Any]) -> None:
         import torch
 
+        if not self.flat:
+            self._gather()
         for rows, flat, copied in zip(self.rows, self.flat, self.copied, strict=True):
             if copied:
                 torch.cat(rows, out=flat)
