@@ -186,7 +186,7 @@ class _Reader:
         if backend is None:
             if not is_array(like) or (dtype_name(like), list(like.shape)) != (dtype, shape):
                 raise self.differs(where, f"a {dtype} array of shape {tuple(shape)}", like)
-            backend, device = backend_of(like), device_of(like)
+            backend, device = backend_of(like), device_of(like)  # JAX: the sharding, of an array on several
         return backend.from_bits(_as_bits(self.arrays[name]), dtype, tuple(shape), device=device)
 
     def installed(self, library: str) -> Backend:
