@@ -9,10 +9,10 @@ from itertools import chain
 from typing import Any, Protocol
 
 from . import _xp
+from .program import Pass, Program
 from .replay import Arrays, pieces
 from .selection import SAMPLE, Ranking, Tally, brackets
 from .threads import one_after_the_other, run_all
-from .trace import Pass, Program
 
 Task = Callable[[], None]
 

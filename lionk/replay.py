@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 from ._xp import Array
-from .trace import PYTHON, REDUCTIONS, Node, NotTraceableError, Pass, Program
+from .program import PYTHON, REDUCTIONS, Node, NotTraceableError, Pass, Program
 
 Arrays = tuple[Array, Array, Array]  # x, m, grad
 T = TypeVar("T")
@@ -148,8 +148,7 @@ def phrase(
 ) -> str:
     """The text of one operation, whose arguments have these names. Raises NotTraceableError if there is none."""
     n = program.nodes
-    slices = program.along is not None  # then what is reduced is an array, of one number for each slice
-    op, kinds = n[i].op, "".join("a" if n[a].array or (slices and n[a].level) else "n" for a in n[i].args)
+    op, kinds = n[i].op, "".join("a" if n[a].array or program.by_slices(a) else "n" for a in n[i].args)
     phrase = phrases.get(f"{op}:{kinds}", phrases.get(op))
     if phrase is None:
         raise NotTraceableError(f"there is no phrase for {op} here")

@@ -32,6 +32,7 @@ ORDER = [
     "variants",
     "theory",
     "step_rule",
+    "program",
     "trace",
     "threads",
     "replay",

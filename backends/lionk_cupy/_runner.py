@@ -7,7 +7,8 @@ from typing import Any
 
 from lionk.backend import Runner, arguments, check_memory, results
 from lionk.optimizer import LionK
-from lionk.trace import PYTHON, NotTraceableError, Program, step_program
+from lionk.program import PYTHON, NotTraceableError, Program
+from lionk.trace import step_program
 
 from ._kernel import NAME, Kernel, kernel
 

@@ -12,8 +12,8 @@ from functools import cache, cached_property
 from typing import Any
 
 from lionk.backend import missing
+from lionk.program import REDUCTIONS, SIGNS, Node, Pass, Program
 from lionk.replay import bracket, function, phrase, scalar
-from lionk.trace import REDUCTIONS, SIGNS, Node, Pass, Program
 
 from ._text import CALLS, over, tally
 
@@ -106,7 +106,7 @@ class Loops:
         """A loop that writes these nodes into the arrays of these names."""
         if not outputs:
             return
-        program = Program(tuple(n), outputs)
+        program = Program(tuple(n), outputs, self._along)
         step = program.passes()[-1]
         text = scalar(program, step, PHRASES, lambda value, _: f"real({value!r})")  # inf and nan are names there
         used = [a for i in step.body for a in n[i].args] + list(outputs.values())
@@ -116,7 +116,7 @@ class Loops:
         slices: dict[str, str] = {}  # the names of numbers, in the loop and here, of which each slice has its own
         numbers: dict[str, str] = {}
         for own, i in zip(text.numbers, given, strict=True):
-            if self._along is not None and n[i].level:
+            if program.by_slices(i):
                 slices[own] = self._names[i]
             else:
                 numbers[own] = f"real({self._names[i]})"

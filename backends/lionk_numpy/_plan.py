@@ -10,9 +10,10 @@ from typing import Any
 
 from lionk.optimizer import LionK
 from lionk.passes import Step, Task, replay
+from lionk.program import COMPARISONS, LOGICAL, PARTS, PYTHON, TESTS, UNARY, NotTraceableError, Program
 from lionk.replay import Arrays, buffered, chunks, tile
 from lionk.threads import threads
-from lionk.trace import COMPARISONS, LOGICAL, PARTS, PYTHON, TESTS, UNARY, NotTraceableError, Program, step_program
+from lionk.trace import step_program
 
 from ._compiled import Loops, compilable
 from ._text import APART, CALLS, over, select, tally

@@ -202,7 +202,7 @@ def meaning() -> dict[str, Callable[..., Any]]:
     import array_api_compat.torch as xp
     import torch
 
-    from lionk.trace import LOGICAL, PARTS, PYTHON, TESTS, UNARY
+    from lionk.program import LOGICAL, PARTS, PYTHON, TESTS, UNARY
 
     return {
         **{op: partial(_of_numbers, getattr(xp, op)) for op in (*UNARY, *TESTS, *LOGICAL, *CALLED)},

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from lionk.backend import Runner, arguments, check_memory, coefficients, results
 from lionk.optimizer import LionK
 from lionk.passes import Step, Task, run_passes
+from lionk.program import NotTraceableError
 from lionk.replay import Arrays, chunks
 from lionk.threads import one_after_the_other, run_all
-from lionk.trace import Extent, NotTraceableError
+from lionk.trace import Extent
 
 from . import _group
 from ._group import Group, Last, span

@@ -24,7 +24,7 @@ import torch
 import lionk
 from lionk._value import has_arrays
 from lionk.optimizer import LionK
-from lionk.trace import NotTraceableError
+from lionk.program import NotTraceableError
 
 
 def some(params: list[Any]) -> bool:
