@@ -17,8 +17,10 @@ from array_api_compat import is_array_api_obj as is_array_api_obj
 Array = Any
 Namespace = Any
 
-# By the name of a namespace that cannot sort, or would gather the array: its own (x, k) -> (cut, above, at).
+# By the name of a namespace that cannot sort, or would gather the array: its own (x, k) -> (cut, above, at), and its
+# own (x, k) -> the k largest entries.
 ORDER_STATISTIC: dict[str, Any] = {}
+LARGEST: dict[str, Any] = {}
 
 
 def namespace(*arrays: Array, name: str = "x") -> Namespace:
@@ -157,6 +159,12 @@ def order_statistic(xp: Namespace, x: Array, k: int, batch: int) -> tuple[Array,
     level = spread(xp, cut, x)
     above, at = (total(xp, xp.astype(b, x.dtype), batch) for b in (x > level, x == level))
     return cut, above, at
+
+
+def largest(xp: Namespace, x: Array, k: int, batch: int) -> Array:
+    """The k largest entries of the event in descending order, along one axis; NaN counts as larger than all."""
+    own = None if batch else LARGEST.get(xp.__name__)
+    return own(x, k) if own else xp.sort(flat(xp, x, batch), axis=-1, descending=True)[..., :k]
 
 
 def unit_scale(xp: Namespace, x: Array, batch: int) -> Array:

@@ -9,7 +9,7 @@ import pytest
 from dask.callbacks import Callback
 
 import lionk
-from lionk_dask._order import kth_largest
+from lionk_dask._order import kth_largest, largest
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +36,7 @@ def test_it_is_the_one_of_a_sort(dtype, chunks):
             got = kth_largest(da.from_array(a, chunks=chunks), k)
             assert got.shape == () and got.dtype == a.dtype
             np.testing.assert_array_equal(got.compute(), ordered[-k])
+            np.testing.assert_array_equal(largest(da.from_array(a, chunks=chunks), k), ordered[::-1][:k])
 
 
 class Largest(Callback):
@@ -48,7 +49,10 @@ class Largest(Callback):
         self.bytes = max(self.bytes, getattr(result, "nbytes", 0))
 
 
-@pytest.mark.parametrize("K", [{"name": "top_k", "k": 40_000}, "linf", {"name": "max"}], ids=str)
+RELATIVES = [{"name": name, "k": 1000} for name in ("top_k_l2", "k_support")]
+
+
+@pytest.mark.parametrize("K", [{"name": "top_k", "k": 40_000}, "linf", "max", *RELATIVES], ids=str)
 def test_no_task_sees_the_whole_array(K):
     """20 blocks of 400 kB: no result is larger than a block or a table of counts."""
     a = np.random.default_rng(0).normal(size=1_000_000)
@@ -63,8 +67,8 @@ def test_no_task_sees_the_whole_array(K):
 
 def test_projections_need_no_sort():
     a = np.random.default_rng(0).normal(size=1000)
-    for name in ("linf", "max", "top_k"):
-        domain = lionk.K(name).conjugate.domain
+    for K in ("linf", "max", "top_k", *({"name": name, "k": 7} for name in ("top_k_l2", "k_support"))):
+        domain = lionk.K(K).conjugate.domain
         with Largest() as seen:
             got = domain.project(da.from_array(a, chunks=100)).compute(optimize_graph=False)
         np.testing.assert_allclose(got, domain.project(a), atol=1e-14)

@@ -17,4 +17,11 @@ def _order_statistic(r: Any, k: int) -> tuple[Any, Any, Any]:
     return cut, (r > cut).astype(r.dtype).sum(), (r == cut).astype(r.dtype).sum()
 
 
+def _largest(r: Any, k: int) -> Any:
+    from ._order import largest
+
+    return largest(r, k)
+
+
 _xp.ORDER_STATISTIC["array_api_compat.dask.array"] = _order_statistic
+_xp.LARGEST["array_api_compat.dask.array"] = _largest

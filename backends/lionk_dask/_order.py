@@ -1,4 +1,5 @@
 """The k-th largest entry of an array in chunks: a search by counting, in which blocks send histograms and no entries.
+And the k largest ones, of which each block sends its own, for a k that fits on one worker.
 
 The bits of a float, read as a whole number (flipped where it is negative), are ordered like the floats. The search
 finds them 16 at a time: every block counts its entries by the next 16 bits among those that share the bits found so
@@ -31,6 +32,26 @@ def kth_largest(r: Any, k: int) -> Any:
             counts = [add(counts[i : i + FAN_IN]) for i in range(0, len(counts), FAN_IN)]
         state = choose(counts[0], state)
     return da.from_delayed(delayed(_float)(state, r.dtype), (), meta=empty)
+
+
+def largest(r: Any, k: int) -> Any:
+    """The k largest entries in descending order; NaN counts as larger than all."""
+    import dask.array as da
+    import numpy as np
+    from dask import delayed
+
+    merge = delayed(_largest)
+    found = [merge([b], k) for b in r.to_delayed(optimize_graph=False).ravel()]
+    while len(found) > 1:
+        found = [merge(found[i : i + FAN_IN], k) for i in range(0, len(found), FAN_IN)]
+    return da.from_delayed(found[0], (k,), meta=np.empty((0,), r.dtype))
+
+
+def _largest(blocks: list[Any], k: int) -> Any:
+    import numpy as np
+
+    flat = np.concatenate([b.ravel() for b in blocks])
+    return np.sort(flat if flat.size <= k else np.partition(flat, flat.size - k)[flat.size - k :])[::-1]
 
 
 def _partition(block: Any, k: int) -> Any:

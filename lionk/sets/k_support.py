@@ -22,23 +22,23 @@ from .base import ArraySet
 from .top_k import TopK
 
 
-def _level(xp: Namespace, ordered: Array, k: int) -> Array:
-    """The level of nonnegative entries in descending order along the last axis."""
-    tails = xp.flip(xp.cumulative_sum(xp.flip(ordered, axis=-1), axis=-1), axis=-1)[..., :k]
-    left = xp.arange(k, 0, -1, device=_xp.device(ordered))
-    return xp.min(tails / xp.astype(left, ordered.dtype), axis=-1)
+def _level(xp: Namespace, r: Array, largest: Array, batch: int) -> Array:
+    """The level of r >= 0, of which ``largest`` are the k largest entries, in descending order along one axis."""
+    cut = largest[..., -1]
+    below = r < _xp.spread(xp, cut, r)
+    others = _xp.total(xp, xp.astype(~below, r.dtype), batch) - largest.shape[-1]  # as large as the k-th largest
+    rest = _xp.total(xp, xp.where(below, r, xp.zeros_like(r)), batch) + others * cut
+    tails = rest[..., None] + xp.flip(xp.cumulative_sum(xp.flip(largest, axis=-1), axis=-1), axis=-1)
+    left = xp.arange(largest.shape[-1], 0, -1, device=_xp.device(r))
+    return xp.min(tails / xp.astype(left, r.dtype), axis=-1)
 
 
-def _norm_of_largest(xp: Namespace, ordered: Array, k: int) -> Array:
-    return _xp.norm(xp, ordered[..., :k], ordered.ndim - 1)
-
-
-def _k_support_norm(xp: Namespace, ordered: Array, k: int) -> Array:
-    batch = ordered.ndim - 1
-    infinite, ordered = _xp.poison(xp, ordered, batch), _xp.finite(xp, ordered)
-    m = _xp.unit_scale(xp, ordered, batch)
-    r = ordered / m[..., None]
-    return m * xp.sqrt(xp.sum(r * xp.maximum(r, _level(xp, r, k)[..., None]), axis=-1)) + infinite
+def _k_support_norm(xp: Namespace, r: Array, largest: Array, batch: int) -> Array:
+    infinite, r, largest = _xp.poison(xp, r, batch), _xp.finite(xp, r), _xp.finite(xp, largest)
+    m = _xp.unit_scale(xp, largest, batch)
+    r, largest = r / _xp.spread(xp, m, r), largest / m[..., None]
+    level = _xp.spread(xp, _level(xp, r, largest, batch), r)
+    return m * xp.sqrt(_xp.total(xp, r * xp.maximum(r, level), batch)) + infinite
 
 
 @dataclass(eq=False, repr=False)
@@ -62,11 +62,9 @@ class _KBall(ArraySet):
     def _spec(self) -> dict[str, Any]:
         return {"name": "top_k_l2" if isinstance(self, KSupportBall) else "k_support", "k": self.k}
 
-    def _ordered(self, xp: Namespace, x: Array, batch: int) -> Array:
-        return xp.sort(_xp.flat(xp, xp.abs(x), batch), axis=-1, descending=True)
-
     @abstractmethod
-    def _gauge(self, xp: Namespace, ordered: Array) -> Array: ...
+    def _gauge(self, xp: Namespace, r: Array, largest: Array, batch: int) -> Array:
+        """Of ``|y| = r``, of which ``largest`` are the k largest entries."""
 
     @abstractmethod
     def _shrunk(self, xp: Namespace, r: Array, cut: Array, t: Array, d: Array, g: Array) -> Array: ...
@@ -75,6 +73,10 @@ class _KBall(ArraySet):
     def _at(self, xp: Namespace, cut: Array, share: Array) -> tuple[Array, Array]:
         """t and d from the logarithm of the share of c that the one decisive for the size of the result has."""
 
+    def _entries(self, xp: Namespace, x: Array, batch: int) -> tuple[Array, Array]:
+        r = xp.abs(x)
+        return r, _xp.largest(xp, r, self.k, batch)
+
     def _empty(self, x: Array, batch: int) -> bool:
         return not TopK(self.k)._check(x, batch)
 
@@ -82,27 +84,30 @@ class _KBall(ArraySet):
         if self._empty(y, batch):
             return y
         m = _xp.unit_scale(xp, y, batch)
-        r = _xp.flat(xp, xp.abs(y), batch) / m[..., None]
-        v = xp.sort(r, axis=-1, descending=True)
-        cut, size = v[..., self.k - 1], self._gauge(xp, v)
+        r, top = self._entries(xp, y / _xp.spread(xp, m, y), batch)  # what moves an entry moves its copy among them
+        cut, size = top[..., -1], self._gauge(xp, r, top, batch)
 
-        def shrunk(a: Array, share: Array) -> Array:
+        def excess(a: Array, d: Array) -> Array:
+            return xp.clip((a - _xp.spread(xp, cut, a)) + _xp.spread(xp, d, a), 0.0, None)
+
+        def shrunk(share: Array) -> tuple[Array, Array]:
             t, d = self._at(xp, cut, share)
-            level = _level(xp, xp.clip((v - cut[..., None]) + d[..., None], 0.0, None), self.k)
-            parts = (e[..., None] for e in (cut, t, d, level))
-            return self._shrunk(xp, a, *parts)
+            parts = cut, t, d, _level(xp, excess(r, d), excess(top, d), batch)
+            near, largest = (self._shrunk(xp, a, *(_xp.spread(xp, e, a) for e in parts)) for a in (r, top))
+            return near, largest
 
-        low = 0 * cut + math.log(float(xp.finfo(v.dtype).smallest_normal))
-        share = _xp.bisect(xp, lambda s: self._gauge(xp, shrunk(v, s)) - 1 / m, low, 0 * cut, extra=10)
-        near, ordered = (xp.where((cut > 0)[..., None], shrunk(a, share), a) for a in (r, v))
-        length = self._gauge(xp, ordered)
-        near = _xp.sign(xp, y) * xp.reshape(_xp.divide(xp, near, length[..., None] + 0 * near), y.shape)
+        low = 0 * cut + math.log(float(xp.finfo(cut.dtype).smallest_normal))
+        share = _xp.bisect(xp, lambda s: self._gauge(xp, *shrunk(s), batch) - 1 / m, low, 0 * cut, extra=10)
+        moved = zip(shrunk(share), (r, top), strict=True)
+        near, largest = (xp.where(_xp.spread(xp, cut > 0, a), b, a) for b, a in moved)
+        length = _xp.spread(xp, self._gauge(xp, near, largest, batch), near)
+        near = _xp.sign(xp, y) * _xp.divide(xp, near, length + 0 * near)
         return xp.where(_xp.spread(xp, m * size <= 1, y), y, near)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         if self._empty(y, batch):
             return _xp.total(xp, xp.abs(y), batch)
-        return xp.clip(self._gauge(xp, self._ordered(xp, y, batch)) - 1, 0.0, None)
+        return xp.clip(self._gauge(xp, *self._entries(xp, y, batch), batch) - 1, 0.0, None)
 
 
 @dataclass(eq=False, repr=False)
@@ -118,7 +123,7 @@ class KSupportBall(_KBall):
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         if self._empty(x, batch):
             return _xp.total(xp, xp.abs(x), batch)
-        return _norm_of_largest(xp, self._ordered(xp, x, batch), self.k)
+        return _xp.norm(xp, self._entries(xp, x, batch)[1], batch)
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         if self._empty(c, batch):
@@ -127,8 +132,8 @@ class KSupportBall(_KBall):
         size = _xp.spread(xp, self._support(xp, c, batch), c)
         return _xp.divide(xp, xp.abs(c) * TopK(self.k)._lmo(xp, c, batch), size + 0 * xp.abs(c))
 
-    def _gauge(self, xp: Namespace, ordered: Array) -> Array:
-        return _k_support_norm(xp, ordered, self.k)
+    def _gauge(self, xp: Namespace, r: Array, largest: Array, batch: int) -> Array:
+        return _k_support_norm(xp, r, largest, batch)
 
     def _at(self, xp: Namespace, cut: Array, share: Array) -> tuple[Array, Array]:
         return -cut * xp.expm1(share), cut * xp.exp(share)
@@ -166,15 +171,14 @@ class TopKL2Ball(_KBall):
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         if self._empty(x, batch):
             return _xp.total(xp, xp.abs(x), batch)
-        return _k_support_norm(xp, self._ordered(xp, x, batch), self.k)
+        return _k_support_norm(xp, *self._entries(xp, x, batch), batch)
 
     def _raised(self, xp: Namespace, c: Array, batch: int) -> tuple[Array, Array]:
         """``|c|`` over its norm, and the level over the norm, which is what the norm's gradient raises it to."""
         c = c / _xp.spread(xp, _xp.unit_scale(xp, c, batch), c)
-        ordered = self._ordered(xp, c, batch)
-        size = _k_support_norm(xp, ordered, self.k)
-        r = xp.abs(c)
-        level = _xp.divide(xp, _level(xp, ordered, self.k), size)
+        r, largest = self._entries(xp, c, batch)
+        size = _k_support_norm(xp, r, largest, batch)
+        level = _xp.divide(xp, _level(xp, r, largest, batch), size)
         return _xp.divide(xp, r, _xp.spread(xp, size, r) + 0 * r), _xp.spread(xp, level, r) + 0 * r
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
@@ -182,8 +186,8 @@ class TopKL2Ball(_KBall):
             return c
         return _xp.sign(xp, c) * xp.maximum(*self._raised(xp, c, batch))
 
-    def _gauge(self, xp: Namespace, ordered: Array) -> Array:
-        return _norm_of_largest(xp, ordered, self.k)
+    def _gauge(self, xp: Namespace, r: Array, largest: Array, batch: int) -> Array:
+        return _xp.norm(xp, largest, batch)
 
     def _at(self, xp: Namespace, cut: Array, share: Array) -> tuple[Array, Array]:
         return cut * xp.exp(share), -cut * xp.expm1(share)
