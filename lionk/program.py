@@ -29,6 +29,7 @@ UNARY = (
     "negative", "abs", "sign", "sqrt", "exp", "expm1", "log", "log1p", "tanh", "tan", "sin", "cos", "sinh", "cosh",
     "asinh", "atanh", "atan", "real", "imag", "conj",
 )  # fmt: skip
+BETAS = ("beta1", "beta2")  # the inputs of a step that are numbers of Python, always
 REDUCTIONS = ("sum", "max", "min", "order_statistic")
 # what an order statistic is made of: the entry, how many are larger, how many equal it
 PARTS = {name: operator.itemgetter(k) for k, name in enumerate(("cut", "above", "at"))}
@@ -110,10 +111,11 @@ class Program:
         """What is done to entries."""
         return {self.nodes[i].op for p in self.passes() for i in p.body}
 
-    def given(self, xp: Any, like: Any, **values: Any) -> dict[int, Any]:
+    def given(self, xp: Any, like: Any, lr: Any, weight_decay: Any, betas: tuple[Any, Any]) -> dict[int, Any]:
         """The places of the numbers that are inputs, with their values made ready for arithmetic with ``like``."""
-        nodes = enumerate(self.nodes)
+        values = {"lr": lr, "weight_decay": weight_decay, **dict(zip(BETAS, betas, strict=True))}
         ready = {k: cast(xp, v, like, k) for k, v in values.items()}
+        nodes = enumerate(self.nodes)
         return {i: ready[n.args[0]] for i, n in nodes if n.op == "input" and not n.array}
 
     def numbers(self, wanted: Iterable[int], known: dict[int, Any], meaning: Mapping[str, Callable[..., Any]]) -> Any:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 from ._xp import Array
-from .program import PYTHON, REDUCTIONS, Node, NotTraceableError, Pass, Program
+from .program import BETAS, PYTHON, REDUCTIONS, Node, NotTraceableError, Pass, Program
 
 Arrays = tuple[Array, Array, Array]  # x, m, grad
 T = TypeVar("T")
@@ -29,7 +29,7 @@ class Text(NamedTuple):
 def contracted(program: Program, numbers: bool) -> Program:
     """The record with ``a + c b`` and ``a - c b`` as one operation each, for libraries that have a call for them.
 
-    The product is then not rounded by itself. c is a Python number; ``numbers``: so are the inputs that are numbers.
+    The product is then not rounded by itself. c is a Python number; ``numbers``: so are lr and weight decay.
     """
     n, passes = program.nodes, program.passes()
     body = {i for p in passes for i in p.body}
@@ -38,7 +38,7 @@ def contracted(program: Program, numbers: bool) -> Program:
 
     def known(i: int) -> bool:
         own = n[i].op in PYTHON and all(map(known, n[i].args))
-        return n[i].op == "constant" or (n[i].op == "input" and numbers) or own
+        return n[i].op == "constant" or (n[i].op == "input" and (numbers or n[i].args[0] in BETAS)) or own
 
     def product(i: int) -> list[int]:
         """The array and the number whose product this is, if nothing else needs it."""

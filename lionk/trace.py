@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from . import _xp
 from ._value import has_arrays
 from .functions.base import ConvexFunction
 from .optimizer import LionK
-from .program import ARITHMETIC, COMPARISONS, LOGICAL, PARTS, TESTS, UNARY, Node, NotTraceableError, Program
+from .program import ARITHMETIC, BETAS, COMPARISONS, LOGICAL, PARTS, TESTS, UNARY, Node, NotTraceableError, Program
 
 
 class Extent(NamedTuple):
@@ -223,6 +224,8 @@ def step_program(
 ) -> Program:
     """The record of ``opt.update`` with this K, for dtypes of x, m and grad, and arrays of this ``Extent``.
 
+    lr, weight decay and betas are its inputs: where they change, what was compiled stays.
+
     Raises NotTraceableError where the reference must run.
     """
     structure = K.traits.structure
@@ -234,11 +237,14 @@ def step_program(
     kind = xp.result_type(*dtypes[:2])
     real = _real(xp, kind)
 
-    def update(x: Symbol, m: Symbol, grad: Symbol, lr: Symbol, weight_decay: Symbol) -> tuple[Symbol, Symbol]:
-        return opt.update(x, m, grad, lr, weight_decay, K=K)
+    def update(
+        x: Symbol, m: Symbol, grad: Symbol, lr: Symbol, weight_decay: Symbol, beta1: Symbol, beta2: Symbol
+    ) -> tuple[Symbol, Symbol]:
+        betas: Any = beta1, beta2
+        return replace(opt, betas=betas).update(x, m, grad, lr, weight_decay, K=K)
 
     arrays = dict(zip(("x", "m", "grad"), dtypes, strict=True))
-    numbers = {"lr": real, "weight_decay": real}
+    numbers = dict.fromkeys(("lr", "weight_decay", *BETAS), real)
     try:
         return record(update, xp, arrays, numbers, extent, ("x", "m"))
     except ValueError as error:  # a function of matrices or kernels: the record knows all entries or slices

@@ -209,7 +209,7 @@ def test_kernel_text_on_the_cpu_is_the_reference(kernels, name, dtype):
     real = ctypes.c_float if dtype == "float32" else ctypes.c_double
     pointers = [a.ctypes.data_as(ctypes.c_void_p) for a in arrays]
     p = program(name, dtype)
-    known = p.given(xp, arrays[0], lr=0.1, weight_decay=0.5)
+    known = p.given(xp, arrays[0], 0.1, 0.5, opt.betas)
     numbers = map(real, p.numbers(kernel(p).numbers, known, _meaning()))
     getattr(kernels, f"{NAME}_{name}_{dtype}")(*pointers, ctypes.c_longlong(301), *numbers)
     exact = p.operations() <= ARITHMETIC | {"less_equal", "greater", "less", "equal"}
@@ -220,7 +220,7 @@ def test_kernel_text_on_the_cpu_is_the_reference(kernels, name, dtype):
 
 def test_kernel_reads_numbers_on_the_device_by_pointer():
     p = program("l1")
-    lr, _ = kernel(p).numbers
+    lr, *_ = kernel(p).numbers
     text = kernel(p, frozenset({lr})).source
     assert text.count("const float32* s") == 1 and "float32 s0 = *s0_;" in text
 

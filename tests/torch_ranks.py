@@ -57,16 +57,16 @@ def train(model, opt, first, last):
         opt.step()
 
 
-def layouts_agree(mesh, layouts, shape, K, exact):
+def layouts_agree(mesh, layouts, shape, K, exact, dtype=torch.float64):
     """One step after another in every layout, mixed in one group, against the unsharded ones."""
-    one = torch.nn.Parameter(random(*shape, seed=0))
+    one = torch.nn.Parameter(random(*shape, seed=0).to(dtype))
     many = {}
     for name, layout in layouts.items():
         x = one.detach().clone()
         many[name] = torch.nn.Parameter(x if layout is None else distribute_tensor(x, mesh, layout))
     opt, reference = (LionK(ps, 0.1, weight_decay=0.5, K=K) for ps in (list(many.values()), [one]))
     for step in range(3):
-        g = random(*shape, seed=step + 1)
+        g = random(*shape, seed=step + 1).to(dtype)
         one.grad = g.clone()
         for name, p in many.items():
             layout = layouts[name]
@@ -96,6 +96,8 @@ def uneven_pieces(mesh):
 def even_pieces(mesh):
     for K in ("l1", "softplus"):
         layouts_agree(mesh, LINES, (8, 4), K, exact=True)
+    large = {name: LINES[name] for name in ("rows", "plain")}  # of which the whole takes a compiled loop
+    layouts_agree(mesh, large, (512, 600), {"name": "huber", "delta": 0.5}, exact=True, dtype=torch.float32)
     for K in ("l2", "linf", {"name": "top_k", "k": 5}, "log_sum_exp", "row_l1_l2", "owl", "nuclear"):
         layouts_agree(mesh, LINES, (8, 4), K, exact=False)
 

@@ -42,18 +42,18 @@ def fused(opt: LionK) -> Runner:
             if program is None:
                 done.append(opt.update(a, b, g, rate, decay, K=K))
             else:
-                _launch(program, a, b, g, rate, decay)
+                _launch(program, a, b, g, rate, decay, opt.betas)
                 done.append((a, b))
         return results(x, done)
 
     return run
 
 
-def _launch(program: Program, x: Any, m: Any, grad: Any, rate: Any, decay: Any) -> None:
+def _launch(program: Program, x: Any, m: Any, grad: Any, rate: Any, decay: Any, betas: tuple[float, float]) -> None:
     import array_api_compat.cupy as xp
     import cupy
 
-    known = program.given(xp, x, lr=rate, weight_decay=decay)
+    known = program.given(xp, x, rate, decay, betas)
     wanted = [i for i in program.passes()[-1].numbers if program.nodes[i].op != "constant"]
     values = dict(zip(wanted, program.numbers(wanted, known, _meaning()), strict=True))
     text = kernel(program, frozenset(i for i, v in values.items() if isinstance(v, cupy.ndarray)))

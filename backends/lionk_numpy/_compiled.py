@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 from lionk.backend import missing
@@ -33,6 +33,10 @@ PHRASES = {op: f"{{out}} = {{0}} {s} {{1}}" for op, s in SIGNS.items()} | {
     "logical_not": "{out} = not {0}",
     "output": "{out}_[i] = {0}",
 }
+
+
+Words = tuple[str, ...]
+KEPT = 256  # compiled loops
 
 
 def compilable(program: Program) -> bool:
@@ -90,12 +94,7 @@ class Loops:
     @cached_property
     def many(self) -> Callable[..., None]:
         """``many(places, sizes, *numbers)``: the step of contiguous arrays at these addresses, a row for x, m, grad."""
-        from numba import carray, njit
-
-        arrays = [f"{a} = carray(pointer(places[{k}, k]), (sizes[k],), real)" for k, a in enumerate(("x", "m", "grad"))]
-        text = ["for k in range(sizes.size):", *(f"    {line}" for line in (*arrays, *self._lines))]
-        space = self._space | {"carray": carray, "pointer": _pointer()}
-        return njit(nogil=True, error_model="numpy")(function("many", self._many, text, space))
+        return _jit_many(tuple(self._many), tuple(self._lines), self._space["loop0"], self._real)
 
     def _buffer(self, names: dict[int, str], n: list[Node], i: int) -> str:
         names[i] = f"b{len(self.buffers)}"
@@ -121,7 +120,8 @@ class Loops:
             else:
                 numbers[own] = f"real({self._names[i]})"
         name = f"loop{len(self._lines)}"
-        self._space[name] = _jit(arrays, list(slices), list(numbers), read, self._along, text.lines, self._real)
+        words = (arrays, slices, numbers, read, text.lines)
+        self._space[name] = _jit(*map(tuple, words), along=self._along, real=self._real)
         self._lines.append(f"{name}({', '.join([*arrays, *slices.values(), *numbers.values()])})")
 
 
@@ -142,25 +142,36 @@ def _pointer() -> Any:
     return pointer
 
 
+@lru_cache(KEPT)
+def _jit_many(arguments: Words, lines: Words, loop: Callable[..., None], real: Any) -> Callable[..., None]:
+    from numba import carray, njit
+
+    arrays = [f"{a} = carray(pointer(places[{k}, k]), (sizes[k],), real)" for k, a in enumerate(("x", "m", "grad"))]
+    text = ["for k in range(sizes.size):", *(f"    {line}" for line in (*arrays, *lines))]
+    space = {"loop0": loop, "real": real, "carray": carray, "pointer": _pointer()}
+    return njit(nogil=True, error_model="numpy")(function("many", list(arguments), text, space))
+
+
+@lru_cache(KEPT)
 def _jit(
-    arrays: list[str], slices: list[str], numbers: list[str], read: list[str], along: int | None, lines: list[str],
-    real: Any,
-) -> Callable[..., None]:  # fmt: skip
+    arrays: Words, slices: Words, numbers: Words, read: Words, lines: Words, along: int | None, real: Any
+) -> Callable[..., None]:
     """``loop(*arrays, *slices, *numbers)``: over one axis, or over the rows of matrices and along each of them.
 
-    ``slices`` are the names of numbers of which each slice along the axis ``along`` has its own.
+    ``slices`` are the names of numbers of which each slice along the axis ``along`` has its own. What has been compiled
+    serves every optimizer with the same text, whatever its lr, decay and betas.
     """
     from numba import njit
 
-    by_entry = slices if along == 0 else []
-    body = [f"{a} = {a}_[i]" for a in (*read, *by_entry)] + lines
+    by_entry = slices if along == 0 else ()
+    body = [f"{a} = {a}_[i]" for a in (*read, *by_entry)] + list(lines)
     text = [f"for i in range({arrays[0]}_.size):", *(f"    {line}" for line in body)]
     if along is not None:
         rows = [f"{a}_ = {a}__[r]" for a in arrays] + [f"{s}_ = {s}__[0]" for s in by_entry]
         rows += [f"{s} = {s}__[r, 0]" for s in slices if s not in by_entry]
         text = [f"for r in range({arrays[0]}__.shape[0]):", *(f"    {line}" for line in (*rows, *text))]
     mark = "_" if along is None else "__"
-    arguments = [f"{a}{mark}" for a in (*arrays, *slices)] + numbers
+    arguments = [f"{a}{mark}" for a in (*arrays, *slices)] + list(numbers)
     space: dict[str, Any] = {"real": real, "sqrt": math.sqrt, "inf": math.inf, "nan": math.nan}
     whole = function("loop", arguments, ["one, zero = real(1), real(0)", *text], space)
     return njit(nogil=True, error_model="numpy")(whole)

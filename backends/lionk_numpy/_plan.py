@@ -29,10 +29,10 @@ LOOPS = 8  # passes, at most, that are: each takes a second
 class Plan:
     """One record for arrays of given dtypes, with its passes as functions of tiles."""
 
-    def __init__(self, program: Program, compiled: bool) -> None:
+    def __init__(self, program: Program, betas: tuple[float, float], compiled: bool) -> None:
         import numpy as np
 
-        self.program, self.passes = program, program.passes()
+        self.program, self.passes, self._betas = program, program.passes(), betas
         self._compiled = compiled and len(self.passes) <= LOOPS and compilable(program)
         self._texts = [buffered(program, p, CALLS, APART) for p in self.passes]
         space = {"np": np, "select": select, "tally": tally, "over": over(program)}
@@ -44,7 +44,7 @@ class Plan:
         """The numbers known before the first pass."""
         import array_api_compat.numpy as xp
 
-        return self.program.given(xp, like, lr=rate, weight_decay=decay)
+        return self.program.given(xp, like, rate, decay, self._betas)
 
     def replay(self, known: dict[int, Any], arrays: Arrays) -> Step:
         """The step of one array; it is compiled for large ones that lie in one piece."""
@@ -120,7 +120,8 @@ def plan(opt: LionK, K: Any, arrays: Arrays, compiled: bool) -> Plan | None:
     try:
         x, m, grad = arrays
         native = all(a.dtype.isnative for a in arrays)
-        return Plan(step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), x.shape), compiled and native)
+        program = step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), x.shape)
+        return Plan(program, opt.betas, compiled and native)
     except NotTraceableError:
         return None
 

@@ -6,7 +6,7 @@ Thousands of tiny tensors take longer to look at than to step.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain, compress
 from operator import is_
@@ -49,7 +49,17 @@ class Group:
 
     def task(self, known: dict[int, Any]) -> Task:
         """The step, with the numbers that are known before the first pass."""
-        return partial(self._step, self.plan.program.numbers(self.plan.passes[0].numbers, known, meaning()))
+        return self.as_one(
+            partial(self._tiles, self.plan.program.numbers(self.plan.passes[0].numbers, known, meaning()))
+        )
+
+    def as_one(self, step: Callable[[Arrays], None]) -> Task:
+        """``step`` made of all tensors as one."""
+        return partial(self._step, step)
+
+    def _tiles(self, numbers: list[Any], flat: Arrays) -> None:
+        for part in pieces(flat, limit(self.plan.device)):
+            self.plan.run(0, part, numbers)
 
     def memory(self) -> tuple[Any, ...]:
         """The addresses of many tensors, a row for x, m and gradients, and their sizes; () for few of them."""
@@ -70,7 +80,7 @@ class Group:
         for rows in self.rows[:2]:
             torch.autograd.graph.increment_version(rows)
 
-    def _step(self, numbers: list[Any]) -> None:
+    def _step(self, step: Callable[[Arrays], None]) -> None:
         import torch
 
         if not self.flat:
@@ -78,8 +88,7 @@ class Group:
         for rows, flat, copied in zip(self.rows, self.flat, self.copied, strict=True):
             if copied:
                 torch.cat(rows, out=flat)
-        for part in pieces((self.flat[0], self.flat[1], self.flat[2]), limit(self.plan.device)):
-            self.plan.run(0, part, numbers)
+        step((self.flat[0], self.flat[1], self.flat[2]))
         for rows, parts, copied in zip(self.rows, self.parts, self.copied, strict=False):
             if copied:
                 torch._foreach_copy_(rows, parts)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from threading import local
 from typing import Any
 
 from lionk.optimizer import LionK
-from lionk.passes import Replay, Step, Task, replay
-from lionk.replay import Arrays, buffered, contracted, scalar, tile
+from lionk.passes import Replay, Step, Task, replay, run_passes
+from lionk.replay import Arrays, Text, buffered, contracted, scalar, tile
+from lionk.threads import one_after_the_other
 from lionk.trace import step_program
 
 from ._text import APART, CALLS, EXPRESSIONS
@@ -28,15 +29,17 @@ DEVICE_TILE = 1 << 24  # elsewhere a call is launched, and a tile must be worth 
 class Plan:
     """One record for tensors of given dtypes, with its passes as functions of tiles."""
 
-    def __init__(self, opt: LionK, K: Any, arrays: Arrays, kind: Any, numbers: bool) -> None:
-        """``kind``: what these tensors have in common; ``numbers``: lr and weight decay will be no tensors."""
+    def __init__(self, opt: LionK, K: Any, arrays: Arrays, kind: Any, numbers: bool, rounded: bool) -> None:
+        """``kind``: what these tensors have in common; ``numbers``: lr and weight decay will be no tensors;
+        ``rounded``: must every operation round, as in a compiled loop?
+        """
         import array_api_compat.torch as xp
         import torch
 
         x, m, grad = arrays
-        self.K, self.kind, self.device = K, kind, x.device
+        self.K, self.kind, self.device, self._betas = K, kind, x.device, opt.betas
         self.exact = step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), tuple(x.shape))
-        self.program = contracted(self.exact, numbers)
+        self.program = self.exact if rounded else contracted(self.exact, numbers)
         self.passes = self.program.passes()
         # Does it count and collect, to find an order statistic? Its passes make the readout again, and must all round
         # it alike; the other plans are compiled where each of their passes is worth it.
@@ -52,7 +55,7 @@ class Plan:
         """The numbers known before the first pass."""
         import array_api_compat.torch as xp
 
-        known = self.exact.given(xp, like, lr=rate, weight_decay=decay)
+        known = self.exact.given(xp, like, rate, decay, self._betas)
         self.program.numbers(self.passes[0].numbers, known, meaning())  # once for all tensors
         return known
 
@@ -75,28 +78,31 @@ class Plan:
         return [b if shape == b.shape else b[:size].view(shape) for b in every[k, room]]
 
 
-class Loops:
-    """The record as numba compiles it, on the memory of tensors of a CPU: the plan of NumPy."""
+class Host:
+    """The plan of NumPy, whose loops numba compiles, on the memory of tensors of a CPU: bit for bit the reference."""
 
-    def __init__(self, opt: LionK, K: Any, like: Arrays) -> None:
+    def __init__(self, plan: Any) -> None:
+        self._plan = plan
+
+    @staticmethod
+    def of(opt: LionK, K: Any, like: Arrays) -> Host | None:
         from lionk_numpy._plan import plan
 
-        self._plan = plan(opt, K, _memory(like), compiled=True) if all(map(_is_host, like)) else None
+        found = plan(opt, K, _memory(like), compiled=True) if all(map(_is_host, like)) else None
+        return Host(found) if found else None
 
-    def replay(self, rate: Any, decay: Any, arrays: Arrays) -> Step | None:
-        """The step of tensors in one piece, or None if there are no loops for them."""
-        if self._plan is None or any(a.is_neg() for a in arrays):
-            return None
+    def replay(self, rate: Any, decay: Any, arrays: Arrays) -> Step:
         memory = _memory(arrays)
-        if not self._plan.loops(memory):
-            return None
-        return self._plan.replay(self._plan.known(rate, decay, memory[0]), memory)
+        step: Step = self._plan.replay(self._plan.known(rate, decay, memory[0]), memory)
+        return step
+
+    def step(self, rate: Any, decay: Any, arrays: Arrays) -> None:
+        run_passes([self.replay(rate, decay, arrays)], run=one_after_the_other)
 
     def many(self, rate: Any, decay: Any, like: Any, places: Any, sizes: Any) -> Task | None:
         """The step of many small contiguous tensors at these addresses, or None if there is no loop for them."""
-        if self._plan is None:
-            return None
-        return self._plan.many(self._plan.known(rate, decay, like.detach().numpy()), places, sizes)
+        task: Task | None = self._plan.many(self._plan.known(rate, decay, like.detach().numpy()), places, sizes)
+        return task
 
 
 def _tally(r: Any, low: float, high: float) -> tuple[Any, ...]:
@@ -121,12 +127,10 @@ class Fused:
     """The record without buffers, each pass compiled into one loop for tensors of one axis and any length."""
 
     def __init__(self, plan: Plan) -> None:
-        import torch
-
         self.program, self.passes = plan.exact, plan.exact.passes()
         texts = [scalar(self.program, p, EXPRESSIONS, lambda v, _: repr(v)) for p in self.passes]
-        space = {"torch": torch, "inf": math.inf, "nan": math.nan}
-        self._loops = [torch.compile(tile(t, space), dynamic=True, fullgraph=True) for t in texts]
+        dtypes = tuple(n.dtype for n in self.program.nodes if n.op == "input")
+        self._loops = [_fused(*map(tuple, (t.lines, t.numbers, t.results)), (*dtypes, plan.device)) for t in texts]
         self._real = next(n.dtype for n in self.program.nodes if n.op == "input" and not n.array)
 
     def replay(self, known: dict[int, Any], arrays: Arrays) -> Replay:
@@ -140,6 +144,15 @@ class Fused:
         # numbers as tensors, whose values may change without compiling again
         ready = [v if hasattr(v, "dtype") else torch.tensor(v, dtype=self._real) for v in varying]
         return [self._loops[k](*arrays, *ready)]
+
+
+@lru_cache(256)
+def _fused(lines: tuple[str, ...], numbers: tuple[str, ...], results: tuple[str, ...], _kind: Any) -> Any:
+    """A compiled pass. It serves every optimizer with the same text, whatever its lr, decay and betas."""
+    import torch
+
+    text = Text(list(lines), list(numbers), {}, list(results))
+    return torch.compile(tile(text, {"torch": torch, "inf": math.inf, "nan": math.nan}), dynamic=True, fullgraph=True)
 
 
 def limit(device: Any) -> int:
@@ -190,10 +203,16 @@ def _of_numbers(call: Callable[..., Any], *args: Any) -> Any:
     given = [a for a in args if hasattr(a, "dtype")]
     like = next((a for a in given if a.dtype.is_floating_point or a.dtype.is_complex), None)
     dtype, device = (torch.float64, None) if like is None else (like.dtype, like.device)
-    made = (a if hasattr(a, "dtype") else torch.asarray(a, dtype=None if isinstance(a, bool) else dtype, device=device)
-            for a in args)  # fmt: skip
+    made = (a if hasattr(a, "dtype") else _filled(a, dtype, device) for a in args)
     found = call(*made)
     return found if given else found.item()
+
+
+def _filled(value: Any, dtype: Any, device: Any) -> Any:
+    """A number as a tensor, made on the device: nothing is copied there, so a CUDA graph may hold it."""
+    import torch
+
+    return torch.full((), value, dtype=torch.bool if isinstance(value, bool) else dtype, device=device)
 
 
 @cache

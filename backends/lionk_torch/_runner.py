@@ -1,6 +1,8 @@
-"""Steps on tensors, in place: the recorded step replayed on tiles, or fused by torch.compile.
+"""Steps on tensors, in place: the recorded step replayed on tiles, fused by torch.compile, or by the plan of NumPy.
 
-No buffer is larger than a tile. Small tensors are gathered, stepped together, and put back.
+No buffer is larger than a tile. Small tensors are gathered, stepped together, and put back. How an entry is rounded
+does not depend on the size of its tensor, so that a tensor in pieces is stepped like the whole: where large ones take
+compiled loops, which round every operation, small ones take tiles that do so too.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from lionk.trace import Extent
 
 from . import _group
 from ._group import Group, Last, span
-from ._plan import Fused, Loops, Plan, fits, in_order, plain
+from ._plan import Fused, Host, Plan, fits, in_order, plain
 
 GATHERED = 1 << 18  # entries, at most, in one group of them
 
@@ -37,8 +39,8 @@ def tiles(opt: LionK) -> Runner:
 
 
 def numba(opt: LionK) -> Runner:
-    """Loops compiled by numba over large tensors on a CPU, tiles for the rest."""
-    return _runner(opt, loops=True)
+    """The plan of NumPy for single and double precision on a CPU: loops of numba over large tensors. Else tiles."""
+    return _runner(opt, host=True)
 
 
 def compiled(opt: LionK) -> Runner:
@@ -46,16 +48,16 @@ def compiled(opt: LionK) -> Runner:
     return _runner(opt, fused=True)
 
 
-def _runner(opt: LionK, fused: bool = False, loops: bool = False) -> Runner:
+def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
     plans: dict[Any, Plan | None] = {}
-    made: dict[Any, Any] = {}  # Fused or Loops, by the kind of a plan
+    made: dict[Any, Any] = {}  # Fused or Host, by the kind of a plan
     last = Last()
 
     def plan_of(numbers: bool, x: Any, m: Any, grad: Any, K: Any) -> Plan | None:
         kind = (id(K), x.dtype, m.dtype, grad.dtype, x.device, Extent.of(K, tuple(x.shape)))
         if (kind, numbers) not in plans:
             try:
-                plan = Plan(opt, K, (x, m, grad), kind, numbers)
+                plan = Plan(opt, K, (x, m, grad), kind, numbers, rounded=fused)
                 waits = plan.searches and not (numbers and x.device.type == "cpu")  # for counts, as a sort does not
                 plans[kind, numbers] = None if waits else plan
             except NotTraceableError:
@@ -91,15 +93,13 @@ def _runner(opt: LionK, fused: bool = False, loops: bool = False) -> Runner:
         known = {plan: plan.known(rate, decay, like[0]) for plan, like in large}
         known |= {group.plan: group.plan.known(rate, decay, group.rows[0][0]) for group in groups}
         steps: list[Step] = []
-        by_loops: list[Step] = []
-        looping = loops and isinstance(rate, float) and isinstance(decay, float)
+        on_host: list[Step] = []
+        numbers = isinstance(rate, float) and isinstance(decay, float)
         for plan, given in large:
             arrays = given if plan.sliced else in_order(given)
-            if looping and plan.kind not in made:
-                made[plan.kind] = Loops(opt, plan.K, arrays)
-            looped = made[plan.kind].replay(rate, decay, arrays) if looping else None
-            if looped:
-                by_loops.append(looped)
+            memory = host_of(plan, arrays) if numbers else None
+            if memory:
+                on_host.append(memory.replay(rate, decay, arrays))
                 torch.autograd.graph.increment_version(arrays[:2])
             elif fused and plan.fusable and fits(arrays):
                 if plan.kind not in made:
@@ -108,20 +108,29 @@ def _runner(opt: LionK, fused: bool = False, loops: bool = False) -> Runner:
                 torch.autograd.graph.increment_version(arrays[:2])
             else:
                 steps.append(plan.replay(known[plan], arrays))
-        run_passes(by_loops, run=one_after_the_other if torch.get_num_threads() == 1 else run_all)
+        run_passes(on_host, run=one_after_the_other if torch.get_num_threads() == 1 else run_all)
         # below, PyTorch shares the work of each call among threads of its own
-        tasks = [(looping and together(rate, decay, group)) or group.task(known[group.plan]) for group in groups]
+        tasks = [(numbers and together(rate, decay, group)) or group.task(known[group.plan]) for group in groups]
         run_passes(steps, tasks, one_after_the_other)
 
+    def host_of(plan: Plan, arrays: Arrays) -> Host | None:
+        """The plan of NumPy for tensors like these, if there is one."""
+        if not host or any(a.is_neg() for a in arrays):
+            return None
+        if plan.kind not in made:
+            made[plan.kind] = Host.of(opt, plan.K, arrays)
+        found: Host | None = made[plan.kind]
+        return found
+
     def together(rate: float, decay: float, group: Group) -> Task | None:
-        """The step of a group by one compiled loop over its tensors, or None."""
-        memory, (x, m, grad) = group.memory(), (rows[0] for rows in group.rows)
+        """The step of a group by the plan of NumPy: by one compiled loop over many tensors, or gathered. Or None."""
+        x, m, grad = (rows[0] for rows in group.rows)
+        memory = host_of(group.plan, (x, m, grad))
         if not memory:
             return None
-        if group.plan.kind not in made:
-            made[group.plan.kind] = Loops(opt, group.plan.K, (x, m, grad))
-        task = made[group.plan.kind].many(rate, decay, x, *memory)
-        return partial(group.written_by, task) if task else None
+        places = group.memory()
+        task = memory.many(rate, decay, x, *places) if places else None
+        return partial(group.written_by, task) if task else group.as_one(partial(memory.step, rate, decay))
 
     def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
         import torch
