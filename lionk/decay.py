@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from . import _xp
 from .errors import NotAvailable
 from .functions import K as build
 from .functions import entry
@@ -47,7 +48,8 @@ def find(name: str) -> Decay:
 
 
 def at(name: str, weight_decay: Any, lr: Any, reference: Any) -> Any:
-    """The weight decay of LionK at a step with this lr. A step of lr = 0 leaves x, so it decays nothing.
+    """The weight decay of LionK at a step with this lr, a number or a 0-d array. A step of lr = 0, which leaves x,
+    counts as one with the reference, which must not be 0 where it is divided by.
 
     >>> from lionk import decay
     >>> decay.at("relative", 0.1, 1e-4, 1e-3), decay.at("corrected", 0.1, 1e-4, 1e-3)
@@ -56,8 +58,11 @@ def at(name: str, weight_decay: Any, lr: Any, reference: Any) -> Any:
     powers = find(name).powers
     if powers is None:
         return 0.0
-    if isinstance(lr, (int, float)) and lr == 0:
-        lr = reference
+    if isinstance(lr, (int, float)):
+        lr = lr or reference
+    elif powers[0] < 0:
+        xp = _xp.namespace(lr, name="lr")
+        lr = xp.where(lr == 0, xp.ones_like(lr) * reference, lr)
     for base, power in zip((lr, reference), powers, strict=True):
         weight_decay = weight_decay * base if power == 1 else weight_decay / base if power == -1 else weight_decay
     return weight_decay

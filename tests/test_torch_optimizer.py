@@ -102,23 +102,54 @@ def test_the_step_is_lion_written_out():
     np.testing.assert_allclose(drive(LionK([p], 0.1, weight_decay=0.2), p, grads), x, rtol=1e-13)
 
 
+def stepped_in_pieces(x, grads, sizes, **options):
+    """Parameters and moments after these steps, where every piece has an optimizer of its own."""
+    params = [torch.nn.Parameter(a.clone()) for a in x.split(sizes)]
+    opts = [LionK([p], 0.1, weight_decay=0.5, **options) for p in params]
+    for g in grads:
+        for p, opt, part in zip(params, opts, g.split(sizes), strict=True):
+            drive(opt, p, [part])
+    return torch.cat([torch.stack([p.detach(), opt.state[p]["m"]]) for p, opt in zip(params, opts, strict=True)], dim=1)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("K", ["l1", "huber", "softplus"])
 def test_an_entry_has_the_same_bits_wherever_it_lies(K, dtype):
     """So pieces make the step of the whole: in some calls PyTorch rounds the last entries of a tensor otherwise."""
     x, grads = parameter(61, dtype=dtype).detach(), gradients(4, 61, dtype=dtype)
+    whole = stepped_in_pieces(x, grads, [61], K=K)
+    assert torch.equal(stepped_in_pieces(x, grads, [7, 54], K=K), whole)
+    assert torch.equal(stepped_in_pieces(x, grads, [1, 1, 59], K=K), whole)
 
-    def run(*sizes):
+
+@pytest.mark.parametrize("how", [None, False, pytest.param(True, marks=pytest.mark.slow)], ids=str)
+@pytest.mark.parametrize("K", ["l1", {"name": "huber", "delta": 0.5}, "log_cosh"], ids=str)
+def test_large_and_small_tensors_round_alike(K, how):
+    """The whole takes a compiled loop where there is one, the pieces do not."""
+    if how and K == "log_cosh":
+        pytest.skip("tanh compiled by PyTorch is not the one of its tiles")
+    n = 300_007
+    x, grads = parameter(n, dtype=torch.float32).detach(), gradients(2, n, dtype=torch.float32)
+    whole = stepped_in_pieces(x, grads, [n], K=K, compile=how)
+    assert torch.equal(stepped_in_pieces(x, grads, [150_001, 150_000, 6], K=K, compile=how), whole)
+
+
+def test_many_small_tensors_round_like_one():
+    """A loop over the addresses of many tensors, one over a group of some, and one over the whole."""
+    sizes = [3, 50, 7] * 40
+    x, grads = parameter(sum(sizes), dtype=torch.float32).detach(), gradients(3, sum(sizes), dtype=torch.float32)
+
+    def together(sizes):
         params = [torch.nn.Parameter(a.clone()) for a in x.split(sizes)]
-        opts = [LionK([p], 0.1, weight_decay=0.5, K=K) for p in params]
+        opt = LionK(params, 0.1, weight_decay=0.5)
         for g in grads:
-            for p, opt, part in zip(params, opts, g.split(sizes), strict=True):
-                drive(opt, p, [part])
-        ends = [torch.stack([p.detach(), opt.state[p]["m"]]) for p, opt in zip(params, opts, strict=True)]
-        return torch.cat(ends, dim=1)
+            for p, part in zip(params, g.split(sizes), strict=True):
+                p.grad = part.clone()
+            opt.step()
+        return torch.cat([p.detach() for p in params])
 
-    assert torch.equal(run(7, 54), run(61))
-    assert torch.equal(run(1, 1, 59), run(61))
+    assert torch.equal(together(sizes), together([sum(sizes)]))
+    assert torch.equal(together([sum(sizes[:60]), sum(sizes[60:])]), together([sum(sizes)]))
 
 
 def test_maximize_goes_up():
@@ -242,6 +273,35 @@ def test_the_habit_of_muon_with_rates_from_adamw():
     assert "lr 0.0008, lam 0.125" in next(line for line in lines if "(16, 4)" in line)
 
 
+def test_rates_of_a_rule_come_before_those_from_adamw():
+    rules = [
+        (torch.nn.LayerNorm, {"K": "l1", "weight_decay": 0.0}),
+        ("0.*", {"K": "huber", "lr": 1.0, "weight_decay": 0.5}),
+    ]
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.LayerNorm(4))
+    first, second = lionk_torch.groups(model, rules, adamw=(1e-3, 0.1), report=None)
+    assert (first["lr"], first["weight_decay"]) == (1.0, 0.5), "of huber nothing is known from AdamW's"
+    assert (second["lr"], second["weight_decay"]) == (pytest.approx(2e-4), 0.0)
+
+
+def test_groups_are_apart_where_their_functions_are():
+    model = torch.nn.Sequential(*(torch.nn.Linear(2000, 1, bias=False) for _ in range(3)))
+    weights = [torch.ones(1, 2000) for _ in range(3)]
+    weights[1][0, 1000] = 2.0  # which no print of it shows
+    rules = [(f"{k}.*", lionk.K("weighted_l1", weights=w)) for k, w in enumerate(weights)]
+    groups = lionk_torch.groups(model, rules, report=None)
+    assert [len(g["params"]) for g in groups] == [2, 1]
+    rates = [(f"{k}.*", {"lr": torch.tensor(0.1)}) for k in range(3)]
+    assert len(lionk_torch.groups(model, rates, report=None)) == 3, "each may be changed by itself"
+
+
+def test_a_group_may_be_empty():
+    p = parameter(2)
+    opt = LionK([{"params": []}, {"params": [p]}], 1.0)
+    drive(opt, p, [torch.ones(2)])
+    assert opt.certificate()[0].phase and len(opt.bounds()) == 2
+
+
 def test_rules_refuse_what_they_cannot_read():
     with pytest.raises(TypeError, match="condition"):
         lionk_torch.groups(net(), [(True, "l1")], report=None)
@@ -300,13 +360,36 @@ def test_schedulers(tensor):
 
 
 def test_one_cycle_moves_the_betas():
-    p = parameter(4)
+    p, grads = parameter(4), gradients(4, 4)
+    x, m = p.detach().clone(), torch.zeros(4, dtype=torch.float64)
     opt = LionK([p], 0.1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(opt, max_lr=0.1, total_steps=5)
-    for g in gradients(4, 4):
+    betas = set()
+    for g in grads:
+        now = opt.param_groups[0]
+        x, m = lionk.LionK("l1", now["lr"], now["betas"]).update(x, m, g, now["lr"], 0.0)
+        betas.add(now["betas"])
         drive(opt, p, [g])
         schedule.step()
-    assert torch.isfinite(p).all()
+    assert len(betas) == 4
+    torch.testing.assert_close(p.detach(), x, rtol=1e-13, atol=0)
+
+
+def test_betas_change_without_compiling_again(monkeypatch):
+    pytest.importorskip("numba")
+    compiled = []
+    from numba.core.dispatcher import Dispatcher
+
+    compile_ = Dispatcher.compile
+    monkeypatch.setattr(Dispatcher, "compile", lambda self, sig: compiled.append(sig) or compile_(self, sig))
+    p = parameter(1 << 18, dtype=torch.float32)
+    opt = LionK([p], 0.1, K={"name": "huber", "delta": 0.1875})  # of which no other test has a loop
+    seen = []
+    for k in range(3):
+        opt.param_groups[0]["betas"] = 0.9 - 0.1 * k, 0.99
+        drive(opt, p, [torch.ones_like(p)])
+        seen.append(len(compiled))
+    assert seen[0] > 0 and seen[0] == seen[-1]
 
 
 def test_averages_of_weights():
@@ -652,6 +735,40 @@ def test_every_convention_stops_where_it_says():
         torch.testing.assert_close(p.detach(), torch.full((3,), radius, dtype=torch.float64), rtol=1e-9, atol=0)
 
 
+@pytest.mark.parametrize("tensor", [False, True], ids=["float", "tensor"])
+@pytest.mark.parametrize("convention", ["decoupled", "relative", "corrected", "fixed", "coupled"])
+def test_a_step_without_lr_leaves_x_and_says_what_holds(convention, tensor):
+    """As warm-ups begin, and as torch.distributed.checkpoint makes a step to fill the state."""
+
+    def number(v):
+        return torch.tensor(v, dtype=torch.float64) if tensor else v
+
+    p = parameter(3)
+    before = p.detach().clone()
+    opt = LionK([p], number(0.1), weight_decay=0.5, convention=convention)
+    opt.param_groups[0]["lr"] = number(0.0)
+    drive(opt, p, [torch.ones(3, dtype=torch.float64)])
+    assert torch.equal(p.detach(), before)
+    assert not math.isnan(opt.certificate()[0].gap)
+    opt.param_groups[0]["lr"] = number(0.01)
+    drive(opt, p, [torch.ones(3, dtype=torch.float64)])
+    assert torch.isfinite(p).all() and not torch.equal(p.detach(), before)
+    if convention in ("relative", "corrected", "fixed"):
+        with pytest.raises(ValueError, match="reference_lr"):
+            LionK([parameter(3)], number(0.0), weight_decay=0.5, convention=convention)
+        LionK([{"params": [parameter(3)], "reference_lr": 0.1}], number(0.0), weight_decay=0.5, convention=convention)
+
+
+def test_what_is_checked_is_the_decay_of_the_step():
+    for convention in ("relative", "coupled"):
+        LionK([parameter(3)], 10.0, weight_decay=0.5, convention=convention)
+    p = parameter(3)
+    opt = LionK([p], 1.0, weight_decay=0.5)
+    opt.param_groups[0].update(lr=0.1, weight_decay=2.0)
+    drive(opt, p, [torch.ones(3)])
+    assert opt.certificate()[0].phase
+
+
 def test_a_pause_of_the_schedule_leaves_everything():
     for convention in lionk.decay.DECAYS:
         p = parameter(3)
@@ -747,6 +864,19 @@ def test_momentum_of_muon_adamw_and_optax():
     assert torch.equal(opt.state[p]["m"].float(), -adam.state[p]["exp_avg"])
     opt.load_momentum([np.ones((4, 3), dtype=np.float32)])
     assert torch.equal(opt.state[p]["m"], -torch.ones(4, 3, dtype=torch.float64))
+
+
+def test_momentum_finds_its_parameters_in_groups_of_another_order():
+    model = torch.nn.Sequential(*(torch.nn.Linear(2, 2, bias=False) for _ in range(3)))
+    source = [torch.full((2, 2), float(k)) for k in range(3)]
+    opt = LionK(lionk_torch.groups(model, [("1.*", "l1")], default="nuclear", report=None))
+    with pytest.raises(ValueError, match=r"params=model.parameters\(\)"):
+        opt.load_momentum(source)
+    opt.load_momentum(source, model.parameters())
+    for k, p in enumerate(model.parameters()):
+        assert torch.equal(opt.state[p]["m"], -source[k])
+    with pytest.raises(ValueError, match="no parameter of this optimizer"):
+        opt.load_momentum(source, [torch.zeros(2, 2), *source[1:]])
 
 
 def test_momentum_that_does_not_fit_is_refused():

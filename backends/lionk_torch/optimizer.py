@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from copy import deepcopy
 from dataclasses import replace
 from itertools import compress, repeat
 from operator import attrgetter, is_, is_not
@@ -15,6 +16,7 @@ from lionk import decay as decays
 from lionk import variants
 from lionk.backend import Runner
 from lionk.optimizer import LionK as Method
+from lionk.optimizer import coefficient
 from lionk.theory import Watch, watch
 
 from . import exchange as exchanges
@@ -47,7 +49,7 @@ class _Seen(NamedTuple):
     """What was found of a group's tensors, which are mostly the same at the next step."""
 
     given: list[torch.Tensor]  # all parameters of the group
-    there: list[bool]  # have they a gradient?
+    stepped: list[bool]  # is each of them stepped?
     numbers: list[int]  # which of them are stepped
     params: list[torch.Tensor]
     states: list[dict[str, Any]]
@@ -189,10 +191,16 @@ class LionK(torch.optim.Optimizer):
         if group["cautious_decay"] and group["decay"] != "explicit":
             raise ValueError("cautious_decay is a form of explicit decay; use decay='explicit'")
         group["state_dtype"] = _dtype_name(group["state_dtype"])
+        for name in ("lr", "weight_decay"):
+            group[name] = coefficient(name, group[name])
         lr = group["lr"]
-        group.setdefault("reference_lr", lr.clone() if isinstance(lr, torch.Tensor) else lr)
+        first = group.setdefault("reference_lr", lr.clone() if isinstance(lr, torch.Tensor) else lr)
+        if -1 in (decays.find(group["convention"]).powers or ()) and first == 0:
+            raise ValueError(
+                f"convention={group['convention']!r} divides by the first lr, which is 0: give the group a "
+                "reference_lr, the largest lr of its schedule"
+            )
         method = self._make(group).method
-        method.check_product(group["lr"], self._lam(group))
         exchanges.check(group["exchange"], method.K)
         if group["exchange"] and (group["cautious"] or group["cautious_decay"]):
             raise lionk.NotAvailable("cautious pieces look at one gradient, and with exchange there are several")
@@ -203,10 +211,12 @@ class LionK(torch.optim.Optimizer):
         rest = tuple(group[key] for key in _COMPILED)
         if made and made.K is group["K"] and made.rest == rest:
             return made
-        K = lionk.K(group["K"]).to(like=group["params"][0].detach())
+        K = lionk.K(group["K"])
+        if group["params"]:
+            K = K.to(like=group["params"][0].detach())
         group["K"] = _spec(K)
         dtype = group["state_dtype"] and getattr(torch, group["state_dtype"])
-        method = Method(K, group["lr"], group["betas"], group["weight_decay"], group["decay"], dtype)
+        method = Method(K, group["lr"], group["betas"], self._lam(group), group["decay"], dtype)
         run = TorchBackend().runner(method, {None: None, False: "tiles", True: "compiled"}[group["compile"]])
         extra = [key for key in (*_EXTRA, "maximize") if group[key]]
         plain = not extra and group["rounding"] == "nearest" and group["convention"] != "coupled"
@@ -240,16 +250,16 @@ class LionK(torch.optim.Optimizer):
     def _look(self, group: dict[str, Any], method: Method, there: list[bool]) -> _Seen:
         """The tensors of a group, looked at again only where they are other ones than at the last step."""
         given, seen = group["params"], self._seen.get(id(group))
-        known = seen and seen.there == there and _same(seen.given, given)
+        takes_part = [p.requires_grad for p in given] if group["exchange"] else there
+        known = seen and seen.stepped == takes_part and _same(seen.given, given)
         if seen and known and all(map(is_, seen.moments, map(dict.get, seen.states, repeat("m")))):
             return seen
-        takes_part = [p.requires_grad for p in given] if group["exchange"] else there
         numbers = [i for i, stepped in enumerate(takes_part) if stepped]
         params = [given[i] for i in numbers]
         moments = self._moments(params, method)
         states = [self.state[p] for p in params]
         self._states = []
-        self._seen[id(group)] = _Seen(list(given), there, numbers, params, states, moments, sharded.some(params))
+        self._seen[id(group)] = _Seen(list(given), takes_part, numbers, params, states, moments, sharded.some(params))
         return self._seen[id(group)]
 
     def _step(self, group: dict[str, Any], place: int) -> None:
@@ -350,7 +360,7 @@ class LionK(torch.optim.Optimizer):
                 x = [sharded.whole(p.detach()) for p in params]
                 m = list(map(sharded.whole, self._moments(params, method)))
                 g = [sharded.whole(self._gradient(p, group)) for p in params]
-                found.append(watch(replace(method, weight_decay=self._lam(group)), x, m, g))
+                found.append(watch(replace(method, lr=group["lr"], weight_decay=self._lam(group)), x, m, g))
         return found
 
     def bounds(self) -> list[str]:
@@ -379,16 +389,26 @@ class LionK(torch.optim.Optimizer):
                 if isinstance(value, torch.Tensor) and self.state[p][key].dtype != value.dtype:
                     self.state[p][key] = value.to(device=p.device, copy=True)
 
-    def load_momentum(self, source: Any) -> None:
+    def load_momentum(self, source: Any, params: Iterable[torch.Tensor] | None = None) -> None:
         """Take over the momentum of another optimizer, with the sign changed: it averages plus the gradients.
 
-        ``source``: a ``state_dict`` of lion-pytorch, timm, torch.optim.Muon, SGD or AdamW, or an iterable of arrays in
-        the order of the parameters, such as the leaves of ``mu`` of an optax state. None leaves a parameter out.
+        ``source``: a ``state_dict`` of lion-pytorch, timm, torch.optim.Muon, SGD or AdamW, or an iterable of arrays,
+        such as the leaves of ``mu`` of an optax state. None leaves a parameter out. ``params``: this optimizer's
+        parameters in the order of the source, such as ``model.parameters()``. None is for one group; several may have
+        another order than the source, and raise ValueError.
         """
-        params = [p for group in self.param_groups for p in group["params"]]
+        mine = [p for group in self.param_groups for p in group["params"]]
+        if params is None and len(self.param_groups) > 1:
+            raise ValueError(
+                "params is needed, since the parameters of several groups may have another order than the source: give "
+                "them as the source had them, e.g. params=model.parameters()"
+            )
+        params = mine if params is None else list(params)
+        if set(params) - set(mine):
+            raise ValueError("params has a tensor that is no parameter of this optimizer")
         averages = list(gradient_averages(source))
         if len(averages) != len(params):
-            raise ValueError(f"source has momentum for {len(averages)} parameters, this optimizer has {len(params)}")
+            raise ValueError(f"source has momentum for {len(averages)} parameters, but there are {len(params)}")
         owner = {p: group for group in self.param_groups for p in group["params"]}
         for i, (p, average) in enumerate(zip(params, averages, strict=True)):
             if average is None:
@@ -396,6 +416,19 @@ class LionK(torch.optim.Optimizer):
             if tuple(average.shape) != tuple(p.shape):
                 raise ValueError(f"the momentum {i} has shape {tuple(average.shape)}, the parameter {tuple(p.shape)}")
             self._moments([p], self._make(owner[p]).method)[0].copy_(sharded.placed(-average, p))
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.process_group is not None:
+            raise TypeError("an optimizer with a process_group is not pickled; save its state_dict()")
+        state: dict[str, Any] = super().__getstate__()
+        return state
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LionK:
+        """A copy that steps copies of the parameters, with the same processes."""
+        twin = memo[id(self)] = type(self).__new__(type(self))
+        twin.process_group = self.process_group
+        twin.__setstate__(deepcopy(super().__getstate__(), memo))
+        return twin
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -415,7 +448,14 @@ def _spec(K: Any) -> dict[str, Any]:
     function = lionk.K(K)
     if function.spec["name"] == "blocks":
         raise TypeError("K is a sum of blocks; give each parameter group its own K instead")
-    return function.spec
+    return _plain(function.spec)
+
+
+def _plain(spec: Any) -> Any:
+    """The spec with numbers of Python, which are all that ``torch.load`` takes."""
+    if isinstance(spec, dict):
+        return {k: _plain(v) for k, v in spec.items()}
+    return float(spec) if isinstance(spec, float) else spec
 
 
 def _dtype_name(dtype: Any) -> str | None:

@@ -50,7 +50,7 @@ def groups(
         Options where no rule fits.
     adamw : (lr, weight_decay), optional
         What works with AdamW: each group gets lr and weight decay of about the same effect
-        (``lionk.conventions.from_adamw``); parameters of other shape may need another group.
+        (``lionk.conventions.from_adamw``), where its rule gives none; parameters of other shape may need another group.
     report : callable, optional
         Gets one line for each parameter; None: no report.
 
@@ -65,7 +65,7 @@ def groups(
     1.bias (3,): l1, |x_i| <= 1/lam
     """
     rules = tuple(rules)
-    made: dict[str, dict[str, Any]] = {}
+    made: list[tuple[dict[str, Any], dict[str, Any]]] = []  # options, with K as its spec, and the group
     for name, p in module.named_parameters():
         if not p.requires_grad:
             continue
@@ -74,16 +74,32 @@ def groups(
         options = dict(chosen) if isinstance(chosen, dict) and "name" not in chosen else {"K": chosen}
         options.setdefault("K", "l1")
         K = lionk.K(options["K"])
-        if adamw is not None:
-            options["lr"], options["weight_decay"] = from_adamw(K, *adamw, like=p.detach())
-        label = _text(K.spec)
-        made.setdefault(f"{label} {options}", {**options, "params": []})["params"].append(p)
+        if adamw is not None and not {"lr", "weight_decay"} <= options.keys():
+            lr, weight_decay = from_adamw(K, *adamw, like=p.detach())
+            options = {"lr": lr, "weight_decay": weight_decay} | options
+        kind = options | {"K": K.spec}
+        group = next((g for known, g in made if _equal(known, kind)), None)
+        if group is None:
+            group = {**options, "params": []}
+            made.append((kind, group))
+        group["params"].append(p)
         if report is not None:
             rates = f", lr {options['lr']:.3g}, lam {options['weight_decay']:.3g}" if adamw is not None else ""
-            report(f"{name} {tuple(p.shape)}: {label}, {imposed(K)}{rates}")
+            report(f"{name} {tuple(p.shape)}: {_text(K.spec)}, {imposed(K)}{rates}")
     if not made:
         raise ValueError("the module has no parameter that needs a gradient")
-    return list(made.values())
+    return [group for _, group in made]
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Are two options the same? Numbers that are arrays, such as lr, may be changed later: only the same one is."""
+    if a is b:
+        return True
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_equal(a[k], b[k]) for k in a)
+    if hasattr(a, "shape") or hasattr(b, "shape"):
+        return type(a) is type(b) and a.shape == b.shape != () and bool((a == b).all())
+    return bool(a == b)
 
 
 def _fits(condition: Condition, name: str, p: torch.Tensor, owner: torch.nn.Module) -> bool:
