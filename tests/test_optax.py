@@ -183,6 +183,13 @@ def test_a_run_of_optax_goes_on():
     close(got, expected)
     assert own.count == 6
     assert jax.tree.structure(lionk_jax.momentum_of(optax.adamw(0.1).init(X)).m) == jax.tree.structure(X)
+    labels = {name: "ab"[i % 2] for i, name in enumerate(X)} if isinstance(X, dict) else None
+    parts = optax.partition({"a": optax.lion(0.1), "b": optax.adamw(0.1)}, labels)
+    state = parts.init(X)
+    _, state = parts.update(GRADS[0], state, X)
+    own = lionk_jax.momentum_of(state)
+    assert jax.tree.structure(own.m) == jax.tree.structure(X)
+    lion_k(0.1).update(GRADS[1], own, X)
     with pytest.raises(ValueError, match="count and mu"):
         lionk_jax.momentum_of(optax.sgd(0.1).init(X))
 

@@ -61,6 +61,20 @@ def test_arguments_gradients_apart_and_finite_differences():
     assert without.nfev > 5 * without.njev
 
 
+@pytest.mark.parametrize(("dtype", "narrow", "tol"), [(np.float64, 1e-9, 1e-6), (np.float32, 1e-4, 1e-3)])
+def test_finite_differences_stay_within_the_bounds(dtype, narrow, tol):
+    seen = []
+
+    def fun(x):
+        seen.append(x.copy())
+        return np.sum(np.sqrt(x) - x * [0.5, 2.0, 1.0])  # not a number below 0
+
+    low, high = np.asarray([[0.0, 0.25, 1.0], [1.0, 2.0, 1.0 + narrow]], dtype)
+    r = minimize(fun, high, method=scipy_method, bounds=Bounds(low, high), options={"maxiter": 50})
+    assert (low <= np.min(seen, axis=0)).all() and (np.max(seen, axis=0) <= high).all()
+    assert r.x[1] == pytest.approx(2.0, abs=tol)
+
+
 def test_other_K_by_options():
     r = solve(options={"K": "l2", "weight_decay": 0.5, "convex": True})
     assert r.success

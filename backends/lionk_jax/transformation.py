@@ -99,7 +99,7 @@ def lion_k(
         def one(a: Any, m: Any, g: Any, k: Any, decays: Any) -> _Step:
             a, g = jnp.asarray(a), jnp.asarray(g)
             wide = a.astype(jnp.result_type(a.dtype, m.dtype))  # so that 16-bit parameters are rounded once, by optax
-            here = jnp.where(decays, lam, 0.0) if mask is not None else lam
+            here = jnp.where(decays, lam, 0.0) if mask is not None else _array(lam)
             if cautious is not None or cautious_decay:
                 k = variants.Cautious(k, wide, g, here, cautious, cautious_decay)
             x, m = method.update(wide, m, g, _array(lr), here, K=k)
@@ -140,14 +140,16 @@ def mars(b1: float = 0.9, gamma: float = 0.025) -> optax.GradientTransformation:
 def momentum_of(state: Any) -> LionKState:
     """The state of ``lion_k`` that goes on where an optax run stands, from its state: of lion, adam, adamw, ...
 
-    Takes the first part with ``count`` and ``mu``, an average of plus the gradients, and changes the sign.
+    Takes the parts with ``count`` and ``mu``, an average of plus the gradients, and changes the sign. There are several
+    where parameters are partitioned or masked; together they must have one average for each. The count is the first's.
     """
     found = [s for s in jax.tree.leaves(state, is_leaf=_is_average) if _is_average(s)]
     if not found:
         raise ValueError(
             f"no part of the state has count and mu, an average of the gradients; got {type(state).__name__}"
         )
-    return LionKState(found[0].count, jax.tree.map(jnp.negative, found[0].mu))
+    mu = jax.tree.map(_the_one, *(s.mu for s in found), is_leaf=_is_masked)
+    return LionKState(found[0].count, jax.tree.map(jnp.negative, mu))
 
 
 class _Step:
@@ -165,13 +167,24 @@ def _is_function(v: Any) -> bool:
     return isinstance(v, ConvexFunction)
 
 
+def _is_masked(v: Any) -> bool:
+    return isinstance(v, optax.MaskedNode)
+
+
+def _the_one(*averages: Any) -> Any:
+    there = [a for a in averages if not _is_masked(a)]
+    if len(there) != 1:
+        raise ValueError(f"{len(there)} parts of the state have an average of one of the parameters, 1 is needed")
+    return there[0]
+
+
 def _is_average(v: Any) -> bool:
     return isinstance(v, tuple) and {"count", "mu"} <= set(getattr(v, "_fields", ()))
 
 
-def _array(lr: Any) -> Any:
+def _array(coefficient: Any) -> Any:
     """A schedule may return a number of NumPy, or an array of one."""
-    return lr if isinstance(lr, (int, float)) else jnp.asarray(lr)
+    return coefficient if isinstance(coefficient, (int, float)) else jnp.asarray(coefficient)
 
 
 def _broadcast(prefix: Any, tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:

@@ -46,7 +46,8 @@ def scipy_method(
     Parameters
     ----------
     fun, x0, args, jac, callback
-        As in SciPy; without ``jac`` the gradient is taken by forward differences. x0 is moved into the bounds.
+        As in SciPy; without ``jac`` the gradient is taken by forward differences, backward at an upper bound. x0 is
+        moved into the bounds.
     bounds : scipy.optimize.Bounds or pairs
         All finite.
     hess, hessp, constraints
@@ -81,6 +82,7 @@ def scipy_method(
         if given is not None:
             warnings.warn(f"lionk does not use {name}", RuntimeWarning, stacklevel=3)
     x0 = np.array(x0, dtype=None if np.asarray(x0).dtype.kind == "f" else float)
+    low, high = -np.inf, np.inf
     if bounds is not None:
         if K is not None or weight_decay is not None:
             raise ValueError("bounds are the constraint of K = box: give bounds, or K and weight_decay, not both")
@@ -94,7 +96,9 @@ def scipy_method(
 
     def gradient(x: Any) -> Any:
         counts["jac"] += 1
-        return np.asarray(jac(x, *args) if callable(jac) else approx_fprime(x, value), dtype=x.dtype)
+        if callable(jac):
+            return np.asarray(jac(x, *args), dtype=x.dtype)
+        return np.asarray(approx_fprime(x, value, _differences(x, low, high)), dtype=x.dtype)
 
     notify = _Callback(callback)
     try:
@@ -115,6 +119,13 @@ def scipy_method(
         nit=result.nit, nfev=counts["fun"], njev=counts["jac"], objective=result.objective, gap=result.gap,
         history=result.history, certificate=result.certificate,
     )  # fmt: skip
+
+
+def _differences(x: Any, low: Any, high: Any) -> Any:
+    """Steps of finite differences that stay within the bounds: forward, or to the side that has room."""
+    h, up, down = np.sqrt(np.finfo(x.dtype).eps) * np.maximum(1, np.abs(x)), high - x, x - low
+    step = np.where(up >= h, h, np.where(down >= up, -np.minimum(h, down), up))
+    return np.where(step == 0, h, step)  # low = high: there is no other side
 
 
 def _read(bounds: Any, x0: Any) -> tuple[Any, Any]:

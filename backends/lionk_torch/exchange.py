@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from functools import reduce
 from typing import Any
+from zlib import crc32
 
 import torch
 import torch.distributed as dist
@@ -129,8 +130,9 @@ def step(method: Method, functions: list[Any], given: list[list[torch.Tensor]], 
 
 def check_same(params: list[torch.Tensor], group: Any) -> None:
     """Refuse to step parameters that are not the same at all workers: they would never become so."""
-    sums = torch.stack([p.detach().reshape(-1).view(torch.uint8).sum(dtype=torch.int64) for p in params])
-    low, high = sums.clone(), sums.clone()
+    sums = [crc32(p.detach().reshape(-1).view(torch.uint8).cpu().numpy()) for p in params]
+    low = torch.tensor(sums, dtype=torch.int64, device=params[0].device)
+    high = low.clone()
     dist.all_reduce(low, dist.ReduceOp.MIN, group=group)
     dist.all_reduce(high, dist.ReduceOp.MAX, group=group)
     if not torch.equal(low, high):
