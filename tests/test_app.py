@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -22,9 +23,10 @@ from lionk.app import figures
 from lionk.app.cli import app
 from lionk.app.constraint import view
 from lionk.app.data import Table
+from lionk.app.data import read as read_table
 from lionk.app.functions import parse_k
 from lionk.app.losses import LOSSES
-from lionk.app.problems import bundled, guess_loss
+from lionk.app.problems import build, bundled, guess_loss
 
 QUIET = ("--plot", "none", "--json", "none")
 
@@ -232,9 +234,43 @@ def test_loss_is_guessed_from_the_target():
     guess = lambda values: guess_loss(Table(np.zeros((len(values), 1)), ("x",), np.asarray(values), "y"))  # noqa: E731
     assert guess([0.0, 1.0, 1.0]) == "logistic"
     assert guess(["a", "b", "c"]) == "softmax"
-    assert guess([1.0, 2.0, 3.0]) == "softmax"
-    assert guess([1.0, 2.5, 3.0]) == "squared"
+    assert guess([1.0, 2.0, 3.0] * 2) == "softmax"
+    assert guess([1.0, 2.5, 3.0] * 2) == "squared"
     assert guess(np.arange(100.0)) == "squared"
+    assert guess(np.arange(20.0)) == "squared"  # whole numbers, and none of them twice
+    assert guess(1e300 * np.linspace(-1, 1, 20)) == "squared"
+
+
+@pytest.mark.parametrize(("offset", "size"), [(0, 1), (0, 1e307), (0, 1e-300), (0, 1e-315), (1e9, 1e-4)])
+def test_columns_of_any_size_are_standardised(offset, size):
+    """Features and target have the information that they had; columns are constant only to rounding."""
+    z = np.asarray([-1.5, 0.5, 1.0, 2.0, -7.0, 5.0])
+    z = (z - z.mean()) / z.std()
+    same = np.asarray([0.1 + 0.2, 0.3] * 3)
+    table = Table(np.stack([offset + size * z, same, 1e-300 * same], axis=1), ("a", "b", "c"), offset + size * z, "y")
+    p = build(table, "squared", name="mine")
+    np.testing.assert_allclose(p.design[:, 0], z, atol=5e-3)
+    np.testing.assert_allclose(p.targets, z, atol=5e-3)
+    assert not p.design[:, 1:3].any()
+    assert "2 constant column(s) set to 0" in p.notes
+
+
+def test_classes_are_shown_in_full():
+    table = Table(np.eye(3), ("a", "b", "c"), np.asarray([1e6, 1e6 + 1, 0.5]), "y")
+    assert build(table, "softmax", name="mine").classes == ("0.5", "1000000", "1000001")
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ('"a;1;2;3;4","b",y\n1,2,3\n2,3,5\n4,1,7\n', ["a;1;2;3;4", "b"]),  # the other delimiter within quotes
+        ("a\u2028b;c;y\n1;2;3\n2;3;5\n4;1;7\n", ["a\u2028b", "c"]),  # no end of a line in a file
+        ('"a\nb"\tc\ty\n1\t2\t3\n2\t3\t5\n4\t1\t7\n', ["a\nb", "c"]),
+    ],
+)
+def test_cells_with_what_separates_others(text, columns, tmp_path):
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    assert read_table(tmp_path / "a.csv", "y").names == tuple(columns)
 
 
 DATA = ("--data", "bad.csv", "--target", "y")
@@ -243,7 +279,9 @@ BAD = {
     "no such file": (None, ("--data", "none.csv", "--target", "y"), "no such file"),
     "no target": ("x,y\n1,2\n2,3\n", ("--data", "bad.csv"), "--target COLUMN"),
     "target without data": (None, ("--target", "y"), "--data FILE"),
-    "wrong suffix": ("x,y\n", ("--data", ".", "--target", "y"), "no such file"),
+    "directory": (None, ("--data", ".", "--target", "y"), "is a directory"),
+    "open quote": ('x,y\n1,2\n"3,4\n' + "5,6\n" * 50_000, DATA, "the row from line 3"),
+    "open quote in the header": ('"x,y\n1,2\n3,4\n', DATA, "is there a quote that is not closed?"),
     "missing column": ("x,z\n1,2\n2,3\n", DATA, "has no column 'y'; --target is one of: x, z"),
     "text in numbers": ("x,y\n1,0\nabc,1\n", DATA, "line 3, column 'x': 'abc' is not a number"),
     "nan": ("x,y\n1,0\nnan,1\n", DATA, "line 3, column 'x': nan is not a finite number"),
@@ -312,10 +350,45 @@ def test_bad_npy_is_one_line(content):
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
 
 
+def _npy(header):
+    """A file of format 1.0 with this header and 100 bytes."""
+    text = header.encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + bytes(100)
+
+
+SHAPE = "{'descr': '<f8', 'fortran_order': False, 'shape': "
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello", b"PK\x03\x04" + b"garbage" * 20, _npy(SHAPE + "(10**12,"), _npy(SHAPE + f"({10**15}, 9)}}"),
+     _npy(SHAPE + f"({10**22}, 9)}}"), _npy("[1,2"), _npy("(((((((")],
+)  # fmt: skip
+def test_damaged_npy_is_one_line(content, tmp_path):
+    (tmp_path / "bad.npy").write_bytes(content)
+    done = lk("solve", "--data", "bad.npy", "--target", "0", *QUIET)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert "bad.npy" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["bad.csv", "bad.npy"])
+def test_unreadable_file_is_one_line(name, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / name).write_bytes(b"")
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "read_text", refuse)
+    done = lk("solve", "--data", name, "--target", "0", *QUIET)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert f"{name} cannot be read: Permission denied" in done.stderr
+
+
 def test_object_arrays_are_not_unpickled():
     np.save("bad.npy", np.asarray([[object()]], dtype=object), allow_pickle=True)
     done = lk("solve", "--data", "bad.npy", "--target", "0", *QUIET)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert "allow_pickle" not in done.stderr
 
 
 # -- runs that do not end well -----------------------------------------------------------------------------------

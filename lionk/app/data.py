@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ class Table:
 
 def read(path: Path, target: str) -> Table:
     """The table of a file. Raises BadInput, naming line and column."""
+    if path.is_dir():
+        raise BadInput(f"--data {path} is a directory; name a .csv or .npy file in it")
     if not path.is_file():
         raise BadInput(f"--data {path}: there is no such file")
     if path.suffix.lower() == ".npy":
@@ -37,9 +40,12 @@ def read(path: Path, target: str) -> Table:
 
 def _read_npy(path: Path) -> tuple[list[str], list[Any], list[int]]:
     try:
-        a = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise BadInput(f"{path} is not a NumPy file of numbers: {error}") from None
+        with path.open("rb") as file:  # NumPy leaves it open after some errors
+            a = np.load(file, allow_pickle=False)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror or error}") from None
+    except Exception:  # of a damaged header NumPy raises what it likes
+        raise BadInput(f"{path} is no NumPy file of numbers, or damaged, or too large for the memory") from None
     if not isinstance(a, np.ndarray) or a.ndim != 2 or a.dtype.kind not in "fiub":
         found = f"shape {a.shape} of {a.dtype}" if isinstance(a, np.ndarray) else "an archive"
         raise BadInput(f"{path} must hold a matrix of real numbers, a sample a row; it holds {found}")
@@ -51,17 +57,20 @@ def _read_csv(path: Path) -> tuple[list[str], list[Any], list[int]]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInput(f"{path} is not text in UTF-8 (byte {error.start}); save it as a UTF-8 CSV file") from None
-    first = text.partition("\n")[0]
-    reader = csv.reader(text.splitlines(), delimiter=max(",;\t", key=first.count), skipinitialspace=True)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror or error}") from None
     rows: list[list[str]] = []
     lines: list[int] = []
     try:
+        cells = {d: len(next(_reader(text, d), ())) for d in ",;\t"}
+        reader = _reader(text, max(cells, key=lambda d: cells[d]), strict=True)
         for row in reader:
             if any(cell.strip() for cell in row):
                 rows.append([cell.strip() for cell in row])
                 lines.append(reader.line_num)
     except csv.Error as error:
-        raise BadInput(f"{path}, line {reader.line_num}: {error}") from None
+        begin = lines[-1] + 1 if lines else 1
+        raise BadInput(f"{path}, the row from line {begin}: {error}; is there a quote that is not closed?") from None
     if not rows:
         raise BadInput(f"{path} is empty")
     if all(map(_is_number, rows[0])):
@@ -75,6 +84,11 @@ def _read_csv(path: Path) -> tuple[list[str], list[Any], list[int]]:
         if len(row) != len(names):
             raise BadInput(f"{path}, line {line}: {len(row)} cells, but the first line has {len(names)}")
     return names, [list(c) for c in zip(*rows, strict=True)] or [[] for _ in names], lines
+
+
+def _reader(text: str, delimiter: str, strict: bool = False) -> Any:
+    """Rows of cells; lines end as a file's do, and not within quotes."""
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=strict)
 
 
 def _is_number(cell: str) -> bool:
@@ -110,7 +124,7 @@ def _column(path: Path, names: list[str], target: str) -> int:
     try:
         return range(len(names))[int(target)]
     except (ValueError, IndexError):
-        shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+        shown = ", ".join(n[:40] for n in names[:12]) + (", ..." if len(names) > 12 else "")
         raise BadInput(f"{path} has no column {target!r}; --target is one of: {shown}, or a number from 0") from None
 
 

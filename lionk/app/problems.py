@@ -143,22 +143,21 @@ def bundled(name: str, loss: str | None) -> Problem:
 
 
 def guess_loss(table: Table) -> str:
-    """Two values: logistic; texts, or few whole numbers: softmax; else squared."""
+    """Two values: logistic; texts, or few whole numbers, each twice or more on average: softmax; else squared."""
     values = np.unique(table.target)
     if len(values) == 2:
         return "logistic"
-    is_text = table.target.dtype.kind not in "fiu"
-    return "softmax" if is_text or (len(values) <= CLASSES and np.all(values == np.round(values))) else "squared"
+    if table.target.dtype.kind not in "fiu":
+        return "softmax"
+    few = len(values) <= min(CLASSES, len(table.target) / 2)
+    return "softmax" if few and np.all(values == np.round(values)) else "squared"
 
 
 def build(table: Table, loss: str, *, name: str, scaling: str = "standardise", intercept: bool = True) -> Problem:
     """Scale the features, append the ones, code the targets. Raises BadInput if the loss does not fit them."""
     features, notes = table.features, []
     if scaling == "standardise":
-        spread = features.std(axis=0)
-        center = features.mean(axis=0)
-        constant = spread <= 1e-12 * np.maximum(np.abs(center), 1e-300)
-        features = np.where(constant, 0.0, (features - center) / np.where(constant, 1.0, spread))
+        features, constant = _standardised(features)
         notes.append("features standardised (mean 0, standard deviation 1)")
         if constant.any():
             notes.append(f"{constant.sum()} constant column(s) set to 0")
@@ -175,17 +174,26 @@ def build(table: Table, loss: str, *, name: str, scaling: str = "standardise", i
     return Problem(name, loss, features, targets, shape, columns, classes, tuple(notes))
 
 
+def _standardised(columns: Array) -> tuple[Array, Array]:
+    """Columns with mean 0 and standard deviation 1, and which are constant, to rounding; those are 0."""
+    _, exponent = np.frexp(np.abs(columns).max(axis=0))
+    scaled = np.ldexp(columns, -exponent)  # exact, and nothing overflows below
+    constant = np.ptp(scaled, axis=0) <= 4 * np.finfo(float).eps
+    spread = np.where(constant, 1.0, scaled.std(axis=0))
+    return np.where(constant, 0.0, (scaled - scaled.mean(axis=0)) / spread), constant
+
+
 def _targets(table: Table, loss: str) -> tuple[Array, tuple[str, ...], list[str]]:
     target, what = table.target, f"the target {table.target_name!r}"
     if loss == "squared":
         if target.dtype.kind not in "fiu":
             raise BadInput(f"{what} is text; the squared loss needs numbers (--loss logistic or softmax for classes)")
-        spread = float(target.std())
-        if not spread > 0:
+        target, constant = _standardised(target)
+        if constant:
             raise BadInput(f"{what} is the same number in every row; there is nothing to fit")
-        return (target - target.mean()) / spread, (), ["target standardised"]
+        return target, (), ["target standardised"]
     values, index = np.unique(target, return_inverse=True)
-    classes = tuple(f"{v:g}" if values.dtype.kind in "fiu" else str(v) for v in values)
+    classes = tuple(str(v).removesuffix(".0") if values.dtype.kind == "f" else str(v) for v in values)
     if len(classes) < 2:
         raise BadInput(f"{what} has one class only ({classes[0]!r}); at least two are needed")
     if loss == "logistic":
