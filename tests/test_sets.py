@@ -103,6 +103,34 @@ def test_membership_is_exact_with_tol_zero(c, inside, outside) -> None:
     assert math.isnan(k.value(np.asarray([*inside[:-1], np.nan])))
 
 
+@pytest.mark.parametrize("n", [1, 10, 3000, 100_000])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_projections_on_large_simplices_are_members(dtype, n) -> None:
+    """Their entries are small beside the largest one, from which they are measured."""
+    rng = np.random.default_rng(0)
+    spike = np.full(n, 0.43 / max(n - 1, 1))
+    spike[0] = 0.57
+    points = [spike * (1 + 1e-7), rng.dirichlet(np.ones(n)), rng.normal(size=n), 1e6 * rng.normal(size=n), np.zeros(n)]
+    for y in (p.astype(dtype) for p in points):
+        wide = np.sort(y.astype(float))[::-1]
+        levels = (np.cumsum(wide) - 1) / np.arange(1, n + 1)
+        near = np.clip(y - levels[np.nonzero(wide > levels)[0][-1]], 0, None)
+        for K in ("max", "linf", *({"name": name, "k": min(3, n)} for name in ("capped_simplex", "top_k"))):
+            domain = lionk.K(K).conjugate.domain
+            got = domain.project(y)
+            assert domain.contains(got), K
+            if K == "max":
+                np.testing.assert_allclose(got, near, rtol=0, atol=16 * np.finfo(dtype).eps)
+
+
+def test_projections_on_ellipsoids_are_members() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        a = rng.normal(size=(4, 4))
+        domain = lionk.K("ellipsoid", matrix=a @ a.T + 0.1 * np.eye(4)).conjugate.domain
+        assert domain.contains(domain.project(10 * rng.normal(size=4)))
+
+
 @sets
 def test_diameter_is_the_largest_distance(c, shape) -> None:
     width = c.diameter(shape)

@@ -58,6 +58,8 @@ class Preimage(ArraySet):
         top = xp.where(outside, size / (radius * w[..., 0]), xp.zeros_like(size))  # there every entry is small enough
         mu = _xp.bisect(xp, excess, xp.zeros_like(top), top)
         z = xp.reshape((a / (1 + mu[..., None] * w)) @ xp.matrix_transpose(v), y.shape)
+        length = _xp.norm(xp, self.operator(xp, z, batch), batch)
+        z = z * _xp.spread(xp, xp.minimum(radius / xp.maximum(length, radius + 0 * length), 1 + 0 * length), z)
         return xp.where(_xp.spread(xp, outside, y), z, y)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:

@@ -91,9 +91,12 @@ class TopK(ArraySet):
             steps = xp.astype(xp.arange(1, ordered.shape[-1] + 1, device=_xp.device(r)), ordered.dtype)
             falling = xp.flip(ordered, axis=-1) - ordered[..., -1:]
             level = xp.max((xp.cumulative_sum(falling, axis=-1) - 1) / steps, axis=-1, keepdims=True)
-            kept = xp.astype(falling > level, ordered.dtype)  # the level once more, with the error of one sum
-            level = (xp.sum(kept * falling, axis=-1) - 1) / xp.sum(kept, axis=-1)
-            levelled = xp.clip((r - cut) - _xp.spread(xp, level, r), 0.0, 1.0)
+            level = level - _xp.eps(xp, r) * ordered.shape[-1]  # below the level, whatever the running sums have lost
+            for _ in range(8):  # from there the level of all that exceed the last one rises to it (Michelot 1986)
+                kept = xp.astype(falling > level, ordered.dtype)
+                level = (xp.sum(kept * falling, axis=-1, keepdims=True) - 1) / xp.sum(kept, axis=-1, keepdims=True)
+            level = level[..., 0]
+            levelled = _summing(xp, xp.clip((r - cut) - _xp.spread(xp, level, r), 0.0, 1.0), 1.0, batch)
         else:
             levelled = self._level(xp, r - cut, float(self.k), batch, span=(-1.0, 0.0))
         if not self.absolute:
@@ -140,7 +143,7 @@ class TopK(ArraySet):
         ones = _xp.total(xp, weight * xp.astype(moved >= 1, r.dtype), batch)
         count = _xp.total(xp, inner, batch)
         exact = _xp.divide(xp, _xp.total(xp, inner * xp.where(inner > 0, r, 0 * r), batch) + ones - total, count)
-        return clipped(xp.where(count > 0, exact, t))
+        return _summing(xp, clipped(xp.where(count > 0, exact, t)), total, batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         if not self._check(y, batch):
@@ -172,3 +175,11 @@ class TopK(ArraySet):
         nearest = xp.where(capped, xp.clip(r, 0.0, 1.0), self._level(xp, signed, left, batch, at))
         sign = xp.where(at_zero, xp.where(s < 0, -xp.ones_like(s), xp.ones_like(s)), _xp.sign(xp, x))
         return _xp.norm(xp, s - xp.where(at, sign * nearest, fixed), batch)
+
+
+def _summing(xp: Namespace, p: Array, total: Any, batch: int) -> Array:
+    """p, of which the entries between 0 and 1 share what the sum lacks: the rounding of their common level, n times."""
+    inner = (p > 0) & (p < 1)
+    lack = total - _xp.total(xp, p, batch)
+    share = _xp.divide(xp, lack, _xp.total(xp, xp.astype(inner, p.dtype), batch))
+    return xp.where(inner, xp.clip(p + _xp.spread(xp, share, p), 0.0, 1.0), p)
