@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+from .. import _xp
 from .._later import Later
 from ..sets.atoms import Ball, Box
 from ..sets.top_k import TopK
@@ -106,7 +107,10 @@ def softplus(delta: float = 1.0) -> ConvexFunction:
 
 
 def box(lower: Any = -1.0, upper: Any = 1.0) -> ConvexFunction:
-    return Support(Box(_entries("lower", lower), _entries("upper", upper)))
+    lower, upper = _entries("lower", lower), _entries("upper", upper)
+    if not _ordered(lower, upper):
+        raise ValueError(f"box needs lower <= upper, got lower={lower!r}, upper={upper!r}")
+    return Support(Box(lower, upper))
 
 
 def relu() -> ConvexFunction:
@@ -305,36 +309,58 @@ def _nonnegative(name: str, v: Any) -> float:
     return float(v)
 
 
-def _entries(name: str, v: Any) -> Any:
-    """A number, an array, or a sequence of numbers along the last axis."""
+def _entries(name: str, v: Any, least: float = -math.inf) -> Any:
+    """A number, an array, or a sequence of numbers along the last axis; all finite and at least ``least``."""
     if isinstance(v, (list, tuple)):
-        return tuple(float(p) for p in v)
-    if isinstance(v, (int, float)) and not isinstance(v, bool):
-        if not math.isfinite(v):
-            raise ValueError(f"{name} must be finite, got {v!r}: the support function of an unbounded set is infinite")
-        return float(v)
-    if hasattr(v, "shape"):
-        return v
-    raise TypeError(f"{name} must be a number, an array, or a list of numbers, got {type(v).__name__}")
+        v = tuple(map(float, v))
+    elif isinstance(v, (int, float)) and not isinstance(v, bool):
+        v = float(v)
+    elif not hasattr(v, "shape"):
+        raise TypeError(f"{name} must be a number, an array, or a list of numbers, got {type(v).__name__}")
+    if not _all(v, lambda p: (p > -math.inf) & (p < math.inf)):
+        raise ValueError(f"{name} must be finite, got {v!r}: the support function of an unbounded set is infinite")
+    if not _all(v, lambda p: p >= least):
+        raise ValueError(f"{name} must be >= {least:g}, got {v!r}")
+    return v
+
+
+def _all(v: Any, test: Callable[[Any], Any]) -> bool:
+    """Does every entry of a number, a tuple or an array pass? One that a compiler traces has no value yet, and does."""
+    if not hasattr(v, "shape"):
+        return all(map(test, v if isinstance(v, tuple) else (v,)))
+    xp = _xp.namespace(v)
+    try:
+        return bool(xp.all(test(v)))
+    except TypeError:
+        return True
 
 
 def _weights(v: Any) -> Any:
-    w = _entries("weights", v)
-    if isinstance(w, (float, tuple)) and not all(p >= 0 for p in (w if isinstance(w, tuple) else (w,))):
-        raise ValueError(f"weights must be >= 0, got {v!r}")
-    return w
+    return _entries("weights", v, least=0)
 
 
 def _descending(v: Any, absolute: bool) -> Any:
-    """Weights of sorted entries; order and sign are checked where they are numbers."""
+    """Weights of sorted entries."""
     if v is None:
         return None
-    w = _entries("weights", v)
-    if isinstance(w, float):
-        raise TypeError(f"weights must be one for each entry, a list or an array, got {v!r}")
-    if isinstance(w, tuple):
-        if any(a < b for a, b in pairwise(w)):
-            raise ValueError(f"weights must not increase, got {v!r}")
-        if absolute and w and w[-1] < 0:
-            raise ValueError(f"weights must be >= 0, got {v!r}")
+    w = _entries("weights", v, least=0 if absolute else -math.inf)
+    if isinstance(w, float) or getattr(w, "ndim", 1) != 1:
+        raise TypeError(f"weights must be one for each entry, a list or an array of one axis, got {v!r}")
+    falls = all(a >= b for a, b in pairwise(w)) if isinstance(w, tuple) else _all(w[:-1] - w[1:], lambda p: p >= 0)
+    if not falls:
+        raise ValueError(f"weights must not increase, got {v!r}")
     return w
+
+
+def _ordered(lower: Any, upper: Any) -> bool:
+    """``lower <= upper``, of numbers, tuples and arrays in any mixture."""
+    if hasattr(lower, "shape") or hasattr(upper, "shape"):
+        like = upper if hasattr(upper, "shape") else lower
+        xp = _xp.namespace(like)
+        low, high = (_xp.parameter(xp, end, like, "box") for end in (lower, upper))
+        return _all(high - low, lambda p: p >= 0)
+    if isinstance(lower, tuple) and isinstance(upper, tuple) and len(lower) != len(upper):
+        raise ValueError(f"lower and upper must have one entry each, got {len(lower)} and {len(upper)}")
+    n = max(len(end) if isinstance(end, tuple) else 1 for end in (lower, upper))
+    ends = (end if isinstance(end, tuple) else (end,) * n for end in (lower, upper))
+    return all(a <= b for a, b in zip(*ends, strict=True))
