@@ -27,6 +27,6 @@ def membership(K: Any, x: Any, slack: Any, *, lam: float) -> tuple[Any, Any]:
 def final(K: Any, f: Any, x: Any, grad: Any, *, lam: float) -> tuple[Any, ...]:
     """F, the gap, its rounding, and the distance to the constraint."""
     F, away = objective(K, f, x, lam), distance_to_domain(K, x, lam) if lam else 0.0
-    if grad is None or not lam:
+    if grad is None:
         return F, math.nan, math.nan, away
-    return F, kkt_gap(K, x, grad, lam) / lam, gap_rounding(K, x, grad, lam) / lam, away
+    return F, kkt_gap(K, x, grad, lam) / (lam or 1.0), gap_rounding(K, x, grad, lam) / (lam or 1.0), away

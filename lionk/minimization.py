@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,7 @@ def minimize(
     (True, [1.0, 0.3])
     """
     _check_numbers(weight_decay, tol, atol, maxiter, checkpoint_every)
+    tol, atol, maxiter = float(tol), float(atol), int(maxiter)
     if resume and checkpoint is None:
         raise ValueError("resume=True needs checkpoint=PATH")
     backend = backend_of(x0)
@@ -107,6 +109,8 @@ def minimize(
     m0 = opt.init(x0).m
     x0 = backend.synchronize(x0)
     path = None if checkpoint is None else Path(checkpoint)
+    if path is not None and not path.parent.is_dir():
+        raise FileNotFoundError(f"checkpoint: there is no folder {path.parent}, in which {path.name} would be written")
     now = Progress(x0, m0, x0, m0)
     run = Run(
         opt, lr, evaluate, backend, tol, atol, maxiter, convex, certify and not evaluate.stochastic, path,
@@ -127,10 +131,10 @@ def minimize(
 
 def _check_numbers(weight_decay: Any, tol: Any, atol: Any, maxiter: Any, every: Any) -> None:
     for name, v in (("weight_decay", weight_decay), ("tol", tol), ("atol", atol)):
-        if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v < math.inf:
+        if isinstance(v, bool) or not isinstance(v, numbers.Real) or not 0 <= float(v) < math.inf:
             raise ValueError(f"{name} must be a finite number >= 0, got {v!r}")
     for name, v, least in (("maxiter", maxiter, 0), ("checkpoint_every", every, 1)):
-        if isinstance(v, bool) or not isinstance(v, int) or v < least:
+        if isinstance(v, bool) or not isinstance(v, numbers.Integral) or int(v) < least:
             raise ValueError(f"{name} must be a whole number >= {least}, got {v!r}")
 
 

@@ -103,7 +103,11 @@ class LionK:
         def zeros(a: Array) -> Array:
             xp = _xp.namespace(a)
             _xp.check_floating(xp, a)
-            dtype = getattr(xp, self.state_dtype) if isinstance(self.state_dtype, str) else self.state_dtype
+            dtype = getattr(xp, self.state_dtype, "") if isinstance(self.state_dtype, str) else self.state_dtype
+            if dtype == "":
+                raise ValueError(
+                    f'state_dtype must be a dtype of the library, such as "float32", got {self.state_dtype!r}'
+                )
             if dtype is None or (_xp.is_complex(xp, a) and not xp.isdtype(dtype, "complex floating")):
                 dtype = a.dtype
             return xp.zeros_like(a, dtype=dtype)
@@ -130,6 +134,10 @@ class LionK:
             lr = self.lr(state.count) if callable(self.lr) else self.lr
         lr = coefficient("lr", lr)
         self.check_product(lr, self.weight_decay)
+        if not isinstance(state, State):
+            raise TypeError(f"state must be what init or the step before gave, got {type(state).__name__}")
+        if isinstance(self.K, Blocks) and not is_container(x):
+            raise TypeError("K is a sum of blocks, but x is one array: give a K of one array, or a container of arrays")
         _check_alike("grad", grad, x)
         _check_alike("state.m", state.m, x)
         K = self.K.tree if isinstance(self.K, Blocks) else self.K

@@ -47,7 +47,8 @@ class Result:
     fun, objective : float
         f and F there.
     gap, gap_rounding : float
-        For convex f, ``F(x) - min F <= gap + gap_rounding`` (weight_decay > 0 and full gradients; else nan).
+        For convex f, ``F(x) - min F <= gap + gap_rounding``. With weight_decay = 0 the gap is G itself, a measure of
+        stationarity; without full gradients it is nan.
     distance : float
         From ``lam x`` to dom K*.
     nit : int

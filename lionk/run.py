@@ -72,6 +72,8 @@ class Run:
             now = self.now
             point = self.evaluate(now.x, now.count)
             if point is None:
+                if not self.history.f:
+                    raise ValueError("batches is empty: there is no step to make")
                 return self.finish("the batches are used up", success=True)
             f, grad, finite = point
             if not (finite and math.isfinite(f)):
@@ -176,14 +178,17 @@ class Run:
         if not self.evaluate.stochastic:
             first = self.history.gap[0]
             target = self.atol + self.tol * (abs(seen.objective) if self.lam else first)
-            if math.isfinite(seen.objective) and seen.gap <= target:
+            if math.isfinite(seen.objective) and math.isfinite(seen.gap) and seen.gap <= target:
                 return f"gap {seen.gap:.3g} <= {target:.3g}", True
             if now.rule is not None and lr * (self.lam or 1.0) < 4 * self.eps:
                 return f"lr = {lr:.2g} is below rounding; the gap stays at {now.best_gap:.3g}", False
         if now.count >= self.maxiter:
             if self.evaluate.stochastic:
                 return f"all {self.maxiter} steps made", True
-            return f"maxiter = {self.maxiter} steps made; best gap {now.best_gap:.3g}", False
+            made = f"maxiter = {self.maxiter} steps made"
+            if now.count > self.maxiter:
+                made = f"{now.count} steps were made before, which is more than maxiter = {self.maxiter}"
+            return f"{made}; best gap {now.best_gap:.3g}", False
         return None
 
     # -- the end -------------------------------------------------------------------------------------------------
@@ -195,6 +200,8 @@ class Run:
         point = self.evaluate(x, now.count) if not self.evaluate.stochastic else None
         f, grad = (self.history.f[-1], None) if point is None else (point.f, point.grad)
         F, gap, rounding, distance = self.backend.numbers(measures.final, K, f, x, grad, lam=lam)
+        if success and (not math.isfinite(F) or math.isinf(gap)):
+            message, success = f"{message}, but at the last point F is {F:.3g} and the gap {gap:.3g}", False
         dtype = _xp.real_dtype(self.xp, self.like)
         arrays = [self.xp.asarray(v, dtype=dtype, device=_xp.device(self.like)) for v in self.history]
         certificate = certificate_of(
@@ -224,7 +231,8 @@ class Run:
 
     def _settings(self) -> dict[str, Any]:
         o = self.opt
-        return {"K": repr(o.K), "betas": list(o.betas), "weight_decay": self.lam, "decay": o.decay}
+        lr = "schedule" if callable(self.lr) else None if self.lr is None else float(self.lr)
+        return {"K": repr(o.K), "betas": list(o.betas), "weight_decay": self.lam, "decay": o.decay, "lr": lr}
 
     def save(self) -> None:
         """Write the last accounted iterate. Its own history entry is left out: a resumed run makes it again."""

@@ -220,7 +220,42 @@ def test_without_decay_the_gradient_goes_to_zero():
     fun, _ = random_quadratic(RNG(9), 4, 8)
     r = lionk.minimize(fun, np.ones(4), K="half_square", weight_decay=0.0, jac=True, tol=1e-6)
     assert r.success and np.linalg.norm(fun(r.x)[1]) < 1e-2
-    assert math.isnan(r.gap)
+    assert 0 <= r.gap == float(lionk.kkt_gap("half_square", r.x, fun(r.x)[1], 0.0)) < 1e-4, "of stationarity"
+
+
+@pytest.mark.parametrize("name", ["max", "log_sum_exp"])
+def test_without_decay_an_infinite_gap_is_no_success(name):
+    fun, _ = random_quadratic(RNG(9), 4, 8)
+    with pytest.warns(lionk.LionKWarning, match="not smallest at 0"):
+        r = lionk.minimize(fun, np.ones(4), K=name, weight_decay=0.0, jac=True, maxiter=5)
+    assert not r.success and r.nit == 5 and math.isinf(r.gap)
+
+
+@pytest.mark.parametrize("K", ["l1", "l2", "linf"])
+def test_the_identity_holds_to_the_rounding_of_f(K):
+    """An exact fit: f ends near 0, and is rounded like the products that cancel in it."""
+    rng = RNG(0)
+    for _ in range(10):
+        A, x = rng.normal(size=(20, 5)), rng.uniform(-0.5, 0.5, 5)
+        y = A @ x
+
+        def fun(v, A=A, y=y):
+            r = A @ v - y
+            return float(r @ r / 40), A.T @ r / 20
+
+        lam = 1.0 if K == "l1" else 0.3
+        r = lionk.minimize(fun, np.zeros(5), K=K, weight_decay=lam, jac=True, convex=True, maxiter=1000)
+        assert not r.certificate.failed
+
+
+def test_a_run_on_a_large_simplex_is_certified():
+    """Membership of a simplex of 3,000 entries in float32."""
+    y = RNG(1).dirichlet(np.full(3000, 0.05)).astype(np.float32)
+    r = lionk.minimize(
+        lambda v: (float(((v - y) ** 2).sum() / 2), v - y), np.full(3000, 1 / 3000, np.float32), K="max",
+        weight_decay=1.0, jac=True, convex=True, maxiter=1000, atol=1e-2,
+    )  # fmt: skip
+    assert r.success and math.isfinite(r.objective) and math.isfinite(r.gap) and r.distance < 1e-5
 
 
 # -- stochastic -----------------------------------------------------------------------------------------------------
@@ -302,6 +337,12 @@ def test_resume_with_other_settings_is_refused(tmp_path):
     lionk.minimize(fun, np.zeros(3), K="l1", weight_decay=1.0, jac=True, maxiter=5, tol=0.0, checkpoint=path)
     with pytest.raises(ValueError, match="weight_decay"):
         lionk.minimize(fun, np.zeros(3), K="l1", weight_decay=2.0, jac=True, checkpoint=path, resume=True)
+    with pytest.raises(ValueError, match=r"'lr': None.*'lr': 0.01"):
+        lionk.minimize(fun, np.zeros(3), K="l1", weight_decay=1.0, jac=True, checkpoint=path, resume=True, lr=0.01)
+    short = lionk.minimize(
+        fun, np.zeros(3), K="l1", weight_decay=1.0, jac=True, checkpoint=path, resume=True, maxiter=2, tol=0.0
+    )
+    assert short.nit == 5 and "5 steps were made before" in short.message
     with pytest.raises(ValueError, match="checkpoint=PATH"):
         lionk.minimize(fun, np.zeros(3), K="l1", weight_decay=2.0, jac=True, resume=True)
     with pytest.raises((FileNotFoundError, ValueError), match=r"none\.safetensors"):
@@ -419,6 +460,10 @@ FAULTS = [
     ({"fun": lambda x: (1.0, np.zeros(4))}, ValueError, "gradient must have shape \\(3,\\)"),
     ({"fun": lambda x: (np.zeros(2), x)}, ValueError, "0-d"),
     ({"batches": [1], "seed": 1}, ValueError, "not both"),
+    ({"batches": [], "fun": lambda x, b: (0.5 * x @ x, x)}, ValueError, "batches is empty"),
+    ({"K": lionk.blocks({"a": "l1"})}, TypeError, "sum of blocks, but x is one array"),
+    ({"state_dtype": "float33"}, ValueError, "state_dtype must be a dtype"),
+    ({"checkpoint": "no_such_folder/run.safetensors"}, FileNotFoundError, "no folder no_such_folder"),
 ]
 
 
@@ -434,6 +479,14 @@ def test_bad_arguments_name_themselves(arguments, error, message):
     }
     with pytest.raises(error, match=message):
         lionk.minimize(call.pop("fun"), call.pop("x0"), **call)
+
+
+def test_numbers_of_numpy_are_numbers():
+    fun, _ = random_quadratic(RNG(9), 3)
+    a = lionk.minimize(fun, np.zeros(3), K="l1", weight_decay=1.0, jac=True, tol=1e-3, maxiter=50)
+    one, tol = np.float32(1.0), np.float64(1e-3)
+    b = lionk.minimize(fun, np.zeros(3), K="l1", weight_decay=one, jac=True, tol=tol, maxiter=np.int64(50))
+    np.testing.assert_array_equal(a.x, b.x)
 
 
 # -- the rest ---------------------------------------------------------------------------------------------------------

@@ -178,6 +178,12 @@ def test_the_gap_bounds_the_suboptimality(name):
         assert bound >= -1e-12
 
 
+def test_the_gap_refuses_decays_that_are_none():
+    for lam in (-1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="weight_decay"):
+            lionk.kkt_gap("l1", np.ones(2), np.ones(2), lam)
+
+
 def test_the_gap_is_zero_at_a_stationary_point():
     """Lion: ``x_i = -sign(g_i)/lam``, or ``g_i = 0`` inside."""
     x, g = np.array([0.5, -0.5, 0.2]), np.array([-3.0, 0.1, 0.0])

@@ -74,6 +74,9 @@ class Record:
             return
         if not (math.isfinite(before.objective) and math.isfinite(after.objective)):
             return
+        if lam == 0 and opt.K.traits.minimum_at_zero is False:  # K*(0) is infinite
+            self.unbounded += 1
+            return
         k, start, end = coefficients_of(opt, lr), before[:4], after[:3]
         terms = numbers(_terms, opt.K, k, start, end, tol, betas=opt.betas, lam=lam)
         if not all(map(math.isfinite, terms)):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from .. import _xp
 from .._xp import Array
 from ..optimizer import LionK, implicit_lr
-from ..tree import tree_inner, tree_map
+from ..tree import leaves, tree_inner, tree_map
 from .objective import over, scaled
 
 
@@ -62,7 +63,8 @@ class Descent(NamedTuple):
     """One step, as the theory sees it. ``before`` and ``after`` are H with the coefficient c of this step.
 
     residual : ``after - before + h (a D1 + b D2) - bregman_f + noise + (1/lam + c) bregman_conjugate + c bregman_K``,
-        0 in exact arithmetic; ``scale``: the sum of the magnitudes of its terms.
+        0 in exact arithmetic; ``scale``: the sum of the magnitudes of its terms, and of ``|g_i| (|x_i| + |x'_i|)``,
+        which is what the rounding of f grows with where f itself is small.
     """
 
     coefficients: Coefficients
@@ -142,9 +144,9 @@ def descent_of(
     dissipated = k.h * (k.a * D1 + (0.0 if k.b is None else k.b) * D2)
     over_dual = (1 / lam + k.c if lam else 0.0) * bregman_conjugate
     terms = (after, -1 * before, dissipated, -1 * bregman_f, noise, over_dual, k.c * bregman_K)
-    return Descent(
-        k, before, after, D1, D2, bregman_f, bregman_conjugate, bregman_K, sum(terms), sum(abs(t) for t in terms)
-    )
+    sizes = tree_map(lambda g, s, t: abs(g) * (abs(s) + abs(t)), grad, x, x_next)
+    scale = sum(abs(t) for t in terms) + sum(_xp.total(_xp.namespace(s), s, 0) for s in leaves(sizes))
+    return Descent(k, before, after, D1, D2, bregman_f, bregman_conjugate, bregman_K, sum(terms), scale)
 
 
 def _difference(a: Any, b: Any) -> Any:

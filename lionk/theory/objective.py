@@ -9,12 +9,15 @@ from .. import _xp
 from .._xp import Array
 from ..functions import K as build
 from ..functions.block_sum import Blocks
+from ..optimizer import coefficient
 from ..tree import is_container, leaves, tree_inner, tree_map, tree_norm
 
 
 def over(K: Any, x: Any) -> Any:
     """K as a function of x: if x is a container and K is not ``blocks``, K serves every array of it."""
     function = build(K)
+    if isinstance(function, Blocks) and not is_container(x):
+        raise TypeError("K is a sum of blocks, but x is one array: give a K of one array, or a container of arrays")
     return Blocks(function) if is_container(x) and not isinstance(function, Blocks) else function
 
 
@@ -48,13 +51,19 @@ def kkt_gap(K: Any, x: Any, grad: Any, weight_decay: float, tol: float | None = 
     -------
     0-d array
 
+    Raises
+    ------
+    ValueError, TypeError
+        weight_decay is negative, not finite, or no number.
+
     Examples
     --------
     >>> import lionk, array_api_strict as xp
     >>> float(lionk.kkt_gap("l1", xp.asarray([1.0, -1.0]), xp.asarray([-2.0, 0.5]), 1.0))
     0.0
     """
-    return over(K, x).fenchel_young(scaled(grad, -1.0), scaled(x, float(weight_decay)), tol)
+    lam = float(coefficient("weight_decay", weight_decay))
+    return over(K, x).fenchel_young(scaled(grad, -1.0), scaled(x, lam), tol)
 
 
 def gap_rounding(K: Any, x: Any, grad: Any, weight_decay: float, tol: float | None = None) -> Array:
