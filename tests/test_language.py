@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import numpy as np
-import pytest
 import torch
 
 from lionk.app import language
@@ -44,8 +41,6 @@ def test_weights_enter_the_bound_as_predicted_and_it_learns():
 
 
 def test_l1_is_the_other_lion():
-    if find_spec("lion_pytorch") is None:
-        pytest.skip("lion-pytorch is of the peers extra")
     ours, theirs = (language.run(recipe(name), 1, 12) for name in ("l1 (Lion)", language.PEER))
     np.testing.assert_allclose(ours.loss, theirs.loss, rtol=1e-4)
 

@@ -7,14 +7,16 @@ import doctest
 import gc
 import io
 import math
+import pickle
 import subprocess
 import sys
 import weakref
 
+import lion_pytorch
 import numpy as np
 import pytest
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import lionk
 import lionk_torch
@@ -526,6 +528,41 @@ def test_state_dicts_hold_specs_and_survive_hooks_copies_and_pickle():
     assert "huber" in repr(opt)
 
 
+def test_an_optimizer_may_be_pickled_with_its_parameters():
+    p = parameter(3)
+    opt = LionK([p], 0.1, K={"name": "huber", "delta": np.float64(0.25)})
+    drive(opt, p, gradients(1, 3))
+    q, twin = pickle.loads(pickle.dumps((p, opt)))
+    p.grad = gradients(1, 3, seed=5)[0]
+    q.grad = p.grad.clone()
+    opt.step()
+    twin.step()
+    assert torch.equal(p, q)
+    assert round_trip(opt.state_dict())["param_groups"][0]["K"] == {"name": "huber", "delta": 0.25}
+
+
+def test_copies_keep_their_processes():
+    """A copy that exchanged with all processes instead of some would be another method."""
+    opt = LionK([parameter(3)])
+    opt.process_group = object()
+    assert copy.deepcopy(opt).process_group is opt.process_group
+    with pytest.raises(TypeError, match="state_dict"):
+        pickle.dumps(opt)
+
+
+def test_a_group_may_come_later():
+    p, q, r = parameter(3), parameter(3, seed=1), parameter(3, seed=1)
+    opt = LionK([p], 0.1)
+    drive(opt, p, gradients(2, 3))
+    opt.add_param_group({"params": [q], "K": "huber", "lr": 0.2})
+    other = LionK([r], 0.2, K="huber")
+    for g in gradients(2, 3, seed=7):
+        p.grad, q.grad, r.grad = g, g.clone(), g.clone()
+        opt.step()
+        other.step()
+    assert torch.equal(q, r)
+
+
 def test_a_function_without_a_spec_is_refused_with_the_way_out():
     """What a checkpoint could not hold, the optimizer does not take."""
     K = lionk.functions.from_scalar(lambda x: x * x / 2, lambda x: x, slope_range=(-math.inf, math.inf), even=True)
@@ -595,14 +632,33 @@ def test_gradients_are_not_kept_alive():
 
 @pytest.mark.parametrize("K", ["l1", "huber", "l2", {"name": "top_k", "k": 2}, "row_l1_l2", "nuclear"], ids=str)
 def test_a_step_reads_no_number_back(K):
-    """With lr a tensor, nothing waits for the device: tensors without values would refuse to tell them."""
-    with FakeTensorMode():
-        p = torch.nn.Parameter(torch.empty(4, 3))
-        opt = LionK([p], torch.tensor(0.1), weight_decay=0.1, K=K)
-        for _ in range(2):
-            p.grad = torch.empty(4, 3)
-            opt.step()
-    assert opt.state[p]["m"].shape == (4, 3)
+    """With lr and weight decay tensors nothing waits for the device, and they may change between steps."""
+    p, decay = parameter(4, 3, dtype=torch.float32), torch.tensor(0.1)
+    grads = gradients(3, 4, 3, dtype=torch.float32)
+    opt = LionK([p], torch.tensor(0.1), weight_decay=decay, K=K)
+    drive(opt, p, grads[:1])
+    with NothingLeavesTheDevice() as seen:
+        drive(opt, p, grads[1:2])
+    assert seen.calls > 4
+    decay.fill_(0.5)
+    twin = parameter(4, 3, dtype=torch.float32)
+    other = LionK([twin], 0.1, weight_decay=0.1, K=K)
+    drive(other, twin, grads[:2])
+    other.param_groups[0]["weight_decay"] = 0.5
+    torch.testing.assert_close(drive(opt, p, grads[2:]), drive(other, twin, grads[2:]))
+
+
+class NothingLeavesTheDevice(TorchDispatchMode):
+    """Refuses to read a number."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.calls += 1
+        assert func is not torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("size", [10, pytest.param(70_000, marks=pytest.mark.slow)])
@@ -813,25 +869,9 @@ def test_certificate_of_groups_with_kernels():
 # -- from other optimizers ----------------------------------------------------------------------------------------
 
 
-class Lion(torch.optim.Optimizer):
-    """The layout of the state of lion-pytorch and timm: ``exp_avg``, the average of plus the gradients."""
-
-    def __init__(self, params, lr, betas, weight_decay):
-        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
-
-    @torch.no_grad()
-    def step(self):
-        for group in self.param_groups:
-            for p in group["params"]:
-                average = self.state[p].setdefault("exp_avg", torch.zeros_like(p))
-                (b1, b2), lr = group["betas"], group["lr"]
-                p.mul_(1 - lr * group["weight_decay"]).sub_(lr * (b1 * average + (1 - b1) * p.grad).sign())
-                average.mul_(b2).add_(p.grad, alpha=1 - b2)
-
-
 def test_a_run_of_another_lion_goes_on():
     p, q, grads = parameter(4), parameter(4), gradients(20, 4)
-    lion = Lion([p], 0.01, (0.9, 0.99), 0.1)
+    lion = lion_pytorch.Lion([p], 0.01, (0.9, 0.99), 0.1)
     drive(lion, p, grads[:10])
     q.data = p.detach().clone()
     opt = LionK([q], 0.01, weight_decay=0.1)
