@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any, NamedTuple
 
 from . import _xp
@@ -62,11 +63,14 @@ class Evaluation:
         if not (isinstance(out, tuple) and len(out) == 2):
             raise TypeError(f"fun must return (f, grad) with jac=True, got {type(out).__name__}")
         f, grad = out
+        if not hasattr(f, "ndim") and not isinstance(f, numbers.Real):
+            raise TypeError(f"f must be a real number or a 0-d array, got {type(f).__name__}")
         if getattr(f, "ndim", 0) != 0:
             raise ValueError(f"f must be a number or a 0-d array, got shape {tuple(f.shape)}")
         paths = [p for p, _ in named_leaves(x)]
         if is_container(grad) != is_container(x) or [p for p, _ in named_leaves(grad)] != paths:
-            raise ValueError(f"the gradient must be a container like x, with {paths}")
+            what = f"a container like x, with {paths}" if is_container(x) else "an array like x"
+            raise ValueError(f"the gradient must be {what}, got {type(grad).__name__}")
         for (path, a), b in zip(named_leaves(grad), leaves(x), strict=True):
             if tuple(getattr(a, "shape", (None,))) != tuple(b.shape):
                 where = f" at {path}" if path else ""

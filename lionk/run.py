@@ -11,7 +11,7 @@ from . import _xp, measures
 from .backend import Backend
 from .errors import NonFiniteError, NotAvailable
 from .evaluation import Evaluation, is_finite
-from .optimizer import LionK, State
+from .optimizer import LionK, State, coefficient
 from .result import History, Info, Result
 from .step_rule import FIRST, PlateauRule
 from .theory.certificate import Point, Record, certificate_of
@@ -124,7 +124,7 @@ class Run:
             return now.rule.lr
         if self.lr is None:  # stochastic: linearly to 0
             return (FIRST / self.lam if self.lam else FIRST) * (1 - now.count / self.maxiter)
-        return float(self.lr(now.count) if callable(self.lr) else self.lr)
+        return float(coefficient("lr", self.lr(now.count) if callable(self.lr) else self.lr))
 
     def _free_step(self, grad: Any) -> float:
         """First lr without a radius: a tenth of the size of x0, or of 1 for each coordinate."""

@@ -14,6 +14,7 @@ import pytest
 import lionk
 from helpers import On, norm
 from lionk.functions import group_lift, indicator, infimal_convolution, radial_lift, spectral_lift, support
+from lionk.functions.text import parse
 from lionk.sets import Affine, Ball, Box, Minkowski, Spectral, TopK
 from table import SPECIFIED, Case
 
@@ -208,6 +209,8 @@ def test_blocks_name_the_place_of_a_mistake() -> None:
     [
         (lambda: K("l1", p=2), TypeError, "it takes: none"),
         (lambda: K("hubber"), KeyError, "did you mean 'huber'"),
+        (lambda: K("L1"), KeyError, "did you mean 'l1'"),
+        (lambda: K("moreau"), KeyError, "'moreau_"),
         (lambda: K(3), TypeError, "must be a name"),
         (lambda: K({"a": "l1"}), TypeError, "lionk.blocks"),
         (lambda: K("huber", delta=0), ValueError, "delta"),
@@ -251,6 +254,19 @@ def test_blocks_name_the_place_of_a_mistake() -> None:
 def test_refusals_say_what_to_do(make, error, says: str) -> None:
     with pytest.raises(error, match=says):
         make()
+
+
+def test_words_of_a_command_line() -> None:
+    assert parse("box:lower=-inf,upper=[inf,1]") == ("box", {"lower": -np.inf, "upper": [np.inf, 1]})
+    assert parse(" huber : delta = .5") == ("huber", {"delta": 0.5})
+    with pytest.raises(ValueError, match="p is given twice"):
+        parse("lp:p=1.5,p=2")
+
+
+def test_numbers_of_libraries_are_numbers_in_specs() -> None:
+    assert type(K("huber", delta=np.float64(0.5)).spec["delta"]) is float
+    assert K("lp", p=1e16) == K("linf")
+    assert type(K("top_k", k=np.int64(2)).spec["k"]) is int
 
 
 def test_linear_maps_move_with_their_matrices() -> None:

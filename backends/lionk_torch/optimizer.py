@@ -448,14 +448,7 @@ def _spec(K: Any) -> dict[str, Any]:
     function = lionk.K(K)
     if function.spec["name"] == "blocks":
         raise TypeError("K is a sum of blocks; give each parameter group its own K instead")
-    return _plain(function.spec)
-
-
-def _plain(spec: Any) -> Any:
-    """The spec with numbers of Python, which are all that ``torch.load`` takes."""
-    if isinstance(spec, dict):
-        return {k: _plain(v) for k, v in spec.items()}
-    return float(spec) if isinstance(spec, float) else spec
+    return function.spec
 
 
 def _dtype_name(dtype: Any) -> str | None:

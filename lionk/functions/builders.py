@@ -133,7 +133,8 @@ def lp(p: float = 1.5) -> ConvexFunction:
         raise ValueError(f"lp needs an exponent p >= 1 (inf allowed), got {p!r}")
     if p == 1:
         return l1()
-    return linf() if p == math.inf else Support(Ball(2.0 if p == 2 else p / (p - 1)))
+    dual = 1.0 if p == math.inf else p / (p - 1)
+    return linf() if dual == 1 else Support(Ball(2.0 if p == 2 else dual))
 
 
 def linf() -> ConvexFunction:

@@ -106,7 +106,8 @@ def entry(name: str) -> Entry:
     if name not in _ENTRIES:
         import difflib  # here, so that `import lionk` stays light
 
-        near = difflib.get_close_matches(name, _ENTRIES, n=3)
+        word = name.strip().lower()
+        near = difflib.get_close_matches(word, _ENTRIES, n=3) or [n for n in _ENTRIES if word and word in n][:3]
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see lionk.names(), lionk.algorithms()."
         raise KeyError(f"no convex function is named {name!r}; {hint}")
     return _ENTRIES[name]
@@ -177,7 +178,7 @@ def K(spec: Any, **parameters: Any) -> ConvexFunction:
 
 def _plain(value: Any) -> Any:
     """A parameter as a spec holds it: scalars of a library become numbers, 1-d arrays of integers tuples."""
-    if isinstance(value, numbers.Real) and not isinstance(value, (bool, int, float)):
+    if isinstance(value, numbers.Real) and not isinstance(value, (bool, int)):
         return int(value) if isinstance(value, numbers.Integral) else float(value)
     if _xp.is_array_api_obj(value) and value.ndim == 1 and _xp.is_integer(_xp.array_namespace(value), value):
         return tuple(int(value[i]) for i in range(value.shape[0]))

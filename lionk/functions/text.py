@@ -22,6 +22,8 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
         if not (equals and key.isidentifier() and spelled):
             raise ValueError(f"{text!r}: after the colon come param=value pairs with commas, such as huber:delta=0.5")
         plain = _is_text(name.strip(), key) and spelled[0] not in "{'\""
+        if key in parameters:
+            raise ValueError(f"{text!r}: {key} is given twice")
         parameters[key] = spelled if plain else value(spelled)
     return name.strip(), parameters
 
@@ -36,9 +38,9 @@ def _is_text(name: str, parameter: str) -> bool:
 
 def value(text: str) -> Any:
     """A number, list, tuple, boolean or None; what is none of these is the text itself."""
-    if text.lower() in ("inf", "nan"):
+    if text.lower() == "nan":
         return float(text)
     try:
-        return ast.literal_eval(text)
+        return ast.literal_eval(re.sub(r"(?i)\binf\b", "1e999", text))  # which Python reads as infinity
     except (ValueError, SyntaxError):
         return None if text.lower() == "none" else text
