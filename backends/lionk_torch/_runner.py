@@ -20,7 +20,7 @@ from lionk.trace import Extent
 
 from . import _group
 from ._group import Group, Last, span
-from ._plan import Fused, Host, Plan, fits, in_order, plain
+from ._plan import TILE, Fused, Host, Plan, fits, in_order, plain
 
 GATHERED = 1 << 18  # entries, at most, in one group of them
 
@@ -90,8 +90,13 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
     def step(rate: Any, decay: Any, large: list[tuple[Plan, Arrays]], groups: list[Group]) -> None:
         import torch
 
-        known = {plan: plan.known(rate, decay, like[0]) for plan, like in large}
-        known |= {group.plan: group.plan.known(rate, decay, group.rows[0][0]) for group in groups}
+        known: dict[Plan, dict[int, Any]] = {}
+
+        def known_of(plan: Plan, x: Any) -> dict[int, Any]:
+            if plan not in known:
+                known[plan] = plan.known(rate, decay, x)
+            return known[plan]
+
         steps: list[Step] = []
         on_host: list[Step] = []
         numbers = isinstance(rate, float) and isinstance(decay, float)
@@ -104,13 +109,18 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
             elif fused and plan.fusable and fits(arrays):
                 if plan.kind not in made:
                     made[plan.kind] = Fused(plan)
-                run_passes([made[plan.kind].replay(known[plan], arrays)], run=one_after_the_other)
+                run_passes([made[plan.kind].replay(known_of(plan, arrays[0]), arrays)], run=one_after_the_other)
                 torch.autograd.graph.increment_version(arrays[:2])
             else:
-                steps.append(plan.replay(known[plan], arrays))
-        run_passes(on_host, run=one_after_the_other if torch.get_num_threads() == 1 else run_all)
+                steps.append(plan.replay(known_of(plan, arrays[0]), arrays))
+        # Short calls of two threads wait for the interpreter; large tensors take long ones.
+        shared = torch.get_num_threads() > 1 and any(arrays[0].numel() >= TILE for _, arrays in large)
+        run_passes(on_host, run=run_all if shared else one_after_the_other)
         # below, PyTorch shares the work of each call among threads of its own
-        tasks = [(numbers and together(rate, decay, group)) or group.task(known[group.plan]) for group in groups]
+        tasks = [
+            (numbers and together(rate, decay, group)) or group.task(known_of(group.plan, group.rows[0][0]))
+            for group in groups
+        ]
         run_passes(steps, tasks, one_after_the_other)
 
     def host_of(plan: Plan, arrays: Arrays) -> Host | None:
