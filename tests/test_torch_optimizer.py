@@ -727,7 +727,7 @@ def test_stochastic_rounding_is_unbiased_seeded_and_takes_special_values():
 
     def draws(seed):
         p = torch.empty(20_000, len(values), dtype=torch.bfloat16)
-        narrow(p, values.expand_as(p).contiguous(), {}, "stochastic", seed, 0)
+        narrow(p, p, values.expand_as(p).contiguous(), {}, "stochastic", seed, 0)
         return p
 
     p = draws(0)

@@ -57,14 +57,14 @@ def train(model, opt, first, last):
         opt.step()
 
 
-def layouts_agree(mesh, layouts, shape, K, exact, dtype=torch.float64):
+def layouts_agree(mesh, layouts, shape, K, exact, dtype=torch.float64, **options):
     """One step after another in every layout, mixed in one group, against the unsharded ones."""
     one = torch.nn.Parameter(random(*shape, seed=0).to(dtype))
     many = {}
     for name, layout in layouts.items():
         x = one.detach().clone()
         many[name] = torch.nn.Parameter(x if layout is None else distribute_tensor(x, mesh, layout))
-    opt, reference = (LionK(ps, 0.1, weight_decay=0.5, K=K) for ps in (list(many.values()), [one]))
+    opt, reference = (LionK(ps, 0.1, weight_decay=0.5, K=K, **options) for ps in (list(many.values()), [one]))
     for step in range(3):
         g = random(*shape, seed=step + 1).to(dtype)
         one.grad = g.clone()
@@ -83,6 +83,7 @@ def layouts_agree(mesh, layouts, shape, K, exact, dtype=torch.float64):
             else:
                 torch.testing.assert_close(whole(got), want, rtol=1e-12, atol=1e-13)
     assert opt.certificate()[0].phase == reference.certificate()[0].phase
+    return opt
 
 
 def uneven_pieces(mesh):
@@ -155,8 +156,28 @@ def matrices_shared_out(mesh):
         torch.testing.assert_close(whole(q.detach()), p.detach(), rtol=1e-12, atol=1e-13)
 
 
+def sixteen_bits_and_cautious_pieces(mesh):
+    """Remainders are placed like the parameters; random numbers differ between pieces, and not between copies."""
+    half = {"dtype": torch.bfloat16, "exact": True}
+    opt = layouts_agree(mesh, LINES, (8, 4), "l1", rounding="kahan", state_dtype="float32", **half)
+    layouts_agree(mesh, LINES, (5, 3), "huber", rounding="kahan", **half)
+    for p, state in opt.state.items():
+        low = state["low"]
+        assert type(low) is type(p.data) and getattr(low, "placements", 0) == getattr(p, "placements", 0)
+    layouts_agree(mesh, LINES, (8, 4), "l1", exact=True, cautious="mask")
+    layouts_agree(mesh, LINES, (8, 4), "nuclear", exact=False, cautious_decay=True)
+    for layout in (Shard(0), Replicate()):
+        p = torch.nn.Parameter(distribute_tensor(torch.ones(64, 8, dtype=torch.bfloat16), mesh, [layout]))
+        p.grad = torch.ones_like(p)
+        LionK([p], 2**-10, rounding="stochastic", seed=1).step()
+        assert set(whole(p.detach()).unique().tolist()) == {1.0, 1 - 2**-8}
+        mine, first = p.to_local().clone(), p.to_local().clone()
+        dist.broadcast(first, 0)
+        assert torch.equal(mine, first) == (layout == Replicate() or dist.get_rank() == 0)
+
+
 def refusals(mesh):
-    for options in ({"rounding": "kahan"}, {"cautious": "rescale"}, {"mars": 0.1}):
+    for options in ({"cautious": "rescale"}, {"mars": 0.1}):
         p = torch.nn.Parameter(distribute_tensor(random(4, seed=0), mesh, [Shard(0)]))
         p.grad = p.detach().clone()
         try:
@@ -271,6 +292,7 @@ CLAIMS = {
     "even_pieces": even_pieces,
     "entries_in_order": entries_in_order,
     "matrices_shared_out": matrices_shared_out,
+    "sixteen_bits_and_cautious_pieces": sixteen_bits_and_cautious_pieces,
     "refusals": refusals,
 }
 

@@ -286,7 +286,7 @@ class LionK(torch.optim.Optimizer):
             moments, values, grads = (list(map(sharded.local, a, seen.params)) for a in (moments, values, grads))
         here = values
         if group["rounding"] != "nearest":
-            values = [roundings.widen(v, s) for v, s in zip(values, seen.states, strict=True)]
+            values = list(map(roundings.widen, seen.params, here, seen.states))
         given = [values, moments, grads]
         functions = self._stand_ins(group, made.method, seen, given, lam)
         if group["exchange"]:
@@ -297,23 +297,21 @@ class LionK(torch.optim.Optimizer):
         else:
             x, m = made.run(*map(list, given), lr=lr, weight_decay=lam)  # lists of its own: they are consumed
         _store(moments, m)
-        for i, p, new, state in zip(seen.numbers, here, x, seen.states, strict=True):
-            if new.dtype == p.dtype:
-                _store([p], [new])  # which shares its memory with the parameter
+        for i, p, piece, new, state in zip(seen.numbers, seen.params, here, x, seen.states, strict=True):
+            if new.dtype == piece.dtype:
+                _store([piece], [new])  # which shares its memory with the parameter
             else:
-                roundings.narrow(p, new, state, group["rounding"], group["seed"], place + i)
+                roundings.narrow(p, piece, new, state, group["rounding"], group["seed"], place + i)
 
     def _stand_ins(self, group: dict[str, Any], method: Method, seen: _Seen, given: list[Any], lam: Any) -> list[Any]:
         """What stands for K at each parameter, which is K itself where the runner can do it."""
         K = method.K
-        extra = [key for key in ("cautious", "cautious_decay", "mars") if group[key]]
-        extra += ["rounding"] if group["rounding"] != "nearest" else []
-        if extra and seen.pieces:
-            raise lionk.NotAvailable(f"{extra[0]} is not available for sharded parameters (DTensor)")
+        if seen.pieces and (group["mars"] or group["cautious"] == "rescale"):
+            raise lionk.NotAvailable("mars and cautious='rescale' are not available for sharded parameters (DTensor)")
+        functions = sharded.functions(method, seen.params, given) if seen.pieces else [K] * len(seen.params)
         if group["cautious"] or group["cautious_decay"]:
             how = group["cautious"], group["cautious_decay"]
-            return [variants.Cautious(K, a, g, lam, *how) for a, _, g in zip(*given, strict=True)]
-        functions = sharded.functions(method, seen.params, given) if seen.pieces else [K] * len(seen.params)
+            return [variants.Cautious(f, a, g, lam, *how) for f, a, _, g in zip(functions, *given, strict=True)]
         if not group["exchange"]:
             return functions
         if id(group) not in self._agreed:

@@ -7,6 +7,7 @@ bfloat16 has 8 bits: rounded to nearest, a step below ``|p|/512`` is lost, and s
   twice the bits.
 
 Either way the theory holds for the float32 iterate: kahan follows it to 16 bits, stochastic rounding in the mean.
+Sharded parameters are rounded in pieces: kahan as the whole, bit for bit; by chance with numbers of its own in each.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 
+from . import sharded
 from ._backend import TorchBackend
 
 ROUNDINGS = ("nearest", "stochastic", "kahan")
@@ -25,24 +27,32 @@ def check(name: str) -> None:
         raise ValueError(f"rounding must be one of {', '.join(ROUNDINGS)}, got {name!r}")
 
 
-def widen(p: torch.Tensor, state: dict[str, Any]) -> torch.Tensor:
-    """p in the precision of the step, with what earlier roundings left over; p itself if it has 32 bits or more."""
-    if not p.is_floating_point() or p.dtype.itemsize >= 4:
-        return p
-    return p.float() + state["low"].float() if "low" in state else p.float()
+def widen(p: Any, here: torch.Tensor, state: dict[str, Any]) -> torch.Tensor:
+    """``here``, the piece of p, in the precision of the step, with what earlier roundings left over.
+
+    ``here`` itself if it has 32 bits or more.
+    """
+    if not here.is_floating_point() or here.dtype.itemsize >= 4:
+        return here
+    return here.float() + sharded.local(state["low"], p).float() if "low" in state else here.float()
 
 
-def narrow(p: torch.Tensor, value: torch.Tensor, state: dict[str, Any], how: str, seed: int, place: int) -> None:
-    """Write a float32 value to the 16-bit p. ``place``: the number of p among the parameters, for its own numbers."""
-    near = value.to(p.dtype)
+def narrow(
+    p: Any, here: torch.Tensor, value: torch.Tensor, state: dict[str, Any], how: str, seed: int, place: int
+) -> None:
+    """Write a float32 value to ``here``, the 16-bit piece of p.
+
+    ``place``: the number of p among the parameters, for random numbers of its own.
+    """
+    near = value.to(here.dtype)
     if how == "kahan":
-        left = (value - near).to(p.dtype)
-        state["low"] = torch.where(left.isfinite(), left, 0)  # p may have overflowed
+        left = (value - near).to(here.dtype)
+        state["low"] = sharded.in_place_of(torch.where(left.isfinite(), left, 0), p)  # p may have overflowed
     else:
         state["step"] = state.get("step", -1) + 1
-        generator = TorchBackend().random(seed, state["step"] * 1_000_003 + place, device=p.device)
-        near = _by_chance(value, near, generator)
-    p.copy_(near)
+        count = (state["step"] * 1_000_003 + place) * 65_537 + sharded.piece(p)
+        near = _by_chance(value, near, TorchBackend().random(seed, count, device=here.device))
+    here.copy_(near)
 
 
 def _by_chance(value: torch.Tensor, near: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

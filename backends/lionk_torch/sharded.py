@@ -57,6 +57,19 @@ def placed(a: torch.Tensor, p: Any) -> Any:
     return distribute_tensor(a.to(p.device), p.device_mesh, p.placements, src_data_rank=None)
 
 
+def in_place_of(a: torch.Tensor, p: Any) -> Any:
+    """a, the piece that is here, as what p is: a DTensor placed like it, or a itself."""
+    return _dtensor(a, p) if is_sharded(p) else a
+
+
+def piece(p: Any) -> int:
+    """The number of the piece that is here, 0 for a whole; copies have the same."""
+    if not is_sharded(p):
+        return 0
+    axes = zip(p.device_mesh.shape, p.device_mesh.get_coordinate(), p.placements, strict=True)
+    return reduce(lambda number, axis: number * axis[0] + axis[1], (a for a in axes if not a[2].is_replicate()), 0)
+
+
 def functions(method: LionK, params: list[Any], given: list[list[torch.Tensor]]) -> list[Any]:
     """What stands for K in ``LionK.update`` on the piece of each parameter; K itself where that is right."""
     K = method.K
