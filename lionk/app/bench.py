@@ -20,7 +20,7 @@ from rich.table import Table
 import lionk
 
 from . import speed
-from .console import BadInput, command, console, output_path, write_json
+from .console import BadInput, apart, command, console, output_path, write_json, writing
 
 LIMIT = "limit: five streams"
 FUNCTIONS = ("huber", "pseudo_huber", "softsign", "log_cosh", "l2", "top_k")
@@ -53,6 +53,7 @@ def bench(
     """
     path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
     picture = None if plot is None else output_path(plot, "--plot", (".png", ".svg", ".pdf"))
+    apart({"--json": path, "--plot": picture})
     if group is not None and group not in GROUPS:
         raise BadInput(f"--only {group}: choose one of {', '.join(GROUPS)}")
     out = console(to_stderr=json == "-")
@@ -66,7 +67,8 @@ def bench(
     if path is not None:
         write_json(path, {"machine": facts, "rows": [asdict(r) for r in rows]})
     if picture is not None:
-        draw(rows, facts, picture)
+        with writing(picture):
+            draw(rows, facts, picture)
 
 
 def machine() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from lionk.conformance.golden import SHIPPED, unpack
 from lionk.conformance.report import SURE
 from lionk.conformance.target import known_failures, load, spec, wishes_of
 
-from .console import BadInput, Failed, command, console, output_path, reason, write_json
+from .console import BadInput, Failed, apart, command, console, output_path, reason, write_json, write_text
 
 _STYLES = {"pass": "green", "fail": "bold red", "warn": "yellow", "xfail": "yellow", "skip": "dim"}
 
@@ -78,6 +78,7 @@ def conform(
         raise BadInput(f"--level {level}: choose 0, 1, 2 or 3")
     paths = {n: output_path(p, n) for n, p in (("--md", md), ("--junit", junit), ("--html", html)) if p is not None}
     to_json = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
+    apart({**paths, "--json": to_json})
     if sum(v is not None for v in (target, vectors, results, program)) != 1:
         raise BadInput("name one port, module:attribute, or give one of --vectors, --results, --command")
     if target is None:
@@ -149,7 +150,7 @@ def _replay(port: Port, target: str, case: str, wishes: dict[str, Any]) -> None:
     given = {n: v for n, v in wishes.items() if v not in (None, {}, (), "numpy")}
     make = f"from lionk.conformance.target import load\n\nport = load({target!r}, {given!r})"
     try:
-        path.write_text(script(port, case, make), encoding="utf-8")
+        write_text(path, script(port, case, make))
     except ValueError as error:
         raise BadInput(f"--replay: {reason(error)}") from None
     typer.echo(f"wrote {path}; run it with: python {path}")
@@ -161,7 +162,7 @@ def _finish(report: Report, to_json: Path | None, paths: dict[str, Path | None])
         write_json(to_json, report.to_json())
     for option, path in paths.items():
         if path is not None:
-            path.write_text(_WRITERS[option](report), encoding="utf-8")
+            write_text(path, _WRITERS[option](report))
     _show(report, to_stderr=to_json is not None and str(to_json) == "-")
     if not report.passed:
         hint = f"; {report.hint}" if report.hint else ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **options: Any) -> None:
         try:
             function(*args, **options)
+            sys.stdout.flush()
         except BadInput as error:
             complain(error, "error")
             raise typer.Exit(BAD_INPUT) from None
@@ -42,10 +44,20 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             complain(str(error) or "stopped", "interrupted")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:  # the reader of a pipe has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             raise typer.Exit(0) from None
+        except OSError as error:
+            complain(error, "failed")
+            _drop_output()
+            raise typer.Exit(FAILED) from None
 
     return run
+
+
+def _drop_output() -> None:
+    """What is left of stdout goes nowhere, so that Python does not fail on it at its end."""
+    with contextlib.suppress(OSError):  # a stdout without a descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(message: object, kind: str) -> None:
@@ -75,9 +87,28 @@ def output_path(text: str, option: str, suffixes: tuple[str, ...] = ()) -> Path 
         raise BadInput(f"{option} {text}: there is no directory {path.parent}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise BadInput(f"{option} {text} cannot be written; name another file, or give {option} none")
-    if suffixes and path.suffix not in suffixes:
+    if suffixes and path.suffix.lower() not in suffixes:
         raise BadInput(f"{option} {text}: the name must end in one of {', '.join(suffixes)}")
     return path
+
+
+def apart(files: dict[str, Path | None]) -> None:
+    """Files of a command, by their options: no two are the same, so that none is written over another."""
+    seen: dict[Path, str] = {}
+    for option, path in files.items():
+        if path is not None and str(path) != "-":
+            first = seen.setdefault(path.resolve(), option)
+            if first != option:
+                raise BadInput(f"{first} and {option} are the same file, {path}; name two")
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """A file that cannot be written, as on a full disk, is named."""
+    try:
+        yield
+    except OSError as error:
+        raise Failed(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def plain(value: Any) -> Any:
@@ -99,4 +130,10 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
     if str(path) == "-":
         typer.echo(text)
     else:
-        path.write_text(text + "\n", encoding="utf-8")
+        write_text(path, text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write the file. Raises Failed."""
+    with writing(path):
+        path.write_text(text, encoding="utf-8")

@@ -21,7 +21,7 @@ from rich.text import Text
 
 import lionk
 
-from .console import BadInput, Failed, command, console, output_path, write_json
+from .console import BadInput, Failed, apart, command, console, output_path, write_json, write_text
 
 SIZE = 1_000_000  # entries of the timed step
 FUNCTIONS = ("l1", "log_sum_exp", "nuclear")  # of the Fenchel-Young equality: kinks, reductions, singular values
@@ -65,6 +65,7 @@ def doctor(
     if backend is not None:
         chosen, place = _chosen(backend, device)
         to = output_path(report or f"lionk-doctor-{backend}.md", "--report", (".md",))
+        apart({"--json": path, "--report": to})
         _at_length(chosen, place, to, path, seconds, out)
         return
     if device is not None or report is not None:
@@ -123,7 +124,7 @@ def _at_length(backend: Any, device: Any, report: Path | None, json: Path | None
     for r in found.reports:
         out.print(escape(r.summary()), style="green" if r.passed else "bold red", soft_wrap=True)
     if report is not None:
-        report.write_text(found.to_markdown(), encoding="utf-8")
+        write_text(report, found.to_markdown())
         out.print(f"wrote {report}", soft_wrap=True)
     if json is not None:
         write_json(json, found.to_json())

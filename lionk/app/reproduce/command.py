@@ -14,7 +14,7 @@ from rich.table import Table
 
 import lionk
 
-from ..console import BadInput, Failed, command, console, output_path, write_json
+from ..console import BadInput, Failed, apart, command, console, output_path, write_json, writing
 from .targets import TARGETS, Outcome, load, text
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -60,6 +60,8 @@ def reproduce(
     if json == "-" and target == "all":
         raise BadInput("--json - is for one target; give a folder with all")
     files = {n: (_file(plot, "--plot", n, ".png", target), _file(json, "--json", n, ".json", target)) for n in chosen}
+    for plot_path, json_path in files.values():
+        apart({"--plot": plot_path, "--json": json_path})
     wrong = [name for name in chosen if not _one(name, seed, quick, *files[name], None if quiet else out)]
     if wrong:
         raise Failed(f"a claim does not hold in {', '.join(wrong)}")
@@ -83,10 +85,11 @@ def _one(name: str, seed: int, quick: bool, plot: Path | None, json: Path | None
     module, start = load(name), time.perf_counter()
     outcome = module.run(seed, quick)
     seconds = time.perf_counter() - start
-    if plot is not None:
-        picture(name, outcome, plot)
     if json is not None:
         write_json(json, document(name, seed, quick, outcome))
+    if plot is not None:
+        with writing(plot):
+            picture(name, outcome, plot)
     if out is not None:
         _show(out, name, outcome, seconds, [p for p in (plot, json) if p is not None and str(p) != "-"])
     return all(c.holds for c in outcome.checks)
@@ -101,7 +104,7 @@ def picture(name: str, outcome: Outcome, path: Path) -> None:
 
     with rc_context(STYLE):
         load(name).draw(outcome.numbers).savefig(path, dpi=120)
-    if path.suffix == ".png":
+    if path.suffix.lower() == ".png":
         with Image.open(path) as image:
             light = image.convert("RGB").quantize(
                 256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE
