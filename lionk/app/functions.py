@@ -84,16 +84,22 @@ def parse_k(text: str) -> tuple[str, dict[str, Any]]:
         raise BadInput(str(error)) from None
 
 
-def describe(text: str) -> dict[str, Any]:
-    """All that is known of one function or rule: texts, and the traits of the function with these parameters."""
+def build_k(text: str) -> lionk.ConvexFunction:
+    """K from ``NAME[:param=value,...]``. Raises BadInput."""
     name, parameters = parse_k(text)
     try:
-        e = entry(name)
-        if e.kind == "rule":
-            return _texts(e)
-        K = lionk.K(name, **parameters)
-    except (KeyError, TypeError, ValueError) as error:
+        return lionk.K(name, **parameters)
+    except KeyError as error:
+        raise BadInput(f"{reason(error)} 'lionk functions' lists all") from None
+    except (TypeError, ValueError, lionk.NotAvailable) as error:
         raise BadInput(reason(error)) from None
+
+
+def describe(text: str) -> dict[str, Any]:
+    """All that is known of one function or rule: texts and, if it has all parameters, the traits of the function."""
+    if text.strip() in rules():
+        return _texts(entry(text.strip()))
+    K, e = build_k(text), entry(parse_k(text)[0])
     return {
         **_texts(e),
         "K domain": repr(K.domain),
@@ -158,7 +164,7 @@ def _show(out: Console, text: str, d: dict[str, Any]) -> None:
             label = f"{'K* ' if key != 'traits' else ''}{trait}"
             table.add_row(Text(label, style="cyan"), escape(_trait(value)))
     out.print(table)
-    if d["kind"] == "rule":
+    if "spec" not in d:
         out.print("A rule: it builds functions from functions; use it in a spec or as a method of a K.", style="dim")
     else:
         out.print(f"lionk solve --k {text}", style="dim", soft_wrap=True)
