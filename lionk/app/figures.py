@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -55,7 +56,8 @@ NAMED = 40  # so many bars have their names beside them
 
 def save(o: Outcome, path: Path) -> None:
     """Draw the four panels and write the file; its suffix says the format."""
-    with rc_context(STYLE):
+    with rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph ")  # a letter that the font lacks is an empty box
         draw(o).savefig(path, dpi=130)
 
 
@@ -74,7 +76,7 @@ def draw(o: Outcome) -> Figure:
     s, r = o.setup, o.result
     outcome = f"gap/|F| = {o.relative_gap:.2g}" if s.weight_decay else f"G = {r.gap:.2g}"
     figure.suptitle(
-        f"{s.problem.name}: {s.problem.loss} loss, K = {s.k_text}, lam = {s.weight_decay:g}\n"
+        f"{_verbatim(s.problem.name)}: {s.problem.loss} loss, K = {_verbatim(s.k_text)}, lam = {s.weight_decay:g}\n"
         f"F = {r.objective:.6g}, {outcome} after {r.nit} steps ({s.backend.name}, {s.dtype})",
         fontsize=13, fontweight="bold", x=0.012, ha="left",
     )  # fmt: skip
@@ -93,9 +95,8 @@ class Picture(Figure):
 def plot(result: Any, *, tol: float = 0.0) -> Picture:
     """Objective, gap and Lyapunov function of a ``lionk.Result``, which has it as ``result.plot()``."""
     history = {name: np.asarray(v, dtype=float) for name, v in result.history._asdict().items()}
-    run: Any = SimpleNamespace(
-        result=result, history=history, setup=SimpleNamespace(weight_decay=result.weight_decay, tol=tol)
-    )  # what the panels read of an Outcome
+    setup = SimpleNamespace(weight_decay=result.weight_decay, tol=tol, atol=0.0, tolerance=f"{tol:g} |F|")
+    run: Any = SimpleNamespace(result=result, history=history, setup=setup)  # what the panels read of an Outcome
     with rc_context(STYLE):
         figure = Picture(figsize=(15, 4.6), layout="constrained")
         for axes, panel in zip(figure.subplots(1, 3), (_objective, _gap, _lyapunov), strict=True):
@@ -104,7 +105,13 @@ def plot(result: Any, *, tol: float = 0.0) -> Picture:
 
 
 def _short(label: str) -> str:
-    return label if len(label) <= 28 else label[:25] + "..."
+    label = " ".join(label.split())
+    return _verbatim(label if len(label) <= 28 else label[:25] + "...")
+
+
+def _verbatim(text: str) -> str:
+    """A user's text, which is no formula of Matplotlib."""
+    return text.replace("$", r"\$")
 
 
 def _finite(values: Any) -> Any:
@@ -165,7 +172,8 @@ def _objective(axes: Any, o: Outcome) -> None:
         if low > 0 and high > 2 * low:
             _logarithmic(axes, 0.8 * low, high)
         else:
-            axes.set_ylim(low - 0.25 * (high - low), high + 0.06 * (high - low))
+            span = (high - low) or abs(high) or 1.0
+            axes.set_ylim(low - 0.25 * span, high + 0.06 * span)
     axes.legend(loc="upper right")
 
 
@@ -177,9 +185,9 @@ def _gap(axes: Any, o: Outcome) -> None:
     axes.semilogy(steps, gap, color=BLUE, linewidth=0.8, alpha=0.45, label="gap")
     if np.isfinite(gap).any():
         axes.semilogy(steps, np.fmin.accumulate(gap), color=BLUE, label="best so far")
-    if lam and o.setup.tol:
-        target = o.setup.tol * abs(r.objective)
-        axes.axhline(target, color=GREEN, linestyle="--", linewidth=1.2, label=f"tolerance, {o.setup.tol:g} |F|")
+    target = o.setup.atol + o.setup.tol * abs(r.objective)
+    if lam and target:
+        axes.axhline(target, color=GREEN, linestyle="--", linewidth=1.2, label=f"tolerance, {o.setup.tolerance}")
     if lam and r.gap_rounding > 0:
         text = f"rounding of the gap, {r.gap_rounding:.0e}"
         if r.gap_rounding > 1e-4 * np.nanmin(gap, initial=np.inf):
