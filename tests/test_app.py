@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner
 
 import lionk
+from lionk import checkpoint
 from lionk.app import figures
 from lionk.app.cli import app
 from lionk.app.constraint import view
@@ -302,10 +303,17 @@ BAD = {
     "problem": (None, ("--problem", "digit"), "choose one of breast-cancer"),
     "loss": (None, ("--loss", "hinge"), "choose one of logistic"),
     "k": (None, ("--k", "l7"), "no convex function is named 'l7'"),
+    "k in the list": (None, ("--k", "foo"), "'lionk functions' lists all"),
+    "empty k": (None, ("--k", ""), "no convex function is named ''"),
+    "empty problem": (None, ("--problem", ""), "choose one of breast-cancer"),
+    "k without a domain": (None, ("--k", "infimal_convolution:K1=l1,K2=l2"), "--k infimal_convolution:K1=l1,K2=l2: "),
+    "k without a conjugate": (None, ("--k", "smoothed:K=l2"), "--k smoothed:K=l2: the conjugate"),
+    "k shape": (None, ("--k", "weighted_l1:weights=[1,2]"), "--k weighted_l1:weights=[1,2]: operands"),
+    "parameter shape": (None, ("--k", "weighted_l1:weights=[1,2]"), "the parameter here has shape (31,)"),
     "k parameter": (None, ("--k", "huber:width=1"), "no parameter 'width'"),
     "k range": (None, ("--k", "huber:delta=-1"), "delta must be a finite number > 0"),
     "k grammar": (None, ("--k", "huber:1"), "param=value"),
-    "k for matrices": (None, ("--k", "nuclear"), "matri"),
+    "k for matrices": (None, ("--k", "nuclear"), "shape (31,), a matrix with --loss softmax"),
     "weight decay": (None, ("--weight-decay", "-1"), "--weight-decay must be"),
     "lr": (None, ("--lr", "-1"), "--lr must be"),
     "lr too large": (None, ("--lr", "3"), "lr * weight_decay <= 1"),
@@ -319,9 +327,15 @@ BAD = {
     "dtype": (None, ("--dtype", "int8"), "choose float64 or float32"),
     "maxiter": (None, ("--maxiter", "-3"), "maxiter must be"),
     "tol": (None, ("--tol", "-1"), "tol must be"),
-    "seed": (None, ("--seed", "-1"), "lionk: error"),
+    "seed": (None, ("--seed", "-1"), "--seed must be a whole number >= 0, got -1"),
+    "atol": (None, ("--atol", "-1"), "atol must be"),
     "plot suffix": (None, ("--plot", "a.txt"), "must end in one of .png"),
     "plot folder": (None, ("--plot", "none/a.png"), "there is no directory none"),
+    "plot and json": (None, ("--plot", "a.svg", "--json", "./a.svg"), "--plot and --json are the same file"),
+    "checkpoint and json": (None, ("--checkpoint", "x", "--json", "x"), "--json and --checkpoint are the same file"),
+    "json over data": ("x,y\n1,2\n", (*DATA, "--json", "bad.csv"), "--data and --json are the same file"),
+    "checkpoint over data": ("x,y\n1,2\n", (*DATA, "--checkpoint", "bad.csv"), "--data and --checkpoint are the same"),
+    "checkpoint over a file": ("text", ("--checkpoint", "bad.csv"), "bad.csv is damaged, or no checkpoint"),
     "json is a folder": (None, ("--json", "."), "is a directory"),
     "resume alone": (None, ("--resume",), "--resume needs --checkpoint"),
     "resume nothing": (None, ("--resume", "--checkpoint", "none.st"), "--resume needs --checkpoint"),
@@ -425,9 +439,68 @@ def test_checkpoint_and_resume_give_the_same_run():
     resumed, whole = solve(*base, "--resume"), solve("--problem", "stacking")
     assert resumed["result"]["x"] == whole["result"]["x"]
     assert resumed["history"] == whole["history"]
-    done = lk("solve", *base, "--resume", "--weight-decay", "2", *QUIET, "-q")
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "says"),
+    [
+        ((), ("--weight-decay", "2"), "resume with the same settings"),
+        ((), ("--betas", "0.9,0.98"), "resume with the same settings"),
+        ((), ("--seed", "3"), "by --seed, K, weight decay and data"),
+        ((), ("--lr", "0.1"), "the saved run had other rates"),
+        (("--lr", "0.1"), (), "the saved run had other rates"),
+        (("--lr", "0.1"), ("--lr", "0.2"), "the saved run had other rates"),
+        (("--lr", "0.1"), ("--lr", "0.1", "--schedule", "cosine"), "the saved run had other rates"),
+        ((), ("--maxiter", "4"), "--maxiter 4: the saved run has made 5 steps"),
+    ],
+)
+def test_resume_with_other_settings_is_refused(first, then, says):
+    base = ("--problem", "stacking", "--checkpoint", "run.st", *QUIET, "-q", "--maxiter", "5")
+    assert lk("solve", *base, *first).exit_code == 1
+    done = lk("solve", *base, "--resume", *then)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
-    assert "resume with the same settings" in done.stderr
+    assert says in done.stderr
+
+
+def test_resume_with_the_same_schedule():
+    base = ("--problem", "stacking", "--checkpoint", "run.st", "--lr", "0.1", "--schedule", "cosine", "--maxiter", "5")
+    lk("solve", *base, *QUIET)
+    lk("solve", *base, "--resume", "--plot", "none", "--json", "a.json")
+    assert len(read("a.json")["history"]["lr"]) == 6
+
+
+def test_checkpoint_is_a_run_of_solve_in_a_plain_file(tmp_path):
+    checkpoint.save("other.st", {"x": np.zeros(3)})
+    assert "is no run of lionk solve" in lk("solve", "--checkpoint", "other.st").stderr
+    done = lk("solve", "--checkpoint", os.devnull)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert "is a device" in done.stderr
+
+
+def test_absolute_tolerance_where_min_f_is_0(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{i},{i}\n" for i in range(30)))
+    base = ("--data", "a.csv", "--target", "y", "--loss", "squared", "--maxiter", "400", "--plot", "a.svg", "-q")
+    done = lk("solve", *base, "--tol", "1e-9")
+    assert done.exit_code == 1
+    assert "F is near 0, so give an absolute tolerance, such as --atol 5e-10" in done.stderr
+    done = lk("solve", *base, "--atol", "1e-3", "--json", "a.json")
+    assert done.exit_code == 0, done.output
+    assert read("a.json")["settings"]["atol"] == 1e-3
+    assert read("a.json")["result"]["gap"] <= 1.1e-3
+    assert "tolerance, 0.001 |F| + 0.001" in Path("a.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("k", "imposed"),
+    [
+        ("scale:K=l1,a=3", "lam x in Affine(inner=Box"),
+        ("moreau_envelope:K=linf,mu=0.1", "lam x in TopK(k=1"),
+        ("ridge:K=l1", "none, a penalty"),
+    ],
+)
+def test_what_a_composed_k_imposes(k, imposed):
+    done = lk("solve", "--problem", "stacking", "--k", k, "--maxiter", "1", *QUIET)
+    assert f"constraint {imposed}" in " ".join(done.stdout.split())
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT for subprocesses on Windows")
@@ -461,6 +534,55 @@ def test_interrupt_saves_the_checkpoint(tmp_path):
     assert err.startswith("lionk: interrupted: stopped at step ")
     assert "run.st holds the run" in err
     assert err.count("\n") == 1
+
+
+# -- output that cannot be written -------------------------------------------------------------------------------
+
+FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+
+
+@FULL
+@pytest.mark.parametrize(
+    "arguments", [("functions",), ("functions", "l1"), ("solve", "--maxiter", "1", "--plot", "none")]
+)
+def test_a_full_disk_is_one_line(arguments):
+    done = lk(*arguments, "--json", "/dev/full")
+    assert done.exit_code == 1
+    assert done.stderr == "lionk: failed: /dev/full cannot be written: No space left on device\n"
+
+
+@FULL
+def test_a_full_stdout_is_one_line():
+    code = "from lionk.app.cli import app; app(['functions', '--json', '-'])"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", code], check=False, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "No space left on device" in done.stderr
+
+
+def test_a_full_disk_at_a_checkpoint_is_one_line(monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "_replace", full)
+    done = lk("solve", "--checkpoint", "run.st", "--maxiter", "1", *QUIET, "-q")
+    assert done.exit_code == 1
+    assert done.stderr == "lionk: failed: --checkpoint run.st: No space left on device\n"
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("a letter")])
+def test_a_picture_that_fails_loses_nothing_else(error, monkeypatch):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(figures, "draw", fail)
+    done = lk("solve", "--problem", "stacking")
+    assert done.exit_code == 1
+    assert "certified gap" in done.stdout
+    assert "wrote lionk-solve.json" in done.stdout
+    assert read("lionk-solve.json")["result"]["success"]
+    if isinstance(error, OSError):
+        assert done.stderr == "lionk: failed: lionk-solve.png cannot be written: No space left on device\n"
 
 
 # -- options -----------------------------------------------------------------------------------------------------
@@ -607,6 +729,23 @@ def test_panels_keep_their_place(arguments, monkeypatch):
     assert len(seen) == 4
 
 
+def test_names_in_the_picture_are_as_they_are(tmp_path):
+    names = ["a$b", r"c$\frac{", "\u4ef7\U0001f642", '"of two\nlines"']
+    (tmp_path / "$x$.csv").write_text(",".join(names) + ",y\n1,2,3,4,0\n2,3,1,1,1\n5,4,2,0,0\n", encoding="utf-8")
+    for picture in ("a.svg", "A.PNG"):
+        done = lk("solve", "--data", "$x$.csv", "--target", "y", "--maxiter", "3", "--plot", picture, "--json", "none")
+        assert done.exit_code == 1 and "NOT certified" in done.stdout, done.output
+    drawn = Path("a.svg").read_text(encoding="utf-8")
+    assert all(text in drawn for text in ("$x$.csv", "a$b", r"c$\frac{", "of two lines"))
+    assert Path("A.PNG").read_bytes().startswith(b"\x89PNG")
+
+
+def test_picture_of_a_constant_objective(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1,0\n2,1\n3,0\n")
+    done = lk("solve", "--data", "a.csv", "--target", "y", "-k", "dead_zone", "--maxiter", "3", "--json", "none")
+    assert done.exit_code == 0, done.output
+
+
 # -- functions, doctor, and the rest -----------------------------------------------------------------------------
 
 
@@ -639,6 +778,10 @@ def test_one_function_in_full(name):
     [
         (("hubert",), "did you mean 'huber'"),
         (("huber:delta=0",), "delta must be"),
+        (("scale:K=l1,zzz=4",), "no parameter 'zzz'"),
+        (("scale:K=nope,a=2",), "named 'nope'"),
+        (("add:K1=add,K2=l1",), "add needs 'K1'"),
+        (("infimal_convolution:K1=l1,K2=l2",), "needs both to be finite"),
         (("--kind", "tensor"), "choose one of scalar"),
         (("--search", "zzz"), "no function has 'zzz'"),
         (("l1", "--kind", "scalar"), "leave NAME out"),
@@ -649,6 +792,12 @@ def test_functions_bad_input(arguments, says):
     done = lk("functions", *arguments)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
     assert says in done.stderr
+
+
+def test_a_rule_with_its_functions_in_full():
+    done = lk("functions", "scale:K=l1,a=3")
+    assert "Affine(inner=Box" in done.stdout
+    assert "lionk solve --k scale:K=l1,a=3" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -759,6 +908,7 @@ def test_doctor_at_length_finds_a_wrong_step(monkeypatch):
         (("--backend", "fortran"), "choose one of"),
         (("--backend", "numpy", "--device", "moon"), "numpy has cpu"),
         (("--device", "cpu"), "go with --backend"),
+        (("--backend", "numpy", "--report", "d.md", "--json", "d.md"), "are the same file"),
         (("--backend", "numpy", "--report", "no/d.md"), "no/d.md"),
     ],
 )

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 import lionk
+from lionk.sets.atoms import Whole
 
 from .console import write_json
 from .constraint import NEAR, View, view
@@ -66,20 +67,21 @@ def list_problems(out: Console) -> None:
 
 def opening(out: Console, s: Setup) -> None:
     """What will be solved, in five lines."""
-    p, e = s.problem, _entry(s)
+    p, e, domain = s.problem, _entry(s), s.K.conjugate.domain
+    imposed = e.constraint or ("none, a penalty" if isinstance(domain, Whole) else f"lam x in {domain!r}")
     lines = {
         "problem": f"{p.name}: {p.loss} loss, {p.design.shape[0]} samples, parameter {' x '.join(map(str, p.shape))}",
         "data": "; ".join(p.notes),
         "K": f"{s.k_text}, K(x) = {e.formula}",
-        "constraint": f"{e.constraint or 'none'}, lam = {s.weight_decay:g}",
+        "constraint": f"{imposed}, lam = {s.weight_decay:g}",
         "runs on": f"{s.backend.name}, {s.dtype}" + (f", {s.device}" if s.device is not None else ""),
     }
     for name, text in lines.items():
         out.print(Text.assemble((f"{name:<11}", "bold cyan"), text))
 
 
-def closing(out: Console, o: Outcome, files: list[Path]) -> None:
-    """The table, the verdicts, and where the files are."""
+def closing(out: Console, o: Outcome) -> None:
+    """The table and the verdicts."""
     r, s = o.result, o.setup
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
@@ -88,7 +90,7 @@ def closing(out: Console, o: Outcome, files: list[Path]) -> None:
     if s.weight_decay:
         table.add_row("certified gap", f"F - min F <= {max(r.gap, 0.0):.3g} + {r.gap_rounding:.1g} (rounding)")
         color = "green" if r.success else "red"
-        table.add_row("gap / |F|", Text(f"{o.relative_gap:.3g}   (tolerance {s.tol:g})", style=color))
+        table.add_row("gap / |F|", Text(f"{o.relative_gap:.3g}   (tolerance: gap <= {s.tolerance})", style=color))
         table.add_row("distance", f"{r.distance:.3g}   from lam x to the constraint set")
         table.add_row("active", escape(o.view.text))
     else:
@@ -107,8 +109,6 @@ def closing(out: Console, o: Outcome, files: list[Path]) -> None:
     color = "green" if r.success and not r.certificate.failed else "red"
     head = "certified" if r.success else "NOT certified"
     out.print(Text.assemble((head, f"bold {color}"), f": {r.certificate.verdict}"))
-    for path in files:
-        out.print(Text.assemble(("wrote ", "dim"), str(path)), soft_wrap=True)
 
 
 def _entry(s: Setup) -> Any:
@@ -133,7 +133,7 @@ def save(o: Outcome, path: Path) -> None:
                 "K": s.K.spec, "weight_decay": s.weight_decay, "lr": s.lr, "schedule": s.schedule if s.lr else "rule",
                 "betas": s.betas, "decay": s.decay, "backend": s.backend.name,
                 "device": None if s.device is None else str(s.device), "dtype": s.dtype, "maxiter": s.maxiter,
-                "tol": s.tol, "seed": s.seed,
+                "tol": s.tol, "atol": s.atol, "seed": s.seed,
             },
             "result": {
                 "success": r.success, "message": r.message, "steps": r.nit, "seconds": o.seconds, "f": r.fun,

@@ -12,8 +12,8 @@ from typing import Any
 
 import lionk
 
-from .console import BadInput, reason
-from .functions import parse_k
+from .console import BadInput, Failed, reason
+from .functions import build_k
 from .losses import LOSSES
 from .problems import BUNDLED, Problem, build, bundled, guess_loss
 
@@ -43,7 +43,13 @@ class Setup:
     dtype: str
     maxiter: int
     tol: float
+    atol: float
     seed: int | None
+
+    @property
+    def tolerance(self) -> str:
+        """Of the gap, in words."""
+        return f"{self.tol:g} |F|" + (f" + {self.atol:g}" if self.atol else "")
 
     @property
     def rate(self) -> Callable[[int], float] | None:
@@ -52,9 +58,9 @@ class Setup:
 
 
 def read_problem(
-    name: str, data: Path | None, target: str | None, loss: str | None, k: str | None, weight_decay: float | None
+    name: str | None, data: Path | None, target: str | None, loss: str | None, k: str | None, weight_decay: float | None
 ) -> tuple[Problem, str, float]:
-    """The problem, the text of K, and lam."""
+    """The problem (the first bundled one, if none is named), the text of K, and lam."""
     if loss is not None and loss not in LOSSES:
         raise BadInput(f"--loss {loss}: choose one of {', '.join(LOSSES)}")
     if data is None and target is not None:
@@ -68,22 +74,22 @@ def read_problem(
 
         table = read(data, target)
         problem = build(table, loss or guess_loss(table), name=data.name)
-        return problem, k or "l1", 1.0 if weight_decay is None else weight_decay
+        return problem, "l1" if k is None else k, 1.0 if weight_decay is None else weight_decay
+    name = next(iter(BUNDLED)) if name is None else name
     if name not in BUNDLED:
         raise BadInput(f"--problem {name}: choose one of {', '.join(BUNDLED)} ('list' describes them)")
     usual = BUNDLED[name].weight_decay
-    k = k or next(iter(usual))
+    k = next(iter(usual)) if k is None else k
     read_k(k)  # before the data are made
     return bundled(name, loss), k, usual.get(k.partition(":")[0], 1.0) if weight_decay is None else weight_decay
 
 
 def read_k(text: str) -> lionk.ConvexFunction:
     """K from ``NAME[:param=value,...]``."""
-    name, parameters = parse_k(text)
     try:
-        return lionk.K(name, **parameters)
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"--k {text}: {reason(error)}") from None
+        return build_k(text)
+    except BadInput as error:
+        raise BadInput(f"--k {text}: {error}") from None
 
 
 def check_rate(lr: float | None, schedule: str) -> None:
@@ -130,3 +136,48 @@ def read_backend(name: str, device: str | None, dtype: str) -> tuple[Any, Any]:
     if dtype not in str(first.dtype):
         raise BadInput(f"--dtype {dtype}: {name} gives {first.dtype} here; use --dtype float32")
     return backend, place
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What the checkpoint of a run says of it."""
+    from lionk.checkpoint import load
+
+    try:
+        meta = load(path, lionk.backends()["numpy"])[1]
+    except ImportError as error:  # of what checkpoints need
+        raise Failed(str(error)) from None
+    except (ValueError, OSError) as error:
+        raise BadInput(f"--checkpoint {error}") from None
+    if "history" not in meta:
+        raise BadInput(f"--checkpoint {path} is no run of lionk solve; name another file")
+    return meta
+
+
+def check_fits(setup: Setup) -> None:
+    """Has K, for parameters of this shape, what a run needs?"""
+    import numpy as np
+
+    x = np.zeros(setup.problem.shape)
+    try:
+        setup.K.subgradient(x)
+        if setup.weight_decay:
+            setup.K.conjugate.value(x)
+    except (ValueError, TypeError, lionk.NotAvailable) as error:
+        hint = ", a matrix with --loss softmax" if setup.K.traits.structure == "matrix" and x.ndim == 1 else ""
+        text = f"{reason(error).strip()}; the parameter here has shape {x.shape}{hint}"
+        raise BadInput(f"--k {setup.k_text}: {text}") from None
+
+
+def check_resumed(setup: Setup, saved: dict[str, Any], f: float) -> None:
+    """Is this the run that was saved? ``minimize`` compares K, lam and betas; f is that of the start."""
+    history, made = saved["history"], saved["count"]
+    advice = "resume with the same settings, or start anew with another file"
+    if made > setup.maxiter:
+        raise BadInput(f"--maxiter {setup.maxiter}: the saved run has made {made} steps, which count; allow more")
+    first = [*history["f"], saved["f"]][0]
+    if not math.isclose(f, first, rel_tol=1e-4):
+        raise BadInput(f"the saved run began where f = {first:.9g}, and this one, by --seed, K, weight decay and data, "
+                       f"where f = {f:.9g}; {advice}")  # fmt: skip
+    rate, found = setup.rate, saved["rule"] is not None  # the rate of the rule, if there was no --lr
+    if found != (rate is None) or (rate and any(lr != rate(i) for i, lr in enumerate(history["lr"]))):
+        raise BadInput(f"the saved run had other rates, by --lr and --schedule (and --maxiter for some); {advice}")

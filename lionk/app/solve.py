@@ -11,14 +11,26 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 import lionk
 
 from .cluster import connected
-from .console import BadInput, Failed, command, complain, console, output_path, reason
+from .console import BadInput, Failed, apart, command, complain, console, output_path, reason, writing
 from .losses import LOSSES
 from .problems import BUNDLED
-from .setup import SCHEDULES, Setup, check_rate, read_backend, read_betas, read_k, read_problem
+from .setup import (
+    SCHEDULES,
+    Setup,
+    check_fits,
+    check_rate,
+    check_resumed,
+    read_backend,
+    read_betas,
+    read_checkpoint,
+    read_k,
+    read_problem,
+)
 
 PICTURES = (".png", ".svg", ".pdf")
 SMALL = 2_000_000  # entries of the design; with fewer, threads of the linear algebra cost more than they bring
@@ -55,10 +67,16 @@ def solve(
         ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Your own data, a sample a row: .csv or .npy. Needs --target.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            help="Your own data, a sample a row: .csv or .npy; needs --target. The first line of a .csv file "
+            "has the names of the columns, unless all its cells are numbers.",
+            metavar="FILE",
+        ),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="Column to predict: its name, or number from 0.", metavar="COLUMN")
+        str | None,
+        typer.Option(help="Column to predict: its name, or number from 0; -1 is the last.", metavar="COLUMN"),
     ] = None,
     loss: Annotated[
         str | None,
@@ -92,6 +110,7 @@ def solve(
     dtype: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
     maxiter: Annotated[int, typer.Option(help="At most so many steps.")] = 10_000,
     tol: Annotated[float, typer.Option(help="Stop at gap <= tol |F|.")] = 1e-3,
+    atol: Annotated[float, typer.Option(help="Stop at gap <= atol + tol |F|; for problems with min F = 0.")] = 0.0,
     seed: Annotated[
         int | None,
         typer.Option(help="Start from random numbers of this seed. Default: the feasible point nearest to 0."),
@@ -126,20 +145,26 @@ def solve(
     json_path = Path("-") if json == "-" else output_path(json, "--json")
     if checkpoint is not None:
         checkpoint = output_path(str(checkpoint), "--checkpoint")
+    if checkpoint is not None and checkpoint.exists() and not checkpoint.is_file():
+        raise BadInput(f"--checkpoint {checkpoint} is a device or a pipe, in whose place a file would be put")
+    apart({"--data": data, "--plot": plot_path, "--json": json_path, "--checkpoint": checkpoint})
     if resume and (checkpoint is None or not checkpoint.is_file()):
         raise BadInput("--resume needs --checkpoint FILE with a file that a run has saved")
+    saved = None if checkpoint is None or not checkpoint.is_file() else read_checkpoint(checkpoint)
     if data is not None and problem is not None:
         raise BadInput("give --data or --problem, not both")
-
+    if seed is not None and seed < 0:
+        raise BadInput(f"--seed must be a whole number >= 0, got {seed}")
     if scheduler is not None and backend != "dask":
         raise BadInput(f"--scheduler is for --backend dask, not {backend}")
     check_rate(lr, schedule)
     chosen_backend, chosen_device = read_backend(backend, device, dtype)
-    task, k_text, lam = read_problem(problem or next(iter(BUNDLED)), data, target, loss, k, weight_decay)
+    task, k_text, lam = read_problem(problem, data, target, loss, k, weight_decay)
     setup = Setup(
         task, read_k(k_text), k_text, lam, lr, schedule, read_betas(betas), decay, chosen_backend, chosen_device, dtype,
-        maxiter, tol, seed,
+        maxiter, tol, atol, seed,
     )  # fmt: skip
+    check_fits(setup)
     from . import figures, report
     from .live import Live
 
@@ -148,25 +173,37 @@ def solve(
     start = time.perf_counter()
     with connected(scheduler), _one_thread(task.design.size):
         with _notes_of_lionk(), Live(out, tol, quiet) as live:
-            result, trouble = _run(setup, live, checkpoint, resume)
+            result, trouble = _run(setup, live, checkpoint, saved if resume else None)
         outcome = report.Outcome(setup, result, time.perf_counter() - start)
-    if plot_path is not None:
-        figures.save(outcome, plot_path)
-    if json_path is not None:
-        report.save(outcome, json_path)
     if not quiet:
-        report.closing(out, outcome, [p for p in (plot_path, json_path, checkpoint) if p and str(p) != "-"])
+        report.closing(out, outcome)
+    # the picture last: if it fails, nothing is lost
+    for path, save in ((checkpoint, None), (json_path, report.save), (plot_path, figures.save)):
+        if path is not None and save is not None:
+            with writing(path):
+                save(outcome, path)
+        if path is not None and str(path) != "-" and not quiet:
+            out.print(f"[dim]wrote[/dim] {escape(str(path))}", soft_wrap=True)
     if trouble or not result.success:
-        raise Failed(trouble or f"not certified to {tol:g}: {result.message}")
+        raise Failed(trouble or f"not certified to {tol:g}: {result.message}{_advice(outcome)}")
 
 
-def _run(setup: Setup, live: Any, checkpoint: Path | None, resume: bool) -> tuple[lionk.Result, str]:
+def _advice(o: Any) -> str:
+    """What to do where F is so near 0 that no gap is small beside it."""
+    scale = abs(o.history["f"][0])
+    near = o.setup.weight_decay and abs(o.result.objective) < 1e-2 * scale
+    return f"; F is near 0, so give an absolute tolerance, such as --atol {o.setup.tol * scale:.1g}" if near else ""
+
+
+def _run(setup: Setup, live: Any, checkpoint: Path | None, saved: Any) -> tuple[lionk.Result, str]:
     """The result, and what went wrong along the way if something did."""
-    backend, dtype = setup.backend, setup.dtype
+    fun, start = setup.problem.fun(setup.backend, setup.dtype, setup.device), _start(setup)
+    if saved is not None:
+        check_resumed(setup, saved, float(fun(start)[0]))
     try:
         result = lionk.minimize(
-            setup.problem.fun(backend, dtype, setup.device),
-            _start(setup),
+            fun,
+            start,
             K=setup.K,
             weight_decay=setup.weight_decay,
             lr=setup.rate,
@@ -175,10 +212,11 @@ def _run(setup: Setup, live: Any, checkpoint: Path | None, resume: bool) -> tupl
             jac=True,
             convex=True,
             tol=setup.tol,
+            atol=setup.atol,
             maxiter=setup.maxiter,
             callback=live,
             checkpoint=checkpoint,
-            resume=resume,
+            resume=saved is not None,
         )
     except lionk.NonFiniteError as error:
         if not isinstance(error.result, lionk.Result):
@@ -190,6 +228,8 @@ def _run(setup: Setup, live: Any, checkpoint: Path | None, resume: bool) -> tupl
         raise KeyboardInterrupt(f"stopped at step {live.step}{saved}") from None
     except ImportError as error:  # of what checkpoints need
         raise Failed(str(error)) from None
+    except OSError as error:
+        raise Failed(f"--checkpoint {checkpoint}: {error.strerror or error}" if checkpoint else str(error)) from None
     except (ValueError, TypeError, KeyError, lionk.NotAvailable) as error:
         raise BadInput(reason(error)) from None
     return result, ""
