@@ -102,12 +102,12 @@ def test_hyperparameters_can_be_injected_and_changed_without_compiling_again():
         return optax.apply_updates(x, updates), state
 
     x, state = X, solver.init(X)
-    method, y = lionk.LionK("huber", 0.1, (0.8, 0.95), 0.3), X
-    own = method.init(y)
-    for lr in (0.1, 0.05):
-        state.hyperparams["learning_rate"] = jnp.asarray(lr, dtype=state.hyperparams["learning_rate"].dtype)
+    y, own = X, lionk.LionK("huber").init(X)
+    for lr, b1, lam in (0.1, 0.8, 0.3), (0.05, 0.7, 0.5):
+        for name, value in {"learning_rate": lr, "b1": b1, "weight_decay": lam}.items():
+            state.hyperparams[name] = jnp.asarray(value, dtype=state.hyperparams[name].dtype)
         x, state = step(x, state, GRADS[0])
-        y, own = method.step(y, GRADS[0], own, lr=lr)
+        y, own = lionk.LionK("huber", lr, (b1, 0.95), lam).step(y, GRADS[0], own)
     close(x, y, rtol=1e-6, atol=1e-7)
     assert len(traces) == 1
 
@@ -133,11 +133,13 @@ def test_jit_scan_vmap_and_donation_agree_with_the_plain_loop():
     close(s, state)
 
     both = jax.tree.map(lambda v: jnp.stack([v, 2 * v]), X)
-    updates, _ = jax.vmap(solver.update)(
-        jax.tree.map(lambda v: jnp.stack([v, v]), GRADS[0]), jax.vmap(solver.init)(both), both
-    )
-    single, _ = solver.update(GRADS[0], solver.init(X), X)
-    close(jax.tree.map(lambda v: v[0], updates), single)
+    grads = jax.tree.map(lambda v, w: jnp.stack([v, w]), GRADS[0], GRADS[1])
+    updates, states = jax.vmap(solver.update)(grads, jax.vmap(solver.init)(both), both)
+    for k in (0, 1):
+        start = jax.tree.map(lambda v, k=k: v[k], both)
+        single, state = solver.update(GRADS[k], solver.init(start), start)
+        close(jax.tree.map(lambda v, k=k: v[k], updates), single)
+        close(jax.tree.map(lambda v, k=k: v[k], states.m), state.m)
 
 
 @pytest.mark.parametrize(

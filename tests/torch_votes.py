@@ -8,6 +8,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed import checkpoint
 from torch.distributed.tensor import Shard, distribute_tensor, init_device_mesh
+from torch.distributed.tensor.debug import CommDebugMode
 
 import lionk
 from lionk_torch import LionK
@@ -136,6 +137,9 @@ def bytes_sent():
             for name, plain, _ in wrapped:
                 setattr(dist, name, plain)
         assert sum(sent) == round(share * float32), (how, sent, float32)
+        with CommDebugMode() as all_sent:
+            opt.step()
+        assert all_sent.get_total_counts() == len(sent) > 0, (how, all_sent.get_comm_counts())
 
 
 def many_tensors_are_one_message():
