@@ -33,9 +33,7 @@ class Moreau(ArrayFunction):
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         y = self._subgradient(xp, x, batch)
         if self.inner.traits.homogeneous and _xp.event_size(x, batch):  # K* = 0 on its domain: one projection is enough
-            value = _xp.inner(xp, x - self.mu / 2 * y, y, batch)
-            above = self.inner._value(xp, x, batch, math.inf)  # by a bounded amount: infinite at infinite x alike
-            return xp.where((_xp.peak(xp, x, batch) == math.inf) & xp.isinf(above), above, value)
+            return _xp.inner(xp, x - self.mu / 2 * y, y, batch)
         nearest = self.inner._value(xp, self.inner._prox(xp, x, self.mu, batch), batch, math.inf)
         return nearest + self.mu / 2 * _xp.inner(xp, y, y, batch)
 
