@@ -167,6 +167,11 @@ def largest(xp: Namespace, x: Array, k: int, batch: int) -> Array:
     return own(x, k) if own else xp.sort(flat(xp, x, batch), axis=-1, descending=True)[..., :k]
 
 
+def sums_from_end(xp: Namespace, x: Array) -> Array:
+    """``x[..., i] + x[..., i+1] + ...``"""
+    return xp.flip(xp.cumulative_sum(xp.flip(x, axis=-1), axis=-1), axis=-1)
+
+
 def unit_scale(xp: Namespace, x: Array, batch: int) -> Array:
     """``max |x|`` where it can be divided by, else 1: dividing by it first keeps squares and powers in range."""
     m = peak(xp, x, batch)

@@ -9,6 +9,8 @@ for float64; exact, lazy, and in each round every block sends 65,536 counts (rad
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 BITS = 16
@@ -27,10 +29,7 @@ def kth_largest(r: Any, k: int) -> Any:
     count, add, choose = delayed(_count), delayed(_add), delayed(_choose)
     state: Any = (0, k)  # the bits found so far, and the place among the entries that have them
     for shift in range(8 * r.dtype.itemsize - BITS, -1, -BITS):
-        counts = [count(b, state, shift) for b in blocks]
-        while len(counts) > 1:
-            counts = [add(counts[i : i + FAN_IN]) for i in range(0, len(counts), FAN_IN)]
-        state = choose(counts[0], state)
+        state = choose(_tree(add, [count(b, state, shift) for b in blocks]), state)
     return da.from_delayed(delayed(_float)(state, r.dtype), (), meta=empty)
 
 
@@ -40,14 +39,18 @@ def largest(r: Any, k: int) -> Any:
     import numpy as np
     from dask import delayed
 
-    merge = delayed(_largest)
-    found = [merge([b], k) for b in r.to_delayed(optimize_graph=False).ravel()]
-    while len(found) > 1:
-        found = [merge(found[i : i + FAN_IN], k) for i in range(0, len(found), FAN_IN)]
-    return da.from_delayed(found[0], (k,), meta=np.empty((0,), r.dtype))
+    merge = partial(delayed(_largest), k)
+    found = [merge([b]) for b in r.to_delayed(optimize_graph=False).ravel()]
+    return da.from_delayed(_tree(merge, found), (k,), meta=np.empty((0,), r.dtype))
 
 
-def _largest(blocks: list[Any], k: int) -> Any:
+def _tree(merge: Callable[[list[Any]], Any], parts: list[Any]) -> Any:
+    while len(parts) > 1:
+        parts = [merge(parts[i : i + FAN_IN]) for i in range(0, len(parts), FAN_IN)]
+    return parts[0]
+
+
+def _largest(k: int, blocks: list[Any]) -> Any:
     import numpy as np
 
     flat = np.concatenate([b.ravel() for b in blocks])

@@ -16,6 +16,7 @@ Parameters that are replicated, or plain, need nothing.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from functools import reduce
 from typing import Any
 
@@ -67,7 +68,12 @@ def piece(p: Any) -> int:
     if not is_sharded(p):
         return 0
     axes = zip(p.device_mesh.shape, p.device_mesh.get_coordinate(), p.placements, strict=True)
-    return reduce(lambda number, axis: number * axis[0] + axis[1], (a for a in axes if not a[2].is_replicate()), 0)
+    return _number((size, at) for size, at, placement in axes if not placement.is_replicate())
+
+
+def _number(axes: Iterable[tuple[int, int]]) -> int:
+    """The number of a place from the size of each axis and the coordinate there."""
+    return reduce(lambda number, axis: number * axis[0] + axis[1], axes, 0)
 
 
 def functions(method: LionK, params: list[Any], given: list[list[torch.Tensor]]) -> list[Any]:
@@ -136,7 +142,7 @@ class _Readout:
 def _shared_out(method: LionK, params: list[Any], given: list[list[torch.Tensor]]) -> list[torch.Tensor]:
     """The piece of dK for each parameter, in rounds of one for each rank, all of a round of about the same cost."""
     mesh = params[0].device_mesh
-    here = reduce(lambda place, axis: place * axis[0] + axis[1], zip(mesh.shape, mesh.get_coordinate(), strict=True), 0)
+    here = _number(zip(mesh.shape, mesh.get_coordinate(), strict=True))
     order = sorted(range(len(params)), key=lambda i: -params[i].numel() * min(params[i].shape[-2:], default=1))
     found: dict[int, torch.Tensor] = {}
     for start in range(0, len(order), mesh.size()):

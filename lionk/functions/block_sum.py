@@ -23,6 +23,11 @@ class Blocks(ConvexFunction):
 
     tree: Any
 
+    def check_argument(self, x: Any) -> None:
+        """Refuse one array, of which there are no blocks."""
+        if not is_container(x):
+            raise TypeError("K is a sum of blocks, but x is one array: give a K of one array, or a container of arrays")
+
     def value(self, x: Any, tol: float | None = None) -> Array:
         return _sum(tree_map(lambda a, k: k.value(a, tol), x, self.tree))
 

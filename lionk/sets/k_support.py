@@ -28,7 +28,7 @@ def _level(xp: Namespace, r: Array, largest: Array, batch: int) -> Array:
     below = r < _xp.spread(xp, cut, r)
     others = _xp.total(xp, xp.astype(~below, r.dtype), batch) - largest.shape[-1]  # as large as the k-th largest
     rest = _xp.total(xp, xp.where(below, r, xp.zeros_like(r)), batch) + others * cut
-    tails = rest[..., None] + xp.flip(xp.cumulative_sum(xp.flip(largest, axis=-1), axis=-1), axis=-1)
+    tails = rest[..., None] + _xp.sums_from_end(xp, largest)
     left = xp.arange(largest.shape[-1], 0, -1, device=_xp.device(r))
     return xp.min(tails / xp.astype(left, r.dtype), axis=-1)
 

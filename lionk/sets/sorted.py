@@ -76,7 +76,7 @@ class Sorted(ArraySet):
         floor = z[..., -1:] if self.absolute else 0 * z[..., -1:]
         gaps = xp.concat([z[..., :-1] - z[..., 1:], floor], axis=-1)
         gaps = xp.minimum(gaps, 2 * _xp.peak(xp, w, 0) + xp.zeros_like(gaps))
-        z = xp.flip(xp.cumulative_sum(xp.flip(gaps, axis=-1), axis=-1), axis=-1)
+        z = _xp.sums_from_end(xp, gaps)
         fit = _non_increasing(xp, z - w)
         near = z - (xp.clip(fit, 0.0, None) if self.absolute else fit)
         near = xp.reshape(_take(xp, near, xp.argsort(order, axis=-1)), y.shape)
@@ -154,7 +154,7 @@ def _joined(xp: Namespace, fits: Array, half: int) -> Array:
     v = _take(xp, near, order)
     of_left = xp.astype(order < half, v.dtype)
     of_right = 1 - of_left
-    gained = v * _sums_from_below(xp, of_left) - _sums_from_below(xp, of_left * v)
+    gained = v * _xp.sums_from_end(xp, of_left) - _xp.sums_from_end(xp, of_left * v)
     lost = xp.cumulative_sum(of_right * v, axis=-1) - v * xp.cumulative_sum(of_right, axis=-1)
     last = xp.sum(xp.astype(gained >= lost, order.dtype), axis=-1, keepdims=True) - 1
     v = _take(xp, v, xp.clip(last, 0, None))
@@ -163,7 +163,3 @@ def _joined(xp: Namespace, fits: Array, half: int) -> Array:
         v = _xp.divide(xp, xp.sum(pooled * near, axis=-1, keepdims=True), xp.sum(pooled, axis=-1, keepdims=True))
     v = low + v
     return xp.where(violated, xp.where(left, xp.maximum(fits, v), xp.minimum(fits, v)), fits)
-
-
-def _sums_from_below(xp: Namespace, a: Array) -> Array:
-    return xp.flip(xp.cumulative_sum(xp.flip(a, axis=-1), axis=-1), axis=-1)

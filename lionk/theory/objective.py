@@ -16,9 +16,10 @@ from ..tree import is_container, leaves, tree_inner, tree_map, tree_norm
 def over(K: Any, x: Any) -> Any:
     """K as a function of x: if x is a container and K is not ``blocks``, K serves every array of it."""
     function = build(K)
-    if isinstance(function, Blocks) and not is_container(x):
-        raise TypeError("K is a sum of blocks, but x is one array: give a K of one array, or a container of arrays")
-    return Blocks(function) if is_container(x) and not isinstance(function, Blocks) else function
+    if isinstance(function, Blocks):
+        function.check_argument(x)
+        return function
+    return Blocks(function) if is_container(x) else function
 
 
 def scaled(x: Any, a: float) -> Any:
