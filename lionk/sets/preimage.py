@@ -59,7 +59,7 @@ class Preimage(ArraySet):
         mu = _xp.bisect(xp, excess, xp.zeros_like(top), top)
         z = xp.reshape((a / (1 + mu[..., None] * w)) @ xp.matrix_transpose(v), y.shape)
         length = _xp.norm(xp, self.operator(xp, z, batch), batch)
-        z = z * _xp.spread(xp, xp.minimum(radius / xp.maximum(length, radius + 0 * length), 1 + 0 * length), z)
+        z = z * _xp.spread(xp, radius / xp.maximum(length, radius + 0 * length), z)  # where rounding left it outside
         return xp.where(_xp.spread(xp, outside, y), z, y)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .. import _xp
 from .._xp import Array
 from ..optimizer import LionK, implicit_lr
-from ..tree import leaves, tree_inner, tree_map
+from ..tree import tree_inner, tree_map
 from .objective import over, scaled
 
 
@@ -144,8 +143,8 @@ def descent_of(
     dissipated = k.h * (k.a * D1 + (0.0 if k.b is None else k.b) * D2)
     over_dual = (1 / lam + k.c if lam else 0.0) * bregman_conjugate
     terms = (after, -1 * before, dissipated, -1 * bregman_f, noise, over_dual, k.c * bregman_K)
-    sizes = tree_map(lambda g, s, t: abs(g) * (abs(s) + abs(t)), grad, x, x_next)
-    scale = sum(abs(t) for t in terms) + sum(_xp.total(_xp.namespace(s), s, 0) for s in leaves(sizes))
+    sizes = tree_map(lambda a, b: abs(a) + abs(b), x, x_next)
+    scale = sum(abs(t) for t in terms) + tree_inner(tree_map(abs, grad), sizes)
     return Descent(k, before, after, D1, D2, bregman_f, bregman_conjugate, bregman_K, sum(terms), scale)
 
 
