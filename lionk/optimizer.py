@@ -136,8 +136,8 @@ class LionK:
         self.check_product(lr, self.weight_decay)
         if not isinstance(state, State):
             raise TypeError(f"state must be what init or the step before gave, got {type(state).__name__}")
-        if isinstance(self.K, Blocks) and not is_container(x):
-            raise TypeError("K is a sum of blocks, but x is one array: give a K of one array, or a container of arrays")
+        if isinstance(self.K, Blocks):
+            self.K.check_argument(x)
         _check_alike("grad", grad, x)
         _check_alike("state.m", state.m, x)
         K = self.K.tree if isinstance(self.K, Blocks) else self.K
@@ -147,8 +147,9 @@ class LionK:
         return tree_map(lambda p: p.x, both), State(tree_map(lambda p: p.m, both), state.count + 1)
 
     def update(
-        self, x: Array, m: Array, grad: Array, lr: Any, weight_decay: Any, *, K: ConvexFunction | None = None
-    ) -> tuple[Array, Array]:
+        self, x: Array, m: Array, grad: Array, lr: Any, weight_decay: Any, *, K: ConvexFunction | None = None,
+        betas: tuple[Any, Any] | None = None,
+    ) -> tuple[Array, Array]:  # fmt: skip
         """The step of one array, in ``result_type(x, m)``: what runners call, with checked coefficients."""
         xp = _xp.namespace(x, m, grad, name="x, grad and state.m")
         _xp.check_floating(xp, x)
@@ -158,7 +159,7 @@ class LionK:
         dtype = xp.result_type(x.dtype, m.dtype)
         a, b, c = (_xp.astype(xp, v, dtype) for v in (x, m, grad))
         e, lam = cast(xp, lr, a, "lr"), cast(xp, weight_decay, a, "weight_decay")
-        b1, b2 = (cast(xp, v, a, "betas") for v in self.betas)
+        b1, b2 = (cast(xp, v, a, "betas") for v in betas or self.betas)
         dK = (self.K if K is None else K).subgradient
         new_x, new_m = step.update(dK, a, b, c, e, lam, b1, b2, self.decay == "implicit")
         return _xp.astype(xp, new_x, x.dtype), _xp.astype(xp, new_m, m.dtype)

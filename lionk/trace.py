@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from . import _xp
@@ -240,8 +239,7 @@ def step_program(
     def update(
         x: Symbol, m: Symbol, grad: Symbol, lr: Symbol, weight_decay: Symbol, beta1: Symbol, beta2: Symbol
     ) -> tuple[Symbol, Symbol]:
-        betas: Any = beta1, beta2
-        return replace(opt, betas=betas).update(x, m, grad, lr, weight_decay, K=K)
+        return opt.update(x, m, grad, lr, weight_decay, K=K, betas=(beta1, beta2))
 
     arrays = dict(zip(("x", "m", "grad"), dtypes, strict=True))
     numbers = dict.fromkeys(("lr", "weight_decay", *BETAS), real)
