@@ -93,16 +93,16 @@ def lion_k(
     def update(updates: Any, state: LionKState, params: Any = None) -> tuple[Any, LionKState]:
         if params is None:
             raise ValueError("lion_k needs the parameters: call update(grads, state, params)")
-        lr, lam = (v(state.count) if callable(v) else v for v in (learning_rate, weight_decay))
+        lr, lam = (_array(v(state.count) if callable(v) else v) for v in (learning_rate, weight_decay))
         decays = jax.tree.map(lambda _: True, params) if mask is None else mask(params) if callable(mask) else mask
 
         def one(a: Any, m: Any, g: Any, k: Any, decays: Any) -> _Step:
             a, g = jnp.asarray(a), jnp.asarray(g)
             wide = a.astype(jnp.result_type(a.dtype, m.dtype))  # so that 16-bit parameters are rounded once, by optax
-            here = jnp.where(decays, lam, 0.0) if mask is not None else _array(lam)
+            here = jnp.where(decays, lam, 0.0) if mask is not None else lam
             if cautious is not None or cautious_decay:
                 k = variants.Cautious(k, wide, g, here, cautious, cautious_decay)
-            x, m = method.update(wide, m, g, _array(lr), here, K=k)
+            x, m = method.update(wide, m, g, lr, here, K=k)
             return _Step(x - wide, m)
 
         functions, decays = _spread(method.K, params), _broadcast(decays, params)
