@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache, lru_cache, partial
+from functools import cache, cached_property, lru_cache, partial
 from threading import local
 from typing import Any
 
@@ -34,7 +34,6 @@ class Plan:
         ``rounded``: must every operation round, as in a compiled loop?
         """
         import array_api_compat.torch as xp
-        import torch
 
         x, m, grad = arrays
         self.K, self.kind, self.device, self._betas = K, kind, x.device, opt.betas
@@ -47,9 +46,15 @@ class Plan:
         self.sliced = self.exact.along is not None
         self.fusable = len(self.passes) <= LOOPS and not self.searches and not self.sliced
         self._texts = [buffered(self.program, p, CALLS, APART) for p in self.passes]
-        over = {"dim": self.exact.along, "keepdim": True} if self.sliced else {}
-        self._tiles = [tile(t, {"torch": torch, "tally": _tally, "over": over}) for t in self._texts]
         self._own = local()
+
+    @cached_property
+    def _tiles(self) -> list[Callable[..., Any]]:
+        """Made when first needed: where NumPy makes the step, they are not."""
+        import torch
+
+        over = {"dim": self.exact.along, "keepdim": True} if self.sliced else {}
+        return [tile(t, {"torch": torch, "tally": _tally, "over": over}) for t in self._texts]
 
     def known(self, rate: Any, decay: Any, like: Any) -> dict[int, Any]:
         """The numbers known before the first pass."""
