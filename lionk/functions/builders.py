@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
-from .. import _xp
 from .._later import Later
 from ..sets.atoms import Ball, Box
 from ..sets.top_k import TopK
 from .base import ConvexFunction
+from .parameters import descending, entries, nonnegative, ordered, positive
 from .support import L2, Support
 
 _HERE = __package__ or ""
@@ -53,19 +52,19 @@ def half_square() -> ConvexFunction:
 
 
 def huber(delta: float = 1.0) -> ConvexFunction:
-    return moreau_envelope(l1(), _positive("delta", delta))
+    return moreau_envelope(l1(), positive("delta", delta))
 
 
 def clip(bound: float = 1.0) -> ConvexFunction:
-    return moreau_envelope(Support(Box(upper=_positive("bound", bound))), 1.0)
+    return moreau_envelope(Support(Box(upper=positive("bound", bound))), 1.0)
 
 
 def dead_zone(threshold: float = 1.0) -> ConvexFunction:
-    return widen(scalar("dead_zone"), threshold) if _nonnegative("threshold", threshold) else l1()
+    return widen(scalar("dead_zone"), threshold) if nonnegative("threshold", threshold) else l1()
 
 
 def soft_threshold(threshold: float = 1.0) -> ConvexFunction:
-    if not _nonnegative("threshold", threshold):
+    if not nonnegative("threshold", threshold):
         return half_square()
     return ridge(Support(Box(upper=float(threshold))), 1.0).conjugate
 
@@ -107,8 +106,8 @@ def softplus(delta: float = 1.0) -> ConvexFunction:
 
 
 def box(lower: Any = -1.0, upper: Any = 1.0) -> ConvexFunction:
-    lower, upper = _entries("lower", lower), _entries("upper", upper)
-    if not _ordered(lower, upper):
+    lower, upper = entries("lower", lower), entries("upper", upper)
+    if not ordered(lower, upper):
         raise ValueError(f"box needs lower <= upper, got lower={lower!r}, upper={upper!r}")
     return Support(Box(lower, upper))
 
@@ -118,7 +117,7 @@ def relu() -> ConvexFunction:
 
 
 def weighted_l1(weights: Any = None) -> ConvexFunction:
-    return Support(Box(upper=1.0 if weights is None else _weights(weights)))
+    return Support(Box(upper=1.0 if weights is None else entries("weights", weights, least=0)))
 
 
 # -- vector: all entries as one ---------------------------------------------------------------------------------
@@ -158,11 +157,11 @@ def k_support(k: int = 1) -> ConvexFunction:
 
 
 def owl(weights: Any = None) -> ConvexFunction:
-    return Support(sorted_set(_descending(weights, absolute=True)))
+    return Support(sorted_set(descending(weights, absolute=True)))
 
 
 def permutahedron(weights: Any = None) -> ConvexFunction:
-    return Support(sorted_set(_descending(weights, absolute=False), absolute=False))
+    return Support(sorted_set(descending(weights, absolute=False), absolute=False))
 
 
 def largest() -> ConvexFunction:
@@ -182,11 +181,11 @@ def polytope(vertices: Any = None) -> ConvexFunction:
 
 
 def max_l1_l2(alpha: float = 0.5) -> ConvexFunction:
-    return maximum(l1().scale(_positive("alpha", alpha)), l2())
+    return maximum(l1().scale(positive("alpha", alpha)), l2())
 
 
 def huber_l2(delta: float = 1.0) -> ConvexFunction:
-    return moreau_envelope(l2(), _positive("delta", delta))
+    return moreau_envelope(l2(), positive("delta", delta))
 
 
 def half_group_squared(axis: int | None = -1, groups: Any = None) -> ConvexFunction:
@@ -293,75 +292,3 @@ def whitened_nuclear(left: Any = None, right: Any = None) -> ConvexFunction:
 
 def kronecker(left: Any = None, right: Any = None) -> ConvexFunction:
     return two_sided(power(2), left, right, roots=True)
-
-
-# -- checks -----------------------------------------------------------------------------------------------------
-
-
-def _positive(name: str, v: Any) -> float:
-    if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 < v < math.inf:
-        raise ValueError(f"{name} must be a finite number > 0, got {v!r}")
-    return float(v)
-
-
-def _nonnegative(name: str, v: Any) -> float:
-    if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v < math.inf:
-        raise ValueError(f"{name} must be a finite number >= 0, got {v!r}")
-    return float(v)
-
-
-def _entries(name: str, v: Any, least: float = -math.inf) -> Any:
-    """A number, an array, or a sequence of numbers along the last axis; all finite and at least ``least``."""
-    if isinstance(v, (list, tuple)):
-        v = tuple(map(float, v))
-    elif isinstance(v, (int, float)) and not isinstance(v, bool):
-        v = float(v)
-    elif not hasattr(v, "shape"):
-        raise TypeError(f"{name} must be a number, an array, or a list of numbers, got {type(v).__name__}")
-    if not _all(v, lambda p: (p > -math.inf) & (p < math.inf)):
-        raise ValueError(f"{name} must be finite, got {v!r}: the support function of an unbounded set is infinite")
-    if not _all(v, lambda p: p >= least):
-        raise ValueError(f"{name} must be >= {least:g}, got {v!r}")
-    return v
-
-
-def _all(v: Any, test: Callable[[Any], Any]) -> bool:
-    """Does every entry of a number, a tuple or an array pass? One that a compiler traces has no value yet, and does."""
-    if not hasattr(v, "shape"):
-        return all(map(test, v if isinstance(v, tuple) else (v,)))
-    xp = _xp.namespace(v)
-    try:
-        return bool(xp.all(test(v)))
-    except TypeError:
-        return True
-
-
-def _weights(v: Any) -> Any:
-    return _entries("weights", v, least=0)
-
-
-def _descending(v: Any, absolute: bool) -> Any:
-    """Weights of sorted entries."""
-    if v is None:
-        return None
-    w = _entries("weights", v, least=0 if absolute else -math.inf)
-    if isinstance(w, float) or getattr(w, "ndim", 1) != 1:
-        raise TypeError(f"weights must be one for each entry, a list or an array of one axis, got {v!r}")
-    falls = all(a >= b for a, b in pairwise(w)) if isinstance(w, tuple) else _all(w[:-1] - w[1:], lambda p: p >= 0)
-    if not falls:
-        raise ValueError(f"weights must not increase, got {v!r}")
-    return w
-
-
-def _ordered(lower: Any, upper: Any) -> bool:
-    """``lower <= upper``, of numbers, tuples and arrays in any mixture."""
-    if hasattr(lower, "shape") or hasattr(upper, "shape"):
-        like = upper if hasattr(upper, "shape") else lower
-        xp = _xp.namespace(like)
-        low, high = (_xp.parameter(xp, end, like, "box") for end in (lower, upper))
-        return _all(high - low, lambda p: p >= 0)
-    if isinstance(lower, tuple) and isinstance(upper, tuple) and len(lower) != len(upper):
-        raise ValueError(f"lower and upper must have one entry each, got {len(lower)} and {len(upper)}")
-    n = max(len(end) if isinstance(end, tuple) else 1 for end in (lower, upper))
-    ends = (end if isinstance(end, tuple) else (end,) * n for end in (lower, upper))
-    return all(a <= b for a, b in zip(*ends, strict=True))

@@ -12,12 +12,7 @@ from ..sets.atoms import Whole
 from ..sets.base import ConvexSet
 from .base import ArrayFunction, ConvexFunction, Traits, inherited
 from .block_sum import over_blocks
-
-
-def _check(mu: Any) -> float:
-    if isinstance(mu, bool) or not isinstance(mu, (int, float)) or not 0 < mu < math.inf:
-        raise ValueError(f"mu must be a finite number > 0, got {mu!r}")
-    return float(mu)
+from .parameters import positive
 
 
 @dataclass(eq=False, repr=False)
@@ -104,9 +99,9 @@ class Ridge(ArrayFunction):
 
 def moreau_envelope(K: ConvexFunction, mu: float = 1.0) -> ConvexFunction:
     """``min_z K(z) + |x - z|^2/(2 mu)``, mu > 0: smooth, with gradient ``(x - prox_{mu K}(x))/mu``."""
-    return over_blocks(K, lambda k: Moreau(k, _check(mu)))
+    return over_blocks(K, lambda k: Moreau(k, positive("mu", mu)))
 
 
 def ridge(K: ConvexFunction, mu: float = 1.0) -> ConvexFunction:
     """``K(x) + mu/2 |x|^2``, mu > 0: turns the constraint of K into a penalty on the distance to it."""
-    return over_blocks(K, lambda k: Ridge(k, _check(mu)))
+    return over_blocks(K, lambda k: Ridge(k, positive("mu", mu)))

@@ -9,6 +9,7 @@ from .._later import Later
 from .._shape import ShapeFactor
 from . import builders as b
 from .base import ConvexFunction
+from .parameters import positive
 from .registry import entry, register
 
 kernel_lift = Later("lionk.functions.kernels", "kernel_lift")
@@ -33,7 +34,7 @@ def _nuclear(factor: ShapeFactor, polar: Any) -> ConvexFunction:
 
 
 def _factor(scale: float, **exponents: Any) -> ShapeFactor:
-    return ShapeFactor(b._positive("scale", scale), **exponents)
+    return ShapeFactor(positive("scale", scale), **exponents)
 
 
 # -- entry by entry, or all entries as one vector ---------------------------------------------------------------
@@ -67,7 +68,7 @@ def normalized_sgd() -> ConvexFunction:
 )
 def global_norm_clip(bound: float = 1.0) -> ConvexFunction:
     """Clipping of the global norm: K = bound huber_l2(bound) (Pascanu et al. 2013, 1211.5063)."""
-    return b.huber_l2(b._positive("bound", bound)).scale(bound)
+    return b.huber_l2(positive("bound", bound)).scale(bound)
 
 
 @_algorithm(
@@ -80,7 +81,7 @@ def global_norm_clip(bound: float = 1.0) -> ConvexFunction:
 )
 def soft_signum(tau: float = 1.0) -> ConvexFunction:
     """SoftSignum: K = log_cosh(1/tau) (2605.31371)."""
-    return b.log_cosh(1 / b._positive("tau", tau))
+    return b.log_cosh(1 / positive("tau", tau))
 
 
 @_algorithm(
@@ -93,7 +94,7 @@ def soft_signum(tau: float = 1.0) -> ConvexFunction:
 )
 def rlion(tau: float = 1.0) -> ConvexFunction:
     """RLion (Scientific Reports 2025): K = arctan(1/tau)."""
-    return b.arctan(1 / b._positive("tau", tau))
+    return b.arctan(1 / positive("tau", tau))
 
 
 @_algorithm("scalar", "2604.15416 (StoSignSGD)", like="huber")
@@ -164,7 +165,7 @@ def s_muon(alpha: float = 0.5) -> ConvexFunction:
 )
 def ht_muon(power: float = 0.125) -> ConvexFunction:
     """HTMuon, ``U S^power V'``: K = schatten_power(1 + power), 0 < power < 1 (2603.10067)."""
-    if not 0 < b._positive("power", power) < 1:
+    if not 0 < positive("power", power) < 1:
         raise ValueError(f"power must be in (0, 1), got {power!r}; schatten_power(p) takes every p = 1 + power > 1")
     return b.lifted(b.power)(1 + power)
 
@@ -179,7 +180,7 @@ def ht_muon(power: float = 0.125) -> ConvexFunction:
 )
 def freon(q: float = 1.5) -> ConvexFunction:
     """Freon, ``(G G')^(q/2 - 1) G`` of the normalised G: K = schatten(q), q >= 1 (2605.11181)."""
-    if not b._positive("q", q) >= 1:
+    if not positive("q", q) >= 1:
         raise ValueError(f"q must be >= 1, got {q!r}: for q < 1 this is the dK of no convex function")
     return b.lifted(b.lp)(q)
 
@@ -271,7 +272,7 @@ def scion_spectral_conv(scale: float = 1.0, polar: Any = "svd") -> ConvexFunctio
 )
 def scion_sign(scale: float = 1.0, normalized: bool = True) -> ConvexFunction:
     """Scion's Sign: K = scale l1 / cols, or scale l1 if not ``normalized`` (Pethick et al. 2025, 2502.07529)."""
-    return b.l1().scale(_factor(scale, cols=-1.0) if normalized else b._positive("scale", scale))
+    return b.l1().scale(_factor(scale, cols=-1.0) if normalized else positive("scale", scale))
 
 
 @_algorithm(
@@ -289,7 +290,7 @@ def scion_row(scale: float = 1.0, normalized: bool = True, transpose: bool = Fal
     """
     rows = b.slices("l2", -2 if transpose else -1)()
     if not normalized:
-        return rows.scale(b._positive("scale", scale))
+        return rows.scale(positive("scale", scale))
     return rows.scale(_factor(scale, **{"rows" if transpose else "cols": -0.5}))
 
 

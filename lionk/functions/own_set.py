@@ -9,7 +9,8 @@ from typing import Any
 from .._xp import Array
 from ..sets.own import Oracle, Projectable
 from .base import ArrayFunction
-from .moreau import Moreau, _check
+from .moreau import Moreau
+from .parameters import positive
 from .support import Support
 
 Map = Callable[[Array], Array]
@@ -51,7 +52,7 @@ def from_projection(project: Map, mu: float = 1.0, *, diameter: float = math.inf
     >>> lionk.check_K(K).ok
     True
     """
-    return Moreau(Support(Projectable(project, _width(diameter), _claims(claims))), _check(mu))
+    return Moreau(Support(Projectable(project, _width(diameter), _claims(claims))), positive("mu", mu))
 
 
 def from_lmo(lmo: Map, *, diameter: float, accuracy: float = 1e-6, **claims: Any) -> ArrayFunction:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import cache
 from statistics import NormalDist
@@ -15,6 +14,7 @@ from ..sets.atoms import Whole
 from ..sets.base import ConvexSet
 from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 from .block_sum import over_blocks
+from .parameters import positive
 
 POINTS = 127  # a prime, so that every entry runs through all quantiles
 GENERATOR = 23  # of the lattice, of period 126: small errors for max and l2 of 3 to 10 normal entries
@@ -57,8 +57,7 @@ class Smoothed(ArrayFunction):
     noise: str = "uniform"
 
     def _validate(self) -> None:
-        if isinstance(self.delta, bool) or not isinstance(self.delta, (int, float)) or not 0 < self.delta < math.inf:
-            raise ValueError(f"delta must be a finite number > 0, got {self.delta!r}")
+        positive("delta", self.delta)
         if self.noise not in NOISES:
             raise ValueError(f"noise must be one of {', '.join(map(repr, NOISES))}, got {self.noise!r}")
         if not isinstance(self.inner.domain, Whole):
