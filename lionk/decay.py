@@ -20,6 +20,11 @@ class Decay(NamedTuple):
     radius: str  # 1/lam: what the constraint ``lam x in dom K*`` is relative to
     users: str
 
+    @property
+    def divides(self) -> bool:
+        """Is there a division by an lr, which must not be 0 then?"""
+        return -1 in (self.powers or ())
+
 
 DECAYS = {
     "decoupled": Decay((0, 0), "lr wd", "1/wd at every lr", "Lion, optax, torch.optim, Keras"),

@@ -34,3 +34,27 @@ def gradient_averages(source: Any) -> Iterator[torch.Tensor | None]:
                 )
             is_sum = average is not None and "exp_avg" not in state and "dampening" in group
             yield (1 - group["momentum"]) / (1 - group["dampening"]) * average if is_sum else average
+
+
+def in_order_of(
+    source: Any, groups: list[dict[str, Any]], params: Iterable[torch.Tensor] | None
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Each parameter that the source has an average for, and that average; see ``LionK.load_momentum``."""
+    mine = [p for group in groups for p in group["params"]]
+    if params is None and len(groups) > 1:
+        raise ValueError(
+            "params is needed, since the parameters of several groups may have another order than the source: give "
+            "them as the source had them, e.g. params=model.parameters()"
+        )
+    params = mine if params is None else list(params)
+    if set(params) - set(mine):
+        raise ValueError("params has a tensor that is no parameter of this optimizer")
+    averages = list(gradient_averages(source))
+    if len(averages) != len(params):
+        raise ValueError(f"source has momentum for {len(averages)} parameters, but there are {len(params)}")
+    for i, (p, average) in enumerate(zip(params, averages, strict=True)):
+        if average is None:
+            continue
+        if tuple(average.shape) != tuple(p.shape):
+            raise ValueError(f"the momentum {i} has shape {tuple(average.shape)}, the parameter {tuple(p.shape)}")
+        yield p, average

@@ -16,20 +16,14 @@ from lionk import decay as decays
 from lionk import variants
 from lionk.backend import Runner
 from lionk.optimizer import LionK as Method
-from lionk.optimizer import coefficient
 from lionk.theory import Watch, watch
 
 from . import exchange as exchanges
+from . import options, sharded
 from . import rounding as roundings
-from . import sharded
 from ._backend import TorchBackend
 from ._group import side_by_side
-from .momentum import gradient_averages
-
-# Options that are not Lion-K, and those that a group is compiled for.
-_EXTRA = ("cautious", "cautious_decay", "mars", "exchange")
-_COMPILED = ("betas", "decay", "state_dtype", "compile", "maximize", "convention", "rounding", *_EXTRA)
-
+from .momentum import in_order_of
 
 # What is looked at for every parameter at every step, in the fastest way that Python has.
 _GRAD, _LAYOUT, _DENSE = attrgetter("grad"), attrgetter("layout"), frozenset({torch.strided})
@@ -153,7 +147,7 @@ class LionK(torch.optim.Optimizer):
                 "lr": lr,
                 "betas": betas,
                 "weight_decay": weight_decay,
-                "K": _spec(K),
+                "K": options.spec(K),
                 "decay": decay,
                 "convention": convention,
                 "maximize": maximize,
@@ -185,21 +179,7 @@ class LionK(torch.optim.Optimizer):
 
     def _settle(self, group: dict[str, Any]) -> None:
         """Check the options of a new group, and bring them into the form that ``state_dict`` keeps."""
-        decays.find(group["convention"])
-        roundings.check(group["rounding"])
-        variants.check(group["cautious"])
-        if group["cautious_decay"] and group["decay"] != "explicit":
-            raise ValueError("cautious_decay is a form of explicit decay; use decay='explicit'")
-        group["state_dtype"] = _dtype_name(group["state_dtype"])
-        for name in ("lr", "weight_decay"):
-            group[name] = coefficient(name, group[name])
-        lr = group["lr"]
-        first = group.setdefault("reference_lr", lr.clone() if isinstance(lr, torch.Tensor) else lr)
-        if -1 in (decays.find(group["convention"]).powers or ()) and first == 0:
-            raise ValueError(
-                f"convention={group['convention']!r} divides by the first lr, which is 0: give the group a "
-                "reference_lr, the largest lr of its schedule"
-            )
+        options.settle(group)
         method = self._make(group).method
         exchanges.check(group["exchange"], method.K)
         if group["exchange"] and (group["cautious"] or group["cautious_decay"]):
@@ -208,25 +188,20 @@ class LionK(torch.optim.Optimizer):
     def _make(self, group: dict[str, Any]) -> _Made:
         """The method and runner of a group, made anew when its K, betas or decay changed."""
         made = self._made.get(id(group))
-        rest = tuple(group[key] for key in _COMPILED)
+        rest = tuple(group[key] for key in options.COMPILED)
         if made and made.K is group["K"] and made.rest == rest:
             return made
         K = lionk.K(group["K"])
         if group["params"]:
             K = K.to(like=group["params"][0].detach())
-        group["K"] = _spec(K)
+        group["K"] = options.spec(K)
         dtype = group["state_dtype"] and getattr(torch, group["state_dtype"])
-        method = Method(K, group["lr"], group["betas"], self._lam(group), group["decay"], dtype)
+        method = Method(K, group["lr"], group["betas"], options.decay_of(group), group["decay"], dtype)
         run = TorchBackend().runner(method, {None: None, False: "tiles", True: "compiled"}[group["compile"]])
-        extra = [key for key in (*_EXTRA, "maximize") if group[key]]
+        extra = [key for key in (*options.EXTRA, "maximize") if group[key]]
         plain = not extra and group["rounding"] == "nearest" and group["convention"] != "coupled"
         made = self._made[id(group)] = _Made(group["K"], rest, method, run, plain)
         return made
-
-    @staticmethod
-    def _lam(group: dict[str, Any]) -> Any:
-        """The weight decay of this step, in the sense of ``lionk.LionK``."""
-        return decays.at(group["convention"], group["weight_decay"], group["lr"], group["reference_lr"])
 
     # -- the step ------------------------------------------------------------------------------------------------
 
@@ -263,7 +238,7 @@ class LionK(torch.optim.Optimizer):
         return self._seen[id(group)]
 
     def _step(self, group: dict[str, Any], place: int) -> None:
-        made, lr, lam = self._make(group), group["lr"], self._lam(group)
+        made, lr, lam = self._make(group), group["lr"], options.decay_of(group)
         made.method.check_product(lr, lam)
         every = list(map(_GRAD, group["params"]))
         there = list(map(is_not, every, repeat(None)))
@@ -358,7 +333,7 @@ class LionK(torch.optim.Optimizer):
                 x = [sharded.whole(p.detach()) for p in params]
                 m = list(map(sharded.whole, self._moments(params, method)))
                 g = [sharded.whole(self._gradient(p, group)) for p in params]
-                found.append(watch(replace(method, lr=group["lr"], weight_decay=self._lam(group)), x, m, g))
+                found.append(watch(replace(method, lr=group["lr"], weight_decay=options.decay_of(group)), x, m, g))
         return found
 
     def bounds(self) -> list[str]:
@@ -395,24 +370,8 @@ class LionK(torch.optim.Optimizer):
         parameters in the order of the source, such as ``model.parameters()``. None is for one group; several may have
         another order than the source, and raise ValueError.
         """
-        mine = [p for group in self.param_groups for p in group["params"]]
-        if params is None and len(self.param_groups) > 1:
-            raise ValueError(
-                "params is needed, since the parameters of several groups may have another order than the source: give "
-                "them as the source had them, e.g. params=model.parameters()"
-            )
-        params = mine if params is None else list(params)
-        if set(params) - set(mine):
-            raise ValueError("params has a tensor that is no parameter of this optimizer")
-        averages = list(gradient_averages(source))
-        if len(averages) != len(params):
-            raise ValueError(f"source has momentum for {len(averages)} parameters, but there are {len(params)}")
         owner = {p: group for group in self.param_groups for p in group["params"]}
-        for i, (p, average) in enumerate(zip(params, averages, strict=True)):
-            if average is None:
-                continue
-            if tuple(average.shape) != tuple(p.shape):
-                raise ValueError(f"the momentum {i} has shape {tuple(average.shape)}, the parameter {tuple(p.shape)}")
+        for p, average in in_order_of(source, self.param_groups, params):
             self._moments([p], self._make(owner[p]).method)[0].copy_(sharded.placed(-average, p))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -440,23 +399,6 @@ class LionK(torch.optim.Optimizer):
 def _one_by_one(method: Method, functions: list[Any], given: list[Any], lr: Any, lam: Any) -> Any:
     done = [method.update(a, m, g, lr, lam, K=k) for a, m, g, k in zip(*given, functions, strict=True)]
     return [a for a, _ in done], [m for _, m in done]
-
-
-def _spec(K: Any) -> dict[str, Any]:
-    function = lionk.K(K)
-    if function.spec["name"] == "blocks":
-        raise TypeError("K is a sum of blocks; give each parameter group its own K instead")
-    return function.spec
-
-
-def _dtype_name(dtype: Any) -> str | None:
-    if dtype is None:
-        return None
-    name = str(dtype).removeprefix("torch.")
-    found = getattr(torch, name, None)
-    if not (isinstance(found, torch.dtype) and found.is_floating_point):
-        raise ValueError(f"state_dtype must be a floating-point dtype of torch, such as torch.float32, got {dtype!r}")
-    return name
 
 
 def _sparse(g: torch.Tensor) -> RuntimeError:

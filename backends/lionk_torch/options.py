@@ -1,0 +1,60 @@
+"""The options of a parameter group of ``LionK``: checked once, in the form that ``state_dict`` keeps, and read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+import lionk
+from lionk import decay as decays
+from lionk import variants
+from lionk.optimizer import coefficient
+
+from . import rounding as roundings
+
+# Options that are not Lion-K, and those that a group is compiled for.
+EXTRA = ("cautious", "cautious_decay", "mars", "exchange")
+COMPILED = ("betas", "decay", "state_dtype", "compile", "maximize", "convention", "rounding", *EXTRA)
+
+
+def settle(group: dict[str, Any]) -> None:
+    """Check the options of a new group that need no more than themselves, and bring them into their form."""
+    spelled = decays.find(group["convention"])
+    roundings.check(group["rounding"])
+    variants.check(group["cautious"])
+    if group["cautious_decay"] and group["decay"] != "explicit":
+        raise ValueError("cautious_decay is a form of explicit decay; use decay='explicit'")
+    group["state_dtype"] = _dtype_name(group["state_dtype"])
+    for name in ("lr", "weight_decay"):
+        group[name] = coefficient(name, group[name])
+    lr = group["lr"]
+    first = group.setdefault("reference_lr", lr.clone() if isinstance(lr, torch.Tensor) else lr)
+    if spelled.divides and first == 0:
+        raise ValueError(
+            f"convention={group['convention']!r} divides by the first lr, which is 0: give the group a "
+            "reference_lr, the largest lr of its schedule"
+        )
+
+
+def decay_of(group: dict[str, Any]) -> Any:
+    """The weight decay of this step, in the sense of ``lionk.LionK``."""
+    return decays.at(group["convention"], group["weight_decay"], group["lr"], group["reference_lr"])
+
+
+def spec(K: Any) -> dict[str, Any]:
+    """K as a group and a checkpoint hold it."""
+    function = lionk.K(K)
+    if function.spec["name"] == "blocks":
+        raise TypeError("K is a sum of blocks; give each parameter group its own K instead")
+    return function.spec
+
+
+def _dtype_name(dtype: Any) -> str | None:
+    if dtype is None:
+        return None
+    name = str(dtype).removeprefix("torch.")
+    found = getattr(torch, name, None)
+    if not (isinstance(found, torch.dtype) and found.is_floating_point):
+        raise ValueError(f"state_dtype must be a floating-point dtype of torch, such as torch.float32, got {dtype!r}")
+    return name
