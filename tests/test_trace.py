@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import array_api_compat.numpy as xp
 import numpy as np
 import pytest
@@ -45,6 +47,14 @@ def test_the_record_of_lion_is_its_eleven_operations_in_order():
         ]
     )
     assert [p.nodes[i].op for i in only.numbers] == ["input"] * 4 + ["subtract"] * 2, "lr, decay, betas, and 1 - betas"
+
+
+def test_a_record_warns_of_nothing_that_its_optimizer_warned_of():
+    with pytest.warns(lionk.LionKWarning, match="not smallest at 0"):
+        opt = lionk.LionK("softplus", lr=0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        step_program(opt, opt.K, xp, (F4, F4, F4), (10,))
 
 
 @pytest.mark.parametrize("name", TRACEABLE)
