@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,7 @@ class Cautious:
     weight_decay: Any
     cautious: str | None = None
     decay: bool = False
+    mean: Callable[[Array], Array] | None = None  # over the whole, where the array is a piece; None: it is the whole
 
     def subgradient(self, r: Array) -> Array:
         xp, u = _xp.namespace(r), self.K.subgradient(r)
@@ -48,7 +50,7 @@ class Cautious:
             keep = _xp.inner(xp, u, _xp.astype(xp, self.grad, u.dtype), batch=u.ndim) < 0
             u = xp.where(keep, u, xp.zeros_like(u))
             if self.cautious == "rescale":
-                kept = xp.mean(xp.astype(keep, _xp.real_dtype(xp, u)))
+                kept = (self.mean or xp.mean)(xp.astype(keep, _xp.real_dtype(xp, u)))
                 u = u / xp.where(kept > 0, kept, xp.ones_like(kept))
         if self.decay:  # the step subtracts lam x everywhere: add it again where x grows
             x = _xp.astype(xp, self.x, u.dtype)
@@ -66,8 +68,12 @@ def why_unbounded(K: ConvexFunction, cautious: str | None, decay: bool) -> str:
     return "" if cautious is None or K.traits.absolute else "masked updates may leave dom K*, which is not one of |x|"
 
 
-def mars(grad: Any, previous: Any, beta1: float, gamma: float = 0.025) -> Any:
+def mars(
+    grad: Any, previous: Any, beta1: float, gamma: float = 0.025, norm: Callable[[Array], Array] | None = None
+) -> Any:
     """``c / max(1, |c|)`` for ``c = g + gamma b1/(1 - b1) (g - previous)``, array by array; containers too.
+
+    ``norm``: of the whole, where an array is a piece; None: the Euclidean norm of what is given.
 
     >>> import numpy as np
     >>> from lionk import variants
@@ -78,7 +84,7 @@ def mars(grad: Any, previous: Any, beta1: float, gamma: float = 0.025) -> Any:
     def one(g: Array, last: Array) -> Array:
         xp = _xp.namespace(g, last)
         c = g + gamma * beta1 / (1 - beta1) * (g - last)
-        size = _xp.norm(xp, c)
+        size = _xp.norm(xp, c) if norm is None else norm(c)
         return c / xp.where(size > 1, size, xp.ones_like(size))
 
     return tree_map(one, grad, previous)

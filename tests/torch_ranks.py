@@ -176,16 +176,21 @@ def sixteen_bits_and_cautious_pieces(mesh):
         assert torch.equal(mine, first) == (layout == Replicate() or dist.get_rank() == 0)
 
 
-def refusals(mesh):
-    for options in ({"cautious": "rescale"}, {"mars": 0.1}):
-        p = torch.nn.Parameter(distribute_tensor(random(4, seed=0), mesh, [Shard(0)]))
+def norms_and_means_of_the_whole(mesh):
+    """MARS and the rescaled mask send a number of each piece, also of one without entries."""
+    for options in ({"cautious": "rescale"}, {"mars": 0.5}):
+        for shape, K in ((8, 4), "l1"), ((5, 3), "huber"), ((8, 4), "nuclear"):
+            opt = layouts_agree(mesh, LINES, shape, K, exact=False, **options)
+            for p, state in opt.state.items():
+                last = state.get("last_grad", p)
+                assert getattr(last, "placements", None) == getattr(p, "placements", None)
+        p = torch.nn.Parameter(distribute_tensor(random(8, 4, seed=0), mesh, [Shard(0)]))
         p.grad = p.detach().clone()
-        try:
-            LionK([p], **options).step()
-        except lionk.NotAvailable as error:
-            assert next(iter(options)) in str(error)  # noqa: PT017
-        else:
-            raise AssertionError(options)
+        opt = LionK([p], **options)
+        with CommDebugMode() as sent:
+            opt.step()
+        assert sent.get_total_counts() == 1
+        assert set(map(str, sent.get_comm_counts())) == {"c10d_functional.all_gather_into_tensor"}
 
 
 def grids(mesh):
@@ -293,7 +298,7 @@ CLAIMS = {
     "entries_in_order": entries_in_order,
     "matrices_shared_out": matrices_shared_out,
     "sixteen_bits_and_cautious_pieces": sixteen_bits_and_cautious_pieces,
-    "refusals": refusals,
+    "norms_and_means_of_the_whole": norms_and_means_of_the_whole,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from itertools import compress, repeat
 from operator import attrgetter, is_, is_not
 from typing import Any, NamedTuple
@@ -255,10 +256,10 @@ class LionK(torch.optim.Optimizer):
             return
         moments, values = list(seen.moments), [p.detach() for p in seen.params]
         grads = [self._gradient(p, group) for p in seen.params]
-        if group["mars"]:
-            grads = [self._estimate(p, g, group) for p, g in zip(seen.params, grads, strict=True)]
         if seen.pieces:
             moments, values, grads = (list(map(sharded.local, a, seen.params)) for a in (moments, values, grads))
+        if group["mars"]:
+            grads = [self._estimate(p, g, group) for p, g in zip(seen.params, grads, strict=True)]
         here = values
         if group["rounding"] != "nearest":
             values = list(map(roundings.widen, seen.params, here, seen.states))
@@ -281,12 +282,13 @@ class LionK(torch.optim.Optimizer):
     def _stand_ins(self, group: dict[str, Any], method: Method, seen: _Seen, given: list[Any], lam: Any) -> list[Any]:
         """What stands for K at each parameter, which is K itself where the runner can do it."""
         K = method.K
-        if seen.pieces and (group["mars"] or group["cautious"] == "rescale"):
-            raise lionk.NotAvailable("mars and cautious='rescale' are not available for sharded parameters (DTensor)")
         functions = sharded.functions(method, seen.params, given) if seen.pieces else [K] * len(seen.params)
         if group["cautious"] or group["cautious_decay"]:
             how = group["cautious"], group["cautious_decay"]
-            return [variants.Cautious(f, a, g, lam, *how) for f, a, _, g in zip(functions, *given, strict=True)]
+            return [
+                variants.Cautious(f, a, g, lam, *how, partial(sharded.mean, p=p))
+                for p, f, a, _, g in zip(seen.params, functions, *given, strict=True)
+            ]
         if not group["exchange"]:
             return functions
         if id(group) not in self._agreed:
@@ -312,9 +314,9 @@ class LionK(torch.optim.Optimizer):
         return g.add(p, alpha=group["weight_decay"]) if group["convention"] == "coupled" else g
 
     def _estimate(self, p: torch.Tensor, g: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
-        last = self.state[p].get("last_grad", g)
-        self.state[p]["last_grad"] = g.clone()
-        return variants.mars(g, last, group["betas"][0], group["mars"])
+        last = sharded.local(self.state[p]["last_grad"], p) if "last_grad" in self.state[p] else g
+        self.state[p]["last_grad"] = sharded.in_place_of(g.clone(), p)
+        return variants.mars(g, last, group["betas"][0], group["mars"], partial(sharded.norm, p=p))
 
     # -- what a training loop can ask ----------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ The step is made on the local pieces. What dK needs of the others depends on K:
 - the rest (uneven pieces, a K with array parameters, sorting as owl does): the readout is gathered, one parameter at a
   time, and every rank computes dK of the whole.
 
+MARS and rescaled masks (``lionk.variants``) need a norm, or a share, of the whole: a number of each piece, gathered.
 Parameters that are replicated, or plain, need nothing.
 """
 
@@ -26,6 +27,7 @@ import lionk
 from lionk._value import has_arrays
 from lionk.optimizer import LionK
 from lionk.program import NotTraceableError
+from lionk.tree import tree_norm
 
 
 def some(params: list[Any]) -> bool:
@@ -74,6 +76,25 @@ def piece(p: Any) -> int:
 def _number(axes: Iterable[tuple[int, int]]) -> int:
     """The number of a place from the size of each axis and the coordinate there."""
     return reduce(lambda number, axis: number * axis[0] + axis[1], axes, 0)
+
+
+def norm(a: torch.Tensor, p: Any) -> torch.Tensor:
+    """The Euclidean norm of the whole that a is the piece of, placed like p."""
+    size = tree_norm(a)
+    return tree_norm(_of_all(size, p)) if is_sharded(p) else size
+
+
+def mean(a: torch.Tensor, p: Any) -> torch.Tensor:
+    """The mean of the whole that a is the piece of, placed like p."""
+    return torch.sum(_of_all(a.sum(), p)) / p.numel() if is_sharded(p) else a.mean()
+
+
+def _of_all(number: torch.Tensor, p: Any) -> Any:
+    """The numbers of all pieces of p, once for copies, as a vector that every rank has."""
+    from torch.distributed.tensor import DTensor, Replicate, Shard
+
+    placements = [Replicate() if placement.is_replicate() else Shard(0) for placement in p.placements]
+    return DTensor.from_local(number.reshape(1), p.device_mesh, placements, run_check=False).full_tensor()
 
 
 def functions(method: LionK, params: list[Any], given: list[list[torch.Tensor]]) -> list[Any]:
