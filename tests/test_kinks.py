@@ -230,6 +230,16 @@ def test_open_domains_are_not_left_by_rounding(k, dtype: str) -> None:
         assert k.conjugate.value(one) == math.inf
 
 
+@pytest.mark.parametrize("name", ["huber", "huber_l2", "sparsemax", "moreau_top_k", "moreau_linf", "moreau_lp"])
+def test_envelopes_at_infinite_entries(name) -> None:
+    """They are below K by a bounded amount, so they are infinite where K is."""
+    k = lionk.K(name)
+    with np.errstate(invalid="ignore"):
+        assert k.value(np.asarray([math.inf, 1.0, -2.0])) == math.inf
+        assert k.value(np.asarray([[math.inf, -math.inf], [0.0, 1.0]])) == math.inf
+        assert math.isnan(k.value(np.asarray([math.nan, math.inf, 0.0])))
+
+
 # -- refusals ------------------------------------------------------------------------------------------------------
 
 

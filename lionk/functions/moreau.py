@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import _xp
 from .._xp import Array, Namespace
+from ..errors import NotAvailable
 from ..sets.atoms import Whole
 from ..sets.base import ConvexSet
 from .base import ArrayFunction, ConvexFunction, Traits, inherited
@@ -28,9 +29,17 @@ class Moreau(ArrayFunction):
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         y = self._subgradient(xp, x, batch)
         if self.inner.traits.homogeneous and _xp.event_size(x, batch):  # K* = 0 on its domain: one projection is enough
-            return _xp.inner(xp, x - self.mu / 2 * y, y, batch)
+            return self._infinite(xp, x, _xp.inner(xp, x - self.mu / 2 * y, y, batch), batch)
         nearest = self.inner._value(xp, self.inner._prox(xp, x, self.mu, batch), batch, math.inf)
         return nearest + self.mu / 2 * _xp.inner(xp, y, y, batch)
+
+    def _infinite(self, xp: Namespace, x: Array, value: Array, batch: int) -> Array:
+        """The value at infinite x: K is above its envelope by a bounded amount, so it is infinite where K is."""
+        try:
+            above = self.inner._value(xp, x, batch, math.inf)
+        except NotAvailable:  # of a set that is known by its projection only
+            return value
+        return xp.where(xp.isinf(above), above, value)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         return self.inner.conjugate._prox(xp, x / self.mu, 1 / self.mu, batch)
