@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from . import _xp
 from ._value import has_arrays
 from .functions.base import ConvexFunction
+from .functions.kernels import KernelLift
 from .optimizer import LionK
 from .program import ARITHMETIC, BETAS, COMPARISONS, LOGICAL, PARTS, TESTS, UNARY, Node, NotTraceableError, Program
 
@@ -41,6 +42,28 @@ class Extent(NamedTuple):
             n = shape[along]
             return cls((1,) * (ndim - 1) + (n,), along % ndim, math.prod(shape) != n)
         return cls((math.prod(shape),))
+
+    def viewed(self, arrays: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+        """The arrays with as many axes as the record: of contiguous ones that were ``unfolded``, views as matrices."""
+        if self.shape is None or self.along is None or arrays[0].ndim == len(self.shape):
+            return arrays
+        x, m, grad = (a.reshape((-1, self.shape[-1]) if self.along else (self.shape[-1], -1)) for a in arrays)
+        return x, m, grad
+
+
+def unfolded(K: ConvexFunction, shape: tuple[int, ...]) -> tuple[ConvexFunction, tuple[int, ...]]:
+    """What K is on contiguous arrays of this shape, seen as matrices, and their shape; else both as given.
+
+    Convolution kernels are matrices by definition; slices along the last axis, or the first one, are rows or columns.
+    """
+    if isinstance(K, KernelLift) and len(shape) > 1:
+        return K.inner, (shape[0], math.prod(shape[1:]))
+    if K.traits.structure == "rowwise" and len(shape) > 2:
+        if K.traits.along == -1:
+            return K, (math.prod(shape[:-1]), shape[-1])
+        if K.traits.along == 0:
+            return K, (shape[0], math.prod(shape[1:]))
+    return K, shape
 
 
 class Space:

@@ -297,6 +297,21 @@ def test_rows_are_stepped_some_at_a_time(way, name, shape):
     step(way, opt, [a.swapaxes(0, 1) for a in draw(library, shape)])
 
 
+@pytest.mark.parametrize("shape", [(20, 3, 2, 5), (3, 50, 2, 2), (1, 4, 5, 15), (4, 75)], ids=str)
+def test_kernels_and_slices_of_many_axes_are_stepped_as_matrices(way, shape):
+    """Contiguous ones; others by the reference."""
+    library, lift = LIBRARIES[way[0]], lionk.functions.kernel_lift
+    over_first = lionk.functions.group_lift("l1", "l2", 0)
+    for K in (*(lift(lionk.K(k)) for k in ("row_l1_l2", "col_l1_l2", "l2", "huber", "nuclear")), over_first):
+        opt, recorded = lionk.LionK(K, lr=0.1, weight_decay=0.5), K.traits.structure != "matrix"
+        arrays = draw(library, shape)
+        if recorded:
+            step(way, opt, arrays)
+        swapped = [a.swapaxes(0, 1) for a in arrays]
+        got = library.runner(opt, way[1])(*map(library.asarray, swapped[:2]), swapped[2])
+        assert_equal(library, got, reference_runner(opt)(*swapped))
+
+
 @pytest.mark.parametrize("name", ["row_l1_l2", "col_l1_linf", "group_pseudo_huber"])
 @pytest.mark.parametrize("shape", [(40, 30), (6, 100), (100, 6)], ids=str)
 def test_rows_of_every_kind(way, name, shape):

@@ -13,7 +13,7 @@ from lionk.passes import Step, Task, replay
 from lionk.program import COMPARISONS, LOGICAL, PARTS, PYTHON, TESTS, UNARY, NotTraceableError, Program
 from lionk.replay import Arrays, buffered, chunks, tile
 from lionk.threads import threads
-from lionk.trace import step_program
+from lionk.trace import Extent, step_program
 
 from ._compiled import Loops, compilable
 from ._text import APART, CALLS, over, select, tally
@@ -29,10 +29,10 @@ LOOPS = 8  # passes, at most, that are: each takes a second
 class Plan:
     """One record for arrays of given dtypes, with its passes as functions of tiles."""
 
-    def __init__(self, program: Program, betas: tuple[float, float], compiled: bool) -> None:
+    def __init__(self, program: Program, extent: Extent, betas: tuple[float, float], compiled: bool) -> None:
         import numpy as np
 
-        self.program, self.passes, self._betas = program, program.passes(), betas
+        self.program, self.passes, self._extent, self._betas = program, program.passes(), extent, betas
         self._compiled = compiled and len(self.passes) <= LOOPS and compilable(program)
         self._texts = [buffered(program, p, CALLS, APART) for p in self.passes]
         space = {"np": np, "select": select, "tally": tally, "over": over(program)}
@@ -48,7 +48,7 @@ class Plan:
 
     def replay(self, known: dict[int, Any], arrays: Arrays) -> Step:
         """The step of one array; it is compiled for large ones that lie in one piece."""
-        arrays = arrays if self.program.along is not None else in_order(arrays)
+        arrays = in_order(arrays) if self.program.along is None else self._extent.viewed(arrays)
         loops = self.loops(arrays)
         streams = loops and self._made[0].alone  # nothing in a cache is read again
         limit = max(TILE, arrays[0].size // (4 * threads())) if streams else TILE
@@ -121,7 +121,7 @@ def plan(opt: LionK, K: Any, arrays: Arrays, compiled: bool) -> Plan | None:
         x, m, grad = arrays
         native = all(a.dtype.isnative for a in arrays)
         program = step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), x.shape)
-        return Plan(program, opt.betas, compiled and native)
+        return Plan(program, Extent.of(K, x.shape), opt.betas, compiled and native)
     except NotTraceableError:
         return None
 

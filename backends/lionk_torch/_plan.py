@@ -12,7 +12,7 @@ from lionk.optimizer import LionK
 from lionk.passes import Replay, Step, Task, replay, run_passes
 from lionk.replay import Arrays, Text, buffered, contracted, scalar, tile
 from lionk.threads import one_after_the_other
-from lionk.trace import step_program
+from lionk.trace import Extent, step_program
 
 from ._text import APART, CALLS, EXPRESSIONS
 
@@ -29,14 +29,16 @@ DEVICE_TILE = 1 << 24  # elsewhere a call is launched, and a tile must be worth 
 class Plan:
     """One record for tensors of given dtypes, with its passes as functions of tiles."""
 
-    def __init__(self, opt: LionK, K: Any, arrays: Arrays, kind: Any, numbers: bool, rounded: bool) -> None:
+    def __init__(
+        self, opt: LionK, K: Any, extent: Extent, arrays: Arrays, kind: Any, numbers: bool, rounded: bool
+    ) -> None:
         """``kind``: what these tensors have in common; ``numbers``: lr and weight decay will be no tensors;
         ``rounded``: must every operation round, as in a compiled loop?
         """
         import array_api_compat.torch as xp
 
-        x, m, grad = arrays
-        self.K, self.kind, self.device, self._betas = K, kind, x.device, opt.betas
+        x, m, grad = extent.viewed(arrays)
+        self.K, self.extent, self.kind, self.device, self._betas = K, extent, kind, x.device, opt.betas
         self.exact = step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), tuple(x.shape))
         self.program = self.exact if rounded else contracted(self.exact, numbers)
         self.passes = self.program.passes()

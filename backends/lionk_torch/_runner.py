@@ -16,7 +16,7 @@ from lionk.passes import Step, Task, run_passes
 from lionk.program import NotTraceableError
 from lionk.replay import Arrays, chunks
 from lionk.threads import one_after_the_other, run_all
-from lionk.trace import Extent
+from lionk.trace import Extent, unfolded
 
 from . import _group
 from ._group import Group, Last, span
@@ -54,10 +54,13 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
     last = Last()
 
     def plan_of(numbers: bool, x: Any, m: Any, grad: Any, K: Any) -> Plan | None:
-        kind = (id(K), x.dtype, m.dtype, grad.dtype, x.device, Extent.of(K, tuple(x.shape)))
+        contiguous = all(a.is_contiguous() for a in (x, m, grad))
+        k, shape = unfolded(K, tuple(x.shape)) if contiguous else (K, tuple(x.shape))
+        extent = Extent.of(k, shape)
+        kind = (id(k), x.dtype, m.dtype, grad.dtype, x.device, extent)
         if (kind, numbers) not in plans:
             try:
-                plan = Plan(opt, K, (x, m, grad), kind, numbers, rounded=fused)
+                plan = Plan(opt, k, extent, (x, m, grad), kind, numbers, rounded=fused)
                 waits = plan.searches and not (numbers and x.device.type == "cpu")  # for counts, as a sort does not
                 plans[kind, numbers] = None if waits else plan
             except NotTraceableError:
@@ -101,7 +104,7 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
         on_host: list[Step] = []
         numbers = isinstance(rate, float) and isinstance(decay, float)
         for plan, given in large:
-            arrays = given if plan.sliced else in_order(given)
+            arrays = plan.extent.viewed(given) if plan.sliced else in_order(given)
             memory = host_of(plan, arrays) if numbers else None
             if memory:
                 on_host.append(memory.replay(rate, decay, arrays))
