@@ -97,6 +97,11 @@ class LionK:
                 "use weight_decay > 0 or an even K"
             )
 
+    @property
+    def whole(self) -> bool:
+        """Does a step need numbers of the whole array even where K is a sum over entries?"""
+        return False
+
     def init(self, x: Any) -> State:
         """The state before the first step: m = 0, count = 0. ``x`` is an array or a container of arrays."""
 

@@ -33,9 +33,11 @@ class Extent(NamedTuple):
     many: bool = False
 
     @classmethod
-    def of(cls, K: ConvexFunction, shape: tuple[int, ...]) -> Extent:
-        """The extent of ``K._subgradient`` on arrays of this shape."""
+    def of(cls, opt: LionK, K: ConvexFunction, shape: tuple[int, ...]) -> Extent:
+        """The extent of a step with this K on arrays of this shape."""
         structure, along, ndim = K.traits.structure, K.traits.along, len(shape)
+        if opt.whole:
+            return cls((math.prod(shape),))
         if structure == "elementwise":
             return cls(None)
         if structure == "rowwise" and along is not None and -ndim <= along < ndim:
@@ -253,7 +255,7 @@ def step_program(
     structure = K.traits.structure
     if not all(isinstance(b, float) for b in opt.betas):
         raise NotTraceableError("betas that are arrays are not recorded")
-    extent = Extent.of(K, shape)
+    extent = Extent.of(opt, K, shape)
     if structure == "matrix" or (structure == "rowwise" and extent.along is None) or has_arrays(K):
         raise NotTraceableError(f"{structure} functions, and those with array parameters, are not recorded")
     kind = xp.result_type(*dtypes[:2])

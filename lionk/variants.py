@@ -21,15 +21,72 @@ from typing import Any
 from . import _xp
 from ._xp import Array
 from .functions import ConvexFunction
+from .optimizer import LionK
 from .tree import tree_map
 
 MASKS = (None, "mask", "rescale")
 
 
-def check(cautious: str | None) -> None:
-    """Raises ValueError unless ``cautious`` is one of ``MASKS``."""
-    if cautious not in MASKS:
-        raise ValueError(f'cautious must be None, "mask" or "rescale", got {cautious!r}')
+@dataclass(frozen=True)
+class Variant(LionK):
+    """``LionK`` with these pieces, and the habits of frameworks: runners make its steps like those of Lion-K.
+
+    Parameters
+    ----------
+    cautious : None, "mask" or "rescale"; cautious_decay : bool
+        See above. Cautious decay is a form of explicit decay.
+    maximize : bool
+        Go up: the gradient is that of minus f.
+    coupled : bool
+        The weight decay of a step is added to the gradient, ``g + weight_decay x``, and there is no other.
+
+    Raises
+    ------
+    ValueError
+        cautious is none of those, or cautious_decay goes with implicit decay.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lionk import variants
+    >>> opt = variants.Variant("l1", 0.1, cautious="mask")
+    >>> x, m = opt.update(np.zeros(2), np.asarray([1.0, 1.0]), np.asarray([-1.0, 1.0]), 0.1, 0.0)
+    >>> print(x)  # the second momentum goes up for this gradient
+    [0.1 0. ]
+    """
+
+    cautious: str | None = None
+    cautious_decay: bool = False
+    maximize: bool = False
+    coupled: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cautious not in MASKS:
+            raise ValueError(f'cautious must be None, "mask" or "rescale", got {self.cautious!r}')
+        if self.cautious_decay and self.decay != "explicit":
+            raise ValueError("cautious_decay is a form of explicit decay; use decay='explicit'")
+
+    @property
+    def whole(self) -> bool:
+        return self.cautious == "rescale"
+
+    def gradient(self, x: Array, grad: Array, weight_decay: Any) -> Array:
+        """The gradient of what is minimised but for the constraint."""
+        grad = -grad if self.maximize else grad
+        return grad + weight_decay * x if self.coupled else grad
+
+    def update(
+        self, x: Array, m: Array, grad: Array, lr: Any, weight_decay: Any, *, K: ConvexFunction | None = None,
+        betas: tuple[Any, Any] | None = None, mean: Callable[[Array], Array] | None = None,
+    ) -> tuple[Array, Array]:  # fmt: skip
+        """``LionK.update``. ``mean``: over the whole, where the arrays are pieces of it; None: they are the whole."""
+        grad = self.gradient(x, grad, weight_decay)
+        lam = 0.0 if self.coupled else weight_decay
+        k: Any = self.K if K is None else K
+        if self.cautious is not None or self.cautious_decay:
+            k = Cautious(k, x, grad, lam, self.cautious, self.cautious_decay, mean)
+        return super().update(x, m, grad, lr, lam, K=k, betas=betas)
 
 
 @dataclass(frozen=True)
@@ -42,7 +99,7 @@ class Cautious:
     weight_decay: Any
     cautious: str | None = None
     decay: bool = False
-    mean: Callable[[Array], Array] | None = None  # over the whole, where the array is a piece; None: it is the whole
+    mean: Callable[[Array], Array] | None = None
 
     def subgradient(self, r: Array) -> Array:
         xp, u = _xp.namespace(r), self.K.subgradient(r)
@@ -50,13 +107,17 @@ class Cautious:
             keep = _xp.inner(xp, u, _xp.astype(xp, self.grad, u.dtype), batch=u.ndim) < 0
             u = xp.where(keep, u, xp.zeros_like(u))
             if self.cautious == "rescale":
-                kept = (self.mean or xp.mean)(xp.astype(keep, _xp.real_dtype(xp, u)))
+                kept = (self.mean or _mean)(xp.astype(keep, _xp.real_dtype(xp, u)))
                 u = u / xp.where(kept > 0, kept, xp.ones_like(kept))
         if self.decay:  # the step subtracts lam x everywhere: add it again where x grows
             x = _xp.astype(xp, self.x, u.dtype)
             grows = _xp.inner(xp, u, x, batch=u.ndim) > 0
             u = u + xp.where(grows, self.weight_decay * x, xp.zeros_like(x))
         return u
+
+
+def _mean(a: Array) -> Array:
+    return _xp.total(_xp.namespace(a), a, 0) / max(_xp.event_size(a, 0), 1)
 
 
 def why_unbounded(K: ConvexFunction, cautious: str | None, decay: bool) -> str:

@@ -19,6 +19,7 @@ import lionk_torch._plan
 import lionk_torch._runner
 from lionk.backend import Backend, reference_runner
 from lionk.selection import Ranking, Tally
+from lionk.variants import Variant
 from lionk_numpy import _plan
 from lionk_numpy._text import tally
 
@@ -295,6 +296,32 @@ def test_rows_are_stepped_some_at_a_time(way, name, shape):
     library = LIBRARIES[way[0]]
     step(way, opt, draw(library, shape))
     step(way, opt, [a.swapaxes(0, 1) for a in draw(library, shape)])
+
+
+@pytest.mark.parametrize(
+    "K", ["l1", *(pytest.param(k, marks=pytest.mark.slow) for k in ("row_l1_l2", "l2", "nuclear"))]
+)
+@pytest.mark.parametrize(
+    "options",
+    [{"cautious": "mask"}, {"cautious": "rescale"}, {"cautious_decay": True}, {"maximize": True}, {"coupled": True},
+     {"cautious": "mask", "cautious_decay": True, "maximize": True, "coupled": True}], ids=" ".join,
+)  # fmt: skip
+def test_variants(way, K, options):
+    """They are recorded like the plain step, where K is; the share of a rescaled mask is not that of a slice."""
+    library, opt = LIBRARIES[way[0]], Variant(K, lr=0.1, weight_decay=0.5, **options)
+    arrays = draw(library, (12, 25), special=K == "l1")
+    if K == "nuclear" or (K == "row_l1_l2" and opt.whole):
+        got = library.runner(opt, way[1])(*map(library.asarray, arrays[:2]), arrays[2])
+        assert_equal(library, got, reference_runner(opt)(*arrays))
+    else:
+        step(way, opt, arrays, exact=is_exact(way, opt.K) and not opt.whole)
+    many = [draw(library, (n,), seed=n) for n in (5, 7, 300, 5)]  # of which runners gather small ones
+    if opt.K.traits.structure == "elementwise":
+        x, m, grad = (list(column) for column in zip(*many, strict=True))
+        copies = [[library.asarray(a) for a in column] for column in (x, m)]
+        want = reference_runner(opt)(*copies, grad)
+        for got, wanted in zip(library.runner(opt, way[1])(x, m, grad), want, strict=True):
+            assert_equal(library, got, wanted)
 
 
 @pytest.mark.parametrize("shape", [(20, 3, 2, 5), (3, 50, 2, 2), (1, 4, 5, 15), (4, 75)], ids=str)

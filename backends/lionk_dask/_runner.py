@@ -25,7 +25,8 @@ def blockwise(opt: LionK) -> Runner:
 
 
 def _step(opt: LionK, K: Any, x: Any, m: Any, grad: Any, rate: Any, decay: Any, numbers: bool) -> tuple[Any, Any]:
-    if not numbers or K.traits.structure != "elementwise" or has_arrays(K) or not x.shape == m.shape == grad.shape:
+    by_entry = K.traits.structure == "elementwise" and not (opt.whole or has_arrays(K))
+    if not (numbers and by_entry and x.shape == m.shape == grad.shape):
         return opt.update(x, m, grad, rate, decay, K=K)
     # Refuses what the step refuses, without a computation.
     opt.update(x._meta, m._meta, grad._meta, rate, decay, K=K)

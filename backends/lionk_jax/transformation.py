@@ -12,7 +12,6 @@ import optax
 from lionk import variants
 from lionk.functions import ConvexFunction
 from lionk.functions.block_sum import Blocks
-from lionk.optimizer import LionK
 
 from ._pytrees import register_pytrees
 
@@ -79,12 +78,9 @@ def lion_k(
     [ 0.8 -1.8]
     """
     register_pytrees()
-    variants.check(cautious)
-    if cautious_decay and decay != "explicit":
-        raise ValueError("cautious_decay is a form of explicit decay; use decay='explicit'")
-    method = LionK(
+    method = variants.Variant(
         K, 0.0 if callable(learning_rate) else learning_rate, (b1, b2), 1.0 if callable(weight_decay) else weight_decay,
-        decay, mu_dtype,
+        decay, mu_dtype, cautious, cautious_decay,
     )  # fmt: skip
 
     def init(params: Any) -> LionKState:
@@ -100,8 +96,6 @@ def lion_k(
             a, g = jnp.asarray(a), jnp.asarray(g)
             wide = a.astype(jnp.result_type(a.dtype, m.dtype))  # so that 16-bit parameters are rounded once, by optax
             here = jnp.where(decays, lam, 0.0) if mask is not None else lam
-            if cautious is not None or cautious_decay:
-                k = variants.Cautious(k, wide, g, here, cautious, cautious_decay)
             x, m = method.update(wide, m, g, lr, here, K=k)
             return _Step(x - wide, m)
 

@@ -32,7 +32,7 @@ class Plan:
     def __init__(self, program: Program, extent: Extent, betas: tuple[float, float], compiled: bool) -> None:
         import numpy as np
 
-        self.program, self.passes, self._extent, self._betas = program, program.passes(), extent, betas
+        self.program, self.passes, self.extent, self._betas = program, program.passes(), extent, betas
         self._compiled = compiled and len(self.passes) <= LOOPS and compilable(program)
         self._texts = [buffered(program, p, CALLS, APART) for p in self.passes]
         space = {"np": np, "select": select, "tally": tally, "over": over(program)}
@@ -48,7 +48,7 @@ class Plan:
 
     def replay(self, known: dict[int, Any], arrays: Arrays) -> Step:
         """The step of one array; it is compiled for large ones that lie in one piece."""
-        arrays = in_order(arrays) if self.program.along is None else self._extent.viewed(arrays)
+        arrays = in_order(arrays) if self.program.along is None else self.extent.viewed(arrays)
         loops = self.loops(arrays)
         streams = loops and self._made[0].alone  # nothing in a cache is read again
         limit = max(TILE, arrays[0].size // (4 * threads())) if streams else TILE
@@ -121,7 +121,7 @@ def plan(opt: LionK, K: Any, arrays: Arrays, compiled: bool) -> Plan | None:
         x, m, grad = arrays
         native = all(a.dtype.isnative for a in arrays)
         program = step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), x.shape)
-        return Plan(program, Extent.of(K, x.shape), opt.betas, compiled and native)
+        return Plan(program, Extent.of(opt, K, x.shape), opt.betas, compiled and native)
     except NotTraceableError:
         return None
 

@@ -34,7 +34,7 @@ def _runner(opt: LionK, compiled: bool) -> Runner:
     def plan_of(x: Any, m: Any, grad: Any, K: Any) -> Plan | None:
         contiguous = all(a.flags.c_contiguous for a in (x, m, grad))
         k, shape = unfolded(K, x.shape) if contiguous else (K, x.shape)
-        extent = Extent.of(k, shape)
+        extent = Extent.of(opt, k, shape)
         key = (id(k), x.dtype, m.dtype, grad.dtype, extent)
         if key not in plans:
             plans[key] = plan(opt, k, extent.viewed((x, m, grad)), compiled)
@@ -52,7 +52,7 @@ def _runner(opt: LionK, compiled: bool) -> Runner:
             done.append((a, b) if p else opt.update(a, b, g, rate, decay, K=K))
             if p is None:
                 continue
-            if a.size < _plan.GATHERED // 4 and len(jobs) > 1 and K.traits.structure == "elementwise":
+            if a.size < _plan.GATHERED // 4 and len(jobs) > 1 and p.extent.shape is None:
                 small.setdefault(p, []).append((a, b, g))
             else:
                 large.append(p.replay(p.known(rate, decay, a), (a, b, g)))

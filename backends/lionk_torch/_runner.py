@@ -56,7 +56,7 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
     def plan_of(numbers: bool, x: Any, m: Any, grad: Any, K: Any) -> Plan | None:
         contiguous = all(a.is_contiguous() for a in (x, m, grad))
         k, shape = unfolded(K, tuple(x.shape)) if contiguous else (K, tuple(x.shape))
-        extent = Extent.of(k, shape)
+        extent = Extent.of(opt, k, shape)
         kind = (id(k), x.dtype, m.dtype, grad.dtype, x.device, extent)
         if (kind, numbers) not in plans:
             try:
@@ -77,8 +77,8 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
             plan = plan_of(numbers, a, b, g, K) if steppable else None
             done.append((a, b) if plan else opt.update(a, b, g, rate, decay, K=K))
             if plan:
-                whole = K.traits.structure == "elementwise" and all(v.is_contiguous() for v in (a, b, g))
-                if len(jobs) > 1 and a.numel() < _group.SMALL and whole:
+                by_entry = plan.extent.shape is None and all(v.is_contiguous() for v in (a, b, g))
+                if len(jobs) > 1 and a.numel() < _group.SMALL and by_entry:
                     small.setdefault(plan, []).append(i)
                 else:
                     large[i] = plan

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from copy import deepcopy
 from dataclasses import replace
-from functools import partial
 from itertools import compress, repeat
 from operator import attrgetter, is_, is_not
 from typing import Any, NamedTuple
@@ -16,8 +15,8 @@ import lionk
 from lionk import decay as decays
 from lionk import variants
 from lionk.backend import Runner
-from lionk.optimizer import LionK as Method
 from lionk.theory import Watch, watch
+from lionk.variants import Variant
 
 from . import exchange as exchanges
 from . import options, sharded
@@ -35,7 +34,7 @@ class _Made(NamedTuple):
 
     K: Any
     rest: tuple[Any, ...]
-    method: Method
+    method: Variant
     run: Runner
     plain: bool  # is a step a call of the runner, and nothing else?
 
@@ -91,7 +90,7 @@ class LionK(torch.optim.Optimizer):
 
     cautious : None, "mask" or "rescale"; cautious_decay : bool; mars : float
         Optional pieces that are not Lion-K, off by default; ``lionk.variants`` says what each does to the theory. mars
-        is its gamma, 0.025 in the paper. The first two take the plain step, array by array.
+        is its gamma, 0.025 in the paper, and estimates the gradient before ``maximize`` and coupled decay.
     exchange : None, "majority" or "average"; process_group : torch.distributed.ProcessGroup, optional
         Distributed Lion: each process keeps its own gradient and momentum, and directions are exchanged in place of
         gradients, in this group (None: of all processes); ``lionk_torch.exchange`` says what that does to the theory.
@@ -196,11 +195,9 @@ class LionK(torch.optim.Optimizer):
         if group["params"]:
             K = K.to(like=group["params"][0].detach())
         group["K"] = options.spec(K)
-        dtype = group["state_dtype"] and getattr(torch, group["state_dtype"])
-        method = Method(K, group["lr"], group["betas"], options.decay_of(group), group["decay"], dtype)
+        method = options.method(group, K)
         run = TorchBackend().runner(method, {None: None, False: "tiles", True: "compiled"}[group["compile"]])
-        extra = [key for key in (*options.EXTRA, "maximize") if group[key]]
-        plain = not extra and group["rounding"] == "nearest" and group["convention"] != "coupled"
+        plain = not (group["mars"] or group["exchange"]) and group["rounding"] == "nearest"
         made = self._made[id(group)] = _Made(group["K"], rest, method, run, plain)
         return made
 
@@ -223,7 +220,7 @@ class LionK(torch.optim.Optimizer):
             self._states = list(self.state.values())
         return loss
 
-    def _look(self, group: dict[str, Any], method: Method, there: list[bool]) -> _Seen:
+    def _look(self, group: dict[str, Any], method: Variant, there: list[bool]) -> _Seen:
         """The tensors of a group, looked at again only where they are other ones than at the last step."""
         given, seen = group["params"], self._seen.get(id(group))
         takes_part = [p.requires_grad for p in given] if group["exchange"] else there
@@ -241,6 +238,7 @@ class LionK(torch.optim.Optimizer):
     def _step(self, group: dict[str, Any], place: int) -> None:
         made, lr, lam = self._make(group), group["lr"], options.decay_of(group)
         made.method.check_product(lr, lam)
+        lam = group["weight_decay"] if made.method.coupled else lam
         every = list(map(_GRAD, group["params"]))
         there = list(map(is_not, every, repeat(None)))
         present = list(compress(every, there))
@@ -255,7 +253,7 @@ class LionK(torch.optim.Optimizer):
             _store(seen.params, x)
             return
         moments, values = list(seen.moments), [p.detach() for p in seen.params]
-        grads = [self._gradient(p, group) for p in seen.params]
+        grads = list(map(self._gradient, seen.params))
         if seen.pieces:
             moments, values, grads = (list(map(sharded.local, a, seen.params)) for a in (moments, values, grads))
         if group["mars"]:
@@ -268,8 +266,8 @@ class LionK(torch.optim.Optimizer):
         if group["exchange"]:
             exchanges.step(made.method, functions, given, lr, lam)
             x, m = values, moments
-        elif any(f is not made.method.K for f in functions):
-            x, m = _one_by_one(made.method, functions, given, lr, lam)
+        elif any(f is not made.method.K for f in functions) or (seen.pieces and made.method.whole):
+            x, m = _one_by_one(made.method, functions, seen.params, given, lr, lam)
         else:
             x, m = made.run(*map(list, given), lr=lr, weight_decay=lam)  # lists of its own: they are consumed
         _store(moments, m)
@@ -279,16 +277,10 @@ class LionK(torch.optim.Optimizer):
             else:
                 roundings.narrow(p, piece, new, state, group["rounding"], group["seed"], place + i)
 
-    def _stand_ins(self, group: dict[str, Any], method: Method, seen: _Seen, given: list[Any], lam: Any) -> list[Any]:
+    def _stand_ins(self, group: dict[str, Any], method: Variant, seen: _Seen, given: list[Any], lam: Any) -> list[Any]:
         """What stands for K at each parameter, which is K itself where the runner can do it."""
         K = method.K
-        functions = sharded.functions(method, seen.params, given) if seen.pieces else [K] * len(seen.params)
-        if group["cautious"] or group["cautious_decay"]:
-            how = group["cautious"], group["cautious_decay"]
-            return [
-                variants.Cautious(f, a, g, lam, *how, partial(sharded.mean, p=p))
-                for p, f, a, _, g in zip(seen.params, functions, *given, strict=True)
-            ]
+        functions = sharded.functions(method, seen.params, given, lam) if seen.pieces else [K] * len(seen.params)
         if not group["exchange"]:
             return functions
         if id(group) not in self._agreed:
@@ -296,7 +288,7 @@ class LionK(torch.optim.Optimizer):
             self._agreed.add(id(group))
         return [exchanges.Exchanged(f, K, group["exchange"], self.process_group) for f in functions]
 
-    def _moments(self, params: list[torch.Tensor], method: Method) -> list[torch.Tensor]:
+    def _moments(self, params: list[torch.Tensor], method: Variant) -> list[torch.Tensor]:
         """Those that are missing are made; small ones of one kind lie side by side, for the runner to step as one."""
         states = [self.state[p] for p in params]
         missing = [i for i, state in enumerate(states) if "m" not in state]
@@ -306,17 +298,16 @@ class LionK(torch.optim.Optimizer):
         return [state["m"] for state in states]
 
     @staticmethod
-    def _gradient(p: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
+    def _gradient(p: torch.Tensor) -> torch.Tensor:
         g = torch.zeros_like(p.detach()) if p.grad is None else p.grad
         if g.layout != torch.strided:
             raise _sparse(g)
-        g = -g if group["maximize"] else g
-        return g.add(p, alpha=group["weight_decay"]) if group["convention"] == "coupled" else g
+        return g
 
     def _estimate(self, p: torch.Tensor, g: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
         last = sharded.local(self.state[p]["last_grad"], p) if "last_grad" in self.state[p] else g
         self.state[p]["last_grad"] = sharded.in_place_of(g.clone(), p)
-        return variants.mars(g, last, group["betas"][0], group["mars"], partial(sharded.norm, p=p))
+        return variants.mars(g, last, group["betas"][0], group["mars"], sharded.norm(p))
 
     # -- what a training loop can ask ----------------------------------------------------------------------------
 
@@ -334,7 +325,7 @@ class LionK(torch.optim.Optimizer):
                 method = self._make(group).method
                 x = [sharded.whole(p.detach()) for p in params]
                 m = list(map(sharded.whole, self._moments(params, method)))
-                g = [sharded.whole(self._gradient(p, group)) for p in params]
+                g = [sharded.whole(method.gradient(p, self._gradient(p), group["weight_decay"])) for p in params]
                 found.append(watch(replace(method, lr=group["lr"], weight_decay=options.decay_of(group)), x, m, g))
         return found
 
@@ -398,8 +389,11 @@ class LionK(torch.optim.Optimizer):
         self._forget()  # groups are other objects now
 
 
-def _one_by_one(method: Method, functions: list[Any], given: list[Any], lr: Any, lam: Any) -> Any:
-    done = [method.update(a, m, g, lr, lam, K=k) for a, m, g, k in zip(*given, functions, strict=True)]
+def _one_by_one(method: Variant, functions: list[Any], params: list[Any], given: list[Any], lr: Any, lam: Any) -> Any:
+    done = [
+        method.update(a, m, g, lr, lam, K=k, mean=sharded.mean(p))
+        for a, m, g, k, p in zip(*given, functions, params, strict=True)
+    ]
     return [a for a, _ in done], [m for _, m in done]
 
 

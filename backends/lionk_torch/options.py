@@ -8,23 +8,22 @@ import torch
 
 import lionk
 from lionk import decay as decays
-from lionk import variants
 from lionk.optimizer import coefficient
+from lionk.variants import Variant
 
 from . import rounding as roundings
 
-# Options that are not Lion-K, and those that a group is compiled for.
-EXTRA = ("cautious", "cautious_decay", "mars", "exchange")
-COMPILED = ("betas", "decay", "state_dtype", "compile", "maximize", "convention", "rounding", *EXTRA)
+# Those that a group's step is made for; others may change without making it anew.
+COMPILED = (
+    "betas", "decay", "state_dtype", "compile", "maximize", "convention", "rounding", "cautious", "cautious_decay",
+    "mars", "exchange",
+)  # fmt: skip
 
 
 def settle(group: dict[str, Any]) -> None:
     """Check the options of a new group that need no more than themselves, and bring them into their form."""
     spelled = decays.find(group["convention"])
     roundings.check(group["rounding"])
-    variants.check(group["cautious"])
-    if group["cautious_decay"] and group["decay"] != "explicit":
-        raise ValueError("cautious_decay is a form of explicit decay; use decay='explicit'")
     group["state_dtype"] = _dtype_name(group["state_dtype"])
     for name in ("lr", "weight_decay"):
         group[name] = coefficient(name, group[name])
@@ -37,9 +36,21 @@ def settle(group: dict[str, Any]) -> None:
         )
 
 
+def method(group: dict[str, Any], K: lionk.ConvexFunction) -> Variant:
+    """The optimizer of lionk whose steps the group takes."""
+    dtype = group["state_dtype"] and getattr(torch, group["state_dtype"])
+    pieces = group["cautious"], group["cautious_decay"], group["maximize"], coupled(group)
+    return Variant(K, group["lr"], group["betas"], decay_of(group), group["decay"], dtype, *pieces)
+
+
 def decay_of(group: dict[str, Any]) -> Any:
     """The weight decay of this step, in the sense of ``lionk.LionK``."""
     return decays.at(group["convention"], group["weight_decay"], group["lr"], group["reference_lr"])
+
+
+def coupled(group: dict[str, Any]) -> bool:
+    """Is the weight decay part of the gradient?"""
+    return group["convention"] == "coupled"
 
 
 def spec(K: Any) -> dict[str, Any]:

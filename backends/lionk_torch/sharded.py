@@ -17,7 +17,7 @@ Parameters that are replicated, or plain, need nothing.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import reduce
 from typing import Any
 
@@ -78,15 +78,14 @@ def _number(axes: Iterable[tuple[int, int]]) -> int:
     return reduce(lambda number, axis: number * axis[0] + axis[1], axes, 0)
 
 
-def norm(a: torch.Tensor, p: Any) -> torch.Tensor:
-    """The Euclidean norm of the whole that a is the piece of, placed like p."""
-    size = tree_norm(a)
-    return tree_norm(_of_all(size, p)) if is_sharded(p) else size
+def norm(p: Any) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """The Euclidean norm of the whole, from the piece of it that is placed like p; None if p is a whole."""
+    return (lambda a: tree_norm(_of_all(tree_norm(a), p))) if is_sharded(p) else None
 
 
-def mean(a: torch.Tensor, p: Any) -> torch.Tensor:
-    """The mean of the whole that a is the piece of, placed like p."""
-    return torch.sum(_of_all(a.sum(), p)) / p.numel() if is_sharded(p) else a.mean()
+def mean(p: Any) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """The mean of the whole, from the piece of it that is placed like p; None if p is a whole."""
+    return (lambda a: _of_all(a.sum(), p).sum() / p.numel()) if is_sharded(p) else None
 
 
 def _of_all(number: torch.Tensor, p: Any) -> Any:
@@ -97,7 +96,7 @@ def _of_all(number: torch.Tensor, p: Any) -> Any:
     return DTensor.from_local(number.reshape(1), p.device_mesh, placements, run_check=False).full_tensor()
 
 
-def functions(method: LionK, params: list[Any], given: list[list[torch.Tensor]]) -> list[Any]:
+def functions(method: LionK, params: list[Any], given: list[list[torch.Tensor]], weight_decay: Any) -> list[Any]:
     """What stands for K in ``LionK.update`` on the piece of each parameter; K itself where that is right."""
     K = method.K
     found: list[Any] = [K] * len(params)
@@ -111,7 +110,7 @@ def functions(method: LionK, params: list[Any], given: list[list[torch.Tensor]])
             found[i] = InPieces(K, p)
     for numbers in matrices.values():
         columns = [[column[i] for i in numbers] for column in given]
-        for i, u in zip(numbers, _shared_out(method, [params[i] for i in numbers], columns), strict=True):
+        for i, u in zip(numbers, _shared_out(method, [params[i] for i in numbers], columns, weight_decay), strict=True):
             found[i] = Known(u)
     return found
 
@@ -160,7 +159,9 @@ class _Readout:
         return r
 
 
-def _shared_out(method: LionK, params: list[Any], given: list[list[torch.Tensor]]) -> list[torch.Tensor]:
+def _shared_out(
+    method: LionK, params: list[Any], given: list[list[torch.Tensor]], weight_decay: Any
+) -> list[torch.Tensor]:
     """The piece of dK for each parameter, in rounds of one for each rank, all of a round of about the same cost."""
     mesh = params[0].device_mesh
     here = _number(zip(mesh.shape, mesh.get_coordinate(), strict=True))
@@ -172,7 +173,7 @@ def _shared_out(method: LionK, params: list[Any], given: list[list[torch.Tensor]
         for place, i in enumerate(some):
             asked: Any = _Readout()
             x, m, g = (column[i] for column in given)
-            method.update(x, m, g, 0.0, 0.0, K=asked)
+            method.update(x, m, g, 0.0, weight_decay, K=asked)
             found[i] = asked.r
             gathered = _dtensor(asked.r, params[i]).full_tensor()
             if place == here:
