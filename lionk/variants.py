@@ -143,9 +143,13 @@ def mars(
     """
 
     def one(g: Array, last: Array) -> Array:
-        xp = _xp.namespace(g, last)
-        c = g + gamma * beta1 / (1 - beta1) * (g - last)
+        xp, c = _xp.namespace(g, last), corrected(g, last, beta1, gamma)
         size = _xp.norm(xp, c) if norm is None else norm(c)
         return c / xp.where(size > 1, size, xp.ones_like(size))
 
     return tree_map(one, grad, previous)
+
+
+def corrected(grad: Array, previous: Array, beta1: float, gamma: float) -> Array:
+    """The c of ``mars``, entry by entry."""
+    return grad + gamma * beta1 / (1 - beta1) * (grad - previous)

@@ -13,6 +13,7 @@ import torch
 
 import lionk
 import lionk_torch
+import lionk_torch.rows
 from lionk_torch import LionK
 from torch_nets import drive, gradients, parameter, round_trip
 
@@ -142,14 +143,34 @@ def test_kahan_keeps_twice_the_bits():
     torch.testing.assert_close(whole, exact, rtol=0, atol=100 * 2**-16)
 
 
+@pytest.mark.parametrize("options", [{"rounding": "kahan"}, {"mars": 0.5}], ids=str)
+def test_large_tensors_are_stepped_in_tiles(options, monkeypatch):
+    """Of any size; tensors that do not lie in one piece are stepped whole."""
+    dtype = torch.bfloat16 if "rounding" in options else torch.float64
+    grads, found = gradients(4, 30, 20), []
+    for size in (600, 64):
+        monkeypatch.setattr(lionk_torch.rows, "TILE", size)
+        p, q, small = (parameter(30, 20, dtype=dtype) for _ in range(3))
+        q.data = q.data.T.contiguous().T
+        small = parameter(3, dtype=dtype)
+        opt = LionK([p, q, small], 1e-3, weight_decay=0.1, K="huber", **options)
+        for g in grads:
+            p.grad, q.grad, small.grad = g.to(dtype), g.to(dtype), g[0, :3].to(dtype)
+            opt.step()
+        torch.testing.assert_close(p, q, rtol=1e-13, atol=1e-13)
+        found.append([p, small, opt.state[p].get("low", p), opt.state[p].get("last_grad", p), opt.state[p]["m"]])
+    for one, many in zip(*found, strict=True):
+        torch.testing.assert_close(one, many, rtol=1e-13, atol=1e-13)
+
+
 def test_stochastic_rounding_is_unbiased_seeded_and_takes_special_values():
-    from lionk_torch.rounding import narrow
+    from lionk_torch.rounding import begin, narrow
 
     values = torch.tensor([1.0 + 2**-9, -3.0 - 2**-8, 1e-40, -1e-40, 0.0, 2.0, math.inf, -math.inf, math.nan, 3.4e38])
 
     def draws(seed):
         p = torch.empty(20_000, len(values), dtype=torch.bfloat16)
-        narrow(p, p, values.expand_as(p).contiguous(), {}, "stochastic", seed, 0)
+        narrow(p, values.expand_as(p), begin(p, p, {}, "stochastic", seed, 0))
         return p
 
     p = draws(0)

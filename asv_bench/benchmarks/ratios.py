@@ -7,7 +7,7 @@ it is steadier than a time.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 RUNNERS = ["numpy:numba", "numpy:tiles", "torch:compiled", "torch:tiles", "jax:jit", "torch:numba"]
 FUNCTIONS = ["l1", "huber", "pseudo_huber", "softsign", "log_cosh", "l2"]
@@ -117,6 +117,37 @@ class Peer:
 
         _, mine, theirs = _measure(speed.SHAPES[shapes], [ours, lambda speed, arrays: speed.peer(arrays, peer)])
         return float(theirs.ratio / mine.ratio)
+
+
+class Option:
+    """How many times longer a step of lionk_torch.LionK takes with an option, on 2048 x 2048."""
+
+    OPTIONS: ClassVar = {
+        "maximize": {"maximize": True},
+        "coupled decay": {"convention": "coupled"},
+        "cautious": {"cautious": "mask"},
+        "cautious, rescaled": {"cautious": "rescale"},
+        "cautious decay": {"cautious_decay": True},
+        "MARS": {"mars": 0.025},
+        "bfloat16": {"dtype": "bfloat16"},
+        "bfloat16, Kahan": {"dtype": "bfloat16", "rounding": "kahan"},
+        "bfloat16, stochastic": {"dtype": "bfloat16", "rounding": "stochastic"},
+        "kernels, rows": {"K": {"name": "kernel_lift", "k": "row_l1_l2"}},
+    }
+    params = list(OPTIONS)
+    param_names = ("option",)
+    version = "1"
+    unit = "times the plain step"
+    timeout = 300
+
+    def track_ratio(self, option: str) -> float:
+        def plain(speed: Any, arrays: Any) -> Any:
+            return speed.optimizer(arrays)
+
+        shape = (512, 512, 4, 4) if "kernels" in option else (1 << 11, 1 << 11)
+        makers = [plain, lambda speed, arrays: speed.optimizer(arrays, **self.OPTIONS[option])]
+        _, mine, other = _measure([shape], makers)
+        return float(other.ratio / mine.ratio)
 
 
 class Temporaries:

@@ -14,6 +14,7 @@ import torch
 import lionk
 from lionk import decay as decays
 from lionk import variants
+from lionk._value import has_arrays
 from lionk.backend import Runner
 from lionk.theory import Watch, watch
 from lionk.variants import Variant
@@ -24,6 +25,7 @@ from . import rounding as roundings
 from ._backend import TorchBackend
 from ._group import side_by_side
 from .momentum import in_order_of
+from .rows import Row, mars, tiles
 
 # What is looked at for every parameter at every step, in the fastest way that Python has.
 _GRAD, _LAYOUT, _DENSE = attrgetter("grad"), attrgetter("layout"), frozenset({torch.strided})
@@ -252,41 +254,48 @@ class LionK(torch.optim.Optimizer):
             _store(seen.moments, m)
             _store(seen.params, x)
             return
-        moments, values = list(seen.moments), [p.detach() for p in seen.params]
-        grads = list(map(self._gradient, seen.params))
-        if seen.pieces:
-            moments, values, grads = (list(map(sharded.local, a, seen.params)) for a in (moments, values, grads))
-        if group["mars"]:
-            grads = [self._estimate(p, g, group) for p, g in zip(seen.params, grads, strict=True)]
-        here = values
-        if group["rounding"] != "nearest":
-            values = list(map(roundings.widen, seen.params, here, seen.states))
+        rows = self._rows(group, seen, place)
+        K, estimate = made.method.K, mars(rows, seen.params, group["betas"][0], group["mars"])
+        by_entry = K.traits.structure == "elementwise" and not (has_arrays(K) or made.method.whole or group["exchange"])
+        for some in tiles(rows) if by_entry else [rows]:
+            self._make_step(group, made, seen, list(map(estimate, some)), lr, lam)
+
+    def _rows(self, group: dict[str, Any], seen: _Seen, place: int) -> list[Row]:
+        """The tensors of each parameter that is stepped; of sharded ones, the pieces that are here."""
+        rows = []
+        for k, (p, moment, state) in enumerate(zip(seen.params, seen.moments, seen.states, strict=True)):
+            x, m, grad = (sharded.local(a, p) for a in (p.detach(), moment, self._gradient(p)))
+            if group["mars"] and "last_grad" not in state:
+                state["last_grad"] = sharded.in_place_of(grad.clone(), p)
+            last = sharded.local(state["last_grad"], p) if group["mars"] else None
+            beside = roundings.begin(p, x, state, group["rounding"], group["seed"], place + seen.numbers[k])
+            rows.append(Row(k, x, m, grad, last, beside))
+        return rows
+
+    def _make_step(self, group: dict[str, Any], made: _Made, seen: _Seen, rows: list[Row], lr: Any, lam: Any) -> None:
+        """The step of some tensors, with its rounding; of all, unless single entries need nothing of the others."""
+        method, params = made.method, [seen.params[row.number] for row in rows]
+        moments, grads = [row.m for row in rows], [row.grad for row in rows]
+        values = [roundings.widen(row.x, row.beside) for row in rows]
         given = [values, moments, grads]
-        functions = self._stand_ins(group, made.method, seen, given, lam)
+        functions = sharded.functions(method, params, given, lam) if seen.pieces else [method.K] * len(params)
         if group["exchange"]:
-            exchanges.step(made.method, functions, given, lr, lam)
+            if id(group) not in self._agreed:
+                exchanges.check_same(values, self.process_group)
+                self._agreed.add(id(group))
+            functions = [exchanges.Exchanged(f, method.K, group["exchange"], self.process_group) for f in functions]
+            exchanges.step(method, functions, given, lr, lam)
             x, m = values, moments
-        elif any(f is not made.method.K for f in functions) or (seen.pieces and made.method.whole):
-            x, m = _one_by_one(made.method, functions, seen.params, given, lr, lam)
+        elif any(f is not method.K for f in functions) or (seen.pieces and method.whole):
+            x, m = _one_by_one(method, functions, params, given, lr, lam)
         else:
             x, m = made.run(*map(list, given), lr=lr, weight_decay=lam)  # lists of its own: they are consumed
         _store(moments, m)
-        for i, p, piece, new, state in zip(seen.numbers, seen.params, here, x, seen.states, strict=True):
-            if new.dtype == piece.dtype:
-                _store([piece], [new])  # which shares its memory with the parameter
+        for row, new in zip(rows, x, strict=True):
+            if row.beside is None:
+                _store([row.x], [new])  # which shares its memory with the parameter
             else:
-                roundings.narrow(p, piece, new, state, group["rounding"], group["seed"], place + i)
-
-    def _stand_ins(self, group: dict[str, Any], method: Variant, seen: _Seen, given: list[Any], lam: Any) -> list[Any]:
-        """What stands for K at each parameter, which is K itself where the runner can do it."""
-        K = method.K
-        functions = sharded.functions(method, seen.params, given, lam) if seen.pieces else [K] * len(seen.params)
-        if not group["exchange"]:
-            return functions
-        if id(group) not in self._agreed:
-            exchanges.check_same(given[0], self.process_group)
-            self._agreed.add(id(group))
-        return [exchanges.Exchanged(f, K, group["exchange"], self.process_group) for f in functions]
+                roundings.narrow(row.x, new, row.beside)
 
     def _moments(self, params: list[torch.Tensor], method: Variant) -> list[torch.Tensor]:
         """Those that are missing are made; small ones of one kind lie side by side, for the runner to step as one."""
@@ -303,11 +312,6 @@ class LionK(torch.optim.Optimizer):
         if g.layout != torch.strided:
             raise _sparse(g)
         return g
-
-    def _estimate(self, p: torch.Tensor, g: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
-        last = sharded.local(self.state[p]["last_grad"], p) if "last_grad" in self.state[p] else g
-        self.state[p]["last_grad"] = sharded.in_place_of(g.clone(), p)
-        return variants.mars(g, last, group["betas"][0], group["mars"], sharded.norm(p))
 
     # -- what a training loop can ask ----------------------------------------------------------------------------
 

@@ -27,31 +27,37 @@ def check(name: str) -> None:
         raise ValueError(f"rounding must be one of {', '.join(ROUNDINGS)}, got {name!r}")
 
 
-def widen(p: Any, here: torch.Tensor, state: dict[str, Any]) -> torch.Tensor:
-    """``here``, the piece of p, in the precision of the step, with what earlier roundings left over.
+def begin(p: Any, here: torch.Tensor, state: dict[str, Any], how: str, seed: int, place: int) -> Any:
+    """What a step needs beside ``here``, the piece of p: its remainders, or a generator of random numbers.
 
-    ``here`` itself if it has 32 bits or more.
+    None if p has 32 bits or more. ``place``: the number of p among the parameters, for random numbers of its own.
     """
-    if not here.is_floating_point() or here.dtype.itemsize >= 4:
-        return here
-    return here.float() + sharded.local(state["low"], p).float() if "low" in state else here.float()
-
-
-def narrow(
-    p: Any, here: torch.Tensor, value: torch.Tensor, state: dict[str, Any], how: str, seed: int, place: int
-) -> None:
-    """Write a float32 value to ``here``, the 16-bit piece of p.
-
-    ``place``: the number of p among the parameters, for random numbers of its own.
-    """
-    near = value.to(here.dtype)
+    if how == "nearest" or not here.is_floating_point() or here.dtype.itemsize >= 4:
+        return None
     if how == "kahan":
-        left = (value - near).to(here.dtype)
-        state["low"] = sharded.in_place_of(torch.where(left.isfinite(), left, 0), p)  # p may have overflowed
+        if "low" not in state:
+            state["low"] = sharded.in_place_of(torch.zeros_like(here), p)
+        return sharded.local(state["low"], p)
+    state["step"] = state.get("step", -1) + 1
+    count = (state["step"] * 1_000_003 + place) * 65_537 + sharded.piece(p)
+    return TorchBackend().random(seed, count, device=here.device)
+
+
+def widen(here: torch.Tensor, beside: Any) -> torch.Tensor:
+    """A 16-bit tensor in the precision of the step, with what earlier roundings left over; others as they are."""
+    if beside is None:
+        return here
+    return here.float() + beside.float() if isinstance(beside, torch.Tensor) else here.float()
+
+
+def narrow(here: torch.Tensor, value: torch.Tensor, beside: Any) -> None:
+    """Write a float32 value to the 16-bit tensor ``here``, and what is left over beside it."""
+    near = value.to(here.dtype)
+    if isinstance(beside, torch.Tensor):
+        left = value - near
+        beside.copy_(torch.where(left.isfinite(), left, 0))  # p may have overflowed
     else:
-        state["step"] = state.get("step", -1) + 1
-        count = (state["step"] * 1_000_003 + place) * 65_537 + sharded.piece(p)
-        near = _by_chance(value, near, TorchBackend().random(seed, count, device=here.device))
+        near = _by_chance(value, near, beside)
     here.copy_(near)
 
 

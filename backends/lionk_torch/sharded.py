@@ -78,9 +78,10 @@ def _number(axes: Iterable[tuple[int, int]]) -> int:
     return reduce(lambda number, axis: number * axis[0] + axis[1], axes, 0)
 
 
-def norm(p: Any) -> Callable[[torch.Tensor], torch.Tensor] | None:
-    """The Euclidean norm of the whole, from the piece of it that is placed like p; None if p is a whole."""
-    return (lambda a: tree_norm(_of_all(tree_norm(a), p))) if is_sharded(p) else None
+def norm(parts: list[torch.Tensor], p: Any) -> torch.Tensor:
+    """The Euclidean norm of the whole, from those of the parts of the piece that is placed like p."""
+    here = tree_norm(torch.stack(parts))
+    return tree_norm(_of_all(here, p)) if is_sharded(p) else here
 
 
 def mean(p: Any) -> Callable[[torch.Tensor], torch.Tensor] | None:

@@ -130,13 +130,13 @@ def runner(arrays: Arrays, library: str, name: str, K: str = "l1", device: Any =
     return (lambda: run(x, m, grad)) if at_once else step
 
 
-def optimizer(arrays: Arrays) -> Step:
+def optimizer(arrays: Arrays, dtype: str = "float32", **options: Any) -> Step:
     """A step of ``lionk_torch.LionK``: what PyTorch's users call. Raises NotImplementedError without PyTorch."""
     if find_spec("torch") is None:
         raise NotImplementedError("torch is not installed; pip install 'lionk[torch]'")
     import lionk_torch
 
-    return _stepped(arrays, lionk_torch.LionK)
+    return _stepped(arrays, lionk_torch.LionK, options, dtype)
 
 
 PEERS = ("lion-pytorch", "timm", "pytorch_optimizer", "optax")
@@ -158,13 +158,13 @@ def peer(arrays: Arrays, name: str, foreach: bool = False) -> Step:
     lion = getattr(importlib.import_module(module), cls)
     if foreach and "foreach" not in inspect.signature(lion).parameters:
         raise NotImplementedError(f"{name} has no foreach")
-    return _stepped(arrays, lion, **({"foreach": True} if foreach else {}))
+    return _stepped(arrays, lion, {"foreach": True} if foreach else {})
 
 
-def _stepped(arrays: Arrays, lion: Any, **options: Any) -> Step:
+def _stepped(arrays: Arrays, lion: Any, options: dict[str, Any], dtype: str = "float32") -> Step:
     import torch
 
-    x, _, grad = arrays.on("torch")
+    x, _, grad = ([a.to(getattr(torch, dtype)) for a in column] for column in arrays.on("torch"))
     parameters = [torch.nn.Parameter(a) for a in x]
     for p, g in zip(parameters, grad, strict=True):
         p.grad = g

@@ -1,0 +1,66 @@
+"""The tensors of a step that is more than a call of the runner, and their cut into tiles.
+
+Rounding and MARS make temporaries. Where they are as large as a tensor, memory that is new at each step costs more than
+the step; those of a tile are used again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+
+from lionk import variants
+from lionk.tree import tree_norm
+
+from . import sharded
+
+TILE = 1 << 18  # entries
+
+
+class Row(NamedTuple):
+    """What belongs to one parameter, or to some entries of it. Of a sharded one: the pieces that are here."""
+
+    number: int  # of the parameter, among those that are stepped
+    x: torch.Tensor
+    m: torch.Tensor
+    grad: torch.Tensor
+    last: Any = None  # the gradient of the step before, if it is kept
+    beside: Any = None  # the remainders of a 16-bit parameter, or a generator of random numbers
+
+    def tiles(self) -> Iterator[Row]:
+        """Some entries at a time of a large one; else itself."""
+        like = [a for a in self[1:] if isinstance(a, torch.Tensor)]
+        if self.x.numel() <= TILE or not all(a.is_contiguous() for a in like):
+            yield self
+            return
+        flat = [a.view(-1) if isinstance(a, torch.Tensor) else a for a in self[1:]]
+        for i in range(0, self.x.numel(), TILE):
+            yield Row(self.number, *(a[i : i + TILE] if isinstance(a, torch.Tensor) else a for a in flat))
+
+
+def tiles(rows: list[Row]) -> Iterator[list[Row]]:
+    """Rows to be stepped together: small ones, and one tile after the other of large ones."""
+    cut = [list(row.tiles()) for row in rows]
+    if whole := [row for row, *rest in cut if not rest]:
+        yield whole
+    yield from ([tile] for parts in cut if len(parts) > 1 for tile in parts)
+
+
+def mars(rows: list[Row], params: list[Any], beta1: float, gamma: float) -> Callable[[Row], Row]:
+    """What gives a row, or a tile of it, the gradient of MARS, and keeps its own one for the next step.
+
+    The norms of the whole gradients are taken here, in the order of the parameters, so that all ranks take part alike.
+    """
+    if not gamma:
+        return lambda row: row
+    found = ([tree_norm(variants.corrected(t.grad, t.last, beta1, gamma)) for t in row.tiles()] for row in rows)
+    norms = [sharded.norm(parts, p) for parts, p in zip(found, params, strict=True)]
+
+    def estimate(row: Row) -> Row:
+        grad = variants.mars(row.grad, row.last, beta1, gamma, lambda _: norms[row.number])
+        row.last.copy_(row.grad)
+        return row._replace(grad=grad)
+
+    return estimate
