@@ -35,6 +35,27 @@ PAIRS = {"complex64": "float32", "complex128": "float64"}
 ANY: Any = object()  # in place of a counterpart in ``like``
 
 
+def check(path: str | os.PathLike[str]) -> None:
+    """Raise what ``save`` would raise of this path, before the work that is to be saved.
+
+    Raises
+    ------
+    ImportError
+        safetensors is not installed.
+    OSError
+        The path is a directory, a device or a pipe, in whose place a file would be put; or its directory is missing or
+        read-only.
+    """
+    _safetensors()
+    path, target = Path(path), _target(path)
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is a directory, a device or a pipe, where a checkpoint is a file; name another")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {target.parent} for the checkpoint {target.name}")
+    if not os.access(target.parent, os.W_OK):
+        raise PermissionError(f"the folder {target.parent} of the checkpoint {target.name} is read-only")
+
+
 def save(path: str | os.PathLike[str], tree: Any, meta: dict[str, Any] | None = None) -> None:
     """Write a tree of arrays, and metadata, to one file; a reader sees the old file or the new one, never a part.
 
@@ -44,7 +65,7 @@ def save(path: str | os.PathLike[str], tree: Any, meta: dict[str, Any] | None = 
     Parameters
     ----------
     path : path
-        The file; its directory exists.
+        The file, or a link to one; its directory exists.
     tree : array or container
         Of arrays of any backend, of any dtype and shape, and of numbers, texts and None.
     meta : dict, optional
@@ -57,15 +78,15 @@ def save(path: str | os.PathLike[str], tree: Any, meta: dict[str, Any] | None = 
     ImportError
         safetensors is not installed.
     OSError
-        The file cannot be written.
+        The file cannot be written, or the path is no file, as ``check`` says.
     """
-    write = _safetensors().save
+    check(path)
     arrays: dict[str, Any] = {CONTENT: None}  # the name is taken
     content = {"tree": _encode(tree, "", arrays), "meta": _encode(meta or {}, "meta", arrays)}
     text = json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
     arrays[CONTENT] = backends()["numpy"].namespace().frombuffer(text, dtype="uint8")
     header = {"format": FORMAT, "crc32": str(_checksum(arrays))}
-    _replace(Path(os.path.realpath(path)), write(arrays, metadata=header))
+    _replace(_target(path), _safetensors().save(arrays, metadata=header))
 
 
 def load(path: str | os.PathLike[str], like: Any = None, *, device: Any = None) -> tuple[Any, dict[str, Any]]:
@@ -220,6 +241,11 @@ def _keys(v: Any) -> Any:
 
 
 # -- the file ----------------------------------------------------------------------------------------------------
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    """Where a link points to, so that it stays a link; any other path as it is."""
+    return Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
 
 
 def _safetensors() -> Any:

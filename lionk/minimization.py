@@ -89,6 +89,8 @@ def minimize(
         f or its gradient became NaN or infinite; ``.result`` holds the run up to there, the checkpoint is written.
     TypeError, ValueError
         An argument is of the wrong kind or out of range.
+    OSError
+        The checkpoint is a directory, a device or a pipe, or its folder is missing or read-only; before the run.
 
     Examples
     --------
@@ -109,8 +111,10 @@ def minimize(
     m0 = opt.init(x0).m
     x0 = backend.synchronize(x0)
     path = None if checkpoint is None else Path(checkpoint)
-    if path is not None and not path.parent.is_dir():
-        raise FileNotFoundError(f"checkpoint: there is no folder {path.parent}, in which {path.name} would be written")
+    if path is not None:
+        from .checkpoint import check  # here, so that `import lionk` stays light
+
+        check(path)
     now = Progress(x0, m0, x0, m0)
     run = Run(
         opt, lr, evaluate, backend, tol, atol, maxiter, convex, certify and not evaluate.stochastic, path,

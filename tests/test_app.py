@@ -481,7 +481,14 @@ def test_checkpoint_is_a_plain_file():
     os.mkfifo("pipe")
     done = lk("solve", "--checkpoint", "pipe")
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
-    assert "is a device" in done.stderr
+    assert "--checkpoint: pipe is a directory, a device or a pipe" in done.stderr
+
+
+def test_checkpoints_need_safetensors(monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    done = lk("solve", "--checkpoint", "run.st")
+    assert (done.exit_code, done.stderr.count("\n"), done.stdout) == (1, 1, "")
+    assert "pip install 'lionk[cli]'" in done.stderr
 
 
 def test_absolute_tolerance_where_min_f_is_0(tmp_path):

@@ -22,7 +22,7 @@ import torch
 
 import lionk
 from lionk.backend import backend_of, dtype_name
-from lionk.checkpoint import load, save
+from lionk.checkpoint import check, load, save
 from lionk.tree import named_leaves
 
 
@@ -209,6 +209,39 @@ def test_like_must_match(path, like, what):
     with pytest.raises(ValueError, match=what) as error:
         load(path, like=like)
     assert str(path) in str(error.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+@pytest.mark.parametrize("kind", ["directory", "pipe", "link"])
+def test_only_a_file_is_replaced(kind, path, tmp_path):
+    other = {"directory": tmp_path, "pipe": path, "link": tmp_path / "latest"}[kind]
+    os.mkfifo(path)
+    (tmp_path / "latest").symlink_to(path)
+    before, mode = os.listdir(tmp_path), os.stat(other).st_mode
+    for call in (lambda: save(other, {}), lambda: check(other)):
+        with pytest.raises(OSError, match=rf"^{other} is a directory, a device or a pipe, where"):
+            call()
+    assert (os.listdir(tmp_path), os.stat(other).st_mode) == (before, mode)
+
+
+def test_a_folder_that_takes_no_file(path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*none for the checkpoint run\.lionk"):
+        check(path.parent / "none" / path.name)
+    link = path.parent / "latest"
+    link.symlink_to(path.parent / "none" / path.name)
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*none for"):
+        check(link)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # whoever runs this may write everywhere
+    with pytest.raises(PermissionError, match=r"of the checkpoint run\.lionk is read-only"):
+        check(path)
+
+
+def test_a_check_writes_nothing(path):
+    check(path)
+    assert os.listdir(path.parent) == []
+    save(path, {"a": 1})
+    check(path)
+    assert load(path)[0] == {"a": 1}
 
 
 @pytest.mark.parametrize("bad", [{"a": object()}, {"a": {1, 2}}, {"a": [lambda: 0]}])

@@ -466,6 +466,7 @@ FAULTS = [
     ({"K": lionk.blocks({"a": "l1"})}, TypeError, "sum of blocks, but x is one array"),
     ({"state_dtype": "float33"}, ValueError, "state_dtype must be a dtype"),
     ({"checkpoint": "no_such_folder/run.safetensors"}, FileNotFoundError, "no folder no_such_folder"),
+    ({"checkpoint": "."}, OSError, "is a directory, a device or a pipe"),
 ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import lionk
 
-from .console import BadInput, Failed, reason
+from .console import BadInput, Failed, output_path, reason
 from .functions import build_k
 from .losses import LOSSES
 from .problems import BUNDLED, Problem, build, bundled, guess_loss
@@ -138,14 +138,27 @@ def read_backend(name: str, device: str | None, dtype: str) -> tuple[Any, Any]:
     return backend, place
 
 
+def checkpoint_path(text: str) -> Path | None:
+    """The file to save the run in, checked before the work begins; None for "none"."""
+    from lionk.checkpoint import check
+
+    path = output_path(text, "--checkpoint")
+    try:
+        if path is not None:
+            check(path)
+    except ImportError as error:  # of what checkpoints need
+        raise Failed(str(error)) from None
+    except OSError as error:
+        raise BadInput(f"--checkpoint: {error}") from None
+    return path
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """What the checkpoint of a run says of it."""
     from lionk.checkpoint import load
 
     try:
         meta = load(path, lionk.backends()["numpy"])[1]
-    except ImportError as error:  # of what checkpoints need
-        raise Failed(str(error)) from None
     except (ValueError, OSError) as error:
         raise BadInput(f"--checkpoint {error}") from None
     if "history" not in meta:

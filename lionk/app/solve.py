@@ -25,6 +25,7 @@ from .setup import (
     check_fits,
     check_rate,
     check_resumed,
+    checkpoint_path,
     read_backend,
     read_betas,
     read_checkpoint,
@@ -144,9 +145,7 @@ def solve(
     plot_path = output_path(plot, "--plot", PICTURES)
     json_path = Path("-") if json == "-" else output_path(json, "--json")
     if checkpoint is not None:
-        checkpoint = output_path(str(checkpoint), "--checkpoint")
-    if checkpoint is not None and checkpoint.exists() and not checkpoint.is_file():
-        raise BadInput(f"--checkpoint {checkpoint} is a device or a pipe, in whose place a file would be put")
+        checkpoint = checkpoint_path(str(checkpoint))
     apart({"--data": data, "--plot": plot_path, "--json": json_path, "--checkpoint": checkpoint})
     if resume and (checkpoint is None or not checkpoint.is_file()):
         raise BadInput("--resume needs --checkpoint FILE with a file that a run has saved")
@@ -226,8 +225,6 @@ def _run(setup: Setup, live: Any, checkpoint: Path | None, saved: Any) -> tuple[
         kept = checkpoint is not None and checkpoint.is_file()
         saved = f"; {checkpoint} holds the run, --resume continues it" if kept else ""
         raise KeyboardInterrupt(f"stopped at step {live.step}{saved}") from None
-    except ImportError as error:  # of what checkpoints need
-        raise Failed(str(error)) from None
     except OSError as error:
         raise Failed(f"--checkpoint {checkpoint}: {error.strerror or error}" if checkpoint else str(error)) from None
     except (ValueError, TypeError, KeyError, lionk.NotAvailable) as error:
