@@ -35,11 +35,13 @@ PAIRS = {"complex64": "float32", "complex128": "float64"}
 ANY: Any = object()  # in place of a counterpart in ``like``
 
 
-def check(path: str | os.PathLike[str]) -> None:
-    """Raise what ``save`` would raise of this path, before the work that is to be saved.
+def check(path: str | os.PathLike[str], tree: Any = None) -> None:
+    """Raise what ``save`` would raise of this path and tree, before the work that is to be saved. Writes nothing.
 
     Raises
     ------
+    TypeError
+        There is something else in the tree than ``save`` takes.
     ImportError
         safetensors is not installed.
     OSError
@@ -54,6 +56,7 @@ def check(path: str | os.PathLike[str]) -> None:
         raise FileNotFoundError(f"there is no folder {target.parent} for the checkpoint {target.name}")
     if not os.access(target.parent, os.W_OK):
         raise PermissionError(f"the folder {target.parent} of the checkpoint {target.name} is read-only")
+    _encode(tree, "", {})
 
 
 def save(path: str | os.PathLike[str], tree: Any, meta: dict[str, Any] | None = None) -> None:
@@ -155,7 +158,7 @@ def _encode_container(v: Any, where: str, arrays: dict[str, Any]) -> Any:
 
     kind = _kind(v)
     if kind == "dict":
-        return {"dict": [[_encode(k, where, arrays) for k in v], parts(v.items())]}
+        return {"dict": [[_encode(k, f"a key of {where or 'the tree'}", arrays) for k in v], parts(v.items())]}
     if kind == "namedtuple":
         return {"namedtuple": [type(v).__name__, list(v._fields), parts(v._asdict().items())]}
     return parts(enumerate(v)) if kind == "list" else {"tuple": parts(enumerate(v))}

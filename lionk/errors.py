@@ -13,7 +13,7 @@ class NotAvailable(NotImplementedError):
 
 
 class LionKWarning(UserWarning):
-    """The run is allowed, but a statement of the theory does not apply to it; the message says which."""
+    """The run is allowed, but a statement of the theory does not apply to it, or its checkpoint was not written."""
 
 
 class NonFiniteError(FloatingPointError):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import numbers
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from .backend import backend_of
+from .errors import LionKWarning
 from .evaluation import Evaluation
 from .optimizer import LionK
 from .result import Info, Result
@@ -77,7 +79,9 @@ def minimize(
         Check the identity and the inequality of the theory at every step: a few more evaluations of K.
     checkpoint, checkpoint_every, resume
         File to write every so many steps and at the end (safetensors with JSON); ``resume=True`` starts from it, and
-        the trajectory continues bit for bit.
+        the trajectory continues bit for bit. A path that cannot take it is refused before the run. If it cannot be
+        written later, as on a full disk, the file stays as it was, and the run goes on with a LionKWarning and tries
+        again every so many steps; if the end is not saved either, another warning and ``Result.unsaved`` say why.
 
     Returns
     -------
@@ -86,7 +90,9 @@ def minimize(
     Raises
     ------
     NonFiniteError
-        f or its gradient became NaN or infinite; ``.result`` holds the run up to there, the checkpoint is written.
+        f or its gradient became NaN or infinite; ``.result`` holds the run up to there, and so does the checkpoint.
+    KeyboardInterrupt
+        As it came, once the checkpoint is written; a note says so.
     TypeError, ValueError
         An argument is of the wrong kind or out of range.
     OSError
@@ -114,7 +120,7 @@ def minimize(
     if path is not None:
         from .checkpoint import check  # here, so that `import lionk` stays light
 
-        check(path)
+        check(path, {"x0": x0})
     now = Progress(x0, m0, x0, m0)
     run = Run(
         opt, lr, evaluate, backend, tol, atol, maxiter, convex, certify and not evaluate.stochastic, path,
@@ -125,12 +131,15 @@ def minimize(
     bar = _bar(progress, maxiter, run.now.count)
     try:
         return run.loop(callback, bar)
-    except KeyboardInterrupt:
-        run.save()
+    except KeyboardInterrupt as stop:
+        if run.save():
+            stop.add_note(f"{path} holds the run; resume=True continues it")
         raise
     finally:
         if bar is not None:
             bar.close()
+        if run.unsaved:
+            warnings.warn(run.unsaved, LionKWarning, stacklevel=2)
 
 
 def _check_numbers(weight_decay: Any, tol: Any, atol: Any, maxiter: Any, every: Any) -> None:

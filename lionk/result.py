@@ -63,6 +63,8 @@ class Result:
         Of the optimizer after the last step; ``last_x``: the last iterate.
     weight_decay : float
         lam of the run.
+    unsaved : str
+        Why the checkpoint that was asked for does not hold this run; empty where it does.
     """
 
     x: Any
@@ -79,6 +81,7 @@ class Result:
     state: State
     last_x: Any
     weight_decay: float
+    unsaved: str = ""
 
     def plot(self, **options: Any) -> Any:
         """Objective, gap and Lyapunov function along the run, as a Matplotlib figure; a notebook shows it.

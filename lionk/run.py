@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from . import _xp, measures
 from .backend import Backend
-from .errors import NonFiniteError, NotAvailable
+from .errors import LionKWarning, NonFiniteError, NotAvailable
 from .evaluation import Evaluation, is_finite
 from .optimizer import LionK, State, coefficient
 from .result import History, Info, Result
@@ -54,6 +55,7 @@ class Run:
     history: History = field(default_factory=lambda: History([], [], [], [], [], [], []))
     safe: Progress | None = None  # the last iterate that was finite and is fully accounted for
     saved_f: float | None = None  # f where a resumed run begins, as the checkpoint has it
+    unsaved: str = ""  # why the last save failed, if it did
 
     def __post_init__(self) -> None:
         self.lam = float(self.opt.weight_decay)
@@ -92,7 +94,7 @@ class Run:
                 now.best_x, now.best_m, now.best_gap = now.x, now.m, seen.gap
             self.safe = now.copy()
             if now.count % self.every == 0 and now.count > first:
-                self.save()
+                self._save_on_the_way()
             if bar is not None:
                 bar.update(now.count - bar.n)
                 bar.set_postfix(objective=f"{seen.objective:.6g}", gap=f"{seen.gap:.2e}", lr=f"{lr:.1e}")
@@ -134,13 +136,13 @@ class Run:
     def _refuse(self, f: float, grad: Any) -> NoReturn:
         bad = [p or "the gradient" for p, a in named_leaves(grad) if not bool(is_finite(a))]
         what = f"f is {f}" if not math.isfinite(f) else f"a NaN or infinite entry in {', '.join(bad)}"
-        where = f" The checkpoint {self.path} holds the last good point." if self.path is not None else ""
         step = self.now.count
         if self.safe is None:
             raise NonFiniteError(f"at the start (step {step}): {what}; choose an x0 where f is finite", step, None)
         self.now = self.safe
-        self.save()
         result = self.finish(f"stopped at step {step}: {what}", success=False)
+        where = f" The checkpoint {self.path} holds the last good point." if self.path is not None else ""
+        where = f" The {self.unsaved}." if self.unsaved else where
         raise NonFiniteError(
             f"step {step}: {what}. The last good point is that of step {self.now.count} (.result); try a smaller lr."
             + where,
@@ -211,7 +213,7 @@ class Run:
         return Result(
             x=x, fun=f, objective=F, gap=gap, gap_rounding=rounding, distance=distance,
             nit=now.count, success=success, message=message, history=History(*arrays), certificate=certificate,
-            state=State(now.m, now.count), last_x=now.x, weight_decay=lam,
+            state=State(now.m, now.count), last_x=now.x, weight_decay=lam, unsaved=self.unsaved,
         )  # fmt: skip
 
     def _feasible(self, x: Any) -> Any:
@@ -234,10 +236,13 @@ class Run:
         lr = "schedule" if callable(self.lr) else None if self.lr is None else float(self.lr)
         return {"K": repr(o.K), "betas": list(o.betas), "weight_decay": self.lam, "decay": o.decay, "lr": lr}
 
-    def save(self) -> None:
-        """Write the last accounted iterate. Its own history entry is left out: a resumed run makes it again."""
+    def save(self) -> bool:
+        """Write the last accounted iterate, if there is one; could it be done?
+
+        Its own history entry is left out: a resumed run makes it again.
+        """
         if self.path is None or self.safe is None:
-            return
+            return False
         p = self.safe
         arrays = {"x": p.x, "m": p.m, "best_x": p.best_x, "best_m": p.best_m}
         meta = {
@@ -251,7 +256,22 @@ class Run:
         }
         from . import checkpoint  # here, so that `import lionk` stays light
 
-        checkpoint.save(self.path, arrays, meta)
+        try:
+            checkpoint.save(self.path, arrays, meta)
+        except (OSError, MemoryError) as error:  # a full disk must not cost the run
+            why = getattr(error, "strerror", None) or str(error) or "out of memory"
+            self.unsaved = f"checkpoint {self.path} was not written: {why}"
+        else:
+            self.unsaved = ""
+        return not self.unsaved
+
+    def _save_on_the_way(self) -> None:
+        """A warning for the first of the saves in a row that fail."""
+        failed_before = self.unsaved
+        self.save()
+        if self.unsaved and not failed_before:
+            again = f"the run goes on, and tries again every {self.every} steps"
+            warnings.warn(f"step {self.now.count}: {self.unsaved}; {again}", LionKWarning, stacklevel=4)
 
     def load(self) -> None:
         assert self.path is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -20,12 +21,13 @@ from typer.testing import CliRunner
 
 import lionk
 from lionk import checkpoint
-from lionk.app import figures
+from lionk.app import figures, report
 from lionk.app.cli import app
 from lionk.app.constraint import view
 from lionk.app.data import Table
 from lionk.app.data import read as read_table
 from lionk.app.functions import parse_k
+from lionk.app.live import Live
 from lionk.app.losses import LOSSES
 from lionk.app.problems import build, bundled, guess_loss
 
@@ -574,14 +576,95 @@ def test_a_full_stdout_is_one_line():
     assert "No space left on device" in done.stderr
 
 
+@FULL
+def test_a_trace_for_a_full_stdout_keeps_back_no_file():
+    arguments = ("--problem", "stacking", "--json", "-", "--plot", "a.svg")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "lionk", "solve", *arguments],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr.endswith("wrote a.svg\nlionk: failed: stdout cannot be written: No space left on device\n")
+    assert os.path.exists("a.svg")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell that closes a stream")
+def test_without_a_stdout():
+    lionk_solve = f"{sys.executable} -m lionk solve --problem stacking --plot none >&-"
+    done = subprocess.run(["sh", "-c", lionk_solve], check=False, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert read("lionk-solve.json")["result"]["success"]
+
+
 def test_a_full_disk_at_a_checkpoint_is_one_line(monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint, "_replace", full)
-    done = lk("solve", "--checkpoint", "run.st", "--maxiter", "1", *QUIET, "-q")
+    done = lk("solve", "--problem", "stacking", "--checkpoint", "run.st", "--plot", "none")
     assert done.exit_code == 1
-    assert done.stderr == "lionk: failed: --checkpoint run.st: No space left on device\n"
+    assert done.stderr == "lionk: failed: checkpoint run.st was not written: No space left on device\n"
+    assert "certified gap" in done.stdout
+    assert "wrote lionk-solve.json" in done.stdout
+    assert "wrote run.st" not in done.stdout
+    assert read("lionk-solve.json")["result"]["success"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no limits on files")
+def test_a_run_whose_files_find_no_room_is_printed():
+    """A real limit: no file of that process has more than 999 bytes. All are named, and the checkpoint stays."""
+    files = ("--problem", "stacking", "--checkpoint", "run.st", "--json", "a.json", "--plot", "a.svg")
+    assert lk("solve", *files, "--maxiter", "4").exit_code == 1
+    before = Path("run.st").read_bytes()
+    code = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (999, 999)); from lionk.__main__ import main; main()"
+    done = run("solve", *files, code=code, PYTHONDONTWRITEBYTECODE="1")
+    assert done.returncode == 1
+    assert "certified gap" in done.stdout
+    assert "5 of 5 statements hold" in done.stdout
+    assert "wrote" not in done.stdout
+    full = os.strerror(errno.EFBIG)
+    others = "".join(f"; {name} cannot be written: {full}" for name in ("a.json", "a.svg"))
+    assert done.stderr == f"lionk: failed: checkpoint run.st was not written: {full}{others}\n"
+    assert Path("run.st").read_bytes() == before
+
+
+def test_a_stdout_that_fills_at_the_end_keeps_back_no_file(monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(report, "closing", full)
+    done = lk("solve", "--problem", "stacking")
+    assert done.exit_code == 1
+    assert done.stderr == "lionk: failed: the output cannot be written: No space left on device\n"
+    assert read("lionk-solve.json")["result"]["success"]
+    assert os.path.exists("lionk-solve.png")
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_an_interrupted_run_is_said_to_be_saved_only_where_it_is(room, monkeypatch):
+    base = ("solve", "--problem", "stacking", "--checkpoint", "run.st", *QUIET, "-q")
+    lk(*base, "--maxiter", "2")  # an older file
+
+    def stop(live, info):
+        live.step = info.nit
+        if info.nit == 3:
+            raise KeyboardInterrupt
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Live, "__call__", stop)
+    if not room:
+        monkeypatch.setattr(checkpoint, "_replace", full)
+    done = lk(*base)
+    assert done.exit_code == 130
+    warned = "" if room else "lionk: warning: checkpoint run.st was not written: No space left on device\n"
+    kept = "; run.st holds the run, --resume continues it" if room else ""
+    assert done.stderr == f"{warned}lionk: interrupted: stopped at step 3{kept}\n"
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("a letter")])

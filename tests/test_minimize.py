@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import math
 import os
+import re
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
@@ -19,7 +24,7 @@ import scipy.optimize
 import torch
 
 import lionk
-from lionk import theory
+from lionk import checkpoint, theory
 from problems import logistic, quadratic, random_quadratic
 
 RNG = np.random.default_rng
@@ -442,6 +447,123 @@ def test_interrupt_keeps_the_checkpoint(tmp_path):
     rest = lionk.minimize(inner, np.zeros(3), checkpoint=path, resume=True, **arguments)
     whole = lionk.minimize(inner, np.zeros(3), **arguments)
     np.testing.assert_array_equal(rest.last_x, whole.last_x)
+
+
+# -- files that cannot be written -----------------------------------------------------------------------------------
+
+FULL = "checkpoint .*run.safetensors was not written: No space left on device"
+
+
+def _saves(monkeypatch, fails, error=lambda: OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))):
+    """The saves whose numbers, from 0, ``fails`` picks find a full disk."""
+    done, real = [], os.fsync
+
+    def fsync(file):
+        if stat.S_ISREG(os.fstat(file).st_mode):
+            done.append(None)
+            if fails(len(done) - 1):
+                raise error()
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+def _quadratic(tmp_path, **others):
+    """Arguments of a run that is saved at steps 5, 10, 15, 20 and at its end, 22."""
+    fun, _ = random_quadratic(RNG(15), 3)
+    saved = {"checkpoint": tmp_path / "run.safetensors", "checkpoint_every": 5, "maxiter": 22}
+    return {"fun": fun, "x0": np.zeros(3), "K": "l1", "weight_decay": 1.0, "jac": True, "tol": 0.0, **saved, **others}
+
+
+def test_a_full_disk_does_not_end_the_run(tmp_path, monkeypatch):
+    run = _quadratic(tmp_path)
+    whole = lionk.minimize(**{**run, "checkpoint": None})
+    _saves(monkeypatch, lambda n: n >= 2)
+    with pytest.warns(lionk.LionKWarning) as given:
+        r = lionk.minimize(**run)
+    np.testing.assert_array_equal(r.last_x, whole.last_x)
+    assert (r.nit, r.message) == (22, whole.message)
+    way, end = (str(w.message) for w in given)
+    assert re.fullmatch(f"step 15: {FULL}; the run goes on, and tries again every 5 steps", way)
+    assert re.fullmatch(FULL, end)
+    assert r.unsaved == end
+    assert {w.filename for w in given} == {__file__}
+    assert checkpoint.load(run["checkpoint"])[1]["count"] == 10
+    assert os.listdir(tmp_path) == ["run.safetensors"]
+    monkeypatch.undo()
+    assert lionk.minimize(**run, resume=True).unsaved == ""
+
+
+def test_a_disk_with_room_again_holds_the_run(tmp_path, monkeypatch):
+    """One warning for each time that the disk fills, not for each save that fails."""
+    run = _quadratic(tmp_path)
+    _saves(monkeypatch, lambda n: n in (0, 1, 3))
+    with pytest.warns(lionk.LionKWarning) as given:
+        r = lionk.minimize(**run)
+    assert [str(w.message).split(":")[0] for w in given] == ["step 5", "step 20"]
+    assert (r.unsaved, checkpoint.load(run["checkpoint"])[1]["count"]) == ("", 22)
+
+
+@pytest.mark.parametrize(("error", "why"), [(MemoryError, "out of memory"), (lambda: OSError("odd"), "odd")])
+def test_why_a_save_failed(error, why, tmp_path, monkeypatch):
+    _saves(monkeypatch, lambda n: True, error)
+    with pytest.warns(lionk.LionKWarning, match=why):
+        assert lionk.minimize(**_quadratic(tmp_path, checkpoint_every=500)).unsaved.endswith(f"was not written: {why}")
+
+
+def test_a_folder_that_vanishes_does_not_end_the_run(tmp_path):
+    folder, inner = tmp_path / "folder", _quadratic(tmp_path)["fun"]
+    folder.mkdir()
+
+    def fun(x):
+        if (folder / "run.safetensors").exists():
+            shutil.rmtree(folder)
+        return inner(x)
+
+    with pytest.warns(lionk.LionKWarning, match="there is no folder .*folder for the checkpoint"):
+        r = lionk.minimize(**_quadratic(folder, fun=fun))
+    assert r.nit == 22 and r.unsaved and not folder.exists()
+
+
+def test_a_non_finite_run_on_a_full_disk_keeps_its_result(tmp_path, monkeypatch):
+    inner, calls = _quadratic(tmp_path)["fun"], []
+
+    def fun(x):
+        calls.append(x)
+        return (math.nan, x) if len(calls) == 13 else inner(x)
+
+    _saves(monkeypatch, lambda n: n == 2)
+    with (
+        pytest.warns(lionk.LionKWarning, match=FULL),
+        pytest.raises(lionk.NonFiniteError, match=rf"step 12.* The {FULL}\.") as e,
+    ):
+        lionk.minimize(**_quadratic(tmp_path, fun=fun))
+    assert e.value.result.nit == 11 and "No space" in e.value.result.unsaved
+    assert "last good point" not in str(e.value).partition("(.result)")[2]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_an_interrupt_says_whether_the_run_is_saved(full, tmp_path, monkeypatch):
+    inner, calls = _quadratic(tmp_path)["fun"], []
+
+    def fun(x):
+        calls.append(x)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return inner(x)
+
+    _saves(monkeypatch, lambda n: full)
+    warned = pytest.warns(lionk.LionKWarning, match=FULL) if full else contextlib.nullcontext()
+    with warned, pytest.raises(KeyboardInterrupt) as e:
+        lionk.minimize(**_quadratic(tmp_path, fun=fun))
+    notes = [] if full else [f"{tmp_path / 'run.safetensors'} holds the run; resume=True continues it"]
+    assert getattr(e.value, "__notes__", []) == notes
+
+
+def test_what_no_checkpoint_holds_is_refused_before_the_run(tmp_path):
+    run = _quadratic(tmp_path, fun=lambda x: 1 / 0, x0={frozenset(): np.zeros(3)})
+    with pytest.raises(TypeError, match="a key of x0 is a frozenset; a checkpoint holds"):
+        lionk.minimize(**run)
 
 
 FAULTS = [

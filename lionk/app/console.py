@@ -33,7 +33,6 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **options: Any) -> None:
         try:
             function(*args, **options)
-            sys.stdout.flush()
         except BadInput as error:
             complain(error, "error")
             raise typer.Exit(BAD_INPUT) from None
@@ -54,10 +53,26 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+@contextlib.contextmanager
+def put_off(problems: list[str]) -> Iterator[None]:
+    """What cannot be printed or written is told later: it does not keep back what comes after it."""
+    try:
+        yield
+    except Failed as error:
+        problems.append(str(error))
+    except OSError as error:
+        problems.append(f"the output cannot be written: {error.strerror or error}")
+    _drop_output()
+
+
 def _drop_output() -> None:
-    """What is left of stdout goes nowhere, so that Python does not fail on it at its end."""
-    with contextlib.suppress(OSError):  # a stdout without a descriptor
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """What is left for a stream that takes no more goes nowhere, so that Python does not fail on it at its end."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed before Python began
+        try:
+            stream.flush()
+        except OSError:
+            with contextlib.suppress(OSError):  # a stream without a descriptor
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def complain(message: object, kind: str) -> None:
@@ -108,7 +123,8 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Failed(f"{path} cannot be written: {error.strerror or error}") from None
+        name = "stdout" if str(path) == "-" else path
+        raise Failed(f"{name} cannot be written: {error.strerror or error}") from None
 
 
 def plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from rich.markup import escape
 import lionk
 
 from .cluster import connected
-from .console import BadInput, Failed, apart, command, complain, console, output_path, reason, writing
+from .console import BadInput, Failed, apart, command, complain, console, output_path, put_off, reason, writing
 from .losses import LOSSES
 from .problems import BUNDLED
 from .setup import (
@@ -171,20 +171,24 @@ def solve(
         report.opening(out, setup)
     start = time.perf_counter()
     with connected(scheduler), _one_thread(task.design.size):
-        with _notes_of_lionk(), Live(out, tol, quiet) as live:
-            result, trouble = _run(setup, live, checkpoint, saved if resume else None)
+        with _notes_of_lionk() as told, Live(out, tol, quiet) as live:
+            result, problems = _run(setup, live, checkpoint, saved if resume else None)
+            told.append(result.unsaved)
         outcome = report.Outcome(setup, result, time.perf_counter() - start)
     if not quiet:
-        report.closing(out, outcome)
+        with put_off(problems):
+            report.closing(out, outcome)
+    saved_path = None if result.unsaved else checkpoint
     # the picture last: if it fails, nothing is lost
-    for path, save in ((checkpoint, None), (json_path, report.save), (plot_path, figures.save)):
-        if path is not None and save is not None:
-            with writing(path):
-                save(outcome, path)
-        if path is not None and str(path) != "-" and not quiet:
-            out.print(f"[dim]wrote[/dim] {escape(str(path))}", soft_wrap=True)
-    if trouble or not result.success:
-        raise Failed(trouble or f"not certified to {tol:g}: {result.message}{_advice(outcome)}")
+    for path, save in ((saved_path, None), (json_path, report.save), (plot_path, figures.save)):
+        with put_off(problems):
+            if path is not None and save is not None:
+                with writing(path):
+                    save(outcome, path)
+            if path is not None and str(path) != "-" and not quiet:
+                out.print(f"[dim]wrote[/dim] {escape(str(path))}", soft_wrap=True)
+    if problems or not result.success:
+        raise Failed("; ".join(problems) or f"not certified to {tol:g}: {result.message}{_advice(outcome)}")
 
 
 def _advice(o: Any) -> str:
@@ -194,8 +198,8 @@ def _advice(o: Any) -> str:
     return f"; F is near 0, so give an absolute tolerance, such as --atol {o.setup.tol * scale:.1g}" if near else ""
 
 
-def _run(setup: Setup, live: Any, checkpoint: Path | None, saved: Any) -> tuple[lionk.Result, str]:
-    """The result, and what went wrong along the way if something did."""
+def _run(setup: Setup, live: Any, checkpoint: Path | None, saved: Any) -> tuple[lionk.Result, list[str]]:
+    """The result, and what went wrong along the way."""
     fun, start = setup.problem.fun(setup.backend, setup.dtype, setup.device), _start(setup)
     if saved is not None:
         check_resumed(setup, saved, float(fun(start)[0]))
@@ -220,16 +224,14 @@ def _run(setup: Setup, live: Any, checkpoint: Path | None, saved: Any) -> tuple[
     except lionk.NonFiniteError as error:
         if not isinstance(error.result, lionk.Result):
             raise Failed(str(error)) from None
-        return error.result, str(error)
-    except KeyboardInterrupt:
-        kept = checkpoint is not None and checkpoint.is_file()
-        saved = f"; {checkpoint} holds the run, --resume continues it" if kept else ""
-        raise KeyboardInterrupt(f"stopped at step {live.step}{saved}") from None
-    except OSError as error:
-        raise Failed(f"--checkpoint {checkpoint}: {error.strerror or error}" if checkpoint else str(error)) from None
+        return error.result, [str(error)]
+    except KeyboardInterrupt as stop:
+        saved = hasattr(stop, "__notes__")  # what minimize says of the checkpoint
+        kept = f"; {checkpoint} holds the run, --resume continues it" if saved else ""
+        raise KeyboardInterrupt(f"stopped at step {live.step}{kept}") from None
     except (ValueError, TypeError, KeyError, lionk.NotAvailable) as error:
         raise BadInput(reason(error)) from None
-    return result, ""
+    return result, [result.unsaved] if result.unsaved else []
 
 
 def _start(setup: Setup) -> Any:
@@ -256,13 +258,18 @@ def _one_thread(entries: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _notes_of_lionk() -> Iterator[None]:
-    """Warnings of lionk as one line each; those of overflow are left out: a run that overflows ends with an error."""
+def _notes_of_lionk() -> Iterator[list[str]]:
+    """Warnings of lionk as one line each, but for those in the list that is given, which are told otherwise.
+
+    Those of overflow are left out: a run that overflows ends with an error.
+    """
+    told: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            yield
+            yield told
         finally:
             seen = dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, lionk.LionKWarning))
             for text in seen:
-                complain(text, "warning")
+                if text not in told:
+                    complain(text, "warning")
