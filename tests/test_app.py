@@ -592,6 +592,37 @@ def test_a_trace_for_a_full_stdout_keeps_back_no_file():
     assert os.path.exists("a.svg")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX systems")
+@pytest.mark.parametrize(
+    ("arguments", "both", "code"),
+    [
+        (("functions",), False, 0),
+        (("functions", "--json", "-"), False, 0),
+        (("solve", "--problem", "no"), True, 2),
+        (("solve", "--help"), False, 0),
+        (("--version",), False, 0),
+        (("solve", "--problem", "stacking"), True, 0),
+        (("solve", "--problem", "stacking", "--maxiter", "1", "--json", "-"), False, 1),
+    ],
+    ids=lambda v: " ".join(v) if isinstance(v, tuple) else str(v),
+)
+def test_a_reader_that_has_gone_changes_nothing(arguments, both, code):
+    """Of stdout, or of both streams: the files and the exit code are as they would be, and stderr has no more."""
+    read, write = os.pipe()
+    os.close(read)
+    gone = {"stdout": write, "stderr": write if both else subprocess.PIPE}
+    done = subprocess.run([sys.executable, "-m", "lionk", *arguments], check=False, text=True, **gone)
+    os.close(write)
+    assert done.returncode == code
+    if code == 0 and not both:
+        assert done.stderr == ""
+    if code == 1:
+        assert "NOT certified" in done.stderr
+        assert "lionk: failed: not certified to 0.001" in done.stderr
+        assert "Broken pipe" not in done.stderr
+    assert os.path.exists("lionk-solve.png") == ("stacking" in arguments)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="a shell that closes a stream")
 def test_without_a_stdout():
     lionk_solve = f"{sys.executable} -m lionk solve --problem stacking --plot none >&-"

@@ -19,8 +19,13 @@ _EXTRA = {
 def main() -> None:
     """Entry point. Where a library of the extra is missing: one line that says how to get it, and exit code 1."""
     try:
-        from .cli import app
+        from rich.console import Console
 
+        from .cli import app
+        from .console import drop
+
+        # the reader of a pipe has seen enough, of a help text too; the command goes on to its files and its exit code
+        Console.on_broken_pipe = lambda self: drop(self.file)  # type: ignore[method-assign]
         app(prog_name="lionk")
     except KeyboardInterrupt:  # before or after the work, which has its own answer
         sys.exit(130)

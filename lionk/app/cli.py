@@ -10,6 +10,7 @@ from .. import __version__
 from .bench import bench
 from .check import check
 from .conform import conform
+from .console import say
 from .doctor import doctor
 from .functions import functions
 from .reproduce import reproduce
@@ -27,7 +28,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"lionk {__version__}")
+        say(f"lionk {__version__}")
         raise typer.Exit
 
 

@@ -18,7 +18,7 @@ from lionk.conformance.golden import SHIPPED, unpack
 from lionk.conformance.report import SURE
 from lionk.conformance.target import known_failures, load, spec, wishes_of
 
-from .console import BadInput, Failed, apart, command, console, output_path, reason, write_json, write_text
+from .console import BadInput, Failed, apart, command, console, output_path, reason, say, write_json, write_text
 
 _STYLES = {"pass": "green", "fail": "bold red", "warn": "yellow", "xfail": "yellow", "skip": "dim"}
 
@@ -114,7 +114,7 @@ def _elsewhere(
             raise BadInput(f"--vectors {vectors} is no directory")
         shipped = claims.K in SHIPPED and claims == claims_of_program(claims.K) and level == max(LEVELS)
         count = unpack(claims.K, path) if shipped else export(path, claims, level)
-        typer.echo(f"wrote {count} cases to {path}; README.md there says how to go on")
+        say(f"wrote {count} cases to {path}; README.md there says how to go on")
         return None
     if results is not None:
         path = Path(results) / "results.jsonl"
@@ -153,7 +153,7 @@ def _replay(port: Port, target: str, case: str, wishes: dict[str, Any]) -> None:
         write_text(path, script(port, case, make))
     except ValueError as error:
         raise BadInput(f"--replay: {reason(error)}") from None
-    typer.echo(f"wrote {path}; run it with: python {path}")
+    say(f"wrote {path}; run it with: python {path}")
 
 
 def _finish(report: Report, to_json: Path | None, paths: dict[str, Path | None]) -> None:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import typer
 from rich.console import Console
@@ -42,42 +42,45 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt as error:
             complain(str(error) or "stopped", "interrupted")
             raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:  # the reader of a pipe has seen enough
-            _drop_output()
-            raise typer.Exit(0) from None
         except OSError as error:
             complain(error, "failed")
-            _drop_output()
+            drop(sys.stdout)
             raise typer.Exit(FAILED) from None
 
     return run
 
 
 @contextlib.contextmanager
-def put_off(problems: list[str]) -> Iterator[None]:
-    """What cannot be printed or written is told later: it does not keep back what comes after it."""
+def put_off(problems: list[str], out: Console) -> Iterator[None]:
+    """What cannot be written, or printed to ``out``, is told later: it does not keep back what comes after it."""
     try:
         yield
     except Failed as error:
         problems.append(str(error))
     except OSError as error:
         problems.append(f"the output cannot be written: {error.strerror or error}")
-    _drop_output()
+        drop(out.file)
 
 
-def _drop_output() -> None:
-    """What is left for a stream that takes no more goes nowhere, so that Python does not fail on it at its end."""
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed before Python began
-        try:
-            stream.flush()
-        except OSError:
-            with contextlib.suppress(OSError):  # a stream without a descriptor
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def drop(stream: IO[str]) -> None:
+    """What is left for this stream goes nowhere, so that neither a later line nor the end of Python fails on it."""
+    with contextlib.suppress(OSError):  # a stream without a descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def say(text: str, err: bool = False) -> None:
+    """A text on stdout or stderr, as it is."""
+    try:
+        typer.echo(text, err=err)
+    except OSError as error:
+        drop(sys.stderr if err else sys.stdout)
+        if not isinstance(error, BrokenPipeError):  # the reader of a pipe has seen enough
+            raise
 
 
 def complain(message: object, kind: str) -> None:
     """One line on stderr."""
-    typer.echo(f"lionk: {kind}: {' '.join(str(message).split())}", err=True)
+    say(f"lionk: {kind}: {' '.join(str(message).split())}", err=True)
 
 
 def reason(error: BaseException) -> str:
@@ -144,7 +147,7 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write the file, or stdout where the path is ``-``."""
     text = json.dumps(plain(value), allow_nan=False, indent=1)
     if str(path) == "-":
-        typer.echo(text)
+        say(text)
     else:
         write_text(path, text + "\n")
 

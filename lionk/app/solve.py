@@ -176,12 +176,12 @@ def solve(
             told.append(result.unsaved)
         outcome = report.Outcome(setup, result, time.perf_counter() - start)
     if not quiet:
-        with put_off(problems):
+        with put_off(problems, out):
             report.closing(out, outcome)
     saved_path = None if result.unsaved else checkpoint
     # the picture last: if it fails, nothing is lost
     for path, save in ((saved_path, None), (json_path, report.save), (plot_path, figures.save)):
-        with put_off(problems):
+        with put_off(problems, out):
             if path is not None and save is not None:
                 with writing(path):
                     save(outcome, path)
