@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .backend import backend_of
-from .errors import LionKWarning
+from .errors import LionKWarning, NonFiniteError
 from .evaluation import Evaluation
 from .optimizer import LionK
 from .result import Info, Result
@@ -92,7 +92,7 @@ def minimize(
     NonFiniteError
         f or its gradient became NaN or infinite; ``.result`` holds the run up to there, and so does the checkpoint.
     KeyboardInterrupt
-        As it came, once the checkpoint is written; a note says so.
+        As it came, like whatever ``fun`` and ``callback`` raise, once the checkpoint is written; a note says so.
     TypeError, ValueError
         An argument is of the wrong kind or out of range.
     OSError
@@ -131,7 +131,9 @@ def minimize(
     bar = _bar(progress, maxiter, run.now.count)
     try:
         return run.loop(callback, bar)
-    except KeyboardInterrupt as stop:
+    except NonFiniteError:  # the last good point is saved
+        raise
+    except BaseException as stop:  # of fun or callback, or Ctrl-C
         if run.save():
             stop.add_note(f"{path} holds the run; resume=True continues it")
         raise

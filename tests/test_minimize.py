@@ -542,22 +542,26 @@ def test_a_non_finite_run_on_a_full_disk_keeps_its_result(tmp_path, monkeypatch)
     assert "last good point" not in str(e.value).partition("(.result)")[2]
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("full", [False, True])
-def test_an_interrupt_says_whether_the_run_is_saved(full, tmp_path, monkeypatch):
+def test_an_interrupt_says_whether_the_run_is_saved(full, error, tmp_path, monkeypatch):
     inner, calls = _quadratic(tmp_path)["fun"], []
 
     def fun(x):
         calls.append(x)
         if len(calls) == 4:
-            raise KeyboardInterrupt
+            raise error
         return inner(x)
 
     _saves(monkeypatch, lambda n: full)
     warned = pytest.warns(lionk.LionKWarning, match=FULL) if full else contextlib.nullcontext()
-    with warned, pytest.raises(KeyboardInterrupt) as e:
+    with warned, pytest.raises(error) as e:
         lionk.minimize(**_quadratic(tmp_path, fun=fun))
     notes = [] if full else [f"{tmp_path / 'run.safetensors'} holds the run; resume=True continues it"]
     assert getattr(e.value, "__notes__", []) == notes
+    if not full:
+        rest, whole = lionk.minimize(**_quadratic(tmp_path, resume=True)), lionk.minimize(**_quadratic(tmp_path))
+        np.testing.assert_array_equal(rest.last_x, whole.last_x)
 
 
 def test_what_no_checkpoint_holds_is_refused_before_the_run(tmp_path):
