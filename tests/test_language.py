@@ -41,7 +41,7 @@ def test_weights_enter_the_bound_as_predicted_and_it_learns():
 
 
 def test_l1_is_the_other_lion():
-    ours, theirs = (language.run(recipe(name), 1, 12) for name in ("l1 (Lion)", language.PEER))
+    ours, theirs = (language.run(recipe(name), 1, 12) for name in ("l1 (Lion)", "lion-pytorch"))
     np.testing.assert_allclose(ours.loss, theirs.loss, rtol=1e-4)
 
 

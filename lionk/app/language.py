@@ -14,20 +14,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .training import Curves, Recipe, Run, descend, stack
+from .recipes import Recipe, adamw, installed, torch_optimizer
+from .training import Curves, Run, descend, stack
 
 Array = Any
 WIDTH, HEADS, LAYERS, CONTEXT, BATCH = 48, 4, 2, 32, 16
-PEER = "lion-pytorch"
-LION = (4e-3, 10.0)  # lr and lam of l1 where another K has the rest
+REST = (4e-3, 10.0)  # lr and lam of l1 where another K has the blocks
+LION = Recipe("l1 (Lion)", {"name": "l1"}, *REST)
 
 RECIPES = (
-    Recipe("AdamW", None, 8e-3, 0.01),
-    Recipe(PEER, None, *LION),
-    Recipe("l1 (Lion)", {"name": "l1"}, *LION),
-    Recipe("huber", {"name": "huber", "delta": 1e-4}, *LION),
+    adamw(8e-3, 0.01),
+    LION,
+    Recipe("huber", {"name": "huber", "delta": 1e-4}, *REST),
     Recipe("nuclear (Muon)", {"name": "nuclear"}, 3e-2, 1.0),
     Recipe("row_l1_l2", {"name": "row_l1_l2"}, 2e-2, 2.0),
+    LION.repeated("lion-pytorch"),
 )
 
 
@@ -89,29 +90,13 @@ def transformer(letters: int) -> Any:
 
 
 def optimizer(recipe: Recipe, net: Any) -> Any:
-    import torch
-
-    matrices = [p for p in net.blocks.parameters() if p.ndim == 2]
-    tables = [net.letter.weight, net.place, net.head.weight]
-    gains = [p for p in net.parameters() if p.ndim == 1]
-    name, K, lr, lam = recipe
-    if K is None:
-        groups = [{"params": [*matrices, *tables]}, {"params": gains, "weight_decay": 0.0}]
-        if name != PEER:
-            return torch.optim.AdamW(groups, lr=lr, weight_decay=lam)
-        from lion_pytorch import Lion
-
-        return Lion(groups, lr=lr, betas=(0.9, 0.99), weight_decay=lam)
-    import lionk_torch
-
-    lion_lr, lion_lam = LION
-    rest = {"K": "l1", "lr": lion_lr}
+    lr, lam = REST
     groups = [
-        {"params": matrices},
-        {"params": tables, "weight_decay": lion_lam, **rest},
-        {"params": gains, "weight_decay": 0.0, **rest},
+        {"params": [p for p in net.blocks.parameters() if p.ndim == 2], "K": recipe.K},
+        {"params": [net.letter.weight, net.place, net.head.weight], "K": "l1", "lr": lr, "weight_decay": lam},
+        {"params": [p for p in net.parameters() if p.ndim == 1], "K": "l1", "lr": lr, "weight_decay": 0.0},
     ]
-    return lionk_torch.LionK(groups, lr, weight_decay=lam, K=K)
+    return torch_optimizer(recipe, groups)
 
 
 def curves(recipes: tuple[Recipe, ...], seeds: int, steps: int, tick: Callable[[str], None]) -> Iterator[Curves]:
@@ -121,7 +106,7 @@ def curves(recipes: tuple[Recipe, ...], seeds: int, steps: int, tick: Callable[[
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a net so small is slower on more
     try:
-        for recipe in recipes:
+        for recipe in installed(recipes):
             tick(recipe.name)
             yield stack(recipe, [run(recipe, seed, steps) for seed in range(seeds)])
     finally:

@@ -20,6 +20,7 @@ import lionk
 from lionk.theory import distance_to_domain, phase_one_factor
 
 from .constraint import view
+from .recipes import Recipe, adamw, installed, optax_solver, torch_optimizer
 
 Array = Any
 BATCH, TRAIN, TOLERANCE = 128, 1347, 1e-2
@@ -27,24 +28,16 @@ VECTORS = ("l1", 1.2e-2, 2.0)  # K, lr, lam of the biases, where a matrix functi
 HIDDEN = 48
 
 
-class Recipe(NamedTuple):
-    """One optimizer; K is None for AdamW."""
-
-    name: str
-    K: Any
-    lr: float
-    lam: float
-
-
-CONVOLUTIONAL = (
-    Recipe("AdamW", None, 2.4e-2, 0.01),
-    Recipe("l1 (Lion)", {"name": "l1"}, 1.2e-2, 4.0),
+ADAMW = adamw(2.4e-2, 0.01)
+LION = Recipe("l1 (Lion)", {"name": "l1"}, 1.2e-2, 4.0)
+OTHERS = (
     Recipe("log_cosh", {"name": "log_cosh", "delta": 1e-3}, 1.6e-2, 4.0),
     Recipe("nuclear (Muon)", {"name": "nuclear"}, 8e-2, 0.5),
     Recipe("row_l1_l2", {"name": "row_l1_l2"}, 6e-2, 0.7),
     Recipe("lp, p = 1.5", {"name": "lp", "p": 1.5}, 0.15, 0.5),
 )
-TWO_LAYERS = tuple(r if r.K is None else r._replace(lam=r.lam / 2) for r in CONVOLUTIONAL)
+CONVOLUTIONAL = (ADAMW, LION, *OTHERS)
+TWO_LAYERS = (ADAMW, *(r._replace(lam=r.lam / 2) for r in (LION, *OTHERS)))
 
 
 @dataclass
@@ -126,7 +119,7 @@ def torch_curves(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a net so small is slower on more
     try:
-        for recipe in CONVOLUTIONAL if recipes is None else recipes:
+        for recipe in installed(CONVOLUTIONAL if recipes is None else recipes):
             tick(f"convolutional network, {recipe.name}")
             runs = [_torch_run(recipe, data, s, steps, normalised, watch) for s in range(first, first + seeds)]
             yield stack(recipe, runs)
@@ -213,16 +206,10 @@ def _torch_run(
 
 
 def _torch_optimizer(recipe: Recipe, net: Any) -> Any:
-    import torch
-
-    if recipe.K is None:
-        return torch.optim.AdamW(net.parameters(), lr=recipe.lr, weight_decay=recipe.lam)
-    import lionk_torch
-
     K, lr, lam = VECTORS
-    vectors, default = {"K": K, "lr": lr, "weight_decay": lam}, {"name": "kernel_lift", "k": recipe.K}
-    groups = lionk_torch.groups(net, [(1, vectors)], default=default, report=None)
-    return lionk_torch.LionK(groups, recipe.lr, weight_decay=recipe.lam)
+    matrices = {"params": [p for p in net.parameters() if p.ndim > 1], "K": {"name": "kernel_lift", "k": recipe.K}}
+    vectors = {"params": [p for p in net.parameters() if p.ndim == 1], "K": K, "lr": lr, "weight_decay": lam}
+    return torch_optimizer(recipe, [matrices, vectors])
 
 
 def _matrices(weights: list[Any]) -> list[Any]:
@@ -277,7 +264,7 @@ def jax_curves(data: Digits, seeds: int, steps: int, tick: Callable[[str], None]
     def loss(p: Any, i: Any) -> Any:
         return optax.softmax_cross_entropy_with_integer_labels(logits(p, images[i]), labels[i]).mean()
 
-    for recipe in TWO_LAYERS:
+    for recipe in installed(TWO_LAYERS):
         tick(f"two layers, {recipe.name}")
         solver = _optax_solver(recipe, steps)
 
@@ -311,18 +298,9 @@ def _mlp(seed: int) -> dict[str, Any]:
 
 def _optax_solver(recipe: Recipe, steps: int) -> Any:
     import jax.numpy as jnp
-    import optax
 
     def rate(lr: float) -> Callable[[Any], Any]:
         return lambda count: lr * jnp.minimum(1.0, 3 * (1 - count / steps))
 
-    if recipe.K is None:
-        return optax.adamw(rate(recipe.lr), weight_decay=recipe.lam)
-    import lionk_jax
-
-    K, lr, lam = VECTORS
-    parts = {
-        "matrix": lionk_jax.lion_k(rate(recipe.lr), K=recipe.K, weight_decay=recipe.lam),
-        "vector": lionk_jax.lion_k(rate(lr), K=K, weight_decay=lam),
-    }
-    return optax.partition(parts, {n: "vector" if n.endswith("bias") else "matrix" for n in _mlp(0)})
+    parts = {"matrix": (recipe.K, recipe.lr, recipe.lam), "vector": VECTORS}
+    return optax_solver(recipe, rate, parts, {n: "vector" if n.endswith("bias") else "matrix" for n in _mlp(0)})

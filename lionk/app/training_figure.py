@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from .figures import BLUE, BROWN, GREEN, GREY, INK, ORANGE, RED, SKY
-from .training import TOLERANCE, Curves, Recipe
+from .figures import BLUE, BROWN, GREEN, GREY, INK, ORANGE, RED
+from .recipes import Recipe
+from .training import TOLERANCE, Curves
 
-COLORS = (INK, BLUE, SKY, RED, ORANGE, GREEN, BROWN)  # of the recipes, in order
+COLORS = (INK, BLUE, GREEN, RED, ORANGE, BROWN)  # of the recipes, in order, without peers
+DOTS = (0, (1, 1.2))  # of a peer
 SMOOTH = 10  # steps of the running mean of a loss
 
 
@@ -23,9 +26,12 @@ def draw(nets: dict[str, list[Curves]], title: str, accuracy: str) -> Figure:
         _loss(next(panels), name, curves)
     _accuracy(next(panels), accuracy, nets)
     _distance(next(panels), watched)
-    for i, c in enumerate(watched):
-        if c.end is not None and c.end.shape[1] > 10 and (panel := next(panels, None)) is not None:
-            _histogram(panel, c, COLORS[i])
+    seen: list[tuple[Any, Any]] = [
+        (c, style) for c, style in zip(watched, _styles(watched), strict=True) if c.end is not None
+    ]
+    for c, style in seen:
+        if not c.recipe.peer and c.end.shape[1] > 10 and (panel := next(panels, None)) is not None:
+            _histogram(panel, c, style["color"], [o for o in seen if o[0].recipe.peer and o[0].recipe.K == c.recipe.K])
     for panel in panels:
         panel.remove()
     seeds, steps = watched[0].loss.shape
@@ -47,14 +53,22 @@ def restored(numbers: dict[str, Any]) -> dict[str, list[Curves]]:
     }
 
 
+def _styles(curves: list[Curves]) -> list[dict[str, Any]]:
+    """Of lines. A peer's are dots, lighter than the line that it repeats, to be seen on it."""
+    own = dict(zip((str(c.recipe.K) for c in curves if not c.recipe.peer), COLORS, strict=False))
+    lines = [(to_rgb(own[str(c.recipe.K)]), c.recipe.peer) for c in curves]
+    return [{"color": 0.4 * np.array(c) + 0.6, "linestyle": DOTS} if peer else {"color": c} for c, peer in lines]
+
+
 def _loss(axes: Any, name: str, curves: list[Curves]) -> None:
     axes.set_title(f"Loss: {name}")
-    for c, color in zip(curves, COLORS, strict=False):
+    for c, style in zip(curves, _styles(curves), strict=True):
         kernel = np.ones(min(SMOOTH, c.loss.shape[1])) / min(SMOOTH, c.loss.shape[1])
         smooth = np.array([np.convolve(row, kernel, mode="valid") for row in c.loss])
         steps = np.arange(smooth.shape[1]) + kernel.size / 2
-        axes.fill_between(steps, smooth.min(0), smooth.max(0), color=color, alpha=0.15, linewidth=0)
-        axes.plot(steps, smooth.mean(0), color=color, label=c.recipe.name)
+        if not c.recipe.peer:
+            axes.fill_between(steps, smooth.min(0), smooth.max(0), color=style["color"], alpha=0.15, linewidth=0)
+        axes.plot(steps, smooth.mean(0), **style, label=c.recipe.name)
     axes.set_yscale("log")
     axes.set_xlabel(f"step (running mean of {SMOOTH}; band: all seeds)")
     axes.legend(loc="lower left", fontsize=8)
@@ -63,16 +77,16 @@ def _loss(axes: Any, name: str, curves: list[Curves]) -> None:
 def _accuracy(axes: Any, title: str, nets: dict[str, list[Curves]]) -> None:
     """One dot for each seed, filled for the first net."""
     axes.set_title(title)
+    rows = list(dict.fromkeys(c.recipe.name for curves in nets.values() for c in curves))
     for k, (name, curves) in enumerate(nets.items()):
-        for i, (c, color) in enumerate(zip(curves, COLORS, strict=False)):
-            face = color if k == 0 else "none"
-            place = np.full(c.accuracy.size, i + (0.16 * (2 * k - 1) if len(nets) > 1 else 0))
+        for c, style in zip(curves, _styles(curves), strict=True):
+            color, face = style["color"], style["color"] if k == 0 else "none"
+            place = np.full(c.accuracy.size, rows.index(c.recipe.name) + (0.16 * (2 * k - 1) if len(nets) > 1 else 0))
             axes.plot(100 * c.accuracy, place, "o", color=color, markerfacecolor=face, markersize=6)
         if len(nets) > 1:
             axes.plot([], [], "o", color=GREY, markerfacecolor=GREY if k == 0 else "none", label=name)
-    names = [c.recipe.name for c in next(iter(nets.values()))]
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) + 0.5, -0.6)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_ylim(len(rows) + 0.5, -0.6)
     axes.set_xlabel("percent")
     if len(nets) > 1:
         axes.legend(loc="lower left", fontsize=8)
@@ -82,16 +96,18 @@ def _distance(axes: Any, curves: list[Curves]) -> None:
     """Measured distance of lam x to dom K*, all seeds, and the bound of Phase I."""
     axes.set_title("Phase I: distance of lam x to dom K*")
     inside = []
-    for c, color in zip(curves, COLORS, strict=False):
+    for c, style in zip(curves, _styles(curves), strict=True):
         if c.distance is None:
             continue
         if not c.distance[:, 0].any():
             inside.append(c.recipe.name)
             continue
         for row in c.distance:
-            axes.plot(np.where(row > 0, row, np.nan), color=color, linewidth=1.0)
-        axes.plot(c.predicted(), color=color, linestyle="--", label=f"{c.recipe.name}: at most")
-        axes.plot([], [], color=color, label=f"{c.recipe.name}: measured")
+            axes.plot(np.where(row > 0, row, np.nan), **style, linewidth=1.0)
+        axes.plot([], [], **style, label=c.recipe.name)
+        if not c.recipe.peer:
+            axes.plot(c.predicted(), color=style["color"], linestyle="--")
+    axes.plot([], [], color=GREY, linestyle="--", label="at most")
     axes.axhline(TOLERANCE, color=GREY, linestyle=":", linewidth=1.2)
     axes.set_yscale("log")
     axes.set_ylim(1e-6, None)
@@ -100,7 +116,7 @@ def _distance(axes: Any, curves: list[Curves]) -> None:
     axes.legend(loc="upper right", fontsize=8, title=note, title_fontsize=8)
 
 
-def _histogram(axes: Any, c: Curves, color: str) -> None:
+def _histogram(axes: Any, c: Curves, color: Any, peers: list[tuple[Any, Any]]) -> None:
     """What K bounds, in units of its bound, at the start and at the end; the bound is at 1 (and -1)."""
     assert c.start is not None and c.end is not None
     low, high = min(c.start.min(), c.end.min(), 0.0), max(c.start.max(), c.end.max(), 1.0)
@@ -108,6 +124,8 @@ def _histogram(axes: Any, c: Curves, color: str) -> None:
     axes.hist(c.start.ravel(), bins, color=GREY, alpha=0.55, label="start")
     axes.hist(c.end.ravel(), bins, histtype="stepfilled", facecolor=color, alpha=0.45, label="end")
     axes.hist(c.end.ravel(), bins, histtype="step", color=color)
+    for peer, style in peers:
+        axes.hist(peer.end.ravel(), bins, histtype="step", **style, label=f"end, {peer.recipe.name}")
     for bound in (1.0, -1.0) if low < -0.5 else (1.0,):
         axes.axvline(bound, color=RED, linestyle="--", linewidth=1.4)
     axes.set_yscale("log")

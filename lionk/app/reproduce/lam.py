@@ -42,8 +42,7 @@ def run(seed: int, quick: bool) -> Outcome:
         raise BadInput(f"lam needs PyTorch: {why}")
     lams = 2.0 ** (np.array([-2, 2, 5]) if quick else np.arange(-2, 6))
     data, seeds, steps = training.digits(), 1 if quick else 2, 60 if quick else 200
-    lion = next(r for r in training.CONVOLUTIONAL if r.K == {"name": "l1"})
-    recipes = [lion._replace(name=f"lam = {lam:g}", lam=float(lam)) for lam in lams]
+    recipes = [training.LION._replace(name=f"lam = {lam:g}", lam=float(lam)) for lam in lams]
     nets = {
         net: _table(list(training.torch_curves(data, seeds, steps, _quiet, recipes, normalised, first=seed)))
         for net, normalised in NETS.items()
@@ -54,7 +53,7 @@ def run(seed: int, quick: bool) -> Outcome:
         all_weights = np.concatenate([w.detach().numpy().ravel() for w in weights])
         seen.append(np.histogram(SHOWN * all_weights, bins)[0])
 
-    list(training.torch_curves(data, 1, steps, _quiet, [lion._replace(lam=SHOWN)], watch=watch, first=seed))
+    list(training.torch_curves(data, 1, steps, _quiet, [training.LION._replace(lam=SHOWN)], watch=watch, first=seed))
     plain, normal = (nets[name] for name in NETS)
     mild = lams <= 1
     checks = (

@@ -42,8 +42,20 @@ def run(seed: int, quick: bool) -> Outcome:
         for name, curves in nets.items()
         for c in curves
     ]
-    checks += bounds(next(iter(nets.values())))
+    checks += [c for curves in nets.values() for c in agreement(curves)] + bounds(next(iter(nets.values())))
     return Outcome(tuple(checks), training_figure.stored(nets))
+
+
+def agreement(curves: list[training.Curves]) -> list[Check]:
+    """A peer makes the steps of the recipe that it repeats, until rounding parts them."""
+    checks = []
+    for peer in curves:
+        if peer.recipe.peer:
+            own = next(c for c in curves if c.recipe.K == peer.recipe.K and not c.recipe.peer)
+            apart = float(abs(peer.loss[:, :10] - own.loss[:, :10]).max())
+            claim = f"{own.recipe.name} and {peer.recipe.name}: difference of a loss in the first 10 steps"
+            checks.append(Check(claim, apart, 0.0, 1e-3))
+    return checks
 
 
 def bounds(curves: list[training.Curves]) -> list[Check]:
