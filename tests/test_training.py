@@ -7,7 +7,7 @@ import pytest
 from matplotlib import rc_context
 from typer.testing import CliRunner
 
-from lionk.app import figures, reproduce, training, training_figure
+from lionk.app import figures, recipes, reproduce, training, training_figure
 from lionk.app.cli import app
 
 
@@ -53,6 +53,25 @@ def test_a_seed_is_a_run_and_batches_are_those_of_every_optimizer():
     assert first.distance is None and first.end is None
 
 
+def test_l1_is_the_lion_of_lion_pytorch():
+    ours, theirs = curves(training.LION, steps=40), curves(training.LION.repeated("lion-pytorch"), steps=40)
+    np.testing.assert_allclose(ours.loss, theirs.loss, rtol=1e-4)
+    np.testing.assert_allclose(ours.distance, theirs.distance, rtol=1e-4)
+    assert theirs.what == "coefficients" and np.abs(ours.end - theirs.end).mean() < 1e-4
+
+
+def test_l1_is_the_lion_of_optax(monkeypatch):
+    monkeypatch.setattr(training, "TWO_LAYERS", (training.LION, training.LION.repeated("optax.lion")))
+    ours, theirs = training.jax_curves(training.digits(), 2, 40, lambda _: None)
+    np.testing.assert_allclose(ours.loss, theirs.loss, rtol=1e-4)
+
+
+def test_a_peer_that_is_not_installed_is_left_out(monkeypatch):
+    monkeypatch.setattr(recipes, "missing", lambda module: module == "lion_pytorch")
+    assert recipes.installed(training.CONVOLUTIONAL) == training.CONVOLUTIONAL[:-1]
+    assert recipes.installed(training.TWO_LAYERS) == training.TWO_LAYERS
+
+
 def test_the_network_on_jax_learns(monkeypatch):
     nuclear = next(r for r in training.TWO_LAYERS if r.name == "nuclear (Muon)")
     monkeypatch.setattr(training, "TWO_LAYERS", (nuclear,))
@@ -63,24 +82,32 @@ def test_the_network_on_jax_learns(monkeypatch):
 
 
 def test_the_target_has_a_claim_for_each_optimizer_and_its_numbers_are_drawn(monkeypatch):
-    few = tuple(r for r in training.CONVOLUTIONAL if r.name in ("AdamW", "l1 (Lion)"))
-    monkeypatch.setattr(training, "CONVOLUTIONAL", few)
+    few, peer = (training.ADAMW, training.LION), training.LION.repeated("lion-pytorch")
+    monkeypatch.setattr(training, "CONVOLUTIONAL", (*few, peer))
     monkeypatch.setattr(training, "TWO_LAYERS", few)
     outcome = reproduce.load("training").run(0, True)
     assert [c.claim for c in outcome.checks] == [
         "PyTorch, convolutional, AdamW: least test accuracy of a seed",
         "PyTorch, convolutional, l1 (Lion): least test accuracy of a seed",
+        "PyTorch, convolutional, lion-pytorch: least test accuracy of a seed",
         "JAX, two layers, AdamW: least test accuracy of a seed",
         "JAX, two layers, l1 (Lion): least test accuracy of a seed",
+        "l1 (Lion) and lion-pytorch: difference of a loss in the first 10 steps",
         "l1 (Lion): distance to dom K* over its bound",
+        "lion-pytorch: distance to dom K* over its bound",
     ]
-    assert outcome.checks[-1].holds
+    assert all(c.holds for c in outcome.checks[-3:])
     lion = outcome.numbers["PyTorch, convolutional"][1]
     assert np.shape(lion["loss"]) == (1, 20) and np.shape(lion["distance"]) == (1, 21)
     with rc_context(figures.STYLE):
-        titles = [a.get_title(loc="left") for a in reproduce.load("training").draw(outcome.numbers).axes]
-    assert titles[3] == "Phase I: distance of lam x to dom K*"
-    assert "l1 (Lion): coefficients" in titles
+        axes = reproduce.load("training").draw(outcome.numbers).axes
+    titles = [a.get_title(loc="left") for a in axes]
+    assert titles[3:] == ["Phase I: distance of lam x to dom K*", "l1 (Lion): coefficients"]
+    own, dots = axes[0].lines[1:]
+    np.testing.assert_allclose(own.get_ydata(), dots.get_ydata(), rtol=1e-4)
+    assert own.get_linestyle() != dots.get_linestyle()
+    assert [t.get_text() for t in axes[2].get_yticklabels()] == ["AdamW", "l1 (Lion)", "lion-pytorch"]
+    assert [t.get_text() for t in axes[4].get_legend().get_texts()] == ["start", "end", "end, lion-pytorch"]
 
 
 @pytest.mark.parametrize("target", ["training", "lam"])

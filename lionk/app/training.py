@@ -1,10 +1,11 @@
-"""Small networks on real digits, trained by Lion-K with several K and by AdamW: what ``lionk reproduce training`` runs.
+"""Small networks on real digits, trained by Lion-K with several K and by others, for ``lionk reproduce training``.
 
 1,797 handwritten digits of 8 x 8 pixels (scikit-learn), 3/4 of them for training. A convolutional network on PyTorch
 with ``lionk_torch.LionK`` and a network of two layers on JAX with ``lionk_jax.lion_k``, all seeds of it at once. Equal
 steps, batches and schedule for all. Learning rates were chosen among three or four, factors of 2 apart, for AdamW as
-for the others; lam so that its bound is felt, which AdamW has not, and pays with no training loss. The paper's Figure 2
-has a ResNet-18 on CIFAR-10 in place of the convolutional network.
+for the others; lam so that its bound is felt, which AdamW has not, and pays with no training loss. Where l1 is made by
+lion-pytorch, or by optax, all is as in lionk's. The paper's Figure 2 has a ResNet-18 on CIFAR-10 in place of the
+convolutional network.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ OTHERS = (
     Recipe("row_l1_l2", {"name": "row_l1_l2"}, 6e-2, 0.7),
     Recipe("lp, p = 1.5", {"name": "lp", "p": 1.5}, 0.15, 0.5),
 )
-CONVOLUTIONAL = (ADAMW, LION, *OTHERS)
-TWO_LAYERS = (ADAMW, *(r._replace(lam=r.lam / 2) for r in (LION, *OTHERS)))
+CONVOLUTIONAL = (ADAMW, LION, *OTHERS, LION.repeated("lion-pytorch"))
+TWO_LAYERS = (ADAMW, *(r._replace(lam=r.lam / 2) for r in (LION, *OTHERS, LION.repeated("optax.lion"))))
 
 
 @dataclass

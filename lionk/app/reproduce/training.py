@@ -1,9 +1,10 @@
 """Small networks on real digits: weights enter 1/lam no later than predicted, and pile up there.
 
-A convolutional network on PyTorch and one of two layers on JAX, five K and AdamW, three seeds (`lionk.app.training`).
-What to see: above, losses, the test accuracy of every run, and the distance of lam x to dom K* below its predicted
-bound (dashed). Below, what each K bounds, in units of its bound, at the start and at the end: histograms end at the
-red lines. lam was chosen so that the bound is felt, which costs training loss; AdamW has no bound, and this is no
+A convolutional network on PyTorch and one of two layers on JAX, three seeds (`lionk.app.training`): five K, AdamW, and
+the Lion of lion-pytorch, where it is installed, and of optax, which are l1 once more. What to see: above, losses, the
+test accuracy of every run, and the distance of lam x to dom K* below its predicted bound (dashed); dots on the line of
+l1 are the other Lion. Below, what each K bounds, in units of its bound, at the start and at the end: histograms end at
+the red lines. lam was chosen so that the bound is felt, which costs training loss; AdamW has no bound, and this is no
 contest.
 
 The paper: agrees with its Figure 2, histograms that stay within 1/lam after about 200 steps. Its Figure 3, accuracy
