@@ -34,6 +34,14 @@ def expected(K, cautious=None, decay=False, gamma=0.0):
     return x
 
 
+def on_numpy(K, **options):
+    opt = variants.Variant(K, LR, (B1, B2), LAM, **options)
+    x, state = X, opt.init(X)
+    for g in GRADS:
+        x, state = opt.step(x, g, state)
+    return x
+
+
 def on_torch(K, **options):
     p = torch.nn.Parameter(torch.tensor(X))
     opt = lionk_torch.LionK([p], LR, (B1, B2), LAM, K=K, **options)
@@ -63,6 +71,7 @@ def test_cautious_masking_and_decay(K, pieces):
     options = {"cautious": pieces[0], "cautious_decay": pieces[1]}
     np.testing.assert_allclose(on_torch(K, **options)[0], want, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(on_jax(K, **options), want, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(on_numpy(K, **options), want, rtol=1e-10, atol=1e-12)
     assert not np.allclose(want, expected(K))
 
 
@@ -109,7 +118,8 @@ def test_an_update_that_is_masked_everywhere_is_zero():
 
 
 def test_wrong_pieces_are_refused():
-    for make in (lambda **o: on_torch("l1", **o), lambda **o: lionk_jax.lion_k(0.1, **o)):
+    makers = (lambda **o: on_torch("l1", **o), lambda **o: lionk_jax.lion_k(0.1, **o), lambda **o: on_numpy("l1", **o))
+    for make in makers:
         with pytest.raises(ValueError, match="cautious must be"):
             make(cautious="yes")
         with pytest.raises(ValueError, match="explicit"):
