@@ -15,8 +15,7 @@ from lionk import variants
 from lionk.tree import tree_norm
 
 from . import sharded
-
-TILE = 1 << 18  # entries
+from ._plan import limit
 
 
 class Row(NamedTuple):
@@ -32,12 +31,13 @@ class Row(NamedTuple):
     def tiles(self) -> Iterator[Row]:
         """Some entries at a time of a large one; else itself."""
         like = [a for a in self[1:] if isinstance(a, torch.Tensor)]
-        if self.x.numel() <= TILE or not all(a.is_contiguous() for a in like):
+        size = limit(self.x.device)
+        if self.x.numel() <= size or not all(a.is_contiguous() for a in like):
             yield self
             return
         flat = [a.view(-1) if isinstance(a, torch.Tensor) else a for a in self[1:]]
-        for i in range(0, self.x.numel(), TILE):
-            yield Row(self.number, *(a[i : i + TILE] if isinstance(a, torch.Tensor) else a for a in flat))
+        for i in range(0, self.x.numel(), size):
+            yield Row(self.number, *(a[i : i + size] if isinstance(a, torch.Tensor) else a for a in flat))
 
 
 def tiles(rows: list[Row]) -> Iterator[list[Row]]:
