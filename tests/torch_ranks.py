@@ -166,6 +166,8 @@ def sixteen_bits_and_cautious_pieces(mesh):
         assert type(low) is type(p.data) and getattr(low, "placements", 0) == getattr(p, "placements", 0)
     layouts_agree(mesh, LINES, (8, 4), "l1", exact=True, cautious="mask")
     layouts_agree(mesh, LINES, (8, 4), "nuclear", exact=False, cautious_decay=True)
+    for K in ("l1", "nuclear", "l2"):
+        layouts_agree(mesh, LINES, (8, 4), K, exact=K == "l1", convention="coupled", maximize=True, cautious="mask")
     for layout in (Shard(0), Replicate()):
         p = torch.nn.Parameter(distribute_tensor(torch.ones(64, 8, dtype=torch.bfloat16), mesh, [layout]))
         p.grad = torch.ones_like(p)
