@@ -13,7 +13,7 @@ PAGE = Path(lionk.__file__).parents[1] / "docs" / "training.md"
 def test_the_blocks_run(capsys):
     text = PAGE.read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 9
+    assert len(blocks) == 10
     space = {}
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), space)
