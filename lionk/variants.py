@@ -21,7 +21,7 @@ from typing import Any
 from . import _xp
 from ._xp import Array
 from .functions import ConvexFunction
-from .optimizer import LionK
+from .optimizer import LionK, cast
 from .tree import tree_map
 
 MASKS = (None, "mask", "rescale")
@@ -81,6 +81,7 @@ class Variant(LionK):
         betas: tuple[Any, Any] | None = None, mean: Callable[[Array], Array] | None = None,
     ) -> tuple[Array, Array]:  # fmt: skip
         """``LionK.update``. ``mean``: over the whole, where the arrays are pieces of it; None: they are the whole."""
+        weight_decay = cast(_xp.namespace(x), weight_decay, x, "weight_decay")
         grad = self.gradient(x, grad, weight_decay)
         lam = 0.0 if self.coupled else weight_decay
         k: Any = self.K if K is None else K

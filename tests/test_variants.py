@@ -75,6 +75,17 @@ def test_cautious_masking_and_decay(K, pieces):
     assert not np.allclose(want, expected(K))
 
 
+def test_a_weight_decay_may_be_an_array_of_another_precision():
+    import array_api_strict as xp
+
+    x, m, grad = (xp.asarray(a, dtype=xp.float32) for a in (X, GRADS[0], GRADS[1]))
+    for options in ({"coupled": True}, {"cautious_decay": True}):
+        opt = variants.Variant("l1", LR, **options)
+        got = opt.update(x, m, grad, LR, xp.asarray(LAM, dtype=xp.float64))
+        want = opt.update(x, m, grad, LR, LAM)
+        assert all(bool(xp.all(a == b)) and a.dtype == xp.float32 for a, b in zip(got, want, strict=True))
+
+
 def test_mars():
     want = expected("l1", gamma=0.025)
     got, opt = on_torch("l1", mars=0.025)
