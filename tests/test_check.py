@@ -129,6 +129,23 @@ def test_functions_of_containers_are_refused():
         lionk.check_K(lionk.blocks({"a": lionk.K("l1")}))
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", ["l1", "l2", "huber", "softsign"])
+@pytest.mark.parametrize("size", [1e-4, 1e4])
+def test_points_are_in_the_units_of_the_function(name, size, dtype):
+    """A multiple of K, and K with its kinks elsewhere, are as right as K."""
+    K = lionk.K(name)
+    for same in (size * K, K.dilate(1 / size).scale(size)):
+        report = lionk.check_K(same, dtype=dtype)
+        assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("size", [1e-4, 1e4])
+def test_faults_are_seen_in_these_units_too(size):
+    wrong = altered(size * lionk.K("huber"), _subgradient=lambda f, *a: 1.001 * f(*a))
+    assert not lionk.check_K(wrong).ok
+
+
 def test_complex():
     assert lionk.check_K("nuclear", dtype="complex128").ok
 

@@ -123,6 +123,9 @@ _GRADIENTS = {
         lambda: altered(K("huber"), _subgradient=lambda f, *a: K("log_cosh")._subgradient(*a))
     ),
     "gradient: not monotone": Broken(lambda: altered(K("half_square"), _subgradient=lambda f, xp, x, b: xp.sin(4 * x))),
+    "gradient: wrong far out": Broken(
+        lambda: altered(K("log_cosh"), _subgradient=lambda f, xp, x, b: f(xp, x, b) / (1 + 1e-8 * abs(x)))
+    ),
     "gradient: wrong shape": Broken(lambda: altered(K("l1"), subgradient=lambda f, x: f(x)[None, ...])),
     "gradient: input overwritten": Broken(lambda: altered(K("l1"), subgradient=_overwritten)),
     "gradient: U V' without the rank": Broken(
@@ -209,6 +212,7 @@ _CLAIMS = {
     "traits: even": Broken(lambda: with_traits(K("max"), even=True)),
     "traits: homogeneous": Broken(lambda: with_traits(K("huber"), homogeneous=True)),
     "traits: smooth": Broken(lambda: with_traits(K("linf"), smooth=True)),
+    "traits: smooth, with kinks at no usual point": Broken(lambda: with_traits(K("relu").shift(0.37), smooth=True)),
     "traits: symmetric": Broken(lambda: with_traits(K("box", lower=-1.0, upper=(1.0,) * 5 + (2.0,)), symmetric=True)),
     "traits: absolute": Broken(lambda: with_traits(K("relu"), absolute=True)),
     "traits: minimum": Broken(lambda: with_traits(K("l1"), minimum_at_zero=False)),

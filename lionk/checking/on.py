@@ -109,14 +109,21 @@ class On:
     def everywhere(self) -> bool:
         return isinstance(self.K.domain, Whole)
 
+    @property
+    def unit(self) -> float:
+        """Half the diameter of the domain over sqrt(n), of which entries near its edge are; 1 where it is unbounded."""
+        half = self.K.domain.diameter(self.shape) / 2
+        return half / math.sqrt(math.prod(self.shape)) if 0 < half < math.inf else 1.0
+
     def full(self, v: float) -> Any:
         return full(self.shape, v)
 
     def random(self, rng: Any, size: float = 1.0) -> Any:
+        """Entries of ``size`` units."""
         z = rng.standard_normal(self.shape)
         if "complex" in self.dtype:
             z = z + 1j * rng.standard_normal(self.shape)
-        return self.round(size * z)
+        return self.round(size * self.unit * z)
 
     def points(self, rng: Any, count: int = 3) -> list[Any]:
         """Points where K is finite, in the relative interior of the domain and, if it is everything, at kinks."""

@@ -46,7 +46,7 @@ def fenchel_young_inequality(on: On, rng: Any) -> None:
     """K(x) + K*(y) >= <x, y> at points of both domains, at the edge of dom K*, and at any y: +inf is large enough."""
     edge = on.K.conjugate.domain
     for x in on.points(rng, 2):
-        others = [*on.dual().points(rng, 2), on.random(rng, 3.0), available(on.call, edge.project, 20 * x)]
+        others = [*on.dual().points(rng, 2), on.dual().random(rng, 3.0), available(on.call, edge.project, 20 * x)]
         for y in others:
             if y is not None:
                 bound = on.tol(1 + norm(x) * norm(y))
@@ -82,14 +82,14 @@ def monotonicity(on: On, rng: Any) -> None:
 def conjugate_outside(on: On, rng: Any) -> None:
     """K is +inf off its domain, the value at the projection within ``tol``, NaN at NaN; nothing raises."""
     x = on.random(rng, 20.0)
-    c = on.K.domain
+    c, unit = on.K.domain, on.unit
     expect(math.isnan(on.value(on.full(math.nan))), "the value at NaN is not NaN")
     if on.everywhere:
         z = on.random(rng)
         expect(math.isfinite(on.value(z)), "the domain is everything, and the value is not finite", x=z)
         return
     d = available(lambda: float(on.call(c.distance, x, kind="real"))) or 0.0
-    if d > 0.1:
+    if d > 0.1 * unit:
         expect(on.value(x) == math.inf, "the value outside the domain is not +inf", on.value(x), x=x)
         expect(on.value(x, tol=0.0) == math.inf, "the value outside, with tol=0, is not +inf", x=x)
     expect(on.value(on.full(math.inf)) == math.inf, "the value at infinity is not +inf")
@@ -99,10 +99,10 @@ def conjugate_outside(on: On, rng: Any) -> None:
     edge, barrier = on.value(p), on.K.conjugate.traits.open_domain
     allowed = edge == math.inf if math.isinf(edge) and barrier else math.isfinite(edge) or d == 0
     expect(allowed, "the value at a projection onto the domain", edge, x=p)
-    if d > 0.1 and math.isfinite(edge) and not barrier:
-        y = on.round(p + 1e-2 * (x - p) / d)
+    if d > 0.1 * unit and math.isfinite(edge) and not barrier:
+        y = on.round(p + 1e-2 * unit * (x - p) / d)
         off = float(on.call(c.distance, y, kind="real"))
-        expect(on.value(y, tol=1e-4) == math.inf or off <= 2e-3 * (1 + norm(p)), "no +inf beyond tol", x=y)
+        expect(on.value(y, tol=1e-4) == math.inf or off <= 2e-3 * (unit + norm(p)), "no +inf beyond tol", x=y)
         expect(math.isfinite(on.value(y, tol=1.0)), "not finite within tol=1", x=y)
         same = on.value(y, tol=1.0) - on.value(on.call(c.project, y))
         bound = math.sqrt(on.eps) * 8 * (1 + abs(edge)) + on.tol()
@@ -120,28 +120,32 @@ def closed(on: On, rng: Any) -> None:
     near, far = (on.value(on.round(p + h * (middle - p))) for h in (4 * on.eps, math.sqrt(on.eps)))
     edge = on.value(p)
     if math.isinf(edge) or on.K.conjugate.traits.open_domain:  # there rounding may leave a barrier finite
-        expect(min(edge, near) > far + 0.1, "+inf at the edge, and no growth towards it", near - far, x=p)
+        grown = min(edge, near) > far + 0.1 * min(1, abs(far))
+        expect(grown, "+inf at the edge, and no growth towards it", near - far, x=p)
     else:
         bound = 64 * math.sqrt(on.eps) * (1 + abs(edge)) + on.tol(1 + norm(p))
         at_most(abs(edge - near), bound, "the value at the edge is not the limit from inside", x=p)
 
 
 def recession(on: On, rng: Any) -> None:
-    """K(t x)/t tends to the support function of dom K* as t grows, to +inf where dom K* is everything."""
+    """K(t x)/t tends to the support function of dom K* as t grows, to +inf where dom K* is everything; so does dK."""
     if not on.everywhere:
         raise DoesNotApply("the domain is not everything")
     c, z, t = on.K.conjugate.domain, on.random(rng), 1e6
     for x in (z, abs(z), -abs(z)):
+        far = on.round(t * t * x)
         with warnings.catch_warnings():  # of what is too large for the dtype
             warnings.simplefilter("ignore")
-            slope = on.value(on.round(t * x)) / t
-            if isinstance(c, Whole):
-                steeper = on.value(on.round(t * t * x)) / (t * t)
-                expect(slope == math.inf or steeper > 1.1 * slope, "dom K* is everything, K grows linearly", x=x)
-                continue
-            best = available(lambda x=x: float(on.call(c.support, x, kind="real")))
-        if best is not None and math.isfinite(best):
-            at_most(abs(slope - best), 1e-3 * (1 + abs(best)), "K(t x)/t is not the support of dom K*", x=x)
+            slope, steeper, s = on.value(on.round(t * x)) / t, on.value(far) / (t * t), on.gradient(far)
+            best = None if isinstance(c, Whole) else available(lambda x=x: float(on.call(c.support, x, kind="real")))
+        bound = 1e-3 * (on.dual().unit + abs(steeper))
+        if finite(s) and math.isfinite(steeper):
+            at_most(steeper - inner(s, x), bound, "dK far out is less steep than K", x=far, s=s)
+        if isinstance(c, Whole):
+            expect(slope == math.inf or steeper > 1.1 * slope, "dom K* is everything, K grows linearly", x=x)
+        elif best is not None and math.isfinite(best):
+            bound = 1e-3 * (on.dual().unit + abs(best))
+            at_most(abs(steeper - best), bound, "K(t x)/t is not the support of dom K*", x=x)
 
 
 def domain(on: On, rng: Any) -> None:
@@ -156,7 +160,7 @@ def domain(on: On, rng: Any) -> None:
     if available(on.call, c.project, on.random(rng)) is None:
         raise DoesNotApply("no projection onto the domain is known")
     some = [on.random(rng, s) for s in (0.2, 1.0, 5.0)]
-    members = [on.call(c.project, x) for x in some + [on.round(3 * x) for x in kinks(on.shape)[4:8]]]
+    members = [on.call(c.project, x) for x in some + [on.round(3 * on.unit * x) for x in kinks(on.shape)[4:8]]]
     width = c.diameter(on.shape)
     for size in (0.2, 2.0, 10.0):
         y = on.random(rng, size)
@@ -208,8 +212,8 @@ def _oracle(on: On, y: Any, members: list[Any], width: float) -> None:
 
 def proximal(on: On, rng: Any) -> None:
     """(x - p)/t is a subgradient at p = prox_t(x), and prox_tK(x) + t prox_{K*/t}(x/t) = x."""
-    for size, t in ((0.5, 1.0), (3.0, 0.3), (1.0, 5.0)):
-        x = on.random(rng, size)
+    for size, times in ((0.5, 1.0), (3.0, 0.3), (1.0, 5.0)):
+        x, t = on.random(rng, size), times * on.unit / on.dual().unit
         p = available(on.prox, x, t)
         expect((p is None) == (not on.K.traits.prox), f"traits.prox is {on.K.traits.prox}")
         if p is None:
@@ -260,13 +264,31 @@ def _symmetries(on: On, rng: Any, x: Any) -> None:
 
 
 def _no_kinks(on: On, rng: Any) -> None:
-    """At a kink the second difference over h does not vanish with h."""
+    """At a kink dK jumps, however near it is approached: next to usual kinks, and between random points."""
     if not (on.K.traits.smooth and on.eps < 1e-10):
         return
     z = on.random(rng)
-    for x in kinks(on.shape):
-        wide, close = ((on.value(x + h * z) + on.value(x - h * z) - 2 * on.value(x)) / h for h in (1e-3, 1e-6))
-        at_most(close, 0.85 * wide + 1e-6 * (1 + abs(on.value(x))), "traits.smooth is True, and there is a kink", x=x)
+    ends = [(x - z, x + z) for x in kinks(on.shape)]
+    for a, b in [*ends, *((on.random(rng, 2.0), on.random(rng, 2.0)) for _ in range(3))]:
+        wide, close, x = _steepest(on, a, b)
+        bound = 0.85 * wide + on.tol(1 + norm(on.gradient(x)) * norm(b - a))
+        at_most(close, bound, "traits.smooth is True, and there is a kink", x=x)
+
+
+def _steepest(on: On, a: Any, b: Any) -> tuple[float, float, Any]:
+    """How much <dK, b - a> grows on the segment halved 20 and 40 times, each time where it grows most, and where."""
+    d = b - a
+
+    def end(t: float) -> tuple[float, float]:
+        return t, inner(on.gradient(a + t * d), d)
+
+    low, high = end(0.0), end(1.0)
+    grown = [high[1] - low[1]]
+    while len(grown) <= 40 and grown[-1] > 1e-4 * grown[0]:
+        middle = end((low[0] + high[0]) / 2)
+        low, high = (low, middle) if middle[1] - low[1] > high[1] - middle[1] else (middle, high)
+        grown.append(high[1] - low[1])
+    return grown[len(grown) // 2], grown[-1], a + low[0] * d
 
 
 def _minimum(on: On, rng: Any) -> None:
