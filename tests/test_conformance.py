@@ -194,6 +194,30 @@ def test_what_is_like_no_known_mistake_is_measured():
     assert "it is right to 1" in report.measured[0]
 
 
+@pytest.mark.parametrize("name", ["gradient_only", "decay_after", "no_decay", "squared_readout"])
+def test_mistakes_in_16_bits_only_are_noticed(name):
+    report = check(MUTANTS[name].claiming(dtypes=("float16",)), only="S6.precision", diagnose=False)
+    assert not report.passed
+
+
+def test_a_mistake_in_single_precision_is_not_one_of_precision():
+    """A norm that underflows at small gradients is right in float64."""
+    plain = CORRECT["frameworks_order"]
+
+    def rooted(s, x, m, g):
+        return s.formula(x, m, g, dK=lambda r: r / np.sqrt(np.where(r == 0, 1, r * r)))
+
+    report = check(replace(plain, move=rooted), only="S2.scale")
+    assert {r.id.rpartition("/")[2] for r in report.failures} == {"float32"}
+    assert "single_precision" not in [name for name, *_ in report.diagnosis]
+
+
+def test_clipping_far_out_is_named():
+    report = check(MUTANTS["clipped_far"], dtypes=("float64",), level=0)
+    assert {r.id for r in report.failures} == {"S2.scale/power/float64"}
+    assert report.diagnosis[0][0] == "clipped_far"
+
+
 @pytest.mark.parametrize("name", ["random_ties", "noisy_gradient", "leaked_state"])
 def test_runs_that_cannot_be_repeated_are_told_apart(name):
     assert check(MUTANTS[name], dtypes=("float64",)).diagnosis[0][0] == name

@@ -1,4 +1,4 @@
-"""Level 3: what a step does not show. Checkpoints, several parameters, groups, shards.
+"""What a step does not show. Checkpoints, several parameters, groups, shards, gradients in other units.
 
 Each test is a function of a port and a dtype, and returns what is wrong, or "". It compares runs of the port with
 other runs of the same port, so it needs no reference.
@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from .cases import Case, host
-from .families import WIDE, _Maker
+from .families import WIDE, _Maker, betas_for, level_of
 from .port import Capabilities, Port, each_parameter
 from .trace import read, run, same
 
@@ -22,11 +22,13 @@ Test = Callable[[Port, Case], str]
 FINEST = {"float64": 2.0**-32, "float32": 2.0**-12}
 
 
-def behaviours(port: Port, dtype: str) -> Iterator[tuple[str, str, str]]:
-    """``(id, what is wrong or "", why it was left out or "")`` of each test of level 3."""
+def behaviours(port: Port, dtype: str, level: int = 3) -> Iterator[tuple[str, str, str]]:
+    """``(id, what is wrong or "", why it was left out or "")`` of each test up to a level."""
     claims = port.capabilities
     make = _Maker(claims, dtype)
     for name, (needs, test) in TESTS.items():
+        if level_of(name, dtype, claims.dtypes) > level:
+            continue
         script = make.script(name).random(3, 0.25, 2.0).random(1, 2.0**-12, 2.0**-9, 12)
         script.probe(2.0**-4, 2.0**-7, FINEST[dtype])
         case = make.case(name, script, lr=0.05, wd=0.5)
@@ -51,8 +53,12 @@ def ids(claims: Capabilities) -> list[str]:
 def _has(need: str, claims: Capabilities, port: Port) -> bool:
     if need == "live":
         return not hasattr(port, "trace")
+    make = _Maker(claims, claims.dtypes[0])
+    if need == "homogeneous K":
+        return bool(make.K.traits.homogeneous)
+    if need == "exact K":
+        return claims.accuracy == 0
     if need == "elementwise K":
-        make = _Maker(claims, claims.dtypes[0])
         return make.K.traits.structure == "elementwise" and not make.K._arrays
     return bool(getattr(claims, need))
 
@@ -96,6 +102,18 @@ def _again(port: Port, case: Case) -> str:
     return "" if all(same(p, q) for p, q in zip(a.xs, b.xs, strict=True)) else "two runs of the same inputs differ"
 
 
+def _scale(port: Port, case: Case) -> str:
+    """Products with a power of two are exact, so all orders of evaluation give the run of the gradients as they are."""
+    flat = replace(case, weight_decay=0.0)
+    plain = run(port, flat)
+    for power in (40, -40):
+        other = run(port, replace(flat, grads=tuple(tuple(2.0**power * v for v in g) for g in case.grads)))
+        for t, (a, b) in enumerate(zip(plain.xs, other.xs, strict=True)):
+            if not _close(a, b, case):
+                return f"step {t} is another one with all gradients times 2^{power}: x differs by {_most(a, b)}"
+    return ""
+
+
 def _two(case: Case) -> tuple[list[Any], list[list[Any]]]:
     """Two parameters with gradients of their own."""
     x = [case.array(case.x0), case.array(tuple(-v / 2 for v in case.x0))]
@@ -118,7 +136,8 @@ def _groups(port: Port, case: Case) -> str:
     x, grads = _two(case)
     # Where the first rate enters the decay, ports differ on whose first rate it is.
     lr = 0.05 if case.decay in ("lr_ratio", "lr2_max") else 0.02
-    own = [{"lr": 0.05, "weight_decay": 0.5}, {"lr": lr, "weight_decay": 0.1}]
+    betas = betas_for(port.capabilities, 0.5, 0.75)
+    own: list[dict[str, Any]] = [{"lr": 0.05, "weight_decay": 0.5}, {"lr": lr, "weight_decay": 0.1, "betas": betas}]
     together = _steps(_start(port, case, x, groups=own), grads)
     for i in range(2):
         alone = _steps(_start(port, case, x[i], **own[i]), [g[i] for g in grads])
@@ -159,6 +178,7 @@ TESTS: dict[str, tuple[tuple[str, ...], Test]] = {
     "S7.groups/two": (("live", "lists", "groups"), _groups),
     "S7.missing/two": (("live", "lists", "missing"), _missing),
     "S7.shards/two": (("live", "elementwise K"), _shards),
+    "S2.scale/power": (("homogeneous K", "exact K"), _scale),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 
-from .behaviour import behaviours
+from .behaviour import behaviours, ids
 from .cases import Case, host
 from .families import WIDE, takes
 from .measure import bits_of
@@ -38,7 +38,7 @@ def nearest(port: Port, report: Report, traces: dict[str, tuple[Case, Trace]]) -
     if not wrong:
         if "S4.pure" in rules:
             return _by_name("gradient_in_place")
-        return _by_behaviour(port, failing) if all(i.startswith("S7.") for i in failing) else []
+        return _by_behaviour(port, failing) if failing <= set(ids(port.capabilities)) else []
     if name := _restless(port, report, *wrong[0]):
         return _by_name(name)
     right = _spread([(c, t) for c, t in seen if not any(i.endswith(c.id) for i in failing)])
@@ -51,7 +51,8 @@ def nearest(port: Port, report: Report, traces: dict[str, tuple[Case, Trace]]) -
             score = (share + _share(twin, right), overlap, share, mutant)
             found[mutant.name] = max(found.get(mutant.name, score), score, key=lambda f: f[:2])
     best = sorted(found.values(), key=lambda f: (-f[0], -f[1]))
-    if not best and all(20 <= bits_of(c, port.capabilities, t) <= 26 for c, t in wrong if c.dtype == "float64"):
+    double = [] if best else [(c, t) for c, t in wrong if c.dtype == "float64"]
+    if double and all(20 <= bits_of(c, port.capabilities, t) <= 26 for c, t in double):
         return _by_name("single_precision")
     if best and best[0][2] >= SURE:  # what is as near as the nearest does the same
         best = [f for f in best if f[0] == best[0][0]]
@@ -118,14 +119,15 @@ def _repeats(mutant: Variant, case: Case, trace: Trace) -> bool:
 
 
 def _by_behaviour(port: Port, failing: set[str]) -> list[tuple[str, str, float]]:
-    """For failures that no single run shows: the mutants that fail the same tests of level 3."""
+    """For failures that no single run shows: the mutants that fail the same tests that compare runs."""
     dtype = next((d for d in port.capabilities.dtypes if d in WIDE), None)
-    if dtype is None or not any(i.startswith("S7.") for i in failing):
+    if dtype is None:
         return []
+    rules = {rule_of(i).id for i in failing}
     mine = {(i, wrong) for i, wrong, _ in behaviours(port, dtype) if wrong}
     found = []
     for mutant in MUTANTS.values():
-        if not any(r.startswith("S7.") for r in mutant.rules):
+        if not rules & set(mutant.rules):
             continue
         try:
             theirs = {(i, wrong) for i, wrong, _ in behaviours(with_claims(mutant, port.capabilities), dtype) if wrong}

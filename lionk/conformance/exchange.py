@@ -24,7 +24,7 @@ from .report import FAIL, Report, Result
 from .specification import LEVELS, RULES, VERSION
 from .trace import Trace, from_numbers
 
-#: What a program in another language can answer without a handle: no level 3.
+#: What a program in another language can answer without a handle: nothing that compares runs.
 DTYPES = ("float64", "float32")
 
 

@@ -228,6 +228,16 @@ def _narrow(make: _Maker) -> Iterator[Case]:
     flip = make.script("flip").random(1, 0.5, 2, 4)
     flip.add([-v for v in flip.grads[0]])
     yield make.case("S6.precision/flip", flip, lr=0.25, wd=0.5, start=(0.25, 0.5, 4))
+    kept = make.script("narrow momentum", 0.5, 0.75).random(1, 0.5, 2, 2)
+    for _ in range(2):  # against the momentum, and too small to turn the readout
+        kept.add([-v / 16 for v in kept.grads[0]])
+    yield make.case("S6.precision/momentum", kept, lr=0.25, wd=0.5, start=(0.25, 0.5, 4))
+    if make.K.traits.homogeneous:  # its square is 0 in the dtype, its hundredth is not
+        small = make.script("narrow small")
+        tiny = 2.0**-90 if make.dtype == "bfloat16" else 2.0**-12
+        for _ in range(2):
+            small.add([tiny * v for v in small.numbers(0.5, 2, 4)])
+        yield make.case("S6.precision/small", small, lr=0.25, wd=0.5, start=(0.25, 0.5, 4))
     dyadic = make.script("narrow dyadic", 0.5, 0.75).random(1, 0.5, 2, 2)
     yield make.case("S6.precision/dyadic", dyadic, lr=0.25, wd=0.5, start=(0.5, 1.5, 1), exact=True)
     yield make.case(

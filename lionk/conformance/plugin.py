@@ -63,7 +63,7 @@ class Conformance(pytest.Collector):
             return apply_known(judge_case(port, case)[0], mine)
 
         chosen = cases(claims, level)
-        wide = [d for d in claims.dtypes if d in WIDE] if level >= 3 else []
+        wide = [d for d in claims.dtypes if d in WIDE]
         listed = {c.id for c in chosen}
         for case in chosen:
             mine = {k for k in known if belongs(k, case.id)}
@@ -73,7 +73,7 @@ class Conformance(pytest.Collector):
         for dtype in wide:
             results = {
                 test: Result(test, SKIP if absent else FAIL if wrong else PASS, absent or wrong)
-                for test, wrong, absent in behaviours(port, dtype)
+                for test, wrong, absent in behaviours(port, dtype, level)
             }
             listed |= set(results)
             for test, result in results.items():

@@ -61,7 +61,7 @@ def find(port: Port, test: str) -> Case:
 
 
 def show_test(port: Port, test: str, write: Any = print) -> bool:
-    """Run a test of level 3 and write what is wrong; True if nothing is."""
+    """Run a test that compares runs and write what is wrong; True if nothing is."""
     dtype = test.rpartition("/")[2]
     wrong, absent = next((w, a) for i, w, a in behaviour.behaviours(port, dtype) if i == test)
     write(f"{test}: {port.name}: {wrong or absent or 'right'}")

@@ -43,6 +43,11 @@ def clipped_gradient(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
     return s.formula(x, m, xp.clip(g, -value, value))
 
 
+@mutant("gradient entries clipped to [-{0}, {0}]", "S2.scale", constants=(1000.0, 100.0, 1e4, 1e6))
+def clipped_far(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
+    return clipped_gradient(s, x, m, g, value)
+
+
 @mutant("the sign of the gradient wrong (ascent)", "S1.readout", "S1.first")
 def ascent(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, -g)

@@ -70,11 +70,11 @@ class FirstGroup(Running):
 class _Mixed(Running):
     """Some hyper-parameters are those of another group."""
 
-    names: tuple[str, ...] = ("lr", "weight_decay")
+    names: tuple[str, ...] = ("lr", "weight_decay", "betas")
     group = 0
 
     def __init__(self, port: Variant, x0: Any, *, groups: Any = None, **hyper: Any) -> None:
-        wrong = {n: groups[self.group][n] for n in self.names} if groups else {}
+        wrong = {n: {**hyper, **groups[self.group]}[n] for n in self.names} if groups else {}
         super().__init__(port, x0, groups=[{**g, **wrong} for g in groups] if groups else None, **hyper)
 
 
@@ -91,6 +91,11 @@ class FirstGroupRate(_Mixed):
 @mutant_handle("the weight decay of the first group used for all", "S7.groups")
 class FirstGroupDecay(_Mixed):
     names = ("weight_decay",)
+
+
+@mutant_handle("the betas of the first group used for all", "S7.groups")
+class FirstGroupBetas(_Mixed):
+    names = ("betas",)
 
 
 @mutant_handle("a state that outlives its optimizer, and is found by the next one of the same shape", "S7.again")

@@ -31,6 +31,11 @@ def narrow_momentum(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return x, m.astype(s.x.dtype)
 
 
+@mutant("a sign taken of r |r|, which is 0 for small r in 16 bits", "S6.precision", dtypes=("float16",))
+def squared_readout(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, dK=lambda r: s.dK(r * abs(r)))
+
+
 @mutant("lr rounded to {}", "S3.step", constants=("bfloat16", "float16", "float32"))
 def rounded_rate(s: Slot, x: Any, m: Any, g: Any, value: str) -> Any:
     return s.formula(x, m, g, lr=rounded(s.lr, value))
