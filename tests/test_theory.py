@@ -437,3 +437,45 @@ def test_watch_of_containers_and_of_sets_without_projection():
     assert theory.watch(lionk.LionK("l1"), x, m, g).phase == "free"
     free = theory.watch(lionk.LionK("l1", weight_decay=0.1), np.zeros(0), np.zeros(0), np.zeros(0))
     assert free == (0.0, 0.0, 0.0, "II")
+
+
+@pytest.mark.parametrize(("weight_decay", "error"), [(-1.0, ValueError), (math.nan, ValueError), ("1", TypeError)])
+@pytest.mark.parametrize("name", ["kkt_gap", "objective", "gap_rounding", "distance_to_domain", "lyapunov"])
+def test_decays_that_are_none_are_refused_everywhere(name, weight_decay, error):
+    x = np.asarray([0.5, -1.0])
+    before, after = {
+        "objective": ((1.0, x), ()),
+        "lyapunov": ((1.0, x, x), (0.1,)),
+        "distance_to_domain": ((x,), ()),
+    }.get(name, ((x, x), ()))
+    with pytest.raises(error, match="weight_decay must be"):
+        getattr(theory, name)("l1", *before, weight_decay, *after)
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "says"),
+    [
+        ({}, ValueError, "x holds no array"),
+        ([0.5, -1.0], TypeError, "x must be an array"),
+        (np.asarray([1, -1]), TypeError, "x has dtype int64"),
+    ],
+)
+def test_what_is_no_point_is_refused_by_name(x, error, says):
+    for f in (theory.kkt_gap, theory.gap_rounding):
+        with pytest.raises(error, match=says):
+            f("l1", x, x, 1.0)
+
+
+@pytest.mark.parametrize(("h", "b1", "b2", "lam"), [(-0.1, 0.9, 0.99, 1), (0.1, 2, 0.99, 1), (0.1, 0.9, 0.99, -1)])
+def test_coefficients_of_no_step(h, b1, b2, lam):
+    with pytest.raises(ValueError, match="h > 0, betas in"):
+        theory.coefficients(h, b1, b2, lam)
+
+
+def test_phase_one_of_no_step():
+    for lr, lam in ((-0.1, 1.0), (3.0, 1.0), (math.nan, 1.0)):
+        with pytest.raises(ValueError, match="lr and weight_decay"):
+            theory.phase_one_factor(lr, lam)
+    assert theory.phase_one_factor(3.0, 1.0, "implicit") == 0.25
+    with pytest.raises(ValueError, match="distance must be finite"):
+        theory.phase_one_steps(math.inf, 0.1, 0.1, 1.0)

@@ -6,12 +6,13 @@ here. ``h`` is the implicit step: ``lr`` for implicit decay, ``lr/(1 - lr lam)``
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from .._xp import Array
 from ..optimizer import LionK, implicit_lr
 from ..tree import tree_inner, tree_map
-from .objective import over, scaled
+from .objective import decay_of, over, scaled
 
 
 class Coefficients(NamedTuple):
@@ -28,6 +29,11 @@ def coefficients(h: float, beta1: float, beta2: float, weight_decay: float) -> C
 
     ``h > 0`` is the implicit step. b is negative for b1 > b2: the identity still holds, the descent does not.
     """
+    if not (0 < h < math.inf and 0 <= beta1 <= 1 and 0 <= beta2 <= 1 and 0 <= weight_decay < math.inf):
+        raise ValueError(
+            "the coefficients need h > 0, betas in [0, 1] and weight_decay >= 0, "
+            f"got {h!r}, ({beta1!r}, {beta2!r}) and {weight_decay!r}"
+        )
     q = h * weight_decay * (1 - beta1) + (1 - beta2)
     if not q > 0:
         raise ValueError("h lam (1 - b1) + (1 - b2) must be > 0: b2 = 1 has no Lyapunov function here")
@@ -51,11 +57,11 @@ def lyapunov(K: Any, f: Any, x: Any, m: Any, weight_decay: float, c: float, tol:
 
     At lam = 0, ``f(x) + c (K(m) - K(0))``, which needs 0 in dK(0).
     """
-    function = over(K, x)
-    if weight_decay == 0:
+    function, lam = over(K, x), decay_of(weight_decay)
+    if lam == 0:
         return f + c * (function.value(m) - function.value(tree_map(lambda a: 0 * a, m)))
-    y = scaled(x, weight_decay)
-    return f + function.conjugate.value(y, tol) / weight_decay + c * function.fenchel_young(m, y, tol)
+    y = scaled(x, lam)
+    return f + function.conjugate.value(y, tol) / lam + c * function.fenchel_young(m, y, tol)
 
 
 class Descent(NamedTuple):

@@ -14,12 +14,24 @@ from ..tree import is_container, leaves, tree_inner, tree_map, tree_norm
 
 
 def over(K: Any, x: Any) -> Any:
-    """K as a function of x: if x is a container and K is not ``blocks``, K serves every array of it."""
-    function = build(K)
+    """K as a function of x: if x is a container and K is not ``blocks``, K serves every array of it.
+
+    Raises ValueError if x holds no array, TypeError if it holds something else, or integers.
+    """
+    function, arrays = build(K), leaves(x)
+    if not arrays:
+        raise ValueError(f"x holds no array: {x!r}")
+    for a in arrays:
+        _xp.check_floating(_xp.namespace(a), a)
     if isinstance(function, Blocks):
         function.check_argument(x)
         return function
     return Blocks(function) if is_container(x) else function
+
+
+def decay_of(weight_decay: Any) -> float:
+    """The checked number, of a real 0-d array too."""
+    return float(coefficient("weight_decay", float(coefficient("weight_decay", weight_decay))))
 
 
 def scaled(x: Any, a: float) -> Any:
@@ -28,9 +40,10 @@ def scaled(x: Any, a: float) -> Any:
 
 def objective(K: Any, f: Any, x: Any, weight_decay: float, tol: float | None = None) -> Array:
     """``F(x) = f(x) + K*(lam x)/lam`` for ``f = f(x)``; f itself at lam = 0 (2310.05898, section 2)."""
-    if weight_decay == 0:
+    lam = decay_of(weight_decay)
+    if lam == 0:
         return f
-    return f + over(K, x).conjugate.value(scaled(x, weight_decay), tol) / weight_decay
+    return f + over(K, x).conjugate.value(scaled(x, lam), tol) / lam
 
 
 def kkt_gap(K: Any, x: Any, grad: Any, weight_decay: float, tol: float | None = None) -> Array:
@@ -63,8 +76,7 @@ def kkt_gap(K: Any, x: Any, grad: Any, weight_decay: float, tol: float | None = 
     >>> float(lionk.kkt_gap("l1", xp.asarray([1.0, -1.0]), xp.asarray([-2.0, 0.5]), 1.0))
     0.0
     """
-    lam = float(coefficient("weight_decay", weight_decay))
-    return over(K, x).fenchel_young(scaled(grad, -1.0), scaled(x, lam), tol)
+    return over(K, x).fenchel_young(scaled(grad, -1.0), scaled(x, decay_of(weight_decay)), tol)
 
 
 def gap_rounding(K: Any, x: Any, grad: Any, weight_decay: float, tol: float | None = None) -> Array:
@@ -74,7 +86,7 @@ def gap_rounding(K: Any, x: Any, grad: Any, weight_decay: float, tol: float | No
     ``max(rows, cols)`` more where K takes singular values. It covers the evaluation of G from x and g (blocked sums, 16
     terms to a block), not the rounding inside f and g. A gap is proven only together with it. Derived here.
     """
-    function, y = over(K, x), scaled(x, float(weight_decay))
+    function, y = over(K, x), scaled(x, decay_of(weight_decay))
     size = sum(math.prod(a.shape) for a in leaves(x))
     first = leaves(x)[0]
     unit = (16 + math.log2(max(size, 2))) * _xp.eps(_xp.namespace(first), first)
@@ -87,4 +99,4 @@ def gap_rounding(K: Any, x: Any, grad: Any, weight_decay: float, tol: float | No
 
 def distance_to_domain(K: Any, x: Any, weight_decay: float) -> Array:
     """Euclidean distance from ``lam x`` to dom K*, 0-d: 0 when the constraint holds."""
-    return over(K, x).conjugate.domain.distance(scaled(x, float(weight_decay)))
+    return over(K, x).conjugate.domain.distance(scaled(x, decay_of(weight_decay)))
