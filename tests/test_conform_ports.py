@@ -123,6 +123,8 @@ def test_names_can_be_given_and_are_checked():
         adapt(lambda x, m, grad, lr: None)
     with pytest.raises(TypeError, match="needs parameters for x, grad and m"):
         adapt(lambda x, g, lr, betas: None)
+    with pytest.raises(TypeError, match=r"-> optax\.GradientTransformation"):
+        adapt(lambda learning_rate, b1, b2: None)
     with pytest.raises(TypeError, match="no method step"):
         adapt(dict)
     with pytest.raises(TypeError, match="is no port"):

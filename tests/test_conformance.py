@@ -194,6 +194,31 @@ def test_what_is_like_no_known_mistake_is_measured():
     assert "it is right to 1" in report.measured[0]
 
 
+def test_a_parameter_that_stays_is_said_to():
+    class OfLists:
+        def __init__(self, params, lr, betas, weight_decay):
+            self.params, self.lr = params, lr
+
+        def step(self, grads):
+            for p, g in zip(self.params, grads, strict=True):
+                np.add(p, -self.lr * np.sign(g))  # and the sum is lost
+
+    report = check(OfLists, dtypes=("float64",), level=0, only="S1.readout")
+    assert "x does not move" in report.measured[0]
+    assert "a list of parameters" in report.summary()
+
+
+def test_a_sign_of_nan_is_named():
+    plain = CORRECT["frameworks_order"]
+    for sign in (1.0, -1.0):
+
+        def signed(s, x, m, g, sign=sign):
+            return s.formula(x, m, g, dK=lambda r: np.where(np.isnan(r), sign, np.sign(r)))
+
+        report = check(replace(plain, move=signed), dtypes=("float64",), only="S6.nan")
+        assert report.diagnosis[0][:2] == ("nan_is_a_step", f"a NaN readout treated as a step of {sign:+g}")
+
+
 @pytest.mark.parametrize("name", ["gradient_only", "decay_after", "no_decay", "squared_readout"])
 def test_mistakes_in_16_bits_only_are_noticed(name):
     report = check(MUTANTS[name].claiming(dtypes=("float16",)), only="S6.precision", diagnose=False)

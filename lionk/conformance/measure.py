@@ -40,6 +40,8 @@ def step_of(case: Case, claims: Capabilities, trace: Trace) -> str:
     if len(pairs) == len(rows) and any(
         abs(a - 1) + abs(b - p.lam) > 1e-6 for (a, b), (p, *_) in zip(pairs, points, strict=True)
     ):
+        if not any(abs(v) > 1e-12 for pair in pairs for v in pair):
+            return f"in {case.id} x does not move: is a copy of it changed, or is a list of parameters expected?"
         a, b, lam = (_listed(v) for v in ([a for a, _ in pairs], [b for _, b in pairs], [p.lam for p, *_ in points]))
         return f"in {case.id} the step is x + lr (a u - b x) with a = {a}, b = {b}; right are 1 and {lam}"
     return ""

@@ -33,7 +33,8 @@ class PlainFunction:
         if missing or not {"m", "state"} & set(self.names.found):
             raise TypeError(
                 f"{self.name} is no step: it needs parameters for x, grad and m (or state), has "
-                f"{', '.join(self.names.parameters)}; map those that are called otherwise, as in x=NAME"
+                f"{', '.join(self.names.parameters)}; map those that are called otherwise, as in x=NAME; if it makes "
+                "an optax transformation, let its signature say so: -> optax.GradientTransformation"
             )
         self.backend: Backend = backends()[request.library]
         self.capabilities = _claims(request, self.names, schedule=True, checkpoint=True)

@@ -9,10 +9,10 @@ from ..variants import Slot
 from .registry import mutant
 
 
-@mutant("a NaN readout treated as a step of +1", "S6.nan")
-def nan_is_a_step(s: Slot, x: Any, m: Any, g: Any) -> Any:
+@mutant("a NaN readout treated as a step of {}", "S6.nan", constants=("+1", "-1"))
+def nan_is_a_step(s: Slot, x: Any, m: Any, g: Any, value: str) -> Any:
     xp = host().namespace()
-    return s.formula(x, m, g, dK=lambda r: xp.where(xp.isnan(r), 1.0, s.dK(r)))
+    return s.formula(x, m, g, dK=lambda r: xp.where(xp.isnan(r), float(value), s.dK(r)))
 
 
 @mutant("NaN gradients replaced by 0 (nan_to_num)", "S6.nan")
