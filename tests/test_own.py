@@ -266,3 +266,14 @@ def test_jit():
     for case in (OWN[0], OWN[4]):
         dual = case.K.conjugate
         assert float(jax.jit(dual.value)(y)) == pytest.approx(float(dual.value(np.asarray(y))))
+
+
+@pytest.mark.parametrize("made", [lambda y: y[:1], lambda y: y.sum(), lambda _: 0.0, lambda _: None, list])
+def test_maps_keep_the_shape(made):
+    """NumPy would stretch what they return, and K would have a value."""
+    x = np.ones(3)
+    for k in (from_projection(made), from_lmo(made, diameter=1.0)):
+        with pytest.raises(ValueError, match=r"of the shape they get: .* for \(3,\)"):
+            k.subgradient(x)
+    with pytest.raises(ValueError, match=r"df must act entry by entry: it made .* of \(3,\)"):
+        from_scalar(abs, made, slope_range=(-1, 1)).subgradient(x)

@@ -215,6 +215,8 @@ _CLAIMS = {
     "traits: smooth, with kinks at no usual point": Broken(lambda: with_traits(K("relu").shift(0.37), smooth=True)),
     "traits: symmetric": Broken(lambda: with_traits(K("box", lower=-1.0, upper=(1.0,) * 5 + (2.0,)), symmetric=True)),
     "traits: absolute": Broken(lambda: with_traits(K("relu"), absolute=True)),
+    "traits: elementwise": Broken(lambda: with_traits(K("log_sum_exp"), structure="elementwise")),
+    "traits: along another axis": Broken(lambda: with_traits(K("row_l1_l2"), along=-2), _MATRIX),
     "traits: minimum": Broken(lambda: with_traits(K("l1"), minimum_at_zero=False)),
     "traits: least norm": Broken(lambda: with_traits(K("l1").tilt(0.5), selection="min_norm")),
     "traits: prox": Broken(lambda: with_traits(K("l1"), prox=False)),
@@ -270,6 +272,11 @@ _OWN = {
     "own projection: radial for nearest": Broken(
         lambda: from_projection(
             lambda y: y / _xp.namespace(y).clip(_xp.namespace(y).sum(abs(y)), 1.0, None), diameter=2.0
+        )
+    ),
+    "own projection: not entry by entry": Broken(
+        lambda: from_projection(
+            lambda y: y / max(float((y * y).sum()) ** 0.5, 1.0), diameter=2.0, structure="elementwise"
         )
     ),
     "own projection: diameter too small": Broken(

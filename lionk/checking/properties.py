@@ -231,7 +231,7 @@ def proximal(on: On, rng: Any) -> None:
 
 
 def traits(on: On, rng: Any) -> None:
-    """Even, homogeneous, symmetric, absolute, smooth, minimum_at_zero hold where they are claimed."""
+    """Even, homogeneous, symmetric, absolute, smooth, structure, minimum_at_zero hold where they are claimed."""
     for x in on.points(rng, 2):
         _symmetries(on, rng, x)
         if on.everywhere and on.K.traits.smooth and on.eps < 1e-10 and norm(x) > 0:
@@ -241,6 +241,23 @@ def traits(on: On, rng: Any) -> None:
     if on.everywhere:
         _no_kinks(on, rng)
         _minimum(on, rng)
+    _apart(on, *on.points(rng, 2))
+
+
+def _apart(on: On, x: Any, z: Any) -> None:
+    """dK of an entry depends on no other entry, or on none of another slice, where the structure says so."""
+    k, part = on.K.traits, on.full(0.0)
+    if k.structure == "elementwise":
+        part.reshape(-1)[0] = 1
+    elif k.structure == "rowwise" and k.along in (-1, -2) and x.ndim >= 2:
+        part[(..., 0, slice(None)) if k.along == -1 else (..., 0)] = 1
+    else:
+        return
+    z = x + part * (z - x)
+    s, r = on.gradient(x), on.gradient(z)
+    if finite(s):
+        what = f"traits.structure is {k.structure}, and dK of one part depends on another"
+        at_most(norm((1 - part) * (s - r)), on.tol(1 + norm(s)), what, x=x, z=z)
 
 
 def _symmetries(on: On, rng: Any, x: Any) -> None:

@@ -117,8 +117,10 @@ def from_scalar(
 def _checked(name: str, f: Entrywise) -> Callable[[Namespace, Array], Array]:
     def run(xp: Namespace, x: Array) -> Array:
         v = f(x)
-        if tuple(v.shape) != tuple(x.shape):
-            raise ValueError(f"{name} must act entry by entry: it made shape {tuple(v.shape)} of {tuple(x.shape)}")
+        shape = getattr(v, "shape", None)
+        if shape is None or tuple(shape) != tuple(x.shape):
+            made = type(v).__name__ if shape is None else f"shape {tuple(shape)}"
+            raise ValueError(f"{name} must act entry by entry: it made {made} of {tuple(x.shape)}")
         return v
 
     return run

@@ -39,14 +39,25 @@ class Own(ArraySet):
     def _each(self, xp: Namespace, f: Map, y: Array, batch: int) -> Array:
         """f of every event: a user's map knows no batches."""
         if batch == 0:
-            return f(y)
+            return _shaped(f(y), y)
         events = xp.reshape(y, (math.prod(y.shape[:batch]), *y.shape[batch:]))
-        done = [f(events[i, ...]) for i in range(events.shape[0])]
+        done = [_shaped(f(event), event) for event in (events[i, ...] for i in range(events.shape[0]))]
         return xp.reshape(xp.stack(done), (*y.shape[:batch], *done[0].shape)) if done else y
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         z = _xp.finite(xp, y)
         return _xp.norm(xp, z - self._project(xp, z, batch), batch) + _xp.poison(xp, y, batch)
+
+
+def _shaped(s: Array, y: Array) -> Array:
+    """What a user's map made of y. Raises ValueError if it is no array of the shape of y."""
+    shape = getattr(s, "shape", None)
+    if shape is None or tuple(shape) != tuple(y.shape):
+        made = type(s).__name__ if shape is None else f"shape {tuple(shape)}"
+        raise ValueError(
+            f"a projection and an oracle return an array of the shape they get: {made} for {tuple(y.shape)}"
+        )
+    return s
 
 
 @dataclass(eq=False, repr=False)
