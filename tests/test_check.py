@@ -124,6 +124,12 @@ def test_shapes():
         lionk.check_K(lionk.K("l1").tilt(np.ones((2, 5, 7))).tilt(np.ones((9, 1, 1))))
 
 
+@pytest.mark.parametrize("wrong", [{"dtype": "float16"}, {"dtype": np.float64}, {"shape": 6}, {"shape": (0,)}])
+def test_what_cannot_be_checked_is_refused_by_name(wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
+        lionk.check_K("l1", **wrong)
+
+
 def test_functions_of_containers_are_refused():
     with pytest.raises(TypeError, match="check its blocks one by one"):
         lionk.check_K(lionk.blocks({"a": lionk.K("l1")}))

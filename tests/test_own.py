@@ -277,3 +277,12 @@ def test_maps_keep_the_shape(made):
             k.subgradient(x)
     with pytest.raises(ValueError, match=r"df must act entry by entry: it made .* of \(3,\)"):
         from_scalar(abs, made, slope_range=(-1, 1)).subgradient(x)
+
+
+def test_builders_that_are_none_are_refused(monkeypatch):
+    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
+    with pytest.raises(TypeError, match="build must be a convex function, or a callable"):
+        lionk.register("three", 3)
+    lionk.register("a_name", lambda: "l1")
+    with pytest.raises(TypeError, match="a_name is registered with a builder that returns str"):
+        lionk.K("a_name")

@@ -15,6 +15,8 @@ from .properties import ALL, Property
 from .report import FAILS, HOLDS, NOT_APPLICABLE, SIDES, Report, Verdict
 from .verdict import DoesNotApply, Violation
 
+DTYPES = ("float64", "float32", "complex128", "complex64")
+
 
 def check_K(
     K: Any,
@@ -55,7 +57,7 @@ def check_K(
     TypeError
         K is a function of a container; check the functions of its blocks.
     ValueError
-        The library is unknown or not available, or no usual shape is taken.
+        The library is unknown or not available, the dtype or the shape is none to check, or no usual shape is taken.
     RuntimeError
         NumPy, which draws the points, is not installed.
 
@@ -71,6 +73,12 @@ def check_K(
     k = function(K)
     if not isinstance(k, ArrayFunction):
         raise TypeError(f"check_K takes a function of one array, got {type(k).__name__}; check its blocks one by one")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    if shape is not None and not (
+        isinstance(shape, (tuple, list)) and all(isinstance(n, int) and n > 0 for n in shape)
+    ):
+        raise ValueError(f"shape must be a tuple of sizes > 0, got {shape!r}; there is nothing to ask of empty arrays")
     where = library(xp)
     on = On.moved(k, where, dtype, (6,) if shape is None else tuple(shape))
     on.shape = shape_of(on) if shape is None else on.shape

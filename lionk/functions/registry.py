@@ -80,6 +80,8 @@ def register(
         def build() -> ConvexFunction:
             return fixed
 
+    if not callable(build):
+        raise TypeError(f"build must be a convex function, or a callable that returns one, got {build!r}")
     _ENTRIES[name] = Entry(name, build, kind, formula, subgradient, conjugate, constraint, source, algorithm)
 
 
@@ -170,6 +172,8 @@ def K(spec: Any, **parameters: Any) -> ConvexFunction:
     rule = e.kind == "rule"  # the texts that a rule takes are names of functions, but for polar="svd"
     parameters = {p: _plain(v) for p, v in parameters.items()}
     built = e.build(**{p: _build(v, rule and p not in ("noise", "polar")) for p, v in parameters.items()})
+    if not isinstance(built, ConvexFunction):
+        raise TypeError(f"{spec} is registered with a builder that returns {type(built).__name__}, no convex function")
     if rule:
         return built
     values = {p: _as_spec(parameters.get(p, d)) for p, d in known.items()}
