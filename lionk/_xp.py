@@ -105,6 +105,14 @@ def parameter(xp: Namespace, value: Any, like: Array, name: str = "parameter") -
     return astype(xp, value, like.dtype if is_complex(xp, value) else real_dtype(xp, like))
 
 
+def unlike(made: Any, x: Array) -> str:
+    """What a user's function of x made, if it is no array of x's shape; else empty."""
+    shape = getattr(made, "shape", None)
+    if shape is None:
+        return type(made).__name__
+    return "" if tuple(shape) == tuple(x.shape) else f"shape {tuple(shape)}"
+
+
 def event_size(x: Array, batch: int) -> int:
     return math.prod(x.shape[batch:])
 

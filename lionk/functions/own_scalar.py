@@ -117,9 +117,7 @@ def from_scalar(
 def _checked(name: str, f: Entrywise) -> Callable[[Namespace, Array], Array]:
     def run(xp: Namespace, x: Array) -> Array:
         v = f(x)
-        shape = getattr(v, "shape", None)
-        if shape is None or tuple(shape) != tuple(x.shape):
-            made = type(v).__name__ if shape is None else f"shape {tuple(shape)}"
+        if made := _xp.unlike(v, x):
             raise ValueError(f"{name} must act entry by entry: it made {made} of {tuple(x.shape)}")
         return v
 

@@ -51,9 +51,7 @@ class Own(ArraySet):
 
 def _shaped(s: Array, y: Array) -> Array:
     """What a user's map made of y. Raises ValueError if it is no array of the shape of y."""
-    shape = getattr(s, "shape", None)
-    if shape is None or tuple(shape) != tuple(y.shape):
-        made = type(s).__name__ if shape is None else f"shape {tuple(shape)}"
+    if made := _xp.unlike(s, y):
         raise ValueError(
             f"a projection and an oracle return an array of the shape they get: {made} for {tuple(y.shape)}"
         )
