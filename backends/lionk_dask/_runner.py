@@ -8,7 +8,6 @@ from operator import itemgetter
 from typing import Any
 from uuid import uuid4
 
-from lionk._value import has_arrays
 from lionk.backend import Runner, arguments, results
 from lionk.optimizer import LionK
 
@@ -25,8 +24,7 @@ def blockwise(opt: LionK) -> Runner:
 
 
 def _step(opt: LionK, K: Any, x: Any, m: Any, grad: Any, rate: Any, decay: Any, numbers: bool) -> tuple[Any, Any]:
-    by_entry = K.traits.structure == "elementwise" and not (opt.whole or has_arrays(K))
-    if not (numbers and by_entry and x.shape == m.shape == grad.shape):
+    if not (numbers and K.by_entry and not opt.whole and x.shape == m.shape == grad.shape):
         return opt.update(x, m, grad, rate, decay, K=K)
     # Refuses what the step refuses, without a computation.
     opt.update(x._meta, m._meta, grad._meta, rate, decay, K=K)

@@ -27,7 +27,6 @@ import torch
 import torch.distributed as dist
 
 import lionk
-from lionk._value import has_arrays
 from lionk.optimizer import LionK as Method
 from lionk.replay import chunks, pieces
 
@@ -109,7 +108,7 @@ def unpack(packed: torch.Tensor) -> torch.Tensor:
 def step(method: Method, functions: list[Any], given: list[list[torch.Tensor]], lr: Any, lam: Any) -> None:
     """``method.update`` in place, of many tensors with one message where K is made entry by entry."""
     K = method.K
-    if K.traits.structure != "elementwise" or has_arrays(K):
+    if not K.by_entry:
         for (x, m, g), own in zip(zip(*given, strict=True), functions, strict=True):
             for old, new in zip((x, m), method.update(x, m, g, lr, lam, K=own), strict=True):
                 old.copy_(new)

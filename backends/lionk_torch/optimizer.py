@@ -14,7 +14,6 @@ import torch
 import lionk
 from lionk import decay as decays
 from lionk import variants
-from lionk._value import has_arrays
 from lionk.backend import Runner
 from lionk.theory import Watch, watch
 from lionk.variants import Variant
@@ -240,7 +239,8 @@ class LionK(torch.optim.Optimizer):
     def _step(self, group: dict[str, Any], place: int) -> None:
         made, lr, lam = self._make(group), group["lr"], options.decay_of(group)
         made.method.check_product(lr, lam)
-        lam = group["weight_decay"] if made.method.coupled else lam
+        if made.method.coupled:
+            lam = group["weight_decay"]
         every = list(map(_GRAD, group["params"]))
         there = list(map(is_not, every, repeat(None)))
         present = list(compress(every, there))
@@ -255,9 +255,9 @@ class LionK(torch.optim.Optimizer):
             _store(seen.params, x)
             return
         rows = self._rows(group, seen, place)
-        K, estimate = made.method.K, mars(rows, seen.params, group["betas"][0], group["mars"])
-        by_entry = K.traits.structure == "elementwise" and not (has_arrays(K) or made.method.whole or group["exchange"])
-        for some in tiles(rows) if by_entry else [rows]:
+        estimate = mars(rows, seen.params, group["betas"][0], group["mars"])
+        apart = made.method.K.by_entry and not (made.method.whole or group["exchange"])
+        for some in tiles(rows) if apart else [rows]:
             self._make_step(group, made, seen, list(map(estimate, some)), lr, lam)
 
     def _rows(self, group: dict[str, Any], seen: _Seen, place: int) -> list[Row]:

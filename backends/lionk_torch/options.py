@@ -39,18 +39,13 @@ def settle(group: dict[str, Any]) -> None:
 def method(group: dict[str, Any], K: lionk.ConvexFunction) -> Variant:
     """The optimizer of lionk whose steps the group takes."""
     dtype = group["state_dtype"] and getattr(torch, group["state_dtype"])
-    pieces = group["cautious"], group["cautious_decay"], group["maximize"], coupled(group)
+    pieces = group["cautious"], group["cautious_decay"], group["maximize"], group["convention"] == "coupled"
     return Variant(K, group["lr"], group["betas"], decay_of(group), group["decay"], dtype, *pieces)
 
 
 def decay_of(group: dict[str, Any]) -> Any:
     """The weight decay of this step, in the sense of ``lionk.LionK``."""
     return decays.at(group["convention"], group["weight_decay"], group["lr"], group["reference_lr"])
-
-
-def coupled(group: dict[str, Any]) -> bool:
-    """Is the weight decay part of the gradient?"""
-    return group["convention"] == "coupled"
 
 
 def spec(K: Any) -> dict[str, Any]:

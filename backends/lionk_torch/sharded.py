@@ -107,7 +107,7 @@ def functions(method: LionK, params: list[Any], given: list[list[torch.Tensor]],
             continue
         if K.traits.structure == "matrix":
             matrices.setdefault(p.device_mesh, []).append(i)
-        elif K.traits.structure != "elementwise" or has_arrays(K):  # such arrays are as large as the whole
+        elif not K.by_entry:  # such arrays are as large as the whole
             found[i] = InPieces(K, p)
     for numbers in matrices.values():
         columns = [[column[i] for i in numbers] for column in given]

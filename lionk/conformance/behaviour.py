@@ -59,7 +59,7 @@ def _has(need: str, claims: Capabilities, port: Port) -> bool:
     if need == "exact K":
         return claims.accuracy == 0
     if need == "elementwise K":
-        return make.K.traits.structure == "elementwise" and not make.K._arrays
+        return make.K.by_entry
     return bool(getattr(claims, need))
 
 

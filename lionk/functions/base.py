@@ -118,6 +118,11 @@ class ConvexFunction(Value, ABC):
             return dict(self.label)
         return {"name": "conjugate", "K": self.conjugate.spec} if self.derived else self._spec()
 
+    @property
+    def by_entry(self) -> bool:
+        """Is each entry of dK that of the same entry of x, by one rule for all of them?"""
+        return self.traits.structure == "elementwise" and not self._arrays
+
     def _repr_latex_(self) -> str | None:
         from .describe import formulas
 
