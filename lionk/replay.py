@@ -16,6 +16,7 @@ from ._xp import Array
 from .program import BETAS, PYTHON, REDUCTIONS, Node, NotTraceableError, Pass, Program
 
 Arrays = tuple[Array, Array, Array]  # x, m, grad
+Alike = TypeVar("Alike", bound=tuple[Array, ...])  # arrays of one shape
 T = TypeVar("T")
 
 
@@ -169,7 +170,7 @@ def tile(text: Text, space: dict[str, Any]) -> Callable[..., Any]:
     )
 
 
-def pieces(arrays: Arrays, limit: int, axes: Sequence[int] | None = None) -> Iterator[Arrays]:
+def pieces(arrays: Alike, limit: int, axes: Sequence[int] | None = None) -> Iterator[Alike]:
     """Views of at most ``limit`` entries, nearly equal, that make up the arrays, cut along one axis after the other.
 
     ``axes``: those that may be cut, None for all; views are larger where these do not suffice.
@@ -185,8 +186,8 @@ def pieces(arrays: Arrays, limit: int, axes: Sequence[int] | None = None) -> Ite
     step = -(-shape[axis] // -(-shape[axis] // step))
     for i in range(0, shape[axis], step):
         cut = (slice(None),) * axis + (slice(i, i + step),)
-        x, m, grad = (a[cut] for a in arrays)
-        yield from pieces((x, m, grad), limit, left)
+        part: Any = tuple(a[cut] for a in arrays)
+        yield from pieces(part, limit, left)
 
 
 def chunks(group: Iterable[T], size: Callable[[T], int], limit: int) -> Iterator[list[T]]:

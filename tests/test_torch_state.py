@@ -145,7 +145,7 @@ def test_kahan_keeps_twice_the_bits():
 
 @pytest.mark.parametrize("options", [{"rounding": "kahan"}, {"rounding": "stochastic"}, {"mars": 0.5}], ids=str)
 def test_large_tensors_are_stepped_in_tiles(options, monkeypatch):
-    """Of any size; tensors that do not lie in one piece are stepped whole."""
+    """Of any size, and of any layout."""
     dtype = torch.bfloat16 if "rounding" in options else torch.float64
     grads, found = gradients(4, 30, 20), []
     for size in (600, 64):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from lionk import variants
+from lionk.replay import pieces
 from lionk.tree import tree_norm
 
 from . import sharded
@@ -29,15 +30,10 @@ class Row(NamedTuple):
     beside: Any = None  # the remainders of a 16-bit parameter, or a generator of random numbers
 
     def tiles(self) -> Iterator[Row]:
-        """Some entries at a time of a large one; else itself."""
-        like = [a for a in self[1:] if isinstance(a, torch.Tensor)]
-        size = limit(self.x.device)
-        if self.x.numel() <= size or not all(a.is_contiguous() for a in like):
-            yield self
-            return
-        flat = [a.view(-1) if isinstance(a, torch.Tensor) else a for a in self[1:]]
-        for i in range(0, self.x.numel(), size):
-            yield Row(self.number, *(a[i : i + size] if isinstance(a, torch.Tensor) else a for a in flat))
+        """Some entries at a time of a large one; else all."""
+        names = [n for n, a in self._asdict().items() if isinstance(a, torch.Tensor)]
+        for part in pieces(tuple(getattr(self, n) for n in names), limit(self.x.device)):
+            yield self._replace(**dict(zip(names, part, strict=True)))
 
 
 def tiles(rows: list[Row]) -> Iterator[list[Row]]:
