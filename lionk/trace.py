@@ -46,26 +46,25 @@ class Extent(NamedTuple):
         return cls((math.prod(shape),))
 
     def viewed(self, arrays: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
-        """The arrays with as many axes as the record: of contiguous ones that were ``unfolded``, views as matrices."""
+        """The arrays with as many axes as the record: of contiguous ones that are ``seen`` as matrices, views."""
         if self.shape is None or self.along is None or arrays[0].ndim == len(self.shape):
             return arrays
         x, m, grad = (a.reshape((-1, self.shape[-1]) if self.along else (self.shape[-1], -1)) for a in arrays)
         return x, m, grad
 
 
-def unfolded(K: ConvexFunction, shape: tuple[int, ...]) -> tuple[ConvexFunction, tuple[int, ...]]:
-    """What K is on contiguous arrays of this shape, seen as matrices, and their shape; else both as given.
+def seen(opt: LionK, K: ConvexFunction, shape: tuple[int, ...], contiguous: bool) -> tuple[ConvexFunction, Extent]:
+    """The function whose step is recorded for an array of this shape, and the extent of the record.
 
-    Convolution kernels are matrices by definition; slices along the last axis, or the first one, are rows or columns.
+    Contiguous arrays are seen as matrices where that is the same step: convolution kernels are matrices by definition;
+    slices along the last of many axes, or the first one, are rows or columns.
     """
-    if isinstance(K, KernelLift) and len(shape) > 1:
-        return K.inner, (shape[0], math.prod(shape[1:]))
-    if K.traits.structure == "rowwise" and len(shape) > 2:
-        if K.traits.along == -1:
-            return K, (math.prod(shape[:-1]), shape[-1])
-        if K.traits.along == 0:
-            return K, (shape[0], math.prod(shape[1:]))
-    return K, shape
+    if contiguous and isinstance(K, KernelLift) and len(shape) > 1:
+        K, shape = K.inner, (shape[0], math.prod(shape[1:]))
+    elif contiguous and K.traits.structure == "rowwise" and len(shape) > 2 and K.traits.along in (0, -1):
+        rows = shape[:-1] if K.traits.along else shape[:1]
+        shape = (math.prod(rows), math.prod(shape[len(rows) :]))
+    return K, Extent.of(opt, K, shape)
 
 
 class Space:

@@ -113,15 +113,15 @@ class Plan:
         return [b[:size].reshape(shape) for b in every[room]] if wanted else []
 
 
-def plan(opt: LionK, K: Any, arrays: Arrays, compiled: bool) -> Plan | None:
+def plan(opt: LionK, K: Any, extent: Extent, arrays: Arrays, compiled: bool) -> Plan | None:
     """The plan for arrays like these, or None where the reference must run."""
     import array_api_compat.numpy as xp
 
     try:
-        x, m, grad = arrays
+        x, m, grad = extent.viewed(arrays)
         native = all(a.dtype.isnative for a in arrays)
         program = step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), x.shape)
-        return Plan(program, Extent.of(opt, K, x.shape), opt.betas, compiled and native)
+        return Plan(program, extent, opt.betas, compiled and native)
     except NotTraceableError:
         return None
 

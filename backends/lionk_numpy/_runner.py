@@ -11,7 +11,7 @@ from typing import Any
 from lionk.backend import Runner, arguments, check_memory, results
 from lionk.optimizer import LionK
 from lionk.passes import Step, run_passes
-from lionk.trace import Extent, unfolded
+from lionk.trace import seen
 
 from . import _plan
 from ._plan import Plan, plan
@@ -32,12 +32,10 @@ def _runner(opt: LionK, compiled: bool) -> Runner:
     last = Last()
 
     def plan_of(x: Any, m: Any, grad: Any, K: Any) -> Plan | None:
-        contiguous = all(a.flags.c_contiguous for a in (x, m, grad))
-        k, shape = unfolded(K, x.shape) if contiguous else (K, x.shape)
-        extent = Extent.of(opt, k, shape)
+        k, extent = seen(opt, K, x.shape, all(a.flags.c_contiguous for a in (x, m, grad)))
         key = (id(k), x.dtype, m.dtype, grad.dtype, extent)
         if key not in plans:
-            plans[key] = plan(opt, k, extent.viewed((x, m, grad)), compiled)
+            plans[key] = plan(opt, k, extent, (x, m, grad), compiled)
         return plans[key]
 
     def apart(rate: Any, decay: Any, jobs: list[Any]) -> tuple[list[Any], dict[Plan, list[Any]], list[Step]]:

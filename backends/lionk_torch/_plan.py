@@ -92,10 +92,10 @@ class Host:
         self._plan = plan
 
     @staticmethod
-    def of(opt: LionK, K: Any, like: Arrays) -> Host | None:
+    def of(opt: LionK, theirs: Plan, like: Arrays) -> Host | None:
         from lionk_numpy._plan import plan
 
-        found = plan(opt, K, _memory(like), compiled=True) if all(map(_is_host, like)) else None
+        found = plan(opt, theirs.K, theirs.extent, _memory(like), compiled=True) if all(map(_is_host, like)) else None
         return Host(found) if found else None
 
     def replay(self, rate: Any, decay: Any, arrays: Arrays) -> Step:

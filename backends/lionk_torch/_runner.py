@@ -16,7 +16,7 @@ from lionk.passes import Step, Task, run_passes
 from lionk.program import NotTraceableError
 from lionk.replay import Arrays, chunks
 from lionk.threads import one_after_the_other, run_all
-from lionk.trace import Extent, unfolded
+from lionk.trace import seen
 
 from . import _group
 from ._group import Group, Last, span
@@ -54,9 +54,7 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
     last = Last()
 
     def plan_of(numbers: bool, x: Any, m: Any, grad: Any, K: Any) -> Plan | None:
-        contiguous = all(a.is_contiguous() for a in (x, m, grad))
-        k, shape = unfolded(K, tuple(x.shape)) if contiguous else (K, tuple(x.shape))
-        extent = Extent.of(opt, k, shape)
+        k, extent = seen(opt, K, tuple(x.shape), all(a.is_contiguous() for a in (x, m, grad)))
         kind = (id(k), x.dtype, m.dtype, grad.dtype, x.device, extent)
         if (kind, numbers) not in plans:
             try:
@@ -131,7 +129,7 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
         if not host or any(a.is_neg() for a in arrays):
             return None
         if plan.kind not in made:
-            made[plan.kind] = Host.of(opt, plan.K, arrays)
+            made[plan.kind] = Host.of(opt, plan, arrays)
         found: Host | None = made[plan.kind]
         return found
 
