@@ -16,6 +16,7 @@ from .optimizer import LionK
 from .result import Info, Result
 from .run import Progress, Run
 from .theory.objective import over
+from .tree import tree_map
 
 
 def minimize(
@@ -120,7 +121,7 @@ def minimize(
     if path is not None:
         from .checkpoint import check  # here, so that `import lionk` stays light
 
-        check(path, {"x0": x0})
+        check(path, {"x0": tree_map(lambda _: None, x0)})  # its containers: arrays are always taken
     now = Progress(x0, m0, x0, m0)
     run = Run(
         opt, lr, evaluate, backend, tol, atol, maxiter, convex, certify and not evaluate.stochastic, path,
