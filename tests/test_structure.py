@@ -38,6 +38,7 @@ ORDER = [
     "replay",
     "backend",
     "checking",
+    "_content",
     "checkpoint",
     "evaluation",
     "run",
