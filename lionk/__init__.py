@@ -10,7 +10,7 @@ from .functions import ConvexFunction, K, Traits, algorithms, names, register
 
 if TYPE_CHECKING:
     from . import checking, conventions, decay, functions, sets, theory, variants
-    from ._polar import polar
+    from .arrays.polar import polar
     from .backend import Backend, backends
     from .checking import check_K
     from .conventions import anchored
@@ -67,7 +67,7 @@ _LATER = {
     "Certificate": "theory",
     "flow": "theory",
     "kkt_gap": "theory",
-    "polar": "_polar",
+    "polar": "arrays.polar",
 }
 _MODULES = ("checking", "conventions", "decay", "sets", "theory", "variants")
 

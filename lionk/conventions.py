@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from . import _xp
-from ._polar import muon_ns5
-from ._xp import namespace
+from .arrays import namespace as _xp
+from .arrays.containers import is_container, tree_map
+from .arrays.namespace import namespace
+from .arrays.polar import muon_ns5
 from .functions import ConvexFunction
 from .functions import K as build
 from .functions.affine import widen
 from .functions.block_sum import Blocks
 from .optimizer import LionK, explicit_lr, implicit_lr
-from .tree import is_container, tree_map
 
 __all__ = [
     "anchored",

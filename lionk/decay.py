@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from . import _xp
+from .arrays import namespace as _xp
+from .arrays.containers import named_leaves
 from .errors import NotAvailable
 from .functions import K as build
 from .functions import entry
 from .functions.block_sum import Blocks
-from .tree import named_leaves
 
 
 class Decay(NamedTuple):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from .arrays.containers import tree_map
 from .backend import backend_of
 from .errors import LionKWarning, NonFiniteError
 from .evaluation import Evaluation
@@ -16,7 +17,6 @@ from .optimizer import LionK
 from .result import Info, Result
 from .run import Progress, Run
 from .theory.objective import over
-from .tree import tree_map
 
 
 def minimize(

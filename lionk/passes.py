@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, Protocol
 
-from . import _xp
+from .arrays import namespace as _xp
 from .program import Pass, Program
 from .replay import Arrays, pieces
 from .selection import SAMPLE, Ranking, Tally, brackets

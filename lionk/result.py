@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ._html import table
+from .arrays.html import table
 from .errors import NotAvailable
 from .optimizer import State
 from .theory.certificate import Certificate

@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import _xp, measures
+from . import measures
+from .arrays import namespace as _xp
+from .arrays.containers import is_container, leaves, named_leaves, tree_norm
 from .backend import Backend
 from .errors import LionKWarning, NonFiniteError, NotAvailable
 from .evaluation import Evaluation, is_finite
@@ -18,7 +20,6 @@ from .step_rule import FIRST, PlateauRule
 from .theory.certificate import Point, Record, certificate_of
 from .theory.lyapunov import coefficients_of
 from .theory.objective import scaled
-from .tree import is_container, leaves, named_leaves, tree_norm
 
 
 @dataclass

@@ -13,8 +13,8 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from . import _xp
-from ._value import has_arrays
+from .arrays import namespace as _xp
+from .arrays.value import has_arrays
 from .functions.base import ConvexFunction
 from .functions.kernels import KernelLift
 from .optimizer import LionK

@@ -21,9 +21,9 @@ import pytest
 import torch
 
 import lionk
+from lionk.arrays.containers import named_leaves
 from lionk.backend import backend_of, dtype_name
 from lionk.checkpoint import check, load, save
-from lionk.tree import named_leaves
 
 
 class Pair(NamedTuple):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import lionk
 from backends_under_test import BACKENDS, Backend
 from helpers import On, available, kinks, norm
-from lionk import _xp
+from lionk.arrays import namespace as _xp
 from lionk.checking import DoesNotApply
 from lionk.checking.properties import ALL, FEW
 from lionk.functions import entry

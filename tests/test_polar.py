@@ -9,7 +9,7 @@ import pytest
 
 import lionk
 from backends_under_test import BACKENDS, Backend
-from lionk._polar import NewtonSchulz, _closest_quintic, _quintics
+from lionk.arrays.polar import NewtonSchulz, _closest_quintic, _quintics
 from lionk.conventions import muon_ns5
 
 SHAPES = ((6, 6), (5, 40), (50, 7), (1, 4), (4, 1))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lionk import _xp
+from lionk.arrays import namespace as _xp
 
 from ._backend import DaskBackend
 

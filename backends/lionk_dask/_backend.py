@@ -11,9 +11,9 @@ from typing import Any, final
 
 import array_api_compat
 
+from lionk.arrays.containers import leaves, tree_map
 from lionk.backend import Backend, Runner, missing
 from lionk.optimizer import LionK
-from lionk.tree import leaves, tree_map
 
 
 @final

@@ -20,9 +20,9 @@ from dask._task_spec import DataNode, convert_legacy_graph
 from dask.core import flatten
 from dask.highlevelgraph import HighLevelGraph
 
-from lionk._value import has_arrays
+from lionk.arrays.containers import leaves, tree_map
+from lionk.arrays.value import has_arrays
 from lionk.functions.base import ConvexFunction
-from lionk.tree import leaves, tree_map
 
 
 class Hole(NamedTuple):

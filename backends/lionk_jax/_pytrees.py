@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 from array_api_compat import is_array_api_obj
 
 from lionk import functions
-from lionk._value import Value, has_arrays
+from lionk.arrays.containers import is_container, leaves
+from lionk.arrays.value import Value, has_arrays
 from lionk.functions import ConvexFunction
 from lionk.optimizer import LionK
 from lionk.sets.base import ConvexSet
-from lionk.tree import is_container, leaves
 
 _registered: set[type] = set()
 MEMORY = "_static"  # unflattened objects remember theirs: JAX and its users also put markers where arrays were

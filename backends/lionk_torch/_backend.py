@@ -7,6 +7,7 @@ from typing import Any, final
 
 import array_api_compat
 
+from lionk.arrays.containers import leaves, tree_map
 from lionk.backend import (
     Backend,
     Runner,
@@ -17,7 +18,6 @@ from lionk.backend import (
     seed_of,
 )
 from lionk.optimizer import LionK
-from lionk.tree import leaves, tree_map
 
 
 @final

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import torch
 
 from lionk import variants
+from lionk.arrays.containers import tree_norm
 from lionk.replay import pieces
-from lionk.tree import tree_norm
 
 from . import sharded
 from ._plan import limit

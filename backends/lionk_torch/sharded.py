@@ -24,10 +24,10 @@ from typing import Any
 import torch
 
 import lionk
-from lionk._value import has_arrays
+from lionk.arrays.containers import tree_norm
+from lionk.arrays.value import has_arrays
 from lionk.optimizer import LionK
 from lionk.program import NotTraceableError
-from lionk.tree import tree_norm
 
 
 def some(params: list[Any]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lionk._shape import at, constant
+from lionk.arrays.shape_factor import at, constant
 from lionk.functions.group import Grouped
 from lionk.sets.atoms import Ball, Box, Whole
 from lionk.sets.rules import Affine, Spectral

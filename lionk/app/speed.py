@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 import lionk
-from lionk._polar import MUON
+from lionk.arrays.polar import MUON
 from lionk.threads import run_all
 
 Step = Callable[[], Any]

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .. import _xp
+from ..arrays import namespace as _xp
 from ..functions.own_scalar import from_scalar
 from ..functions.own_set import from_lmo, from_projection
 from ..functions.registry import K as _function

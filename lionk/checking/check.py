@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from .._value import arrays_in
+from ..arrays.value import arrays_in
 from ..functions.base import ArrayFunction, ConvexFunction
 from ..functions.registry import K as function
 from .library import host, library

@@ -7,8 +7,8 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .. import _xp
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays.namespace import Array, Namespace
 from ..backend import Backend, GenericBackend, backends
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from array_api_compat import is_array_api_obj
 
-from .. import _xp
+from ..arrays import namespace as _xp
 from ..functions.base import ArrayFunction
 from ..sets.atoms import Whole
 from .library import Library, host

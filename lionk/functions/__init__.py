@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .._shape import ShapeFactor
+from ..arrays.shape_factor import ShapeFactor
 from . import catalogue as _catalogue  # noqa: F401  (fills the registry)
 from . import named as _named  # noqa: F401
 from .base import ArrayFunction, ConvexFunction, Traits

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .. import _xp
-from .._shape import ShapeFactor, at, constant, factor, whole
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays.namespace import Array, Namespace
+from ..arrays.shape_factor import ShapeFactor, at, constant, factor, whole
 from ..sets import rules as sets
 from ..sets.atoms import Whole
 from ..sets.base import ConvexSet

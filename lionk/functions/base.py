@@ -7,12 +7,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
-from .. import _xp
-from .._value import Value, arrays_in, has_arrays
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays.containers import is_container, tree_map
+from ..arrays.namespace import Array, Namespace
+from ..arrays.value import Value, arrays_in, has_arrays
 from ..errors import NotAvailable
 from ..sets.base import ArraySet, ConvexSet, resolve_tol
-from ..tree import is_container, tree_map
 
 
 @dataclass(eq=False, repr=False)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .._xp import Array
+from ..arrays.containers import is_container, leaves, named_leaves, tree_map
+from ..arrays.namespace import Array
 from ..errors import NotAvailable
 from ..sets.product import Product
-from ..tree import is_container, leaves, named_leaves, tree_map
 from .base import ConvexFunction, Traits, inherited
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._html import table
+from ..arrays.html import table
 from .base import ConvexFunction
 from .formula import tex
 from .registry import entry

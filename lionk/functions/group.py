@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from .. import _spectral, _xp
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays import spectral as _spectral
+from ..arrays.namespace import Array, Namespace
 from ..errors import NotAvailable
 from ..sets.atoms import Ball, Box, Whole
 from ..sets.base import ArraySet, ConvexSet

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._xp import Array, Namespace
+from ..arrays.namespace import Array, Namespace
 from ..sets.atoms import Whole
 from ..sets.base import ConvexSet
 from ..sets.kernels import Kernels, as_matrix

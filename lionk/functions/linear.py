@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .. import _xp
-from .._operator import Operator, inverse, positive_root, square
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays.namespace import Array, Namespace
+from ..arrays.operator import Operator, inverse, positive_root, square
 from ..errors import NotAvailable
 from ..sets.atoms import Whole
 from ..sets.base import ConvexSet

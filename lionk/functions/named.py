@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._later import Later
-from .._shape import ShapeFactor
+from ..arrays.shape_factor import ShapeFactor
 from . import builders as b
 from .base import ConvexFunction
 from .parameters import positive

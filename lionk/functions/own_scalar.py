@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from .. import _xp
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays.namespace import Array, Namespace
 from .base import ArrayFunction
 from .scalar import Scalar, Separable, _or_infinite
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .._xp import Array
+from ..arrays.namespace import Array
 from ..sets.own import Oracle, Projectable
 from .base import ArrayFunction
 from .moreau import Moreau

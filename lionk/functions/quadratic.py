@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .. import _xp
-from .._operator import positive_eigen
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays.namespace import Array, Namespace
+from ..arrays.operator import positive_eigen
 from ..sets.atoms import Whole
 from ..sets.base import ConvexSet
 from .base import ArrayFunction, ConvexFunction, Traits

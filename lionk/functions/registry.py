@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .. import _xp
-from .._value import Value
-from ..tree import is_container
+from ..arrays import namespace as _xp
+from ..arrays.containers import is_container
+from ..arrays.value import Value
 from .base import ConvexFunction
 
 

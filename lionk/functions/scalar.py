@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .. import _xp
-from .._value import Value
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays.namespace import Array, Namespace
+from ..arrays.value import Value
 from ..errors import NotAvailable
 from ..sets.atoms import Box, Whole
 from ..sets.base import ConvexSet

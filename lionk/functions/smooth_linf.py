@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .. import _xp
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays.namespace import Array, Namespace
 from ..sets.atoms import Whole
 from ..sets.base import ConvexSet
 from ..sets.top_k import TopK

@@ -7,8 +7,8 @@ from functools import cache
 from statistics import NormalDist
 from typing import Any
 
-from .. import _xp
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays.namespace import Array, Namespace
 from ..errors import NotAvailable
 from ..sets.atoms import Whole
 from ..sets.base import ConvexSet

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .. import _spectral, _xp
-from .._polar import NewtonSchulz, solver
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays import spectral as _spectral
+from ..arrays.namespace import Array, Namespace
+from ..arrays.polar import NewtonSchulz, solver
 from ..sets import rules as sets
 from ..sets.atoms import Box, Whole
 from ..sets.base import ConvexSet

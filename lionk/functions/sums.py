@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from .. import _xp
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays.namespace import Array, Namespace
 from ..errors import NotAvailable
 from ..sets.atoms import Box, Whole
 from ..sets.base import ArraySet, ConvexSet, joint_traits

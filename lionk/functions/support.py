@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .. import _xp
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays.namespace import Array, Namespace
 from ..errors import NotAvailable
 from ..sets.atoms import Ball, Box, Whole
 from ..sets.base import ArraySet, ConvexSet

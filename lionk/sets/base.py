@@ -7,11 +7,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from .. import _xp
-from .._value import Value
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays.containers import is_container
+from ..arrays.namespace import Array, Namespace
+from ..arrays.value import Value
 from ..errors import NotAvailable
-from ..tree import is_container
 
 
 @dataclass(eq=False, repr=False)

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .. import _spectral, _xp
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays import spectral as _spectral
+from ..arrays.namespace import Array, Namespace
 from .base import ArraySet
 
 

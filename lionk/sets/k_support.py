@@ -16,8 +16,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from .. import _xp
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays.namespace import Array, Namespace
 from .base import ArraySet
 from .top_k import TopK
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .._xp import Array, Namespace
+from ..arrays.namespace import Array, Namespace
 from .base import ArraySet
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .. import _xp
-from .._operator import Operator
-from .._spectral import adjoint, eigh
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays.namespace import Array, Namespace
+from ..arrays.operator import Operator
+from ..arrays.spectral import adjoint, eigh
 from ..errors import NotAvailable
 from .base import ArraySet
 from .rules import ball_radius

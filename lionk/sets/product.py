@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .._xp import Array
-from ..tree import is_container, leaves, tree_map
+from ..arrays.containers import is_container, leaves, tree_map
+from ..arrays.namespace import Array
 from .base import ConvexSet
 
 

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .. import _spectral, _xp
-from .._shape import ShapeFactor, at, constant, whole
-from .._xp import Array, Namespace
+from ..arrays import namespace as _xp
+from ..arrays import spectral as _spectral
+from ..arrays.namespace import Array, Namespace
+from ..arrays.shape_factor import ShapeFactor, at, constant, whole
 from .atoms import Ball, Box
 from .base import ArraySet, joint_traits
 

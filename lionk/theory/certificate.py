@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .._html import table
+from ..arrays.html import table
 from ..optimizer import LionK
 from .lyapunov import Coefficients, coefficients_of, descent_of
 from .phase import phase_one_factor

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from .._xp import Array
+from ..arrays.containers import tree_inner, tree_map
+from ..arrays.namespace import Array
 from ..optimizer import LionK, implicit_lr
-from ..tree import tree_inner, tree_map
 from .objective import decay_of, over, scaled
 
 

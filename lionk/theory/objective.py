@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .. import _xp
-from .._xp import Array
+from ..arrays import namespace as _xp
+from ..arrays.containers import is_container, leaves, tree_inner, tree_map, tree_norm
+from ..arrays.namespace import Array
 from ..functions import K as build
 from ..functions.block_sum import Blocks
 from ..optimizer import coefficient
-from ..tree import is_container, leaves, tree_inner, tree_map, tree_norm
 
 
 def over(K: Any, x: Any) -> Any:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .. import _xp
-from .._xp import Array
+from ..arrays import namespace as _xp
+from ..arrays.containers import tree_inner, tree_map
+from ..arrays.namespace import Array
 from ..optimizer import LionK
-from ..tree import tree_inner, tree_map
 from .objective import over, scaled
 
 

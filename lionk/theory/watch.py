@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .. import _xp
+from ..arrays import namespace as _xp
+from ..arrays.containers import leaves, tree_map
 from ..errors import NotAvailable
 from ..optimizer import LionK
-from ..tree import leaves, tree_map
 from .objective import distance_to_domain, kkt_gap, over, scaled
 
 

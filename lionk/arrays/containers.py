@@ -71,7 +71,7 @@ def leaves(tree: Any) -> list[Any]:
 
 def tree_inner(x: Any, y: Any) -> Any:
     """``Re <x, y>`` over all leaves, 0-d."""
-    from . import _xp
+    from . import namespace as _xp
 
     def one(a: Any, b: Any) -> Any:
         return _xp.inner(_xp.namespace(a, b), a, b)
@@ -84,7 +84,7 @@ def tree_inner(x: Any, y: Any) -> Any:
 
 def tree_norm(x: Any) -> Any:
     """Euclidean norm over all leaves, 0-d."""
-    from . import _xp
+    from . import namespace as _xp
 
     first, *rest = [_xp.norm(_xp.namespace(a), a) for a in leaves(x)]
     if not rest:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import _xp
-from ._xp import Array, Namespace
-from .errors import NotAvailable
+from ..errors import NotAvailable
+from . import namespace as _xp
+from .namespace import Array, Namespace
 
 
 def check_matrix(x: Array, what: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from . import _xp
-from ._spectral import adjoint, check_matrix, eigh
-from ._value import Value
-from ._xp import Array, Namespace
-from .errors import NotAvailable
+from ..errors import NotAvailable
+from . import namespace as _xp
+from .namespace import Array, Namespace
+from .spectral import adjoint, check_matrix, eigh
+from .value import Value
 
 
 @dataclass(eq=False, repr=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import FrozenInstanceError, dataclass, fields
 from typing import Any
 
-from .tree import is_container, leaves
+from .containers import is_container, leaves
 
 
 @dataclass(eq=False, repr=False)

@@ -8,10 +8,11 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from . import _spectral, _xp
-from ._spectral import adjoint
-from ._value import Value
-from ._xp import Array, Namespace
+from . import namespace as _xp
+from . import spectral as _spectral
+from .namespace import Array, Namespace
+from .spectral import adjoint
+from .value import Value
 
 METHODS = ("svd", "newton_schulz")
 MUON = (3.4445, -4.7750, 2.0315)  # the coefficients of its quintic

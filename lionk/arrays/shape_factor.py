@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from ._value import Value
-from ._xp import Array
+from .namespace import Array
+from .value import Value
 
 
 @dataclass(eq=False, repr=False)
