@@ -59,7 +59,7 @@ _LATER = {
     "backends": "backend",
     "check_K": "checking",
     "anchored": "conventions",
-    "blocks": "functions.block_sum",
+    "blocks": "functions.calculus.block_sum",
     "minimize": "minimization",
     "LionK": "optimizer",
     "State": "optimizer",

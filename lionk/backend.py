@@ -18,7 +18,7 @@ from .arrays.containers import leaves, tree_map
 from .arrays.namespace import Array, Namespace
 from .errors import NotAvailable
 from .functions.base import ConvexFunction
-from .functions.block_sum import Blocks
+from .functions.calculus.block_sum import Blocks
 from .optimizer import LionK, coefficient
 
 GROUP = "lionk.backends"

@@ -11,8 +11,8 @@ from .arrays.namespace import namespace
 from .arrays.polar import muon_ns5
 from .functions import ConvexFunction
 from .functions import K as build
-from .functions.affine import widen
-from .functions.block_sum import Blocks
+from .functions.calculus.affine import widen
+from .functions.calculus.block_sum import Blocks
 from .optimizer import LionK, explicit_lr, implicit_lr
 
 __all__ = [

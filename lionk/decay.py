@@ -9,7 +9,7 @@ from .arrays.containers import named_leaves
 from .errors import NotAvailable
 from .functions import K as build
 from .functions import entry
-from .functions.block_sum import Blocks
+from .functions.calculus.block_sum import Blocks
 
 
 class Decay(NamedTuple):

@@ -16,7 +16,7 @@ from .arrays.namespace import Array
 from .errors import LionKWarning
 from .functions import ConvexFunction
 from .functions import K as build
-from .functions.block_sum import Blocks
+from .functions.calculus.block_sum import Blocks
 
 Schedule = Callable[[Any], Any]
 

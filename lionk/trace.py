@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from .arrays import namespace as _xp
 from .arrays.value import has_arrays
 from .functions.base import ConvexFunction
-from .functions.kernels import KernelLift
+from .functions.calculus.kernels import KernelLift
 from .optimizer import LionK
 from .program import ARITHMETIC, BETAS, COMPARISONS, LOGICAL, PARTS, TESTS, UNARY, Node, NotTraceableError, Program
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import lionk
-from lionk.functions import registry
+from lionk.functions.registry import entries as registry
 
 DOCS = Path(__file__).parents[1] / "docs"
 ELSEWHERE = {"training.md"}  # by tests/test_training_page.py

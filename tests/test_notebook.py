@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lionk
-from lionk.functions.formula import is_formula, tex
+from lionk.functions.registry.formula import is_formula, tex
 
 
 class Balanced(HTMLParser):

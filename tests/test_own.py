@@ -12,7 +12,8 @@ import pytest
 import lionk
 from backends_under_test import BACKENDS
 from helpers import norm
-from lionk.functions import from_lmo, from_projection, from_scalar, registry, spectral_lift
+from lionk.functions import from_lmo, from_projection, from_scalar, spectral_lift
+from lionk.functions.registry import entries as registry
 from table import OWN, _log_cosh, _tanh, _vertex
 
 K = lionk.K

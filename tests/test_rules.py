@@ -14,7 +14,7 @@ import pytest
 import lionk
 from helpers import On, norm
 from lionk.functions import group_lift, indicator, infimal_convolution, radial_lift, spectral_lift, support
-from lionk.functions.text import parse
+from lionk.functions.registry.text import parse
 from lionk.sets import Affine, Ball, Box, Minkowski, Spectral, TopK
 from table import SPECIFIED, Case
 
@@ -303,7 +303,7 @@ def test_traits_of_sets_made_of_sets(c, even: bool, absolute: bool, structure: s
 
 @pytest.mark.parametrize("k", [support(Affine(Box(), 2.0, 0.5)), K("l1") + K("l2")])
 def test_a_registered_function_is_a_name(k) -> None:
-    from lionk.functions import registry
+    from lionk.functions.registry import entries as registry
 
     lionk.register("mine", k, kind="vector")
     try:

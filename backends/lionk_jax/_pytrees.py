@@ -57,8 +57,8 @@ def register_pytrees() -> None:
     """
     import jax
 
-    for module in pkgutil.iter_modules(functions.__path__):  # else classes not yet imported are missed
-        importlib.import_module(f"{functions.__name__}.{module.name}")
+    for module in pkgutil.walk_packages(functions.__path__, f"{functions.__name__}."):  # else classes are missed
+        importlib.import_module(module.name)
     for cls in (LionK, *_subclasses(Value)):
         if cls not in _registered:
             _registered.add(cls)

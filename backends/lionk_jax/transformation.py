@@ -11,7 +11,7 @@ import optax
 
 from lionk import variants
 from lionk.functions import ConvexFunction
-from lionk.functions.block_sum import Blocks
+from lionk.functions.calculus.block_sum import Blocks
 
 from ._pytrees import register_pytrees
 

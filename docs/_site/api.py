@@ -16,7 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
 
 import lionk
-from lionk.functions.formula import is_formula, tex
+from lionk.functions.registry.formula import is_formula, tex
 
 FOLDER = Path(__file__).parents[1] / "api"
 

@@ -12,7 +12,7 @@ from math_core import LatexError, LatexToMathML
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-from lionk.functions.formula import tex
+from lionk.functions.registry.formula import tex
 
 COLUMNS = ("K", "dK", "K*", "imposes", "conjugate")  # of the catalogue's tables, that hold formulas
 _convert = LatexToMathML()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lionk.arrays.shape_factor import at, constant
-from lionk.functions.group import Grouped
+from lionk.functions.calculus.group import Grouped
 from lionk.sets.atoms import Ball, Box, Whole
 from lionk.sets.rules import Affine, Spectral
 from lionk.sets.top_k import TopK

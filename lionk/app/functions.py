@@ -17,7 +17,7 @@ from rich.text import Text
 
 import lionk
 from lionk.functions import Entry, entry, rules
-from lionk.functions.text import parse
+from lionk.functions.registry.text import parse
 
 from .console import BadInput, command, console, output_path, reason, write_json
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..arrays import namespace as _xp
-from ..functions.own_scalar import from_scalar
-from ..functions.own_set import from_lmo, from_projection
-from ..functions.registry import K as _function
+from ..functions.own.own_scalar import from_scalar
+from ..functions.own.own_set import from_lmo, from_projection
+from ..functions.registry.entries import K as _function
 from ..sets.atoms import Ball, Box
 from ..sets.top_k import TopK
 from .altered import altered, with_domain, with_traits

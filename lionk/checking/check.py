@@ -8,7 +8,7 @@ from typing import Any
 
 from ..arrays.value import arrays_in
 from ..functions.base import ArrayFunction, ConvexFunction
-from ..functions.registry import K as function
+from ..functions.registry.entries import K as function
 from .library import host, library
 from .on import On, full
 from .properties import ALL, Property

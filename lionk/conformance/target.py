@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..functions import K
-from ..functions.text import parse, value
+from ..functions.registry.text import parse, value
 from .adapters import adapt
 from .port import Port
 

@@ -6,25 +6,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..arrays.shape_factor import ShapeFactor
-from . import catalogue as _catalogue  # noqa: F401  (fills the registry)
-from . import named as _named  # noqa: F401
 from .base import ArrayFunction, ConvexFunction, Traits
-from .registry import Entry, K, algorithms, entry, names, register, rules
-from .support import indicator, support
+from .definitions.support import indicator, support
+from .registry import algorithms as _named  # noqa: F401
+from .registry import catalogue as _catalogue  # noqa: F401  (fills the registry)
+from .registry.entries import Entry, K, algorithms, entry, names, register, rules
 
 if TYPE_CHECKING:
-    from .affine import dilate, scale, shift, tilt
-    from .block_sum import blocks
-    from .eigen import eigen_lift
-    from .group import group_lift, radial_lift
-    from .kernels import kernel_lift
-    from .linear import linear_map
-    from .moreau import moreau_envelope, ridge
-    from .own_scalar import from_scalar
-    from .own_set import from_lmo, from_projection
-    from .smoothing import smoothed
-    from .spectral import spectral_lift
-    from .sums import add, infimal_convolution, maximum
+    from .calculus.affine import dilate, scale, shift, tilt
+    from .calculus.block_sum import blocks
+    from .calculus.eigen import eigen_lift
+    from .calculus.group import group_lift, radial_lift
+    from .calculus.kernels import kernel_lift
+    from .calculus.linear import linear_map
+    from .calculus.moreau import moreau_envelope, ridge
+    from .calculus.smoothing import smoothed
+    from .calculus.spectral import spectral_lift
+    from .calculus.sums import add, infimal_convolution, maximum
+    from .own.own_scalar import from_scalar
+    from .own.own_set import from_lmo, from_projection
 
 __all__ = [
     "ArrayFunction",
@@ -64,18 +64,18 @@ __all__ = [
 
 # Loaded on first use. No module here has the name of a function in it, which would hide that function.
 _LATER = {
-    "affine": ("dilate", "scale", "shift", "tilt"),
-    "block_sum": ("blocks",),
-    "eigen": ("eigen_lift",),
-    "group": ("group_lift", "radial_lift"),
-    "kernels": ("kernel_lift",),
-    "linear": ("linear_map",),
-    "moreau": ("moreau_envelope", "ridge"),
-    "own_scalar": ("from_scalar",),
-    "own_set": ("from_lmo", "from_projection"),
-    "smoothing": ("smoothed",),
-    "spectral": ("spectral_lift",),
-    "sums": ("add", "infimal_convolution", "maximum"),
+    "calculus.affine": ("dilate", "scale", "shift", "tilt"),
+    "calculus.block_sum": ("blocks",),
+    "calculus.eigen": ("eigen_lift",),
+    "calculus.group": ("group_lift", "radial_lift"),
+    "calculus.kernels": ("kernel_lift",),
+    "calculus.linear": ("linear_map",),
+    "calculus.moreau": ("moreau_envelope", "ridge"),
+    "own.own_scalar": ("from_scalar",),
+    "own.own_set": ("from_lmo", "from_projection"),
+    "calculus.smoothing": ("smoothed",),
+    "calculus.spectral": ("spectral_lift",),
+    "calculus.sums": ("add", "infimal_convolution", "maximum"),
 }
 
 

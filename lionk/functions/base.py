@@ -124,12 +124,12 @@ class ConvexFunction(Value, ABC):
         return self.traits.structure == "elementwise" and not self._arrays
 
     def _repr_latex_(self) -> str | None:
-        from .describe import formulas
+        from .registry.describe import formulas
 
         return formulas(self)
 
     def _repr_html_(self) -> str | None:
-        from .describe import described, formulas
+        from .registry.describe import described, formulas
 
         return None if formulas(self) else described(self)  # a notebook would take this one of two
 
@@ -138,7 +138,7 @@ class ConvexFunction(Value, ABC):
 
         The precision is at least float32, in which 16-bit arrays are computed.
         """
-        from .registry import labelled
+        from .registry.entries import labelled
 
         xp = _xp.namespace(like, name="like")
         _xp.check_floating(xp, like, "like")
@@ -165,42 +165,42 @@ class ConvexFunction(Value, ABC):
 
     def scale(self, a: Any) -> ConvexFunction:
         """``a K(x)``, a > 0, a number or a ``ShapeFactor``; conjugate ``a K*(y/a)``."""
-        from .affine import scale
+        from .calculus.affine import scale
 
         return scale(self, a)
 
     def dilate(self, a: float) -> ConvexFunction:
         """``K(a x)``, a != 0; conjugate ``K*(y/a)``."""
-        from .affine import dilate
+        from .calculus.affine import dilate
 
         return dilate(self, a)
 
     def tilt(self, c: Any) -> ConvexFunction:
         """``K(x) + Re<c, x>``; conjugate ``K*(y - c)``. The selection is ``dK + c``."""
-        from .affine import tilt
+        from .calculus.affine import tilt
 
         return tilt(self, c)
 
     def shift(self, b: Any) -> ConvexFunction:
         """``K(x + b)``; conjugate ``K*(y) - Re<b, y>``."""
-        from .affine import shift
+        from .calculus.affine import shift
 
         return shift(self, b)
 
     def moreau(self, mu: float = 1.0) -> ConvexFunction:
         """Moreau envelope ``min_z K(z) + |x - z|^2/(2 mu)``; conjugate ``K* + mu/2 |y|^2``."""
-        from .moreau import moreau_envelope
+        from .calculus.moreau import moreau_envelope
 
         return moreau_envelope(self, mu)
 
     def ridge(self, mu: float = 1.0) -> ConvexFunction:
         """``K(x) + mu/2 |x|^2``; conjugate: the Moreau envelope of K*."""
-        from .moreau import ridge
+        from .calculus.moreau import ridge
 
         return ridge(self, mu)
 
     def __add__(self, other: ConvexFunction) -> ConvexFunction:
-        from .sums import add
+        from .calculus.sums import add
 
         return add(self, other) if isinstance(other, ConvexFunction) else NotImplemented
 
@@ -228,7 +228,7 @@ class ConvexFunction(Value, ABC):
         """Raise ValueError or TypeError, naming the parameter."""
 
     def __reduce__(self) -> Any:
-        from .registry import K
+        from .registry.entries import K
 
         return K, (self.spec,)
 

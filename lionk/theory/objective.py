@@ -9,7 +9,7 @@ from ..arrays import namespace as _xp
 from ..arrays.containers import is_container, leaves, tree_inner, tree_map, tree_norm
 from ..arrays.namespace import Array
 from ..functions import K as build
-from ..functions.block_sum import Blocks
+from ..functions.calculus.block_sum import Blocks
 from ..optimizer import coefficient
 
 

@@ -7,14 +7,14 @@ from functools import cache
 from statistics import NormalDist
 from typing import Any
 
-from ..arrays import namespace as _xp
-from ..arrays.namespace import Array, Namespace
-from ..errors import NotAvailable
-from ..sets.atoms import Whole
-from ..sets.base import ConvexSet
-from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from ...arrays import namespace as _xp
+from ...arrays.namespace import Array, Namespace
+from ...errors import NotAvailable
+from ...sets.atoms import Whole
+from ...sets.base import ConvexSet
+from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from ..registry.parameters import positive
 from .block_sum import over_blocks
-from .parameters import positive
 
 POINTS = 127  # a prime, so that every entry runs through all quantiles
 GENERATOR = 23  # of the lattice, of period 126: small errors for max and l2 of 3 to 10 normal entries

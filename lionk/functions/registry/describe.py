@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..arrays.html import table
-from .base import ConvexFunction
+from ...arrays.html import table
+from ..base import ConvexFunction
+from .entries import entry
 from .formula import tex
-from .registry import entry
 
 
 def formulas(K: ConvexFunction) -> str | None:

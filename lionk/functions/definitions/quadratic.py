@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..arrays import namespace as _xp
-from ..arrays.namespace import Array, Namespace
-from ..arrays.operator import positive_eigen
-from ..sets.atoms import Whole
-from ..sets.base import ConvexSet
-from .base import ArrayFunction, ConvexFunction, Traits
+from ...arrays import namespace as _xp
+from ...arrays.namespace import Array, Namespace
+from ...arrays.operator import positive_eigen
+from ...sets.atoms import Whole
+from ...sets.base import ConvexSet
+from ..base import ArrayFunction, ConvexFunction, Traits
 from .scalar import power
 
 

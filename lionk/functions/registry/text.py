@@ -6,7 +6,7 @@ import ast
 import re
 from typing import Any
 
-from .registry import entry
+from .entries import entry
 
 
 def parse(text: str) -> tuple[str, dict[str, Any]]:

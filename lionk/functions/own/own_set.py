@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..arrays.namespace import Array
-from ..sets.own import Oracle, Projectable
-from .base import ArrayFunction
-from .moreau import Moreau
-from .parameters import positive
-from .support import Support
+from ...arrays.namespace import Array
+from ...sets.own import Oracle, Projectable
+from ..base import ArrayFunction
+from ..calculus.moreau import Moreau
+from ..definitions.support import Support
+from ..registry.parameters import positive
 
 Map = Callable[[Array], Array]
 CLAIMS = ("even", "absolute", "symmetric", "structure", "minimum_at_zero", "selection", "accuracy")

@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..arrays import namespace as _xp
-from ..arrays import spectral as _spectral
-from ..arrays.namespace import Array, Namespace
-from ..sets.atoms import Whole
-from ..sets.base import ConvexSet
-from ..sets.eigen import Eigen, check_square
-from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from ...arrays import namespace as _xp
+from ...arrays import spectral as _spectral
+from ...arrays.namespace import Array, Namespace
+from ...sets.atoms import Whole
+from ...sets.base import ConvexSet
+from ...sets.eigen import Eigen, check_square
+from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 
 
 @dataclass(eq=False, repr=False)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .._later import Later
+from ..._later import Later
+from ..base import ConvexFunction
 from . import builders as b
-from .base import ConvexFunction
-from .registry import register
+from .entries import register
 
 # -- the table --------------------------------------------------------------------------------------------------
 
@@ -232,5 +232,5 @@ _RULES: list[tuple[str, str, str, str]] = [
 ]
 
 for _name, _module, _f, _c in _RULES:
-    register(_name, Later(f"lionk.functions.{_module}", _name), kind="rule", formula=_f, conjugate=_c)
+    register(_name, Later(f"lionk.functions.calculus.{_module}", _name), kind="rule", formula=_f, conjugate=_c)
 register("conjugate", _conjugate, kind="rule", formula="K*", conjugate="K")

@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..arrays import namespace as _xp
-from ..arrays.namespace import Array, Namespace
-from ..errors import NotAvailable
-from ..sets.atoms import Whole
-from ..sets.base import ConvexSet
-from .base import ArrayFunction, ConvexFunction, Traits, inherited
+from ...arrays import namespace as _xp
+from ...arrays.namespace import Array, Namespace
+from ...errors import NotAvailable
+from ...sets.atoms import Whole
+from ...sets.base import ConvexSet
+from ..base import ArrayFunction, ConvexFunction, Traits, inherited
+from ..registry.parameters import positive
 from .block_sum import over_blocks
-from .parameters import positive
 
 
 @dataclass(eq=False, repr=False)

@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from ..arrays import namespace as _xp
-from ..arrays import spectral as _spectral
-from ..arrays.namespace import Array, Namespace
-from ..errors import NotAvailable
-from ..sets.atoms import Ball, Box, Whole
-from ..sets.base import ArraySet, ConvexSet
-from ..sets.k_support import KSupportBall, TopKL2Ball
-from ..sets.top_k import TopK
+from ...arrays import namespace as _xp
+from ...arrays import spectral as _spectral
+from ...arrays.namespace import Array, Namespace
+from ...errors import NotAvailable
+from ...sets.atoms import Ball, Box, Whole
+from ...sets.base import ArraySet, ConvexSet
+from ...sets.k_support import KSupportBall, TopKL2Ball
+from ...sets.top_k import TopK
+from ..base import ArrayFunction, ConvexFunction, Traits, inherited
+from ..definitions.support import L2, Support
 from .affine import Affine
-from .base import ArrayFunction, ConvexFunction, Traits, inherited
 from .spectral import SpectralLift
-from .support import L2, Support
 
 
 def dual_norm(norm: ArrayFunction) -> ArrayFunction:
@@ -252,7 +252,7 @@ class Grouped(ArraySet):
     @property
     def _lift(self) -> GroupLift:
         """The function whose value at y is the indicator of this set."""
-        from .support import Indicator
+        from ..definitions.support import Indicator
 
         return GroupLift(Indicator(self.inner), self.norm, self.axis, groups=self.groups)
 
@@ -289,7 +289,7 @@ class Grouped(ArraySet):
 
 
 def _norm(norm: Any) -> ArrayFunction:
-    from .registry import K
+    from ..registry.entries import K
 
     k = K(norm)
     if not isinstance(k, ArrayFunction):

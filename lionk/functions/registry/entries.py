@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..arrays import namespace as _xp
-from ..arrays.containers import is_container
-from ..arrays.value import Value
-from .base import ConvexFunction
+from ...arrays import namespace as _xp
+from ...arrays.containers import is_container
+from ...arrays.value import Value
+from ..base import ConvexFunction
 
 
 @dataclass(eq=False, repr=False)

@@ -7,10 +7,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ..arrays import namespace as _xp
-from ..arrays.namespace import Array, Namespace
-from .base import ArrayFunction
-from .scalar import Scalar, Separable, _or_infinite
+from ...arrays import namespace as _xp
+from ...arrays.namespace import Array, Namespace
+from ..base import ArrayFunction
+from ..definitions.scalar import Scalar, Separable, _or_infinite
 
 Entrywise = Callable[[Array], Array]
 

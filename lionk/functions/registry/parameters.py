@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from ..arrays import namespace as _xp
+from ...arrays import namespace as _xp
 
 
 def positive(name: str, v: Any) -> float:

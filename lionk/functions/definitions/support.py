@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..arrays import namespace as _xp
-from ..arrays.namespace import Array, Namespace
-from ..errors import NotAvailable
-from ..sets.atoms import Ball, Box, Whole
-from ..sets.base import ArraySet, ConvexSet
-from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from ...arrays import namespace as _xp
+from ...arrays.namespace import Array, Namespace
+from ...errors import NotAvailable
+from ...sets.atoms import Ball, Box, Whole
+from ...sets.base import ArraySet, ConvexSet
+from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 
 
 @dataclass(eq=False, repr=False)

@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..arrays import namespace as _xp
-from ..arrays.namespace import Array, Namespace
-from ..sets.atoms import Whole
-from ..sets.base import ConvexSet
-from ..sets.top_k import TopK
-from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from ...arrays import namespace as _xp
+from ...arrays.namespace import Array, Namespace
+from ...sets.atoms import Whole
+from ...sets.base import ConvexSet
+from ...sets.top_k import TopK
+from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 from .scalar import _xlogx
 
 _TRAITS = Traits(smooth=True, bounded_domain=True, structure="reduce")

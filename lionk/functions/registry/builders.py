@@ -6,35 +6,34 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .._later import Later
-from ..sets.atoms import Ball, Box
-from ..sets.top_k import TopK
-from .base import ConvexFunction
+from ..._later import Later
+from ...sets.atoms import Ball, Box
+from ...sets.top_k import TopK
+from ..base import ConvexFunction
+from ..definitions.support import L2, Support
 from .parameters import descending, entries, nonnegative, ordered, positive
-from .support import L2, Support
 
-_HERE = __package__ or ""
-add = Later(f"{_HERE}.sums", "add")
-ellipsoid = Later(f"{_HERE}.linear", "ellipsoid")
-quadratic = Later(f"{_HERE}.quadratic", "quadratic")
-eigen_lift = Later(f"{_HERE}.eigen", "eigen_lift")
-group_lift = Later(f"{_HERE}.group", "group_lift")
-radial_lift = Later(f"{_HERE}.group", "radial_lift")
-rotated = Later(f"{_HERE}.linear", "rotated")
-two_sided = Later(f"{_HERE}.linear", "two_sided")
-unit_log_sum_exp = Later(f"{_HERE}.log_sum_exp", "LogSumExp")
-moreau_envelope = Later(f"{_HERE}.moreau", "moreau_envelope")
-ridge = Later(f"{_HERE}.moreau", "ridge")
-power = Later(f"{_HERE}.scalar", "power")
-scalar = Later(f"{_HERE}.scalar", "scalar")
-spectral_lift = Later(f"{_HERE}.spectral", "spectral_lift")
-widen = Later(f"{_HERE}.affine", "widen")
+add = Later("lionk.functions.calculus.sums", "add")
+ellipsoid = Later("lionk.functions.calculus.linear", "ellipsoid")
+quadratic = Later("lionk.functions.definitions.quadratic", "quadratic")
+eigen_lift = Later("lionk.functions.calculus.eigen", "eigen_lift")
+group_lift = Later("lionk.functions.calculus.group", "group_lift")
+radial_lift = Later("lionk.functions.calculus.group", "radial_lift")
+rotated = Later("lionk.functions.calculus.linear", "rotated")
+two_sided = Later("lionk.functions.calculus.linear", "two_sided")
+unit_log_sum_exp = Later("lionk.functions.definitions.log_sum_exp", "LogSumExp")
+moreau_envelope = Later("lionk.functions.calculus.moreau", "moreau_envelope")
+ridge = Later("lionk.functions.calculus.moreau", "ridge")
+power = Later("lionk.functions.definitions.scalar", "power")
+scalar = Later("lionk.functions.definitions.scalar", "scalar")
+spectral_lift = Later("lionk.functions.calculus.spectral", "spectral_lift")
+widen = Later("lionk.functions.calculus.affine", "widen")
 polytope_set = Later("lionk.sets.hull", "Polytope")
 birkhoff_set = Later("lionk.sets.birkhoff", "Birkhoff")
 k_support_ball = Later("lionk.sets.k_support", "KSupportBall")
 top_k_l2_ball = Later("lionk.sets.k_support", "TopKL2Ball")
-maximum = Later(f"{_HERE}.sums", "maximum")
-unit_smooth_linf = Later(f"{_HERE}.smooth_linf", "SmoothMax")
+maximum = Later("lionk.functions.calculus.sums", "maximum")
+unit_smooth_linf = Later("lionk.functions.definitions.smooth_linf", "SmoothMax")
 sorted_set = Later("lionk.sets.sorted", "Sorted")
 
 Builder = Callable[..., ConvexFunction]

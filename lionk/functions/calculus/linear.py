@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..arrays import namespace as _xp
-from ..arrays.namespace import Array, Namespace
-from ..arrays.operator import Operator, inverse, positive_root, square
-from ..errors import NotAvailable
-from ..sets.atoms import Whole
-from ..sets.base import ConvexSet
-from ..sets.preimage import Preimage
-from .base import ArrayFunction, ConvexFunction, Traits, inherited
-from .support import L2
+from ...arrays import namespace as _xp
+from ...arrays.namespace import Array, Namespace
+from ...arrays.operator import Operator, inverse, positive_root, square
+from ...errors import NotAvailable
+from ...sets.atoms import Whole
+from ...sets.base import ConvexSet
+from ...sets.preimage import Preimage
+from ..base import ArrayFunction, ConvexFunction, Traits, inherited
+from ..definitions.support import L2
 
 
 @dataclass(eq=False, repr=False)

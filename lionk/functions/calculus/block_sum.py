@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..arrays.containers import is_container, leaves, named_leaves, tree_map
-from ..arrays.namespace import Array
-from ..errors import NotAvailable
-from ..sets.product import Product
-from .base import ConvexFunction, Traits, inherited
+from ...arrays.containers import is_container, leaves, named_leaves, tree_map
+from ...arrays.namespace import Array
+from ...errors import NotAvailable
+from ...sets.product import Product
+from ..base import ConvexFunction, Traits, inherited
 
 
 @dataclass(eq=False, repr=False)
@@ -110,7 +110,7 @@ def blocks(tree: Any) -> Blocks:
     >>> lionk.blocks({"weight": "nuclear", "bias": "l1"}).traits.even
     True
     """
-    from .registry import K
+    from ..registry.entries import K
 
     def build(leaf: Any) -> Any:
         return K(leaf)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .._later import Later
-from ..arrays.shape_factor import ShapeFactor
+from ..._later import Later
+from ...arrays.shape_factor import ShapeFactor
+from ..base import ConvexFunction
 from . import builders as b
-from .base import ConvexFunction
+from . import catalogue as _catalogue  # noqa: F401  (whose texts the algorithms take)
+from .entries import entry, register
 from .parameters import positive
-from .registry import entry, register
 
-kernel_lift = Later("lionk.functions.kernels", "kernel_lift")
+kernel_lift = Later("lionk.functions.calculus.kernels", "kernel_lift")
 
 _TEXTS = ("formula", "subgradient", "conjugate", "constraint")
 _SCION = "2502.07529 (Scion)"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..arrays.namespace import Array, Namespace
-from ..sets.atoms import Whole
-from ..sets.base import ConvexSet
-from ..sets.kernels import Kernels, as_matrix
-from .base import ArrayFunction, ConvexFunction, Traits
+from ...arrays.namespace import Array, Namespace
+from ...sets.atoms import Whole
+from ...sets.base import ConvexSet
+from ...sets.kernels import Kernels, as_matrix
+from ..base import ArrayFunction, ConvexFunction, Traits
 
 
 @dataclass(eq=False, repr=False)

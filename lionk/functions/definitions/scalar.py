@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..arrays import namespace as _xp
-from ..arrays.namespace import Array, Namespace
-from ..arrays.value import Value
-from ..errors import NotAvailable
-from ..sets.atoms import Box, Whole
-from ..sets.base import ConvexSet
-from .base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from ...arrays import namespace as _xp
+from ...arrays.namespace import Array, Namespace
+from ...arrays.value import Value
+from ...errors import NotAvailable
+from ...sets.atoms import Box, Whole
+from ...sets.base import ConvexSet
+from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 
 SATURATED = 1e18  # beyond 1/eps of every dtype: x/(1+x) and the like are 1 there; its square is finite in float32
 

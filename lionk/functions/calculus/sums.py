@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..arrays import namespace as _xp
-from ..arrays.namespace import Array, Namespace
-from ..errors import NotAvailable
-from ..sets.atoms import Box, Whole
-from ..sets.base import ArraySet, ConvexSet, joint_traits
-from ..sets.hull import Hull
-from ..sets.rules import Minkowski, ball_radius, interval
+from ...arrays import namespace as _xp
+from ...arrays.namespace import Array, Namespace
+from ...errors import NotAvailable
+from ...sets.atoms import Box, Whole
+from ...sets.base import ArraySet, ConvexSet, joint_traits
+from ...sets.hull import Hull
+from ...sets.rules import Minkowski, ball_radius, interval
+from ..base import ArrayFunction, ConvexFunction, Traits, inherited, outside_is_infinite
+from ..definitions.scalar import power
+from ..definitions.support import Support
+from ..registry.entries import labelled
 from .affine import Affine
-from .base import ArrayFunction, ConvexFunction, Traits, inherited, outside_is_infinite
 from .block_sum import Blocks
 from .moreau import moreau_envelope, ridge
-from .registry import labelled
-from .scalar import power
-from .support import Support
 
 ITERATIONS = 150  # of Douglas-Rachford, where a split has no closed form
 

@@ -6,15 +6,15 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..arrays import namespace as _xp
-from ..arrays.namespace import Array, Namespace
-from ..arrays.shape_factor import ShapeFactor, at, constant, factor, whole
-from ..sets import rules as sets
-from ..sets.atoms import Whole
-from ..sets.base import ConvexSet
-from .base import ArrayFunction, ConvexFunction, Traits, inherited
+from ...arrays import namespace as _xp
+from ...arrays.namespace import Array, Namespace
+from ...arrays.shape_factor import ShapeFactor, at, constant, factor, whole
+from ...sets import rules as sets
+from ...sets.atoms import Whole
+from ...sets.base import ConvexSet
+from ..base import ArrayFunction, ConvexFunction, Traits, inherited
+from ..registry.entries import labelled
 from .block_sum import over_blocks
-from .registry import labelled
 
 
 @dataclass(eq=False, repr=False)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..arrays import namespace as _xp
-from ..arrays import spectral as _spectral
-from ..arrays.namespace import Array, Namespace
-from ..arrays.polar import NewtonSchulz, solver
-from ..sets import rules as sets
-from ..sets.atoms import Box, Whole
-from ..sets.base import ConvexSet
-from .base import ArrayFunction, ConvexFunction, Traits
-from .support import Support
+from ...arrays import namespace as _xp
+from ...arrays import spectral as _spectral
+from ...arrays.namespace import Array, Namespace
+from ...arrays.polar import NewtonSchulz, solver
+from ...sets import rules as sets
+from ...sets.atoms import Box, Whole
+from ...sets.base import ConvexSet
+from ..base import ArrayFunction, ConvexFunction, Traits
+from ..definitions.support import Support
 
 
 @dataclass(eq=False, repr=False)

@@ -1,0 +1,1 @@
+"""The calculus: rules that make convex functions of convex functions. Each rule names its dual."""

@@ -1,0 +1,1 @@
+"""Definitions: convex functions that are not made of others, each with its conjugate."""

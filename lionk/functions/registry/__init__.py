@@ -1,0 +1,1 @@
+"""Names: the registry, its entries with their builders and formulas, and functions as words and as formulas."""
