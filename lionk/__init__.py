@@ -9,14 +9,15 @@ from .errors import LionKWarning, NonFiniteError, NotAvailable
 from .functions import ConvexFunction, K, Traits, algorithms, names, register
 
 if TYPE_CHECKING:
-    from . import checking, conventions, decay, functions, sets, theory, variants
+    from . import checking, conventions, functions, sets, theory
     from .arrays.polar import polar
     from .backend import Backend, backends
     from .checking import check_K
     from .conventions import anchored
     from .functions import blocks
     from .minimization import minimize
-    from .optimizer import LionK, State
+    from .optimizer import decay, variants
+    from .optimizer.lion_k import LionK, State
     from .result import Result
     from .theory import Certificate, flow, kkt_gap
 
@@ -61,20 +62,27 @@ _LATER = {
     "anchored": "conventions",
     "blocks": "functions.calculus.block_sum",
     "minimize": "minimization",
-    "LionK": "optimizer",
-    "State": "optimizer",
+    "LionK": "optimizer.lion_k",
+    "State": "optimizer.lion_k",
     "Result": "result",
     "Certificate": "theory",
     "flow": "theory",
     "kkt_gap": "theory",
     "polar": "arrays.polar",
 }
-_MODULES = ("checking", "conventions", "decay", "sets", "theory", "variants")
+_MODULES = {
+    "checking": "checking",
+    "conventions": "conventions",
+    "decay": "optimizer.decay",
+    "sets": "sets",
+    "theory": "theory",
+    "variants": "optimizer.variants",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return import_module(f".{name}", __name__)
+        return import_module(f".{_MODULES[name]}", __name__)
     if name not in _LATER:
         raise AttributeError(f"module 'lionk' has no attribute {name!r}")
     value = getattr(import_module(f".{_LATER[name]}", __name__), name)

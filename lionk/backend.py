@@ -19,7 +19,7 @@ from .arrays.namespace import Array, Namespace
 from .errors import NotAvailable
 from .functions.base import ConvexFunction
 from .functions.calculus.block_sum import Blocks
-from .optimizer import LionK, coefficient
+from .optimizer.lion_k import LionK, coefficient
 
 GROUP = "lionk.backends"
 ValueAndGrad = Callable[[Callable[..., Any]], Callable[..., tuple[Any, Any]]]

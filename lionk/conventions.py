@@ -13,7 +13,7 @@ from .functions import ConvexFunction
 from .functions import K as build
 from .functions.calculus.affine import widen
 from .functions.calculus.block_sum import Blocks
-from .optimizer import LionK, explicit_lr, implicit_lr
+from .optimizer.lion_k import LionK, explicit_lr, implicit_lr
 
 __all__ = [
     "anchored",

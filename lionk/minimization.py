@@ -13,7 +13,7 @@ from .arrays.containers import tree_map
 from .backend import backend_of
 from .errors import LionKWarning, NonFiniteError
 from .evaluation import Evaluation
-from .optimizer import LionK
+from .optimizer.lion_k import LionK
 from .result import Info, Result
 from .run import Progress, Run
 from .theory.objective import over

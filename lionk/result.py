@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from .arrays.html import table
 from .errors import NotAvailable
-from .optimizer import State
+from .optimizer.lion_k import State
 from .theory.certificate import Certificate
 
 

@@ -14,7 +14,7 @@ from .arrays.containers import is_container, leaves, named_leaves, tree_norm
 from .backend import Backend
 from .errors import LionKWarning, NonFiniteError, NotAvailable
 from .evaluation import Evaluation, is_finite
-from .optimizer import LionK, State, coefficient
+from .optimizer.lion_k import LionK, State, coefficient
 from .result import History, Info, Result
 from .step_rule import FIRST, PlateauRule
 from .theory.certificate import Point, Record, certificate_of

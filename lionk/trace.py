@@ -17,7 +17,7 @@ from .arrays import namespace as _xp
 from .arrays.value import has_arrays
 from .functions.base import ConvexFunction
 from .functions.calculus.kernels import KernelLift
-from .optimizer import LionK
+from .optimizer.lion_k import LionK
 from .program import ARITHMETIC, BETAS, COMPARISONS, LOGICAL, PARTS, TESTS, UNARY, Node, NotTraceableError, Program
 
 

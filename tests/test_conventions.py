@@ -159,7 +159,7 @@ def test_rates_from_adamw_on_every_library(like):
 
 
 def test_bounds_of_decay_in_words():
-    from lionk import decay
+    from lionk.optimizer import decay
 
     line = decay.bound("nuclear", "corrected", 0.5, 0.1, 0.2)
     assert line.startswith("s_1(X) <= 1/lam, lam = 0.25; radius 1/lam = 4: lr_max/(lr wd)")

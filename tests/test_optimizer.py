@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import lionk
-from lionk.optimizer import explicit_lr, implicit_lr
+from lionk.optimizer.lion_k import explicit_lr, implicit_lr
 
 
 def lion(x, m, g, lr, b1, b2, lam):

@@ -18,8 +18,8 @@ import lionk_torch._group
 import lionk_torch._plan
 import lionk_torch._runner
 from lionk.backend import Backend, reference_runner
+from lionk.optimizer.variants import Variant
 from lionk.selection import Ranking, Tally
-from lionk.variants import Variant
 from lionk_numpy import _plan
 from lionk_numpy._text import tally
 

@@ -12,7 +12,7 @@ import torch
 import lionk
 import lionk_jax
 import lionk_torch
-from lionk import variants
+from lionk.optimizer import variants
 
 RNG = np.random.default_rng(0)
 X, GRADS = RNG.normal(size=(5, 4)), RNG.normal(size=(6, 5, 4))

@@ -8,7 +8,7 @@ from typing import Any, final
 import array_api_compat
 
 from lionk.backend import Backend, Runner, missing, seed_of
-from lionk.optimizer import LionK
+from lionk.optimizer.lion_k import LionK
 
 
 @final

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from lionk.backend import Runner, arguments, check_memory, results
-from lionk.optimizer import LionK
+from lionk.optimizer.lion_k import LionK
 from lionk.program import PYTHON, NotTraceableError, Program
 from lionk.trace import step_program
 

@@ -13,7 +13,7 @@ import array_api_compat
 
 from lionk.arrays.containers import leaves, tree_map
 from lionk.backend import Backend, Runner, missing
-from lionk.optimizer import LionK
+from lionk.optimizer.lion_k import LionK
 
 
 @final

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from lionk.backend import Runner, arguments, results
-from lionk.optimizer import LionK
+from lionk.optimizer.lion_k import LionK
 
 
 def blockwise(opt: LionK) -> Runner:

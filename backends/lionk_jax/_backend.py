@@ -18,7 +18,7 @@ from lionk.backend import (
     scalar_problem,
     seed_of,
 )
-from lionk.optimizer import LionK
+from lionk.optimizer.lion_k import LionK
 
 from ._pytrees import register_pytrees
 

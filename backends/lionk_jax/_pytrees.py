@@ -21,7 +21,7 @@ from lionk import functions
 from lionk.arrays.containers import is_container, leaves
 from lionk.arrays.value import Value, has_arrays
 from lionk.functions import ConvexFunction
-from lionk.optimizer import LionK
+from lionk.optimizer.lion_k import LionK
 from lionk.sets.base import ConvexSet
 
 _registered: set[type] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lionk.backend import Runner, arguments, results
-from lionk.optimizer import LionK
+from lionk.optimizer.lion_k import LionK
 
 
 def jitted(opt: LionK) -> Runner:

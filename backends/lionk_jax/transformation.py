@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from lionk import variants
 from lionk.functions import ConvexFunction
 from lionk.functions.calculus.block_sum import Blocks
+from lionk.optimizer import variants
 
 from ._pytrees import register_pytrees
 

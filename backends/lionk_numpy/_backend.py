@@ -9,7 +9,7 @@ import array_api_compat
 
 from lionk.backend import Backend, Runner, missing
 from lionk.errors import NotAvailable
-from lionk.optimizer import LionK
+from lionk.optimizer.lion_k import LionK
 
 
 @final

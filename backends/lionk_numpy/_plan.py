@@ -8,7 +8,7 @@ from functools import cache, partial
 from threading import local
 from typing import Any
 
-from lionk.optimizer import LionK
+from lionk.optimizer.lion_k import LionK
 from lionk.passes import Step, Task, replay
 from lionk.program import COMPARISONS, LOGICAL, PARTS, PYTHON, TESTS, UNARY, NotTraceableError, Program
 from lionk.replay import Arrays, buffered, chunks, tile

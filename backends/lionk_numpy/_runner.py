@@ -9,7 +9,7 @@ from operator import is_
 from typing import Any
 
 from lionk.backend import Runner, arguments, check_memory, results
-from lionk.optimizer import LionK
+from lionk.optimizer.lion_k import LionK
 from lionk.passes import Step, run_passes
 from lionk.trace import seen
 

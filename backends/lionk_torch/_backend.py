@@ -17,7 +17,7 @@ from lionk.backend import (
     scalar_problem,
     seed_of,
 )
-from lionk.optimizer import LionK
+from lionk.optimizer.lion_k import LionK
 
 
 @final

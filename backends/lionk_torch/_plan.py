@@ -8,7 +8,7 @@ from functools import cache, cached_property, lru_cache, partial
 from threading import local
 from typing import Any
 
-from lionk.optimizer import LionK
+from lionk.optimizer.lion_k import LionK
 from lionk.passes import Replay, Step, Task, replay, run_passes
 from lionk.replay import Arrays, Text, buffered, contracted, scalar, tile
 from lionk.threads import one_after_the_other

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from lionk.backend import Runner, arguments, check_memory, coefficients, results
-from lionk.optimizer import LionK
+from lionk.optimizer.lion_k import LionK
 from lionk.passes import Step, Task, run_passes
 from lionk.program import NotTraceableError
 from lionk.replay import Arrays, chunks

@@ -27,7 +27,7 @@ import torch
 import torch.distributed as dist
 
 import lionk
-from lionk.optimizer import LionK as Method
+from lionk.optimizer.lion_k import LionK as Method
 from lionk.replay import chunks, pieces
 
 EXCHANGES = (None, "majority", "average")

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import torch
 
 import lionk
-from lionk import decay as decays
-from lionk import variants
 from lionk.backend import Runner
+from lionk.optimizer import decay as decays
+from lionk.optimizer import variants
+from lionk.optimizer.variants import Variant
 from lionk.theory import Watch, watch
-from lionk.variants import Variant
 
 from . import exchange as exchanges
 from . import options, sharded

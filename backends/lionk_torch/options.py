@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 import lionk
-from lionk import decay as decays
-from lionk.optimizer import coefficient
-from lionk.variants import Variant
+from lionk.optimizer import decay as decays
+from lionk.optimizer.lion_k import coefficient
+from lionk.optimizer.variants import Variant
 
 from . import rounding as roundings
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from lionk import variants
 from lionk.arrays.containers import tree_norm
+from lionk.optimizer import variants
 from lionk.replay import pieces
 
 from . import sharded

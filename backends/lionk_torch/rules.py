@@ -10,7 +10,7 @@ import torch
 
 import lionk
 from lionk.conventions import from_adamw
-from lionk.decay import imposed
+from lionk.optimizer.decay import imposed
 
 Condition = str | int | tuple[int | None, ...] | type | Callable[[str, torch.Tensor, torch.nn.Module], bool]
 

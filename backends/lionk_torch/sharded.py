@@ -26,7 +26,7 @@ import torch
 import lionk
 from lionk.arrays.containers import tree_norm
 from lionk.arrays.value import has_arrays
-from lionk.optimizer import LionK
+from lionk.optimizer.lion_k import LionK
 from lionk.program import NotTraceableError
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..backend import Backend, backends, resolve_dtype
 from ..errors import LionKWarning
-from ..optimizer import LionK
+from ..optimizer.lion_k import LionK
 from .cases import function_of
 from .port import Capabilities, each_parameter
 

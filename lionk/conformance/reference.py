@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .. import decay, step
 from ..functions import ConvexFunction
+from ..optimizer import decay, step
 from .cases import EPS, Case, host
 from .port import DECAYS
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .. import step
+from ..optimizer import step
 from .cases import function_of, host
 from .port import Capabilities, each_parameter
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..arrays.html import table
-from ..optimizer import LionK
+from ..optimizer.lion_k import LionK
 from .lyapunov import Coefficients, coefficients_of, descent_of
 from .phase import phase_one_factor
 

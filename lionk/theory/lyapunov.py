@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..arrays.containers import tree_inner, tree_map
 from ..arrays.namespace import Array
-from ..optimizer import LionK, implicit_lr
+from ..optimizer.lion_k import LionK, implicit_lr
 from .objective import decay_of, over, scaled
 
 

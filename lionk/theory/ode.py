@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..arrays import namespace as _xp
 from ..arrays.containers import tree_inner, tree_map
 from ..arrays.namespace import Array
-from ..optimizer import LionK
+from ..optimizer.lion_k import LionK
 from .objective import over, scaled
 
 

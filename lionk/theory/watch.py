@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from ..arrays import namespace as _xp
 from ..arrays.containers import leaves, tree_map
 from ..errors import NotAvailable
-from ..optimizer import LionK
+from ..optimizer.lion_k import LionK
 from .objective import distance_to_domain, kkt_gap, over, scaled
 
 

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from ..arrays import namespace as _xp
+from ..arrays.containers import is_container, named_leaves, tree_map
+from ..arrays.namespace import Array
+from ..errors import LionKWarning
+from ..functions import ConvexFunction
+from ..functions import K as build
+from ..functions.calculus.block_sum import Blocks
 from . import step
-from .arrays import namespace as _xp
-from .arrays.containers import is_container, named_leaves, tree_map
-from .arrays.namespace import Array
-from .errors import LionKWarning
-from .functions import ConvexFunction
-from .functions import K as build
-from .functions.calculus.block_sum import Blocks
 
 Schedule = Callable[[Any], Any]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .arrays import namespace as _xp
-from .arrays.containers import named_leaves
-from .errors import NotAvailable
-from .functions import K as build
-from .functions import entry
-from .functions.calculus.block_sum import Blocks
+from ..arrays import namespace as _xp
+from ..arrays.containers import named_leaves
+from ..errors import NotAvailable
+from ..functions import K as build
+from ..functions import entry
+from ..functions.calculus.block_sum import Blocks
 
 
 class Decay(NamedTuple):

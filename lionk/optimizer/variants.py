@@ -18,11 +18,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .arrays import namespace as _xp
-from .arrays.containers import tree_map
-from .arrays.namespace import Array
-from .functions import ConvexFunction
-from .optimizer import LionK, cast
+from ..arrays import namespace as _xp
+from ..arrays.containers import tree_map
+from ..arrays.namespace import Array
+from ..functions import ConvexFunction
+from .lion_k import LionK, cast
 
 MASKS = (None, "mask", "rescale")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .arrays.namespace import Array
+from ..arrays.namespace import Array
 
 
 def update(
