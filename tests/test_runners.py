@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lionk
-import lionk.passes
+import lionk.recording.passes
 import lionk_numpy
 import lionk_torch
 import lionk_torch._group
@@ -19,7 +19,7 @@ import lionk_torch._plan
 import lionk_torch._runner
 from lionk.backend import Backend, reference_runner
 from lionk.optimizer.variants import Variant
-from lionk.selection import Ranking, Tally
+from lionk.recording.selection import Ranking, Tally
 from lionk_numpy import _plan
 from lionk_numpy._text import tally
 
@@ -704,7 +704,7 @@ def test_numpy_raises_what_a_thread_raises():
 
 
 def test_threads_follow_the_environment(monkeypatch):
-    from lionk.threads import threads
+    from lionk.recording.threads import threads
 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert threads() == 1

@@ -16,8 +16,8 @@ import lionk
 import lionk_dask
 import lionk_jax
 from lionk.backend import reference_runner
-from lionk.program import NotTraceableError
-from lionk.trace import step_program
+from lionk.recording.program import NotTraceableError
+from lionk.recording.record import step_program
 from lionk_cupy._kernel import NAME, PHRASES, kernel
 from lionk_cupy._runner import _meaning
 

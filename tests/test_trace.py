@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import lionk
-from lionk.program import NotTraceableError
-from lionk.replay import buffered, contracted, scalar
-from lionk.trace import Extent, record, step_program
+from lionk.recording.emit import buffered, contracted, scalar
+from lionk.recording.program import NotTraceableError
+from lionk.recording.record import Extent, record, step_program
 
 F4 = np.dtype("float32")
 SORTED = ("half_group_squared",)  # norms of groups under one number

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from lionk.program import ARITHMETIC, LOGICAL, SIGNS, UNARY, NotTraceableError, Program
-from lionk.replay import scalar
+from lionk.recording.emit import scalar
+from lionk.recording.program import ARITHMETIC, LOGICAL, SIGNS, UNARY, NotTraceableError, Program
 
 NAME = "lionk_step"
 _LOGIC = dict(zip(LOGICAL[:2], ("&&", "||"), strict=True))

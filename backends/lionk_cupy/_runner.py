@@ -7,8 +7,8 @@ from typing import Any
 
 from lionk.backend import Runner, arguments, check_memory, results
 from lionk.optimizer.lion_k import LionK
-from lionk.program import PYTHON, NotTraceableError, Program
-from lionk.trace import step_program
+from lionk.recording.program import PYTHON, NotTraceableError, Program
+from lionk.recording.record import step_program
 
 from ._kernel import NAME, Kernel, kernel
 

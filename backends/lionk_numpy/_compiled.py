@@ -12,8 +12,8 @@ from functools import cache, cached_property, lru_cache
 from typing import Any
 
 from lionk.backend import missing
-from lionk.program import REDUCTIONS, SIGNS, Node, Pass, Program
-from lionk.replay import bracket, function, phrase, scalar
+from lionk.recording.emit import bracket, function, phrase, scalar
+from lionk.recording.program import REDUCTIONS, SIGNS, Node, Pass, Program
 
 from ._text import CALLS, over, tally
 

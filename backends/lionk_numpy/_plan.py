@@ -9,11 +9,11 @@ from threading import local
 from typing import Any
 
 from lionk.optimizer.lion_k import LionK
-from lionk.passes import Step, Task, replay
-from lionk.program import COMPARISONS, LOGICAL, PARTS, PYTHON, TESTS, UNARY, NotTraceableError, Program
-from lionk.replay import Arrays, buffered, chunks, tile
-from lionk.threads import threads
-from lionk.trace import Extent, step_program
+from lionk.recording.emit import Arrays, buffered, chunks, tile
+from lionk.recording.passes import Step, Task, replay
+from lionk.recording.program import COMPARISONS, LOGICAL, PARTS, PYTHON, TESTS, UNARY, NotTraceableError, Program
+from lionk.recording.record import Extent, step_program
+from lionk.recording.threads import threads
 
 from ._compiled import Loops, compilable
 from ._text import APART, CALLS, over, select, tally

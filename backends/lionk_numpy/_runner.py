@@ -10,8 +10,8 @@ from typing import Any
 
 from lionk.backend import Runner, arguments, check_memory, results
 from lionk.optimizer.lion_k import LionK
-from lionk.passes import Step, run_passes
-from lionk.trace import seen
+from lionk.recording.passes import Step, run_passes
+from lionk.recording.record import seen
 
 from . import _plan
 from ._plan import Plan, plan

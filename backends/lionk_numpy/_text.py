@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lionk.program import ARITHMETIC, COMPARISONS, LOGICAL, TESTS, UNARY, Program
+from lionk.recording.program import ARITHMETIC, COMPARISONS, LOGICAL, TESTS, UNARY, Program
 
 NAMES = {
     "abs": "absolute",

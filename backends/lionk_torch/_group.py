@@ -12,8 +12,8 @@ from itertools import chain, compress
 from operator import is_
 from typing import Any
 
-from lionk.passes import Task
-from lionk.replay import Arrays, pieces
+from lionk.recording.emit import Arrays, pieces
+from lionk.recording.passes import Task
 
 from ._plan import Plan, limit, meaning, plain
 

@@ -9,10 +9,10 @@ from threading import local
 from typing import Any
 
 from lionk.optimizer.lion_k import LionK
-from lionk.passes import Replay, Step, Task, replay, run_passes
-from lionk.replay import Arrays, Text, buffered, contracted, scalar, tile
-from lionk.threads import one_after_the_other
-from lionk.trace import Extent, step_program
+from lionk.recording.emit import Arrays, Text, buffered, contracted, scalar, tile
+from lionk.recording.passes import Replay, Step, Task, replay, run_passes
+from lionk.recording.record import Extent, step_program
+from lionk.recording.threads import one_after_the_other
 
 from ._text import APART, CALLS, EXPRESSIONS
 
@@ -228,7 +228,7 @@ def meaning() -> dict[str, Callable[..., Any]]:
     import array_api_compat.torch as xp
     import torch
 
-    from lionk.program import LOGICAL, PARTS, PYTHON, TESTS, UNARY
+    from lionk.recording.program import LOGICAL, PARTS, PYTHON, TESTS, UNARY
 
     return {
         **{op: partial(_of_numbers, getattr(xp, op)) for op in (*UNARY, *TESTS, *LOGICAL, *CALLED)},

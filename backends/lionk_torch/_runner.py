@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from lionk.backend import Runner, arguments, check_memory, coefficients, results
 from lionk.optimizer.lion_k import LionK
-from lionk.passes import Step, Task, run_passes
-from lionk.program import NotTraceableError
-from lionk.replay import Arrays, chunks
-from lionk.threads import one_after_the_other, run_all
-from lionk.trace import seen
+from lionk.recording.emit import Arrays, chunks
+from lionk.recording.passes import Step, Task, run_passes
+from lionk.recording.program import NotTraceableError
+from lionk.recording.record import seen
+from lionk.recording.threads import one_after_the_other, run_all
 
 from . import _group
 from ._group import Group, Last, span

@@ -6,7 +6,7 @@ array-api-compat many times more slowly, and with warnings.
 
 from __future__ import annotations
 
-from lionk.program import COMPARISONS, SIGNS, UNARY
+from lionk.recording.program import COMPARISONS, SIGNS, UNARY
 
 _OUT = "out={out})"
 _NAMES = dict(zip(COMPARISONS, ("lt", "le", "gt", "ge", "eq", "ne"), strict=True))

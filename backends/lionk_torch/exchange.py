@@ -28,7 +28,7 @@ import torch.distributed as dist
 
 import lionk
 from lionk.optimizer.lion_k import LionK as Method
-from lionk.replay import chunks, pieces
+from lionk.recording.emit import chunks, pieces
 
 EXCHANGES = (None, "majority", "average")
 MESSAGE = 1 << 22  # entries, at most, that are exchanged at once

@@ -13,7 +13,7 @@ import torch
 
 from lionk.arrays.containers import tree_norm
 from lionk.optimizer import variants
-from lionk.replay import pieces
+from lionk.recording.emit import pieces
 
 from . import sharded
 from ._plan import limit

@@ -27,7 +27,7 @@ import lionk
 from lionk.arrays.containers import tree_norm
 from lionk.arrays.value import has_arrays
 from lionk.optimizer.lion_k import LionK
-from lionk.program import NotTraceableError
+from lionk.recording.program import NotTraceableError
 
 
 def some(params: list[Any]) -> bool:

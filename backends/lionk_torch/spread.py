@@ -15,7 +15,7 @@ import torch
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 
 import lionk
-from lionk.program import ARITHMETIC, COMPARISONS, LOGICAL, TESTS, UNARY, NotTraceableError
+from lionk.recording.program import ARITHMETIC, COMPARISONS, LOGICAL, TESTS, UNARY, NotTraceableError
 
 _AS_THEY_ARE = {
     *ARITHMETIC, *COMPARISONS, *LOGICAL, *TESTS, *UNARY, "where", "clip", "zeros_like", "ones_like", "astype",

@@ -73,7 +73,7 @@ def bench(
 
 def machine() -> dict[str, Any]:
     """What the numbers depend on: processor, threads, versions."""
-    from ..threads import threads
+    from ..recording.threads import threads
 
     found = {"lionk": lionk.__version__, "processor": _processor(), "threads": threads()}
     found["python"] = platform.python_version()

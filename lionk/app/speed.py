@@ -23,7 +23,7 @@ import numpy as np
 
 import lionk
 from lionk.arrays.polar import MUON
-from lionk.threads import run_all
+from lionk.recording.threads import run_all
 
 Step = Callable[[], Any]
 Key = TypeVar("Key")

@@ -12,8 +12,8 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from .arrays import namespace as _xp
-from .arrays.namespace import Array
+from ..arrays import namespace as _xp
+from ..arrays.namespace import Array
 
 SAMPLE = 1 << 14  # entries of the sample, and how many are collected without one
 WIDTHS = (4.0, 64.0, math.inf)  # of the bracket, in standard deviations of the rank of the sample

@@ -8,9 +8,9 @@ from functools import partial
 from itertools import chain
 from typing import Any, Protocol
 
-from .arrays import namespace as _xp
+from ..arrays import namespace as _xp
+from .emit import Arrays, pieces
 from .program import Pass, Program
-from .replay import Arrays, pieces
 from .selection import SAMPLE, Ranking, Tally, brackets
 from .threads import one_after_the_other, run_all
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
-from .arrays.namespace import Array
+from ..arrays.namespace import Array
 from .program import BETAS, PYTHON, REDUCTIONS, Node, NotTraceableError, Pass, Program
 
 Arrays = tuple[Array, Array, Array]  # x, m, grad

@@ -13,11 +13,11 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .arrays import namespace as _xp
-from .arrays.value import has_arrays
-from .functions.base import ConvexFunction
-from .functions.calculus.kernels import KernelLift
-from .optimizer.lion_k import LionK
+from ..arrays import namespace as _xp
+from ..arrays.value import has_arrays
+from ..functions.base import ConvexFunction
+from ..functions.calculus.kernels import KernelLift
+from ..optimizer.lion_k import LionK
 from .program import ARITHMETIC, BETAS, COMPARISONS, LOGICAL, PARTS, TESTS, UNARY, Node, NotTraceableError, Program
 
 
@@ -70,7 +70,7 @@ def seen(opt: LionK, K: ConvexFunction, shape: tuple[int, ...], contiguous: bool
 class Space:
     """The namespace of symbols: the dtypes of ``xp``, and operations that are noted. Equal ones are noted once."""
 
-    __name__ = "lionk.trace"
+    __name__ = "lionk.recording.record"
 
     def __init__(self, xp: Any, extent: Extent) -> None:
         self.xp, self.extent = xp, extent
@@ -171,7 +171,7 @@ class Space:
         return tuple(self.symbol(op, (found.place,), n.dtype, n.level + 1, False) for op in PARTS)
 
 
-_xp.ORDER_STATISTIC["lionk.trace"] = lambda x, k: x.space.order_statistic(x, k)
+_xp.ORDER_STATISTIC["lionk.recording.record"] = lambda x, k: x.space.order_statistic(x, k)
 
 
 def _real(xp: Any, dtype: Any) -> Any:
