@@ -11,14 +11,14 @@ from .functions import ConvexFunction, K, Traits, algorithms, names, register
 if TYPE_CHECKING:
     from . import checking, conventions, functions, sets, theory
     from .arrays.polar import polar
-    from .backend import Backend, backends
+    from .backend.protocol import Backend, backends
     from .checking import check_K
     from .conventions import anchored
     from .functions import blocks
-    from .minimization import minimize
     from .optimizer import decay, variants
     from .optimizer.lion_k import LionK, State
-    from .result import Result
+    from .solver.minimization import minimize
+    from .solver.result import Result
     from .theory import Certificate, flow, kkt_gap
 
 __version__ = "0.1.0"
@@ -56,15 +56,15 @@ __all__ = [
 
 # Loaded on first use, so that a program that needs only convex functions starts fast.
 _LATER = {
-    "Backend": "backend",
-    "backends": "backend",
+    "Backend": "backend.protocol",
+    "backends": "backend.protocol",
     "check_K": "checking",
     "anchored": "conventions",
     "blocks": "functions.calculus.block_sum",
-    "minimize": "minimization",
+    "minimize": "solver.minimization",
     "LionK": "optimizer.lion_k",
     "State": "optimizer.lion_k",
-    "Result": "result",
+    "Result": "solver.result",
     "Certificate": "theory",
     "flow": "theory",
     "kkt_gap": "theory",

@@ -20,7 +20,6 @@ from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner
 
 import lionk
-from lionk import checkpoint
 from lionk.app import figures, report
 from lionk.app.cli import app
 from lionk.app.constraint import view
@@ -30,6 +29,7 @@ from lionk.app.functions import parse_k
 from lionk.app.live import Live
 from lionk.app.losses import LOSSES
 from lionk.app.problems import build, bundled, guess_loss
+from lionk.checkpoint import file as checkpoint
 
 QUIET = ("--plot", "none", "--json", "none")
 

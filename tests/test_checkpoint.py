@@ -22,8 +22,8 @@ import torch
 
 import lionk
 from lionk.arrays.containers import named_leaves
-from lionk.backend import backend_of, dtype_name
-from lionk.checkpoint import check, load, save
+from lionk.backend.protocol import backend_of, dtype_name
+from lionk.checkpoint.file import check, load, save
 
 
 class Pair(NamedTuple):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import lionk
-from lionk.backend import GenericBackend
+from lionk.backend.protocol import GenericBackend
 from lionk.conformance import RULES, Capabilities, Loopback, check
 from lionk.conformance.cases import Case, function_of
 from lionk.conformance.correct import CORRECT

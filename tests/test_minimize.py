@@ -24,7 +24,8 @@ import scipy.optimize
 import torch
 
 import lionk
-from lionk import checkpoint, theory
+from lionk import theory
+from lionk.checkpoint import file as checkpoint
 from problems import logistic, quadratic, random_quadratic
 
 RNG = np.random.default_rng

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import lionk
-from lionk.backend import Backend
-from lionk.measures import final, membership, values
+from lionk.backend.protocol import Backend
+from lionk.solver.measures import final, membership, values
 
 SHAPE = (6, 8)
 

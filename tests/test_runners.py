@@ -17,7 +17,7 @@ import lionk_torch
 import lionk_torch._group
 import lionk_torch._plan
 import lionk_torch._runner
-from lionk.backend import Backend, reference_runner
+from lionk.backend.protocol import Backend, reference_runner
 from lionk.optimizer.variants import Variant
 from lionk.recording.selection import Ranking, Tally
 from lionk_numpy import _plan

@@ -15,7 +15,7 @@ import pytest
 import lionk
 import lionk_dask
 import lionk_jax
-from lionk.backend import reference_runner
+from lionk.backend.protocol import reference_runner
 from lionk.recording.program import NotTraceableError
 from lionk.recording.record import step_program
 from lionk_cupy._kernel import NAME, PHRASES, kernel

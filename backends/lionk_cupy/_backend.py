@@ -7,7 +7,7 @@ from typing import Any, final
 
 import array_api_compat
 
-from lionk.backend import Backend, Runner, missing, seed_of
+from lionk.backend.protocol import Backend, Runner, missing, seed_of
 from lionk.optimizer.lion_k import LionK
 
 

@@ -12,7 +12,7 @@ from typing import Any, final
 import array_api_compat
 
 from lionk.arrays.containers import leaves, tree_map
-from lionk.backend import Backend, Runner, missing
+from lionk.backend.protocol import Backend, Runner, missing
 from lionk.optimizer.lion_k import LionK
 
 

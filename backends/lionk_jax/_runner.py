@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lionk.backend import Runner, arguments, results
+from lionk.backend.protocol import Runner, arguments, results
 from lionk.optimizer.lion_k import LionK
 
 

@@ -7,7 +7,7 @@ from typing import Any, final
 
 import array_api_compat
 
-from lionk.backend import Backend, Runner, missing
+from lionk.backend.protocol import Backend, Runner, missing
 from lionk.errors import NotAvailable
 from lionk.optimizer.lion_k import LionK
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
-from lionk.backend import missing
+from lionk.backend.protocol import missing
 from lionk.recording.emit import bracket, function, phrase, scalar
 from lionk.recording.program import REDUCTIONS, SIGNS, Node, Pass, Program
 

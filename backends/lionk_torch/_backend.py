@@ -8,7 +8,7 @@ from typing import Any, final
 import array_api_compat
 
 from lionk.arrays.containers import leaves, tree_map
-from lionk.backend import (
+from lionk.backend.protocol import (
     Backend,
     Runner,
     check_differentiable,

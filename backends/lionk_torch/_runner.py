@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
-from lionk.backend import Runner, arguments, check_memory, coefficients, results
+from lionk.backend.protocol import Runner, arguments, check_memory, coefficients, results
 from lionk.optimizer.lion_k import LionK
 from lionk.recording.emit import Arrays, chunks
 from lionk.recording.passes import Step, Task, run_passes

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 import lionk
-from lionk.backend import Runner
+from lionk.backend.protocol import Runner
 from lionk.optimizer import decay as decays
 from lionk.optimizer import variants
 from lionk.optimizer.variants import Variant

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from lionk.backend import missing
+from lionk.backend.protocol import missing
 
 PEERS = {"lion-pytorch": "lion_pytorch", "optax.lion": "optax"}  # other people's Lion, K = l1, and its module
 BETAS = (0.9, 0.99)

@@ -140,7 +140,7 @@ def read_backend(name: str, device: str | None, dtype: str) -> tuple[Any, Any]:
 
 def checkpoint_path(text: str) -> Path | None:
     """The file to save the run in, checked before the work begins; None for "none"."""
-    from lionk.checkpoint import check
+    from lionk.checkpoint.file import check
 
     path = output_path(text, "--checkpoint")
     try:
@@ -155,7 +155,7 @@ def checkpoint_path(text: str) -> Path | None:
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """What the checkpoint of a run says of it."""
-    from lionk.checkpoint import load
+    from lionk.checkpoint.file import load
 
     try:
         meta = load(path, lionk.backends()["numpy"])[1]

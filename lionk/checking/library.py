@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from ..arrays import namespace as _xp
 from ..arrays.namespace import Array, Namespace
-from ..backend import Backend, GenericBackend, backends
+from ..backend.protocol import Backend, GenericBackend, backends
 
 
 class Library(Protocol):

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..backend import Backend, backends
+from ..backend.protocol import Backend, backends
 from ..functions import ConvexFunction
 from ..functions import K as build
 

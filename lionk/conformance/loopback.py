@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..backend import Backend, backends, resolve_dtype
+from ..backend.protocol import Backend, backends, resolve_dtype
 from ..errors import LionKWarning
 from ..optimizer.lion_k import LionK
 from .cases import function_of

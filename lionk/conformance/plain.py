@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from ..backend import Backend, backends
+from ..backend.protocol import Backend, backends
 from .adapters import Names, Request, title
 from .port import Capabilities, each_parameter
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from array_api_compat import is_array_api_obj
 
-from ..backend import backend_of, dtype_name
+from ..backend.protocol import backend_of, dtype_name
 from .cases import Case, floats, host
 from .port import Port
 

@@ -51,7 +51,7 @@ class Birkhoff(ArraySet):
         return self._assignment(xp, c) + _xp.only_nan(xp, c)
 
     def _assignment(self, xp: Namespace, c: Array) -> Array:
-        from ..backend import assignment
+        from ..backend.protocol import assignment
 
         large = float(xp.finfo(c.dtype).max) / (4 * c.shape[-1])
         return assignment(xp.clip(xp.where(xp.isnan(c), xp.zeros_like(c), c), -large, large))

@@ -20,7 +20,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 import lionk
-from lionk.backend import missing
+from lionk.backend.protocol import missing
 
 from .. import training, training_figure
 from ..console import BadInput

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..._later import Later
 from ...arrays.shape_factor import ShapeFactor
 from ..base import ConvexFunction
 from . import builders as b
 from . import catalogue as _catalogue  # noqa: F401  (whose texts the algorithms take)
 from .entries import entry, register
+from .later import Later
 from .parameters import positive
 
 kernel_lift = Later("lionk.functions.calculus.kernels", "kernel_lift")

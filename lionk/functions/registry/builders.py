@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..._later import Later
 from ...sets.atoms import Ball, Box
 from ...sets.top_k import TopK
 from ..base import ConvexFunction
 from ..definitions.support import L2, Support
+from .later import Later
 from .parameters import descending, entries, nonnegative, ordered, positive
 
 add = Later("lionk.functions.calculus.sums", "add")

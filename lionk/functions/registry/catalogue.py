@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..._later import Later
 from ..base import ConvexFunction
 from . import builders as b
 from .entries import register
+from .later import Later
 
 # -- the table --------------------------------------------------------------------------------------------------
 

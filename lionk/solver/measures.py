@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .theory.lyapunov import lyapunov
-from .theory.objective import distance_to_domain, gap_rounding, kkt_gap, objective, scaled
+from ..theory.lyapunov import lyapunov
+from ..theory.objective import distance_to_domain, gap_rounding, kkt_gap, objective, scaled
 
 
 def values(K: Any, f: Any, x: Any, m: Any, grad: Any, c: Any, slack: Any, *, lam: float) -> tuple[Any, ...]:

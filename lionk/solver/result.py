@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .arrays.html import table
-from .errors import NotAvailable
-from .optimizer.lion_k import State
-from .theory.certificate import Certificate
+from ..arrays.html import table
+from ..errors import NotAvailable
+from ..optimizer.lion_k import State
+from ..theory.certificate import Certificate
 
 
 class History(NamedTuple):

@@ -14,8 +14,8 @@ from typing import Any
 from array_api_compat import device as device_of
 from array_api_compat import is_array_api_obj as is_array
 
-from .arrays.containers import is_container
-from .backend import Backend, backend_of, backends, dtype_name
+from ..arrays.containers import is_container
+from ..backend.protocol import Backend, backend_of, backends, dtype_name
 
 STORED = {  # how entries look to another reader of the file; others are bytes
     **{n: n for n in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")},

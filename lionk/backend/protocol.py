@@ -13,13 +13,13 @@ from typing import Any, Protocol
 
 from array_api_compat import is_array_api_obj
 
-from .arrays import namespace as _xp
-from .arrays.containers import leaves, tree_map
-from .arrays.namespace import Array, Namespace
-from .errors import NotAvailable
-from .functions.base import ConvexFunction
-from .functions.calculus.block_sum import Blocks
-from .optimizer.lion_k import LionK, coefficient
+from ..arrays import namespace as _xp
+from ..arrays.containers import leaves, tree_map
+from ..arrays.namespace import Array, Namespace
+from ..errors import NotAvailable
+from ..functions.base import ConvexFunction
+from ..functions.calculus.block_sum import Blocks
+from ..optimizer.lion_k import LionK, coefficient
 
 GROUP = "lionk.backends"
 ValueAndGrad = Callable[[Callable[..., Any]], Callable[..., tuple[Any, Any]]]

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from .arrays.containers import tree_map
-from .backend import backend_of
-from .errors import LionKWarning, NonFiniteError
+from ..arrays.containers import tree_map
+from ..backend.protocol import backend_of
+from ..errors import LionKWarning, NonFiniteError
+from ..optimizer.lion_k import LionK
+from ..theory.objective import over
 from .evaluation import Evaluation
-from .optimizer.lion_k import LionK
+from .loop import Progress, Run
 from .result import Info, Result
-from .run import Progress, Run
-from .theory.objective import over
 
 
 def minimize(
@@ -119,7 +119,7 @@ def minimize(
     x0 = backend.synchronize(x0)
     path = None if checkpoint is None else Path(checkpoint)
     if path is not None:
-        from .checkpoint import check  # here, so that `import lionk` stays light
+        from ..checkpoint.file import check  # here, so that `import lionk` stays light
 
         check(path, {"x0": tree_map(lambda _: None, x0)})  # its containers: arrays are always taken
     now = Progress(x0, m0, x0, m0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numbers
 from typing import Any, NamedTuple
 
-from .arrays import namespace as _xp
-from .arrays.containers import is_container, leaves, named_leaves
-from .backend import Backend
+from ..arrays import namespace as _xp
+from ..arrays.containers import is_container, leaves, named_leaves
+from ..backend.protocol import Backend
 
 
 class Value(NamedTuple):

@@ -8,18 +8,18 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..arrays import namespace as _xp
+from ..arrays.containers import is_container, leaves, named_leaves, tree_norm
+from ..backend.protocol import Backend
+from ..errors import LionKWarning, NonFiniteError, NotAvailable
+from ..optimizer.lion_k import LionK, State, coefficient
+from ..theory.certificate import Point, Record, certificate_of
+from ..theory.lyapunov import coefficients_of
+from ..theory.objective import scaled
 from . import measures
-from .arrays import namespace as _xp
-from .arrays.containers import is_container, leaves, named_leaves, tree_norm
-from .backend import Backend
-from .errors import LionKWarning, NonFiniteError, NotAvailable
 from .evaluation import Evaluation, is_finite
-from .optimizer.lion_k import LionK, State, coefficient
 from .result import History, Info, Result
 from .step_rule import FIRST, PlateauRule
-from .theory.certificate import Point, Record, certificate_of
-from .theory.lyapunov import coefficients_of
-from .theory.objective import scaled
 
 
 @dataclass
@@ -255,7 +255,7 @@ class Run:
             "history": {n: v[: p.count] for n, v in self.history._asdict().items()},
             "settings": self._settings(),
         }
-        from . import checkpoint  # here, so that `import lionk` stays light
+        from ..checkpoint import file as checkpoint  # here, so that `import lionk` stays light
 
         try:
             checkpoint.save(self.path, arrays, meta)
@@ -278,7 +278,7 @@ class Run:
         assert self.path is not None
         now = self.now
         like = {"x": now.x, "m": now.m, "best_x": now.x, "best_m": now.m}
-        from . import checkpoint
+        from ..checkpoint import file as checkpoint
 
         arrays, meta = checkpoint.load(self.path, like=like)
         if meta.get("settings") != self._settings():

@@ -15,8 +15,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from ._content import ANY, Reader, as_bits, encode
-from .backend import Backend, backends
+from ..backend.protocol import Backend, backends
+from .content import ANY, Reader, as_bits, encode
 
 FORMAT = "lionk checkpoint 1"
 CONTENT = "lionk.json"

@@ -1,0 +1,1 @@
+"""Checkpoints: what one holds, and its file."""
