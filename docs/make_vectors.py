@@ -5,7 +5,7 @@ They belong to a version of the specification: where a file changes, the version
 
 from __future__ import annotations
 
-from lionk.conformance.golden import SHIPPED, pack
+from lionk.conformance.ports.golden import SHIPPED, pack
 
 
 def main() -> None:

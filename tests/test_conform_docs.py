@@ -9,8 +9,8 @@ import pytest
 
 import lionk
 from lionk.conformance import RULES, VERSION
-from lionk.conformance.correct import CORRECT
 from lionk.conformance.mutants import MUTANTS
+from lionk.conformance.mutants.correct import CORRECT
 
 PAGE = Path(lionk.__file__).parent.parent / "docs" / "conformance.md"
 

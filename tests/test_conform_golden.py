@@ -10,8 +10,8 @@ import mpmath as mp
 import pytest
 
 from lionk.conformance import VERSION
-from lionk.conformance.exchange import claims_of_program, export, judge_results
-from lionk.conformance.golden import SHIPPED, archive, pack, unpack
+from lionk.conformance.ports.exchange import claims_of_program, export, judge_results
+from lionk.conformance.ports.golden import SHIPPED, archive, pack, unpack
 
 
 def test_they_are_small():

@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 import lionk
 from lionk.app.cli import app
 from lionk.conformance import Capabilities, Loopback, adapt, check
-from lionk.conformance.exchange import Program, claims_of_program, export, judge_results
-from lionk.conformance.families import cases
-from lionk.conformance.trace import run
+from lionk.conformance.judging.trace import run
+from lionk.conformance.ports.exchange import Program, claims_of_program, export, judge_results
+from lionk.conformance.specification.families import cases
 
 ROOT = Path(lionk.__file__).parent.parent
 CLI = CliRunner()

@@ -17,13 +17,13 @@ import pytest
 import lionk
 from lionk.backend.protocol import GenericBackend
 from lionk.conformance import RULES, Capabilities, Loopback, check
-from lionk.conformance.cases import Case, function_of
-from lionk.conformance.correct import CORRECT
-from lionk.conformance.families import cases
+from lionk.conformance.judging.reference import follow, reference_run
+from lionk.conformance.judging.trace import run
 from lionk.conformance.mutants import MUTANTS, survivors
-from lionk.conformance.reference import follow, reference_run
-from lionk.conformance.report import SURE
-from lionk.conformance.trace import run
+from lionk.conformance.mutants.correct import CORRECT
+from lionk.conformance.report.results import SURE
+from lionk.conformance.specification.cases import Case, function_of
+from lionk.conformance.specification.families import cases
 
 
 def failures(report):

@@ -173,7 +173,7 @@ def test_blocks_are_sums(make) -> None:
     assert k.fenchel_young(x, s) == pytest.approx(0, abs=1e-12)
     assert k.conjugate(s) == pytest.approx(sum(f.conjugate(f.subgradient(a)) for f, a in parts))
     assert k.conjugate.conjugate is k
-    for got, (f, a) in zip(lionk.tree.leaves(k.prox(x, 0.3)), parts, strict=True):
+    for got, (f, a) in zip(lionk.arrays.containers.leaves(k.prox(x, 0.3)), parts, strict=True):
         np.testing.assert_array_equal(got, f.prox(a, 0.3))
     c = k.conjugate.domain
     assert bool(c.contains(c.project(x)))

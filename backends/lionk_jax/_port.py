@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lionk import ConvexFunction, K
-from lionk.conformance.adapters import Names, Request, title, unwrap, versions_of
-from lionk.conformance.port import each_parameter
+from lionk.conformance.ports.adapters import Names, Request, title, unwrap, versions_of
+from lionk.conformance.specification.port import each_parameter
 
 
 def adapt(obj: Any, request: Request | None) -> OptaxPort | None:

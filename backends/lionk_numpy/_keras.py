@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lionk.conformance.adapters import Names, Request, title, unwrap, versions_of
-from lionk.conformance.port import each_parameter
+from lionk.conformance.ports.adapters import Names, Request, title, unwrap, versions_of
+from lionk.conformance.specification.port import each_parameter
 
 
 def adapt(obj: Any, request: Request | None) -> KerasPort | None:

@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from lionk.conformance import LEVELS, RULES, Capabilities, Port, Report, check
-from lionk.conformance.exchange import Program, claims_of_program, export, judge_results
-from lionk.conformance.golden import SHIPPED, unpack
-from lionk.conformance.report import SURE
-from lionk.conformance.target import known_failures, load, spec, wishes_of
+from lionk.conformance.ports.exchange import Program, claims_of_program, export, judge_results
+from lionk.conformance.ports.golden import SHIPPED, unpack
+from lionk.conformance.ports.target import known_failures, load, spec, wishes_of
+from lionk.conformance.report.results import SURE
 
 from .console import BadInput, Failed, apart, command, console, output_path, reason, say, write_json, write_text
 
@@ -144,7 +144,7 @@ def _ids(path: str | None) -> list[str]:
 
 
 def _replay(port: Port, target: str, case: str, wishes: dict[str, Any]) -> None:
-    from lionk.conformance.replay import script
+    from lionk.conformance.report.replay import script
 
     path = Path("replay_" + case.replace("/", "_").replace(".", "_") + ".py")
     given = {n: v for n, v in wishes.items() if v not in (None, {}, (), "numpy")}

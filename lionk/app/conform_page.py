@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lionk.conformance import Report
-from lionk.conformance.cases import function_of
-from lionk.conformance.comparator import judge_step
-from lionk.conformance.families import WIDE
-from lionk.conformance.reference import expected, follow
+from lionk.conformance.judging.comparator import judge_step
+from lionk.conformance.judging.reference import expected, follow
+from lionk.conformance.specification.cases import function_of
+from lionk.conformance.specification.families import WIDE
 
 from .figures import BLUE, GREY, RED, STYLE
 

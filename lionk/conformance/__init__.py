@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .adapters import adapt
-    from .judge import check
-    from .loopback import Loopback
-    from .port import Capabilities, Handle, Port
-    from .report import Report, Result
-    from .specification import LEVELS, RULES, VERSION
+    from .judging.judge import check
+    from .ports.adapters import adapt
+    from .ports.loopback import Loopback
+    from .report.results import Report, Result
+    from .specification.port import Capabilities, Handle, Port
+    from .specification.rules import LEVELS, RULES, VERSION
 
 __all__ = [
     "LEVELS",
@@ -28,17 +28,17 @@ __all__ = [
 ]
 
 _LATER = {
-    "adapt": "adapters",
-    "check": "judge",
-    "Loopback": "loopback",
-    "Capabilities": "port",
-    "Handle": "port",
-    "Port": "port",
-    "Report": "report",
-    "Result": "report",
-    "LEVELS": "specification",
-    "RULES": "specification",
-    "VERSION": "specification",
+    "adapt": "ports.adapters",
+    "check": "judging.judge",
+    "Loopback": "ports.loopback",
+    "Capabilities": "specification.port",
+    "Handle": "specification.port",
+    "Port": "specification.port",
+    "Report": "report.results",
+    "Result": "report.results",
+    "LEVELS": "specification.rules",
+    "RULES": "specification.rules",
+    "VERSION": "specification.rules",
 }
 
 

@@ -44,11 +44,11 @@ class Conformance(pytest.Collector):
     """All cases of one port."""
 
     def collect(self) -> Iterator[Case]:
-        from .behaviour import TESTS, behaviours
-        from .families import WIDE, cases
-        from .judge import apply_known, judge_case
-        from .report import FAIL, PASS, SKIP, Result, belongs
-        from .target import known_failures, load, wishes_of
+        from .judging.behaviour import TESTS, behaviours
+        from .judging.judge import apply_known, judge_case
+        from .ports.target import known_failures, load, wishes_of
+        from .report.results import FAIL, PASS, SKIP, Result, belongs
+        from .specification.families import WIDE, cases
 
         option = self.config.getoption
         try:
@@ -83,7 +83,7 @@ class Conformance(pytest.Collector):
             raise pytest.UsageError(f"--lionk-known: no tests of this port: {', '.join(sorted(known - listed))}")
 
     def _test(self, name: str, needs: Iterable[str], judge: Any) -> Case:
-        from .specification import rule_of
+        from .specification.rules import rule_of
 
         item: Case = Case.from_parent(self, name=name, judge=judge)
         for mark in (f"L{rule_of(name).level}", name.rpartition("/")[2], *needs):

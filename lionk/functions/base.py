@@ -237,7 +237,7 @@ class ConvexFunction(Value, ABC):
 class ArrayFunction(ConvexFunction):
     """A convex function of one array: the checked public layer over four private hooks.
 
-    The hooks get the namespace ``xp``, arrays of at least 32 bits, and ``batch`` (see ``lionk._xp``).
+    The hooks get the namespace ``xp``, arrays of at least 32 bits, and ``batch`` (see ``lionk.arrays.namespace``).
     """
 
     conjugate: ArrayFunction = field(default=None, kw_only=True, repr=False, compare=False)  # type: ignore[assignment]

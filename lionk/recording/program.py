@@ -1,6 +1,6 @@
 """A recorded computation: a list of operations on entries and of reductions, and the passes that it takes.
 
-The names are those of the Array API; ``lionk.trace`` records, ``lionk.replay`` prints.
+The names are those of the Array API; ``record`` records, ``emit`` prints.
 """
 
 from __future__ import annotations

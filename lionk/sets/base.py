@@ -50,7 +50,7 @@ class ConvexSet(Value, ABC):
 class ArraySet(ConvexSet):
     """A convex set of arrays: the checked public layer over private hooks.
 
-    The hooks get the namespace ``xp``, arrays of at least 32 bits, and ``batch`` (see ``lionk._xp``).
+    The hooks get the namespace ``xp``, arrays of at least 32 bits, and ``batch`` (see ``lionk.arrays.namespace``).
     """
 
     def support(self, x: Array) -> Array:

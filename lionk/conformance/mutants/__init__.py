@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..port import Capabilities
-from ..variants import Variant
+from ..specification.port import Capabilities
 from . import arrays, average, decay, direction, gradient, matrices, parameters, rate, rounding
 from .registry import MUTANTS
+from .step import Variant
 
 __all__ = [
     "MUTANTS",
@@ -31,7 +31,7 @@ __all__ = [
 
 def survivors(port: Variant) -> list[str]:
     """The rules that claim to notice a mutant, and do not."""
-    from ..judge import check
+    from ..judging.judge import check
 
     def broken(only: str) -> set[str]:
         return {r.rule.id for r in check(port, only=only, diagnose=False).failures}

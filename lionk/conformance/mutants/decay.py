@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..cases import host
-from ..variants import Slot
+from ..specification.cases import host
 from .registry import mutant
+from .step import Slot
 
 
 @mutant("coupled weight decay (L2): wd x is added to the gradient", "S3.decay", "S1.readout")

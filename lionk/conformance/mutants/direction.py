@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from ..cases import host
-from ..variants import Slot
+from ..specification.cases import host
 from .registry import mutant
+from .step import Slot
 
 
 @mutant("sign(0) = 1 (x moves by -lr at a tie)", "S2.selection")

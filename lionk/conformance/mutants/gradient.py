@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from ..cases import host
-from ..variants import Slot
+from ..specification.cases import host
 from .registry import mutant
+from .step import Slot
 
 
 @mutant("gradients clipped to length {}", "S1.readout", "S4.state", constants=(1.0, 0.1, 0.25, 0.5, 5.0))

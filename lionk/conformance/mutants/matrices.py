@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..cases import host
-from ..variants import Slot
+from ..specification.cases import host
 from .registry import mutant
+from .step import Slot
 
 
 def _muon(shape: tuple[int, ...]) -> dict[str, Any]:

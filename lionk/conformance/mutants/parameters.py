@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ..variants import Running, Variant
 from .registry import mutant_handle
+from .step import Running, Variant
 
 
 @mutant_handle("a state shared between parameters", "S7.parameters", "S7.missing")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..variants import Slot
 from .registry import mutant
+from .step import Slot
 
 
 @mutant("a schedule that begins at 1, or is read after the step", "S5.schedule")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ..variants import Running, Variant
+from .step import Running, Variant
 
 MUTANTS: dict[str, Variant] = {}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..cases import host
-from ..port import each_parameter
-from ..script import rounded
-from ..variants import Running, Slot
+from ..specification.cases import host
+from ..specification.port import each_parameter
+from ..specification.script import rounded
 from .registry import mutant, mutant_handle
+from .step import Running, Slot
 
 
 @mutant("a momentum rounded to {} after each step", "S4.state", constants=("float16", "bfloat16", "float32"))

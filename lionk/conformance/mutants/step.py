@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..optimizer import step
-from .cases import function_of, host
-from .port import Capabilities, each_parameter
+from ...optimizer import step
+from ..specification.cases import function_of, host
+from ..specification.port import Capabilities, each_parameter
 
 Move = Callable[["Slot", Any, Any, Any], tuple[Any, Any]]
 

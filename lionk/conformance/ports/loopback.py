@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..backend.protocol import Backend, backends, resolve_dtype
-from ..errors import LionKWarning
-from ..optimizer.lion_k import LionK
-from .cases import function_of
-from .port import Capabilities, each_parameter
+from ...backend.protocol import Backend, backends, resolve_dtype
+from ...errors import LionKWarning
+from ...optimizer.lion_k import LionK
+from ..specification.cases import function_of
+from ..specification.port import Capabilities, each_parameter
 
 _DTYPES = {
     "numpy": ("float64", "float32", "float16"),

@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from ..backend.protocol import Backend, backends
+from ...backend.protocol import Backend, backends
+from ..specification.port import Capabilities, each_parameter
 from .adapters import Names, Request, title
-from .port import Capabilities, each_parameter
 
 _DTYPES = {"jax": ("float32",), "numpy": ("float64", "float32")}
 

@@ -6,9 +6,9 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..backend.protocol import Backend, backends
-from ..functions import ConvexFunction
-from ..functions import K as build
+from ...backend.protocol import Backend, backends
+from ...functions import ConvexFunction
+from ...functions import K as build
 
 LAYOUTS = ("C", "transposed", "strided", "readonly")
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from xml.etree import ElementTree
 
-from .comparator import Divergence
-from .specification import LEVELS, RULES, VERSION, Rule, rule_of
+from ..judging.comparator import Divergence
+from ..specification.rules import LEVELS, RULES, VERSION, Rule, rule_of
 
 PASS, FAIL, WARN, SKIP, XFAIL = "pass", "fail", "warn", "skip", "xfail"
 SURE = 0.9  # of the failing runs: a mistake that explains fewer explains a part

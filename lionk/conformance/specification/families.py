@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from ..functions import ConvexFunction
+from ...functions import ConvexFunction
 from .cases import Case, function_of, host, size
 from .port import Capabilities
+from .rules import rule_of
 from .script import Script, rounded
-from .specification import rule_of
 
 WIDE = ("float64", "float32")
 PROBES = (2.0**-3, 2.0**-5, 2.0**-7, 2.0**-9)

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from .cases import Case, host
-from .families import WIDE, _Maker, betas_for, level_of
-from .port import Capabilities, Port, each_parameter
+from ..specification.cases import Case, host
+from ..specification.families import WIDE, _Maker, betas_for, level_of
+from ..specification.port import Capabilities, Port, each_parameter
 from .trace import read, run, same
 
 Test = Callable[[Port, Case], str]

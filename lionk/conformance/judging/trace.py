@@ -8,9 +8,9 @@ from typing import Any
 
 from array_api_compat import is_array_api_obj
 
-from ..backend.protocol import backend_of, dtype_name
-from .cases import Case, floats, host
-from .port import Port
+from ...backend.protocol import backend_of, dtype_name
+from ..specification.cases import Case, floats, host
+from ..specification.port import Port
 
 
 @dataclass

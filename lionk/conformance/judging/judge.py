@@ -7,14 +7,14 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..report.results import FAIL, PASS, SKIP, WARN, XFAIL, Report, Result
+from ..specification.cases import Case, function_of
+from ..specification.families import WIDE, cases
+from ..specification.port import Capabilities, Port
+from ..specification.rules import RULES, rule_of
 from .behaviour import behaviours, ids
-from .cases import Case, function_of
 from .comparator import judge_step
-from .families import WIDE, cases
-from .port import Capabilities, Port
 from .reference import follow
-from .report import FAIL, PASS, SKIP, WARN, XFAIL, Report, Result
-from .specification import RULES, rule_of
 from .trace import Trace, run
 
 #: The defaults that the specification names: those of the Lion paper, which most ports keep.
@@ -56,7 +56,7 @@ def check(
     -------
     Report
     """
-    from .adapters import adapt
+    from ..ports.adapters import adapt
 
     port = adapt(port, **wishes)
     claims = port.capabilities
@@ -90,9 +90,9 @@ def check(
 
 def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trace]]) -> None:
     """Fill in the nearest mistakes, the rule that the nearest breaks first, and what was measured."""
+    from ..mutants import MUTANTS
     from .diagnosis import nearest
     from .measure import bits_of, step_of, weights_of
-    from .mutants import MUTANTS
 
     report.diagnosis = nearest(port, report, traces)
     failing = {r.id for r in report.failures}

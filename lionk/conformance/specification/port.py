@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from .specification import VERSION
+from .rules import VERSION
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 #: Conventions of weight decay by the names in the ids of tests, and what ``lionk.decay`` calls them.

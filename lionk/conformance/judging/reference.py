@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..functions import ConvexFunction
-from ..optimizer import decay, step
-from .cases import EPS, Case, host
-from .port import DECAYS
+from ...functions import ConvexFunction
+from ...optimizer import decay, step
+from ..specification.cases import EPS, Case, host
+from ..specification.port import DECAYS
 
 
 @dataclass(frozen=True)

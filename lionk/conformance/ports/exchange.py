@@ -15,14 +15,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .cases import Case, function_of, host
-from .families import cases
-from .judge import DEFAULTS, apply_known, diagnose_into, judge_trace, name_of
-from .port import Capabilities, Port
-from .reference import expected, follow, reference_run
-from .report import FAIL, Report, Result
-from .specification import LEVELS, RULES, VERSION
-from .trace import Trace, from_numbers
+from ..judging.judge import DEFAULTS, apply_known, diagnose_into, judge_trace, name_of
+from ..judging.reference import expected, follow, reference_run
+from ..judging.trace import Trace, from_numbers
+from ..report.results import FAIL, Report, Result
+from ..specification.cases import Case, function_of, host
+from ..specification.families import cases
+from ..specification.port import Capabilities, Port
+from ..specification.rules import LEVELS, RULES, VERSION
 
 #: What a program in another language can answer without a handle: nothing that compares runs.
 DTYPES = ("float64", "float32")

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..functions import K
-from ..functions.registry.text import parse, value
+from ...functions import K
+from ...functions.registry.text import parse, value
+from ..specification.port import Port
 from .adapters import adapt
-from .port import Port
 
 
 def load(target: str, wishes: dict[str, Any]) -> Port:

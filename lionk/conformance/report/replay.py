@@ -6,14 +6,14 @@ import difflib
 import json
 from typing import Any
 
-from . import behaviour
-from .cases import Case, function_of
-from .comparator import judge_step
-from .families import cases
-from .port import Port
-from .reference import expected, follow
-from .report import belongs
-from .trace import run
+from ..judging import behaviour
+from ..judging.comparator import judge_step
+from ..judging.reference import expected, follow
+from ..judging.trace import run
+from ..specification.cases import Case, function_of
+from ..specification.families import cases
+from ..specification.port import Port
+from .results import belongs
 
 _TEMPLATE = '''"""{id} of {port}: the inputs, and each step beside the reference's. It runs by itself, with lionk."""
 

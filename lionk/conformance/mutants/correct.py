@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .cases import host
-from .variants import Move, Running, Slot, Variant
+from ..specification.cases import host
+from .step import Move, Running, Slot, Variant
 
 CORRECT: dict[str, Variant] = {}
 

@@ -18,8 +18,8 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from ..functions import ConvexFunction
-from .cases import EPS, Case, host
+from ...functions import ConvexFunction
+from ..specification.cases import EPS, Case, host
 from .reference import Point, expected, ulps
 
 

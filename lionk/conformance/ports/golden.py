@@ -14,7 +14,7 @@ from .exchange import claims_of_program, export
 
 #: elementwise with kinks, elementwise and smooth, of all entries, of their order, of singular values
 SHIPPED = ("l1", "log_cosh", "l2", "owl", "nuclear")
-_FOLDER = Path(__file__).parent / "golden"
+_FOLDER = Path(__file__).parent / "golden_vectors"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 

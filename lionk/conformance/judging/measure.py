@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .cases import EPS, Case, function_of, host
-from .families import WIDE, betas_for, main_shape
-from .port import Capabilities, Port
+from ..specification.cases import EPS, Case, function_of, host
+from ..specification.families import WIDE, betas_for, main_shape
+from ..specification.port import Capabilities, Port
 from .reference import expected, follow
 from .trace import Trace, run
 

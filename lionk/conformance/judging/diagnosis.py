@@ -5,16 +5,16 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 
+from ..mutants import MUTANTS, with_claims
+from ..mutants.step import Variant
+from ..report.results import SURE, Report
+from ..specification.cases import Case, host
+from ..specification.families import WIDE, takes
+from ..specification.port import Port
+from ..specification.rules import rule_of
 from .behaviour import behaviours, ids
-from .cases import Case, host
-from .families import WIDE, takes
 from .measure import bits_of
-from .mutants import MUTANTS, with_claims
-from .port import Port
-from .report import SURE, Report
-from .specification import rule_of
 from .trace import Trace, run, same
-from .variants import Variant
 
 Run = tuple[Case, Trace]
 _LIMIT = 16  # failing and passing runs that are compared, each

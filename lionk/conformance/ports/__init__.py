@@ -1,0 +1,1 @@
+"""Ports: whatever an author has, made into a port."""

@@ -1,0 +1,1 @@
+"""The specification: numbered rules, what a port is asked for, and the cases that ask it."""
