@@ -20,15 +20,16 @@ from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner
 
 import lionk
-from lionk.app import figures, report
+from lionk.app import figures
 from lionk.app.cli import app
-from lionk.app.constraint import view
-from lionk.app.data import Table
-from lionk.app.data import read as read_table
 from lionk.app.functions import parse_k
-from lionk.app.live import Live
-from lionk.app.losses import LOSSES
-from lionk.app.problems import build, bundled, guess_loss
+from lionk.app.solve import report
+from lionk.app.solve.constraint import view
+from lionk.app.solve.data import Table
+from lionk.app.solve.data import read as read_table
+from lionk.app.solve.live import Live
+from lionk.app.solve.losses import LOSSES
+from lionk.app.solve.problems import build, bundled, guess_loss
 from lionk.checkpoint import file as checkpoint
 
 QUIET = ("--plot", "none", "--json", "none")
@@ -984,7 +985,8 @@ def test_doctor_finds_a_wrong_step(monkeypatch):
     ("library", "device"), [("numpy", "cpu"), ("torch", "cpu"), pytest.param("jax", None, marks=pytest.mark.slow)]
 )
 def test_doctor_examines_a_backend_at_length(monkeypatch, library, device):
-    from lionk.app import examination, speed
+    from lionk.app.bench import speed
+    from lionk.app.doctor import examination
 
     monkeypatch.setattr(speed, "SHAPES", {"2^24": [(300,)], "GPT-2": [(20,), (3, 4)], "2,000 x 100": [(5,)] * 9})
     monkeypatch.setattr(examination, "JUDGED", {"l1": 0, "l2": 0})
@@ -1006,7 +1008,7 @@ def test_doctor_examines_a_backend_at_length(monkeypatch, library, device):
 
 
 def test_doctor_at_length_finds_a_wrong_step(monkeypatch):
-    from lionk.app import examination
+    from lionk.app.doctor import examination
 
     real = lionk.backends()["numpy"]
 

@@ -12,7 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 import lionk
-from lionk.app import bench, speed
+from lionk.app.bench import command as bench
+from lionk.app.bench import speed
 from lionk.app.cli import app
 
 EAGER = ("numpy", "numpy with numba", "torch", "torch optimizer", "numpy reference")

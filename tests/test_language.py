@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from lionk.app import language
+from lionk.app.networks import language
 
 
 def recipe(name):

@@ -10,8 +10,8 @@ import dask.array as da
 import pytest
 from typer.testing import CliRunner
 
-from lionk.app import cluster
 from lionk.app.cli import app
+from lionk.app.solve import cluster
 
 CLUSTER = """
 from distributed import LocalCluster

@@ -7,8 +7,10 @@ import pytest
 from matplotlib import rc_context
 from typer.testing import CliRunner
 
-from lionk.app import figures, recipes, reproduce, training, training_figure
+from lionk.app import figures, reproduce
 from lionk.app.cli import app
+from lionk.app.networks import figure as training_figure
+from lionk.app.networks import recipes, training
 
 
 def lk(*arguments):

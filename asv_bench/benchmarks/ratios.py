@@ -16,7 +16,7 @@ SECONDS = 1.0
 
 def _measure(shapes: Any, makers: Any) -> list[Any]:
     """The timings of the limit and of these steps. Raises NotImplementedError, asv's skip, without a library."""
-    from lionk.app import speed
+    from lionk.app.bench import speed
 
     arrays = speed.Arrays(shapes)
     steps = [speed.limit(arrays), *(make(speed, arrays) for make in makers)]
@@ -62,7 +62,7 @@ class Polar:
     timeout = 300
 
     def track_advantage(self) -> float:
-        from lionk.app import speed
+        from lionk.app.bench import speed
 
         steps = speed.polar_factors()
         if not steps:
@@ -95,7 +95,7 @@ class Model:
     timeout = 300
 
     def track_ratio(self, runner: str, model: str) -> float:
-        from lionk.app import speed
+        from lionk.app.bench import speed
 
         return _ratio(speed.SHAPES[model], runner)
 
@@ -110,7 +110,7 @@ class Peer:
     timeout = 300
 
     def track_advantage(self, peer: str, shapes: str) -> float:
-        from lionk.app import speed
+        from lionk.app.bench import speed
 
         def ours(speed: Any, arrays: Any) -> Any:
             return speed.runner(arrays, "jax", "jit") if peer == "optax" else speed.optimizer(arrays)
@@ -161,7 +161,7 @@ class Temporaries:
     def track_temporaries(self, runner: str, K: str) -> float:
         import tracemalloc
 
-        from lionk.app import speed
+        from lionk.app.bench import speed
 
         shapes: Any = [(1 << 22,)]
         step = speed.runner(speed.Arrays(shapes), "numpy", runner, K)

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from .bench import bench
+from .bench.command import bench
 from .check import check
-from .conform import conform
+from .conform.command import conform
 from .console import say
-from .doctor import doctor
+from .doctor.command import doctor
 from .functions import functions
 from .reproduce import reproduce
-from .solve import solve
+from .solve.command import solve
 
 app = typer.Typer(
     help="Lion-K optimizers: min f(x) + K*(lam x)/lam, with a certificate.",

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 if TYPE_CHECKING:
-    from .report import Outcome
+    from .solve.report import Outcome
 
 # Of lines: any two differ for readers who confuse red and green, or blue and yellow, too (tests/test_colors.py).
 INK, BLUE, RED, GREEN = "#1f2933", "#1f6fb2", "#b8243f", "#2fa876"

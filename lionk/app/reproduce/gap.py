@@ -26,8 +26,8 @@ import lionk
 from lionk.theory import gap_rounding, objective
 
 from ..figures import BLUE, GREEN, GREY, ORANGE, RED, SKY
-from ..losses import LOSSES
-from ..problems import bundled
+from ..solve.losses import LOSSES
+from ..solve.problems import bundled
 from .targets import Check, Outcome
 
 PROBLEMS: dict[str, tuple[str, dict[str, Any], float]] = {  # title: problem, K, lam

@@ -25,9 +25,9 @@ from matplotlib.ticker import NullFormatter, PercentFormatter
 
 import lionk
 
-from .. import training
 from ..console import BadInput
 from ..figures import BLUE, ORANGE, RED, shades
+from ..networks import training
 from .targets import Check, Outcome
 
 NETS = {"plain": False, "batch normalisation": True}

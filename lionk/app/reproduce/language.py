@@ -20,8 +20,9 @@ from matplotlib.figure import Figure
 
 import lionk
 
-from .. import language, training_figure
 from ..console import BadInput
+from ..networks import figure as training_figure
+from ..networks import language
 from .targets import Check, Outcome
 from .training import agreement, bounds
 

@@ -24,8 +24,8 @@ from matplotlib.ticker import NullFormatter
 import lionk
 
 from ..figures import GREY, INK, RED, shades
-from ..losses import LOSSES
-from ..problems import bundled
+from ..solve.losses import LOSSES
+from ..solve.problems import bundled
 from .targets import Check, Outcome
 
 POWERS = (1.0, 1.25, 1.5, 1.75, 2.0)

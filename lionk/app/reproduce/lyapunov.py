@@ -23,8 +23,8 @@ import lionk
 from lionk.theory import descent
 
 from ..figures import BLUE, GREEN, GREY, INK, RED
-from ..losses import LOSSES
-from ..problems import bundled
+from ..solve.losses import LOSSES
+from ..solve.problems import bundled
 from .targets import Check, Outcome
 
 FUNCTIONS: dict[str, dict[str, Any]] = {"l1": {}, "huber": {"delta": 0.05}, "lp": {"p": 1.5}, "top_k": {"k": 5}}

@@ -22,8 +22,9 @@ from matplotlib.figure import Figure
 import lionk
 from lionk.backend.protocol import missing
 
-from .. import training, training_figure
 from ..console import BadInput
+from ..networks import figure as training_figure
+from ..networks import training
 from .targets import Check, Outcome
 
 

@@ -19,7 +19,7 @@ from lionk.conformance.judging.reference import expected, follow
 from lionk.conformance.specification.cases import function_of
 from lionk.conformance.specification.families import WIDE
 
-from .figures import BLUE, GREY, RED, STYLE
+from ..figures import BLUE, GREY, RED, STYLE
 
 WORDS = {"pass": "pass", "fail": "fail", "warn": "warning", "xfail": "known failure", "skip": "left out"}
 
@@ -33,7 +33,7 @@ def page(report: Report) -> str:
     with rc_context({**STYLE, "svg.hashsalt": "lionk"}), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # at NaN and infinities
         figures = [f for f in (_directions(report), _divergence(report)) if f]
-    return made.get_template("conform.html.jinja").render(
+    return made.get_template("page.html.jinja").render(
         r=report,
         d=report.first.divergence if report.first else None,
         ran=sum(v != "skip" for v in verdicts),

@@ -18,7 +18,7 @@ from lionk.conformance.ports.golden import SHIPPED, unpack
 from lionk.conformance.ports.target import known_failures, load, spec, wishes_of
 from lionk.conformance.report.results import SURE
 
-from .console import BadInput, Failed, apart, command, console, output_path, reason, say, write_json, write_text
+from ..console import BadInput, Failed, apart, command, console, output_path, reason, say, write_json, write_text
 
 _STYLES = {"pass": "green", "fail": "bold red", "warn": "yellow", "xfail": "yellow", "skip": "dim"}
 
@@ -170,7 +170,7 @@ def _finish(report: Report, to_json: Path | None, paths: dict[str, Path | None])
 
 
 def _page(report: Report) -> str:
-    from .conform_page import page  # and matplotlib, which a terminal does not wait for
+    from .page import page  # and matplotlib, which a terminal does not wait for
 
     return page(report)
 

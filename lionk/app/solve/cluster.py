@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import lionk
 
-from .console import BadInput
+from ..console import BadInput
 
 SECONDS = 5.0  # to wait for the scheduler, and for its first worker
 

@@ -17,7 +17,7 @@ from rich.text import Text
 import lionk
 from lionk.sets.atoms import Whole
 
-from .console import write_json
+from ..console import write_json
 from .constraint import NEAR, View, view
 from .problems import BUNDLED
 

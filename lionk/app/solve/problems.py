@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .console import BadInput
+from ..console import BadInput
 from .data import Table
 from .losses import LOSSES, Fun
 

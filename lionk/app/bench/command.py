@@ -19,8 +19,8 @@ from rich.table import Table
 
 import lionk
 
+from ..console import BadInput, apart, command, console, output_path, write_json, writing
 from . import speed
-from .console import BadInput, apart, command, console, output_path, write_json, writing
 
 LIMIT = "limit: five streams"
 FUNCTIONS = ("huber", "pseudo_huber", "softsign", "log_cosh", "l2", "top_k")
@@ -73,7 +73,7 @@ def bench(
 
 def machine() -> dict[str, Any]:
     """What the numbers depend on: processor, threads, versions."""
-    from ..recording.threads import threads
+    from ...recording.threads import threads
 
     found = {"lionk": lionk.__version__, "processor": _processor(), "threads": threads()}
     found["python"] = platform.python_version()
@@ -161,7 +161,7 @@ def draw(rows: list[Row], facts: dict[str, Any], path: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    from .figures import BLUE, GREY, STYLE
+    from ..figures import BLUE, GREY, STYLE
 
     groups = list(dict.fromkeys(r.group for r in rows))
     with rc_context(STYLE):

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from .figures import BLUE, BROWN, GREEN, GREY, INK, ORANGE, RED
+from ..figures import BLUE, BROWN, GREEN, GREY, INK, ORANGE, RED
 from .recipes import Recipe
 from .training import TOLERANCE, Curves
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .console import BadInput
+from ..console import BadInput
 
 Array = Any
 

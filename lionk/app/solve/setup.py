@@ -12,8 +12,8 @@ from typing import Any
 
 import lionk
 
-from .console import BadInput, Failed, output_path, reason
-from .functions import build_k
+from ..console import BadInput, Failed, output_path, reason
+from ..functions import build_k
 from .losses import LOSSES
 from .problems import BUNDLED, Problem, build, bundled, guess_loss
 

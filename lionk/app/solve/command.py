@@ -15,8 +15,8 @@ from rich.markup import escape
 
 import lionk
 
+from ..console import BadInput, Failed, apart, command, complain, console, output_path, put_off, reason, writing
 from .cluster import connected
-from .console import BadInput, Failed, apart, command, complain, console, output_path, put_off, reason, writing
 from .losses import LOSSES
 from .problems import BUNDLED
 from .setup import (
@@ -164,7 +164,8 @@ def solve(
         maxiter, tol, atol, seed,
     )  # fmt: skip
     check_fits(setup)
-    from . import figures, report
+    from .. import figures
+    from . import report
     from .live import Live
 
     if not quiet:

@@ -21,7 +21,7 @@ from rich.text import Text
 
 import lionk
 
-from .console import BadInput, Failed, apart, command, console, output_path, write_json, write_text
+from ..console import BadInput, Failed, apart, command, console, output_path, write_json, write_text
 
 SIZE = 1_000_000  # entries of the timed step
 FUNCTIONS = ("l1", "log_sum_exp", "nuclear")  # of the Fenchel-Young equality: kinks, reductions, singular values
@@ -110,7 +110,7 @@ def _chosen(name: str, device: str | None) -> tuple[Any, Any]:
 
 
 def _at_length(backend: Any, device: Any, report: Path | None, json: Path | None, seconds: float, out: Any) -> None:
-    from .bench import machine
+    from ..bench.command import machine
     from .examination import examine as at_length
 
     version = _version(backend)

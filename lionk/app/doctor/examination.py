@@ -9,7 +9,7 @@ from typing import Any
 
 from lionk.conformance import Loopback, Report, check
 
-from . import speed
+from ..bench import speed
 
 # K and the level of the specification that it is judged up to: Lion in full, and one K of each kind of step.
 JUDGED = {"l1": 3, "huber": 1, "l2": 1, "log_sum_exp": 1, "nuclear": 1}

@@ -20,7 +20,7 @@ import numpy as np
 import lionk
 from lionk.theory import distance_to_domain, phase_one_factor
 
-from .constraint import view
+from ..solve.constraint import view
 from .recipes import Recipe, adamw, installed, optax_solver, torch_optimizer
 
 Array = Any

@@ -1,0 +1,1 @@
+"""``lionk bench``: its command, and the steps that it times."""

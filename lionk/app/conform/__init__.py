@@ -1,0 +1,1 @@
+"""``lionk conform``: its command, and its page."""

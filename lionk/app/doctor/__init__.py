@@ -1,0 +1,1 @@
+"""``lionk doctor``: its command, and the long examination of one backend."""

@@ -1,0 +1,1 @@
+"""``lionk solve``: its command and options, tables and problems, and what it says."""
