@@ -1,4 +1,4 @@
-"""Writes the golden vectors in lionk/conformance/ports/golden_vectors from their generator: ``python docs/make_vectors.py``.
+"""Writes the golden vectors of lionk/conformance/ports from their generator: ``python docs/make_vectors.py``.
 
 They belong to a version of the specification: where a file changes, the version must, too.
 """

@@ -14,14 +14,14 @@ import lionk
 import lionk.recording.passes
 import lionk_numpy
 import lionk_torch
-import lionk_torch._group
-import lionk_torch._plan
-import lionk_torch._runner
+import lionk_torch.optimizer.group
+import lionk_torch.runner.plan
+import lionk_torch.runner.run
 from lionk.backend.protocol import Backend, reference_runner
 from lionk.optimizer.variants import Variant
 from lionk.recording.selection import Ranking, Tally
-from lionk_numpy import _plan
-from lionk_numpy._text import tally
+from lionk_numpy.runner import plan as _plan
+from lionk_numpy.runner.text import tally
 
 LIBRARIES: dict[str, Backend] = {"numpy": lionk_numpy.backend, "torch": lionk_torch.backend}
 WAYS = [("numpy", "tiles"), ("numpy", "numba"), ("torch", "tiles"), ("torch", "numba")]

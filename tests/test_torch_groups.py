@@ -11,9 +11,9 @@ import torch
 
 import lionk
 import lionk_torch
-import lionk_torch.exchange
-import lionk_torch.optimizer
-import lionk_torch.rules
+import lionk_torch.distributed.exchange
+import lionk_torch.optimizer.lion_k
+import lionk_torch.optimizer.rules
 from lionk_torch import LionK
 from torch_nets import drive, gradients, loss_of, net, parameter, round_trip
 

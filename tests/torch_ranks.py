@@ -23,7 +23,7 @@ from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, 
 
 import lionk
 from lionk_torch import LionK, groups
-from lionk_torch.sharded import whole
+from lionk_torch.distributed.sharded import whole
 
 RULES = [(2, {"K": "nuclear"}), (4, {"name": "kernel_lift", "k": "row_l1_l2"})]
 LINES = {"rows": [Shard(0)], "columns": [Shard(1)], "replicated": [Replicate()], "plain": None}
@@ -124,7 +124,7 @@ def numbers_only(mesh):
 
 
 def entries_in_order(mesh):
-    from lionk_torch.spread import nth
+    from lionk_torch.distributed.spread import nth
 
     for dtype in (torch.float32, torch.float64):
         special = [0.0, -0.0, float("inf"), -float("inf"), float("nan"), 1e-40, -1e-40, 1.0, 1.0]

@@ -12,7 +12,7 @@ from torch.distributed.tensor.debug import CommDebugMode
 
 import lionk
 from lionk_torch import LionK
-from lionk_torch.sharded import whole
+from lionk_torch.distributed.sharded import whole
 
 SHAPES = [(5, 3), (7,), (), (0,)]
 LR, LAM, B1, B2 = 0.125, 0.5, 0.9, 0.99

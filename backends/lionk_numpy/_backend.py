@@ -85,7 +85,7 @@ class NumPyBackend(Backend):
 
     def runners(self) -> dict[str, Callable[[LionK], Runner]]:
         """ "tiles": NumPy's loops on tiles; "numba": one loop, compiled at the first step of a large array."""
-        from ._runner import numba, tiles
+        from .runner.run import numba, tiles
 
         compiled = {} if missing("numba") else {"numba": numba}
         return {**compiled, "tiles": tiles, **super().runners()}

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 from ._backend import TorchBackend
 
 if TYPE_CHECKING:
-    from .optimizer import LionK
-    from .rules import MUON, groups
+    from .optimizer.lion_k import LionK
+    from .optimizer.rules import MUON, groups
 
 backend = TorchBackend()
 __all__ = ["MUON", "LionK", "TorchBackend", "backend", "groups"]
 
-_LATER = {"LionK": "optimizer", "MUON": "rules", "groups": "rules"}
+_LATER = {"LionK": "optimizer.lion_k", "MUON": "optimizer.rules", "groups": "optimizer.rules"}
 
 
 def __getattr__(name: str) -> Any:

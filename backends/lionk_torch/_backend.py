@@ -104,7 +104,7 @@ class TorchBackend(Backend):
         """ "numba", where it is installed: its loops on a CPU. "tiles": eager. "compiled": torch.compile, which takes
         seconds at the first step.
         """
-        from ._runner import compiled, numba, tiles
+        from .runner.run import compiled, numba, tiles
 
         loops = {} if missing("numba", "numba") else {"numba": numba}
         return {**loops, "tiles": tiles, "compiled": compiled, **super().runners()}

@@ -15,8 +15,8 @@ from lionk.recording.program import COMPARISONS, LOGICAL, PARTS, PYTHON, TESTS, 
 from lionk.recording.record import Extent, step_program
 from lionk.recording.threads import threads
 
-from ._compiled import Loops, compilable
-from ._text import APART, CALLS, over, select, tally
+from .compiled import Loops, compilable
+from .text import APART, CALLS, over, select, tally
 
 # Entries that a thread takes at once: so few that a tile and its buffers stay in a cache, so many that threads do not
 # wait for the interpreter, and for each other, between two calls.

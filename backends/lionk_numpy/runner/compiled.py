@@ -15,7 +15,7 @@ from lionk.backend.protocol import missing
 from lionk.recording.emit import bracket, function, phrase, scalar
 from lionk.recording.program import REDUCTIONS, SIGNS, Node, Pass, Program
 
-from ._text import CALLS, over, tally
+from .text import CALLS, over, tally
 
 # A conditional expression, since np.where of two numbers is hundreds of times slower; every number is made ``real``,
 # since an integer in the text would promote float32.

@@ -18,9 +18,9 @@ from lionk.recording.program import NotTraceableError
 from lionk.recording.record import seen
 from lionk.recording.threads import one_after_the_other, run_all
 
-from . import _group
-from ._group import Group, Last, span
-from ._plan import TILE, Fused, Host, Plan, fits, in_order, plain
+from ..optimizer import group as _group
+from ..optimizer.group import Group, Last, span
+from .plan import TILE, Fused, Host, Plan, fits, in_order, plain
 
 GATHERED = 1 << 18  # entries, at most, in one group of them
 

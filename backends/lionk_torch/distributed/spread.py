@@ -64,7 +64,7 @@ class Sorted(NamedTuple):
 class Spread:
     """The namespace of DTensors in even pieces."""
 
-    __name__ = "lionk_torch.spread"
+    __name__ = "lionk_torch.distributed.spread"
 
     def __init__(self) -> None:
         import array_api_compat.torch as xp

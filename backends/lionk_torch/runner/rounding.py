@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from . import sharded
-from ._backend import TorchBackend
+from .._backend import TorchBackend
+from ..distributed import sharded
 
 ROUNDINGS = ("nearest", "stochastic", "kahan")
 

@@ -15,7 +15,7 @@ from typing import Any
 from lionk.recording.emit import Arrays, pieces
 from lionk.recording.passes import Task
 
-from ._plan import Plan, limit, meaning, plain
+from ..runner.plan import Plan, limit, meaning, plain
 
 SMALL = 1 << 14  # entries below which tensors are gathered
 MANY = 100  # of them, from which on a loop over them is worth its compilation

@@ -18,13 +18,14 @@ from lionk.optimizer import variants
 from lionk.optimizer.variants import Variant
 from lionk.theory import Watch, watch
 
-from . import exchange as exchanges
-from . import options, sharded
-from . import rounding as roundings
-from ._backend import TorchBackend
-from ._group import side_by_side
+from .._backend import TorchBackend
+from ..distributed import exchange as exchanges
+from ..distributed import sharded
+from ..runner import rounding as roundings
+from ..runner.rows import Row, mars, tiles
+from . import options
+from .group import side_by_side
 from .momentum import in_order_of
-from .rows import Row, mars, tiles
 
 # What is looked at for every parameter at every step, in the fastest way that Python has.
 _GRAD, _LAYOUT, _DENSE = attrgetter("grad"), attrgetter("layout"), frozenset({torch.strided})

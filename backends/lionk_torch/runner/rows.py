@@ -15,8 +15,8 @@ from lionk.arrays.containers import tree_norm
 from lionk.optimizer import variants
 from lionk.recording.emit import pieces
 
-from . import sharded
-from ._plan import limit
+from ..distributed import sharded
+from .plan import limit
 
 
 class Row(NamedTuple):

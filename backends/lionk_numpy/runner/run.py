@@ -13,8 +13,8 @@ from lionk.optimizer.lion_k import LionK
 from lionk.recording.passes import Step, run_passes
 from lionk.recording.record import seen
 
-from . import _plan
-from ._plan import Plan, plan
+from . import plan as _plan
+from .plan import Plan, plan
 
 
 def tiles(opt: LionK) -> Runner:

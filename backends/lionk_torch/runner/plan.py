@@ -14,7 +14,7 @@ from lionk.recording.passes import Replay, Step, Task, replay, run_passes
 from lionk.recording.record import Extent, step_program
 from lionk.recording.threads import one_after_the_other
 
-from ._text import APART, CALLS, EXPRESSIONS
+from .text import APART, CALLS, EXPRESSIONS
 
 # Entries of a tile on a CPU, for each thread of PyTorch: so many that a call costs little beside its work, so few that
 # the buffers stay in the cache. PyTorch shares them among its threads. Threads of Python would wait for the interpreter
@@ -93,7 +93,7 @@ class Host:
 
     @staticmethod
     def of(opt: LionK, theirs: Plan, like: Arrays) -> Host | None:
-        from lionk_numpy._plan import plan
+        from lionk_numpy.runner.plan import plan
 
         found = plan(opt, theirs.K, theirs.extent, _memory(like), compiled=True) if all(map(_is_host, like)) else None
         return Host(found) if found else None
@@ -114,7 +114,7 @@ class Host:
 
 def _tally(r: Any, low: float, high: float) -> tuple[Any, ...]:
     """By NumPy, whose comparisons are seven times faster."""
-    from lionk_numpy._text import tally
+    from lionk_numpy.runner.text import tally
 
     return tally(r.numpy(), low, high)
 
