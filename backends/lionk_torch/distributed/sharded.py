@@ -4,7 +4,7 @@ The step is made on the local pieces. What dK needs of the others depends on K:
 
 - elementwise K: nothing. The result is that of the whole, bit for bit.
 - sums, maxima, norms of rows, order statistics (l2, lp, log_sum_exp, row_l1_l2, linf, top_k, ...) of even pieces:
-  numbers, by all-reduces (``lionk_torch.spread``). Reductions are made in another order: to rounding.
+  numbers, by all-reduces (``lionk_torch.distributed.spread``). Reductions are made in another order: to rounding.
 - functions of matrices: the readout, gathered. Each matrix has one rank that computes its dK, such that all have about
   as much to do, and the result is sent back in pieces. To rounding, where one device and many are not the same.
 - the rest (uneven pieces, a K with array parameters, sorting as owl does): the readout is gathered, one parameter at a

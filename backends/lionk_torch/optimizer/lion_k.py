@@ -81,7 +81,7 @@ class LionK(torch.optim.Optimizer):
     state_dtype : torch.dtype or str, optional
         Of m, for real parameters; None: that of the parameter.
     rounding : "nearest", "stochastic" or "kahan"
-        How 16-bit parameters take a step, which is then made in float32 (see ``lionk_torch.rounding``).
+        How 16-bit parameters take a step, which is then made in float32 (see ``lionk_torch.runner.rounding``).
     seed : int
         Of the stochastic rounding: same seed and step, same numbers.
 
@@ -95,7 +95,7 @@ class LionK(torch.optim.Optimizer):
         is its gamma, 0.025 in the paper, and estimates the gradient before ``maximize`` and coupled decay.
     exchange : None, "majority" or "average"; process_group : torch.distributed.ProcessGroup, optional
         Distributed Lion: each process keeps its own gradient and momentum, and directions are exchanged in place of
-        gradients, in this group (None: of all processes); ``lionk_torch.exchange`` says what that does to the theory.
+        gradients, in this group (None: of all processes); ``lionk_torch.distributed.exchange`` says what that does to the theory.
         Every parameter takes part, one without gradient here with gradient 0.
 
     Raises
@@ -107,7 +107,7 @@ class LionK(torch.optim.Optimizer):
 
     Notes
     -----
-    DTensors, of ``fully_shard`` or tensor parallelism, are stepped in pieces (``lionk_torch.sharded``).
+    DTensors, of ``fully_shard`` or tensor parallelism, are stepped in pieces (``lionk_torch.distributed.sharded``).
 
     Examples
     --------

@@ -12,8 +12,8 @@ import pytest
 import lionk
 from lionk.functions.registry import entries as registry
 
-DOCS = Path(__file__).parents[1] / "docs"
-ELSEWHERE = {"training.md"}  # by tests/test_training_page.py
+DOCS = Path(__file__).parents[2] / "docs"
+ELSEWHERE = {"training.md"}  # by tests/docs/test_training_page.py
 PAGES = ["../README.md", *sorted(p.name for p in DOCS.glob("*.md") if "```python" in p.read_text(encoding="utf-8"))]
 
 

@@ -149,7 +149,7 @@ def test_large_tensors_are_stepped_in_tiles(options, monkeypatch):
     dtype = torch.bfloat16 if "rounding" in options else torch.float64
     grads, found = gradients(4, 30, 20), []
     for size in (600, 64):
-        monkeypatch.setattr(lionk_torch.rows, "limit", lambda _, size=size: size)
+        monkeypatch.setattr(lionk_torch.runner.rows, "limit", lambda _, size=size: size)
         p, q, small = (parameter(30, 20, dtype=dtype) for _ in range(3))
         q.data = q.data.T.contiguous().T
         small = parameter(3, dtype=dtype)

@@ -18,7 +18,7 @@ import torch_ranks
 import torch_votes
 from lionk_torch import LionK, groups
 
-EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "torchrun" / "train.py"
+EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "torchrun" / "train.py"
 EVERYWHERE = [*torch_ranks.CLAIMS, *torch_votes.CLAIMS, "each_its_own_momentum", "fully_sharded"]
 CLAIMS = {4: [*EVERYWHERE, "grids", "votes_of_pieces"], 2: [*EVERYWHERE, "numbers_only", "resumed"]}
 

@@ -19,7 +19,7 @@ def lk(*arguments):
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
-# JAX compiles a program for each optimizer of this one; tests/test_training.py has a part of it.
+# JAX compiles a program for each optimizer of this one; tests/app/test_training.py has a part of it.
 HEAVY = {"training": pytest.mark.slow}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import lionk
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def run(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
