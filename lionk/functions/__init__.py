@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..arrays.shape_factor import ShapeFactor
 from .base import ArrayFunction, ConvexFunction, Traits
 from .definitions.support import indicator, support
-from .registry import algorithms as _named  # noqa: F401
-from .registry import catalogue as _catalogue  # noqa: F401  (fills the registry)
+from .named import algorithms as _named  # noqa: F401
+from .named import catalogue as _catalogue  # noqa: F401  (fills the registry)
 from .registry.entries import Entry, K, algorithms, entry, names, register, rules
 
 if TYPE_CHECKING:

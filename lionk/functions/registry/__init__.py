@@ -1,1 +1,1 @@
-"""Names: the registry, its entries with their builders and formulas, and functions as words and as formulas."""
+"""The registry: how a name or a spec becomes a function, parameters, and functions as words and as formulas."""

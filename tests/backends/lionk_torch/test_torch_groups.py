@@ -132,7 +132,9 @@ def test_rules_refuse_what_they_cannot_read():
         lionk_torch.groups(torch.nn.ReLU(), report=None)
 
 
-@pytest.mark.parametrize("module", [lionk_torch.distributed.exchange, lionk_torch.optimizer.lion_k, lionk_torch.optimizer.rules])
+@pytest.mark.parametrize(
+    "module", [lionk_torch.distributed.exchange, lionk_torch.optimizer.lion_k, lionk_torch.optimizer.rules]
+)
 def test_examples_of_the_docstrings(module):
     outcome = doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     assert outcome.attempted

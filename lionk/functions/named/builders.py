@@ -10,8 +10,8 @@ from ...sets.atoms import Ball, Box
 from ...sets.top_k import TopK
 from ..base import ConvexFunction
 from ..definitions.support import L2, Support
-from .later import Later
-from .parameters import descending, entries, nonnegative, ordered, positive
+from ..registry.later import Later
+from ..registry.parameters import descending, entries, nonnegative, ordered, positive
 
 add = Later("lionk.functions.calculus.sums", "add")
 ellipsoid = Later("lionk.functions.calculus.linear", "ellipsoid")

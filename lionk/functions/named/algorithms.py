@@ -7,11 +7,11 @@ from typing import Any
 
 from ...arrays.shape_factor import ShapeFactor
 from ..base import ConvexFunction
+from ..registry.entries import entry, register
+from ..registry.later import Later
+from ..registry.parameters import positive
 from . import builders as b
 from . import catalogue as _catalogue  # noqa: F401  (whose texts the algorithms take)
-from .entries import entry, register
-from .later import Later
-from .parameters import positive
 
 kernel_lift = Later("lionk.functions.calculus.kernels", "kernel_lift")
 

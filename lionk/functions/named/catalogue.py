@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..base import ConvexFunction
+from ..registry.entries import register
+from ..registry.later import Later
 from . import builders as b
-from .entries import register
-from .later import Later
 
 # -- the table --------------------------------------------------------------------------------------------------
 
