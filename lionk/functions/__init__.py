@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..arrays.shape_factor import ShapeFactor
 from .base import ArrayFunction, ConvexFunction, Traits
+from .calculus import methods as _methods  # noqa: F401  (which ConvexFunction looks up)
 from .definitions.support import indicator, support
 from .named import algorithms as _named  # noqa: F401
 from .named import catalogue as _catalogue  # noqa: F401  (fills the registry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
@@ -13,6 +14,9 @@ from ..arrays.namespace import Array, Namespace
 from ..arrays.value import Value, arrays_in, has_arrays
 from ..errors import NotAvailable
 from ..sets.base import ArraySet, ConvexSet, resolve_tol
+
+# What K can do that needs the rules or the registry, by name. ``calculus/methods.py`` fills it: no arrow points up.
+METHODS: dict[str, Callable[..., Any]] = {}
 
 
 @dataclass(eq=False, repr=False)
@@ -124,22 +128,18 @@ class ConvexFunction(Value, ABC):
         return self.traits.structure == "elementwise" and not self._arrays
 
     def _repr_latex_(self) -> str | None:
-        from .registry.describe import formulas
-
-        return formulas(self)
+        return METHODS["formulas"](self)
 
     def _repr_html_(self) -> str | None:
-        from .registry.describe import described, formulas
-
-        return None if formulas(self) else described(self)  # a notebook would take this one of two
+        return (
+            None if METHODS["formulas"](self) else METHODS["described"](self)
+        )  # a notebook would take this one of two
 
     def to(self, *, like: Array) -> ConvexFunction:
         """The same function with its array parameters in the library, precision and on the device of ``like``.
 
         The precision is at least float32, in which 16-bit arrays are computed.
         """
-        from .registry.entries import labelled
-
         xp = _xp.namespace(like, name="like")
         _xp.check_floating(xp, like, "like")
         bits = 64 if _xp.eps(xp, like) < 1e-10 else 32
@@ -165,44 +165,30 @@ class ConvexFunction(Value, ABC):
 
     def scale(self, a: Any) -> ConvexFunction:
         """``a K(x)``, a > 0, a number or a ``ShapeFactor``; conjugate ``a K*(y/a)``."""
-        from .calculus.affine import scale
-
-        return scale(self, a)
+        return METHODS["scale"](self, a)
 
     def dilate(self, a: float) -> ConvexFunction:
         """``K(a x)``, a != 0; conjugate ``K*(y/a)``."""
-        from .calculus.affine import dilate
-
-        return dilate(self, a)
+        return METHODS["dilate"](self, a)
 
     def tilt(self, c: Any) -> ConvexFunction:
         """``K(x) + Re<c, x>``; conjugate ``K*(y - c)``. The selection is ``dK + c``."""
-        from .calculus.affine import tilt
-
-        return tilt(self, c)
+        return METHODS["tilt"](self, c)
 
     def shift(self, b: Any) -> ConvexFunction:
         """``K(x + b)``; conjugate ``K*(y) - Re<b, y>``."""
-        from .calculus.affine import shift
-
-        return shift(self, b)
+        return METHODS["shift"](self, b)
 
     def moreau(self, mu: float = 1.0) -> ConvexFunction:
         """Moreau envelope ``min_z K(z) + |x - z|^2/(2 mu)``; conjugate ``K* + mu/2 |y|^2``."""
-        from .calculus.moreau import moreau_envelope
-
-        return moreau_envelope(self, mu)
+        return METHODS["moreau_envelope"](self, mu)
 
     def ridge(self, mu: float = 1.0) -> ConvexFunction:
         """``K(x) + mu/2 |x|^2``; conjugate: the Moreau envelope of K*."""
-        from .calculus.moreau import ridge
-
-        return ridge(self, mu)
+        return METHODS["ridge"](self, mu)
 
     def __add__(self, other: ConvexFunction) -> ConvexFunction:
-        from .calculus.sums import add
-
-        return add(self, other) if isinstance(other, ConvexFunction) else NotImplemented
+        return METHODS["add"](self, other) if isinstance(other, ConvexFunction) else NotImplemented
 
     def __mul__(self, a: float) -> ConvexFunction:
         return self.scale(a) if isinstance(a, (int, float)) else NotImplemented
@@ -228,9 +214,7 @@ class ConvexFunction(Value, ABC):
         """Raise ValueError or TypeError, naming the parameter."""
 
     def __reduce__(self) -> Any:
-        from .registry.entries import K
-
-        return K, (self.spec,)
+        return METHODS["K"], (self.spec,)
 
 
 @dataclass(eq=False, repr=False)
@@ -322,3 +306,17 @@ def outside_is_infinite(xp: Namespace, value: Array, violation: Array, tol: Any)
     """``value`` inside, ``+inf`` where the violation exceeds ``tol``, NaN where the violation is NaN."""
     out = xp.where(violation > tol, math.inf * xp.ones_like(value), value)
     return xp.where(xp.isnan(violation), xp.nan * xp.ones_like(value), out)
+
+
+def labelled(k: ConvexFunction, label: dict[str, Any]) -> ConvexFunction:
+    """The same function, knowing the spec it was built from."""
+    twin = object.__new__(type(k))
+    twin.__dict__.update(k.__dict__)
+    dual = object.__new__(type(k.conjugate))
+    dual.__dict__.update(k.conjugate.__dict__)
+    object.__setattr__(twin, "label", dict(label))
+    object.__setattr__(twin, "conjugate", dual)
+    object.__setattr__(dual, "conjugate", twin)
+    undone = label["K"] if label["name"] == "conjugate" else {"name": "conjugate", "K": label}
+    object.__setattr__(dual, "label", undone)
+    return twin

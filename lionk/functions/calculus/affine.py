@@ -12,8 +12,7 @@ from ...arrays.shape_factor import ShapeFactor, at, constant, factor, whole
 from ...sets import rules as sets
 from ...sets.atoms import Whole
 from ...sets.base import ConvexSet
-from ..base import ArrayFunction, ConvexFunction, Traits, inherited
-from ..registry.entries import labelled
+from ..base import ArrayFunction, ConvexFunction, Traits, inherited, labelled
 from .block_sum import over_blocks
 
 

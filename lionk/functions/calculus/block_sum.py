@@ -11,6 +11,7 @@ from ...arrays.namespace import Array
 from ...errors import NotAvailable
 from ...sets.product import Product
 from ..base import ConvexFunction, Traits, inherited
+from ..registry.entries import K
 
 
 @dataclass(eq=False, repr=False)
@@ -110,7 +111,6 @@ def blocks(tree: Any) -> Blocks:
     >>> lionk.blocks({"weight": "nuclear", "bias": "l1"}).traits.even
     True
     """
-    from ..registry.entries import K
 
     def build(leaf: Any) -> Any:
         return K(leaf)

@@ -17,6 +17,7 @@ from ...sets.k_support import KSupportBall, TopKL2Ball
 from ...sets.top_k import TopK
 from ..base import ArrayFunction, ConvexFunction, Traits, inherited
 from ..definitions.support import L2, Support
+from ..registry.entries import K
 from .affine import Affine
 from .spectral import SpectralLift
 
@@ -289,8 +290,6 @@ class Grouped(ArraySet):
 
 
 def _norm(norm: Any) -> ArrayFunction:
-    from ..registry.entries import K
-
     k = K(norm)
     if not isinstance(k, ArrayFunction):
         raise TypeError(f"group_lift takes convex functions of one array, got {type(k).__name__}")

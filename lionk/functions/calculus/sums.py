@@ -15,10 +15,9 @@ from ...sets.atoms import Box, Whole
 from ...sets.base import ArraySet, ConvexSet, joint_traits
 from ...sets.hull import Hull
 from ...sets.rules import Minkowski, ball_radius, interval
-from ..base import ArrayFunction, ConvexFunction, Traits, inherited, outside_is_infinite
+from ..base import ArrayFunction, ConvexFunction, Traits, inherited, labelled, outside_is_infinite
 from ..definitions.scalar import power
 from ..definitions.support import Support
-from ..registry.entries import labelled
 from .affine import Affine
 from .block_sum import Blocks
 from .moreau import moreau_envelope, ridge

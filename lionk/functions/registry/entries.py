@@ -11,7 +11,7 @@ from typing import Any
 from ...arrays import namespace as _xp
 from ...arrays.containers import is_container
 from ...arrays.value import Value
-from ..base import ConvexFunction
+from ..base import ConvexFunction, labelled
 
 
 @dataclass(eq=False, repr=False)
@@ -198,19 +198,3 @@ def _build(value: Any, texts: bool) -> Any:
 def _as_spec(value: Any) -> Any:
     """A parameter as a spec holds it: functions by their spec."""
     return value.spec if isinstance(value, ConvexFunction) else value
-
-
-def labelled(k: ConvexFunction, label: dict[str, Any]) -> ConvexFunction:
-    """The same function, knowing the spec it was built from."""
-    import copy
-
-    twin = object.__new__(type(k))
-    twin.__dict__.update(k.__dict__)
-    dual = object.__new__(type(k.conjugate))
-    dual.__dict__.update(k.conjugate.__dict__)
-    object.__setattr__(twin, "label", copy.copy(label))
-    object.__setattr__(twin, "conjugate", dual)
-    object.__setattr__(dual, "conjugate", twin)
-    undone = label["K"] if label["name"] == "conjugate" else {"name": "conjugate", "K": label}
-    object.__setattr__(dual, "label", undone)
-    return twin
