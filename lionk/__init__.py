@@ -11,7 +11,8 @@ from .functions import ConvexFunction, K, Traits, algorithms, names, register
 if TYPE_CHECKING:
     from . import checking, conventions, functions, sets, theory
     from .arrays.polar import polar
-    from .backend.protocol import Backend, backends
+    from .backend.discovery import backends
+    from .backend.protocol import Backend
     from .checking import check_K
     from .conventions import anchored
     from .functions import blocks
@@ -57,7 +58,7 @@ __all__ = [
 # Loaded on first use, so that a program that needs only convex functions starts fast.
 _LATER = {
     "Backend": "backend.protocol",
-    "backends": "backend.protocol",
+    "backends": "backend.discovery",
     "check_K": "checking",
     "anchored": "conventions",
     "blocks": "functions.calculus.block_sum",

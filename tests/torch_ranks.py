@@ -1,4 +1,4 @@
-"""One of several processes of tests/backends/lionk_torch/test_torch_sharded.py: ``python torch_ranks.py RANK WORLD FOLDER``.
+"""One of several processes of test_torch_sharded.py: ``python torch_ranks.py RANK WORLD FOLDER``.
 
 Claims are functions whose asserts hold at every rank; each that held is printed.
 """

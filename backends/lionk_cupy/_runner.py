@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from lionk.backend.protocol import Runner, arguments, check_memory, results
+from lionk.backend.protocol import Runner
+from lionk.optimizer.jobs import arguments, check_memory, results
 from lionk.optimizer.lion_k import LionK
 from lionk.recording.program import PYTHON, NotTraceableError, Program
 from lionk.recording.record import step_program

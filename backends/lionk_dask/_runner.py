@@ -8,7 +8,8 @@ from operator import itemgetter
 from typing import Any
 from uuid import uuid4
 
-from lionk.backend.protocol import Runner, arguments, results
+from lionk.backend.protocol import Runner
+from lionk.optimizer.jobs import arguments, results
 from lionk.optimizer.lion_k import LionK
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lionk.backend.protocol import Runner, arguments, results
+from lionk.backend.protocol import Runner
+from lionk.optimizer.jobs import arguments, results
 from lionk.optimizer.lion_k import LionK
 
 

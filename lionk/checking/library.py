@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from ..arrays import namespace as _xp
 from ..arrays.namespace import Array, Namespace
-from ..backend.protocol import Backend, GenericBackend, backends
+from ..backend.discovery import GenericBackend, backends
+from ..backend.protocol import Backend
 
 
 class Library(Protocol):

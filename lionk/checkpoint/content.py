@@ -15,7 +15,8 @@ from array_api_compat import device as device_of
 from array_api_compat import is_array_api_obj as is_array
 
 from ..arrays.containers import is_container
-from ..backend.protocol import Backend, backend_of, backends, dtype_name
+from ..backend.discovery import backend_of, backends
+from ..backend.protocol import Backend, dtype_name
 
 STORED = {  # how entries look to another reader of the file; others are bytes
     **{n: n for n in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")},

@@ -15,7 +15,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from ..backend.protocol import Backend, backends
+from ..backend.discovery import backends
+from ..backend.protocol import Backend
 from .content import ANY, Reader, as_bits, encode
 
 FORMAT = "lionk checkpoint 1"

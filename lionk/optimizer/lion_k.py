@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +15,7 @@ from ..functions import ConvexFunction
 from ..functions import K as build
 from ..functions.calculus.block_sum import Blocks
 from . import step
+from .jobs import arguments, coefficient, results
 
 Schedule = Callable[[Any], Any]
 
@@ -170,6 +169,11 @@ class LionK:
         new_x, new_m = step.update(dK, a, b, c, e, lam, b1, b2, self.decay == "implicit")
         return _xp.astype(xp, new_x, x.dtype), _xp.astype(xp, new_m, m.dtype)
 
+    def run(self, x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
+        """``update`` of an array, or of each in lists of arrays, with the optimizer's own coefficients where None."""
+        rate, decay, jobs = arguments(self, x, m, grad, lr, weight_decay)
+        return results(x, [self.update(a, b, g, rate, decay, K=k) for a, b, g, k in jobs])
+
     def with_decay(self, decay: str) -> LionK:
         """The same iteration with the other decay: ``h = lr/(1 - lr lam)`` implicit, ``h/(1 + h lam)`` explicit.
 
@@ -207,19 +211,6 @@ class _Pair:
 
     def __init__(self, x: Array, m: Array) -> None:
         self.x, self.m = x, m
-
-
-def coefficient(name: str, value: Any) -> Any:
-    """A checked learning rate or decay: a finite float >= 0, or a real 0-d array as it is."""
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        number = float(value)
-        if not 0 <= number < math.inf:
-            raise ValueError(f"{name} must be finite and >= 0, got {value!r}")
-        return number
-    if hasattr(value, "ndim") and value.ndim == 0 and _xp.is_real(_xp.namespace(value), value):
-        return value
-    schedule = " (a schedule is a callable of the count)" if name == "lr" else ""
-    raise TypeError(f"{name} must be a number >= 0 or a real 0-d array{schedule}, got {value!r}")
 
 
 def _number(value: Any) -> Any:

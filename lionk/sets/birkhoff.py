@@ -9,6 +9,7 @@ from typing import Any
 from ..arrays import namespace as _xp
 from ..arrays import spectral as _spectral
 from ..arrays.namespace import Array, Namespace
+from ..backend.discovery import assignment
 from .base import ArraySet
 
 
@@ -51,8 +52,6 @@ class Birkhoff(ArraySet):
         return self._assignment(xp, c) + _xp.only_nan(xp, c)
 
     def _assignment(self, xp: Namespace, c: Array) -> Array:
-        from ..backend.protocol import assignment
-
         large = float(xp.finfo(c.dtype).max) / (4 * c.shape[-1])
         return assignment(xp.clip(xp.where(xp.isnan(c), xp.zeros_like(c), c), -large, large))
 

@@ -12,7 +12,8 @@ from ..arrays import namespace as _xp
 from ..arrays.containers import is_container, leaves, named_leaves, tree_norm
 from ..backend.protocol import Backend
 from ..errors import LionKWarning, NonFiniteError, NotAvailable
-from ..optimizer.lion_k import LionK, State, coefficient
+from ..optimizer.jobs import coefficient
+from ..optimizer.lion_k import LionK, State
 from ..theory.certificate import Point, Record, certificate_of
 from ..theory.lyapunov import coefficients_of
 from ..theory.objective import scaled

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..arrays.containers import tree_map
-from ..backend.protocol import backend_of
+from ..backend.discovery import backend_of
 from ..errors import LionKWarning, NonFiniteError
 from ..optimizer.lion_k import LionK
 from ..theory.objective import over

@@ -10,7 +10,7 @@ from ..arrays.containers import is_container, leaves, tree_inner, tree_map, tree
 from ..arrays.namespace import Array
 from ..functions import K as build
 from ..functions.calculus.block_sum import Blocks
-from ..optimizer.lion_k import coefficient
+from ..optimizer.jobs import coefficient
 
 
 def over(K: Any, x: Any) -> Any:

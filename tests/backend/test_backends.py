@@ -17,7 +17,8 @@ import lionk_dask
 import lionk_jax
 import lionk_numpy
 import lionk_torch
-from lionk.backend.protocol import GROUP, Backend, GenericBackend, backend_of, dtype_name, reference_runner
+from lionk.backend.discovery import GROUP, GenericBackend, backend_of
+from lionk.backend.protocol import Backend, dtype_name, reference_runner
 
 LIBRARIES = {
     "numpy": lionk_numpy.backend,
@@ -56,7 +57,7 @@ def test_entry_points_are_the_five_packages():
 
 
 def test_without_entry_points_the_error_says_what_to_do(monkeypatch):
-    from lionk.backend import protocol as module
+    from lionk.backend import discovery as module
 
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [] if group == GROUP else None)
     module._discovered.cache_clear()

@@ -1,4 +1,4 @@
-"""``check_K`` and its report. That it passes on every name on NumPy is tests/functions/test_functions.py::test_properties."""
+"""``check_K`` and its report. That all names pass on NumPy is tests/functions/test_functions.py::test_properties."""
 
 from __future__ import annotations
 

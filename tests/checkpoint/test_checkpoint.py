@@ -22,7 +22,8 @@ import torch
 
 import lionk
 from lionk.arrays.containers import named_leaves
-from lionk.backend.protocol import backend_of, dtype_name
+from lionk.backend.discovery import backend_of
+from lionk.backend.protocol import dtype_name
 from lionk.checkpoint.file import check, load, save
 
 

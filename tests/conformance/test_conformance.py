@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import lionk
-from lionk.backend.protocol import GenericBackend
+from lionk.backend.discovery import GenericBackend
 from lionk.conformance import RULES, Capabilities, Loopback, check
 from lionk.conformance.judging.reference import follow, reference_run
 from lionk.conformance.judging.trace import run

@@ -8,7 +8,8 @@ from __future__ import annotations
 from operator import is_
 from typing import Any
 
-from lionk.backend.protocol import Runner, arguments, check_memory, results
+from lionk.backend.protocol import Runner
+from lionk.optimizer.jobs import arguments, check_memory, results
 from lionk.optimizer.lion_k import LionK
 from lionk.recording.passes import Step, run_passes
 from lionk.recording.record import seen

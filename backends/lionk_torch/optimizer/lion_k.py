@@ -95,8 +95,8 @@ class LionK(torch.optim.Optimizer):
         is its gamma, 0.025 in the paper, and estimates the gradient before ``maximize`` and coupled decay.
     exchange : None, "majority" or "average"; process_group : torch.distributed.ProcessGroup, optional
         Distributed Lion: each process keeps its own gradient and momentum, and directions are exchanged in place of
-        gradients, in this group (None: of all processes); ``lionk_torch.distributed.exchange`` says what that does to the theory.
-        Every parameter takes part, one without gradient here with gradient 0.
+        gradients, in this group (None: of all processes). ``lionk_torch.distributed.exchange`` says what that does to
+        the theory. Every parameter takes part, one without gradient here with gradient 0.
 
     Raises
     ------

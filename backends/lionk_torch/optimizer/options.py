@@ -8,7 +8,7 @@ import torch
 
 import lionk
 from lionk.optimizer import decay as decays
-from lionk.optimizer.lion_k import coefficient
+from lionk.optimizer.jobs import coefficient
 from lionk.optimizer.variants import Variant
 
 from ..runner import rounding as roundings

@@ -10,7 +10,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
-from lionk.backend.protocol import Runner, arguments, check_memory, coefficients, results
+from lionk.backend.protocol import Runner
+from lionk.optimizer.jobs import arguments, check_memory, coefficients, results
 from lionk.optimizer.lion_k import LionK
 from lionk.recording.emit import Arrays, chunks
 from lionk.recording.passes import Step, Task, run_passes

@@ -8,7 +8,8 @@ from typing import Any
 
 from array_api_compat import is_array_api_obj
 
-from ...backend.protocol import backend_of, dtype_name
+from ...backend.discovery import backend_of
+from ...backend.protocol import dtype_name
 from ..specification.cases import Case, floats, host
 from ..specification.port import Port
 

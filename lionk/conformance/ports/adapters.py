@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ...backend.protocol import backends
+from ...backend.discovery import backends
 from ..specification.port import Capabilities, Port
 
 #: Names under which optimizers take what the kit gives.

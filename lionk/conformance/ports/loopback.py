@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ...backend.protocol import Backend, backends, resolve_dtype
+from ...backend.discovery import backends
+from ...backend.protocol import Backend, resolve_dtype
 from ...errors import LionKWarning
 from ...optimizer.lion_k import LionK
 from ..specification.cases import function_of

@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from ...backend.protocol import Backend, backends
+from ...backend.discovery import backends
+from ...backend.protocol import Backend
 from ..specification.port import Capabilities, each_parameter
 from .adapters import Names, Request, title
 

@@ -6,7 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ...backend.protocol import Backend, backends
+from ...backend.discovery import backends
+from ...backend.protocol import Backend
 from ...functions import ConvexFunction
 from ...functions import K as build
 

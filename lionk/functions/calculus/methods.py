@@ -1,4 +1,4 @@
-"""The methods of a convex function that need the rules or the registry: ``K.scale(2)``, ``K1 + K2``, pickles, notebooks.
+"""Methods of a convex function that need the rules or the registry: ``K.scale(2)``, ``K1 + K2``, pickles, notebooks.
 
 ``base.py`` names them and looks them up here, since a room imports from the rooms below it only. Each is loaded when it
 is first called.
