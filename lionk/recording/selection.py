@@ -29,6 +29,14 @@ class Tally(NamedTuple):
     nan: Any
 
 
+def tally(r: Array, low: float, high: float) -> Tally:
+    """The ``Tally`` of the entries of an array."""
+    xp = _xp.namespace(r)
+    counts = (xp.count_nonzero(b) for b in (r > high, r == high, r == low, xp.isnan(r)))
+    above, at_high, at_low, nan = counts
+    return Tally(above, at_high, r[(r > low) & (r < high)], at_low, nan)
+
+
 class Ranking:
     """What the tiles have told of entries, ordered from the largest; NaN counts as larger than all."""
 

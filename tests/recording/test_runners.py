@@ -14,14 +14,13 @@ import lionk
 import lionk.recording.passes
 import lionk_numpy
 import lionk_torch
-import lionk_torch.optimizer.group
 import lionk_torch.runner.plan
 import lionk_torch.runner.run
+import lionk_torch.runner.small
 from lionk.backend.protocol import Backend, reference_runner
 from lionk.optimizer.variants import Variant
-from lionk.recording.selection import Ranking, Tally
+from lionk.recording.selection import Ranking, tally
 from lionk_numpy.runner import plan as _plan
-from lionk_numpy.runner.text import tally
 
 LIBRARIES: dict[str, Backend] = {"numpy": lionk_numpy.backend, "torch": lionk_torch.backend}
 WAYS = [("numpy", "tiles"), ("numpy", "numba"), ("torch", "tiles"), ("torch", "numba")]
@@ -46,10 +45,10 @@ def small_tiles(monkeypatch):
     monkeypatch.setattr(_plan, "TILE", 64)
     monkeypatch.setattr(_plan, "GATHERED", 64)
     monkeypatch.setattr(_plan, "COMPILE", 128)
-    monkeypatch.setattr(lionk_torch._plan, "TILE", 64)
-    monkeypatch.setattr(lionk_torch._group, "SMALL", 16)
-    monkeypatch.setattr(lionk_torch._group, "MANY", 3)
-    monkeypatch.setattr(lionk.passes, "SAMPLE", 32)
+    monkeypatch.setattr(lionk_torch.runner.plan, "TILE", 64)
+    monkeypatch.setattr(lionk_torch.runner.small, "SMALL", 16)
+    monkeypatch.setattr(lionk_torch.runner.small, "MANY", 3)
+    monkeypatch.setattr(lionk.recording.passes, "SAMPLE", 32)
 
 
 @pytest.fixture(params=WAYS, ids=":".join)
@@ -264,7 +263,7 @@ def test_a_ranking_knows_or_says_that_it_does_not(values, ends, data):
     cut = np.sort(r)[r.size - k]
     parts = np.split(r, [r.size // 2])
     for low, high in (ends, (-math.inf, math.inf)):
-        found = Ranking(low, high, [Tally(*tally(part, low, high)) for part in parts]).largest(k)
+        found = Ranking(low, high, [tally(part, low, high) for part in parts]).largest(k)
         if found is None:
             assert not low <= cut <= high
         else:
@@ -275,15 +274,15 @@ def test_a_ranking_knows_or_says_that_it_does_not(values, ends, data):
 def test_a_misleading_sample_is_noticed():
     """All entries of the sample are large, the others small: the bracket is widened until it holds the answer."""
     n, runs = 4000, []
-    every = n // lionk.passes.SAMPLE | 1
+    every = n // lionk.recording.passes.SAMPLE | 1
     m = np.random.default_rng(0).normal(size=n)
     m[::every] += 100
     opt = lionk.LionK({"name": "top_k", "k": n // 2}, lr=0.1)
     x, grad = np.zeros(n), np.zeros(n)
     want = reference_runner(opt)(x, m, grad)
-    seen = lionk.passes.Ranking
+    seen = lionk.recording.passes.Ranking
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lionk.passes, "Ranking", lambda *a: runs.append(a[:2]) or seen(*a))
+        patch.setattr(lionk.recording.passes, "Ranking", lambda *a: runs.append(a[:2]) or seen(*a))
         got = lionk_numpy.backend.runner(opt, "tiles")(x.copy(), m.copy(), grad)
     assert_equal(lionk_numpy.backend, got, want, exact=True)
     assert len(runs) > 2, "one sample and one bracket sufficed"
@@ -455,7 +454,7 @@ COMPILED = ["l1", "l2", "softsign"]
 def test_torch_compiles_once_for_all_sizes_rates_and_layouts(monkeypatch, name):
     import torch
 
-    monkeypatch.setattr(lionk_torch._plan, "ALONE", 64)  # so that these are not left to the tiles
+    monkeypatch.setattr(lionk_torch.runner.plan, "ALONE", 64)  # so that these are not left to the tiles
 
     library, opt = lionk_torch.backend, lionk.LionK(name, lr=0.1, weight_decay=0.5)
     run = library.runner(opt, "compiled")
@@ -544,8 +543,8 @@ def test_torch_steps_many_small_tensors_in_one_loop(monkeypatch, name):
     if "numba" not in lionk_torch.backend.runners():
         pytest.skip("numba is not installed; pip install 'lionk[numba]'")
     opt, calls = lionk.LionK(name, lr=0.1, weight_decay=0.5), []
-    step = lionk_torch._group.Group._step
-    monkeypatch.setattr(lionk_torch._group.Group, "_step", lambda *a: calls.append(1) or step(*a))
+    step = lionk_torch.runner.small.Group._step
+    monkeypatch.setattr(lionk_torch.runner.small.Group, "_step", lambda *a: calls.append(1) or step(*a))
     run = lionk_torch.backend.runner(opt, "numba")
     shapes = [(3,), (2, 4), (), (1,), (5,)]
     x, m, grad = ([draw(lionk_torch.backend, s, seed=k)[j] for k, s in enumerate(shapes)] for j in range(3))
@@ -606,8 +605,8 @@ def test_torch_remembers_large_tensors_and_notices_what_is_new():
     copies = [[a.clone() for a in column] for column in (x, m)]
     run, looked = lionk_torch.backend.runner(opt, "tiles"), []
     with pytest.MonkeyPatch.context() as patch:
-        check = lionk_torch._runner.check_memory
-        patch.setattr(lionk_torch._runner, "check_memory", lambda *a: looked.append(1) or check(*a))
+        check = lionk_torch.runner.run.check_memory
+        patch.setattr(lionk_torch.runner.run, "check_memory", lambda *a: looked.append(1) or check(*a))
         for k in range(5):
             if k == 3:
                 x[0].data = torch.ones(30, 20)
@@ -637,7 +636,7 @@ def test_torch_allocates_no_more_than_tiles(monkeypatch, name):
     import torch
     from torch.profiler import ProfilerActivity, profile
 
-    monkeypatch.setattr(lionk_torch._plan, "TILE", 1 << 12)
+    monkeypatch.setattr(lionk_torch.runner.plan, "TILE", 1 << 12)
     run = lionk_torch.backend.runner(lionk.LionK(name, lr=0.1, weight_decay=0.5), "tiles")
     x, m, grad = draw(lionk_torch.backend, (1 << 18,))
     run(x, m, grad)

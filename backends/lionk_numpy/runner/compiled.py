@@ -14,8 +14,9 @@ from typing import Any
 from lionk.backend.protocol import missing
 from lionk.recording.emit import bracket, function, phrase, scalar
 from lionk.recording.program import REDUCTIONS, SIGNS, Node, Pass, Program
+from lionk.recording.selection import tally
 
-from .text import CALLS, over, tally
+from .text import CALLS, over
 
 # A conditional expression, since np.where of two numbers is hundreds of times slower; every number is made ``real``,
 # since an integer in the text would promote float32.

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from threading import local
 from typing import Any
 
 from lionk.optimizer.lion_k import LionK
 from lionk.recording.emit import Arrays, buffered, chunks, tile
 from lionk.recording.passes import Step, Task, replay
-from lionk.recording.program import COMPARISONS, LOGICAL, PARTS, PYTHON, TESTS, UNARY, NotTraceableError, Program
+from lionk.recording.plan import Buffers, in_order, meaning
+from lionk.recording.program import NotTraceableError, Program
 from lionk.recording.record import Extent, step_program
+from lionk.recording.selection import tally
 from lionk.recording.threads import threads
 
 from .compiled import Loops, compilable
-from .text import APART, CALLS, over, select, tally
+from .text import APART, CALLS, over, select
 
 # Entries that a thread takes at once: so few that a tile and its buffers stay in a cache, so many that threads do not
 # wait for the interpreter, and for each other, between two calls.
@@ -38,7 +38,7 @@ class Plan:
         space = {"np": np, "select": select, "tally": tally, "over": over(program)}
         self._tiles = [tile(t, space) for t in self._texts]
         self._loops: list[Loops] = []  # made when first needed
-        self._own = local()
+        self._buffers = Buffers(np.empty, max(TILE, GATHERED))
 
     def known(self, rate: Any, decay: Any, like: Any) -> dict[int, Any]:
         """The numbers known before the first pass."""
@@ -48,7 +48,10 @@ class Plan:
 
     def replay(self, known: dict[int, Any], arrays: Arrays) -> Step:
         """The step of one array; it is compiled for large ones that lie in one piece."""
-        arrays = in_order(arrays) if self.program.along is None else self.extent.viewed(arrays)
+        if self.program.along is None:
+            arrays = in_order(arrays, arrays[0].strides, lambda a, axes: a.transpose(axes), _contiguous)
+        else:
+            arrays = self.extent.viewed(arrays)
         loops = self.loops(arrays)
         streams = loops and self._made[0].alone  # nothing in a cache is read again
         limit = max(TILE, arrays[0].size // (4 * threads())) if streams else TILE
@@ -77,11 +80,12 @@ class Plan:
         return self._compiled and large and all(a.ndim == ndim and a.flags.c_contiguous for a in arrays)
 
     def _by_tiles(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
-        return [self._tiles[k](*arrays, *numbers, *self._buffers(k, self._texts[k].buffers, arrays[0].shape))]
+        buffers = self._buffers.take(k, [*self._texts[k].buffers.values()], arrays[0].shape)
+        return [self._tiles[k](*arrays, *numbers, *buffers)]
 
     def _by_loops(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
-        run, buffers = self._loops[k].run, self._loops[k].buffers
-        return [run(*arrays, *numbers, *self._buffers(("loops", k), buffers, arrays[0].shape))]
+        buffers = self._buffers.take(("loops", k), [*self._loops[k].buffers.values()], arrays[0].shape)
+        return [self._loops[k].run(*arrays, *numbers, *buffers)]
 
     def gathered(self, known: dict[int, Any], group: list[Arrays]) -> Iterator[Task]:
         """Tasks for many small arrays: as many as fit in a tile at a time."""
@@ -102,16 +106,6 @@ class Plan:
             b[...] = m[start:end].reshape(b.shape)
             start = end
 
-    def _buffers(self, room: Any, wanted: dict[str, Any], shape: tuple[int, ...]) -> list[Any]:
-        """This thread's buffers for a pass, in this shape."""
-        import numpy as np
-
-        every: dict[Any, list[Any]] = self._own.__dict__
-        size = math.prod(shape)
-        if wanted and (room not in every or every[room][0].size < size):  # a slice may be longer than a tile
-            every[room] = [np.empty(max(TILE, GATHERED, size), dtype) for dtype in wanted.values()]
-        return [b[:size].reshape(shape) for b in every[room]] if wanted else []
-
 
 def plan(opt: LionK, K: Any, extent: Extent, arrays: Arrays, compiled: bool) -> Plan | None:
     """The plan for arrays like these, or None where the reference must run."""
@@ -126,27 +120,16 @@ def plan(opt: LionK, K: Any, extent: Extent, arrays: Arrays, compiled: bool) -> 
         return None
 
 
-def in_order(arrays: Arrays) -> Arrays:
-    """The arrays with one axis if they lie in memory in one common order, else with the slowest axis first."""
-    strides = arrays[0].strides
-    axes = sorted(range(len(strides)), key=lambda k: -abs(strides[k]))
-    turned = [a.transpose(axes) for a in arrays]
-    if all(a.flags.c_contiguous for a in turned):
-        turned = [a.reshape(-1) for a in turned]
-    return turned[0], turned[1], turned[2]
+def _contiguous(a: Any) -> bool:
+    return bool(a.flags.c_contiguous)
 
 
 @cache
 def _meaning() -> dict[str, Callable[..., Any]]:
-    """NumPy's operations on numbers: those of Python where both are Python's, as in the reference."""
+    """NumPy's operations on numbers."""
     import array_api_compat.numpy as xp
     import numpy as np
 
-    return {
-        **{op: getattr(xp, op) for op in (*UNARY, *TESTS, *LOGICAL, "where", "maximum", "minimum", "hypot", "atan2")},
-        **PYTHON,
-        **{op: getattr(xp, op) for op in COMPARISONS},
-        **PARTS,
-        **dict.fromkeys(("full", "number", "astype"), lambda value, dtype: dtype.type(value)),
-        **{f"all_{op}": partial(getattr(np, op), axis=0) for op in ("sum", "max", "min")},
-    }
+    own = dict.fromkeys(("full", "number", "astype"), lambda value, dtype: dtype.type(value))
+    columns = {f"all_{op}": partial(getattr(np, op), axis=0) for op in ("sum", "max", "min")}
+    return meaning(partial(getattr, xp), partial(getattr, xp), **own, **columns)

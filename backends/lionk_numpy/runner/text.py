@@ -53,14 +53,3 @@ def select(condition: Any, a: Any, b: Any, out: Any, spare: Any) -> None:
     np.bitwise_and(chosen, mask, out=chosen)
     np.bitwise_xor(chosen, other, out=chosen)
     return None
-
-
-def tally(r: Any, low: float, high: float) -> tuple[Any, ...]:
-    """A ``lionk.selection.Tally`` of these entries."""
-    import numpy as np
-
-    between = np.greater(r, low)
-    between &= np.less(r, high)
-    counts = (np.count_nonzero(b) for b in (r > high, r == high, r == low, np.isnan(r)))
-    above, at_high, at_low, nan = counts
-    return above, at_high, r[between], at_low, nan

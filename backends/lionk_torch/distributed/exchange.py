@@ -87,7 +87,7 @@ def pack(votes: torch.Tensor) -> torch.Tensor:
     """-1, 0, 1 of shape (..., 5, n), five in a byte, in base 3: shape (..., n).
 
     >>> import torch
-    >>> from lionk_torch.exchange import pack, unpack
+    >>> from lionk_torch.distributed.exchange import pack, unpack
     >>> packed = pack(torch.tensor([[1], [0], [-1], [-1], [1]], dtype=torch.int8))
     >>> packed, unpack(packed).flatten()
     (tensor([191], dtype=torch.uint8), tensor([ 1,  0, -1, -1,  1], dtype=torch.int8))

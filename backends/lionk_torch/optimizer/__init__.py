@@ -1,1 +1,1 @@
-"""The optimizer: LionK as torch.optim has it, its options, groups of small tensors, and rules for which K."""
+"""The optimizer: LionK as torch.optim has it, its options, rows, rounding to 16 bits, and rules for which K."""

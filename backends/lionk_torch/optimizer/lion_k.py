@@ -21,11 +21,11 @@ from lionk.theory import Watch, watch
 from .._backend import TorchBackend
 from ..distributed import exchange as exchanges
 from ..distributed import sharded
-from ..runner import rounding as roundings
-from ..runner.rows import Row, mars, tiles
+from ..runner.small import side_by_side
 from . import options
-from .group import side_by_side
+from . import rounding as roundings
 from .momentum import in_order_of
+from .rows import Row, mars, tiles
 
 # What is looked at for every parameter at every step, in the fastest way that Python has.
 _GRAD, _LAYOUT, _DENSE = attrgetter("grad"), attrgetter("layout"), frozenset({torch.strided})
@@ -81,7 +81,7 @@ class LionK(torch.optim.Optimizer):
     state_dtype : torch.dtype or str, optional
         Of m, for real parameters; None: that of the parameter.
     rounding : "nearest", "stochastic" or "kahan"
-        How 16-bit parameters take a step, which is then made in float32 (see ``lionk_torch.runner.rounding``).
+        How 16-bit parameters take a step, which is then made in float32 (see ``lionk_torch.optimizer.rounding``).
     seed : int
         Of the stochastic rounding: same seed and step, same numbers.
 

@@ -11,7 +11,7 @@ from lionk.optimizer import decay as decays
 from lionk.optimizer.jobs import coefficient
 from lionk.optimizer.variants import Variant
 
-from ..runner import rounding as roundings
+from . import rounding as roundings
 
 # Those that a group's step is made for; others may change without making it anew.
 COMPILED = (

@@ -1,1 +1,1 @@
-"""Steps on tensors: the recorded step as text, its plan for tensors of one kind, rows, and rounding to 16 bits."""
+"""Steps on tensors: the recorded step as text, its plan for tensors of one kind, and small tensors stepped as one."""

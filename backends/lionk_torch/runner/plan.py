@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache, cached_property, lru_cache, partial
-from threading import local
 from typing import Any
 
 from lionk.optimizer.lion_k import LionK
 from lionk.recording.emit import Arrays, Text, buffered, contracted, scalar, tile
 from lionk.recording.passes import Replay, Step, Task, replay, run_passes
+from lionk.recording.plan import Buffers, in_order, meaning
 from lionk.recording.record import Extent, step_program
+from lionk.recording.selection import tally
 from lionk.recording.threads import one_after_the_other
 
 from .text import APART, CALLS, EXPRESSIONS
@@ -21,7 +22,6 @@ from .text import APART, CALLS, EXPRESSIONS
 # after each call, which takes longer than the call.
 TILE = 1 << 18
 ALONE = 1 << 15  # entries up to which PyTorch takes one thread
-CALLED = ("where", "maximum", "minimum", "hypot", "atan2")
 LOOPS = 8  # passes, at most, that are compiled: each takes a second
 DEVICE_TILE = 1 << 24  # elsewhere a call is launched, and a tile must be worth it
 
@@ -48,7 +48,7 @@ class Plan:
         self.sliced = self.exact.along is not None
         self.fusable = len(self.passes) <= LOOPS and not self.searches and not self.sliced
         self._texts = [buffered(self.program, p, CALLS, APART) for p in self.passes]
-        self._own = local()
+        self._buffers = Buffers(partial(_empty, device=self.device), limit(self.device))
 
     @cached_property
     def _tiles(self) -> list[Callable[..., Any]]:
@@ -63,26 +63,15 @@ class Plan:
         import array_api_compat.torch as xp
 
         known = self.exact.given(xp, like, rate, decay, self._betas)
-        self.program.numbers(self.passes[0].numbers, known, meaning())  # once for all tensors
+        self.program.numbers(self.passes[0].numbers, known, operations())  # once for all tensors
         return known
 
     def replay(self, known: dict[int, Any], arrays: Arrays) -> Step:
-        return replay(self.program, self.passes, known, meaning(), self.run, arrays, limit(self.device))
+        return replay(self.program, self.passes, known, operations(), self.run, arrays, limit(self.device))
 
     def run(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
-        return [self._tiles[k](*arrays, *numbers, *self._buffers(k, arrays[0].shape))]
-
-    def _buffers(self, k: int, shape: Any) -> list[Any]:
-        """This thread's buffers for a pass, in this shape."""
-        import torch
-
-        size = math.prod(shape)
-        room = max(size, min(limit(self.device), 1 << (size - 1).bit_length()))  # a slice may be longer than a tile
-        every: dict[Any, list[Any]] = self._own.__dict__
-        if (k, room) not in every:
-            dtypes = self._texts[k].buffers.values()
-            every[k, room] = [torch.empty(room, dtype=d, device=self.device) for d in dtypes]
-        return [b if shape == b.shape else b[:size].view(shape) for b in every[k, room]]
+        buffers = self._buffers.take(k, [*self._texts[k].buffers.values()], arrays[0].shape)
+        return [self._tiles[k](*arrays, *numbers, *buffers)]
 
 
 class Host:
@@ -93,7 +82,7 @@ class Host:
 
     @staticmethod
     def of(opt: LionK, theirs: Plan, like: Arrays) -> Host | None:
-        from lionk_numpy.runner.plan import plan
+        from lionk_numpy import plan
 
         found = plan(opt, theirs.K, theirs.extent, _memory(like), compiled=True) if all(map(_is_host, like)) else None
         return Host(found) if found else None
@@ -114,9 +103,13 @@ class Host:
 
 def _tally(r: Any, low: float, high: float) -> tuple[Any, ...]:
     """By NumPy, whose comparisons are seven times faster."""
-    from lionk_numpy.runner.text import tally
-
     return tally(r.numpy(), low, high)
+
+
+def _empty(size: int, dtype: Any, device: Any) -> Any:
+    import torch
+
+    return torch.empty(size, dtype=dtype, device=device)
 
 
 def _is_host(a: Any) -> bool:
@@ -141,7 +134,7 @@ class Fused:
         self._real = next(n.dtype for n in self.program.nodes if n.op == "input" and not n.array)
 
     def replay(self, known: dict[int, Any], arrays: Arrays) -> Replay:
-        return Replay(self.program, self.passes, known, meaning(), self._run, arrays, lambda whole: [alone(whole)])
+        return Replay(self.program, self.passes, known, operations(), self._run, arrays, lambda whole: [alone(whole)])
 
     def _run(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
         import torch
@@ -193,14 +186,12 @@ def alone(arrays: Arrays) -> Arrays:
     return x, m, grad
 
 
-def in_order(arrays: Arrays) -> Arrays:
+def by_memory(arrays: Arrays) -> Arrays:
     """The tensors with one axis if they lie in memory in one common order, else with the slowest axis first."""
-    strides = arrays[0].stride()
-    axes = sorted(range(len(strides)), key=lambda k: -strides[k])
-    turned = [a.detach() if axes == list(range(a.ndim)) else a.detach().permute(axes) for a in arrays]
-    if all(a.is_contiguous() for a in turned):
-        turned = [a.view(-1) for a in turned]
-    return turned[0], turned[1], turned[2]
+    import torch
+
+    x, m, grad = (a.detach() for a in arrays)
+    return in_order((x, m, grad), x.stride(), torch.permute, torch.Tensor.is_contiguous)
 
 
 def _of_numbers(call: Callable[..., Any], *args: Any) -> Any:
@@ -223,21 +214,21 @@ def _filled(value: Any, dtype: Any, device: Any) -> Any:
 
 
 @cache
-def meaning() -> dict[str, Callable[..., Any]]:
-    """Operations on numbers: those of Python where they are Python's, as in the reference."""
+def operations() -> dict[str, Callable[..., Any]]:
+    """PyTorch's operations on numbers, of which some or all are Python's."""
     import array_api_compat.torch as xp
     import torch
 
-    from lionk.recording.program import LOGICAL, PARTS, PYTHON, TESTS, UNARY
+    return meaning(
+        lambda op: partial(_of_numbers, getattr(xp, op)),
+        full=lambda value, _: value,
+        number=lambda value, dtype: torch.tensor(value, dtype=dtype),
+        astype=lambda value, dtype: xp.astype(value, dtype) if hasattr(value, "dtype") else value,
+        **{f"all_{op}": partial(_over, getattr(xp, op)) for op in ("sum", "max", "min")},
+    )
 
-    return {
-        **{op: partial(_of_numbers, getattr(xp, op)) for op in (*UNARY, *TESTS, *LOGICAL, *CALLED)},
-        **PYTHON,
-        **PARTS,
-        "full": lambda value, _: value,
-        "number": lambda value, dtype: torch.tensor(value, dtype=dtype),
-        "astype": lambda value, dtype: xp.astype(value, dtype) if hasattr(value, "dtype") else value,
-        "all_sum": lambda column: xp.sum(torch.stack(column), axis=0),
-        "all_max": lambda column: xp.max(torch.stack(column), axis=0),
-        "all_min": lambda column: xp.min(torch.stack(column), axis=0),
-    }
+
+def _over(reduce: Callable[..., Any], column: Any) -> Any:
+    import torch
+
+    return reduce(torch.stack(column), axis=0)

@@ -19,9 +19,9 @@ from lionk.recording.program import NotTraceableError
 from lionk.recording.record import seen
 from lionk.recording.threads import one_after_the_other, run_all
 
-from ..optimizer import group as _group
-from ..optimizer.group import Group, Last, span
-from .plan import TILE, Fused, Host, Plan, fits, in_order, plain
+from . import small as _small
+from .plan import TILE, Fused, Host, Plan, by_memory, fits, plain
+from .small import Group, Last, span
 
 GATHERED = 1 << 18  # entries, at most, in one group of them
 
@@ -77,7 +77,7 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
             done.append((a, b) if plan else opt.update(a, b, g, rate, decay, K=K))
             if plan:
                 by_entry = plan.extent.shape is None and all(v.is_contiguous() for v in (a, b, g))
-                if len(jobs) > 1 and a.numel() < _group.SMALL and by_entry:
+                if len(jobs) > 1 and a.numel() < _small.SMALL and by_entry:
                     small.setdefault(plan, []).append(i)
                 else:
                     large[i] = plan
@@ -103,7 +103,7 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
         on_host: list[Step] = []
         numbers = isinstance(rate, float) and isinstance(decay, float)
         for plan, given in large:
-            arrays = plan.extent.viewed(given) if plan.sliced else in_order(given)
+            arrays = plan.extent.viewed(given) if plan.sliced else by_memory(given)
             memory = host_of(plan, arrays) if numbers else None
             if memory:
                 on_host.append(memory.replay(rate, decay, arrays))

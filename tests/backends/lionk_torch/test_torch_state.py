@@ -13,7 +13,7 @@ import torch
 
 import lionk
 import lionk_torch
-import lionk_torch.runner.rows
+import lionk_torch.optimizer.rows
 from lionk_torch import LionK
 from torch_nets import drive, gradients, parameter, round_trip
 
@@ -149,7 +149,7 @@ def test_large_tensors_are_stepped_in_tiles(options, monkeypatch):
     dtype = torch.bfloat16 if "rounding" in options else torch.float64
     grads, found = gradients(4, 30, 20), []
     for size in (600, 64):
-        monkeypatch.setattr(lionk_torch.runner.rows, "limit", lambda _, size=size: size)
+        monkeypatch.setattr(lionk_torch.optimizer.rows, "limit", lambda _, size=size: size)
         p, q, small = (parameter(30, 20, dtype=dtype) for _ in range(3))
         q.data = q.data.T.contiguous().T
         small = parameter(3, dtype=dtype)
@@ -165,7 +165,7 @@ def test_large_tensors_are_stepped_in_tiles(options, monkeypatch):
 
 
 def test_stochastic_rounding_is_unbiased_seeded_and_takes_special_values():
-    from lionk_torch.runner.rounding import begin, narrow
+    from lionk_torch.optimizer.rounding import begin, narrow
 
     values = torch.tensor([1.0 + 2**-9, -3.0 - 2**-8, 1e-40, -1e-40, 0.0, 2.0, math.inf, -math.inf, math.nan, 3.4e38])
 

@@ -15,7 +15,7 @@ from typing import Any
 from lionk.recording.emit import Arrays, pieces
 from lionk.recording.passes import Task
 
-from ..runner.plan import Plan, limit, meaning, plain
+from .plan import Plan, limit, operations, plain
 
 SMALL = 1 << 14  # entries below which tensors are gathered
 MANY = 100  # of them, from which on a loop over them is worth its compilation
@@ -50,7 +50,7 @@ class Group:
     def task(self, known: dict[int, Any]) -> Task:
         """The step, with the numbers that are known before the first pass."""
         return self.as_one(
-            partial(self._tiles, self.plan.program.numbers(self.plan.passes[0].numbers, known, meaning()))
+            partial(self._tiles, self.plan.program.numbers(self.plan.passes[0].numbers, known, operations()))
         )
 
     def as_one(self, step: Callable[[Arrays], None]) -> Task:

@@ -16,7 +16,7 @@ from lionk.optimizer import variants
 from lionk.recording.emit import pieces
 
 from ..distributed import sharded
-from .plan import limit
+from ..runner.plan import limit
 
 
 class Row(NamedTuple):

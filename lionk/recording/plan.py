@@ -1,0 +1,55 @@
+"""What the plan of every library needs: operations on numbers, buffers, and arrays in their order in memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from threading import local
+from typing import Any
+
+from .emit import Arrays
+from .program import COMPARISONS, LOGICAL, PARTS, PYTHON, TESTS, UNARY
+
+CALLED = ("where", "maximum", "minimum", "hypot", "atan2")
+
+
+def meaning(called: Callable[[str], Any], compared: Callable[[str], Any] | None = None, **own: Any) -> dict[str, Any]:
+    """Operations on numbers by name: those of Python where they are Python's, as in the reference.
+
+    ``called`` gives the library's function of a name, ``compared`` its comparisons where they are not Python's; ``own``
+    says what the constants, the dtypes and the reductions of columns are.
+    """
+    return {
+        **{op: called(op) for op in (*UNARY, *TESTS, *LOGICAL, *CALLED)},
+        **PYTHON,
+        **({op: compared(op) for op in COMPARISONS} if compared else {}),
+        **PARTS,
+        **own,
+    }
+
+
+class Buffers:
+    """Arrays that each thread keeps for the passes it makes: ``take`` gives those of a pass, in the shape of a tile."""
+
+    def __init__(self, make: Callable[[int, Any], Any], limit: int) -> None:
+        """``make(size, dtype)`` is a new array; ``limit``: the entries of a tile, for which there is room to spare."""
+        self._make, self._limit, self._own = make, limit, local()
+
+    def take(self, key: Any, dtypes: Sequence[Any], shape: tuple[int, ...]) -> list[Any]:
+        size = math.prod(shape)
+        room = max(size, min(self._limit, 1 << (size - 1).bit_length()))  # a slice may be longer than a tile
+        every: dict[Any, list[Any]] = self._own.__dict__
+        if (key, room) not in every:
+            every[key, room] = [self._make(room, d) for d in dtypes]
+        return [b if shape == b.shape else b[:size].reshape(shape) for b in every[key, room]]
+
+
+def in_order(arrays: Arrays, strides: Sequence[int], turn: Callable[[Any, list[int]], Any], whole: Any) -> Arrays:
+    """The arrays with one axis if they lie in memory in one common order, else with the slowest axis first.
+
+    ``strides`` are those of the first, ``turn`` permutes axes, and ``whole`` says whether an array is contiguous.
+    """
+    axes = sorted(range(len(strides)), key=lambda k: -abs(strides[k]))
+    turned = arrays if axes == list(range(len(axes))) else tuple(turn(a, axes) for a in arrays)
+    x, m, grad = (a.reshape(-1) for a in turned) if all(map(whole, turned)) else turned
+    return x, m, grad
