@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lionk import ConvexFunction, K
-from lionk.conformance.ports.adapters import Names, Request, title, unwrap, versions_of
+from lionk.conformance.ports.names import Names, Request, title, unwrap, versions_of
 from lionk.conformance.specification.port import each_parameter
 
 

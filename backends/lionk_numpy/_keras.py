@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lionk.conformance.ports.adapters import Names, Request, title, unwrap, versions_of
+from lionk.conformance.ports.names import Names, Request, title, unwrap, versions_of
 from lionk.conformance.specification.port import each_parameter
 
 

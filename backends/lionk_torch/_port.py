@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from lionk.conformance.ports.adapters import Names, Request, chosen, title, unwrap, versions_of
+from lionk.conformance.ports.names import Names, Request, chosen, title, unwrap, versions_of
 from lionk.conformance.specification.port import DECAYS, each_parameter
 
 #: Parameters by which known optimizers choose a convention of decay, and the value that chooses it.

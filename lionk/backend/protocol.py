@@ -128,7 +128,7 @@ class Backend(ABC):
     def adapt(self, obj: Any, request: Any = None) -> Any:  # noqa: ARG002  (a backend with optimizers uses them)
         """A conformance port made from one of the library's optimizers, or None if obj is not one.
 
-        ``request`` is a ``lionk.conformance.adapters.Request``: what the caller adds, or None.
+        ``request`` is a ``lionk.conformance.ports.names.Request``: what the caller adds, or None.
         """
         return None
 

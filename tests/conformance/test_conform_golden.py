@@ -39,7 +39,7 @@ def test_the_generator_still_makes_them(K, tmp_path):
 
 
 def test_packing_is_deterministic(tmp_path, monkeypatch):
-    monkeypatch.setattr("lionk.conformance.golden._FOLDER", tmp_path)
+    monkeypatch.setattr("lionk.conformance.ports.golden._FOLDER", tmp_path)
     before = pack("nuclear").read_bytes()
     assert pack("nuclear").read_bytes() == before
     assert unpack("nuclear", tmp_path / "v") == (tmp_path / "v" / "cases.jsonl").read_text().count("\n")

@@ -144,11 +144,11 @@ def _ids(path: str | None) -> list[str]:
 
 
 def _replay(port: Port, target: str, case: str, wishes: dict[str, Any]) -> None:
-    from lionk.conformance.report.replay import script
+    from lionk.conformance.judging.replay import script
 
     path = Path("replay_" + case.replace("/", "_").replace(".", "_") + ".py")
     given = {n: v for n, v in wishes.items() if v not in (None, {}, (), "numpy")}
-    make = f"from lionk.conformance.target import load\n\nport = load({target!r}, {given!r})"
+    make = f"from lionk.conformance.ports.target import load\n\nport = load({target!r}, {given!r})"
     try:
         write_text(path, script(port, case, make))
     except ValueError as error:

@@ -15,34 +15,12 @@ Where d = 0 the stated selection itself is demanded, and x' bit for bit if it is
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from typing import Any
 
 from ...functions import ConvexFunction
+from ..report.results import Divergence
 from ..specification.cases import EPS, Case, host
 from .reference import Point, expected, ulps
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """The first step that is wrong, and the entry where it is most wrong."""
-
-    step: int
-    entry: tuple[int, ...]
-    readout: float
-    margin: float
-    direction: float  # of the reference
-    seen: float  # of the port
-    x: float
-    why: str
-    advice: bool = False  # it breaks a SHOULD, not a MUST
-
-    def __str__(self) -> str:
-        where = f"step {self.step}" + (f", entry {list(self.entry)}" if self.entry else "")
-        return (
-            f"{where}: {self.why}; readout {self.readout:.6g} (known to {self.margin:.2g}), "
-            f"direction {self.direction:.9g} expected, {self.seen:.9g} seen, x = {self.x:.9g}"
-        )
 
 
 def judge_step(case: Case, K: ConvexFunction, point: Point, after: Any, accuracy: float = 0.0) -> Divergence | None:

@@ -1,4 +1,4 @@
-"""`check`: all tests of a port up to a level, as a report."""
+"""All tests of a port up to a level, as a report."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from .trace import Trace, run
 DEFAULTS: dict[str, Any] = {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0.0}
 
 
-def check(
-    port: Any,
+def judge(
+    port: Port,
     *,
     level: int = 3,
     dtypes: tuple[str, ...] | None = None,
@@ -30,35 +30,8 @@ def check(
     known: Iterable[str] = (),
     diagnose: bool = True,
     progress: Callable[[str], None] | None = None,
-    **wishes: Any,
 ) -> Report:
-    """Judge a port by the specification.
-
-    Parameters
-    ----------
-    port : Port, or anything that ``adapt`` makes one of
-        A torch.optim class, an optax transform, a function, ...; ``wishes`` go to ``adapt``: K, names, options, claims,
-        library, device.
-    level : 0 to 3
-        Up to which level of the specification.
-    dtypes : tuple of str, optional
-        Only these of the port's dtypes.
-    only : str
-        Only tests whose id starts so.
-    known : list of str
-        Known failures of the port, ids: they do not count. One that passes is a failure: the list must shrink.
-    diagnose : bool
-        Compare a failing port with the known mistakes.
-    progress : callable, optional
-        Called with the id of each test before it runs.
-
-    Returns
-    -------
-    Report
-    """
-    from ..ports.adapters import adapt
-
-    port = adapt(port, **wishes)
+    """Judge a port by the specification; the parameters are those of ``check``."""
     claims = port.capabilities
     results: list[Result] = []
     traces: dict[str, tuple[Case, Trace]] = {}

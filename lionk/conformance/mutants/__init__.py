@@ -24,20 +24,8 @@ __all__ = [
     "parameters",
     "rate",
     "rounding",
-    "survivors",
     "with_claims",
 ]
-
-
-def survivors(port: Variant) -> list[str]:
-    """The rules that claim to notice a mutant, and do not."""
-    from ..judging.judge import check
-
-    def broken(only: str) -> set[str]:
-        return {r.rule.id for r in check(port, only=only, diagnose=False).failures}
-
-    # A gradient that was changed is seen in the cases of every rule.
-    return [rule for rule in port.rules if rule not in broken("S1.first/" if rule == "S4.pure" else f"{rule}/")]
 
 
 def with_claims(port: Variant, claims: Capabilities) -> Variant:

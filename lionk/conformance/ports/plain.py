@@ -9,7 +9,7 @@ from typing import Any
 from ...backend.discovery import backends
 from ...backend.protocol import Backend
 from ..specification.port import Capabilities, each_parameter
-from .adapters import Names, Request, title
+from .names import Names, Request, title
 
 _DTYPES = {"jax": ("float32",), "numpy": ("float64", "float32")}
 

@@ -1,1 +1,1 @@
-"""Results of a judgement, how they are written down, and one case as a file that runs by itself."""
+"""Results of a judgement, and how they are written down."""

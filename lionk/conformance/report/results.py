@@ -6,12 +6,33 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from xml.etree import ElementTree
 
-from ..judging.comparator import Divergence
 from ..specification.rules import LEVELS, RULES, VERSION, Rule, rule_of
 
 PASS, FAIL, WARN, SKIP, XFAIL = "pass", "fail", "warn", "skip", "xfail"
 SURE = 0.9  # of the failing runs: a mistake that explains fewer explains a part
 _WORST = (FAIL, XFAIL, WARN, PASS, SKIP)
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first step that is wrong, and the entry where it is most wrong."""
+
+    step: int
+    entry: tuple[int, ...]
+    readout: float
+    margin: float
+    direction: float  # of the reference
+    seen: float  # of the port
+    x: float
+    why: str
+    advice: bool = False  # it breaks a SHOULD, not a MUST
+
+    def __str__(self) -> str:
+        where = f"step {self.step}" + (f", entry {list(self.entry)}" if self.entry else "")
+        return (
+            f"{where}: {self.why}; readout {self.readout:.6g} (known to {self.margin:.2g}), "
+            f"direction {self.direction:.9g} expected, {self.seen:.9g} seen, x = {self.x:.9g}"
+        )
 
 
 @dataclass(frozen=True)

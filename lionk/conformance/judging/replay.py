@@ -6,21 +6,21 @@ import difflib
 import json
 from typing import Any
 
-from ..judging import behaviour
-from ..judging.comparator import judge_step
-from ..judging.reference import expected, follow
-from ..judging.trace import run
+from ..report.results import belongs
 from ..specification.cases import Case, function_of
 from ..specification.families import cases
 from ..specification.port import Port
-from .results import belongs
+from . import behaviour
+from .comparator import judge_step
+from .reference import expected, follow
+from .trace import run
 
 _TEMPLATE = '''"""{id} of {port}: the inputs, and each step beside the reference's. It runs by itself, with lionk."""
 
 import json
 
-from lionk.conformance.cases import Case
-from lionk.conformance.replay import show
+from lionk.conformance.specification.cases import Case
+from lionk.conformance.judging.replay import show
 
 CASE = json.loads("""{case}""")
 
@@ -31,7 +31,7 @@ show(port, Case.from_json(CASE))
 
 _OF_LEVEL_3 = '''"""{id} of {port}: what is wrong with it. It runs by itself, with lionk."""
 
-from lionk.conformance.replay import show_test
+from lionk.conformance.judging.replay import show_test
 
 {make}
 show_test(port, {id!r})
