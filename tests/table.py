@@ -43,7 +43,9 @@ class Case:
     @property
     def stack(self) -> bool:
         """Does it take the singular values of a stack of matrices?"""
-        return len(self.shape) > 2 and "linalg" in self.K.traits.needs and "KernelLift" not in repr(self.K)
+        if "linalg" not in self.K.traits.needs:
+            return False
+        return "Sections(" in repr(self.K) or (len(self.shape) > 2 and "columns=None" not in repr(self.K))
 
     @property
     def heavy(self) -> bool:
@@ -242,6 +244,8 @@ NAMED = [_named(n) for n in lionk.algorithms()] + [
     _named("rlion", tau=0.5),
     _named("muon", shape=(3, 4), scaling="match_rms_adamw"),
     _named("muon", shape=(2, 4, 3)),
+    _named("muon", shape=(8, 3), sections=2, heads=2),
+    _named("scion_row", shape=(3, 4), axis=-1, heads=2),
     _named("fanion", k=2),
     _named("ht_muon", power=0.5),
     _named("freon", q=3),
@@ -266,6 +270,12 @@ SHAPED = [
     _rule("scale(conjugate(huber), factor)", lambda: K("huber").conjugate.scale(ShapeFactor(size=0.5)).conjugate),
     _rule("scale(scale(l1, factor), factor)", lambda: K("scion_sign").scale(ShapeFactor(rows=0.5)), (4, 3)),
     _rule("spectral(scion_bias)", lambda: lionk.functions.spectral_lift(K("scion_bias")), (4, 3)),
+    _rule("block(nuclear, 0, 2)", lambda: lionk.functions.block_lift(K("nuclear"), 0, 2), (4, 3)),
+    _rule("block(muon, 1, sizes)", lambda: lionk.functions.block_lift(K("muon"), 1, [1, 2, 1]), (3, 4)),
+    _rule("block(l2, sizes)", lambda: lionk.functions.block_lift(K("l2"), 0, (1, 2, 3))),
+    _rule("block(capped_simplex)", lambda: lionk.functions.block_lift(K("capped_simplex", k=2), -1, 2)),
+    _rule("matrix(muon, 0, 2)", lambda: lionk.functions.matrix_lift(K("muon"), 0, 2), (3, 2, 4)),
+    _rule("matrix(spectral, (2, 0))", lambda: lionk.functions.matrix_lift(K("spectral"), (2, 0)), (2, 3, 2)),
     _rule("kernel(row_l1_l2)", lambda: lionk.functions.kernel_lift(K("row_l1_l2")), (3, 2, 2)),
     _rule("kernel(nuclear.tilt)", lambda: lionk.functions.kernel_lift(K("nuclear").tilt(0.25)), (3, 2, 2)),
 ]

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from .calculus.block_sum import blocks
     from .calculus.eigen import eigen_lift
     from .calculus.group import group_lift, radial_lift
-    from .calculus.kernels import kernel_lift
     from .calculus.linear import linear_map
     from .calculus.moreau import moreau_envelope, ridge
+    from .calculus.parts import block_lift, kernel_lift, matrix_lift
     from .calculus.smoothing import smoothed
     from .calculus.spectral import spectral_lift
     from .calculus.sums import add, infimal_convolution, maximum
@@ -36,6 +36,7 @@ __all__ = [
     "Traits",
     "add",
     "algorithms",
+    "block_lift",
     "blocks",
     "dilate",
     "eigen_lift",
@@ -48,6 +49,7 @@ __all__ = [
     "infimal_convolution",
     "kernel_lift",
     "linear_map",
+    "matrix_lift",
     "maximum",
     "moreau_envelope",
     "names",
@@ -69,9 +71,9 @@ _LATER = {
     "calculus.block_sum": ("blocks",),
     "calculus.eigen": ("eigen_lift",),
     "calculus.group": ("group_lift", "radial_lift"),
-    "calculus.kernels": ("kernel_lift",),
     "calculus.linear": ("linear_map",),
     "calculus.moreau": ("moreau_envelope", "ridge"),
+    "calculus.parts": ("block_lift", "kernel_lift", "matrix_lift"),
     "own.own_scalar": ("from_scalar",),
     "own.own_set": ("from_lmo", "from_projection"),
     "calculus.smoothing": ("smoothed",),

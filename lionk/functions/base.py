@@ -125,7 +125,7 @@ class ConvexFunction(Value, ABC):
     @property
     def by_entry(self) -> bool:
         """Is each entry of dK that of the same entry of x, by one rule for all of them?"""
-        return self.traits.structure == "elementwise" and not self._arrays
+        return self.traits.structure == "elementwise" and self.traits.symmetric and not self._arrays
 
     def _repr_latex_(self) -> str | None:
         return METHODS["formulas"](self)

@@ -97,4 +97,15 @@ def imposed(K: Any) -> str:
         return "lam x in dom K*"
     if spec["name"] == "kernel_lift":
         return f"{imposed(spec['k'])}, X the matrix (out, in k...)"
-    return entry(spec["name"]).constraint or "lam x in dom K*"
+    if spec["name"] == "matrix_lift":
+        rows, columns = (", ".join(map(str, spec.get(n, ("the others",)))) for n in ("rows", "columns"))
+        return f"{imposed(spec['k'])}, X each matrix of the axes {rows} and {columns}"
+    if spec["name"] == "block_lift":
+        return f"{imposed(spec['k'])}, for {_slices(spec['sections'])} along axis {spec['axis']}"
+    parts = [_slices(spec[n]) for n in ("sections", "heads") if spec.get(n) is not None]
+    constraint = entry(spec["name"]).constraint or "lam x in dom K*"
+    return f"{constraint}, for {' of '.join(parts[::-1])} along axis {spec.get('axis') or -2}" if parts else constraint
+
+
+def _slices(sections: Any) -> str:
+    return f"each of {sections} slices" if isinstance(sections, int) else f"each slice of {tuple(sections)}"

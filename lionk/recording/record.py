@@ -14,9 +14,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..arrays import namespace as _xp
+from ..arrays.layout import KERNEL
 from ..arrays.value import has_arrays
 from ..functions.base import ConvexFunction
-from ..functions.calculus.kernels import KernelLift
+from ..functions.calculus.parts import PartLift
 from ..optimizer.lion_k import LionK
 from .program import ARITHMETIC, BETAS, COMPARISONS, LOGICAL, PARTS, TESTS, UNARY, Node, NotTraceableError, Program
 
@@ -59,7 +60,7 @@ def seen(opt: LionK, K: ConvexFunction, shape: tuple[int, ...], contiguous: bool
     Contiguous arrays are seen as matrices where that is the same step: convolution kernels are matrices by definition;
     slices along the last of many axes, or the first one, are rows or columns.
     """
-    if contiguous and isinstance(K, KernelLift) and len(shape) > 1:
+    if contiguous and isinstance(K, PartLift) and K.layout == KERNEL and len(shape) > 1:
         K, shape = K.inner, (shape[0], math.prod(shape[1:]))
     elif contiguous and K.traits.structure == "rowwise" and len(shape) > 2 and K.traits.along in (0, -1):
         rows = shape[:-1] if K.traits.along else shape[:1]

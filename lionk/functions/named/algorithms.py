@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,21 +15,53 @@ from ..registry.parameters import positive
 from . import builders as b
 from . import catalogue as _catalogue  # noqa: F401  (whose texts the algorithms take)
 
-kernel_lift = Later("lionk.functions.calculus.kernels", "kernel_lift")
+kernel_lift = Later("lionk.functions.calculus.parts", "kernel_lift")
+block_lift = Later("lionk.functions.calculus.parts", "block_lift")
 
 _TEXTS = ("formula", "subgradient", "conjugate", "constraint")
 _SCION = "2502.07529 (Scion)"
 
 
 def _algorithm(kind: str, source: str, like: str = "", **texts: str) -> Callable[[b.Builder], b.Builder]:
-    """Register a builder under its own name; the texts that are not given are those of the function ``like``."""
+    """Register a builder under its own name; the texts that are not given are those of the function ``like``.
+
+    Those of matrices also take ``heads``, ``axis`` and ``sections``.
+    """
 
     def registered(build: b.Builder) -> b.Builder:
         known = {t: getattr(entry(like), t) for t in _TEXTS} if like else {}
+        build = in_parts(build) if kind == "matrix" else build
         register(build.__name__, build, kind=kind, source=source, algorithm=True, **{**known, **texts})
         return build
 
     return registered
+
+
+_PARTS = """
+
+    ``sections``: how many equal slices along ``axis`` (None: -2, the outputs) are a matrix each, or their sizes: the
+    parts of a fused projection, experts. ``heads``: how many heads each of them has, or the whole. Factors that depend
+    on the shape see that of one slice; see ``lionk.functions.block_lift``.
+    """
+
+
+def in_parts(build: b.Builder) -> b.Builder:
+    """A builder of a function of matrices, for each slice along an axis."""
+
+    @functools.wraps(build)
+    def made(
+        *args: Any, heads: int | None = None, axis: int | None = None, sections: Any = None, **parameters: Any
+    ) -> ConvexFunction:
+        K = build(*args, **parameters)
+        for parts in (heads, sections):
+            if parts is not None:
+                K = block_lift(K, -2 if axis is None else axis, parts)
+        return K
+
+    plain, sliced = (list(inspect.signature(f, follow_wrapped=False).parameters.values()) for f in (build, made))
+    made.__signature__ = inspect.Signature([*plain, *sliced[1:-1]])  # type: ignore[attr-defined]
+    made.__doc__ = (build.__doc__ or "").rstrip() + _PARTS
+    return made
 
 
 def _nuclear(factor: ShapeFactor, polar: Any) -> ConvexFunction:

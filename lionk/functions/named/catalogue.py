@@ -226,7 +226,9 @@ _RULES: list[tuple[str, str, str, str]] = [
     ("radial_lift", "group", "phi(N(x))", "phi*(N*(y))"),
     ("eigen_lift", "eigen", "k(eigenvalues of the symmetric part)", "k*(eigenvalues), +inf if not symmetric"),
     ("linear_map", "linear", "K(Bx), or K(L X R)", "K*(B^-T y)"),
-    ("kernel_lift", "kernels", "k(x as a matrix (out, in k...))", "k*(y as that matrix)"),
+    ("block_lift", "parts", "sum_h k(x_h), x_h the slices along an axis", "sum_h k*(y_h)"),
+    ("matrix_lift", "parts", "k(x as a matrix of its axes rows and columns)", "k*(y as that matrix)"),
+    ("kernel_lift", "parts", "k(x as a matrix (out, in k...))", "k*(y as that matrix)"),
     ("smoothed", "smoothing", "E K(x + delta Z)", "known where K is a sum over entries"),
     ("spectral_lift", "spectral", "k(singular values)", "k*(singular values)"),
 ]

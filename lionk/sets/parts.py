@@ -1,0 +1,88 @@
+"""Arrays whose parts lie in a set: heads, experts, the matrices of kernels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..arrays import namespace as _xp
+from ..arrays.layout import Layout
+from ..arrays.namespace import Array, Namespace
+from .base import ArraySet
+
+
+@dataclass(eq=False, repr=False)
+class Parts(ArraySet):
+    """``{ y : every part of y is in C }``."""
+
+    inner: ArraySet
+    layout: Layout
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        each = [(count, self.inner.diameter(part)) for count, part in self.layout.shapes(shape)]
+        return math.sqrt(sum(count * size**2 for count, size in each if count))
+
+    def _traits(self) -> dict[str, Any]:
+        return traits_of_parts(self.inner._traits(), self.layout)
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        return of_parts(self.layout, self.inner._lmo, xp, c, batch)
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        return of_parts(self.layout, self.inner._project, xp, y, batch)
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        """The largest of the parts', each relative to its scale."""
+        parts = self.layout.parts(xp, y, batch)
+        sizes = [self._size(xp, part, b) for part, b in parts]
+        largest: Any = None
+        for (part, b), size in zip(parts, sizes, strict=True):
+            v = _xp.peak(xp, self.inner._violation(xp, part, b), batch) * (sizes[0] / size)
+            largest = v if largest is None else xp.maximum(largest, v)
+        return largest
+
+    def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
+        return root_of_squares(
+            xp, [(self.inner._distance(xp, p, b)) for p, b in self.layout.parts(xp, y, batch)], batch
+        )
+
+    def _scale(self, xp: Namespace, y: Array) -> Any:
+        part, b = self.layout.parts(xp, y, 0)[0]
+        return self._size(xp, part, b)
+
+    def _size(self, xp: Namespace, part: Array, batch: int) -> Any:
+        """The scale of C for one of these parts."""
+        return self.inner._scale(xp, part[(0,) * batch + (...,)]) if part.shape[0] or not batch else 1.0
+
+    def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        pairs = zip(self.layout.parts(xp, x, batch), self.layout.parts(xp, s, batch), strict=True)
+        return root_of_squares(xp, [self.inner._face_distance(xp, a, c, b) for (a, b), (c, _) in pairs], batch)
+
+
+def of_parts(layout: Layout, f: Callable[[Namespace, Array, int], Array], xp: Namespace, x: Array, batch: int) -> Array:
+    """f of every part, in their places."""
+    made = [f(xp, part, b) for part, b in layout.parts(xp, x, batch)]
+    return layout.join(xp, made, x, batch)
+
+
+def root_of_squares(xp: Namespace, each: list[Array], batch: int) -> Array:
+    """The Euclidean norm of the numbers of all parts."""
+    found: Any = None
+    for d in each:
+        n = _xp.norm(xp, d, batch) if d.ndim > batch else d
+        found = n if found is None else xp.hypot(found, n)
+    return found
+
+
+def traits_of_parts(inner: dict[str, Any], layout: Layout) -> dict[str, Any]:
+    """The traits of a sum over parts, given those of its terms."""
+    structure = inner.get("structure", "reduce")
+    one = layout.whole or structure == "elementwise"
+    return {
+        **inner,
+        "symmetric": inner.get("symmetric", True) and one,
+        "structure": structure if structure == "matrix" or (one and structure == "order") else "reduce",
+        "along": None,
+    }
