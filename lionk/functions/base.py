@@ -32,6 +32,7 @@ class Traits(Value):
     open_domain: bool = False  # dom K* lacks part of its boundary
     structure: str = "reduce"  # elementwise | rowwise | reduce | order | matrix
     along: int | None = None  # the axis of the slices that belong together, where the structure is rowwise
+    stacks: bool = False  # a function of matrices: axes before the last two are independent blocks, whose values add up
     selection: str = "min_norm"  # min_norm | composed | approximate (in dK up to a stated accuracy)
     minimum_at_zero: bool | None = True  # 0 in dK(0); None: depends on array parameters
     prox: bool = True  # prox has an implementation
@@ -229,29 +230,30 @@ class ArrayFunction(ConvexFunction):
 
     def value(self, x: Array, tol: float | None = None) -> Array:
         xp, z = self._read(x, "x")
-        v = self._value(xp, z, 0, resolve_tol(xp, x, tol))
-        return _xp.astype(xp, v, _xp.real_dtype(xp, x))
+        v = self._value(xp, z, self._blocks(z), resolve_tol(xp, x, tol))
+        return _xp.astype(xp, _xp.total(xp, v, 0), _xp.real_dtype(xp, x))
 
     def subgradient(self, x: Array) -> Array:
         xp, z = self._read(x, "x")
-        return _xp.astype(xp, self._subgradient(xp, z, 0), x.dtype)
+        return _xp.astype(xp, self._subgradient(xp, z, self._blocks(z)), x.dtype)
 
     def prox(self, x: Array, t: float = 1.0) -> Array:
         if isinstance(t, (int, float)) and not 0 < t < math.inf:
             raise ValueError(f"prox needs a step 0 < t < inf, got t={t!r}")
         xp, z = self._read(x, "x")
         t = _xp.astype(xp, t, _xp.real_dtype(xp, z)) if hasattr(t, "shape") else float(t)
-        return _xp.astype(xp, self._prox(xp, z, t, 0), x.dtype)
+        return _xp.astype(xp, self._prox(xp, z, t, self._blocks(z)), x.dtype)
 
     def fenchel_young(self, x: Array, s: Array, tol: float | None = None) -> Array:
         xp, a, b = self._read_pair(x, s)
-        t = resolve_tol(xp, s, tol)
-        gap = self._value(xp, a, 0, t) + self.conjugate._value(xp, b, 0, t) - _xp.inner(xp, a, b)
-        return _xp.astype(xp, gap, _xp.real_dtype(xp, x))
+        t, n = resolve_tol(xp, s, tol), self._blocks(a)
+        gap = self._value(xp, a, n, t) + self.conjugate._value(xp, b, n, t) - _xp.inner(xp, a, b, n)
+        return _xp.astype(xp, _xp.total(xp, gap, 0), _xp.real_dtype(xp, x))
 
     def subdifferential_distance(self, x: Array, s: Array) -> Array:
         xp, a, b = self._read_pair(x, s)
-        return _xp.astype(xp, self._subdifferential_distance(xp, a, b, 0), _xp.real_dtype(xp, x))
+        away = self._subdifferential_distance(xp, a, b, self._blocks(a))
+        return _xp.astype(xp, _xp.norm(xp, away) if away.ndim else away, _xp.real_dtype(xp, x))
 
     @abstractmethod
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
@@ -272,6 +274,10 @@ class ArrayFunction(ConvexFunction):
         )
 
     # -- shared ------------------------------------------------------------------------------------------------
+
+    def _blocks(self, x: Array) -> int:
+        """How many of the first axes of x are a stack of blocks."""
+        return max(x.ndim - 2, 0) if self.traits.stacks else 0
 
     def _read(self, x: Array, name: str) -> tuple[Namespace, Array]:
         """Check an argument; 16-bit arrays are computed with in float32 and rounded once."""

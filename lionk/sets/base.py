@@ -55,26 +55,36 @@ class ArraySet(ConvexSet):
 
     def support(self, x: Array) -> Array:
         xp, z = self._read(x, "x")
-        return _xp.astype(xp, self._support(xp, z, 0), _xp.real_dtype(xp, x))
+        return _xp.astype(xp, _xp.total(xp, self._support(xp, z, self._blocks(z)), 0), _xp.real_dtype(xp, x))
 
     def lmo(self, c: Array) -> Array:
         xp, z = self._read(c, "c")
-        return _xp.astype(xp, self._lmo(xp, z, 0), c.dtype)
+        return _xp.astype(xp, self._lmo(xp, z, self._blocks(z)), c.dtype)
 
     def project(self, y: Array) -> Array:
         xp, z = self._read(y, "y")
-        return _xp.astype(xp, self._project(xp, z, 0), y.dtype)
+        return _xp.astype(xp, self._project(xp, z, self._blocks(z)), y.dtype)
 
     def distance(self, y: Array) -> Array:
         xp, z = self._read(y, "y")
-        return _xp.astype(xp, self._distance(xp, z, 0), _xp.real_dtype(xp, y))
+        away = self._distance(xp, z, self._blocks(z))
+        return _xp.astype(xp, _xp.norm(xp, away) if away.ndim else away, _xp.real_dtype(xp, y))
 
     def contains(self, y: Array, tol: float | None = None) -> Array:
         xp, z = self._read(y, "y")
-        return self._violation(xp, z, 0) <= resolve_tol(xp, y, tol) * self._scale(xp, z)
+        return xp.all(self._violation(xp, z, self._blocks(z)) <= resolve_tol(xp, y, tol) * self._scale(xp, z))
 
     def diameter(self, shape: Any) -> float:
         raise NotAvailable(f"{type(self).__name__} has no known diameter")
+
+    @property
+    def stacks(self) -> bool:
+        """Is it a set of matrices, so that axes before the last two are independent blocks, each in the set?"""
+        return False
+
+    def _blocks(self, y: Array) -> int:
+        """How many of the first axes of y are a stack of blocks."""
+        return max(y.ndim - 2, 0) if self.stacks else 0
 
     # -- the support function --------------------------------------------------------------------------------
 
@@ -148,6 +158,7 @@ def joint_traits(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
         "minimum_at_zero": True if zero else None,
         "needs": tuple(sorted({*a.get("needs", ()), *b.get("needs", ())})),
         "host": a.get("host", False) or b.get("host", False),
+        "stacks": a.get("stacks", False) or b.get("stacks", False),  # of functions: a set has the property
     }
 
 

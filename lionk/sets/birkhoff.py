@@ -32,6 +32,10 @@ class Birkhoff(ArraySet):
     def _spec(self) -> dict[str, Any]:
         return {"name": "birkhoff"}
 
+    @property
+    def stacks(self) -> bool:
+        return True
+
     def diameter(self, shape: tuple[int, ...]) -> float:
         n, blocks = shape[-1], math.prod(shape[:-2])
         return math.sqrt(2.0 * n * blocks) if n > 1 else 0.0

@@ -25,6 +25,10 @@ class Eigen(ArraySet):
     inner: ArraySet
     only: bool = True
 
+    @property
+    def stacks(self) -> bool:
+        return True
+
     def diameter(self, shape: tuple[int, ...]) -> float:
         blocks = math.prod(shape[:-2])
         if not self.only:

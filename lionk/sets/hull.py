@@ -37,6 +37,10 @@ class Hull(ArraySet):
         pairs = [(c, ball_radius(b)) for c, b in ((self.first, self.second), (self.second, self.first))]
         return next(((c, r) for c, r in pairs if r is not None), None)
 
+    @property
+    def stacks(self) -> bool:
+        return self.first.stacks or self.second.stacks
+
     def diameter(self, shape: tuple[int, ...]) -> float:
         """An upper bound if the sets hold 0: the sum of the two diameters."""
         return self.first.diameter(shape) + self.second.diameter(shape)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
-from ..arrays.layout import Layout
+from ..arrays.layout import Layout, Part
 from ..arrays.namespace import Array, Namespace
 from .base import ArraySet
 
@@ -28,14 +28,14 @@ class Parts(ArraySet):
         return traits_of_parts(self.inner._traits(), self.layout)
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
-        return of_parts(self.layout, self.inner._lmo, xp, c, batch)
+        return of_parts(self, self.inner._lmo, xp, c, batch)
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
-        return of_parts(self.layout, self.inner._project, xp, y, batch)
+        return of_parts(self, self.inner._project, xp, y, batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         """The largest of the parts', each relative to its scale."""
-        parts = self.layout.parts(xp, y, batch)
+        parts = parts_of(self, xp, y, batch)
         sizes = [self._size(xp, part, b) for part, b in parts]
         largest: Any = None
         for (part, b), size in zip(parts, sizes, strict=True):
@@ -44,12 +44,10 @@ class Parts(ArraySet):
         return largest
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
-        return root_of_squares(
-            xp, [(self.inner._distance(xp, p, b)) for p, b in self.layout.parts(xp, y, batch)], batch
-        )
+        return root_of_squares(xp, [(self.inner._distance(xp, p, b)) for p, b in parts_of(self, xp, y, batch)], batch)
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
-        part, b = self.layout.parts(xp, y, 0)[0]
+        part, b = parts_of(self, xp, y, 0)[0]
         return self._size(xp, part, b)
 
     def _size(self, xp: Namespace, part: Array, batch: int) -> Any:
@@ -57,14 +55,21 @@ class Parts(ArraySet):
         return self.inner._scale(xp, part[(0,) * batch + (...,)]) if part.shape[0] or not batch else 1.0
 
     def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
-        pairs = zip(self.layout.parts(xp, x, batch), self.layout.parts(xp, s, batch), strict=True)
+        pairs = zip(parts_of(self, xp, x, batch), parts_of(self, xp, s, batch), strict=True)
         return root_of_squares(xp, [self.inner._face_distance(xp, a, c, b) for (a, b), (c, _) in pairs], batch)
 
 
-def of_parts(layout: Layout, f: Callable[[Namespace, Array, int], Array], xp: Namespace, x: Array, batch: int) -> Array:
+def parts_of(lift: Any, xp: Namespace, x: Array, batch: int) -> list[Part]:
+    """The parts of x for a function or set with a layout; the inner one's stacks of matrices count as events."""
+    stacks = getattr(lift.inner, "traits", lift.inner).stacks  # a function says so in its traits
+    parts = lift.layout.parts(xp, x, batch)
+    return [(part, max(b, part.ndim - 2)) for part, b in parts] if stacks else parts
+
+
+def of_parts(lift: Any, f: Callable[[Namespace, Array, int], Array], xp: Namespace, x: Array, batch: int) -> Array:
     """f of every part, in their places."""
-    made = [f(xp, part, b) for part, b in layout.parts(xp, x, batch)]
-    return layout.join(xp, made, x, batch)
+    made = [f(xp, part, b) for part, b in parts_of(lift, xp, x, batch)]
+    return lift.layout.join(xp, made, x, batch)
 
 
 def root_of_squares(xp: Namespace, each: list[Array], batch: int) -> Array:
@@ -85,4 +90,5 @@ def traits_of_parts(inner: dict[str, Any], layout: Layout) -> dict[str, Any]:
         "symmetric": inner.get("symmetric", True) and one,
         "structure": structure if structure == "matrix" or (one and structure == "order") else "reduce",
         "along": None,
+        "stacks": False,
     }

@@ -21,6 +21,10 @@ class Preimage(ArraySet):
     inner: ArraySet
     operator: Operator
 
+    @property
+    def stacks(self) -> bool:
+        return not self.operator.vector
+
     def diameter(self, shape: tuple[int, ...]) -> float:
         """Exact for orthogonal B, else an upper bound: times the norm of the inverse."""
         size = self.inner.diameter(shape)

@@ -22,6 +22,10 @@ class Affine(ArraySet):
     factor: Any = 1.0
     offset: Any = None
 
+    @property
+    def stacks(self) -> bool:
+        return self.inner.stacks
+
     def diameter(self, shape: tuple[int, ...]) -> float:
         factor = self.factor.of(shape) if isinstance(self.factor, ShapeFactor) else self.factor
         return abs(factor) * self.inner.diameter(shape)
@@ -72,6 +76,10 @@ class Spectral(ArraySet):
     """Matrices whose singular values lie in an absolutely symmetric set; leading axes are independent blocks."""
 
     inner: ArraySet
+
+    @property
+    def stacks(self) -> bool:
+        return True
 
     def diameter(self, shape: tuple[int, ...]) -> float:
         blocks, values = math.prod(shape[:-2]), min(shape[-2:])
@@ -176,6 +184,10 @@ class Minkowski(ArraySet):
             if radius is not None:
                 return c, radius
         return None
+
+    @property
+    def stacks(self) -> bool:
+        return bool(self.first.stacks or self.second.stacks)
 
     def diameter(self, shape: tuple[int, ...]) -> float:
         """An upper bound: the sum of the two diameters."""

@@ -71,7 +71,9 @@ class EigenLift(ArrayFunction):
         return Eigen(self.inner.domain, self.only)
 
     def _traits(self) -> Traits:
-        return replace(self.inner.traits, absolute=False, symmetric=False, structure="matrix", needs=("linalg",))
+        return replace(
+            self.inner.traits, absolute=False, symmetric=False, structure="matrix", stacks=True, needs=("linalg",)
+        )
 
     def _spec(self) -> dict[str, Any]:
         return {"name": "eigen_lift", "k": self.inner.spec, "only": self.only}

@@ -201,7 +201,7 @@ class GroupLift(ArrayFunction):
     def _domain(self) -> ConvexSet:
         if isinstance(self.inner.domain, Whole):
             return Whole()
-        return Grouped(self.inner.domain, self.norm, self.axis, self.groups)
+        return Grouped(self.inner.domain, self.norm, self.axis, self.ndim, self.groups)
 
     def _traits(self) -> Traits:
         k, n = self.inner.traits, self.norm.traits
@@ -222,6 +222,7 @@ class GroupLift(ArrayFunction):
                 else k.structure
             ),
             along=self.axis,
+            stacks=n.stacks or self.ndim == 2,
             selection=k.selection if self.norm == L2 else inherited(k, n),
             prox=self.norm == L2
             or self.axis is None
@@ -248,6 +249,7 @@ class Grouped(ArraySet):
     inner: ArraySet
     norm: ArrayFunction
     axis: int | None = -1
+    ndim: int = 1
     groups: tuple[int, ...] | None = None
 
     @property
@@ -255,7 +257,11 @@ class Grouped(ArraySet):
         """The function whose value at y is the indicator of this set."""
         from ..definitions.support import Indicator
 
-        return GroupLift(Indicator(self.inner), self.norm, self.axis, groups=self.groups)
+        return GroupLift(Indicator(self.inner), self.norm, self.axis, self.ndim, self.groups)
+
+    @property
+    def stacks(self) -> bool:
+        return self.norm.traits.stacks or self.ndim == 2
 
     def diameter(self, shape: tuple[int, ...]) -> float:
         """Exact for l2 and for a box of norms; else an upper bound."""

@@ -63,6 +63,7 @@ class LinearMap(ArrayFunction):
             absolute=False,
             symmetric=False,
             structure="matrix" if k.structure == "matrix" or not self.operator.vector else "reduce",
+            stacks=not self.operator.vector,
             selection=k.selection if orthogonal or k.smooth else inherited(k),
             prox=(k.prox and orthogonal) or ball,
         )

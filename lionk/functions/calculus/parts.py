@@ -11,7 +11,7 @@ from ...arrays.layout import sections as read_sections
 from ...arrays.namespace import Array, Namespace
 from ...sets.atoms import Whole
 from ...sets.base import ConvexSet
-from ...sets.parts import Parts, of_parts, root_of_squares, traits_of_parts
+from ...sets.parts import Parts, of_parts, parts_of, root_of_squares, traits_of_parts
 from ..base import ArrayFunction, ConvexFunction, Traits, labelled
 
 
@@ -27,20 +27,20 @@ class PartLift(ArrayFunction):
     layout: Layout
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
-        each = (self.inner._value(xp, part, b, tol) for part, b in self.layout.parts(xp, x, batch))
+        each = (self.inner._value(xp, part, b, tol) for part, b in parts_of(self, xp, x, batch))
         first, *rest = (_xp.total(xp, v, batch) for v in each)
         for v in rest:
             first = first + v
         return first
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
-        return of_parts(self.layout, self.inner._subgradient, xp, x, batch)
+        return of_parts(self, self.inner._subgradient, xp, x, batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
-        return of_parts(self.layout, lambda xp, part, b: self.inner._prox(xp, part, t, b), xp, x, batch)
+        return of_parts(self, lambda xp, part, b: self.inner._prox(xp, part, t, b), xp, x, batch)
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
-        pairs = zip(self.layout.parts(xp, x, batch), self.layout.parts(xp, s, batch), strict=True)
+        pairs = zip(parts_of(self, xp, x, batch), parts_of(self, xp, s, batch), strict=True)
         each = [self.inner._subdifferential_distance(xp, a, c, b) for (a, b), (c, _) in pairs]
         return root_of_squares(xp, each, batch)
 

@@ -76,7 +76,9 @@ class SpectralLift(ArrayFunction):
         return Whole() if isinstance(self.inner.domain, Whole) else sets.Spectral(self.inner.domain)
 
     def _traits(self) -> Traits:
-        k = replace(self.inner.traits, absolute=False, symmetric=False, structure="matrix", needs=("linalg",))
+        k = replace(
+            self.inner.traits, absolute=False, symmetric=False, structure="matrix", stacks=True, needs=("linalg",)
+        )
         return replace(k, selection="approximate") if self.polar is not None and self.inner == L1 else k
 
     def _spec(self) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Support(ArrayFunction):
         return Whole()
 
     def _traits(self) -> Traits:
-        return Traits(**{"homogeneous": True, "bounded_domain": True, **self.set._traits()})
+        return Traits(**{"homogeneous": True, "bounded_domain": True, **self.set._traits(), "stacks": self.set.stacks})
 
     def _spec(self) -> dict[str, Any]:
         spec = self.set._spec()
@@ -89,7 +89,8 @@ class Indicator(ArrayFunction):
         return self.set
 
     def _traits(self) -> Traits:
-        return Traits(**{**self.set._traits(), "bounded_domain": False, "selection": "min_norm"})
+        known = {"bounded_domain": False, "selection": "min_norm", "stacks": self.set.stacks}
+        return Traits(**{**self.set._traits(), **known})
 
     def _spec(self) -> dict[str, Any]:
         return {"name": "conjugate", "K": self.conjugate._spec()}
