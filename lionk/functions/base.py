@@ -143,24 +143,7 @@ class ConvexFunction(Value, ABC):
         """
         xp = _xp.namespace(like, name="like")
         _xp.check_floating(xp, like, "like")
-        bits = 64 if _xp.eps(xp, like) < 1e-10 else 32
-
-        def move(v: Any) -> Any:
-            if isinstance(v, Value):
-                changed = {f.name: move(getattr(v, f.name)) for f in fields(v) if f.init and f.compare}
-                if not isinstance(v, ConvexFunction):
-                    return replace(v, **changed)
-                return type(v)(**changed) if v.label is None else labelled(type(v)(**changed), move(v.label))
-            if is_container(v):
-                return tree_map(move, v)
-            if not hasattr(v, "shape"):
-                return v
-            theirs = _xp.namespace(v)
-            name = f"complex{2 * bits}" if _xp.is_complex(theirs, v) else f"float{bits}"
-            v = _xp.astype(theirs, v, getattr(theirs, name))
-            return xp.asarray(v, device=_xp.device(like)) if theirs is xp else _transfer(xp, v, like)
-
-        return move(self) if has_arrays(self) else self
+        return _moved(self, xp, like, 64 if _xp.eps(xp, like) < 1e-10 else 32) if has_arrays(self) else self
 
     # -- the calculus: each rule names its dual ---------------------------------------------------------------
 
@@ -299,6 +282,25 @@ class ArrayFunction(ConvexFunction):
         if a.shape != b.shape:
             raise ValueError(f"x and s must have one shape, got {tuple(a.shape)} and {tuple(b.shape)}")
         return xp, a, b
+
+
+def _moved(v: Any, xp: Namespace, like: Array, bits: int) -> Any:
+    """A parameter with its arrays where ``like`` is. A function of the module: one that calls itself from a closure
+    would keep ``like`` until the cycle collector comes by.
+    """
+    if isinstance(v, Value):
+        changed = {f.name: _moved(getattr(v, f.name), xp, like, bits) for f in fields(v) if f.init and f.compare}
+        if not isinstance(v, ConvexFunction):
+            return replace(v, **changed)
+        return type(v)(**changed) if v.label is None else labelled(type(v)(**changed), _moved(v.label, xp, like, bits))
+    if is_container(v):
+        return tree_map(lambda a: _moved(a, xp, like, bits), v)
+    if not hasattr(v, "shape"):
+        return v
+    theirs = _xp.namespace(v)
+    name = f"complex{2 * bits}" if _xp.is_complex(theirs, v) else f"float{bits}"
+    v = _xp.astype(theirs, v, getattr(theirs, name))
+    return xp.asarray(v, device=_xp.device(like)) if theirs is xp else _transfer(xp, v, like)
 
 
 def _transfer(xp: Namespace, value: Array, like: Array) -> Array:

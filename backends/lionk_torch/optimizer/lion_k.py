@@ -22,10 +22,10 @@ from .._backend import TorchBackend
 from ..distributed import exchange as exchanges
 from ..distributed import sharded
 from ..runner.small import side_by_side
-from . import options
+from . import options, saved
 from . import rounding as roundings
 from .momentum import in_order_of
-from .rows import Row, mars, tiles
+from .rows import Row, last_gradient, mars, tiles
 
 # What is looked at for every parameter at every step, in the fastest way that Python has.
 _GRAD, _LAYOUT, _DENSE = attrgetter("grad"), attrgetter("layout"), frozenset({torch.strided})
@@ -93,6 +93,9 @@ class LionK(torch.optim.Optimizer):
     cautious : None, "mask" or "rescale"; cautious_decay : bool; mars : float
         Optional pieces that are not Lion-K, off by default; ``lionk.variants`` says what each does to the theory. mars
         is its gamma, 0.025 in the paper, and estimates the gradient before ``maximize`` and coupled decay.
+    complex_as_real : bool
+        How complex parameters are stepped. False: as complex numbers, ``dl1(z) = z/|z|``, which turns with z. True: as
+        their real and imaginary parts, as most of PyTorch's own optimizers do; K must not be a function of matrices.
     exchange : None, "majority" or "average"; process_group : torch.distributed.ProcessGroup, optional
         Distributed Lion: each process keeps its own gradient and momentum, and directions are exchanged in place of
         gradients, in this group (None: of all processes). ``lionk_torch.distributed.exchange`` says what that does to
@@ -107,6 +110,7 @@ class LionK(torch.optim.Optimizer):
 
     Notes
     -----
+    A parameter that is given twice in a group, which PyTorch warns about, is stepped once.
     DTensors, of ``fully_shard`` or tensor parallelism, are stepped in pieces (``lionk_torch.distributed.sharded``).
 
     Examples
@@ -138,6 +142,7 @@ class LionK(torch.optim.Optimizer):
         cautious_decay: bool = False,
         mars: float = 0.0,
         compile: bool | None = None,  # noqa: A002  (the name it has in PyTorch)
+        complex_as_real: bool = False,
         exchange: str | None = None,
         process_group: Any = None,
     ) -> None:
@@ -160,6 +165,7 @@ class LionK(torch.optim.Optimizer):
                 "cautious_decay": cautious_decay,
                 "mars": mars,
                 "compile": compile,
+                "complex_as_real": complex_as_real,
                 "exchange": exchange,
             },
         )
@@ -186,6 +192,11 @@ class LionK(torch.optim.Optimizer):
         exchanges.check(group["exchange"], method.K)
         if group["exchange"] and (group["cautious"] or group["cautious_decay"]):
             raise lionk.NotAvailable("cautious pieces look at one gradient, and with exchange there are several")
+        if group["complex_as_real"] and method.K.traits.structure in ("matrix", "rowwise"):
+            raise lionk.NotAvailable(
+                "complex_as_real gives each array one more axis, of two entries, and this K is a function of rows or "
+                "matrices: leave complex_as_real out"
+            )
 
     def _make(self, group: dict[str, Any]) -> _Made:
         """The method and runner of a group, made anew when its K, betas or decay changed."""
@@ -200,6 +211,7 @@ class LionK(torch.optim.Optimizer):
         method = options.method(group, K)
         run = TorchBackend().runner(method, {None: None, False: "tiles", True: "compiled"}[group["compile"]])
         plain = not (group["mars"] or group["exchange"]) and group["rounding"] == "nearest"
+        plain = plain and not (group["complex_as_real"] and any(map(torch.is_complex, group["params"])))
         made = self._made[id(group)] = _Made(group["K"], rest, method, run, plain)
         return made
 
@@ -212,6 +224,8 @@ class LionK(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        if not self.state and self._sets_up():
+            return loss
         if not _same(self._states, self.state.values()):
             self._seen.clear()
         place = 0
@@ -222,6 +236,25 @@ class LionK(torch.optim.Optimizer):
             self._states = list(self.state.values())
         return loss
 
+    def _sets_up(self) -> bool:
+        """Make the state and no step, if this is no more than that: the first step, with lr = 0 and gradients of 0.
+
+        torch.distributed.checkpoint makes such a step to have tensors to load into. A step that counted it would take
+        other random numbers, or zeros for the gradient before, than a run that was not saved.
+        """
+        there = [(group, p) for group in self.param_groups for p in group["params"] if p.grad is not None]
+        if not there or not all(map(_is_zero, (group["lr"] for group, _ in there))):
+            return False
+        if any(p.grad.layout != torch.strided or bool(sharded.whole((p.grad != 0).sum())) for _, p in there):
+            return False
+        for group, p in there:
+            self._moments([p], self._make(group).method)
+            here, state = sharded.local(p.detach(), p), self.state[p]
+            roundings.prepare(p, here, state, group["rounding"])
+            if group["mars"]:
+                state |= {"last_grad": sharded.in_place_of(torch.zeros_like(here), p), "has_last": False}
+        return True
+
     def _look(self, group: dict[str, Any], method: Variant, there: list[bool]) -> _Seen:
         """The tensors of a group, looked at again only where they are other ones than at the last step."""
         given, seen = group["params"], self._seen.get(id(group))
@@ -229,7 +262,7 @@ class LionK(torch.optim.Optimizer):
         known = seen and seen.stepped == takes_part and _same(seen.given, given)
         if seen and known and all(map(is_, seen.moments, map(dict.get, seen.states, repeat("m")))):
             return seen
-        numbers = [i for i, stepped in enumerate(takes_part) if stepped]
+        numbers = list({p: i for i, p in enumerate(given) if takes_part[i]}.values())
         params = [given[i] for i in numbers]
         moments = self._moments(params, method)
         states = [self.state[p] for p in params]
@@ -238,10 +271,10 @@ class LionK(torch.optim.Optimizer):
         return self._seen[id(group)]
 
     def _step(self, group: dict[str, Any], place: int) -> None:
-        made, lr, lam = self._make(group), group["lr"], options.decay_of(group)
+        made, lr, lam = self._make(group), options.number(group, "lr"), options.decay_of(group)
         made.method.check_product(lr, lam)
         if made.method.coupled:
-            lam = group["weight_decay"]
+            lam = options.number(group, "weight_decay")
         every = list(map(_GRAD, group["params"]))
         there = list(map(is_not, every, repeat(None)))
         present = list(compress(every, there))
@@ -251,6 +284,8 @@ class LionK(torch.optim.Optimizer):
         if not seen.params:
             return
         if made.plain and not seen.pieces:
+            if len(present) > len(seen.params):  # one is there twice
+                present = [every[i] for i in seen.numbers]
             x, m = made.run(list(seen.params), list(seen.moments), present, lr=lr, weight_decay=lam)
             _store(seen.moments, m)
             _store(seen.params, x)
@@ -266,9 +301,10 @@ class LionK(torch.optim.Optimizer):
         rows = []
         for k, (p, moment, state) in enumerate(zip(seen.params, seen.moments, seen.states, strict=True)):
             x, m, grad = (sharded.local(a, p) for a in (p.detach(), moment, self._gradient(p)))
-            if group["mars"] and "last_grad" not in state:
-                state["last_grad"] = sharded.in_place_of(grad.clone(), p)
-            last = sharded.local(state["last_grad"], p) if group["mars"] else None
+            last = last_gradient(p, grad, state) if group["mars"] else None
+            if group["complex_as_real"] and x.is_complex():
+                x, m, grad = (torch.view_as_real(a.resolve_conj()) for a in (x, m, grad))
+                last = None if last is None else torch.view_as_real(last)
             beside = roundings.begin(p, x, state, group["rounding"], group["seed"], place + seen.numbers[k])
             rows.append(Row(k, x, m, grad, last, beside))
         return rows
@@ -331,7 +367,11 @@ class LionK(torch.optim.Optimizer):
                 x = [sharded.whole(p.detach()) for p in params]
                 m = list(map(sharded.whole, self._moments(params, method)))
                 g = [sharded.whole(method.gradient(p, self._gradient(p), group["weight_decay"])) for p in params]
-                found.append(watch(replace(method, lr=group["lr"], weight_decay=options.decay_of(group)), x, m, g))
+                found.append(
+                    watch(
+                        replace(method, lr=options.number(group, "lr"), weight_decay=options.decay_of(group)), x, m, g
+                    )
+                )
         return found
 
     def bounds(self) -> list[str]:
@@ -345,20 +385,38 @@ class LionK(torch.optim.Optimizer):
 
     # -- state ---------------------------------------------------------------------------------------------------
 
+    def state_dict(self) -> dict[str, Any]:
+        """As in PyTorch, with copies of the tensors: what was saved stays as it is when the run goes on."""
+        handle = self.register_state_dict_post_hook(lambda _, found: saved.copied(found), prepend=True)
+        try:
+            found: dict[str, Any] = super().state_dict()
+        finally:
+            handle.remove()
+        return found
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As in PyTorch, but every tensor of the state keeps its dtype, so that a round trip changes no bit."""
-        seen: dict[str, Any] = {}
-        handle = self.register_load_state_dict_pre_hook(lambda _, given: seen.update(given))  # after the user's own
+        """As in PyTorch, with copies of the tensors, each of which keeps its dtype: a round trip changes no bit.
+
+        Options that it lacks, as one of an earlier version may, stay as they are here.
+
+        Raises ValueError, and changes nothing, if it is of another optimizer, or does not fit the parameters.
+        """
+        given: dict[str, Any] = {}
+
+        def check(_: Any, state_dict: dict[str, Any]) -> dict[str, Any]:
+            given.update(saved.completed(state_dict, self))
+            return dict(given)
+
+        # after the user's own hooks that come before, and before those that come after
+        handles = [
+            self.register_load_state_dict_pre_hook(check),
+            self.register_load_state_dict_post_hook(lambda _: saved.kept(given, self), prepend=True),
+        ]
         try:
             super().load_state_dict(state_dict)
         finally:
-            handle.remove()
-        names = [i for group in seen["param_groups"] for i in group["params"]]
-        params = [p for group in self.param_groups for p in group["params"]]
-        for name, p in zip(names, params, strict=True):
-            for key, value in seen["state"].get(name, {}).items():
-                if isinstance(value, torch.Tensor) and self.state[p][key].dtype != value.dtype:
-                    self.state[p][key] = value.to(device=p.device, copy=True)
+            for handle in handles:
+                handle.remove()
 
     def load_momentum(self, source: Any, params: Iterable[torch.Tensor] | None = None) -> None:
         """Take over the momentum of another optimizer, with the sign changed: it averages plus the gradients.
@@ -387,6 +445,7 @@ class LionK(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        self.defaults.pop("differentiable", None)  # which PyTorch adds here, and only here
         self.__dict__.setdefault("process_group", None)
         for group in self.param_groups:  # of an earlier version, perhaps
             for key, value in self.defaults.items():
@@ -408,6 +467,13 @@ def _sparse(g: torch.Tensor) -> RuntimeError:
         "momentum is dense. Make the layer dense (torch.nn.Embedding(..., sparse=False)), or give it to "
         "torch.optim.SparseAdam"
     )
+
+
+def _is_zero(lr: Any) -> bool:
+    """Is this learning rate 0? A tensor elsewhere than on the host is not read."""
+    if isinstance(lr, torch.Tensor):
+        return type(lr) is torch.Tensor and lr.device.type == "cpu" and not lr.item()
+    return bool(lr == 0)
 
 
 def _same(a: Collection[Any], b: Collection[Any]) -> bool:

@@ -12,7 +12,7 @@ def gradient_averages(source: Any) -> Iterator[torch.Tensor | None]:
     """One tensor, or None, for each parameter in order.
 
     ``exp_avg`` is an average (lion-pytorch, timm, AdamW), and so is ``momentum_buffer`` of torch.optim.Muon; that of
-    SGD is a sum, of which ``1 - momentum`` times is the average.
+    SGD is a sum, of which ``1 - momentum`` times is the average. ``m`` of LionK is minus an average.
     """
     if not (isinstance(source, Mapping) and {"state", "param_groups"} <= set(source)):
         if isinstance(source, Mapping) or not isinstance(source, Iterable):
@@ -26,13 +26,13 @@ def gradient_averages(source: Any) -> Iterator[torch.Tensor | None]:
     for group in source["param_groups"]:
         for number in group["params"]:
             state = source["state"].get(number, {})
-            average = state.get("exp_avg", state.get("momentum_buffer"))
+            average = -state["m"] if "m" in state else state.get("exp_avg", state.get("momentum_buffer"))
             if state and average is None:
                 raise ValueError(
-                    f"the state of parameter {number} has neither exp_avg nor momentum_buffer but {sorted(state)}; "
+                    f"the state of parameter {number} has neither exp_avg nor momentum_buffer, but {sorted(state)}; "
                     "pass the averages of the gradients as a list"
                 )
-            is_sum = average is not None and "exp_avg" not in state and "dampening" in group
+            is_sum = average is not None and "momentum_buffer" in state and "dampening" in group
             yield (1 - group["momentum"]) / (1 - group["dampening"]) * average if is_sum else average
 
 

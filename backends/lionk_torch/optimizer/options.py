@@ -16,7 +16,7 @@ from . import rounding as roundings
 # Those that a group's step is made for; others may change without making it anew.
 COMPILED = (
     "betas", "decay", "state_dtype", "compile", "maximize", "convention", "rounding", "cautious", "cautious_decay",
-    "mars", "exchange",
+    "mars", "exchange", "complex_as_real",
 )  # fmt: skip
 
 
@@ -26,7 +26,7 @@ def settle(group: dict[str, Any]) -> None:
     roundings.check(group["rounding"])
     group["state_dtype"] = _dtype_name(group["state_dtype"])
     for name in ("lr", "weight_decay"):
-        group[name] = coefficient(name, group[name])
+        group[name] = _checked(name, group[name])
     lr = group["lr"]
     first = group.setdefault("reference_lr", lr.clone() if isinstance(lr, torch.Tensor) else lr)
     if spelled.divides and first == 0:
@@ -36,16 +36,34 @@ def settle(group: dict[str, Any]) -> None:
         )
 
 
+def _checked(name: str, value: Any) -> Any:
+    """A number, or a tensor of one entry as it is: its value is read once, as PyTorch's own optimizers do."""
+    if not isinstance(value, torch.Tensor):
+        return coefficient(name, value)
+    if value.numel() != 1:
+        raise ValueError(f"Tensor {name} must be 1-element (or a number), got shape {tuple(value.shape)}")
+    coefficient(name, value.reshape(()))
+    if type(value) in (torch.Tensor, torch.nn.Parameter) and not value.is_meta:  # else it has no value
+        coefficient(name, value.item())
+    return value
+
+
+def number(group: dict[str, Any], name: str) -> Any:
+    """A learning rate or decay as the step takes it: a number, or a tensor without axes."""
+    value = group[name]
+    return value.reshape(()) if isinstance(value, torch.Tensor) and value.ndim else value
+
+
 def method(group: dict[str, Any], K: lionk.ConvexFunction) -> Variant:
     """The optimizer of lionk whose steps the group takes."""
     dtype = group["state_dtype"] and getattr(torch, group["state_dtype"])
     pieces = group["cautious"], group["cautious_decay"], group["maximize"], group["convention"] == "coupled"
-    return Variant(K, group["lr"], group["betas"], decay_of(group), group["decay"], dtype, *pieces)
+    return Variant(K, number(group, "lr"), group["betas"], decay_of(group), group["decay"], dtype, *pieces)
 
 
 def decay_of(group: dict[str, Any]) -> Any:
     """The weight decay of this step, in the sense of ``lionk.LionK``."""
-    return decays.at(group["convention"], group["weight_decay"], group["lr"], group["reference_lr"])
+    return decays.at(group["convention"], *(number(group, key) for key in ("weight_decay", "lr", "reference_lr")))
 
 
 def spec(K: Any) -> dict[str, Any]:

@@ -27,18 +27,27 @@ def check(name: str) -> None:
         raise ValueError(f"rounding must be one of {', '.join(ROUNDINGS)}, got {name!r}")
 
 
+def prepare(p: Any, here: torch.Tensor, state: dict[str, Any], how: str) -> bool:
+    """Make what is kept for ``here``, the piece of p, as before the first step. False if p has 32 bits or more."""
+    if how == "nearest" or not here.is_floating_point() or here.dtype.itemsize >= 4:
+        return False
+    if how == "stochastic":
+        state.setdefault("step", -1)  # the number of the last step
+    elif "low" not in state:
+        state["low"] = sharded.in_place_of(torch.zeros_like(here), p)
+    return True
+
+
 def begin(p: Any, here: torch.Tensor, state: dict[str, Any], how: str, seed: int, place: int) -> Any:
     """What a step needs beside ``here``, the piece of p: its remainders, or a generator of random numbers.
 
     None if p has 32 bits or more. ``place``: the number of p among the parameters, for random numbers of its own.
     """
-    if how == "nearest" or not here.is_floating_point() or here.dtype.itemsize >= 4:
+    if not prepare(p, here, state, how):
         return None
     if how == "kahan":
-        if "low" not in state:
-            state["low"] = sharded.in_place_of(torch.zeros_like(here), p)
         return sharded.local(state["low"], p)
-    state["step"] = state.get("step", -1) + 1
+    state["step"] += 1
     count = (state["step"] * 1_000_003 + place) * 65_537 + sharded.piece(p)
     return TorchBackend().random(seed, count, device=here.device)
 

@@ -44,6 +44,17 @@ def tiles(rows: list[Row]) -> Iterator[list[Row]]:
     yield from ([tile] for parts in cut if len(parts) > 1 for tile in parts)
 
 
+def last_gradient(p: Any, grad: torch.Tensor, state: dict[str, Any]) -> torch.Tensor:
+    """The gradient of the step before, for MARS; the first step has its own."""
+    if "last_grad" not in state:
+        state["last_grad"] = sharded.in_place_of(grad.clone(), p)
+    last = sharded.local(state["last_grad"], p)
+    if not state.get("has_last", True):
+        last.copy_(grad)
+    state["has_last"] = True
+    return last
+
+
 def mars(rows: list[Row], params: list[Any], beta1: float, gamma: float) -> Callable[[Row], Row]:
     """What gives a row, or a tile of it, the gradient of MARS, and keeps its own one for the next step.
 

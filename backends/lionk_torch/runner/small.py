@@ -103,26 +103,49 @@ def _row(a: Any) -> Any:
 def _joined(rows: list[Any]) -> Any:
     """The tensors as one, if each starts in memory where the one before it ends; else None."""
     first, size = rows[0], 0
+    if first.device.type not in ("cpu", "cuda"):
+        return None
     for r in rows:
         if r.data_ptr() != first.data_ptr() + size * first.element_size():
             return None
         size += r.numel()
-    room = first.untyped_storage().nbytes() // first.element_size() - first.storage_offset()
-    return first.as_strided((size,), (1,)) if size <= room else None
+    return _at(first, size)
+
+
+class _Address:
+    """Bytes at an address, as NumPy and the interface of CUDA devices take them."""
+
+    def __init__(self, first: Any, size: int) -> None:
+        seen = {"data": (first.data_ptr(), False), "shape": (size * first.element_size(),), "typestr": "|u1"}
+        self.__array_interface__ = self.__cuda_array_interface__ = seen | {"version": 3}
+
+
+def _at(first: Any, size: int) -> Any:
+    """A tensor of ``size`` entries that begins where ``first`` does; the caller keeps what it lies in alive."""
+    import numpy as np
+    import torch
+
+    address = _Address(first, size)
+    if first.device.type == "cpu":
+        return torch.from_numpy(np.asarray(address)).view(first.dtype)
+    return torch.as_tensor(address, device=first.device).view(first.dtype)
 
 
 def side_by_side(tensors: list[Any]) -> list[Any]:
-    """The tensors, of which the small plain ones of each kind are copied one after the other into one block."""
+    """The tensors, of which the small plain ones of each kind are copied one after the other into one block.
+
+    Each has a storage of its own, of its bytes alone: that is what is saved, or sent to another process, with it.
+    """
     import torch
 
     kinds: dict[Any, list[int]] = {}
     for i, a in enumerate(tensors):
-        if plain(a) and a.is_contiguous() and 0 < a.numel() < SMALL:
+        if plain(a) and a.is_contiguous() and 0 < a.numel() < SMALL and a.device.type in ("cpu", "cuda"):
             kinds.setdefault((a.dtype, a.device), []).append(i)
     for places in kinds.values():
         rows = [tensors[i].view(-1) for i in places]
         for i, part in zip(places, torch.cat(rows).split(list(map(len, rows))), strict=True):
-            tensors[i] = part.view(tensors[i].shape)
+            tensors[i] = torch.from_dlpack(part.view(tensors[i].shape))
     return tensors
 
 
