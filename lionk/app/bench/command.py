@@ -44,13 +44,38 @@ def bench(
     json: Annotated[str | None, typer.Option("--json", help="Write JSON too; - is stdout.", metavar="PATH")] = None,
     plot: Annotated[str | None, typer.Option("--plot", help="Draw the ratios.", metavar="PATH")] = None,
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="For the steps of one table, at least.")] = 3.0,
-    group: Annotated[str | None, typer.Option("--only", help="One table: " + ", ".join(GROUPS))] = None,
+    group: Annotated[
+        str | None, typer.Option("--only", help="One table: " + ", ".join(GROUPS) + "; or one part of the counts.")
+    ] = None,
+    counts: Annotated[
+        bool, typer.Option("--counts", help="Print numbers that are the same on every machine, in place of times.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="With --counts: compare with the record. Exit code 1 if a count grew.")
+    ] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="With --counts: write the counts down, because the change is meant.")
+    ] = False,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--file", help="The record of counts. Default: asv_bench/counts.json of the checkout.", metavar="PATH"
+        ),
+    ] = None,
 ) -> None:
     """Time the step of every library here, and of other libraries' Lion, against the limit of the memory.
 
     A step reads x, m and the gradient and writes x and m; the limit is a loop that does only that, in the same process
     on the same arrays and threads, timed right before each step. The steps take turns; medians count.
+
+    --counts prints what does not depend on the machine: calls of functions, operations on arrays, memory, compilations,
+    evaluations, modules. Slow-downs show there first.
     """
+    if counts or check or record:
+        from .counted import count  # here, so that the other commands start as fast as before
+
+        count(check, record, file, group, json)
+        return
     path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
     picture = None if plot is None else output_path(plot, "--plot", (".png", ".svg", ".pdf"))
     apart({"--json": path, "--plot": picture})

@@ -1,0 +1,68 @@
+"""``lionk bench --counts``: print the counts, compare them with the record, or write them down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from ..console import BadInput, Failed, console, output_path, write_json
+from . import counts as tally
+
+
+def count(check: bool, record: bool, file: str | None, part: str | None, json: str | None) -> None:
+    """``lionk bench --counts``."""
+    if check and record:
+        raise BadInput("--check compares with the record, --record replaces it: give one of them")
+    if part is not None and part not in tally.PARTS:
+        raise BadInput(f"--only {part}: with --counts, choose one of {', '.join(tally.PARTS)}")
+    path = tally.RECORD if file is None else Path(file)
+    before = tally.read(path) if check else None
+    if record:
+        output_path(str(path), "--file")
+    target = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
+    out = console(to_stderr=json == "-")
+    parts = list(tally.PARTS) if part is None else [part]
+    now = tally.count(parts)
+    for missing, why in now.absent.items():
+        out.print(f"not counted: {missing} ({why})", style="dim")
+    if target is not None:
+        rows = [
+            dict(zip(("part", "subject", "case", "unit", "value"), (*k, v), strict=True)) for k, v in now.values.items()
+        ]
+        write_json(target, {"versions": now.versions, "counts": rows})
+    if record:
+        tally.write(path, now)
+        out.print(f"{len(now.values)} counts are in {path}", soft_wrap=True)
+    elif before is not None:
+        judge(tally.compare(before, now, parts), out)
+    elif json != "-":
+        lines: dict[str, list[str]] = {}
+        for (_, subject, case, unit), value in now.values.items():
+            lines.setdefault(f"{subject}, {case}", []).append(f"{unit} {value:g}")
+        for name, numbers in lines.items():
+            out.print(f"{name}: {', '.join(numbers)}", soft_wrap=True, markup=False)
+
+
+def judge(found: tally.Comparison, out: Any) -> None:
+    """Say what grew and what fell. Raises Failed if something grew."""
+    for title, some in (("grew", found.grew), ("fell", found.fell)):
+        if some:
+            table = Table(title=f"{len(some)} {title}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+            table.add_column("count", no_wrap=True)
+            for column in ("before", "now"):
+                table.add_column(column, justify="right")
+            for row in some:
+                table.add_row(*row)
+            out.print(table)
+    for reason, number in found.left.items():
+        out.print(f"{number} not compared: {reason}", soft_wrap=True)
+    if found.fell:
+        out.print("Write the smaller counts down, so that they stay so: lionk bench --counts --record")
+    if found.grew:
+        raise Failed(
+            f"{len(found.grew)} counts grew, {found.same} are the same; if this is meant, lionk bench --counts --record"
+        )
+    out.print(f"no count grew; {found.same} are the same")

@@ -1,0 +1,94 @@
+"""Counts of the steps of JAX and Dask: programs compiled, bytes that they move, tasks of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import lionk
+
+from .steps import LARGE, Count, Stepped, runners
+
+
+def jax() -> Iterator[Count]:
+    """Steps of the runner; what is traced, compiled and moved, by the runner and under a user's own jit."""
+    yield from runners("jax", "jit", models=("one of 100", "50 of 100"))
+    for case, make in (("runner", partial(Stepped, "jax", "jit", [100])), ("optax under jit", _optax)):
+        for steps in (1, 3):
+            name = f"{case}, {'first step' if steps == 1 else '3 later steps'}"
+            yield Count("compiled by jax", name, "compilations", partial(_programs, make, steps), "jax")
+    for K in ("l1", "huber", "l2"):
+        for unit in ("bytes per entry", "fusions"):
+            yield Count("moved by jax", K, unit, partial(_program, K, unit), "jax")
+
+
+def _optax() -> Callable[[], Any]:
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    import lionk_jax
+
+    rule = lionk_jax.lion_k(optax.cosine_decay_schedule(1e-3, 100), weight_decay=0.1)
+    held: Any = [{"a": jnp.ones(100), "b": jnp.ones((5, 5))}]
+    held.append(rule.init(held[0]))
+    grad = jax.tree.map(jnp.ones_like, held[0])
+
+    def update(x: Any, state: Any) -> Any:
+        change, state = rule.update(grad, state, x)
+        return optax.apply_updates(x, change), state
+
+    compiled = jax.jit(update)
+
+    def step() -> None:
+        held[:] = compiled(*held)
+
+    return step
+
+
+def _programs(make: Callable[[], Callable[[], Any]], steps: int) -> float:
+    from jax import monitoring
+
+    step = make()
+    if steps > 1:
+        step()
+    seen: list[str] = []
+    monitoring.register_event_duration_secs_listener(lambda event, *_, **__: seen.append(event))
+    for _ in range(steps):
+        step()
+    found = sum("jaxpr_trace" in event or "backend_compile" in event for event in seen)
+    monitoring.clear_event_listeners()
+    return found
+
+
+def _program(K: str, unit: str) -> float:
+    import jax
+    import jax.numpy as jnp
+
+    lionk.backends()["jax"].runners()
+    opt = lionk.LionK(K, 1e-3, weight_decay=0.1)
+    x = jnp.ones(LARGE)
+    program = jax.jit(lambda x, m, g: opt.update(x, m, g, 1e-3, 0.1), donate_argnums=(0, 1)).lower(x, x, x).compile()
+    if unit == "fusions":
+        return program.as_text().count(" fusion(")
+    return round(float(program.cost_analysis()["bytes accessed"]) / LARGE, 1)
+
+
+def dask() -> Iterator[Count]:
+    """Steps of the runner, and the tasks that one adds for each block."""
+    yield from runners("dask", "blockwise", models=("one of 100",))
+    for K in ("l1", "l2", "top_k"):
+        yield Count("tasks of dask", K, "tasks per block", partial(_tasks, K), "dask")
+
+
+def _tasks(K: str) -> float:
+    import dask.array as da
+
+    backend = lionk.backends()["dask"]
+    x, m, grad = (da.ones(100, chunks=10).persist() for _ in range(3))
+    run = backend.runner(lionk.LionK(K, lr=0.1))
+    for _ in range(3):
+        x, m = backend.synchronize(list(run(x, m, grad)))
+    x, m = run(x, m, grad)
+    return (len({**x.__dask_graph__(), **m.__dask_graph__()}) - 30) / 10

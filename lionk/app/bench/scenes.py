@@ -1,0 +1,223 @@
+"""What users pay for, each thing once, by subject and case: what is counted, timed and compared between commits.
+
+Only the public names of lionk are used, so that a scene can be played on other commits too.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import lionk
+
+Put = Callable[[Any], Any]  # a NumPy array as one of the library under test
+
+
+class Scene(NamedTuple):
+    """``make(put)`` gives a function without arguments; of a ``rate``, one of a number of iterates.
+
+    ``generic``: does it run on the arrays of any library? ``rate``: two numbers of iterates, of which the difference
+    counts.
+    """
+
+    subject: str
+    case: str
+    make: Callable[[Put], Callable[..., Any]]
+    generic: bool = False
+    rate: tuple[int, int] | None = None
+
+
+SHAPES = {
+    "scalar": (6,), "vector": (6,), "matrix": (4, 3), "square": (3, 3), "symmetric": (3, 3), "kernel": (3, 2, 2),
+    "rule": (6,),
+}  # fmt: skip
+EVALUATED = ("value", "subgradient", "conjugate", "prox", "project")  # of every K
+# One function of each structure.
+FUNCTIONS = ("l1", "huber", "l2", "linf", "top_k", "owl", "row_l1_l2", "nuclear", "half_square", "log_sum_exp")
+
+
+def shape_of(K: str) -> tuple[int, ...]:
+    """A small shape that this function takes; less than eight entries are summed in one order on every machine."""
+    return (3, 4) if "group" in K else SHAPES[lionk.functions.entry(K).kind]
+
+
+def array(shape: tuple[int, ...], seed: int, scale: float = 1.0, dtype: str = "float64") -> Any:
+    """Numbers without ties, the same for each library."""
+    x = scale * np.random.default_rng(seed).standard_normal(shape)
+    return (x + x.T).astype(dtype) if len(shape) == 2 and shape[0] == shape[1] else x.astype(dtype)
+
+
+def scenes() -> Iterator[Scene]:
+    """All of them, but for those of a library."""
+    yield from _functions()
+    yield from _steps()
+    yield from _runs()
+    yield from _files()
+
+
+def _functions() -> Iterator[Scene]:
+    made: dict[str, Any] = {name: name for name in ("l1", "top_k", "nuclear", "row_l1_l2", "birkhoff")}
+    made["spec"] = lionk.K("nuclear").spec
+    for case, spec in made.items():
+        yield Scene("K made", case, partial(_made, spec))
+    for K in lionk.names():
+        for subject in EVALUATED:
+            yield Scene(subject, K, partial(_evaluation, subject, K), generic=subject != "prox")
+
+
+def _made(spec: Any, _: Put) -> Callable[[], Any]:
+    return partial(lionk.K, spec)
+
+
+def _evaluation(subject: str, name: str, put: Put) -> Callable[[], Any]:
+    """On numbers of which some are in dom K* and some are not."""
+    K = lionk.K(name)
+    x = put(array(shape_of(name), 1, 2.0))
+    dual = K.conjugate
+    calls: dict[str, Callable[[], Any]] = {
+        "value": partial(K.value, x),
+        "subgradient": partial(K.subgradient, x),
+        "conjugate": partial(dual.value, x),
+        "prox": partial(K.prox, x, 0.7),
+        "project": lambda: dual.domain.project(x),
+    }
+    return calls[subject]
+
+
+def _steps() -> Iterator[Scene]:
+    for K in FUNCTIONS:
+        yield Scene("step", K, partial(_step, K), generic=True)
+        yield Scene("kkt_gap", K, partial(_gap, K), generic=True)
+    for name, options in VARIANTS.items():
+        yield Scene("variant", name, partial(_variant, options), generic=True)
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "cautious": {"cautious": "mask"},
+    "cautious, rescaled": {"cautious": "rescale"},
+    "cautious decay": {"cautious_decay": True},
+    "maximize": {"maximize": True},
+    "coupled": {"coupled": True},
+}
+
+
+def _arrays(put: Put, shape: tuple[int, ...]) -> tuple[Any, Any]:
+    return put(array(shape, 1, 0.3)), put(array(shape, 2))
+
+
+def _step(K: str, put: Put) -> Callable[[], Any]:
+    opt = lionk.LionK(K, lr=1e-3, weight_decay=0.1)
+    x, grad = _arrays(put, shape_of(K))
+    return partial(opt.step, x, grad, opt.init(x))
+
+
+def _gap(K: str, put: Put) -> Callable[[], Any]:
+    x, grad = _arrays(put, shape_of(K))
+    f = lionk.K(K)
+    return lambda: lionk.kkt_gap(f, x, grad, 0.1)
+
+
+def _variant(options: dict[str, Any], put: Put) -> Callable[[], Any]:
+    opt = lionk.variants.Variant("l1", 1e-3, weight_decay=0.1, **options)
+    x, grad = _arrays(put, (6,))
+    m = put(np.zeros(6))
+    return lambda: opt.update(x, m, grad, 1e-3, 0.1)
+
+
+class Problem:
+    """A smooth convex function of a few entries, whose arithmetic is the same on every machine, and how often it ran.
+
+    Neighbouring entries are coupled; ``bend`` makes it no quadratic.
+    """
+
+    def __init__(self, shape: tuple[int, ...], bend: bool, put: Put) -> None:
+        n = math.prod(shape)
+        target = put(array(shape, 3, 2.0))
+        weights = put((1.0 + 3.0 * np.arange(n) / n).reshape(shape))
+        self.shape, self.count = shape, 0
+
+        def fun(x: Any) -> tuple[Any, Any]:
+            self.count += 1
+            r = x - target
+            if bend:
+                root = (1 + r * r) ** 0.5
+                f, g = weights * (root - 1), weights * r / root
+            else:
+                f, g = weights * r * r / 2, weights * r
+            return float(f.__array_namespace__().sum(f)), g
+
+        self.fun = fun
+
+
+PROBLEMS = {"quadratic": False, "bent": True}
+
+
+def _runs() -> Iterator[Scene]:
+    for K in ("l1", "linf", "l2", "nuclear", "half_square"):
+        yield Scene("iterate of minimize", K, partial(_iterates, K, {}), rate=(20, 30))
+    yield Scene(
+        "iterate of minimize", "l1, no certificate", partial(_iterates, "l1", {"certify": False}), rate=(20, 30)
+    )
+    yield Scene("iterate of minimize", "l1, fixed lr", partial(_iterates, "l1", {"lr": 1e-2}), rate=(20, 30))
+    yield Scene("start of minimize", "l1", lambda put: partial(_iterates("l1", {}, put), 0))
+    yield Scene("certificate", "l1", _certificate)
+
+
+def _iterates(K: str, options: dict[str, Any], put: Put) -> Callable[[int], Any]:
+    problem = Problem(shape_of(K), True, put)
+    x0 = put(np.zeros(problem.shape))
+    given: dict[str, Any] = {"K": K, "weight_decay": 1.0, "jac": True, "convex": True, "tol": 0.0} | options
+    return lambda n: quiet(partial(lionk.minimize, problem.fun, x0, maxiter=n, **given))
+
+
+def _certificate(put: Put) -> Callable[[], Any]:
+    found = _iterates("l1", {}, put)(10)
+    return lambda: (found.certificate, str(found))
+
+
+def quiet(thunk: Callable[[], Any]) -> Any:
+    """Without warnings, such as that a run has not converged."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return thunk()
+
+
+def evaluations() -> Iterator[tuple[str, Callable[[], int]]]:
+    """How often minimize evaluates f until it is done, by problem and K."""
+    for problem in PROBLEMS:
+        for K in ("l1", "linf", "l2", "huber", "half_square", "top_k", "owl", "row_l1_l2", "nuclear"):
+            yield f"{problem}, {K}", partial(_evaluations, problem, K)
+
+
+def _evaluations(problem: str, K: str) -> int:
+    f = Problem(shape_of(K), PROBLEMS[problem], np.asarray)
+    x0 = np.zeros(f.shape)
+    quiet(lambda: lionk.minimize(f.fun, x0, K=K, weight_decay=1.0, jac=True, convex=True, tol=1e-4, maxiter=3000))
+    return f.count
+
+
+def _files() -> Iterator[Scene]:
+    yield Scene("checkpoint", "written", partial(_checkpoint, False))
+    yield Scene("checkpoint", "resumed", partial(_checkpoint, True))
+
+
+def _checkpoint(resume: bool, put: Put) -> Callable[[], Any]:
+    folder = tempfile.TemporaryDirectory()
+    path = Path(folder.name) / "run"
+    if resume:
+        _iterates("l1", {"checkpoint": path}, put)(5)
+        run = _iterates("l1", {"checkpoint": path, "resume": True}, put)
+        return lambda: (run(5), folder)[0]
+
+    def write() -> Any:
+        path.unlink(missing_ok=True)
+        return _iterates("l1", {"checkpoint": path}, put)(5), folder
+
+    return write
