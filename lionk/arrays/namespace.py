@@ -8,6 +8,7 @@ after them are the argument of the function (the "event"). ``batch = 0`` is the 
 from __future__ import annotations
 
 import math
+from types import ModuleType
 from typing import Any
 
 from array_api_compat import array_namespace as array_namespace
@@ -43,25 +44,66 @@ def device(x: Array) -> Any:
     return None if len(getattr(found, "device_set", ())) > 1 else found
 
 
-def check_floating(xp: Namespace, x: Array, name: str = "x") -> None:
-    """Refuse integers and booleans: a convex function is evaluated in real or complex arithmetic."""
-    if not (is_real(xp, x) or is_complex(xp, x)):
+class Kind:
+    """What is known of the arrays of one type and dtype, looked up once: their library, and facts of the dtype."""
+
+    __slots__ = ("complex", "computed", "eps", "integer", "low", "real", "real_dtype", "xp")
+
+    def __init__(self, xp: Namespace, dtype: Any) -> None:
+        self.xp = xp
+        self.real = _isdtype(xp, dtype, "real floating")
+        self.complex = _isdtype(xp, dtype, "complex floating")
+        self.integer = _isdtype(xp, dtype, "integral")
+        self.real_dtype = dtype  # of ``abs(x)``
+        if self.complex:
+            self.real_dtype = xp.float32 if dtype == xp.complex64 else xp.float64
+        info = xp.finfo(self.real_dtype) if self.real or self.complex else None
+        self.eps = 0.0 if info is None else float(info.eps)  # of the real dtype
+        self.low = self.real and info is not None and int(info.bits) < 32  # computed in float32 and rounded once
+        self.computed = xp.float32 if self.low else dtype
+
+
+_KINDS: dict[Any, Kind] = {}
+
+
+def kind(x: Array, name: str = "x") -> Kind:
+    """What is known of arrays like x. Raises the TypeError of ``namespace`` if x is no array."""
+    try:
+        return _KINDS[type(x), x.dtype]
+    except (AttributeError, KeyError, TypeError):  # no array; not seen yet
+        xp = namespace(x, name=name)
+    found = Kind(xp, x.dtype)
+    if isinstance(xp, ModuleType):  # and not the namespace of one record
+        _KINDS[type(x), x.dtype] = found
+    return found
+
+
+def floating(x: Array, name: str = "x") -> Kind:
+    """``kind``, which refuses integers and booleans: a convex function is evaluated in real or complex arithmetic."""
+    found = kind(x, name)
+    if not (found.real or found.complex):
         raise TypeError(
             f"{name} has dtype {x.dtype}, a floating-point dtype is needed; convert it first, e.g. "
             f"xp.astype({name}, xp.float32)"
         )
+    return found
+
+
+def check_floating(xp: Namespace, x: Array, name: str = "x") -> None:
+    """See ``floating``."""
+    floating(x, name)
 
 
 def is_complex(xp: Namespace, x: Array) -> bool:
-    return bool(_isdtype(xp, x.dtype, "complex floating"))
+    return kind(x).complex
 
 
 def is_real(xp: Namespace, x: Array) -> bool:
-    return bool(_isdtype(xp, x.dtype, "real floating"))
+    return kind(x).real
 
 
 def is_integer(xp: Namespace, x: Array) -> bool:
-    return bool(_isdtype(xp, x.dtype, "integral"))
+    return kind(x).integer
 
 
 def _isdtype(xp: Namespace, dtype: Any, kind: str) -> bool:
@@ -73,19 +115,17 @@ def _isdtype(xp: Namespace, dtype: Any, kind: str) -> bool:
 
 def real_dtype(xp: Namespace, x: Array) -> Any:
     """The dtype of ``abs(x)``."""
-    if not is_complex(xp, x):
-        return x.dtype
-    return xp.float32 if x.dtype == xp.complex64 else xp.float64
+    return kind(x).real_dtype
 
 
 def eps(xp: Namespace, x: Array) -> float:
     """Machine epsilon of x's real dtype."""
-    return float(xp.finfo(real_dtype(xp, x)).eps)
+    return kind(x).eps
 
 
 def is_low_precision(xp: Namespace, x: Array) -> bool:
     """float16 and bfloat16 (and narrower): computed in float32 and rounded once."""
-    return is_real(xp, x) and int(xp.finfo(x.dtype).bits) < 32
+    return kind(x).low
 
 
 def astype(xp: Namespace, x: Array, dtype: Any) -> Array:
