@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,39 @@ def test_arrows_point_down(module):
     for name in imports(module):
         if name.startswith("lionk."):
             assert _floor(name) <= _floor(module), f"{module} imports {name}, which is above it"
+
+
+def _circle(arrows: dict[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_files_import_each_other_in_a_circle():
+    faces = {m for m, path in FILES.items() if path.name == "__init__.py"}
+    arrows = {m: {n for n in imports(m) if n in FILES and n != m} - faces for m in FILES if m not in faces}
+    assert not _circle(arrows)
+
+
+@pytest.mark.parametrize("package", SOURCES)
+def test_no_rooms_import_each_other_in_a_circle(package):
+    """A room is a folder or a file beside it; the face of the package opens all of them."""
+
+    def room(module: str) -> str:
+        depth = 3 if module.startswith(("lionk.functions.", "lionk.conformance.")) else 2
+        return ".".join(module.split(".")[:depth])
+
+    arrows: dict[str, set[str]] = {}
+    for module, path in FILES.items():
+        if module.startswith(f"{package}.") and not (room(module) == module and path.name == "__init__.py"):
+            inside = {room(n) for n in imports(module) if n.startswith(f"{package}.") and n not in ROOMS_OF_ROOMS}
+            arrows.setdefault(room(module), set()).update(inside - {room(module)})
+    assert not _circle(arrows)
+
+
+ROOMS_OF_ROOMS = ("lionk.functions", "lionk.conformance")  # their faces name what is below them, to be loaded later
 
 
 def test_the_root_is_read_at_one_glance():
