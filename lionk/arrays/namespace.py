@@ -47,10 +47,13 @@ def device(x: Array) -> Any:
 class Kind:
     """What is known of the arrays of one type and dtype, looked up once: their library, and facts of the dtype."""
 
-    __slots__ = ("complex", "computed", "eps", "integer", "low", "real", "real_dtype", "xp")
+    __slots__ = ("complex", "computed", "eps", "integer", "low", "real", "real_dtype", "sign", "xp")
 
-    def __init__(self, xp: Namespace, dtype: Any) -> None:
+    def __init__(self, xp: Namespace, x: Array) -> None:
+        dtype = x.dtype
         self.xp = xp
+        own = x.__array_namespace__() if hasattr(x, "__array_namespace__") else xp
+        self.sign = own.sign  # of real arrays: where the library follows the standard, its own needs no wrapper
         self.real = _isdtype(xp, dtype, "real floating")
         self.complex = _isdtype(xp, dtype, "complex floating")
         self.integer = _isdtype(xp, dtype, "integral")
@@ -72,7 +75,7 @@ def kind(x: Array, name: str = "x") -> Kind:
         return _KINDS[type(x), x.dtype]
     except (AttributeError, KeyError, TypeError):  # no array; not seen yet
         xp = namespace(x, name=name)
-    found = Kind(xp, x.dtype)
+    found = Kind(xp, x)
     if isinstance(xp, ModuleType):  # and not the namespace of one record
         _KINDS[type(x), x.dtype] = found
     return found
@@ -240,14 +243,15 @@ def unit_norm(xp: Namespace, x: Array, batch: int) -> Array:
 
 def inner(xp: Namespace, x: Array, y: Array, batch: int = 0) -> Array:
     """``Re <x, y>`` over the event."""
-    if is_complex(xp, x) or is_complex(xp, y):
+    if kind(x).complex or kind(y).complex:
         return total(xp, xp.real(xp.conj(x) * y), batch)
     return total(xp, x * y, batch)
 
 
 def sign(xp: Namespace, x: Array) -> Array:
     """The standard's sign: ``x/|x|`` for complex x, 0 at 0, and no library warns there."""
-    return divide(xp, x, xp.astype(xp.abs(x), x.dtype)) if is_complex(xp, x) else xp.sign(x)
+    of = kind(x)
+    return divide(xp, x, xp.astype(xp.abs(x), x.dtype)) if of.complex else of.sign(x)
 
 
 def divide(xp: Namespace, x: Array, y: Array) -> Array:

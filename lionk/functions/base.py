@@ -212,31 +212,31 @@ class ArrayFunction(ConvexFunction):
     domain: ArraySet = field(init=False, repr=False, compare=False)
 
     def value(self, x: Array, tol: float | None = None) -> Array:
-        xp, z = self._read(x, "x")
-        v = self._value(xp, z, self._blocks(z), resolve_tol(xp, x, tol))
-        return _xp.astype(xp, _xp.total(xp, v, 0), _xp.real_dtype(xp, x))
+        kind, z, n = self._read(x, "x")
+        v = self._value(kind.xp, z, n, resolve_tol(kind, x, tol))
+        return _xp.astype(kind.xp, _xp.total(kind.xp, v, 0) if n else v, kind.real_dtype)
 
     def subgradient(self, x: Array) -> Array:
-        xp, z = self._read(x, "x")
-        return _xp.astype(xp, self._subgradient(xp, z, self._blocks(z)), x.dtype)
+        kind, z, n = self._read(x, "x")
+        return _xp.astype(kind.xp, self._subgradient(kind.xp, z, n), x.dtype)
 
     def prox(self, x: Array, t: float = 1.0) -> Array:
         if isinstance(t, (int, float)) and not 0 < t < math.inf:
             raise ValueError(f"prox needs a step 0 < t < inf, got t={t!r}")
-        xp, z = self._read(x, "x")
-        t = _xp.astype(xp, t, _xp.real_dtype(xp, z)) if hasattr(t, "shape") else float(t)
-        return _xp.astype(xp, self._prox(xp, z, t, self._blocks(z)), x.dtype)
+        kind, z, n = self._read(x, "x")
+        t = _xp.astype(kind.xp, t, _xp.real_dtype(kind.xp, z)) if hasattr(t, "shape") else float(t)
+        return _xp.astype(kind.xp, self._prox(kind.xp, z, t, n), x.dtype)
 
     def fenchel_young(self, x: Array, s: Array, tol: float | None = None) -> Array:
-        xp, a, b = self._read_pair(x, s)
-        t, n = resolve_tol(xp, s, tol), self._blocks(a)
+        kind, a, b, n = self._read_pair(x, s)
+        xp, t = kind.xp, resolve_tol(_xp.kind(s), s, tol)
         gap = self._value(xp, a, n, t) + self.conjugate._value(xp, b, n, t) - _xp.inner(xp, a, b, n)
-        return _xp.astype(xp, _xp.total(xp, gap, 0), _xp.real_dtype(xp, x))
+        return _xp.astype(xp, _xp.total(xp, gap, 0) if n else gap, kind.real_dtype)
 
     def subdifferential_distance(self, x: Array, s: Array) -> Array:
-        xp, a, b = self._read_pair(x, s)
-        away = self._subdifferential_distance(xp, a, b, self._blocks(a))
-        return _xp.astype(xp, _xp.norm(xp, away) if away.ndim else away, _xp.real_dtype(xp, x))
+        kind, a, b, n = self._read_pair(x, s)
+        away = self._subdifferential_distance(kind.xp, a, b, n)
+        return _xp.astype(kind.xp, _xp.norm(kind.xp, away) if away.ndim else away, kind.real_dtype)
 
     @abstractmethod
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
@@ -258,30 +258,29 @@ class ArrayFunction(ConvexFunction):
 
     # -- shared ------------------------------------------------------------------------------------------------
 
-    def _blocks(self, x: Array) -> int:
-        """How many of the first axes of x are a stack of blocks."""
-        return max(x.ndim - 2, 0) if self.traits.stacks else 0
-
-    def _read(self, x: Array, name: str) -> tuple[Namespace, Array]:
-        """Check an argument; 16-bit arrays are computed with in float32 and rounded once."""
+    def _read(self, x: Array, name: str) -> tuple[_xp.Kind, Array, int]:
+        """An argument, checked: its kind, x (16-bit arrays are computed with in float32 and rounded once), and how
+        many of its first axes are a stack of blocks.
+        """
         if is_container(x):
             raise TypeError(f"{name} is a {type(x).__name__}; use lionk.blocks(K) for containers of arrays")
-        xp = _xp.namespace(x, name=name)
-        _xp.check_floating(xp, x, name)
+        kind = _xp.floating(x, name)
         for a in self._arrays:
-            if _xp.namespace(a) is not xp:
+            if _xp.namespace(a) is not kind.xp:
                 raise TypeError(
                     f"the parameters of this function are arrays of another library than {name}; move the function "
                     f"with K.to(like={name})"
                 )
-        return xp, _xp.astype(xp, x, xp.float32) if _xp.is_low_precision(xp, x) else x
+        stacked = max(x.ndim - 2, 0) if self.traits.stacks else 0
+        return kind, kind.xp.astype(x, kind.computed) if kind.low else x, stacked
 
-    def _read_pair(self, x: Array, s: Array) -> tuple[Namespace, Array, Array]:
-        a, b = self._read(x, "x")[1], self._read(s, "s")[1]
-        xp = _xp.namespace(a, b, name="x and s")
+    def _read_pair(self, x: Array, s: Array) -> tuple[_xp.Kind, Array, Array, int]:
+        (kind, a, n), (other, b, _) = self._read(x, "x"), self._read(s, "s")
+        if kind.xp is not other.xp:
+            _xp.namespace(a, b, name="x and s")  # which says so
         if a.shape != b.shape:
             raise ValueError(f"x and s must have one shape, got {tuple(a.shape)} and {tuple(b.shape)}")
-        return xp, a, b
+        return kind, a, b, n
 
 
 def _moved(v: Any, xp: Namespace, like: Array, bits: int) -> Any:
@@ -312,8 +311,7 @@ def _transfer(xp: Namespace, value: Array, like: Array) -> Array:
 
 def outside_is_infinite(xp: Namespace, value: Array, violation: Array, tol: Any) -> Array:
     """``value`` inside, ``+inf`` where the violation exceeds ``tol``, NaN where the violation is NaN."""
-    out = xp.where(violation > tol, math.inf * xp.ones_like(value), value)
-    return xp.where(xp.isnan(violation), xp.nan * xp.ones_like(value), out)
+    return xp.where(violation <= tol, value, violation + math.inf)
 
 
 def labelled(k: ConvexFunction, label: dict[str, Any]) -> ConvexFunction:

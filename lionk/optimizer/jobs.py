@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 def coefficient(name: str, value: Any) -> Any:
     """A checked learning rate or decay: a finite float >= 0, or a real 0-d array as it is."""
+    if type(value) is float and 0 <= value < math.inf:
+        return value
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         number = float(value)
         if not 0 <= number < math.inf:

@@ -143,6 +143,11 @@ class LionK:
             raise TypeError(f"state must be what init or the step before gave, got {type(state).__name__}")
         if isinstance(self.K, Blocks):
             self.K.check_argument(x)
+        elif not (is_container(x) or is_container(grad) or is_container(state.m)):
+            _check_shape("grad", grad, x)
+            _check_shape("state.m", state.m, x)
+            x, m = self.update(x, state.m, grad, lr, self.weight_decay)
+            return x, State(m, state.count + 1)
         _check_alike("grad", grad, x)
         _check_alike("state.m", state.m, x)
         K = self.K.tree if isinstance(self.K, Blocks) else self.K
@@ -156,15 +161,19 @@ class LionK:
         betas: tuple[Any, Any] | None = None,
     ) -> tuple[Array, Array]:  # fmt: skip
         """The step of one array, in ``result_type(x, m)``: what runners call, with checked coefficients."""
-        xp = _xp.namespace(x, m, grad, name="x, grad and state.m")
-        _xp.check_floating(xp, x)
-        _xp.check_floating(xp, grad, "grad")
-        if _xp.is_complex(xp, grad) and not _xp.is_complex(xp, x):
+        of = _xp.floating(x)
+        xp, others = of.xp, (_xp.kind(m), _xp.floating(grad, "grad"))
+        if others[0].xp is not xp or others[1].xp is not xp:
+            _xp.namespace(x, m, grad, name="x, grad and state.m")  # which says so
+        if others[1].complex and not of.complex:
             raise TypeError("grad is complex but x is real; take the real part of the gradient")
-        dtype = xp.result_type(x.dtype, m.dtype)
-        a, b, c = (_xp.astype(xp, v, dtype) for v in (x, m, grad))
+        a, b, c = x, m, grad
+        if not x.dtype == m.dtype == grad.dtype:
+            dtype = xp.result_type(x.dtype, m.dtype)
+            a, b, c = (_xp.astype(xp, v, dtype) for v in (x, m, grad))
         e, lam = cast(xp, lr, a, "lr"), cast(xp, weight_decay, a, "weight_decay")
-        b1, b2 = (cast(xp, v, a, "betas") for v in betas or self.betas)
+        b1, b2 = betas or self.betas
+        b1, b2 = cast(xp, b1, a, "betas"), cast(xp, b2, a, "betas")
         dK = (self.K if K is None else K).subgradient
         new_x, new_m = step.update(dK, a, b, c, e, lam, b1, b2, self.decay == "implicit")
         return _xp.astype(xp, new_x, x.dtype), _xp.astype(xp, new_m, m.dtype)
@@ -249,10 +258,13 @@ def _check_alike(name: str, tree: Any, x: Any) -> None:
     if given.keys() != own.keys() or is_container(tree) != is_container(x):
         raise ValueError(f"{name} and x are containers of different shape: {sorted(given)} against {sorted(own)}")
     for path, b in own.items():
-        a = given[path]
-        if hasattr(a, "shape") and hasattr(b, "shape") and tuple(a.shape) != tuple(b.shape):
-            where = f"{name}.{path}" if path else name
-            raise ValueError(f"{where} has shape {tuple(a.shape)}, but x has {tuple(b.shape)} there")
+        _check_shape(f"{name}.{path}" if path else name, given[path], b)
+
+
+def _check_shape(name: str, a: Any, b: Any) -> None:
+    shape, own = getattr(a, "shape", None), getattr(b, "shape", None)
+    if shape != own and None not in (shape, own) and tuple(shape) != tuple(own):  # type: ignore[arg-type]
+        raise ValueError(f"{name} has shape {tuple(shape)}, but x has {tuple(own)} there")  # type: ignore[arg-type]
 
 
 def _warn(message: str) -> None:

@@ -127,6 +127,8 @@ class Box(ArraySet):
         return xp.where(outside, y * _xp.divide(xp, up + xp.zeros_like(r), xp.where(outside, r, up + 1)), y)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        if self.lower is None and isinstance(self.upper, (int, float)):  # the modulus of the largest entry says it
+            return xp.maximum(_xp.peak(xp, y, batch) - self.upper, 0.0)
         low, up = self._ends(xp, y)
         if self._polar(xp, y):
             y, low = xp.abs(y), 0 * up
@@ -135,6 +137,8 @@ class Box(ArraySet):
         return _xp.peak(xp, above if _is_infinite(low) else xp.where(y < low, low - y, above), batch)
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
+        if self.lower is None and isinstance(self.upper, (int, float)):
+            return self.upper or 1.0
         ends = [e for e in self._ends(xp, y) if not _is_infinite(e)]
         sizes = [abs(e) if isinstance(e, (int, float)) else _xp.peak(xp, e, 0) for e in ends]
         if all(isinstance(s, (int, float)) for s in sizes):

@@ -54,25 +54,27 @@ class ArraySet(ConvexSet):
     """
 
     def support(self, x: Array) -> Array:
-        xp, z = self._read(x, "x")
-        return _xp.astype(xp, _xp.total(xp, self._support(xp, z, self._blocks(z)), 0), _xp.real_dtype(xp, x))
+        kind, z, n = self._read(x, "x")
+        v = self._support(kind.xp, z, n)
+        return _xp.astype(kind.xp, _xp.total(kind.xp, v, 0) if n else v, kind.real_dtype)
 
     def lmo(self, c: Array) -> Array:
-        xp, z = self._read(c, "c")
-        return _xp.astype(xp, self._lmo(xp, z, self._blocks(z)), c.dtype)
+        kind, z, n = self._read(c, "c")
+        return _xp.astype(kind.xp, self._lmo(kind.xp, z, n), c.dtype)
 
     def project(self, y: Array) -> Array:
-        xp, z = self._read(y, "y")
-        return _xp.astype(xp, self._project(xp, z, self._blocks(z)), y.dtype)
+        kind, z, n = self._read(y, "y")
+        return _xp.astype(kind.xp, self._project(kind.xp, z, n), y.dtype)
 
     def distance(self, y: Array) -> Array:
-        xp, z = self._read(y, "y")
-        away = self._distance(xp, z, self._blocks(z))
-        return _xp.astype(xp, _xp.norm(xp, away) if away.ndim else away, _xp.real_dtype(xp, y))
+        kind, z, n = self._read(y, "y")
+        away = self._distance(kind.xp, z, n)
+        return _xp.astype(kind.xp, _xp.norm(kind.xp, away) if away.ndim else away, kind.real_dtype)
 
     def contains(self, y: Array, tol: float | None = None) -> Array:
-        xp, z = self._read(y, "y")
-        return xp.all(self._violation(xp, z, self._blocks(z)) <= resolve_tol(xp, y, tol) * self._scale(xp, z))
+        kind, z, n = self._read(y, "y")
+        inside = self._violation(kind.xp, z, n) <= resolve_tol(kind, y, tol) * self._scale(kind.xp, z)
+        return kind.xp.all(inside) if n else inside
 
     def diameter(self, shape: Any) -> float:
         raise NotAvailable(f"{type(self).__name__} has no known diameter")
@@ -81,10 +83,6 @@ class ArraySet(ConvexSet):
     def stacks(self) -> bool:
         """Is it a set of matrices, so that axes before the last two are independent blocks, each in the set?"""
         return False
-
-    def _blocks(self, y: Array) -> int:
-        """How many of the first axes of y are a stack of blocks."""
-        return max(y.ndim - 2, 0) if self.stacks else 0
 
     # -- the support function --------------------------------------------------------------------------------
 
@@ -134,12 +132,13 @@ class ArraySet(ConvexSet):
             "test membership with K.fenchel_young(x, s), which is 0 exactly on it"
         )
 
-    def _read(self, y: Array, name: str) -> tuple[Namespace, Array]:
+    def _read(self, y: Array, name: str) -> tuple[_xp.Kind, Array, int]:
+        """Its kind, y ready for computing, and how many of its first axes are a stack of blocks."""
         if is_container(y):
             raise TypeError(f"{name} is a container; {type(self).__name__} takes one array (see lionk.blocks)")
-        xp = _xp.namespace(y, name=name)
-        _xp.check_floating(xp, y, name)
-        return xp, _xp.astype(xp, y, xp.float32) if _xp.is_low_precision(xp, y) else y
+        kind = _xp.floating(y, name)
+        stacked = max(y.ndim - 2, 0) if self.stacks else 0
+        return kind, kind.xp.astype(y, kind.computed) if kind.low else y, stacked
 
 
 STRUCTURES = ("elementwise", "rowwise", "reduce", "order", "matrix")
@@ -162,5 +161,6 @@ def joint_traits(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def resolve_tol(xp: Namespace, y: Array, tol: float | None) -> float:
-    return 8 * _xp.eps(xp, y) * math.sqrt(max(_xp.event_size(y, 0), 1)) if tol is None else tol
+def resolve_tol(kind: _xp.Kind, y: Array, tol: float | None) -> float:
+    """The tolerance of membership: ``8 eps sqrt(size)`` of the dtype of y where none is given."""
+    return 8 * kind.eps * math.sqrt(max(_xp.event_size(y, 0), 1)) if tol is None else tol

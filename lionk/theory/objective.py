@@ -18,11 +18,15 @@ def over(K: Any, x: Any) -> Any:
 
     Raises ValueError if x holds no array, TypeError if it holds something else, or integers.
     """
-    function, arrays = build(K), leaves(x)
+    function = build(K)
+    if not is_container(x) and not isinstance(function, Blocks):
+        _xp.floating(x)
+        return function
+    arrays = leaves(x)
     if not arrays:
         raise ValueError(f"x holds no array: {x!r}")
     for a in arrays:
-        _xp.check_floating(_xp.namespace(a), a)
+        _xp.floating(a)
     if isinstance(function, Blocks):
         function.check_argument(x)
         return function
@@ -31,11 +35,13 @@ def over(K: Any, x: Any) -> Any:
 
 def decay_of(weight_decay: Any) -> float:
     """The checked number, of a real 0-d array too."""
+    if type(weight_decay) is float and 0 <= weight_decay < math.inf:  # and not one of NumPy, which would promote
+        return weight_decay
     return float(coefficient("weight_decay", float(coefficient("weight_decay", weight_decay))))
 
 
 def scaled(x: Any, a: float) -> Any:
-    return tree_map(lambda v: a * v, x)
+    return tree_map(lambda v: a * v, x) if is_container(x) else a * x
 
 
 def objective(K: Any, f: Any, x: Any, weight_decay: float, tol: float | None = None) -> Array:

@@ -21,6 +21,7 @@ import lionk
 
 from ..console import BadInput, apart, command, console, output_path, write_json, writing
 from . import speed
+from .overhead import Overhead, overheads
 
 LIMIT = "limit: five streams"
 FUNCTIONS = ("huber", "pseudo_huber", "softsign", "log_cosh", "l2", "top_k")
@@ -62,6 +63,9 @@ def bench(
             "--file", help="The record of counts. Default: asv_bench/counts.json of the checkout.", metavar="PATH"
         ),
     ] = None,
+    overhead: Annotated[
+        bool, typer.Option("--overhead", help="Print what a call costs beside its arithmetic, and nothing else.")
+    ] = False,
 ) -> None:
     """Time the step of every library here, and of other libraries' Lion, against the limit of the memory.
 
@@ -79,11 +83,19 @@ def bench(
     path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
     picture = None if plot is None else output_path(plot, "--plot", (".png", ".svg", ".pdf"))
     apart({"--json": path, "--plot": picture})
+    if overhead and (plot is not None or group is not None):
+        raise BadInput("--overhead prints one table: it goes with --json and --seconds, not with --plot or --only")
     if group is not None and group not in GROUPS:
         raise BadInput(f"--only {group}: choose one of {', '.join(GROUPS)}")
     out = console(to_stderr=json == "-")
     facts = machine()
     out.print(", ".join(f"{k} {v}" for k, v in facts.items()), style="dim", soft_wrap=True)
+    if overhead:
+        costs = overheads(seconds)
+        out.print(_overhead_table(costs))
+        if path is not None:
+            write_json(path, {"machine": facts, "overhead": [asdict(c) for c in costs]})
+        return
     rows: list[Row] = []
     for name in GROUPS if group is None else [group]:
         rows += measure(name, seconds)
@@ -174,6 +186,17 @@ def _table(group: str, rows: list[Row]) -> Table:
     table.add_column("times the first", justify="right")
     for r in rows:
         table.add_row(r.name, f"{r.ms:.2f}", f"{r.ratio:.2f}")
+    return table
+
+
+def _overhead_table(rows: list[Overhead]) -> Table:
+    table = Table(title="what a call costs", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("call", "compared with"):
+        table.add_column(name)
+    for name in ("us", "times", "aim"):
+        table.add_column(name, justify="right")
+    for r in rows:
+        table.add_row(r.name, r.reference, f"{r.microseconds:.1f}", f"{r.ratio:.2f}", r.aim)
     return table
 
 
