@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import Bounds, OptimizeResult, OptimizeWarning, approx_fprime
+from scipy.optimize import Bounds, OptimizeResult, OptimizeWarning
 
 import lionk
 
+REACH = 10.0  # times 1 + max |x0|: where a side without a bound ends at first
+SINGLE = float(np.finfo(np.float32).eps)
 SUCCESS, MAXITER, NOT_FINITE, STOPPED = 0, 1, 2, 99  # status, as far as SciPy's own methods agree on numbers
 
 
@@ -33,7 +36,7 @@ def scipy_method(
     betas: tuple[float, float] = (0.9, 0.99),
     decay: str = "explicit",
     convex: bool | None = None,
-    atol: float = 0.0,
+    atol: float = 1e-8,
     maxiter: int = 10_000,
     disp: bool = False,
     **unknown: Any,
@@ -46,10 +49,10 @@ def scipy_method(
     Parameters
     ----------
     fun, x0, args, jac, callback
-        As in SciPy; without ``jac`` the gradient is taken by forward differences, backward at an upper bound. x0 is
-        moved into the bounds.
+        As in SciPy; without ``jac`` the gradient is taken by forward differences, backward at an upper bound, and no
+        bound of the certificate holds. x0 is moved into the bounds.
     bounds : scipy.optimize.Bounds or pairs
-        All finite.
+        Where one is infinite (None), the box ends at ten times 1 + max |x0|, and further out when x comes near.
     hess, hessp, constraints
         Not used: a RuntimeWarning says so.
     tol, atol, lr, betas, decay, convex, maxiter
@@ -62,9 +65,9 @@ def scipy_method(
     Returns
     -------
     scipy.optimize.OptimizeResult
-        ``fun`` is f at x; beside SciPy's fields: ``objective`` F, ``gap`` (for convex f, ``F - min F <= gap``),
-        ``history`` and ``certificate`` as in ``lionk.Result``. status: 0 success, 1 maxiter or no further progress,
-        2 f or its gradient not finite, 99 callback.
+        ``fun`` is f at x; beside SciPy's fields: ``objective`` F, ``gap`` (for convex f and with ``jac``,
+        ``F - min F <= gap`` over the finite box), ``history`` and ``certificate`` as in ``lionk.Result``. status:
+        0 success, 1 maxiter or no further progress, 2 f or its gradient not finite, 99 callback.
 
     Examples
     --------
@@ -82,48 +85,131 @@ def scipy_method(
         if given is not None:
             warnings.warn(f"lionk does not use {name}", RuntimeWarning, stacklevel=3)
     x0 = np.array(x0, dtype=None if np.asarray(x0).dtype.kind == "f" else float)
-    low, high = -np.inf, np.inf
+    low = high = np.broadcast_to(np.inf, x0.shape)
+    low = -low
     if bounds is not None:
         if K is not None or weight_decay is not None:
             raise ValueError("bounds are the constraint of K = box: give bounds, or K and weight_decay, not both")
         low, high = _read(bounds, x0)
-        x0, K, weight_decay = np.clip(x0, low, high), lionk.K("box", lower=low, upper=high), 1.0
-    counts = {"fun": 0, "jac": 0}
-
-    def value(x: Any) -> float:
-        counts["fun"] += 1
-        return float(fun(x, *args))
-
-    def gradient(x: Any) -> Any:
-        counts["jac"] += 1
-        if callable(jac):
-            return np.asarray(jac(x, *args), dtype=x.dtype)
-        return np.asarray(approx_fprime(x, value, _differences(x, low, high)), dtype=x.dtype)
-
+        x0 = np.clip(x0, low, high)
+    f = _Function(fun, args, jac, low, high)
     notify = _Callback(callback)
+    options = {"lr": lr, "betas": betas, "decay": decay, "convex": convex, "tol": tol, "atol": atol}
+    options |= {"callback": notify, "progress": disp, "jac": True}
     try:
-        result = lionk.minimize(
-            value, x0, K=K or "l1", weight_decay=weight_decay or 0.0, lr=lr, betas=betas, decay=decay, jac=gradient,
-            convex=convex, tol=tol, atol=atol, maxiter=maxiter, callback=notify, progress=disp,
-        )  # fmt: skip
+        if bounds is None:
+            result = lionk.minimize(
+                f, x0, K=K or "l1", weight_decay=weight_decay or 0.0, maxiter=_whole(maxiter), **options
+            )
+        else:
+            result = _within(f, x0, low, high, _whole(maxiter), notify, options)
         message, status = result.message, SUCCESS if result.success else STOPPED if notify.halted else MAXITER
     except lionk.NonFiniteError as error:
         if error.result is None:
             return OptimizeResult(
-                x=x0, fun=np.nan, success=False, status=NOT_FINITE, message=str(error), nit=0, nfev=counts["fun"],
-                njev=counts["jac"],
+                x=x0, fun=f.last[0], jac=f.last[1], success=False, status=NOT_FINITE, message=str(error), nit=0,
+                nfev=f.nfev, njev=f.njev,
             )  # fmt: skip
         result, message, status = error.result, str(error), NOT_FINITE
     return OptimizeResult(
-        x=result.x, fun=result.fun, jac=gradient(result.x), success=status == SUCCESS, status=status, message=message,
-        nit=result.nit, nfev=counts["fun"], njev=counts["jac"], objective=result.objective, gap=result.gap,
-        history=result.history, certificate=result.certificate,
+        x=result.x, fun=result.fun, jac=f(result.x)[1], success=status == SUCCESS, status=status, message=message,
+        nit=result.nit, nfev=f.nfev, njev=f.njev, objective=result.objective, gap=result.gap,
+        history=result.history, certificate=result.certificate if jac else _estimated(result.certificate),
     )  # fmt: skip
 
 
-def _differences(x: Any, low: Any, high: Any) -> Any:
+def _whole(maxiter: Any) -> Any:
+    """A whole number that comes as a float, such as 1e4, as SciPy's own methods take it."""
+    return int(maxiter) if isinstance(maxiter, float) and maxiter.is_integer() else maxiter
+
+
+def _within(f: Any, x0: Any, low: Any, high: Any, maxiter: int, notify: Any, options: dict[str, Any]) -> lionk.Result:
+    """f over the box. Where a bound is infinite, the box ends at some distance, ten times as far when x comes there.
+
+    A minimum of a convex f over the smaller box that does not touch its artificial ends is one over the larger box.
+    """
+    x, reach, steps = x0, REACH * (1 + np.max(np.abs(x0), initial=0.0)), 0
+    while True:
+        ends = np.where(np.isfinite(low), low, x - reach), np.where(np.isfinite(high), high, x + reach)
+        notify.before = steps
+        result = lionk.minimize(
+            f, x, K=lionk.K("box", lower=ends[0], upper=ends[1]), weight_decay=1.0, maxiter=maxiter - steps, **options
+        )
+        steps += result.nit
+        room = np.minimum(
+            np.where(np.isfinite(low), np.inf, result.x - ends[0]),
+            np.where(np.isfinite(high), np.inf, ends[1] - result.x),
+        )
+        if np.all(room > reach / 2) or steps >= maxiter or notify.halted:
+            return replace(result, nit=steps)
+        x, reach = result.x, 10 * reach
+
+
+def _estimated(certificate: Any) -> Any:
+    """The certificate of a run whose gradients are finite differences: nothing holds that rests on them."""
+    why = "the gradient was found by finite differences, whose error is not known; give jac"
+    return replace(
+        certificate,
+        statements=tuple(
+            s if s.name == "phase I" else s._replace(verdict="does not apply", text=why) for s in certificate.statements
+        ),
+    )
+
+
+class _Function:
+    """f and its gradient, with the numbers of evaluations; the last pair is kept."""
+
+    def __init__(self, fun: Any, args: tuple[Any, ...], jac: Any, low: Any, high: Any) -> None:
+        self.fun, self.args, self.jac, self.low, self.high = fun, args, jac, low, high
+        self.nfev = self.njev = 0
+        self.last: tuple[float, Any] = np.nan, None
+        self.eps = 0.0  # relative precision of f, as far as its values have shown it
+
+    def __call__(self, x: Any) -> tuple[float, Any]:
+        f, g = self._value(x), None
+        self.njev += 1
+        if callable(self.jac):
+            g = np.asarray(self.jac(x.copy(), *self.args), dtype=x.dtype)
+            if g.size != x.size or g.shape not in {x.shape, (1, x.size), (x.size, 1)}:
+                raise ValueError(f"the gradient must have shape {x.shape}, got {g.shape}")
+            g = g.reshape(x.shape)
+        else:
+            g = self._differences(x, f)
+        self.last = f, g
+        return f, g
+
+    def _value(self, x: Any) -> float:
+        self.nfev += 1
+        value = np.asarray(self.fun(x.copy(), *self.args))
+        if value.dtype.kind == "f":
+            self.eps = max(self.eps, float(np.finfo(value.dtype).eps))
+        if value.size != 1:
+            raise ValueError(f"fun must return one number, got an array of shape {value.shape}")
+        return float(value.reshape(()))
+
+    def _differences(self, x: Any, f: float) -> Any:
+        """Forward differences, backward at an upper bound, with steps that suit the precision of f and of x.
+
+        Values that are all numbers of single precision show that f is computed in it: then the steps are taken anew.
+        """
+        while True:
+            eps = max(self.eps, float(np.finfo(x.dtype).eps))
+            h, values = _steps(x, self.low, self.high, eps), np.empty(x.shape)
+            for i in np.ndindex(x.shape):
+                moved = x.copy()
+                moved[i] += h[i]
+                values[i] = self._value(moved)
+                h[i] = moved[i] - x[i]
+            seen = np.append(values, f)
+            single = np.isfinite(seen).all() and (seen == seen.astype(np.float32)).all()
+            if eps >= SINGLE or not single:
+                return ((values - f) / h).astype(x.dtype)
+            self.eps = SINGLE
+
+
+def _steps(x: Any, low: Any, high: Any, eps: float) -> Any:
     """Steps of finite differences that stay within the bounds: forward, or to the side that has room."""
-    h, up, down = np.sqrt(np.finfo(x.dtype).eps) * np.maximum(1, np.abs(x)), high - x, x - low
+    h, up, down = np.sqrt(eps) * np.maximum(1, np.abs(x)), high - x, x - low
     step = np.where(up >= h, h, np.where(down >= up, -np.minimum(h, down), up))
     return np.where(step == 0, h, step)  # low = high: there is no other side
 
@@ -132,6 +218,11 @@ def _read(bounds: Any, x0: Any) -> tuple[Any, Any]:
     """Lower and upper bounds as arrays like x0."""
     if isinstance(bounds, Bounds):
         low, high = bounds.lb, bounds.ub
+        for side in (low, high):
+            if np.size(side) not in (1, x0.size):
+                raise ValueError(
+                    f"bounds must have one entry, or {x0.size}, one for each variable; got {np.size(side)}"
+                )
     else:
         pairs = list(bounds)
         if len(pairs) != x0.size or any(len(pair) != 2 for pair in pairs):
@@ -141,11 +232,8 @@ def _read(bounds: Any, x0: Any) -> tuple[Any, Any]:
     low, high = (np.broadcast_to(np.asarray(b, dtype=x0.dtype), x0.shape).copy() for b in (low, high))
     if not (low <= high).all():
         raise ValueError("one of the lower bounds is greater than its upper bound, or NaN")
-    if not np.isfinite(low).all() or not np.isfinite(high).all():
-        raise ValueError(
-            "every bound must be finite: Lion-K moves towards the corners of the box; put a large number where a "
-            "variable is free, or use options={'K': ..., 'weight_decay': ...} without bounds"
-        )
+    if (low == np.inf).any() or (high == -np.inf).any():
+        raise ValueError("a lower bound must not be inf, nor an upper bound -inf: no number is within them")
     return low, high
 
 
@@ -154,12 +242,15 @@ class _Callback:
 
     def __init__(self, callback: Any) -> None:
         self.callback, self.halted = callback, False
+        self.before = 0  # steps of the runs before this one
         self.named = callback is not None and "intermediate_result" in inspect.signature(callback).parameters
 
     def __call__(self, info: Any) -> bool:
         if self.callback is None or info.nit == 0:
             return False
-        now = OptimizeResult(x=info.x.copy(), fun=info.f, objective=info.objective, gap=info.gap, nit=info.nit)
+        now = OptimizeResult(
+            x=info.x.copy(), fun=info.f, objective=info.objective, gap=info.gap, nit=self.before + info.nit
+        )
         try:
             self.callback(intermediate_result=now) if self.named else self.callback(now.x)
         except StopIteration:

@@ -25,12 +25,20 @@ LARGEST: dict[str, Any] = {}
 
 
 def namespace(*arrays: Array, name: str = "x") -> Namespace:
-    """The compat namespace of the arrays; a TypeError that names the argument if they are not arrays."""
+    """The compat namespace of the arrays; a TypeError that names the argument if they are not arrays.
+
+    Masked arrays are none: what is masked has no meaning here.
+    """
     for a in arrays:
         if not is_array_api_obj(a):
             raise TypeError(
                 f"{name} must be an array of an Array API library (NumPy, PyTorch, JAX, CuPy, Dask), got "
                 f"{type(a).__name__}; wrap it, e.g. numpy.asarray({name}, dtype=float)"
+            )
+        if hasattr(a, "mask") and hasattr(a, "filled"):
+            raise TypeError(
+                f"{name} is a masked array, and its mask would be ignored: fill it, {name}.filled(0.0), or take the "
+                f"entries that count, {name}.compressed()"
             )
     try:
         return array_namespace(*arrays)
@@ -47,11 +55,12 @@ def device(x: Array) -> Any:
 class Kind:
     """What is known of the arrays of one type and dtype, looked up once: their library, and facts of the dtype."""
 
-    __slots__ = ("complex", "computed", "eps", "integer", "low", "real", "real_dtype", "sign", "xp")
+    __slots__ = ("chunked", "complex", "computed", "eps", "integer", "low", "real", "real_dtype", "sign", "xp")
 
     def __init__(self, xp: Namespace, x: Array) -> None:
         dtype = x.dtype
         self.xp = xp
+        self.chunked = hasattr(x, "chunks")
         own = x.__array_namespace__() if hasattr(x, "__array_namespace__") else xp
         self.sign = own.sign  # of real arrays: where the library follows the standard, its own needs no wrapper
         self.real = _isdtype(xp, dtype, "real floating")
@@ -88,6 +97,10 @@ def floating(x: Array, name: str = "x") -> Kind:
         raise TypeError(
             f"{name} has dtype {x.dtype}, a floating-point dtype is needed; convert it first, e.g. "
             f"xp.astype({name}, xp.float32)"
+        )
+    if found.chunked and any(n != n for n in x.shape):  # NaN: the size of a chunk is not known
+        raise ValueError(
+            f"{name} has chunks of unknown size, shape {tuple(x.shape)}: call {name}.compute_chunk_sizes() first"
         )
     return found
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import numbers
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..arrays import namespace as _xp
-from ..arrays.containers import is_container, leaves, named_leaves
+from ..arrays.containers import is_container, leaves, named_leaves, tree_map
 from ..backend.protocol import Backend
 
 
@@ -19,20 +21,26 @@ class Value(NamedTuple):
 
 
 class Evaluation:
-    """f and its gradient at a point, checked."""
+    """f and its gradient at a point, checked.
+
+    What is handed out and what is taken in are copies: f may work in the array that it gets, and use one buffer for all
+    of its gradients.
+    """
 
     def __init__(self, fun: Any, jac: Any, backend: Backend, batches: Any, seed: int | None) -> None:
         if batches is not None and seed is not None:
             raise ValueError("give batches or seed, not both: each is the second argument of fun")
         self.stochastic = batches is not None or seed is not None
         self.backend, self.batches, self.seed = backend, batches, seed
+        self._both: Callable[..., Any]
         self._items = None if batches is None or callable(batches) else iter(batches)
         if jac is True:
-            self._both = fun
+            self._both = lambda x, *a: _copied_gradient(fun(_copied(x), *a))
         elif callable(jac):
-            self._both = lambda *a: (fun(*a), jac(*a))
+            self._both = lambda x, *a: (fun(_copied(x), *a), _copied(jac(_copied(x), *a)))
         elif jac is None and backend.value_and_grad is not None:
-            self._both = backend.value_and_grad(fun)
+            differentiated = backend.value_and_grad(fun)
+            self._both = lambda x, *a: differentiated(_copied(x), *a)
         elif jac is None:
             raise ValueError(
                 f"{backend.name} arrays have no automatic differentiation: pass jac=True (fun returns f and its "
@@ -66,20 +74,45 @@ class Evaluation:
         if not hasattr(f, "ndim") and not isinstance(f, numbers.Real):
             raise TypeError(f"f must be a real number or a 0-d array, got {type(f).__name__}")
         if getattr(f, "ndim", 0) != 0:
-            raise ValueError(f"f must be a number or a 0-d array, got shape {tuple(f.shape)}")
+            if math.prod(f.shape) != 1:
+                raise ValueError(f"f must be a number or an array of one entry, got shape {tuple(f.shape)}")
+            f = _xp.namespace(f, name="f").reshape(f, ())
         paths = [p for p, _ in named_leaves(x)]
         if is_container(grad) != is_container(x) or [p for p, _ in named_leaves(grad)] != paths:
             what = f"a container like x, with {paths}" if is_container(x) else "an array like x"
             raise ValueError(f"the gradient must be {what}, got {type(grad).__name__}")
         for (path, a), b in zip(named_leaves(grad), leaves(x), strict=True):
+            where = f" at {path}" if path else ""
             if tuple(getattr(a, "shape", (None,))) != tuple(b.shape):
-                where = f" at {path}" if path else ""
                 raise ValueError(
                     f"the gradient{where} must have shape {tuple(b.shape)}, got {getattr(a, 'shape', a)!r}"
+                )
+            theirs, ours = _xp.namespace(a, name="the gradient"), _xp.namespace(b)
+            if theirs is not ours:
+                raise TypeError(
+                    f"the gradient{where} is an array of {_library(theirs)}, but x is one of {_library(ours)}: return "
+                    "the gradient in the library of x"
                 )
         f, grad = self.backend.settle(f, grad)
         value, *finite = self.backend.numbers(_value_and_finite, f, grad)
         return Value(value, grad, all(finite))
+
+
+def _copied(x: Any) -> Any:
+    """The arrays of x anew; what is no array stays, to be refused by its check."""
+
+    def copy(a: Any) -> Any:
+        return _xp.namespace(a, name="the gradient").asarray(a, copy=True) if _xp.is_array_api_obj(a) else a
+
+    return tree_map(copy, x)
+
+
+def _copied_gradient(out: Any) -> Any:
+    return (out[0], _copied(out[1])) if isinstance(out, tuple) and len(out) == 2 else out
+
+
+def _library(xp: Any) -> str:
+    return str(xp.__name__).removeprefix("array_api_compat.").partition(".")[0]
 
 
 def _value_and_finite(f: Any, grad: Any) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from scipy.optimize import Bounds, OptimizeResult, OptimizeWarning, minimize
+from scipy.optimize import Bounds, OptimizeResult, OptimizeWarning, basinhopping, minimize
 
 import lionk
 import lionk_numpy
@@ -125,7 +125,9 @@ def test_what_is_unknown_or_not_used_is_said_as_scipy_says_it():
         ({"bounds": [(0, 1)]}, "5 pairs"),
         ({"bounds": [(1, 0)] * 5}, "greater than"),
         ({"bounds": [(np.nan, 0)] * 5}, "greater than"),
-        ({"bounds": [(None, 1)] * 5}, "must be finite"),
+        ({"bounds": [(np.inf, np.inf)] * 5}, "no number is within"),
+        ({"bounds": Bounds(np.zeros(3), np.ones(3))}, "one entry, or 5, one for each variable; got 3"),
+        ({"jac": lambda x: np.zeros((5, 5)), "fun": lambda x: 0.0}, r"gradient must have shape \(5,\)"),
         ({"bounds": BOX, "options": {"K": "l1"}}, "not both"),
         ({"options": {"betas": (2, 0)}}, "betas"),
         ({"tol": -1}, "tol must be"),
@@ -149,3 +151,75 @@ def test_the_example_and_the_lazy_import():
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match="nothing"):
         _ = lionk_numpy.nothing
+
+
+TARGET = np.array([2.0, 0.3])
+
+
+def _value(x):
+    return float((x - TARGET) @ (x - TARGET)) / 2
+
+
+def _away(x):
+    x -= TARGET  # in the array that it is handed
+    return x @ x / 2, x
+
+
+def _single(x):
+    d = x.astype(np.float32) - TARGET.astype(np.float32)
+    return d @ d / np.float32(2)
+
+
+@pytest.mark.parametrize(
+    ("fun", "jac"),
+    [
+        (lambda x: (_value(x), (x - TARGET)[None, :]), True),
+        (_value, lambda x: (x - TARGET)[:, None]),
+        (lambda x: np.array([_value(x)]), lambda x: x - TARGET),
+        (_away, True),
+        (lambda x: _away(x)[0], lambda x: _away(x)[1]),
+        (_value, None),
+        (_single, None),
+        (lambda x: float(_single(x)), None),
+    ],
+    ids=["row", "column", "one entry", "in place", "in place twice", "differences", "float32", "float32 as float"],
+)
+def test_what_users_functions_do(fun, jac):
+    r = solve(fun, (0.0, 0.0), jac, bounds=[(0, 1)] * 2)
+    assert r.success
+    np.testing.assert_allclose(r.x, [1.0, 0.3], atol=2e-3)
+    bound = r.certificate.statements[-1]
+    assert bound.verdict == ("holds" if jac else "does not apply")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "first"),
+    [([(None, 1), (0, None)], 1.0), (Bounds([-np.inf, 0], [1, np.inf]), 1.0), (Bounds(-np.inf, np.inf), 2.0)],
+)
+def test_infinite_bounds(bounds, first):
+    r = solve(lambda x: (_value(x), x - TARGET), (0.0, 0.0), bounds=bounds, options={"atol": 1e-5})
+    assert r.success
+    np.testing.assert_allclose(r.x, [first, 0.3], atol=1e-2)
+
+
+def test_a_minimum_far_from_where_a_side_without_bound_ends_at_first():
+    far = np.array([300.0, -40.0])
+    r = solve(lambda x: ((x - far) @ (x - far), 2 * (x - far)), (0.0, 0.0), bounds=[(0, None), (-1, None)], tol=1e-2)
+    np.testing.assert_allclose(r.x, [300.0, -1.0], atol=1.0)
+
+
+def test_minima_of_zero_whole_numbers_as_floats_and_other_methods_around_it():
+    r = solve(lambda x: (x @ x / 2, x), (0.5, 0.7), bounds=[(-1, 1)] * 2, options={"maxiter": 1e4})
+    assert r.success
+    least = {"method": scipy_method, "jac": True, "bounds": [(0, 1)] * 2}
+    around = basinhopping(lambda x: (_value(x), x - TARGET), np.zeros(2), niter=1, minimizer_kwargs=least)
+    assert around.lowest_optimization_result.status == 0
+    np.testing.assert_allclose(around.x, [1.0, 0.3], atol=2e-2)
+
+
+def test_without_a_gradient_f_is_evaluated_once_a_point():
+    r = solve(_value, (0.0, 0.0), None, bounds=[(0, 1)] * 2, options={"maxiter": 20})
+    assert r.nfev == 3 * r.njev
+    start = solve(lambda x: (np.inf, x), (0.0, 0.0), bounds=[(0, 1)] * 2)
+    assert start.fun == np.inf
+    assert start.jac.shape == (2,)

@@ -1,0 +1,89 @@
+"""What a user's f does with what it is handed, and what it may return."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import lionk
+from backends_under_test import BACKENDS
+
+TARGET = np.asarray([2.0, 0.3])
+
+
+def _solved(fun, **given):
+    return lionk.minimize(fun, np.zeros(2), K="l1", weight_decay=1.0, **{"jac": True, **given})
+
+
+def _in_place(x):
+    x -= TARGET
+    return 0.5 * float(x @ x), x
+
+
+_BUFFER = np.zeros(2)
+
+
+def _one_buffer(x):
+    np.subtract(x, TARGET, out=_BUFFER)
+    return 0.5 * float(_BUFFER @ _BUFFER), _BUFFER
+
+
+FUNCTIONS = {
+    "works in place": (_in_place, True),
+    "works in place, gradient apart": (lambda x: _in_place(x)[0], lambda x: _in_place(x)[1]),
+    "one buffer for all gradients": (_one_buffer, True),
+    "one buffer, gradient apart": (lambda x: _one_buffer(x)[0], lambda x: _one_buffer(x)[1]),
+    "an array of one entry": (lambda x: (np.asarray([[_in_place(x.copy())[0]]]), x - TARGET), True),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_iterate_and_the_gradient_are_kept_apart(name) -> None:
+    fun, jac = FUNCTIONS[name]
+    plain = _solved(lambda x: (0.5 * float((x - TARGET) @ (x - TARGET)), x - TARGET))
+    got = _solved(fun, jac=jac)
+    assert got.success
+    np.testing.assert_array_equal(got.x, plain.x)
+    np.testing.assert_array_equal(got.history.f, plain.history.f)
+
+
+def test_differentiated_functions_cannot_change_the_iterate() -> None:
+    import torch
+
+    target = torch.as_tensor(TARGET)
+
+    def fun(x):
+        with torch.no_grad():
+            x -= 0 * x + 5.0
+            x += 5.0 + 1e-3
+        return torch.sum((x - target) ** 2) / 2
+
+    x0 = torch.zeros(2, dtype=torch.float64)
+    got = lionk.minimize(fun, x0, K="l1", weight_decay=1.0, maxiter=50)
+    assert float(torch.max(torch.abs(got.last_x))) <= 1
+    assert bool(torch.all(x0 == 0))
+
+
+def test_gradients_of_another_library_and_values_of_several_entries_are_refused() -> None:
+    with pytest.raises(TypeError, match="the gradient is an array of torch, but x is one of numpy"):
+        _solved(lambda x: (0.0, BACKENDS["torch"].put(np.zeros(2), "float64")))
+    x = BACKENDS["dask"].put(np.zeros(2), "float64")
+    with pytest.raises(TypeError, match="the gradient is an array of numpy, but x is one of dask"):
+        lionk.minimize(lambda x: (0.0, np.zeros(2)), x, K="l1", weight_decay=1.0, jac=True)
+    with pytest.raises(ValueError, match="one entry"):
+        _solved(lambda x: (np.zeros(2), x))
+
+
+def test_masked_arrays_and_sizes_that_are_not_known_are_refused() -> None:
+    masked = np.ma.masked_array(np.ones(3), [True, False, False])
+    for f in (lionk.K("l1").value, lionk.K("l2").conjugate.domain.project):
+        with pytest.raises(TypeError, match="masked array"):
+            f(masked)
+    with pytest.raises(TypeError, match="the gradient is a masked array"):
+        _solved(lambda x: (0.0, np.ma.masked_array(x)))
+    x = BACKENDS["dask"].put(np.arange(4.0), "float64")
+    unknown = x[x > 1]
+    with pytest.raises(ValueError, match="unknown size"):
+        lionk.K("l1").value(unknown)
+    with pytest.raises(ValueError, match="unknown size"):
+        lionk.minimize(lambda x: (0.0, x), unknown, K="l1", weight_decay=1.0, jac=True)
