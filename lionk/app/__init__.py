@@ -8,6 +8,7 @@ _EXTRA = {
     "jinja2",
     "matplotlib",
     "numpy",
+    "pandas",
     "rich",
     "scipy",
     "sklearn",

@@ -13,6 +13,7 @@ from .conform.command import conform
 from .console import say
 from .doctor.command import doctor
 from .functions import functions
+from .predict.command import predict
 from .reproduce import reproduce
 from .solve.command import solve
 
@@ -42,6 +43,7 @@ def options(
 
 
 app.command()(solve)
+app.command()(predict)
 app.command()(functions)
 app.command()(reproduce)
 app.command()(check)

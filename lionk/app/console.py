@@ -110,6 +110,23 @@ def output_path(text: str, option: str, suffixes: tuple[str, ...] = ()) -> Path 
     return path
 
 
+def check_folder(path: Path) -> None:
+    """A folder for the files of a run, checked before the work begins: it is there, or can be made."""
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"--out {path} is a file; name a folder")
+    there = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise BadInput(f"--out {path} cannot be made in {there}; name another folder")
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder, if it is not there. Git ignores what is in one that is made here."""
+    if not path.is_dir():
+        with writing(path):
+            path.mkdir(parents=True)
+            (path / ".gitignore").write_text("*\n", encoding="utf-8")
+
+
 def apart(files: dict[str, Path | None]) -> None:
     """Files of a command, by their options: no two are the same, so that none is written over another."""
     seen: dict[Path, str] = {}

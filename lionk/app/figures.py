@@ -76,7 +76,7 @@ def draw(o: Outcome) -> Figure:
     s, r = o.setup, o.result
     outcome = f"gap/|F| = {o.relative_gap:.2g}" if s.weight_decay else f"G = {r.gap:.2g}"
     figure.suptitle(
-        f"{_verbatim(s.problem.name)}: {s.problem.loss} loss, K = {_verbatim(s.k_text)}, lam = {s.weight_decay:g}\n"
+        f"{verbatim(s.problem.name)}: {s.problem.loss} loss, K = {verbatim(s.k_text)}, lam = {s.weight_decay:g}\n"
         f"F = {r.objective:.6g}, {outcome} after {r.nit} steps ({s.backend.name}, {s.dtype})",
         fontsize=13, fontweight="bold", x=0.012, ha="left",
     )  # fmt: skip
@@ -106,10 +106,10 @@ def plot(result: Any, *, tol: float = 0.0) -> Picture:
 
 def _short(label: str) -> str:
     label = " ".join(label.split())
-    return _verbatim(label if len(label) <= 28 else label[:25] + "...")
+    return verbatim(label if len(label) <= 28 else label[:25] + "...")
 
 
-def _verbatim(text: str) -> str:
+def verbatim(text: str) -> str:
     """A user's text, which is no formula of Matplotlib."""
     return text.replace("$", r"\$")
 

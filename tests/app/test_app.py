@@ -25,11 +25,12 @@ from lionk.app.cli import app
 from lionk.app.functions import parse_k
 from lionk.app.solve import report
 from lionk.app.solve.constraint import view
-from lionk.app.solve.data import Table
-from lionk.app.solve.data import read as read_table
 from lionk.app.solve.live import Live
 from lionk.app.solve.losses import LOSSES
-from lionk.app.solve.problems import build, bundled, guess_loss
+from lionk.app.solve.model import build, guess_loss
+from lionk.app.solve.problems import bundled
+from lionk.app.tables.file import read as read_sheet
+from lionk.app.tables.table import Table
 from lionk.checkpoint import file as checkpoint
 
 QUIET = ("--plot", "none", "--json", "none")
@@ -100,11 +101,12 @@ def test_main_job_without_arguments(tmp_path):
     done = run("solve")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    for text in ("objective F", "certified gap", "distance", "active", "Lyapunov inequality", "wrote lionk-solve.png",
-                 "features standardised", "intercept", "5 of 5 statements hold"):  # fmt: skip
+    for text in ("objective F", "certified gap", "distance", "active", "Lyapunov inequality",
+                 "features standardised", "intercept", "5 of 5 statements hold",
+                 "wrote lionk-solve/picture.png"):  # fmt: skip
         assert text in done.stdout
-    assert (tmp_path / "lionk-solve.png").read_bytes().startswith(b"\x89PNG")
-    trace = json.loads((tmp_path / "lionk-solve.json").read_text())
+    assert (tmp_path / "lionk-solve" / "picture.png").read_bytes().startswith(b"\x89PNG")
+    trace = json.loads((tmp_path / "lionk-solve" / "trace.json").read_text())
     f_exact, fun = exact_bounded_logistic()
     check_certified(trace, f_exact, np.finfo(float).eps)
     x = np.asarray(trace["result"]["x"])
@@ -126,7 +128,7 @@ def test_schema_of_the_trace():
     trace = solve("--problem", "stacking", "--seed", 1)
     assert trace["format"] == "lionk solve 1"
     assert set(trace) == {
-        "format", "versions", "problem", "settings", "result", "constraint", "certificate", "history"
+        "format", "versions", "problem", "settings", "result", "path", "constraint", "certificate", "history"
     }  # fmt: skip
     assert trace["settings"]["K"] == {"name": "max"}
     assert {len(v) for v in trace["history"].values()} == {trace["result"]["steps"] + 1}
@@ -274,7 +276,7 @@ def test_classes_are_shown_in_full():
 )
 def test_cells_with_what_separates_others(text, columns, tmp_path):
     (tmp_path / "a.csv").write_text(text, encoding="utf-8")
-    assert read_table(tmp_path / "a.csv", "y").names == tuple(columns)
+    assert list(read_sheet(tmp_path / "a.csv").frame) == [*columns, "y"]
 
 
 DATA = ("--data", "bad.csv", "--target", "y")
@@ -288,20 +290,39 @@ BAD = {
     "open quote in the header": ('"x,y\n1,2\n3,4\n', DATA, "is there a quote that is not closed?"),
     "missing column": ("x,z\n1,2\n2,3\n", DATA, "has no column 'y'; --target is one of: x, z"),
     "text in numbers": ("x,y\n1,0\nabc,1\n", DATA, "line 3, column 'x': 'abc' is not a number"),
-    "nan": ("x,y\n1,0\nnan,1\n", DATA, "line 3, column 'x': nan is not a finite number"),
-    "nan in the target": ("x,y\n1,0\n1,nan\n", DATA, "column 'y'"),
-    "empty cell": ("x,y\n1,0\n,1\n", DATA, "line 3, column 'x': the cell is empty"),
-    "empty target": ("x,y\n1,a\n2,\n", DATA, "line 3: the target 'y' is empty"),
+    "infinity": ("x,y\n1,0\ninf,1\n", DATA, "line 3, column 'x': inf is not a finite number"),
+    "empty cell": ("x,y\n1,0\n,1\n", (*DATA, "--missing", "error"), "line 3, column 'x': the cell is empty"),
+    "empty target": ("x,y\n1,a\n2,\n", (*DATA, "--missing", "error"), "line 3, column 'y': the cell is empty"),
+    "no row is complete": ("x,z,y\n1,,0\n,1,0\n2,,1\n,3,1\n", DATA, "--missing mean"),
+    "missing": ("x,y\n1,2\n", (*DATA, "--missing", "fill"), "choose one of drop, mean, error"),
     "empty file": ("", DATA, "is empty"),
     "header only": ("x,y\n", DATA, "0 row(s)"),
     "one column": ("y\n1\n2\n", DATA, "one column only"),
     "ragged": ("x,y\n1,2\n1,2,3\n", DATA, "line 3: 3 cells, but the first line has 2"),
-    "same name twice": ("y,y\n1,2\n2,3\n", DATA, "two columns are named 'y'"),
+    "same name twice": ("y,y\n1,2\n2,3\n", DATA, "two columns are named 'y'; --target takes a number"),
+    "separator": ("x,y\n1,2\n", (*DATA, "--separator", "ab"), "must be one character"),
+    "decimal": ("x,y\n1,2\n", (*DATA, "--decimal", ";"), "choose '.' or ','"),
+    "dates": ("x,y\n1,2\n", (*DATA, "--dates", "us"), "choose day-first or month-first"),
+    "encoding": ("x,y\n1,2\n", (*DATA, "--encoding", "klingon"), "Python knows no such encoding"),
+    "wrong encoding": (b"x,y\n1,2\n\xff,2\n", (*DATA, "--encoding", "utf-8"), "line 3: not text in utf-8"),
+    "no text": (b"x,y\n\0\0", DATA, "is no text"),
+    "columns": ("abc,y\n1,2\n2,3\n", (*DATA, "--columns", "abcd"), "no column 'abcd' (did you mean 'abc'?)"),
+    "drop the target": ("x,y\n1,2\n2,3\n", (*DATA, "--drop", "y"), "is the target"),
+    "nothing left": ("x,y\n1,2\n2,3\n", (*DATA, "--drop", "x"), "no column is left beside the target"),
+    "day or month": ("x,y\n01/02/2024,1\n03/04/2024,2\n", DATA, "--dates day-first"),
+    "thousands or decimals": ("x;y\n1,234;1\n2,345;2\n", DATA, "line 2, column 'x': '1,234' may be a number with"),
+    "years or values": ("2001,2002\n2005,2003\n2001,2004\n", ("--data", "bad.csv", "--target", "0"), "give --header"),
+    "hold out": ("x,y\n1,2\n2,3\n", (*DATA, "--hold-out", "1.5"), "between 0 and 1"),
+    "folds": ("x,y\n1,2\n2,3\n", (*DATA, "--cv", "5"), "at most the 2 rows"),
+    "lams": ("x,y\n1,2\n2,3\n", (*DATA, "--cv", "2", "--lams", "1"), "give two or more numbers > 0"),
+    "lams alone": (None, ("--lams", "1,2"), "give --cv FOLDS too"),
+    "cv and lam": (None, ("--cv", "2", "--weight-decay", "1"), "--cv chooses the weight decay"),
+    "out is a file": ("text", ("--out", "bad.csv"), "is a file; name a folder"),
+    "save suffix": (None, ("--save", "model.txt"), "must end in one of .json"),
     "one class": ("x,y\n1,a\n2,a\n", (*DATA, "--loss", "logistic"), "one class only ('a')"),
     "one number": ("x,y\n1,5\n2,5\n", (*DATA, "--loss", "squared"), "nothing to fit"),
     "three classes": ("x,y\n1,a\n2,b\n3,c\n", (*DATA, "--loss", "logistic"), "has 3 values"),
     "text for squared": ("x,y\n1,a\n2,b\n", (*DATA, "--loss", "squared"), "is text"),
-    "not utf-8": (b"x,y\n\xff,2\n", DATA, "not text in UTF-8"),
     "data and problem": ("x,y\n1,2\n2,3\n", (*DATA, "--problem", "digits"), "not both"),
     "problem": (None, ("--problem", "digit"), "choose one of breast-cancer"),
     "loss": (None, ("--loss", "hinge"), "choose one of logistic"),
@@ -357,7 +378,7 @@ def test_bad_input_is_one_line(name, tmp_path):
     assert done.stderr.startswith("lionk: error: ")
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
-    assert not list(tmp_path.glob("lionk-solve.*"))
+    assert not list(tmp_path.glob("lionk-solve/*.*"))
 
 
 @pytest.mark.parametrize("content", [np.zeros(3), np.zeros((3, 2), complex), np.full((3, 2), np.nan)])
@@ -395,7 +416,7 @@ def test_unreadable_file_is_one_line(name, tmp_path, monkeypatch):
 
     (tmp_path / name).write_bytes(b"")
     monkeypatch.setattr(Path, "open", refuse)
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     done = lk("solve", "--data", name, "--target", "0", *QUIET)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
     assert f"{name} cannot be read: Permission denied" in done.stderr
@@ -621,7 +642,7 @@ def test_a_reader_that_has_gone_changes_nothing(arguments, both, code):
         assert "NOT certified" in done.stderr
         assert "lionk: failed: not certified to 0.001" in done.stderr
         assert "Broken pipe" not in done.stderr
-    assert os.path.exists("lionk-solve.png") == ("stacking" in arguments)
+    assert os.path.exists("lionk-solve/picture.png") == ("stacking" in arguments)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a shell that closes a stream")
@@ -629,7 +650,7 @@ def test_without_a_stdout():
     lionk_solve = f"{sys.executable} -m lionk solve --problem stacking --plot none >&-"
     done = subprocess.run(["sh", "-c", lionk_solve], check=False, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert read("lionk-solve.json")["result"]["success"]
+    assert read("lionk-solve/trace.json")["result"]["success"]
 
 
 def test_a_full_disk_at_a_checkpoint_is_one_line(monkeypatch):
@@ -641,9 +662,9 @@ def test_a_full_disk_at_a_checkpoint_is_one_line(monkeypatch):
     assert done.exit_code == 1
     assert done.stderr == "lionk: failed: checkpoint run.st was not written: No space left on device\n"
     assert "certified gap" in done.stdout
-    assert "wrote lionk-solve.json" in done.stdout
+    assert "wrote lionk-solve/trace.json" in done.stdout
     assert "wrote run.st" not in done.stdout
-    assert read("lionk-solve.json")["result"]["success"]
+    assert read("lionk-solve/trace.json")["result"]["success"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no limits on files")
@@ -672,8 +693,8 @@ def test_a_stdout_that_fills_at_the_end_keeps_back_no_file(monkeypatch):
     done = lk("solve", "--problem", "stacking")
     assert done.exit_code == 1
     assert done.stderr == "lionk: failed: the output cannot be written: No space left on device\n"
-    assert read("lionk-solve.json")["result"]["success"]
-    assert os.path.exists("lionk-solve.png")
+    assert read("lionk-solve/trace.json")["result"]["success"]
+    assert os.path.exists("lionk-solve/picture.png")
 
 
 @pytest.mark.parametrize("room", [True, False])
@@ -708,10 +729,10 @@ def test_a_picture_that_fails_loses_nothing_else(error, monkeypatch):
     done = lk("solve", "--problem", "stacking")
     assert done.exit_code == 1
     assert "certified gap" in done.stdout
-    assert "wrote lionk-solve.json" in done.stdout
-    assert read("lionk-solve.json")["result"]["success"]
+    assert "wrote lionk-solve/trace.json" in done.stdout
+    assert read("lionk-solve/trace.json")["result"]["success"]
     if isinstance(error, OSError):
-        assert done.stderr == "lionk: failed: lionk-solve.png cannot be written: No space left on device\n"
+        assert done.stderr == "lionk: failed: lionk-solve/picture.png cannot be written: No space left on device\n"
 
 
 # -- options -----------------------------------------------------------------------------------------------------
@@ -751,8 +772,8 @@ def test_json_on_stdout():
 def test_quiet_prints_nothing():
     done = lk("solve", "--problem", "stacking", "--quiet")
     assert (done.exit_code, done.output) == (0, "")
-    assert os.path.exists("lionk-solve.png")
-    assert os.path.exists("lionk-solve.json")
+    assert os.path.exists("lionk-solve/picture.png")
+    assert os.path.exists("lionk-solve/trace.json")
 
 
 def test_weight_decay_zero_is_said_to_have_no_bound():

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.markup import escape
 
 import lionk
 
-from ..console import BadInput, Failed, apart, command, complain, console, output_path, put_off, reason, writing
+from ..console import (
+    BadInput,
+    Failed,
+    apart,
+    check_folder,
+    command,
+    complain,
+    console,
+    make_folder,
+    output_path,
+    put_off,
+    reason,
+    writing,
+)
+from . import options as opt
 from .cluster import connected
-from .losses import LOSSES
-from .problems import BUNDLED
 from .setup import (
-    SCHEDULES,
     Setup,
     check_fits,
     check_rate,
@@ -30,166 +39,198 @@ from .setup import (
     read_betas,
     read_checkpoint,
     read_k,
-    read_problem,
+    start_of,
 )
+from .source import Source, Task, read_task
 
 PICTURES = (".png", ".svg", ".pdf")
 SMALL = 2_000_000  # entries of the design; with fewer, threads of the linear algebra cost more than they bring
 
 
-def _names() -> list[str]:
-    return lionk.names() + lionk.algorithms()
-
-
-def _problems() -> list[str]:
-    return list(BUNDLED)
-
-
-def _losses() -> list[str]:
-    return list(LOSSES)
-
-
-def _schedules() -> list[str]:
-    return list(SCHEDULES)
-
-
-def _backends() -> list[str]:
-    return list(lionk.backends())
-
-
 @command
 def solve(
-    problem: Annotated[
-        str | None,
-        typer.Option(
-            help=f"A bundled problem on real data: {', '.join(BUNDLED)}; 'list' describes them. Default: the first.",
-            autocompletion=_problems,
-            metavar="NAME",
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Your own data, a sample a row: .csv or .npy; needs --target. The first line of a .csv file "
-            "has the names of the columns, unless all its cells are numbers.",
-            metavar="FILE",
-        ),
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(help="Column to predict: its name, or number from 0; -1 is the last.", metavar="COLUMN"),
-    ] = None,
-    loss: Annotated[
-        str | None,
-        typer.Option(help="logistic, softmax or squared. Default: by the target.", autocompletion=_losses),
-    ] = None,
-    k: Annotated[
-        str | None,
-        typer.Option(
-            "--k",
-            "-k",
-            metavar="NAME[:param=value,...]",
-            autocompletion=_names,
-            help="The convex function, which is the constraint: l1, lp:p=1.5, ...; see 'lionk functions'.",
-        ),
-    ] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="lam: the constraint is lam x in dom K*.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate. Default: a rule that needs no tuning.")] = None,
-    schedule: Annotated[
-        str, typer.Option(help=f"Of --lr: {', '.join(SCHEDULES)}.", autocompletion=_schedules)
-    ] = "constant",
-    betas: Annotated[str, typer.Option(help="b1 and b2 of the momentum.", metavar="B1,B2")] = "0.9,0.99",
-    decay: Annotated[str, typer.Option(help="explicit or implicit weight decay.")] = "explicit",
-    backend: Annotated[
-        str, typer.Option(help="Array library; 'lionk doctor' says which are here.", autocompletion=_backends)
-    ] = "numpy",
-    device: Annotated[str | None, typer.Option(help="Device of that library, such as cuda:0.")] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(help="Of a Dask cluster, such as tcp://host:8786, with --backend dask.", metavar="ADDRESS"),
-    ] = None,
-    dtype: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
-    maxiter: Annotated[int, typer.Option(help="At most so many steps.")] = 10_000,
-    tol: Annotated[float, typer.Option(help="Stop at gap <= tol |F|.")] = 1e-3,
-    atol: Annotated[float, typer.Option(help="Stop at gap <= atol + tol |F|; for problems with min F = 0.")] = 0.0,
-    seed: Annotated[
-        int | None,
-        typer.Option(help="Start from random numbers of this seed. Default: the feasible point nearest to 0."),
-    ] = None,
-    plot: Annotated[
-        str, typer.Option(help="Picture to write (.png, .svg, .pdf), or none.", metavar="PATH")
-    ] = "lionk-solve.png",
-    json: Annotated[
-        str, typer.Option("--json", help="Trace to write, or none; - is stdout.", metavar="PATH")
-    ] = "lionk-solve.json",
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="File to save the run in: every 500 steps and at Ctrl-C.", metavar="FILE")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Write the files; print nothing but problems.")] = False,
+    problem: opt.ProblemName = None,
+    data: opt.Data = None,
+    target: opt.Target = None,
+    columns: opt.Columns = None,
+    drop: opt.Drop = None,
+    categorical: opt.Categorical = None,
+    drop_first: opt.DropFirst = False,
+    missing: opt.Missing = "drop",
+    standardize: opt.Standardize = True,
+    header: opt.Header = None,
+    separator: opt.Separator = None,
+    decimal: opt.Decimal = None,
+    dates: opt.Dates = None,
+    encoding: opt.Encoding = None,
+    sheet: opt.SheetName = None,
+    loss: opt.Loss = None,
+    k: opt.KText = None,
+    weight_decay: opt.WeightDecay = None,
+    hold_out: opt.HoldOut = None,
+    cv: opt.Folds = None,
+    lams: opt.Lams = None,
+    lr: opt.LR = None,
+    schedule: opt.Schedule = "constant",
+    betas: opt.Betas = "0.9,0.99",
+    decay: opt.Decay = "explicit",
+    backend: opt.Backend = "numpy",
+    device: opt.Device = None,
+    scheduler: opt.Scheduler = None,
+    dtype: opt.DType = "float64",
+    maxiter: opt.MaxIter = 10_000,
+    tol: opt.Tol = 1e-3,
+    atol: opt.ATol = 0.0,
+    seed: opt.Seed = None,
+    out: opt.Out = Path("lionk-solve"),
+    plot: opt.Plot = None,
+    json: opt.Json = None,
+    save: opt.Save = None,
+    checkpoint: opt.Checkpoint = None,
+    resume: opt.Resume = False,
+    quiet: opt.Quiet = False,
 ) -> None:
-    """Fit a linear model under a constraint, and certify how near to the optimum it is.
+    """Fit a linear model under a constraint, and certify how close to the optimum it is.
 
-    Without arguments: bounded logistic regression on the Wisconsin breast-cancer data, |w_i| <= 1. Prints the
-    objective, its certified gap, the distance to the constraint set, the active bounds and the verdict of the
-    theory; writes a picture and a JSON trace. Exit code 1 if the gap does not reach the tolerance.
+    Without options it fits bounded logistic regression to the Wisconsin breast-cancer data, with every weight
+    between -1 and 1. It prints the objective, the certified gap to the best possible value, the constraints that are
+    active, and whether the theory held. It writes a picture, a trace and the coefficients into a folder. The exit
+    code is 1 if the gap did not reach the tolerance.
 
-    Examples: lionk solve --problem digits --k row_l1_l2; lionk solve --data mine.csv --target price --k linf
+    Examples:
+
+    lionk solve --data penguins.csv --target species --save penguins.json
+
+    lionk solve --data prices.csv --target price --k linf --cv 5
+
+    lionk solve --problem digits --k row_l1_l2
     """
-    out = console(to_stderr=json == "-")
+    screen = console(to_stderr=json == "-")
     if problem == "list":
         from .report import list_problems
 
-        list_problems(out)
+        list_problems(screen)
         return
-    plot_path = output_path(plot, "--plot", PICTURES)
-    json_path = Path("-") if json == "-" else output_path(json, "--json")
+    files = _files(out, plot, json, save, cv is not None)
     if checkpoint is not None:
         checkpoint = checkpoint_path(str(checkpoint))
-    apart({"--data": data, "--plot": plot_path, "--json": json_path, "--checkpoint": checkpoint})
+    apart({"--data": data, **files, "--checkpoint": checkpoint})
     if resume and (checkpoint is None or not checkpoint.is_file()):
         raise BadInput("--resume needs --checkpoint FILE with a file that a run has saved")
     saved = None if checkpoint is None or not checkpoint.is_file() else read_checkpoint(checkpoint)
     if data is not None and problem is not None:
         raise BadInput("give --data or --problem, not both")
+    if data is None and target is not None:
+        raise BadInput("--target names a column of --data FILE, which is missing")
     if seed is not None and seed < 0:
         raise BadInput(f"--seed must be a whole number >= 0, got {seed}")
     if scheduler is not None and backend != "dask":
         raise BadInput(f"--scheduler is for --backend dask, not {backend}")
+    if lams is not None and cv is None:
+        raise BadInput("--lams lists what --cv tries; give --cv FOLDS too, or one --weight-decay")
+    if cv is not None and weight_decay is not None:
+        raise BadInput("--cv chooses the weight decay; leave --weight-decay out, or give --lams")
     check_rate(lr, schedule)
     chosen_backend, chosen_device = read_backend(backend, device, dtype)
-    task, k_text, lam = read_problem(problem, data, target, loss, k, weight_decay)
+    source = None if data is None else Source(
+        data, target, columns, drop, categorical, drop_first, missing, header, separator, decimal, dates, encoding,
+        sheet,
+    )  # fmt: skip
+    task = read_task(problem, source, loss, k, weight_decay, standardize=standardize, hold_out=hold_out, seed=seed or 0)
     setup = Setup(
-        task, read_k(k_text), k_text, lam, lr, schedule, read_betas(betas), decay, chosen_backend, chosen_device, dtype,
-        maxiter, tol, atol, seed,
+        task.problem, read_k(task.k_text), task.k_text, task.weight_decay, lr, schedule, read_betas(betas), decay,
+        chosen_backend, chosen_device, dtype, maxiter, tol, atol, seed,
     )  # fmt: skip
     check_fits(setup)
-    from .. import figures
     from . import report
     from .live import Live
 
     if not quiet:
-        report.opening(out, setup)
+        report.account(screen, task)
     start = time.perf_counter()
-    with connected(scheduler), _one_thread(task.design.size):
-        with _notes_of_lionk() as told, Live(out, tol, quiet) as live:
+    with connected(scheduler), _one_thread(task.problem.design.size):
+        path = None
+        if cv is not None:
+            setup, path = _choose(task, setup, lams, cv, seed or 0, screen, quiet)
+        if not quiet:
+            report.opening(screen, setup)
+        with _notes_of_lionk() as told, Live(screen, tol, quiet) as live:
             result, problems = _run(setup, live, checkpoint, saved if resume else None)
             told.append(result.unsaved)
-        outcome = report.Outcome(setup, result, time.perf_counter() - start)
+        outcome = report.Outcome(setup, result, time.perf_counter() - start, task.rest)
     if not quiet:
-        with put_off(problems, out):
-            report.closing(out, outcome)
-    saved_path = None if result.unsaved else checkpoint
-    # the picture last: if it fails, nothing is lost
-    for path, save in ((saved_path, None), (json_path, report.save), (plot_path, figures.save)):
-        with put_off(problems, out):
-            if path is not None and save is not None:
-                with writing(path):
-                    save(outcome, path)
-            if path is not None and str(path) != "-" and not quiet:
-                out.print(f"[dim]wrote[/dim] {escape(str(path))}", soft_wrap=True)
+        with put_off(problems, screen):
+            report.closing(screen, outcome)
+    if result.unsaved:
+        checkpoint = None
+    _write(files, out, checkpoint, outcome, task, path, missing, problems, None if quiet else screen)
     if problems or not result.success:
         raise Failed("; ".join(problems) or f"not certified to {tol:g}: {result.message}{_advice(outcome)}")
+
+
+def _files(out: Path, plot: str | None, json: str | None, save: Path | None, path: bool) -> dict[str, Path | None]:
+    """Where each file goes, by the option that names it, checked before the work begins; without one, in the folder."""
+    check_folder(out)
+    made: dict[str, Path | None] = {}
+    for option, given, name in (("--plot", plot, "picture.png"), ("--json", json, "trace.json")):
+        if given is None:
+            made[option] = out / name
+        elif given == "-" and option == "--json":
+            made[option] = Path("-")
+        else:
+            made[option] = output_path(given, option, PICTURES if option == "--plot" else ())
+    made["--save"] = None if save is None else output_path(str(save), "--save", (".json",))
+    made["the table of coefficients"] = out / "coefficients.csv" if None in (plot, json) else None
+    made["the path over lam"] = out / "path.png" if path else None
+    return made
+
+
+def _write(
+    files: dict[str, Path | None], out: Path, checkpoint: Path | None, o: Any, task: Task, path: Any, missing: str,
+    problems: list[str], screen: Any,
+) -> None:  # fmt: skip
+    """Write all files. One that fails keeps back no other; pictures come last, so that nothing is lost by them."""
+    from .. import figures
+    from . import path_figure, report, saved
+
+    writers: list[tuple[Path | None, Callable[[Path], None] | None]] = [
+        (checkpoint, None),
+        (files["--json"], lambda f: report.save(o, f, path)),
+        (files["--save"], lambda f: saved.save(o, task, missing, f)),
+        (files["the table of coefficients"], lambda f: report.save_coefficients(o, f)),
+        (files["the path over lam"], lambda f: path_figure.save(task, o.setup, path, f)),
+        (files["--plot"], lambda f: figures.save(o, f)),
+    ]
+    for file, write in writers:
+        with put_off(problems, screen):
+            if file is not None and write is not None:
+                if file.parent == out:
+                    make_folder(out)
+                with writing(file):
+                    write(file)
+            if file is not None and str(file) != "-" and screen is not None:
+                screen.print(f"[dim]wrote[/dim] {escape(str(file))}", soft_wrap=True)
+
+
+def _choose(
+    task: Task, setup: Setup, lams: str | None, folds: int, seed: int, screen: Any, quiet: bool
+) -> tuple[Setup, Any]:
+    """The run with the weight decay that cross-validation likes best, and the path that it was found on."""
+    from . import path_figure
+    from .path import chosen, follow, read_lams
+
+    values = read_lams(lams)
+    try:
+        if quiet or not screen.is_terminal:
+            path = follow(task, setup, values, folds, seed)
+        else:
+            with screen.status(f"cross-validation: {len(values)} weight decays") as status:
+                path = follow(task, setup, values, folds, seed, lambda t: status.update(f"cross-validation: {t}"))
+    except (lionk.NonFiniteError, ValueError, TypeError, lionk.NotAvailable) as error:
+        raise BadInput(f"--cv: {reason(error)}") from None
+    if not quiet:
+        path_figure.show(screen, path)
+    return chosen(setup, path), path
 
 
 def _advice(o: Any) -> str:
@@ -201,7 +242,7 @@ def _advice(o: Any) -> str:
 
 def _run(setup: Setup, live: Any, checkpoint: Path | None, saved: Any) -> tuple[lionk.Result, list[str]]:
     """The result, and what went wrong along the way."""
-    fun, start = setup.problem.fun(setup.backend, setup.dtype, setup.device), _start(setup)
+    fun, start = setup.problem.fun(setup.backend, setup.dtype, setup.device), start_of(setup)
     if saved is not None:
         check_resumed(setup, saved, float(fun(start)[0]))
     try:
@@ -233,21 +274,6 @@ def _run(setup: Setup, live: Any, checkpoint: Path | None, saved: Any) -> tuple[
     except (ValueError, TypeError, KeyError, lionk.NotAvailable) as error:
         raise BadInput(reason(error)) from None
     return result, [result.unsaved] if result.unsaved else []
-
-
-def _start(setup: Setup) -> Any:
-    """The feasible point nearest to 0, or, with a seed, normal numbers of the size of the constraint."""
-    import numpy as np
-
-    shape, radius = setup.problem.shape, 1 / (setup.weight_decay or 1.0)
-    put = functools.partial(setup.backend.asarray, dtype=setup.dtype, device=setup.device)
-    if setup.seed is not None:
-        return put(np.random.default_rng(setup.seed).standard_normal(shape) * radius)
-    zero = put(np.zeros(shape))
-    try:
-        return setup.K.conjugate.domain.project(zero) * radius if setup.weight_decay else zero
-    except lionk.NotAvailable:
-        return zero
 
 
 @contextlib.contextmanager

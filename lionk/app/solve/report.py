@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import platform
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -17,12 +21,15 @@ from rich.text import Text
 import lionk
 from lionk.sets.atoms import Whole
 
-from ..console import write_json
+from ..console import write_json, write_text
+from ..tables.table import Table as DataTable
 from .constraint import NEAR, View, view
 from .problems import BUNDLED
 
 if TYPE_CHECKING:
+    from .path import Path as LamPath
     from .setup import Setup
+    from .source import Task
 
 FORMAT = "lionk solve 1"
 MARKS = {"holds": ("yes", "green"), "failed": ("NO", "bold red"), "does not apply": ("n/a", "dim")}
@@ -35,10 +42,12 @@ class Outcome:
     setup: Setup
     result: lionk.Result
     seconds: float
+    rest: DataTable | None = None  # rows kept out of the fit
     x: Any = field(init=False)
     history: dict[str, Any] = field(init=False)  # 1-d float64 arrays on the host
     view: View = field(init=False)
     score: tuple[str, float] = field(init=False)
+    unseen: tuple[str, float] | None = field(init=False)  # the score on the rows kept out
 
     def __post_init__(self) -> None:
         set_, s = object.__setattr__, self.setup
@@ -49,6 +58,7 @@ class Outcome:
         p = s.problem
         set_(self, "view", view(s.K.conjugate.domain, self.x, s.weight_decay, p.columns, p.classes))
         set_(self, "score", p.score(self.x))
+        set_(self, "unseen", None if self.rest is None else p.score(self.x, self.rest))
 
     @property
     def relative_gap(self) -> float:
@@ -80,6 +90,45 @@ def opening(out: Console, s: Setup) -> None:
         out.print(Text.assemble((f"{name:<11}", "bold cyan"), text))
 
 
+LISTED = 30  # columns of a table, and
+SHOWN = 12  # coefficients, that are printed one by one
+
+
+def account(out: Console, task: Task) -> None:
+    """What was read from the user's table, column by column, and what was done with it."""
+    lines = task.problem.account
+    if not lines:
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("column", "read as", "what is in it", "used"):
+        table.add_column(name, overflow="fold")
+    for line in lines[:LISTED]:
+        table.add_row(escape(line.name), line.kind, escape(line.seen), escape(line.use))
+    out.print(table)
+    if len(lines) > LISTED:
+        kinds = Counter(line.kind or "left out" for line in lines[LISTED:])
+        out.print(f"and {len(lines) - LISTED} more: {', '.join(f'{n} {kind}' for kind, n in kinds.items())}")
+
+
+def coefficients(o: Outcome) -> list[tuple[str, float, float]]:
+    """(feature, weight, coefficient in the data's units), the largest weight first; ``class: feature`` for softmax."""
+    p = o.setup.problem
+    units, bias = p.in_units(o.x)
+    units = np.concatenate([units, np.asarray(bias)[..., None]], axis=-1) if p.intercept else units
+    names = p.columns if o.x.ndim == 1 else [f"{c}: {n}" for c in p.classes for n in p.columns]
+    rows = list(zip(names, o.x.ravel().tolist(), units.ravel().tolist(), strict=True))
+    return sorted(rows, key=lambda row: -abs(row[1]))
+
+
+def save_coefficients(o: Outcome, path: Path) -> None:
+    """The coefficients as a table, the largest weight first."""
+    with io.StringIO(newline="") as text:
+        rows = csv.writer(text)
+        rows.writerow(["feature", "weight", "in the units of the data"])
+        rows.writerows(coefficients(o))
+        write_text(path, text.getvalue())
+
+
 def closing(out: Console, o: Outcome) -> None:
     """The table and the verdicts."""
     r, s = o.result, o.setup
@@ -96,8 +145,11 @@ def closing(out: Console, o: Outcome) -> None:
     else:
         table.add_row("stationarity", f"G = {r.gap:.3g}; weight decay 0: no constraint, no bound on F - min F")
     table.add_row(o.score[0], f"{o.score[1]:.4f}   on the data of the fit")
+    if o.unseen is not None and o.rest is not None:
+        table.add_row("held out", f"{o.unseen[1]:.4f}   {o.unseen[0]} on {len(o.rest.target)} rows kept out of the fit")
     table.add_row("steps", f"{r.nit} in {o.seconds:.1f} s; {escape(r.message)}")
     out.print(table)
+    _show_coefficients(out, o)
     theory = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     theory.add_column("theory", no_wrap=True)
     theory.add_column("holds")
@@ -111,15 +163,27 @@ def closing(out: Console, o: Outcome) -> None:
     out.print(Text.assemble((head, f"bold {color}"), f": {r.certificate.verdict}"))
 
 
+def _show_coefficients(out: Console, o: Outcome) -> None:
+    rows = coefficients(o)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("largest weights" if len(rows) > SHOWN else "weights", overflow="fold")
+    table.add_column("weight", justify="right")
+    table.add_column("in the units of the data", justify="right")
+    for name, weight, units in rows[:SHOWN]:
+        table.add_row(escape(name), f"{weight:.4g}", f"{units:.4g}")
+    out.print(table)
+
+
 def _entry(s: Setup) -> Any:
     """What the registry says of K."""
     return lionk.functions.entry(s.k_text.partition(":")[0].strip())
 
 
-def save(o: Outcome, path: Path) -> None:
+def save(o: Outcome, path: Path, lams: LamPath | None = None) -> None:
     """The JSON trace: problem, settings, result, certificate, and the history step by step. No NaN: null."""
     s, r, p = o.setup, o.result, o.setup.problem
     v = o.view
+    coefficients, intercepts = p.in_units(o.x)
     write_json(
         path,
         {
@@ -127,7 +191,9 @@ def save(o: Outcome, path: Path) -> None:
             "versions": {"lionk": lionk.__version__, "python": platform.python_version()},
             "problem": {
                 "name": p.name, "loss": p.loss, "samples": p.design.shape[0], "shape": p.shape, "columns": p.columns,
-                "classes": p.classes, "data": p.notes,
+                "classes": p.classes, "data": p.notes, "account": [asdict(line) for line in p.account],
+                "means": p.scaling.means, "deviations": p.scaling.deviations, "standardized": p.scaling.standardise,
+                "target": p.target_name, "target_mean": p.goal.means, "target_deviation": p.goal.deviations,
             },
             "settings": {
                 "K": s.K.spec, "weight_decay": s.weight_decay, "lr": s.lr, "schedule": s.schedule if s.lr else "rule",
@@ -139,6 +205,12 @@ def save(o: Outcome, path: Path) -> None:
                 "success": r.success, "message": r.message, "steps": r.nit, "seconds": o.seconds, "f": r.fun,
                 "objective": r.objective, "gap": r.gap, "gap_rounding": r.gap_rounding, "relative_gap": o.relative_gap,
                 "distance": r.distance, o.score[0]: o.score[1], "x": o.x,
+                "held_out": o.unseen and {"measure": o.unseen[0], "score": o.unseen[1]},
+                "in_the_units_of_the_data": {"coefficients": coefficients, "intercept": intercepts},
+            },
+            "path": lams and {
+                "lams": lams.lams, "loss": lams.mean, "standard_error": lams.error, "score": lams.scores.mean(axis=0),
+                "measure": lams.measure, "folds": lams.folds, "best": lams.lams[lams.best], "weights": lams.weights,
             },
             "constraint": {
                 "what": v.what, "values": v.values, "lower": v.lower, "upper": v.upper, "active": v.active,

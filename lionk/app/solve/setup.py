@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import warnings
@@ -14,8 +15,7 @@ import lionk
 
 from ..console import BadInput, Failed, output_path, reason
 from ..functions import build_k
-from .losses import LOSSES
-from .problems import BUNDLED, Problem, build, bundled, guess_loss
+from .model import Problem
 
 SCHEDULES: dict[str, Callable[[float, int], Callable[[int], float]]] = {
     # name: (lr, maxiter) -> schedule of the count
@@ -55,33 +55,6 @@ class Setup:
     def rate(self) -> Callable[[int], float] | None:
         """The schedule for ``minimize``; None is its rule."""
         return None if self.lr is None else SCHEDULES[self.schedule](self.lr, self.maxiter)
-
-
-def read_problem(
-    name: str | None, data: Path | None, target: str | None, loss: str | None, k: str | None, weight_decay: float | None
-) -> tuple[Problem, str, float]:
-    """The problem (the first bundled one, if none is named), the text of K, and lam."""
-    if loss is not None and loss not in LOSSES:
-        raise BadInput(f"--loss {loss}: choose one of {', '.join(LOSSES)}")
-    if data is None and target is not None:
-        raise BadInput("--target names a column of --data FILE, which is missing")
-    if weight_decay is not None and not 0 <= weight_decay < math.inf:
-        raise BadInput(f"--weight-decay must be a finite number >= 0, got {weight_decay}")
-    if data is not None:
-        if target is None:
-            raise BadInput("--data needs --target COLUMN: the name of the column to predict, or its number from 0")
-        from .data import read
-
-        table = read(data, target)
-        problem = build(table, loss or guess_loss(table), name=data.name)
-        return problem, "l1" if k is None else k, 1.0 if weight_decay is None else weight_decay
-    name = next(iter(BUNDLED)) if name is None else name
-    if name not in BUNDLED:
-        raise BadInput(f"--problem {name}: choose one of {', '.join(BUNDLED)} ('list' describes them)")
-    usual = BUNDLED[name].weight_decay
-    k = next(iter(usual)) if k is None else k
-    read_k(k)  # before the data are made
-    return bundled(name, loss), k, usual.get(k.partition(":")[0], 1.0) if weight_decay is None else weight_decay
 
 
 def read_k(text: str) -> lionk.ConvexFunction:
@@ -164,6 +137,21 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if "history" not in meta:
         raise BadInput(f"--checkpoint {path} is no run of lionk solve; name another file")
     return meta
+
+
+def start_of(setup: Setup) -> Any:
+    """The feasible point nearest to 0, or, with a seed, normal numbers of the size of the constraint."""
+    import numpy as np
+
+    shape, radius = setup.problem.shape, 1 / (setup.weight_decay or 1.0)
+    put = functools.partial(setup.backend.asarray, dtype=setup.dtype, device=setup.device)
+    if setup.seed is not None:
+        return put(np.random.default_rng(setup.seed).standard_normal(shape) * radius)
+    zero = put(np.zeros(shape))
+    try:
+        return setup.K.conjugate.domain.project(zero) * radius if setup.weight_decay else zero
+    except lionk.NotAvailable:
+        return zero
 
 
 def check_fits(setup: Setup) -> None:

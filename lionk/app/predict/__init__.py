@@ -1,0 +1,1 @@
+"""``lionk predict``: apply a saved model to a new table."""

@@ -1,0 +1,143 @@
+"""``lionk predict``: apply a model that ``lionk solve --save`` has written to new rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from ..console import BadInput, apart, command, console, output_path, say, write_text
+from ..solve import options as opt
+from ..solve.saved import Model, load
+from ..solve.source import DATES, Source, check_texts
+
+Array = Any
+
+
+@command
+def predict(
+    model: Annotated[Path, typer.Argument(help="The model: a file that 'lionk solve --save' has written.")],
+    data: opt.NewData,
+    out: Annotated[
+        str, typer.Option(help="Write the predictions here, as CSV; '-' is the terminal.", metavar="FILE")
+    ] = "-",
+    separator: opt.Separator = None,
+    decimal: opt.Decimal = None,
+    dates: opt.Dates = None,
+    encoding: opt.Encoding = None,
+    sheet: opt.SheetName = None,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Predict for the rows of a new table with a model that 'lionk solve --save' has written.
+
+    The table needs the columns that the model was fitted to, in any order; others are not used. The output has one
+    line for each row: the prediction and, for classes, the probability of each. If the table has the target too, the
+    score on it is printed.
+
+    Example: lionk predict penguins.json --data new.csv --out predictions.csv
+    """
+    from ..tables.columns import Habits, habits
+    from ..tables.design import apply
+    from ..tables.file import Reading, read
+
+    screen = console(to_stderr=out == "-")
+    path = None if out == "-" else output_path(out, "--out")
+    if out == "none":
+        raise BadInput("--out none: name a file for the predictions, or - for the terminal")
+    apart({"MODEL": model, "--data": data, "--out": path})
+    fitted = load(model)
+    check_texts(Source(data, None, separator=separator, decimal=decimal, dates=dates))
+    sheet_ = read(data, Reading(None if fitted.names else False, separator, decimal, encoding, sheet))
+    if not fitted.names:
+        _by_place(sheet_, fitted)
+    common: Habits = habits(sheet_, decimal, None if dates is None else DATES[dates])
+    features, unknown = apply(sheet_, fitted.plan, common)
+    values = fitted.predict(features)
+    for strange in unknown.values():
+        values[strange] = np.nan
+    text = _csv(fitted, values)
+    if path is None:
+        say(text.rstrip("\n"))
+    else:
+        write_text(path, text)
+    if quiet:
+        return
+    for note in (*sheet_.notes, *_gaps(fitted, features, unknown, sheet_)):
+        screen.print(note, markup=False)
+    score = _score(fitted, values, sheet_, common)
+    where = "" if path is None else f" in {path}"
+    screen.print(f"{len(values)} predictions of {fitted.target!r}{where}{score}", markup=False, soft_wrap=True)
+
+
+def _by_place(sheet: Any, fitted: Model) -> None:
+    """Names for the columns of a file that has none: those of the fit, which had the target among them."""
+    needed = [f.name for f in fitted.plan]
+    count = sheet.frame.shape[1]
+    if count == len(needed):
+        sheet.frame.columns = needed
+    elif count <= max(map(int, needed)):
+        shown = ", ".join(needed[:8]) + (", ..." if len(needed) > 8 else "")
+        raise BadInput(f"{sheet.file} has {count} columns without names, and the model needs {len(needed)}: the "
+                       f"columns {shown} of the table that it was fitted to")  # fmt: skip
+
+
+def _csv(fitted: Model, values: Array) -> str:
+    """A line a row; empty where there is no prediction."""
+    with io.StringIO(newline="") as text:
+        rows = csv.writer(text, lineterminator="\n")
+        if fitted.classes:
+            rows.writerow(["prediction", *(f"probability of {c}" for c in fitted.classes)])
+            for p in values:
+                known = not np.isnan(p).any()
+                rows.writerow([fitted.classes[int(p.argmax())], *p.tolist()] if known else [""] * (1 + len(p)))
+        else:
+            rows.writerow(["prediction"])
+            rows.writerows(["" if np.isnan(v) else v] for v in values.tolist())
+        return text.getvalue()
+
+
+def _gaps(fitted: Model, features: Array, unknown: dict[str, Array], sheet: Any) -> list[str]:
+    """Why some rows have no prediction."""
+    notes = []
+    empty = np.flatnonzero(np.isnan(features).any(axis=1))
+    if empty.size and fitted.missing != "mean":
+        where = sheet.where(int(empty[0]))
+        notes.append(f"{empty.size} row(s) have an empty cell that the model needs, and get no prediction; the first "
+                     f"is {where}. A model fitted with --missing mean predicts for them.")  # fmt: skip
+    for name, strange in unknown.items():
+        rows = np.flatnonzero(strange)
+        text = str(sheet.frame[name].iloc[rows[0]])[:40]
+        notes.append(f"{rows.size} row(s) have a text in {name!r} that the fit has not seen, and get no prediction; "
+                     f"the first is {sheet.where(int(rows[0]))}: {text!r}")  # fmt: skip
+    return notes
+
+
+def _score(fitted: Model, values: Array, sheet: Any, common: Any) -> str:
+    """How good the predictions are, where the table knows the target."""
+    from ..tables.columns import column
+
+    if fitted.target not in sheet.frame or (not fitted.names and fitted.target not in list(sheet.frame)):
+        return ""
+    read = column(sheet, fitted.target, common, text=bool(fitted.classes))
+    known = ~(np.isnan(values).any(axis=1) if values.ndim == 2 else np.isnan(values)) & ~read.missing
+    if not known.any() or (not fitted.classes and read.kind == "text"):
+        return ""
+    if fitted.classes:
+        said = np.asarray(fitted.classes)[values[known].argmax(axis=1)]
+        right = float(
+            np.mean(
+                [
+                    str(a).lower() == str(b).lower().removesuffix(".0")
+                    for a, b in zip(said, read.values[known], strict=True)
+                ]
+            )
+        )
+        return f"; accuracy {right:.4f} on the {int(known.sum())} rows with {fitted.target!r}"
+    true = read.values[known].astype(float)
+    rest = true - values[known]
+    spread = float(((true - true.mean()) ** 2).sum())
+    return f"; R^2 {1 - float(rest @ rest) / (spread or 1.0):.4f} on the {int(known.sum())} rows with {fitted.target!r}"

@@ -1,0 +1,160 @@
+"""What the cells of a column say: numbers of many spellings, yes and no, dates, or nothing.
+
+Every function takes a pandas Series of texts, stripped of outer spaces, without the empty ones.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+Series = Any
+Array = Any
+POINT, COMMA = ".", ","
+
+# What statistics programs, databases and spreadsheets write where they have no value.
+MISSING = frozenset(
+    [
+        "",
+        "na",
+        "n/a",
+        "#n/a",
+        "#na",
+        "<na>",
+        "nan",
+        "-nan",
+        "null",
+        "none",
+        "nil",
+        "nat",
+        "missing",
+        "?",
+        ".",
+        "-",
+        "--",
+    ]
+)
+FLAGS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"), ("off", "on"))
+
+_EXPONENT = r"(?:[eE][+-]?\d+)?"
+_SPECIAL = r"[+-]?inf(?:inity)?"
+_GROUPS = {POINT: r"[,]", COMMA: r"[.]"}  # thousands, by what marks the decimals
+_SPACES = "[ '\u2019\u00a0\u2009\u202f]"  # thousands in either case
+
+
+def _number(point: str) -> str:
+    p, whole = re.escape(point), r"[1-9]\d{0,2}"
+    plain = rf"(?:\d+(?:{p}\d*)?|{p}\d+){_EXPONENT}"
+    grouped = rf"{whole}(?:(?:{_GROUPS[point]}\d{{3}})+|(?:{_SPACES}\d{{3}})+)(?:{p}\d*)?"
+    return rf"[+-]?(?:{grouped}|{plain})|{_SPECIAL}"
+
+
+NUMBER = {point: re.compile(_number(point), re.IGNORECASE) for point in (POINT, COMMA)}
+_SYMBOL = re.compile(r"(?P<before>[$€£¥]?)\s*(?P<number>[^$€£¥%]*?)\s*(?P<after>[$€£¥%]?)")
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Texts read as numbers. ``point``: what marks the decimals; ``symbol``: a currency or % that all cells have."""
+
+    values: Array  # float64, NaN where a cell is no number
+    good: Array  # bool
+    point: str
+    symbol: str = ""
+
+
+def missing(texts: Series) -> Array:
+    """Which cells have no value, bool."""
+    return texts.str.lower().isin(MISSING).to_numpy(dtype=bool)
+
+
+def numbers(texts: Series, point: str) -> Numbers:
+    """Texts as numbers, with this mark of the decimals."""
+    bare, symbol = _bare(texts)
+    good = bare.str.fullmatch(NUMBER[point]).fillna(False).to_numpy(dtype=bool)
+    plain = bare.where(good, "nan").str.replace(rf"{_GROUPS[point]}|{_SPACES}", "", regex=True)
+    if point != POINT:
+        plain = plain.str.replace(point, POINT, regex=False)
+    return Numbers(pd.to_numeric(plain, errors="coerce").to_numpy(dtype=float), good, point, symbol)
+
+
+def _bare(texts: Series) -> tuple[Series, str]:
+    """Without a currency or a percent sign, if all cells have the same; a minus of typesetters is one of keyboards."""
+    texts = texts.str.replace("\u2212", "-", regex=False)
+    parts = _SYMBOL.fullmatch(texts.iloc[0])
+    symbol = parts and (parts["before"] or parts["after"])
+    if not symbol or not texts.str.contains(symbol, regex=False).all():
+        return texts, ""
+    return texts.str.replace(symbol, "", n=1, regex=False).str.strip(), symbol
+
+
+def decimal(texts: Series) -> str | None:
+    """What must mark the decimals of this column: a point, a comma, or None where the cells do not tell."""
+    found = {p: numbers(texts, p) for p in (POINT, COMMA)}
+    fits = {p: bool(n.good.all()) for p, n in found.items()}
+    if fits[POINT] != fits[COMMA]:
+        return POINT if fits[POINT] else COMMA
+    return None
+
+
+def ambiguous(texts: Series) -> bool:
+    """Are all cells numbers with either mark, and other numbers with the other, as ``1,234``?"""
+    a, b = numbers(texts, POINT), numbers(texts, COMMA)
+    return bool(a.good.all() and b.good.all() and not np.array_equal(a.values, b.values))
+
+
+def flags(texts: Series) -> tuple[str, str] | None:
+    """The pair of words for no and yes that all cells are taken from, or None."""
+    seen = set(texts.str.lower().unique())
+    return next((pair for pair in FLAGS if seen <= set(pair)), None)
+
+
+# -- dates -------------------------------------------------------------------------------------------------------
+
+_DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y",
+         "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%a, %d %b %Y")  # fmt: skip
+_EITHER = (("%d/%m/%Y", "%m/%d/%Y"), ("%d-%m-%Y", "%m-%d-%Y"), ("%d/%m/%y", "%m/%d/%y"))
+_GERMAN = ("%d.%m.%Y", "%d.%m.%y")
+_TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
+_ISO = re.compile(r"\d{4}-\d{2}(-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?\s*(Z|[+-]\d{2}:?\d{2})?)?)?")
+DATE_LIKE = re.compile(r"(?=.*\d)[\w ,./:+-]{6,40}")  # what else is not worth the trial
+
+
+def date_formats(texts: Series) -> list[str]:
+    """The formats in which every cell is a date; two where day and month cannot be told apart, none for no dates."""
+    if not texts.str.fullmatch(DATE_LIKE).all():
+        return []
+    if texts.str.fullmatch(_ISO).all() and _parses(texts, "ISO8601"):
+        return ["ISO8601"]
+    sample = texts.iloc[:20]
+    for family in (*((day,) for day in (*_DAYS, *_GERMAN)), *_EITHER):
+        for time in _TIMES:
+            fits = [day + time for day in family if _parses(sample, day + time) and _parses(texts, day + time)]
+            if fits:
+                return fits if len(fits) < 2 or not _same(texts, *fits) else fits[:1]
+    return []
+
+
+def _parses(texts: Series, form: str) -> bool:
+    return bool(pd.to_datetime(texts, format=form, errors="coerce", utc=True).notna().all())
+
+
+def _same(texts: Series, a: str, b: str) -> bool:
+    first, second = (pd.to_datetime(texts, format=form, utc=True) for form in (a, b))
+    return bool((first == second).all())
+
+
+def days(texts: Series, form: str) -> Array:
+    """Dates as days since 1970, float64; NaN where a cell is no date of this format."""
+    return since_1970(pd.to_datetime(texts, format=form, errors="coerce", utc=True))
+
+
+def since_1970(dates: Series) -> Array:
+    """A Series of dates as days since 1970, float64; NaN for none."""
+    if dates.dt.tz is None:
+        dates = dates.dt.tz_localize("UTC")
+    return ((dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)).to_numpy(dtype=float)

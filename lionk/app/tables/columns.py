@@ -1,0 +1,190 @@
+"""The kind of each column: a number, yes or no, a date, a text; and what is none of the model's business."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..console import BadInput
+from . import cells
+from .file import Sheet
+from .table import Column
+
+Array = Any
+LEVELS = 20  # texts of so many different kinds are categories, and more only where each is frequent
+FREQUENT = 10
+BAD = 0.05  # of the cells of a column of numbers, what is none is a mistake; more of them make texts
+INDEX = re.compile(
+    r"column 1|unnamed: ?\d+|(|.*[ _.-])(id|no|nr)|\w+Id|\w+ID|index|level_0|row ?names?|row|#|obs|case", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What holds for the whole file: the mark of decimals (None: nothing tells), and whether a date's day is first."""
+
+    point: str | None = None
+    day_first: bool | None = None
+
+
+def texts_of(column: Any) -> Any:
+    """The cells that hold something, or None if the column is typed already."""
+    if not pd.api.types.is_string_dtype(column.dtype):
+        return None
+    return column[~cells.missing(column)]
+
+
+def habits(sheet: Sheet, decimal: str | None, day_first: bool | None) -> Habits:
+    """Look at all columns: one that can be read one way only tells how to read the others."""
+    point = decimal
+    if point is None:
+        found = {cells.decimal(t) for t in map(texts_of, map(sheet.frame.get, sheet.frame)) if t is not None and len(t)}
+        told = found & {cells.POINT, cells.COMMA}
+        point = told.pop() if len(told) == 1 else None
+    return Habits(point, day_first)
+
+
+def column(sheet: Sheet, name: str, common: Habits, *, text: bool = False) -> Column:
+    """Read one column. Raises BadInput where a few cells contradict all others, or two readings are possible."""
+    cells_ = sheet.frame[name]
+    full = texts_of(cells_)
+    if full is None:
+        return _typed(name, cells_, text)
+    if not len(full):
+        return Column(name, "empty", np.full(len(cells_), np.nan), "all cells are empty", aside="it is empty")
+    if text:
+        return _text(name, cells_, full)
+    pair = cells.flags(full)
+    if pair is not None:
+        lower = cells_.str.lower()
+        values = np.where(lower == pair[1], 1.0, np.where(lower == pair[0], 0.0, np.nan))
+        return Column(name, "flag", values, f"{pair[0]} or {pair[1]}", flag=pair)
+    return (
+        _number(sheet, name, cells_, full, common)
+        or _date(sheet, name, cells_, full, common)
+        or _text(name, cells_, full)
+    )
+
+
+def _spread(full: Any, index: Any, values: Array) -> Array:
+    """Values of the full cells, with NaN where there is nothing."""
+    return pd.Series(values, index=full.index).reindex(index).to_numpy(dtype=float)
+
+
+def _number(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits) -> Column | None:
+    own = cells.decimal(full)
+    point = own or common.point
+    if own is None and point is None and cells.ambiguous(full):
+        grouped = full[full.str.contains(",", regex=False)]
+        if len(grouped) and sheet.separator != ",":
+            row = int(grouped.index[0])
+            raise BadInput(
+                f"{_at(sheet, row, name)}: {grouped.iloc[0]!r} may be a number with decimals or with thousands; give "
+                "--decimal , or --decimal ."
+            )
+    found = [cells.numbers(full, p) for p in ([point] if point else [cells.POINT, cells.COMMA])]
+    best = max(found, key=lambda n: int(n.good.sum()))
+    wrong = int((~best.good).sum())
+    if wrong and (wrong == len(full) or wrong > max(1, BAD * len(full))):
+        return None
+    if wrong:
+        row = int(full.index[np.flatnonzero(~best.good)[0]])
+        raise BadInput(
+            f"{_at(sheet, row, name)}: {full[row][:40]!r} is not a number, as the column's other cells are; mend or "
+            f"empty the cell, or give --categorical or --drop with {name!r}"
+        )
+    values = _spread(full, cells_.index, best.values)
+    for place in np.flatnonzero(np.isinf(values)).tolist():
+        raise BadInput(f"{_at(sheet, place, name)}: {values[place]} is not a finite number; mend or empty the cell")
+    made = measured(name, values)
+    extras = [f"in {best.symbol}"] * bool(best.symbol) + ["decimal commas"] * (best.point == cells.COMMA and own == ",")
+    return replace(made, detail=", ".join([made.detail, *extras]))
+
+
+def measured(name: str, values: Array) -> Column:
+    """A column of numbers; one that only counts the rows is set aside."""
+    full = values[~np.isnan(values)]
+    if not full.size:
+        return Column(name, "empty", values, "all cells are empty", aside="it is empty")
+    steps = np.diff(values)
+    counts = len(values) > 2 and not np.isnan(values).any() and bool((steps == 1).all()) and values[0] in (0.0, 1.0)
+    aside = "it numbers the rows" if counts and INDEX.fullmatch(name) else ""
+    return Column(name, "number", values, f"{full.min():.6g} to {full.max():.6g}", aside=aside)
+
+
+def _date(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits) -> Column | None:
+    forms = cells.date_formats(full)
+    if not forms:
+        sample = full.iloc[: min(len(full), 200)]
+        known = cells.date_formats(sample[sample.str.fullmatch(cells.DATE_LIKE)])
+        wrong = full[np.isnan(cells.days(full, known[0]))] if known else full
+        if not known or len(full) < 3 or len(wrong) > max(1, BAD * len(full)):
+            return None
+        row = int(wrong.index[0])
+        raise BadInput(
+            f"{_at(sheet, row, name)}: {full[row][:40]!r} is not a date, as the column's other cells are; mend or "
+            f"empty the cell, or give --categorical or --drop with {name!r}"
+        )
+    if len(forms) > 1:
+        if common.day_first is None:
+            row = int(full.index[0])
+            raise BadInput(
+                f"{_at(sheet, row, name)}: {full[row]!r} may begin with the day or with the month; give --dates "
+                "day-first or --dates month-first"
+            )
+        forms = forms[:1] if common.day_first else forms[1:]
+    return _dated(name, _spread(full, cells_.index, cells.days(full, forms[0])), forms[0])
+
+
+def _dated(name: str, values: Array, form: str = "") -> Column:
+    ends = [str(pd.Timestamp(float(v), unit="D").date()) for v in (np.nanmin(values), np.nanmax(values))]
+    return Column(name, "date", values, f"{ends[0]} to {ends[1]}", form=form)
+
+
+def _text(name: str, cells_: Any, full: Any) -> Column:
+    values = np.where(cells.missing(cells_), "", cells_.to_numpy(dtype=object)).astype(object)
+    different = int(full.nunique())
+    return Column(name, "text", values, _kinds(full, different), aside=_too_many(different, len(full)))
+
+
+def _kinds(full: Any, different: int) -> str:
+    shown = [str(v)[:20] for v in sorted(full.unique())[:4]]
+    return f"{different} different: {', '.join(shown)}{', ...' if different > 4 else ''}"
+
+
+def _too_many(different: int, rows: int) -> str:
+    if different == rows and rows > 2:
+        return "every row has a text of its own"
+    if different > LEVELS and different * FREQUENT > rows:
+        return f"it has {different} different texts in {rows} rows"
+    return ""
+
+
+def _typed(name: str, cells_: Any, text: bool) -> Column:
+    """A column that comes with its type, from Parquet, a spreadsheet or NumPy."""
+    kind = cells_.dtype
+    if text:
+        shown = cells_.map(lambda v: "" if pd.isna(v) else str(v).removesuffix(".0")).astype(str)
+        return _text(name, shown, shown[shown != ""])
+    if pd.api.types.is_bool_dtype(kind):
+        values = cells_.astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+        return Column(name, "flag", values, "false or true", flag=("false", "true"))
+    if pd.api.types.is_datetime64_any_dtype(kind):
+        if cells_.isna().all():
+            return measured(name, np.full(len(cells_), np.nan))
+        return _dated(name, cells.since_1970(cells_))
+    if pd.api.types.is_numeric_dtype(kind):
+        values = cells_.astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+        for row in np.flatnonzero(np.isinf(values)):
+            raise BadInput(f"row {row}, column {name!r}: {values[row]} is not a finite number; mend or empty the cell")
+        return measured(name, values)
+    shown = cells_.map(lambda v: "" if v is None else str(v)).astype(str)
+    return _text(name, shown, shown[~cells.missing(shown)])
+
+
+def _at(sheet: Sheet, row: int, name: str) -> str:
+    return f"{sheet.file}, {sheet.where(row)}, column {name!r}"

@@ -1,0 +1,220 @@
+"""From a sheet to features and a target: which columns are used, how each becomes numbers, and which rows are left."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..console import BadInput
+from .columns import Habits, column, habits
+from .file import Sheet
+from .table import MISSING, Column, Feature, Line, Table
+
+Array = Any
+EMPTY = 0.5  # a column with more empty cells than this is left out, unless it is asked for
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user says of the columns; ``columns`` None: all. ``missing``: drop, mean or error."""
+
+    target: str
+    columns: tuple[str, ...] | None = None
+    drop: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    missing: str = "drop"
+    drop_first: bool = False
+    decimal: str | None = None
+    day_first: bool | None = None
+
+
+def table(sheet: Sheet, wishes: Wishes) -> Table:
+    """Choose the columns, read them, and drop or keep the rows with empty cells. Raises BadInput."""
+    names = list(sheet.frame)
+    if wishes.missing not in MISSING:
+        raise BadInput(f"--missing {wishes.missing}: choose one of {', '.join(MISSING)}")
+    goal = find(sheet, wishes.target, "--target")
+    if len(names) < 2:
+        raise BadInput(f"{sheet.file} has one column only; features are needed beside the target")
+    if len(sheet.frame) < 2:
+        raise BadInput(f"{sheet.file} has {len(sheet.frame)} row(s) of data; at least 2 are needed")
+    asked = None if wishes.columns is None else [find(sheet, c, "--columns") for c in wishes.columns]
+    dropped = {find(sheet, c, "--drop") for c in wishes.drop}
+    forced = {find(sheet, c, "--categorical") for c in wishes.categorical}
+    if goal in dropped:
+        raise BadInput(f"--drop {goal} is the target; leave it there")
+    common = habits(sheet, wishes.decimal, wishes.day_first)
+    plan, parts, account = [], [], []
+    target = column(sheet, goal, common, text=goal in forced)
+    for name in names:
+        if name == goal:
+            account.append(Line(name, target.kind, target.detail, "the target"))
+            continue
+        if name in dropped or (asked is not None and name not in asked):
+            account.append(Line(name, "", "", "left out, as asked"))
+            continue
+        read = column(sheet, name, common, text=name in forced)
+        why = _aside(read, asked is not None or name in forced)
+        if why:
+            account.append(Line(name, read.kind, read.detail, f"left out: {why}"))
+            continue
+        feature = _feature(read, wishes.drop_first)
+        plan.append(feature)
+        parts.append(feature.numbers(read)[0])
+        account.append(Line(name, read.kind, _with_gaps(read), _use(feature)))
+    if not plan:
+        raise BadInput(f"{sheet.file}: no column is left beside the target; --columns NAME,... keeps those it names")
+    whole = Table(
+        np.concatenate(parts, axis=1), tuple(n for f in plan for n in f.names), _target(target), goal,
+        tuple(plan), tuple(account), sheet.notes,
+    )  # fmt: skip
+    return _complete(sheet, wishes, whole, target)
+
+
+def find(sheet: Sheet, wanted: str, option: str) -> str:
+    """The column of this name, or of this number from 0."""
+    names = list(sheet.frame)
+    if wanted in names:
+        again = f"{wanted} (2)"
+        if again in names:
+            raise BadInput(f"{sheet.file}: two columns are named {wanted!r}; {option} takes a number from 0 as well")
+        return wanted
+    try:
+        return str(names[range(len(names))[int(wanted)]])
+    except (ValueError, IndexError):
+        near = difflib.get_close_matches(wanted, names, 1)
+        shown = ", ".join(n[:40] for n in names[:12]) + (", ..." if len(names) > 12 else "")
+        guess = f" (did you mean {near[0]!r}?)" if near else ""
+        raise BadInput(
+            f"{sheet.file} has no column {wanted!r}{guess}; {option} is one of: {shown}, or a number from 0"
+        ) from None
+
+
+def split(text: str | None, sheet: Sheet) -> tuple[str, ...]:
+    """Names with commas between them; a name may have one itself."""
+    parts = [] if text is None else text.split(",")
+    names, made = set(sheet.frame), []
+    while parts:
+        end = next((n for n in range(len(parts), 0, -1) if ",".join(parts[:n]) in names), 1)
+        made.append(",".join(parts[:end]).strip())
+        parts = parts[end:]
+    return tuple(made)
+
+
+def apply(sheet: Sheet, plan: Iterable[Feature], common: Habits) -> tuple[Array, dict[str, Array]]:
+    """The features of a plan from another sheet, and for each column with levels that are not known, in which rows."""
+    parts, unknown = [], {}
+    for feature in plan:
+        if feature.name not in sheet.frame:
+            raise BadInput(f"{sheet.file} has no column {feature.name!r}, which the model needs; it has: "
+                           f"{', '.join(map(str, list(sheet.frame)[:12]))}")  # fmt: skip
+        read = column(sheet, feature.name, common, text=feature.kind == "text")
+        if read.kind not in (feature.kind, "empty"):
+            read = _as(feature, read, sheet)
+        if read.kind == "empty" and feature.kind == "text":
+            read = replace(read, kind="text", values=np.full(len(read.values), "", dtype=object))
+        numbers, strange = feature.numbers(read)
+        parts.append(numbers)
+        if strange.any():
+            unknown[feature.name] = strange
+    return np.concatenate(parts, axis=1), unknown
+
+
+def _as(feature: Feature, read: Column, sheet: Sheet) -> Column:
+    if {feature.kind, read.kind} <= {"number", "flag"}:
+        return read
+    raise BadInput(f"{sheet.file}, column {feature.name!r}: the model was fitted to a {feature.kind}, and here it is a "
+                   f"{read.kind} ({read.detail}); give it the same form")  # fmt: skip
+
+
+def _aside(read: Column, wanted: bool) -> str:
+    if read.kind == "empty":
+        return read.aside
+    if wanted:
+        return ""
+    share = float(read.missing.mean())
+    if share > EMPTY:
+        return f"{share:.0%} of its cells are empty"
+    return read.aside
+
+
+def _feature(read: Column, drop_first: bool) -> Feature:
+    if read.kind == "date":
+        return Feature(read.name, "date", origin=float(np.nanmin(read.values)))
+    if read.kind == "flag":
+        return Feature(read.name, "flag", flag=read.flag)
+    if read.kind != "text":
+        return Feature(read.name, "number")
+    levels = read.levels
+    if drop_first and len(levels) > 1:
+        return Feature(read.name, "text", levels[1:], levels[0])
+    return Feature(read.name, "text", levels)
+
+
+def _with_gaps(read: Column) -> str:
+    gaps = int(read.missing.sum())
+    return read.detail + (f"; {gaps} empty" if gaps else "")
+
+
+def _use(feature: Feature) -> str:
+    if feature.kind == "date":
+        return "days since the first"
+    if feature.kind == "flag":
+        return f"1 for {feature.flag[1]}, 0 for {feature.flag[0]}" if feature.flag else "1 or 0"
+    if feature.kind == "text":
+        return f"{len(feature.levels)} indicator(s)" + (
+            f", none for {feature.first}" if feature.first is not None else ""
+        )
+    return "as it is"
+
+
+def _target(read: Column) -> Array:
+    """Floats, or texts: yes and no are classes with these names."""
+    if read.kind == "flag" and read.flag is not None:
+        words = np.asarray(read.flag)
+        return np.where(read.missing, "", words[np.nan_to_num(read.values).astype(int)])
+    return read.values.astype(str) if read.kind == "text" else read.values
+
+
+def _complete(sheet: Sheet, wishes: Wishes, whole: Table, target: Column) -> Table:
+    """Deal with what is empty. A row without a target is no sample, whatever --missing says of the features."""
+    features, notes = whole.features, list(whole.notes)
+    gaps = np.isnan(features)
+    if wishes.missing == "error":
+        _refuse(sheet, whole, gaps, target)
+    keep = ~target.missing
+    if not keep.all():
+        notes.append(f"{int((~keep).sum())} row(s) without {whole.target_name!r} dropped")
+    if wishes.missing == "drop":
+        complete = ~gaps.any(axis=1)
+        lost = int((keep & ~complete).sum())
+        if lost:
+            notes.append(f"{lost} of {len(keep)} rows dropped, as they have empty cells (--missing mean keeps them)")
+        keep &= complete
+    elif gaps[keep].any():
+        notes.append(f"{int(gaps[keep].sum())} empty value(s) replaced by the mean of their column")
+    if keep.sum() < 2:
+        most = max(whole.plan, key=lambda f: float(gaps[:, _place(whole, f)].any(axis=1).sum()))
+        raise BadInput(f"{sheet.file}: {int(keep.sum())} row(s) have no empty cell, and at least 2 are needed; give "
+                       f"--missing mean, or --drop {most.name!r}, which has the most")  # fmt: skip
+    return replace(whole.take(keep), notes=tuple(notes))
+
+
+def _place(whole: Table, feature: Feature) -> slice:
+    begin = whole.names.index(feature.names[0])
+    return slice(begin, begin + len(feature.names))
+
+
+def _refuse(sheet: Sheet, whole: Table, gaps: Array, target: Column) -> None:
+    """Raises BadInput at the first empty cell, if there is one."""
+    empty = target.missing | gaps.any(axis=1)
+    for row in np.flatnonzero(empty):
+        name = whole.target_name
+        if not target.missing[row]:
+            name = next(f.name for f in whole.plan if gaps[row, _place(whole, f)].any())
+        raise BadInput(f"{sheet.file}, {sheet.where(int(row))}, column {name!r}: the cell is empty; fill it, or give "
+                       "--missing drop or --missing mean")  # fmt: skip

@@ -1,0 +1,344 @@
+"""Tables as people have them: what is read, what is told of it, and that nothing doubtful is guessed."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lionk.app.console import BadInput
+from lionk.app.tables.design import Wishes, split, table
+from lionk.app.tables.file import Reading, read
+
+
+@pytest.fixture
+def sheet(tmp_path):
+    """A function: the text, or bytes, of a file as a sheet."""
+
+    def make(content, name="a.csv", **how):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read(path, Reading(**how))
+
+    return make
+
+
+def made(sheet, target="y", **wishes):
+    return table(sheet, Wishes(target, **wishes))
+
+
+def use(t):
+    return {line.name: line.use for line in t.account}
+
+
+# -- separators, decimals, thousands -----------------------------------------------------------------------------
+
+ROWS = [("1.5", "2", "a"), ("-2.25", "3", "b"), ("1e3", "4", "a"), (".5", "1", "b")]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|", " "])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_separators_and_line_ends(sheet, separator, end, mark):
+    text = mark + end.join(separator.join(row) for row in [("u", "v", "y"), *ROWS]) + end
+    t = made(sheet(text))
+    assert t.names == ("u", "v")
+    np.testing.assert_array_equal(t.features, [[1.5, 2], [-2.25, 3], [1000, 4], [0.5, 1]])
+    assert t.target.tolist() == ["a", "b", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x;y\n1,5;1\n2,25;2\n", [1.5, 2.25]),
+        ("x;y\n1.234,5;1\n2.000,25;2\n", [1234.5, 2000.25]),
+        ('x,y\n"1,234",1\n"12,345",2\n', [1234, 12345]),
+        ('x,y\n"1,234.5",1\n"1,234,567.25",2\n', [1234.5, 1234567.25]),
+        ('x,y\n"1,5",1\n"2,5",2\n', [1.5, 2.5]),
+        ("x;z;y\n1.234;1,5;1\n5.000;2,5;2\n", [1234, 5000]),  # the second column tells how to read the first
+        ("x;z;y\n1,234;1.5;1\n5,000;2.5;2\n", [1234, 5000]),
+        ("x;y\n1 234,5;1\n12\u00a0345,5;2\n", [1234.5, 12345.5]),
+        ("x;y\n1'234.5;1\n12'345.5;2\n", [1234.5, 12345.5]),
+        ("x,y\n$1.50,1\n$20,2\n", [1.5, 20]),
+        ("x;y\n1,50 \u20ac;1\n20 \u20ac;2\n", [1.5, 20]),
+        ("x,y\n12.5%,1\n3%,2\n", [12.5, 3]),
+        ("x,y\n\u22125,1\n+3,2\n", [-5, 3]),
+        ("x,y\n1.234,1\n2.345,2\n", [1.234, 2.345]),
+        ("x,y\n0.125,1\n1E-3,2\n", [0.125, 1e-3]),
+    ],
+)
+def test_numbers_as_people_write_them(sheet, text, expected):
+    assert made(sheet(text)).features[:, 0].tolist() == expected
+
+
+def test_what_the_user_says_of_decimals_is_followed(sheet):
+    text = "x;y\n1,234;1\n2,345;2\n"
+    with pytest.raises(BadInput, match="--decimal"):
+        made(sheet(text))
+    assert made(sheet(text), decimal=",").features[:, 0].tolist() == [1.234, 2.345]
+    assert made(sheet(text), decimal=".").features[:, 0].tolist() == [1234, 2345]
+
+
+def test_underscores_make_no_numbers(sheet):
+    names = "".join(f"{100 + i}_{i % 2},{i % 2},{i}\n" for i in range(8))
+    t = made(sheet("code,x,y\n" + names))
+    assert t.names == ("x",)
+    assert use(t)["code"] == "left out: every row has a text of its own"
+    t = made(sheet("code,y\n" + "1_0,1\n1_0,2\n2_0,3\n"), categorical=("code",))
+    assert t.names == ("code=1_0", "code=2_0")
+
+
+# -- the first line ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("2019,2020,2021\n0.1,0.2,1.5\n0.3,0.1,1.7\n0.5,.4,1.2\n", True),
+        ("city,2019,2020\nA,1,2\nB,3,4\n", True),
+        (",2019,2020\n1,1.5,2\n2,3,4\n", True),
+        ("1100,1102,1104\n0.1,0.2,0.4\n0.3,0.1,0.2\n", True),  # wavelengths
+        ("0,1,2\n0.1,8.2,1.4\n9.3,0.1,7.2\n", False),
+        ("1,2\n2,3\n3,5\n", False),
+        ("5.1,3.5,1.4,setosa\n4.9,3.0,1.4,setosa\n7.0,3.2,4.7,versicolor\n", False),
+        ("setosa,virginica\nsetosa,a\nvirginica,b\n", False),
+        ("name,kind\na,b\nc,d\n", True),
+        ("5,3,9\n1,2,3\n2,8,1\n", False),
+        ("a,b\n", True),
+    ],
+)
+def test_names_and_samples(sheet, text, names):
+    s = sheet(text)
+    assert s.names is names
+    assert len(s.frame) == text.count("\n") - names
+    assert sheet(text, header=not names).names is not names
+
+
+def test_a_doubtful_first_line_is_asked_for_and_a_strange_one_is_told(sheet):
+    with pytest.raises(BadInput, match="--header if it holds names, --no-header"):
+        sheet("2001,2002\n2005,2003\n2001,2004\n")
+    assert any("--no-header" in note for note in sheet("2019,2020\n.1,.2\n.4,.3\n.2,.6\n").notes)
+
+
+def test_names_that_are_missing_or_occur_again(sheet):
+    s = sheet("a,,a,a,y\n1,2,3,4,5\n2,3,5,4,9\n")
+    assert list(s.frame) == ["a", "column 2", "a (2)", "a (3)", "y"]
+    assert any("occur again: a (2), a (3)" in note for note in s.notes)
+    with pytest.raises(BadInput, match="two columns are named 'a'"):
+        made(s, target="a")
+    assert made(s, target="2").target_name == "a (2)"
+
+
+def test_comments_and_names_behind_a_hash(sheet, tmp_path):
+    assert list(sheet("# made by hand\n\nsep=;\na;y\n1;2\n2;3\n").frame) == ["a", "y"]
+    s = sheet("# a comment\na,y\n1,2\n2,x,3\n".replace("x,", ""))
+    assert s.where(1) == "line 4"
+    np.savetxt(tmp_path / "b.txt", np.ones((3, 2)), header="u v")
+    assert list(read(tmp_path / "b.txt").frame) == ["u", "v"]
+
+
+# -- files -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("encoding", "told"), [("utf-8", False), ("latin-1", True), ("utf-16", True)])
+def test_encodings(sheet, encoding, told):
+    s = sheet("Gr\u00f6\u00dfe,y\n1,\u00e9\n2,b\n".encode(encoding))
+    assert list(s.frame) == ["Gr\u00f6\u00dfe", "y"]
+    assert any(note.startswith("read as ") for note in s.notes) is told
+    assert sheet("\u0416,y\n1,2\n".encode("cp1251"), encoding="cp1251").frame.columns[0] == "\u0416"
+
+
+def test_quotes_hold_separators_line_ends_and_quotes(sheet):
+    s = sheet('"a,b","say ""hi""",y\n1,2,"x\ny"\n2,3,z\n4,,\n')
+    assert list(s.frame) == ["a,b", 'say "hi"', "y"]
+    assert s.where(1) == "line 4" and s.where(2) == "line 5"
+    assert split('a,b,say "hi"', s) == ("a,b", 'say "hi"')
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("x,y\n1,2\n1,2,3\n", "line 3: 3 cells, but the first line has 2"),
+        ("x,y\n1,2\n\n1\n", "line 4: 1 cells, but the first line has 2"),
+        ("# c\nx,y\n1,2\n1\n", "line 4: 1 cells, but the first line has 2"),
+        ('x,z,y\n"a\nb",1,2\n1,2,3,4\n', "line 4: 4 cells"),
+        ('x,y\n1,2\n"3,4\n', "the row from line 3"),
+    ],
+)
+def test_ragged_lines_are_named(sheet, text, says):
+    with pytest.raises(BadInput, match=says):
+        sheet(text)
+
+
+def test_compressed_text(tmp_path):
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"x,y\n1,2\n3,4\n"))
+    assert made(read(tmp_path / "a.csv.gz")).features.tolist() == [[1.0], [3.0]]
+    (tmp_path / "b.csv.gz").write_bytes(b"x,y\n1,2\n")
+    with pytest.raises(BadInput, match="gzip"):
+        read(tmp_path / "b.csv.gz")
+
+
+FRAME = pd.DataFrame(
+    {
+        "kind": ["a", "b", None, "a", "b"],
+        "size": [1.5, 2.5, 3.5, np.nan, 5.5],
+        "count": [1, 2, 3, 4, 6],
+        "good": [True, False, True, True, False],
+        "day": pd.to_datetime(["2024-01-01", "2024-01-03", "2024-01-02", "2024-01-05", "2024-01-09"]),
+    }
+)
+NUMBERS = np.asarray([[1.5, 1, 1, 0], [2.5, 2, 0, 2], [5.5, 6, 0, 8]])
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.xlsx", "a.parquet"])
+def test_the_same_table_in_every_format(tmp_path, name):
+    path = tmp_path / name
+    if name == "a.xlsx":
+        pytest.importorskip("openpyxl", reason="writes the spreadsheet of this test")
+        FRAME.to_excel(path, index=False)
+    elif name == "a.parquet":
+        pytest.importorskip("pyarrow", reason="the extra 'parquet'")
+        FRAME.to_parquet(path)
+    else:
+        FRAME.to_csv(path, index=False)
+    t = made(read(path), target="kind")
+    np.testing.assert_allclose(t.features, NUMBERS)
+    assert t.target.tolist() == ["a", "b", "b"]
+    assert [line.kind for line in t.account] == ["text", "number", "number", "flag", "date"]
+    assert use(t)["day"] == "days since the first"
+
+
+def test_a_sheet_is_chosen_by_name(tmp_path):
+    pytest.importorskip("openpyxl", reason="writes the spreadsheet of this test")
+    with pd.ExcelWriter(tmp_path / "a.xlsx") as book:
+        FRAME.to_excel(book, sheet_name="one", index=False)
+        FRAME[["count", "size"]].to_excel(book, sheet_name="two", index=False)
+    assert "of 2" in read(tmp_path / "a.xlsx").notes[-1]
+    assert list(read(tmp_path / "a.xlsx", Reading(sheet="two")).frame) == ["count", "size"]
+    with pytest.raises(BadInput, match=r"--sheet three: .* has one, two"):
+        read(tmp_path / "a.xlsx", Reading(sheet="three"))
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.parquet", "a.npy", "a.csv.gz"])
+def test_damaged_files_are_one_sentence(tmp_path, name):
+    if name == "a.parquet":
+        pytest.importorskip("pyarrow", reason="the extra 'parquet'")
+    (tmp_path / name).write_bytes(b"PK\x03\x04 nothing of the kind")
+    with pytest.raises(BadInput, match=name):
+        read(tmp_path / name)
+
+
+# -- kinds of columns --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["2024-01-01", "2024-01-03"], [0, 2]),
+        (["2024-01-01 06:00", "2024-01-01 18:00:30"], [0, 0.5 + 30 / 86400]),
+        (["2024-01-01T00:00:00Z", "2024-01-01T00:00:00+01:00"], [1 / 24, 0]),
+        (["31.12.2023", "2.1.2024"], [0, 2]),
+        (["13/02/2024", "01/02/2024"], [12, 0]),
+        (["02/13/2024", "02/01/2024"], [12, 0]),
+        (["2024/02/01", "2024/02/03"], [0, 2]),
+        (["5 Jan 2024", "7 Jan 2024"], [0, 2]),
+        (["Jan 5, 2024", "Jan 7, 2024"], [0, 2]),
+        (["1-Feb-24", "3-Feb-24"], [0, 2]),
+        (["2024-01", "2024-03"], [0, 60]),
+    ],
+)
+def test_dates(sheet, cells, values):
+    t = made(sheet("x;y\n" + "".join(f"{c};{i}\n" for i, c in enumerate(cells))))
+    np.testing.assert_allclose(t.features[:, 0], values, atol=1e-9)
+    assert t.account[0].kind == "date"
+
+
+def test_day_and_month_are_told_apart_or_asked_for(sheet):
+    text = "x,y\n01/02/2024,1\n03/05/2024,2\n"
+    with pytest.raises(BadInput, match="line 2, column 'x': '01/02/2024' may begin with the day"):
+        made(sheet(text))
+    np.testing.assert_allclose(made(sheet(text), day_first=True).features[:, 0], [0, 92])
+    np.testing.assert_allclose(made(sheet(text), day_first=False).features[:, 0], [0, 63])
+
+
+@pytest.mark.parametrize("pair", [("no", "yes"), ("False", "True"), ("N", "Y"), ("f", "t"), ("OFF", "on")])
+def test_yes_and_no(sheet, pair):
+    t = made(sheet(f"x,y\n{pair[1]},1\n{pair[0]},2\n{pair[1].upper()},3\n"))
+    assert t.features[:, 0].tolist() == [1, 0, 1]
+    t = made(sheet(f"x,y\n1,{pair[1]}\n2,{pair[0]}\n"))
+    assert t.target.tolist() == [pair[1].lower(), pair[0].lower()]
+
+
+def test_texts_are_indicators_of_their_levels(sheet):
+    text = "x,y\nb,1\na,2\nc,3\na,4\n"
+    t = made(sheet(text))
+    assert t.names == ("x=a", "x=b", "x=c")
+    assert t.features.tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 1], [1, 0, 0]]
+    assert made(sheet(text), drop_first=True).names == ("x=b", "x=c")
+    numbers = sheet("x,y\n1,1\n2,2\n1,3\n")
+    assert made(numbers, categorical=("x",)).names == ("x=1", "x=2")
+
+
+def test_one_wrong_cell_is_named_and_many_make_a_text(sheet):
+    good = "".join(f"{i},{i}\n" for i in range(60))
+    with pytest.raises(BadInput, match="line 62, column 'x': 'oops' is not a number, as the column's other cells are"):
+        made(sheet("x,y\n" + good + "oops,1\n"))
+    dates = "".join(f"2024-01-{i + 1:02d},{i}\n" for i in range(28))
+    with pytest.raises(BadInput, match="line 30, column 'x': 'oops' is not a date"):
+        made(sheet("x,y\n" + dates + "oops,1\n"))
+    tickets = "".join(f"{'A/' if i % 3 else ''}{i},{i % 7},{i}\n" for i in range(60))
+    assert use(made(sheet("ticket,x,y\n" + tickets)))["ticket"].startswith("left out")
+
+
+def test_what_numbers_the_rows_is_left_out_but_can_be_asked_for(sheet):
+    rows = "".join(f"{i},{i % 3},{i * i % 7}\n" for i in range(9))
+    for name in ("", "id", "PassengerId", "Unnamed: 0", "index", "row_id"):
+        t = made(sheet(f"{name},x,y\n" + rows))
+        assert t.names == ("x",), name
+    assert made(sheet("time,x,y\n" + rows)).names == ("time", "x")
+    assert made(sheet("id,x,y\n" + rows), columns=("id", "x")).names == ("id", "x")
+    r = sheet('"x" "y"\n"a" 1 2\n"b" 3 5\n"c" 2 4\n', name="r.txt")  # R's write.table
+    assert made(r).names == ("x",)
+
+
+def test_columns_to_use_and_to_leave_out(sheet):
+    s = sheet("a,b,c,y\n1,2,3,4\n2,3,5,9\n")
+    assert made(s, columns=("c", "a")).names == ("a", "c")
+    assert made(s, drop=("b", "2")).names == ("a",)
+    assert use(made(s, drop=("b",)))["b"] == "left out, as asked"
+
+
+# -- what is missing ---------------------------------------------------------------------------------------------
+
+GAPS = "x,k,y\n1,a,1\n,a,2\n3,NA,3\n5,b,4\n4,b,\n"
+
+
+@pytest.mark.parametrize("word", ["", "NA", "n/a", "NaN", "null", "None", "?", ".", "#N/A", "-"])
+def test_words_for_nothing(sheet, word):
+    t = made(sheet(f"x,y\n1,1\n{word},2\n3,3\n"))
+    assert t.features[:, 0].tolist() == [1, 3]
+
+
+def test_rows_with_gaps_are_dropped_kept_or_refused(sheet):
+    t = made(sheet(GAPS))
+    assert t.target.tolist() == [1, 4]
+    assert "1 row(s) without 'y' dropped" in t.notes
+    assert any(note.startswith("2 of 5 rows dropped") for note in t.notes)
+    t = made(sheet(GAPS), missing="mean")
+    assert t.target.tolist() == [1, 2, 3, 4]
+    assert np.isnan(t.features[1, 0]) and np.isnan(t.features[2, 1:]).all()
+    with pytest.raises(BadInput, match="line 3, column 'x': the cell is empty; fill it, or give --missing drop"):
+        made(sheet(GAPS), missing="error")
+
+
+def test_columns_that_are_nearly_empty_are_left_out_and_told(sheet):
+    rows = "".join(f"{i},{'note' if i == 3 else ''},,{i * i % 5}\n" for i in range(9))
+    t = made(sheet("x,comment,nothing,y\n" + rows))
+    assert t.names == ("x",)
+    assert use(t)["comment"] == "left out: 89% of its cells are empty"
+    assert use(t)["nothing"] == "left out: it is empty"
+    assert made(sheet("x,comment,nothing,y\n" + rows), columns=("comment", "x"), missing="mean").names == (
+        "x", "comment=note",
+    )  # fmt: skip
