@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,17 +17,10 @@ from lionk.checking import DoesNotApply
 from lionk.checking.properties import ALL, FEW
 from lionk.functions import entry
 from table import TABLE, Case
+from turns import FULL, on_libraries
 
-FULL = os.environ.get("LIONK_FULL") == "1"
 cases = pytest.mark.parametrize("case", TABLE, ids=lambda c: c.id)
 sides = pytest.mark.parametrize("dual", [False, True], ids=["K", "K*"])
-
-
-def _turn(case: Case, of: int) -> bool:
-    """Is it this row's turn? Every name has its turn with its defaults; of the rows with other parameters one of ``of``
-    has, since a library that errs on them errs on the defaults, or on their neighbours. LIONK_FULL=1 takes all.
-    """
-    return FULL or case.id.endswith("()") or TABLE.index(case) % of == 0
 
 
 def _hold(on: On, properties: dict, seed: int) -> None:
@@ -45,12 +36,16 @@ def _hold(on: On, properties: dict, seed: int) -> None:
     assert not failures, "\n".join(failures)
 
 
-def _pairs(of: dict[str, int]) -> list[Any]:
-    """(case, what) for each key of ``of``, where it is the case's turn."""
-    return [pytest.param(c, what, id=f"{c.id}-{what}") for c in TABLE for what, n in of.items() if _turn(c, n)]
+# Single precision is for the defaults of every name, and for every second row of the others.
+PRECISIONS = [
+    pytest.param(c, dtype, id=f"{c.id}-{dtype}")
+    for place, c in enumerate(TABLE)
+    for dtype in ("float64", "float32")
+    if FULL or dtype == "float64" or c.id.endswith("()") or place % 2
+]
 
 
-@pytest.mark.parametrize(("case", "dtype"), _pairs({"float64": 1, "float32": 2}))
+@pytest.mark.parametrize(("case", "dtype"), PRECISIONS)
 def test_properties(case: Case, dtype: str) -> None:
     """``lionk.check_K`` passes."""
     if not case.heavy or FULL:
@@ -85,14 +80,7 @@ def test_properties_of_random_instances(case: Case, dual: bool) -> None:
     run()
 
 
-# Where every shape is compiled, or every call is a graph, a third of the rows have their turn.
-LIBRARIES = [
-    pair for pair in _pairs({b: 3 if b in ("jax", "dask") else 1 for b in BACKENDS})
-    if FULL or not (pair.values[0].heavy or pair.values[1] == "numpy")
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("case", "backend"), LIBRARIES, indirect=["backend"])
+@on_libraries([c for c in TABLE if FULL or not c.heavy], "case", [b for b in BACKENDS if FULL or b != "numpy"])
 def test_every_library(case: Case, backend: Backend) -> None:
     """The numbers of NumPy, of the array's own namespace, dtype, device and shape; inputs kept; K moved by K.to.
 
@@ -197,7 +185,7 @@ def _agree(here: On, there: On, rng: np.random.Generator, iterative: bool) -> No
         assert abs(c.diameter(here.shape) - d.diameter(here.shape)) <= here.tol(1 + d.diameter(here.shape))
 
 
-@pytest.mark.parametrize("name", lionk.names())
+@on_libraries(lionk.names(), libraries=[b.name for b in BACKENDS.values() if b.low])
 def test_low_precision(name: str, backend: Backend) -> None:
     """16-bit arrays are computed with in float32 and rounded once."""
     case = next(c for c in TABLE if c.id == f"{name}()")

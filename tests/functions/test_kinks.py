@@ -12,6 +12,7 @@ from backends_under_test import BACKENDS, Backend
 from helpers import On, norm
 from lionk.functions import entry
 from table import TABLE
+from turns import on_libraries
 
 K = lionk.K
 A = np.asarray
@@ -89,7 +90,7 @@ def _matrix(name: str) -> bool:
     return entry(name).kind in ("matrix", "square", "symmetric") and K(name).traits.structure in ("matrix", "rowwise")
 
 
-@names
+@on_libraries(lionk.names())
 def test_too_few_axes(name: str, backend: Backend) -> None:
     """0-d arrays are one entry; functions of matrices refuse fewer than two axes, grouped ones an axis not there."""
     k = K(name)
@@ -123,7 +124,7 @@ _MINUS_INFINITY = (
 )
 
 
-@names
+@on_libraries(lionk.names())
 @pytest.mark.parametrize("extra", [(), (0,)], ids=["0", "0x0"])
 def test_empty_arrays(name: str, extra: tuple[int, ...], backend: Backend) -> None:
     """On the empty array the value is 0, or -inf where dom K* has no empty array: the maximum over nothing."""
