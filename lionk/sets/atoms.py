@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from ..errors import NotAvailable
 from .base import ArraySet
@@ -218,7 +219,7 @@ class Ball(ArraySet):
             return _solve_power(xp, a, 1 / scale, _xp.spread(xp, m, y), self.q - 1)
 
         top = lp_norm(xp, a, self.p, batch)
-        z = magnitude(_xp.bisect(xp, lambda m: 1 - lp_norm(xp, magnitude(m), self.q, batch), xp.zeros_like(top), top))
+        z = magnitude(_roots.root(xp, lambda m: 1 - lp_norm(xp, magnitude(m), self.q, batch), xp.zeros_like(top), top))
         return _xp.sign(xp, y) * _xp.divide(xp, z, _xp.spread(xp, lp_norm(xp, z, self.q, batch), y))
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
@@ -240,13 +241,11 @@ def _solve_power(xp: Namespace, a: Array, c: Array, m: Array, r: float) -> Array
     m = xp.where(positive, m + xp.zeros_like(a), xp.ones_like(a))
     if r >= 1:  # convex in z
         z = xp.minimum(a / c, (a / m) ** (1 / r))
-        for _ in range(14):
-            z = (a + m * (r - 1) * z**r) / (c + m * r * z ** (r - 1))
+        z = _roots.repeated(xp, lambda z: (a + m * (r - 1) * z**r) / (c + m * r * z ** (r - 1)), z, 14)
         return xp.where(positive, z, a / c)
     k = 1 / r  # convex in w = z^r
     w = xp.minimum((a / c) ** r, a / m)
-    for _ in range(14):
-        w = (a + (k - 1) * c * w**k) / (m + k * c * w ** (k - 1))
+    w = _roots.repeated(xp, lambda w: (a + (k - 1) * c * w**k) / (m + k * c * w ** (k - 1)), w, 14)
     return xp.where(positive, w**k, a / c)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import roots as _roots
 from ..arrays import spectral as _spectral
 from ..arrays.namespace import Array, Namespace
 from ..backend.discovery import assignment
@@ -79,7 +80,7 @@ class Birkhoff(ArraySet):
             p = xp.clip(z + w, 0.0, None)
             return w + sum(1 - xp.sum(p, axis=axis, keepdims=True) for axis in (-1, -2)) / (2 * n)
 
-        p = xp.clip(z + _xp.accelerated(xp, rise, xp.zeros_like(z), 100 + 20 * n, y.ndim - 2), 0.0, None)
+        p = xp.clip(z + _roots.accelerated(xp, rise, xp.zeros_like(z), 100 + 20 * n, y.ndim - 2), 0.0, None)
         for axis in (-1, -2) * 4:  # what is left of the sums' errors, those of rounding at large y among them
             p = _xp.divide(xp, p, xp.sum(p, axis=axis, keepdims=True) + 0 * p)
         outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from ..errors import NotAvailable
 from .base import ArraySet, joint_traits
@@ -72,7 +73,7 @@ class Hull(ArraySet):
             return radius * _xp.norm(xp, s, batch) - c._support(xp, s, batch)
 
         zero = xp.zeros_like(_xp.peak(xp, y, batch))
-        w = _xp.bisect(xp, rise, zero + _xp.eps(xp, y), zero + 1)
+        w = _roots.root(xp, rise, zero + _xp.eps(xp, y), zero + 1)
         w = xp.where(rise(zero + 1) < 0, zero + 1, xp.where(rise(zero) >= 0, zero, w))
         return near(w), y - near(w), (1 - w) * radius
 

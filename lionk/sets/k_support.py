@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from .base import ArraySet
 from .top_k import TopK
@@ -97,7 +98,7 @@ class _KBall(ArraySet):
             return near, largest
 
         low = 0 * cut + math.log(float(xp.finfo(cut.dtype).smallest_normal))
-        share = _xp.bisect(xp, lambda s: self._gauge(xp, *shrunk(s), batch) - 1 / m, low, 0 * cut, extra=10)
+        share = _roots.root(xp, lambda s: self._gauge(xp, *shrunk(s), batch) - 1 / m, low, 0 * cut, extra=10)
         moved = zip(shrunk(share), (r, top), strict=True)
         near, largest = (xp.where(_xp.spread(xp, cut > 0, a), b, a) for b, a in moved)
         length = _xp.spread(xp, self._gauge(xp, near, largest, batch), near)

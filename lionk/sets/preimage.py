@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from ..arrays.operator import Operator
 from ..arrays.spectral import adjoint, eigh
@@ -60,7 +61,7 @@ class Preimage(ArraySet):
         size = _xp.norm(xp, xp.sqrt(w) * a, batch)
         outside = size > radius
         top = xp.where(outside, size / (radius * w[..., 0]), xp.zeros_like(size))  # there every entry is small enough
-        mu = _xp.bisect(xp, excess, xp.zeros_like(top), top)
+        mu = _roots.root(xp, excess, xp.zeros_like(top), top)
         z = xp.reshape((a / (1 + mu[..., None] * w)) @ xp.matrix_transpose(v), y.shape)
         length = _xp.norm(xp, self.operator(xp, z, batch), batch)
         z = z * _xp.spread(xp, radius / xp.maximum(length, radius + 0 * length), z)  # where rounding left it outside

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import roots as _roots
 from ..arrays import spectral as _spectral
 from ..arrays.namespace import Array, Namespace
 from ..arrays.shape_factor import ShapeFactor, at, constant, whole
@@ -218,7 +219,7 @@ class Minkowski(ArraySet):
         def move(w: Array) -> Array:
             return self.first._project(xp, y - self.second._project(xp, y - w, batch), batch)
 
-        u = _xp.accelerated(xp, move, xp.zeros_like(y), self.ITERATIONS, batch)
+        u = _roots.accelerated(xp, move, xp.zeros_like(y), self.ITERATIONS, batch)
         return u + self.second._project(xp, y - u, batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from ..errors import NotAvailable
 from .base import ArraySet
@@ -137,7 +138,7 @@ class TopK(ArraySet):
         def clipped(t: Array) -> Array:
             return weight * xp.clip(r - _xp.spread(xp, t, r), 0.0, 1.0)
 
-        t = _xp.bisect(xp, lambda s: total - _xp.total(xp, clipped(s), batch), bottom, top)
+        t = _roots.root(xp, lambda s: total - _xp.total(xp, clipped(s), batch), bottom, top)
         moved = r - _xp.spread(xp, t, r)
         inner = weight * xp.astype((moved > 0) & (moved < 1), r.dtype)
         ones = _xp.total(xp, weight * xp.astype(moved >= 1, r.dtype), batch)

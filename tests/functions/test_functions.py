@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import lionk
 from backends_under_test import BACKENDS, Backend
 from helpers import On, available, kinks, norm
-from lionk.arrays import namespace as _xp
+from lionk.arrays import roots as _roots
 from lionk.checking import DoesNotApply
 from lionk.checking.properties import ALL, FEW
 from lionk.functions import entry
@@ -111,16 +111,16 @@ def test_every_library(case: Case, backend: Backend) -> None:
 def _bisections(on: On, what: Callable[[On, np.ndarray], None]) -> int:
     """How many it takes, those inside of others counted each time."""
     count = 0
-    bisect = _xp.bisect
+    bracket = _roots.bracket
 
     def counted(*args, **options):
         nonlocal count
         count += 1
-        return bisect(*args, **options)
+        return bracket(*args, **options)
 
     x = on.points(np.random.default_rng(0), 1)[0]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_xp, "bisect", counted)
+        patch.setattr(_roots, "bracket", counted)
         what(on, x)
     return count
 

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import roots as _roots
 from ...arrays import spectral as _spectral
 from ...arrays.namespace import Array, Namespace
 from ...errors import NotAvailable
@@ -168,7 +169,7 @@ class GroupLift(ArrayFunction):
             return s - t * self.inner._subgradient(xp, shrunk, batch)
 
         top = t * self.inner._subgradient(xp, norms, batch)
-        return self._shrunk(xp, y, _xp.bisect(xp, excess, xp.zeros_like(top), top), batch)
+        return self._shrunk(xp, y, _roots.root(xp, excess, xp.zeros_like(top), top), batch)
 
     def _shrunk(self, xp: Namespace, y: Array, s: Array, batch: int) -> Array:
         """prox of ``s N`` on each group, one ``s >= 0`` for each: the part outside the dual ball of radius s."""

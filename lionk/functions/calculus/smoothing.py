@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cache
 from statistics import NormalDist
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 from ...errors import NotAvailable
 from ...sets.atoms import Whole
@@ -91,7 +93,7 @@ class Smoothed(ArrayFunction):
         """Entry by entry by bisection."""
         if not self._separable:
             return super()._prox(xp, x, t, batch)
-        return _xp.resolvent(xp, lambda z: self._subgradient(xp, z, 0), x, t)
+        return _roots.resolvent(xp, lambda z: self._subgradient(xp, z, 0), x, t)
 
     def _dual(self) -> ConvexFunction:
         return SmoothedConjugate(self.inner, self.delta, self.noise, conjugate=self)
@@ -110,32 +112,41 @@ class Smoothed(ArrayFunction):
 class SmoothedConjugate(ArrayFunction):
     """``sup_x <x, y> - E K(x + delta Z)`` on dom K*, for a K that is a sum over entries: by the root of the slope.
 
-    Accuracy: a few hundred eps of ``|x y| + |K(x)|`` at the root x, and half of the digits next to an end of the domain
-    that the slope reaches slowly. NotAvailable for other K: no closed form is known.
+    The value is an upper end, above K* by a few hundred eps of ``|x y| + |K(x)|`` at the root x, and half of the digits
+    next to an end of the domain that the slope reaches slowly. NotAvailable for other K: no closed form is known.
     """
 
     inner: ArrayFunction
     delta: float = 1.0
     noise: str = "uniform"
 
-    def _root(self, xp: Namespace, y: Array) -> Array:
+    def _ends(self, xp: Namespace, y: Array) -> tuple[Array, Array]:
+        """An interval that holds the root."""
         primal: Any = self.conjugate
         if not primal._separable:
             raise NotAvailable(
                 "the conjugate of a smoothed K has no known form unless K is a sum over entries; K.moreau(mu) is a "
                 "smoothing whose conjugate is exact"
             )
-        return _xp.preimage(xp, lambda x: primal._subgradient(xp, x, 0), y)
+        return _roots.preimage(xp, lambda x: primal._subgradient(xp, x, 0), y)
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
+        """``E K*(Y) - delta <Z, Y>`` for a Y with ``E Y = y``: K* is the least of these, so this is an upper end.
+
+        Y lies between the subgradients at the points about the two ends.
+        """
         violation = self.domain._violation(xp, x, batch)
         y = self.domain._project(xp, _xp.finite(xp, x), batch) * (1 - 4 * _xp.eps(xp, x))
-        z = self._root(xp, y)
-        inside = _xp.inner(xp, z, y, batch) - self.conjugate._value(xp, z, batch, tol)
-        return outside_is_infinite(xp, inside, violation, tol * self.domain._scale(xp, x))
+        primal: Any = self.conjugate
+        before, after = (self.inner._subgradient(xp, primal._cloud(xp, z, batch), batch + 1) for z in self._ends(xp, y))
+        w = _roots.share(xp, xp.mean(before, axis=batch), xp.mean(after, axis=batch), y)
+        there = before + xp.expand_dims(w, axis=batch) * (after - before)
+        noise = primal._cloud(xp, xp.zeros_like(y), batch)
+        each = self.inner.conjugate._value(xp, there, batch + 1, math.inf) - _xp.inner(xp, noise, there, batch + 1)
+        return outside_is_infinite(xp, xp.mean(each, axis=batch), violation, tol * self.domain._scale(xp, x))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
-        return self._root(xp, x)
+        return _roots.middle(xp, *self._ends(xp, x))
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)

@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 from ...sets.atoms import Whole
 from ...sets.base import ConvexSet
 from ...sets.top_k import TopK
 from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 from .scalar import _xlogx
+
+STEPS = 48  # of Newton's method, at most: it divides a sum that is too large by about e in each
 
 _TRAITS = Traits(
     even=False, absolute=False, smooth=True, bounded_domain=True, structure="reduce", minimum_at_zero=False
@@ -84,27 +87,25 @@ class NegativeEntropy(ArrayFunction):
         return xp.where(positive | xp.isnan(x), log + _xp.only_nan(xp, x), -math.inf * xp.ones_like(x))
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
-        """``y + t log y = x + nu`` with nu such that y sums to 1: bisection over nu, Newton for log y inside.
+        """``y + t log y = x + nu`` with nu such that y sums to 1: Newton's method for ``q = log y`` and nu together.
 
-        Accuracy: a few ulp of max(1, |x|). Derived here.
+        From above: each function is convex and increasing in q, so that the steps go down only. Accuracy: a few ulp of
+        max(1, |x|). Derived here.
         """
         if _xp.event_size(x, batch) == 0:
             return x
         z = _xp.flat(xp, x, batch)
-        n = z.shape[-1]
-
-        def weights(nu: Array) -> Array:
-            c = z + nu[..., None]
-            q = xp.log(xp.clip(c, 1.0, None))  # right of the root of the convex e^q + t q - c
-            for _ in range(24):
-                e = xp.exp(q)
-                q = q - (e + t * q - c) / (e + t)
-            return xp.exp(q)
-
-        top = xp.max(z, axis=-1)
-        # at nu = 1 - top the largest weight is >= 1 (its logarithm is 0); at the lower end every weight is <= 1/n
-        low, high = 1 / n - t * math.log(n) - top, 1 - top
-        y = weights(_xp.bisect(xp, lambda nu: xp.sum(weights(nu), axis=-1) - 1, low, high))
+        nu = 1 - xp.max(z, axis=-1, keepdims=True)  # there the largest weight is >= 1: its logarithm is 0
+        q = xp.minimum(xp.log(xp.clip(z + nu, 1.0, None)), (z + nu) / t)
+        for _ in range(STEPS):
+            e = xp.exp(q)
+            slope, rest = e + t, e + t * q - (z + nu)
+            change = 1 - xp.sum(e, axis=-1, keepdims=True) + xp.sum(e * rest / slope, axis=-1, keepdims=True)
+            change = change / xp.sum(e / slope, axis=-1, keepdims=True)
+            last, q, nu = q, q + (change - rest) / slope, nu + change
+            if _roots.settled(xp, last, q, unit=4.0):
+                break
+        y = xp.exp(q)
         return xp.reshape(y / xp.sum(y, axis=-1, keepdims=True), x.shape)
 
     def _dual(self) -> ConvexFunction:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 from ...arrays.value import Value
 from ...errors import NotAvailable
@@ -98,7 +99,7 @@ class Separable(ArrayFunction):
             return phi.nearest(xp, x, t, *phi.parameters)
         if phi.numeric or not phi.finite:  # Moreau: through the conjugate, which is finite everywhere
             return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
-        return _xp.resolvent(xp, lambda z: phi.derivative(xp, z, *phi.parameters), x, t)
+        return _roots.resolvent(xp, lambda z: phi.derivative(xp, z, *phi.parameters), x, t)
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         if self.phi.interval is None or _xp.is_complex(xp, x):

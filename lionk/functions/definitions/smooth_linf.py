@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 from ...sets.atoms import Whole
 from ...sets.base import ConvexSet
@@ -82,7 +83,7 @@ class SymmetricEntropy(ArrayFunction):
         n = _xp.event_size(y, batch)
         high = xp.ones_like(_xp.total(xp, y, batch)) / (2 * n)
         low = xp.clip(high - _xp.total(xp, y, batch) / (2 * n), 0.0, None)  # because sqrt(y^2 + 4r^2) <= |y| + 2r
-        return _xp.bisect(xp, lambda r: _xp.total(xp, xp.hypot(y, 2 * _xp.spread(xp, r, y)), batch) - 1, low, high)
+        return _roots.root(xp, lambda r: _xp.total(xp, xp.hypot(y, 2 * _xp.spread(xp, r, y)), batch) - 1, low, high)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         if _xp.event_size(x, batch) == 0:
@@ -112,14 +113,17 @@ class SymmetricEntropy(ArrayFunction):
             log_r = _xp.spread(xp, shift - top / t, c)
             h = below + _xp.spread(xp, shift, c)
             g = xp.maximum(xp.minimum(h, xp.log(c + xp.exp(log_r))), log_r)
-            for _ in range(24):
+
+            def move(g: Array) -> Array:
                 p, q = xp.exp(g), xp.exp(2 * log_r - g)
-                g = xp.maximum(g - (p - q + t * (g - h)) / (p + q + t), log_r)
+                return xp.maximum(g - (p - q + t * (g - h)) / (p + q + t), log_r)
+
+            g = _roots.repeated(xp, move, g, 24, unit=4.0)
             return xp.exp(g), xp.exp(2 * log_r - g)
 
         low = xp.zeros_like(top) - log_n
         high = xp.maximum(xp.minimum(1 / t + 0 * top, top / t - log_n), low)
-        p, q = halves(_xp.bisect(xp, lambda s: _xp.total(xp, sum(halves(s)), batch) - 1, low, high))
+        p, q = halves(_roots.root(xp, lambda s: _xp.total(xp, sum(halves(s)), batch) - 1, low, high))
         size = _xp.spread(xp, _xp.total(xp, p + q, batch), p)
         return _xp.sign(xp, x) * ((p - q) / size)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 from ..base import ArrayFunction
 from ..definitions.scalar import Scalar, Separable, _or_infinite
@@ -75,17 +76,29 @@ def from_scalar(
     given = None if conjugate is None else _checked("conjugate", conjugate)
     inside = (max(low, min(0.0, high - 1)) + min(high, max(0.0, low + 1))) / 2  # any number between the ends
 
-    def root(xp: Namespace, y: Array) -> Array:
+    def ends(xp: Namespace, y: Array) -> tuple[Array, Array]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            x = _xp.preimage(xp, lambda x: slope(xp, x), y)
-        top, infinite = 0.5 * float(xp.finfo(y.dtype).max) ** 0.9, math.inf * xp.ones_like(x)
+            return _roots.preimage(xp, lambda x: slope(xp, x), y)
+
+    def root(xp: Namespace, y: Array) -> Array:
+        return between(xp, *ends(xp, y))
+
+    def between(xp: Namespace, before: Array, after: Array) -> Array:
+        x = _roots.middle(xp, before, after)
+        top, infinite = 0.5 * float(xp.finfo(x.dtype).max) ** 0.9, math.inf * xp.ones_like(x)
         x = xp.where(x > top, infinite, x) if math.isinf(high) else x  # a root beyond the dtype
         return xp.where(x < -top, -infinite, x) if math.isinf(low) else x
 
     def at_the_root(xp: Namespace, y: Array) -> Array:
-        x = root(xp, y)
-        return _or_infinite(xp, xp.isinf(x), x, lambda z: z * y - value(xp, z), 0.0)
+        """Between the values of f* at the slopes of the two ends, where Fenchel-Young is an equality: from above."""
+        before, after = ends(xp, y)
+        beyond = xp.isinf(between(xp, before, after))
+        before, after = (xp.where(beyond, xp.zeros_like(y), e) for e in (before, after))
+        slopes = slope(xp, before), slope(xp, after)
+        w = _roots.share(xp, *slopes, y)
+        one, two = (e * s - value(xp, e) for e, s in zip((before, after), slopes, strict=True))
+        return xp.where(beyond, math.inf * xp.ones_like(y), one + w * (two - one))
 
     def up_to_the_ends(g: Callable[[Namespace, Array], Array], below: float) -> Callable[[Namespace, Array], Array]:
         """g inside; where f* has no value, +inf above the range and ``below`` times it under the range."""
