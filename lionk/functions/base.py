@@ -14,6 +14,7 @@ from ..arrays.namespace import Array, Namespace
 from ..arrays.value import Value, arrays_in, has_arrays
 from ..errors import NotAvailable
 from ..sets.base import ArraySet, ConvexSet, resolve_tol
+from . import enclosure
 
 # What K can do that needs the rules or the registry, by name. ``calculus/methods.py`` fills it: no arrow points up.
 METHODS: dict[str, Callable[..., Any]] = {}
@@ -38,7 +39,7 @@ class Traits(Value):
     prox: bool = True  # prox has an implementation
     needs: tuple[str, ...] = ()  # namespace extensions, such as "linalg"
     host: bool = False  # part of it is computed on the host, by SciPy: not under a jit
-    accuracy: float = 0.0  # relative, on top of rounding, where an iteration stands in for a closed form
+    accuracy: float = 0.0  # where an iteration stands in for a closed form: relative width of `bounds`, beside rounding
 
 
 def inherited(*parts: Traits) -> str:
@@ -99,6 +100,20 @@ class ConvexFunction(Value, ABC):
 
     def __call__(self, x: Array, tol: float | None = None) -> Array:
         return self.value(x, tol)
+
+    @abstractmethod
+    def bounds(self, x: Array, tol: float | None = None) -> tuple[Array, Array]:
+        """``(lower, upper)``, 0-d: K(x) lies between them, as does ``value``; ``tol`` as in ``value``.
+
+        Of a closed form they differ by rounding, else by the accuracy of an iteration as well (``traits.accuracy``,
+        relative to ``|K(x)| + |K*(s)| + sum |x_i s_i|``, s in dK(x)). Upper: a representation of x that is feasible;
+        lower: Fenchel's inequality (derived here).
+
+        >>> import lionk, numpy as np
+        >>> lower, upper = (lionk.K("softsign") + lionk.K("l2")).conjugate.bounds(np.asarray([1.2, 0.5]))
+        >>> bool(lower <= upper <= lower + 1e-12)
+        True
+        """
 
     @abstractmethod
     def subgradient(self, x: Array) -> Array:
@@ -215,6 +230,12 @@ class ArrayFunction(ConvexFunction):
         kind, z, n = self._read(x, "x")
         v = self._value(kind.xp, z, n, resolve_tol(kind, x, tol))
         return _xp.astype(kind.xp, _xp.total(kind.xp, v, 0) if n else v, kind.real_dtype)
+
+    def bounds(self, x: Array, tol: float | None = None) -> tuple[Array, Array]:
+        xp, z = self._read(x, "x")
+        lower, upper = enclosure.bounds(self, xp, z, resolve_tol(xp, x, tol))
+        dtype = _xp.real_dtype(xp, x)
+        return _xp.astype(xp, lower, dtype), _xp.astype(xp, upper, dtype)
 
     def subgradient(self, x: Array) -> Array:
         kind, z, n = self._read(x, "x")

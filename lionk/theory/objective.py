@@ -86,21 +86,21 @@ def kkt_gap(K: Any, x: Any, grad: Any, weight_decay: float, tol: float | None = 
 
 
 def gap_rounding(K: Any, x: Any, grad: Any, weight_decay: float, tol: float | None = None) -> Array:
-    """How far the computed gap can be from the exact one of the nearest feasible point, 0-d.
+    """How far the computed gap can be below the exact one of the nearest feasible point, 0-d.
 
-    ``(16 + log2 n) eps (K(-g) + |K*(lam x)| + lam sum |g_i x_i|) + |g| dist(lam x, dom K*)``, with the factor
-    ``max(rows, cols)`` more where K takes singular values. It covers the evaluation of G from x and g (blocked sums, 16
-    terms to a block), not the rounding inside f and g. A gap is proven only together with it. Derived here.
+    The upper ends of K(-g) and K*(lam x) (``ConvexFunction.bounds``) less the values, and ``(16 + log2 n) eps lam sum
+    |g_i x_i| + |g| dist(lam x, dom K*)``. It covers the evaluation of G from x and g, not the rounding inside f and g.
+    A gap is proven only together with it. Derived here.
     """
-    function, y = over(K, x), scaled(x, decay_of(weight_decay))
+    function, y, r = over(K, x), scaled(x, decay_of(weight_decay)), scaled(grad, -1.0)
     size = sum(math.prod(a.shape) for a in leaves(x))
     first = leaves(x)[0]
-    unit = (16 + math.log2(max(size, 2))) * _xp.eps(_xp.namespace(first), first)
-    if "linalg" in function.traits.needs:
-        unit = unit * max(max(a.shape) for a in leaves(x) if a.ndim >= 2)
-    dual = function.conjugate.value(y, tol)
-    terms = function.value(scaled(grad, -1.0)) + abs(dual) + tree_inner(tree_map(abs, grad), tree_map(abs, y))
-    return unit * terms + tree_norm(grad) * distance_to_domain(K, x, weight_decay)
+    xp = _xp.namespace(first)
+    terms = (16 + math.log2(max(size, 2))) * _xp.eps(xp, first) * tree_inner(tree_map(abs, grad), tree_map(abs, y))
+    for k, a in ((function, r), (function.conjugate, y)):
+        value, (_, upper) = k.value(a, tol), k.bounds(a, tol)
+        terms = terms + xp.where(xp.isfinite(value), upper - _xp.finite(xp, value), upper)
+    return terms + tree_norm(grad) * distance_to_domain(K, x, weight_decay)
 
 
 def distance_to_domain(K: Any, x: Any, weight_decay: float) -> Array:

@@ -32,6 +32,10 @@ class Blocks(ConvexFunction):
     def value(self, x: Any, tol: float | None = None) -> Array:
         return _sum(tree_map(lambda a, k: k.value(a, tol), x, self.tree))
 
+    def bounds(self, x: Any, tol: float | None = None) -> tuple[Array, Array]:
+        ends = leaves(tree_map(lambda a, k: k.bounds(a, tol), x, self.tree))
+        return _sum(ends[::2]), _sum(ends[1::2])
+
     def subgradient(self, x: Any) -> Any:
         return tree_map(lambda a, k: k.subgradient(a), x, self.tree)
 

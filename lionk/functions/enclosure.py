@@ -1,0 +1,40 @@
+"""Both ends of a number that is computed: of a closed form, rounding; of an iteration, what it proves."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..arrays import namespace as _xp
+from ..arrays.namespace import Array, Namespace
+
+
+def bounds(K: Any, xp: Namespace, x: Array, tol: float) -> tuple[Array, Array]:
+    """``(lower, upper)`` of K(x), for the public method of ``ArrayFunction``.
+
+    ``K._value`` is exact, or an upper end: that of a representation of x that is feasible. The lower end is Fenchel's
+    inequality ``K(x) >= <x, s> - K*(s)``, which holds for any s: here for the selection s from dK(x), at which it is
+    an equality; where dK(x) is infinite, for that of a point next to x. Both are widened by the rounding of
+    ``|K(x)| + |K*(s)| + sum |x_i s_i|``: K's own terms, and K's change under a rounding of x. Derived here.
+    """
+    value = K._value(xp, x, 0, tol)
+    s = K._subgradient(xp, x, 0)
+    if not K.traits.smooth or K.conjugate.traits.open_domain:
+        pulled = K._subgradient(xp, x * (1 - 8 * _xp.eps(xp, x)), 0)
+        s = xp.where(xp.isfinite(s), s, xp.where(xp.isfinite(pulled), pulled, xp.zeros_like(s)))
+    dual = K.conjugate._value(xp, s, 0, tol)
+    product, terms = _xp.inner(xp, x, s), _xp.total(xp, xp.abs(x) * xp.abs(s), 0)
+    finite = xp.isfinite(dual) & xp.isfinite(terms)
+    zero = xp.zeros_like(value)
+    size = xp.abs(xp.where(xp.isfinite(value), value, zero)) + xp.where(finite, xp.abs(dual) + terms, zero)
+    width = rounding(K, xp, x) * size
+    lower = value - width
+    if K.traits.accuracy:
+        lower = xp.where(finite, product - dual - width, xp.where(xp.isnan(value), value, -math.inf + zero))
+    return xp.minimum(lower, value), value + width
+
+
+def rounding(K: Any, xp: Namespace, x: Array) -> float:
+    """``(16 + log2 n) eps``: blocked sums, 16 terms to a block; ``max(rows, cols)`` more with singular values."""
+    unit = (16 + math.log2(max(math.prod(x.shape), 2))) * _xp.eps(xp, x)
+    return unit * max(x.shape[-2:], default=1) if "linalg" in K.traits.needs and x.ndim >= 2 else unit
