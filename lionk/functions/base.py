@@ -232,10 +232,9 @@ class ArrayFunction(ConvexFunction):
         return _xp.astype(kind.xp, _xp.total(kind.xp, v, 0) if n else v, kind.real_dtype)
 
     def bounds(self, x: Array, tol: float | None = None) -> tuple[Array, Array]:
-        xp, z = self._read(x, "x")
-        lower, upper = enclosure.bounds(self, xp, z, resolve_tol(xp, x, tol))
-        dtype = _xp.real_dtype(xp, x)
-        return _xp.astype(xp, lower, dtype), _xp.astype(xp, upper, dtype)
+        kind, z, n = self._read(x, "x")
+        lower, upper = enclosure.bounds(self, kind.xp, z, n, resolve_tol(kind, x, tol))
+        return enclosure.outward(kind.xp, lower, upper, kind.real_dtype)
 
     def subgradient(self, x: Array) -> Array:
         kind, z, n = self._read(x, "x")

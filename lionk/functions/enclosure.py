@@ -9,21 +9,21 @@ from ..arrays import namespace as _xp
 from ..arrays.namespace import Array, Namespace
 
 
-def bounds(K: Any, xp: Namespace, x: Array, tol: float) -> tuple[Array, Array]:
-    """``(lower, upper)`` of K(x), for the public method of ``ArrayFunction``.
+def bounds(K: Any, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array]:
+    """``(lower, upper)`` of K(x), the sum over the ``batch``, for the public method of ``ArrayFunction``.
 
     ``K._value`` is exact, or an upper end: that of a representation of x that is feasible. The lower end is Fenchel's
     inequality ``K(x) >= <x, s> - K*(s)``, which holds for any s: here for the selection s from dK(x), at which it is
     an equality; where dK(x) is infinite, for that of a point next to x. Both are widened by the rounding of
     ``|K(x)| + |K*(s)| + sum |x_i s_i|``: K's own terms, and K's change under a rounding of x. Derived here.
     """
-    value = K._value(xp, x, 0, tol)
-    s = K._subgradient(xp, x, 0)
+    value = K._value(xp, x, batch, tol)
+    s = K._subgradient(xp, x, batch)
     if not K.traits.smooth or K.conjugate.traits.open_domain:
-        pulled = K._subgradient(xp, x * (1 - 8 * _xp.eps(xp, x)), 0)
+        pulled = K._subgradient(xp, x * (1 - 8 * _xp.eps(xp, x)), batch)
         s = xp.where(xp.isfinite(s), s, xp.where(xp.isfinite(pulled), pulled, xp.zeros_like(s)))
-    dual = K.conjugate._value(xp, s, 0, tol)
-    product, terms = _xp.inner(xp, x, s), _xp.total(xp, xp.abs(x) * xp.abs(s), 0)
+    dual = K.conjugate._value(xp, s, batch, tol)
+    product, terms = _xp.inner(xp, x, s, batch), _xp.total(xp, xp.abs(x) * xp.abs(s), batch)
     finite = xp.isfinite(dual) & xp.isfinite(terms)
     zero = xp.zeros_like(value)
     size = xp.abs(xp.where(xp.isfinite(value), value, zero)) + xp.where(finite, xp.abs(dual) + terms, zero)
@@ -31,7 +31,16 @@ def bounds(K: Any, xp: Namespace, x: Array, tol: float) -> tuple[Array, Array]:
     lower = value - width
     if K.traits.accuracy:
         lower = xp.where(finite, product - dual - width, xp.where(xp.isnan(value), value, -math.inf + zero))
-    return xp.minimum(lower, value), value + width
+    lower, upper = xp.minimum(lower, value), value + width
+    return (_xp.total(xp, lower, 0), _xp.total(xp, upper, 0)) if batch else (lower, upper)
+
+
+def outward(xp: Namespace, lower: Array, upper: Array, dtype: Any) -> tuple[Array, Array]:
+    """Both ends in a dtype that may be narrower, rounded away from each other."""
+    if lower.dtype == dtype:
+        return lower, upper
+    step = float(xp.finfo(dtype).eps)
+    return xp.astype(lower - step * xp.abs(lower), dtype), xp.astype(upper + step * xp.abs(upper), dtype)
 
 
 def rounding(K: Any, xp: Namespace, x: Array) -> float:

@@ -103,10 +103,9 @@ class _Memory:
             before, left = (_xp.spread(xp, _xp.unit_norm(xp, a, self.batch), a) for a in (changes[0], new[0]))
             good = (left > 1e-6 * before) & ~forget
             new = [xp.where(good, a, 0 * a) / xp.where(good, left, xp.ones_like(left)) for a in new]
-            kept = [xp.where(forget, 0 * a, a)[1 - MEMORY :, ...] for a in self.basis] or [
-                a[None, ...][:0] for a in new
-            ]
-            self.basis = [xp.concat([k, a[None, ...]]) for k, a in zip(kept, new, strict=True)]
+            kept = [xp.where(forget, 0 * a, a)[max(a.shape[0] + 1 - MEMORY, 0) :, ...] for a in self.basis]
+            new = [a[None, ...] for a in new]
+            self.basis = [xp.concat(pair) for pair in zip(kept, new, strict=True)] if kept else new
         self.last = now
         return self.unit * self._without(now)[1]
 
