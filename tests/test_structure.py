@@ -23,6 +23,7 @@ FLOORS = [
     "lionk.arrays",
     "lionk.backend",
     "lionk.sets",
+    "lionk.functions.enclosure",
     "lionk.functions.base",
     "lionk.functions.registry",
     "lionk.functions.definitions",
