@@ -1,4 +1,4 @@
-"""Numbers of an iterate under ``jax.jit``: one call in place of a hundred small ones."""
+"""What is called eagerly, under ``jax.jit`` nevertheless: one call in place of a hundred small ones."""
 
 from __future__ import annotations
 
@@ -17,16 +17,34 @@ def compiled(function: Callable[..., Any], fixed: dict[str, Any], args: tuple[An
     plain, jitted = _jitted(function, tuple(fixed.items()))
     key = (function, tuple(fixed.items()), tree, tuple(map(_kind, leaves)))
     if key not in _worthwhile:
-        try:
-            _worthwhile[key] = len(jitted.trace(*args).jaxpr.eqns) <= LONG
-        except jax.errors.JAXTypeError:  # a K that asks the host, or branches on values
-            _worthwhile[key] = False
+        _worthwhile[key] = _is_short(jitted, args)
         while len(_worthwhile) > 256:
             del _worthwhile[next(iter(_worthwhile))]
     return jitted if _worthwhile[key] else plain
 
 
 _worthwhile: dict[Any, bool] = {}
+
+
+class Compiled:
+    """A function that is jitted at its first call, if it can be traced on such arguments and is not too long."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._run: Callable[..., Any] | None = None
+
+    def __call__(self, *args: Any) -> Any:
+        if self._run is None:
+            jitted = jax.jit(self._function)
+            self._run = jitted if _is_short(jitted, args) else self._function
+        return self._run(*args)
+
+
+def _is_short(jitted: Any, args: tuple[Any, ...]) -> bool:
+    try:
+        return len(jitted.trace(*args).jaxpr.eqns) <= LONG
+    except jax.errors.JAXTypeError:  # a K that asks the host, or branches on values
+        return False
 
 
 @lru_cache(maxsize=64)

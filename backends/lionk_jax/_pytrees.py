@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 from array_api_compat import is_array_api_obj
 
 from lionk import functions
-from lionk.arrays.containers import is_container, leaves
+from lionk.arrays.containers import READERS, Opened, is_container, leaves
 from lionk.arrays.value import Value, has_arrays
 from lionk.functions import ConvexFunction
 from lionk.optimizer.lion_k import LionK
@@ -59,10 +60,30 @@ def register_pytrees() -> None:
 
     for module in pkgutil.walk_packages(functions.__path__, f"{functions.__name__}."):  # else classes are missed
         importlib.import_module(module.name)
-    for cls in (LionK, *_subclasses(Value)):
+    for cls in (LionK, *_subclasses(LionK), *_subclasses(Value)):
         if cls not in _registered:
             _registered.add(cls)
             jax.tree_util.register_pytree_with_keys(cls, _flatten_with_keys, _unflattener(cls), _flatten)
+
+
+def opened(tree: Any) -> Opened | None:
+    """One level of what JAX counts as a container. Nothing is one before JAX is imported, which this does not do."""
+    if isinstance(tree, (Value, LionK)):
+        return None
+    jax: Any = sys.modules.get("jax")
+    if not hasattr(jax, "tree_util"):
+        return None
+    pairs, kind = jax.tree_util.tree_flatten_with_path(tree, is_leaf=lambda part: part is not tree)
+    if jax.tree_util.treedef_is_leaf(kind):
+        return None
+    return Opened([_key(path[0]) for path, _ in pairs], [child for _, child in pairs], kind.unflatten)
+
+
+def _key(entry: Any) -> Any:
+    return next((getattr(entry, name) for name in ("key", "name", "idx") if hasattr(entry, name)), str(entry))
+
+
+READERS.append(opened)
 
 
 def _subclasses(cls: Any) -> Iterator[type]:

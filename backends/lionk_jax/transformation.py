@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +15,7 @@ from lionk.functions import ConvexFunction
 from lionk.functions.calculus.block_sum import Blocks
 from lionk.optimizer import variants
 
+from ._numbers import Compiled
 from ._pytrees import register_pytrees
 
 
@@ -35,7 +38,7 @@ def lion_k(
     decay: str = "explicit",
     cautious: str | None = None,
     cautious_decay: bool = False,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """Lion-K: ``x <- x + lr (dK(r) - weight_decay x)`` with the readout ``r = b1 m - (1 - b1) g``.
 
     K = "l1" is ``optax.lion``; the state averages MINUS the gradients (Chen, Liu, Liang, Liu 2023, arXiv 2310.05898).
@@ -53,9 +56,11 @@ def lion_k(
     weight_decay : float, 0-d array or schedule
         The constraint is ``weight_decay x`` in dom K*.
     mask : tree of bool, or callable of the parameters
-        Where to decay, as in optax; a prefix will do. Nothing bounds the arrays that are left out.
+        Where to decay, as in optax; a prefix will do. Nothing bounds the arrays that are left out. What JAX can look
+        into, with a bool at each leaf, is read, also if it can be called.
     mu_dtype : dtype, optional
-        Of m, for real parameters; None: that of the parameter.
+        Of m, for real parameters; None: that of the parameter. With ``optax.inject_hyperparams`` write its name
+        ("bfloat16"), or name ``mu_dtype`` in ``static_args``.
     decay : "explicit" or "implicit"
         As in ``lionk.LionK``.
     cautious : None, "mask" or "rescale"; cautious_decay : bool
@@ -63,9 +68,11 @@ def lion_k(
 
     Returns
     -------
-    optax.GradientTransformation
-        ``update`` needs ``params``. ``params + updates`` is the step of ``lionk.LionK`` up to one rounding. With
-        ``optax.inject_hyperparams``, pass ``static_args=("K", "mask")`` if they are functions.
+    optax.GradientTransformationExtraArgs
+        ``update`` needs ``params``, and takes any other arguments. ``params + updates`` is the step of ``lionk.LionK``
+        up to one rounding; updates have the dtype of the gradients. Outside of ``jax.jit`` it is compiled at the first
+        call, where that is possible and soon done. With ``optax.inject_hyperparams``, pass ``static_args=("K",
+        "mask")`` if they are functions.
 
     Examples
     --------
@@ -78,33 +85,59 @@ def lion_k(
     [ 0.8 -1.8]
     """
     register_pytrees()
-    method = variants.Variant(
-        K, 0.0 if callable(learning_rate) else learning_rate, (b1, b2), 1.0 if callable(weight_decay) else weight_decay,
-        decay, mu_dtype, cautious, cautious_decay,
-    )  # fmt: skip
+    if isinstance(mu_dtype, jax.Array):
+        raise TypeError(
+            "mu_dtype is an array: optax.inject_hyperparams takes a dtype such as jnp.bfloat16 for a schedule. Write "
+            'its name, mu_dtype="bfloat16", or pass static_args=("mu_dtype",)'
+        )
+    lr, lam = (v if callable(v) else _real(v) for v in (learning_rate, weight_decay))
+    first = 0.0 if callable(lr) else lr, 1.0 if callable(lam) else lam
+    method = variants.Variant(K, first[0], (b1, b2), first[1], decay, mu_dtype, cautious, cautious_decay)
+    method = replace(method, lr=0.0, weight_decay=1.0)  # checked, and now of all rates: they are arguments of the step
+
+    @cache
+    def compiled() -> Callable[..., Any]:
+        arrays, tree = jax.tree.flatten(method)
+        return partial(_compiled(tree), arrays)
 
     def init(params: Any) -> LionKState:
-        return LionKState(jnp.zeros((), jnp.int32), jax.tree.map(lambda a: method.init(jnp.asarray(a)).m, params))
+        return LionKState(jnp.zeros((), jnp.int32), jax.tree.map(lambda a: method.init(_concrete(a)).m, params))
 
-    def update(updates: Any, state: LionKState, params: Any = None) -> tuple[Any, LionKState]:
+    def update(updates: Any, state: LionKState, params: Any = None, **_: Any) -> tuple[Any, LionKState]:
         if params is None:
             raise ValueError("lion_k needs the parameters: call update(grads, state, params)")
-        lr, lam = (_array(v(state.count) if callable(v) else v) for v in (learning_rate, weight_decay))
-        decays = jax.tree.map(lambda _: True, params) if mask is None else mask(params) if callable(mask) else mask
+        now = tuple(_real(v(state.count)) if callable(v) else v for v in (lr, lam))
+        decays = mask(params) if _is_called(mask) else mask
+        given = now, decays, updates, state, params
+        traced = any(isinstance(a, jax.core.Tracer) for a in (*jax.tree.leaves(given), b1, b2))
+        found: tuple[Any, LionKState] = _step(method, *given) if traced else compiled()(*given)
+        return found
 
-        def one(a: Any, m: Any, g: Any, k: Any, decays: Any) -> _Step:
-            a, g = jnp.asarray(a), jnp.asarray(g)
-            wide = a.astype(jnp.result_type(a.dtype, m.dtype))  # so that 16-bit parameters are rounded once, by optax
-            here = jnp.where(decays, lam, 0.0) if mask is not None else lam
-            x, m = method.update(wide, m, g, lr, here, K=k)
-            return _Step(x - wide, m)
+    return optax.GradientTransformationExtraArgs(init, update)
 
-        functions, decays = _spread(method.K, params), _broadcast(decays, params)
-        done = jax.tree.map(one, params, state.m, updates, functions, decays, is_leaf=_is_function)
-        x, m = (jax.tree.map(lambda s, i=i: s.parts[i], done, is_leaf=_is_step) for i in (0, 1))
-        return x, LionKState(optax.safe_increment(state.count), m)
 
-    return optax.GradientTransformation(init, update)
+@lru_cache(64)
+def _compiled(tree: Any) -> Compiled:
+    """The step of all methods of this tree, whose arrays are its first argument."""
+    return Compiled(lambda arrays, *given: _step(jax.tree.unflatten(tree, arrays), *given))
+
+
+def _step(
+    method: variants.Variant, rates: tuple[Any, Any], decays: Any, updates: Any, state: LionKState, params: Any
+) -> tuple[Any, LionKState]:
+    """Updates and the next state. ``decays``: a tree of bool, a prefix of the parameters, or None for True."""
+    lr, lam = rates
+
+    def one(a: Any, m: Any, g: Any, k: Any, decay: Any) -> _Step:
+        a, m, g = map(jnp.asarray, (a, m, g))
+        wide = a.astype(jnp.result_type(a.dtype, m.dtype))
+        x, m = method.update(wide, m, g, lr, lam if decays is None else jnp.where(decay, lam, 0.0), K=k)
+        return _Step((x - wide).astype(g.dtype), m)
+
+    functions, spread = _spread(method.K, params), _broadcast(True if decays is None else decays, params)
+    done = jax.tree.map(one, params, state.m, updates, functions, spread, is_leaf=_is_function)
+    x, m = (jax.tree.map(lambda s, i=i: s.parts[i], done, is_leaf=_is_step) for i in (0, 1))
+    return x, LionKState(optax.safe_increment(jnp.asarray(state.count)), m)
 
 
 class MarsState(NamedTuple):
@@ -114,7 +147,7 @@ class MarsState(NamedTuple):
     count: Any  # () int32
 
 
-def mars(b1: float = 0.9, gamma: float = 0.025) -> optax.GradientTransformation:
+def mars(b1: float = 0.9, gamma: float = 0.025) -> optax.GradientTransformationExtraArgs:
     """The gradient estimator of MARS: ``optax.chain(lionk_jax.mars(b1), lionk_jax.lion_k(lr, b1))``.
 
     Not Lion-K: ``lionk.variants`` says what it does to the theory (Yuan et al. 2024, 2411.10438).
@@ -123,12 +156,13 @@ def mars(b1: float = 0.9, gamma: float = 0.025) -> optax.GradientTransformation:
     def init(params: Any) -> MarsState:
         return MarsState(jax.tree.map(jnp.zeros_like, params), jnp.zeros((), jnp.int32))
 
-    def update(updates: Any, state: MarsState, _params: Any = None) -> tuple[Any, MarsState]:
+    def update(updates: Any, state: MarsState, _params: Any = None, **_: Any) -> tuple[Any, MarsState]:
+        updates = jax.tree.map(jnp.asarray, updates)
         last = jax.tree.map(lambda g, a: jnp.where(state.count > 0, a, g), updates, state.last)
         found = jax.tree.map(lambda g, a: variants.mars(g, a, b1, gamma), updates, last)
         return found, MarsState(updates, optax.safe_increment(state.count))
 
-    return optax.GradientTransformation(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def momentum_of(state: Any) -> LionKState:
@@ -176,9 +210,24 @@ def _is_average(v: Any) -> bool:
     return isinstance(v, tuple) and {"count", "mu"} <= set(getattr(v, "_fields", ()))
 
 
-def _array(coefficient: Any) -> Any:
-    """A schedule may return a number of NumPy, or an array of one."""
-    return coefficient if isinstance(coefficient, (int, float)) else jnp.asarray(coefficient)
+def _real(coefficient: Any) -> Any:
+    """A rate that a schedule gave, or the user, which may be an integer, or an array of NumPy."""
+    if isinstance(coefficient, (int, float)):
+        return coefficient
+    found = jnp.asarray(coefficient)
+    return found.astype(float) if jnp.issubdtype(found.dtype, jnp.integer) else found
+
+
+def _concrete(a: Any) -> Any:
+    """An array, of zeros where only its shape is known."""
+    return jnp.zeros(a.shape, a.dtype) if isinstance(a, jax.ShapeDtypeStruct) else jnp.asarray(a)
+
+
+def _is_called(mask: Any) -> bool:
+    """Is a mask a function of the parameters, and not a tree of bool that can be called, as a module is?"""
+    found = jax.tree.leaves(mask)
+    are_bool = [isinstance(v, bool) or str(getattr(v, "dtype", "")) == "bool" for v in found]
+    return callable(mask) and not (found and all(are_bool))
 
 
 def _broadcast(prefix: Any, tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:

@@ -1,31 +1,55 @@
-"""Containers of arrays: dict, list, tuple and NamedTuple, nested; anything else is a leaf."""
+"""Containers of arrays: dict, list, tuple and NamedTuple, nested; anything else is a leaf.
+
+A framework's package may add containers of its own to ``READERS``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+
+class Opened(NamedTuple):
+    """One level of a container."""
+
+    keys: list[Any]
+    children: list[Any]
+    rebuild: Callable[[Iterable[Any]], Any]  # the same container with other children
+
+
+# Each opens what its framework counts as a container, and answers None to the rest; arrays are not asked.
+READERS: list[Callable[[Any], Opened | None]] = []
 
 
 def is_container(tree: Any) -> bool:
-    return isinstance(tree, (dict, list, tuple))
+    return isinstance(tree, (dict, list, tuple)) or _read(tree) is not None
 
 
-def _rebuild(tree: Any, items: Any) -> Any:
+def opened(tree: Any) -> Opened | None:
+    """One level of a container; None for a leaf."""
     if isinstance(tree, dict):
-        return dict(zip(tree, items, strict=True))
-    if hasattr(tree, "_fields"):  # a NamedTuple
-        return type(tree)(*items)
-    return list(items) if isinstance(tree, list) else tuple(items)
+        return Opened(list(tree), list(tree.values()), partial(_dict_like, tree))
+    if isinstance(tree, (list, tuple)):
+        fields = getattr(tree, "_fields", None)  # a NamedTuple
+        make: Any = getattr(tree, "_make", list if isinstance(tree, list) else tuple)
+        return Opened(list(range(len(tree)) if fields is None else fields), list(tree), make)
+    return _read(tree)
 
 
-def _keys(tree: Any) -> list[Any]:
-    if isinstance(tree, dict):
-        return list(tree)
-    return list(getattr(tree, "_fields", range(len(tree))))
+def _read(tree: Any) -> Opened | None:
+    if not READERS or tree is None or isinstance(tree, (int, float, str)) or hasattr(tree, "dtype"):
+        return None
+    return next((found for read in READERS if (found := read(tree)) is not None), None)
 
 
-def _child(tree: Any, key: Any) -> Any:
-    return getattr(tree, key) if isinstance(key, str) and hasattr(tree, "_fields") else tree[key]
+def _dict_like(tree: dict[Any, Any], items: Iterable[Any]) -> dict[Any, Any]:
+    """With the keys, and of the kind, of a dict; a kind of somebody else's may ask for what is not known here."""
+    pairs = zip(tree, items, strict=True)
+    if isinstance(tree, defaultdict):
+        return defaultdict(tree.default_factory, pairs)
+    return OrderedDict(pairs) if isinstance(tree, OrderedDict) else dict(pairs)
 
 
 def tree_map(f: Callable[..., Any], tree: Any, *rest: Any, path: str = "") -> Any:
@@ -33,36 +57,39 @@ def tree_map(f: Callable[..., Any], tree: Any, *rest: Any, path: str = "") -> An
 
     Raises ValueError, with the path, where the containers differ.
     """
-    if not is_container(tree):
+    whole = opened(tree)
+    if whole is None:
         return f(tree, *rest)
-    keys = _keys(tree)
+    columns = []
     for other in rest:
-        if is_container(other) and (type(other) is not type(tree) or set(_keys(other)) != set(keys)):
+        theirs = opened(other)
+        if theirs is None:
+            columns.append([other] * len(whole.keys))
+            continue
+        if not _alike(tree, other) or set(theirs.keys) != set(whole.keys):
             raise ValueError(
-                f"containers differ at {path or 'the top'}: {type(tree).__name__} with {keys} "
-                f"against {type(other).__name__} with {_keys(other)}"
+                f"containers differ at {path or 'the top'}: {type(tree).__name__} with {whole.keys} "
+                f"against {type(other).__name__} with {theirs.keys}"
             )
-    return _rebuild(
-        tree,
-        [
-            tree_map(
-                f,
-                _child(tree, k),
-                *(_child(other, k) if is_container(other) else other for other in rest),
-                path=f"{path}.{k}".lstrip("."),
-            )
-            for k in keys
-        ],
-    )
+        found = dict(zip(theirs.keys, theirs.children, strict=True))
+        columns.append([found[k] for k in whole.keys])
+    rows = zip(whole.keys, whole.children, *columns, strict=True)
+    return whole.rebuild([tree_map(f, *row, path=f"{path}.{k}".lstrip(".")) for k, *row in rows])
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Are two containers of one kind? Dictionaries are, whatever their order means."""
+    return type(a) is type(b) or (isinstance(a, dict) and isinstance(b, dict))
 
 
 def named_leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """``(dotted path, leaf)`` in order; the path of a lone leaf is empty."""
-    if not is_container(tree):
+    whole = opened(tree)
+    if whole is None:
         yield prefix, tree
         return
-    for k in _keys(tree):
-        yield from named_leaves(_child(tree, k), f"{prefix}.{k}".lstrip("."))
+    for k, child in zip(whole.keys, whole.children, strict=True):
+        yield from named_leaves(child, f"{prefix}.{k}".lstrip("."))
 
 
 def leaves(tree: Any) -> list[Any]:

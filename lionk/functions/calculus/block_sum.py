@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ...arrays.containers import is_container, leaves, named_leaves, tree_map
+from ...arrays.containers import is_container, leaves, named_leaves, opened, tree_map
 from ...arrays.namespace import Array
 from ...errors import NotAvailable
 from ...sets.product import Product
@@ -87,7 +87,17 @@ class Blocks(ConvexFunction):
         )
 
     def _spec(self) -> dict[str, Any]:
+        if not _is_plain(self.tree):
+            raise NotAvailable(
+                "the blocks lie in a container of a framework, which a spec cannot name; put the functions into dict, "
+                "list or tuple"
+            )
         return {"name": "blocks", "tree": tree_map(lambda k: k.spec, self.tree)}
+
+
+def _is_plain(tree: Any) -> bool:
+    whole = opened(tree)
+    return whole is None or (isinstance(tree, (dict, list, tuple)) and all(map(_is_plain, whole.children)))
 
 
 def _sum(values: Any) -> Array:
@@ -109,6 +119,9 @@ def over_blocks(K: ConvexFunction, f: Callable[..., ConvexFunction], *rest: Any)
 def blocks(tree: Any) -> Blocks:
     """The convex function of a container (dict, list, tuple, NamedTuple, nested) with a function for each block.
 
+    With ``lionk_jax`` imported, what JAX counts as a container is one: FrozenDict, ``flax.nnx.State``, modules of
+    Equinox, classes that you register.
+
     Leaves are functions, names or specs. A leaf may stand above several arrays and then serves each of them.
 
     >>> import lionk
@@ -126,10 +139,5 @@ def _map_specs(f: Callable[[Any], Any], tree: Any) -> Any:
     """tree_map that takes a dict with a "name" of a registered function for a spec, not for a container."""
     if isinstance(tree, dict) and isinstance(tree.get("name"), str) and "tree" not in tree:
         return f(tree)
-    if is_container(tree):
-        keys = list(tree) if isinstance(tree, dict) else range(len(tree))
-        items = [_map_specs(f, tree[k]) for k in keys]
-        if isinstance(tree, dict):
-            return dict(zip(tree, items, strict=True))
-        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
-    return f(tree)
+    whole = opened(tree)
+    return f(tree) if whole is None else whole.rebuild([_map_specs(f, child) for child in whole.children])
