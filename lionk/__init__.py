@@ -80,10 +80,16 @@ _MODULES = {
     "variants": "optimizer.variants",
 }
 
+_ESTIMATORS = ("LionKClassifier", "LionKRegressor")  # of scikit-learn: lionk_sklearn has them
+
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f".{_MODULES[name]}", __name__)
+    if name in _ESTIMATORS:
+        from importlib.metadata import entry_points
+
+        return next(iter(entry_points(group="lionk.estimators", name=name))).load()
     if name not in _LATER:
         raise AttributeError(f"module 'lionk' has no attribute {name!r}")
     value = getattr(import_module(f".{_LATER[name]}", __name__), name)

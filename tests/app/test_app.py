@@ -26,12 +26,12 @@ from lionk.app.functions import parse_k
 from lionk.app.solve import report
 from lionk.app.solve.constraint import view
 from lionk.app.solve.live import Live
-from lionk.app.solve.losses import LOSSES
 from lionk.app.solve.model import build, guess_loss
 from lionk.app.solve.problems import bundled
 from lionk.app.tables.file import read as read_sheet
 from lionk.app.tables.table import Table
 from lionk.checkpoint import file as checkpoint
+from lionk.solver.losses import LOSSES
 
 QUIET = ("--plot", "none", "--json", "none")
 

@@ -25,8 +25,8 @@ from scipy.optimize import LinearConstraint, minimize
 import lionk
 from lionk.theory import gap_rounding, objective
 
+from ...solver.losses import LOSSES
 from ..figures import BLUE, GREEN, GREY, ORANGE, RED, SKY
-from ..solve.losses import LOSSES
 from ..solve.problems import bundled
 from .targets import Check, Outcome
 

@@ -23,8 +23,8 @@ from matplotlib.ticker import NullFormatter
 
 import lionk
 
+from ...solver.losses import LOSSES
 from ..figures import GREY, INK, RED, shades
-from ..solve.losses import LOSSES
 from ..solve.problems import bundled
 from .targets import Check, Outcome
 

@@ -22,8 +22,8 @@ from matplotlib.figure import Figure
 import lionk
 from lionk.theory import descent
 
+from ...solver.losses import LOSSES
 from ..figures import BLUE, GREEN, GREY, INK, RED
-from ..solve.losses import LOSSES
 from ..solve.problems import bundled
 from .targets import Check, Outcome
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ...solver.losses import LOSSES, Fun
 from ..console import BadInput
 from ..tables.table import Feature, Line, Table
-from .losses import LOSSES, Fun
 
 Array = Any
 CLASSES = 20  # whole numbers with at most so many values are taken for classes

@@ -9,8 +9,8 @@ import typer
 
 import lionk
 
+from ...solver.losses import LOSSES
 from ..tables.table import MISSING
-from .losses import LOSSES
 from .problems import BUNDLED
 from .setup import SCHEDULES
 

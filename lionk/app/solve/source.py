@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...solver.losses import LOSSES
 from ..console import BadInput
 from ..tables.table import Table
-from .losses import LOSSES
 from .model import Problem, build, guess_loss
 from .problems import BUNDLED
 from .setup import read_k
