@@ -231,9 +231,42 @@ def largest(xp: Namespace, x: Array, k: int, batch: int) -> Array:
     return own(x, k) if own else xp.sort(flat(xp, x, batch), axis=-1, descending=True)[..., :k]
 
 
+RUN = 32  # entries that are added one after another
+
+
+def running_sum(xp: Namespace, x: Array) -> Array:
+    """``x[..., 0] + ... + x[..., i]``, by blocks of blocks: the error grows with the logarithm of the length."""
+    n = x.shape[-1]
+    if n <= RUN:
+        return xp.cumulative_sum(x, axis=-1)
+    short = -n % RUN
+    z = xp.concat([x, xp.zeros_like(x[..., :short])], axis=-1) if short else x
+    within = xp.cumulative_sum(xp.reshape(z, (*x.shape[:-1], (n + short) // RUN, RUN)), axis=-1)
+    through = running_sum(xp, within[..., -1])
+    before = xp.concat([xp.zeros_like(through[..., :1]), through[..., :-1]], axis=-1)
+    return xp.reshape(within + before[..., None], (*x.shape[:-1], n + short))[..., :n]
+
+
 def sums_from_end(xp: Namespace, x: Array) -> Array:
     """``x[..., i] + x[..., i+1] + ...``"""
-    return xp.flip(xp.cumulative_sum(xp.flip(x, axis=-1), axis=-1), axis=-1)
+    return xp.flip(running_sum(xp, xp.flip(x, axis=-1)), axis=-1)
+
+
+def widest(xp: Namespace) -> Any:
+    """The real dtype with the most digits that the library has."""
+    return xp.__array_namespace_info__().dtypes(kind="real floating").get("float64", xp.float32)
+
+
+def slack(xp: Namespace, x: Array, batch: int) -> float:
+    """What rounding makes of a sum over the event, relative to the sum of the magnitudes: a bound with room."""
+    return (8 + math.log2(max(event_size(x, batch), 2))) * eps(xp, x)
+
+
+def scaled_map(xp: Namespace, f: Any, factor: Any, y: Array) -> Array:
+    """``factor f(y/factor)``, with the entries that f leaves as they are bit for bit."""
+    z = y / factor
+    moved = f(z)
+    return xp.where(moved == z, y, factor * moved)
 
 
 def unit_scale(xp: Namespace, x: Array, batch: int) -> Array:

@@ -130,7 +130,10 @@ def resolvent(xp: Namespace, slope: Map, x: Array, t: Any) -> Array:
     at_zero, zero = slope(xp.zeros_like(x)), xp.zeros_like(x)
     low = xp.where(x < 0, x, zero) - t * xp.clip(at_zero, 0.0, None)
     high = xp.where(x > 0, x, zero) - t * xp.clip(at_zero, None, 0.0)
-    return root(xp, lambda z: (z - x) + t * slope(z), low, high) + only_nan(xp, x)
+    z = root(xp, lambda z: (z - x) + t * slope(z), low, high)
+    least = float(xp.finfo(x.dtype).smallest_normal) * xp.ones_like(x)
+    at_kink = (x >= t * slope(-least)) & (x <= t * slope(least))  # exactly 0 for all of them
+    return xp.where(at_kink, zero, z) + only_nan(xp, x)
 
 
 def preimage(xp: Namespace, slope: Map, y: Array) -> tuple[Array, Array]:

@@ -72,6 +72,7 @@ def singular_values(xp: Namespace, x: Array) -> Array:
 def map_singular_values(xp: Namespace, x: Array, f: Callable[[Array], Array], *, rank: bool, merge: bool) -> Array:
     """``U f(s) V^H``.
 
+    Where f leaves all values of a matrix as they are, and neither is asked for, the matrix stays bit for bit.
     ``rank``: values below ``max(m, n) eps s1`` count as 0 before ``f`` (rounding noise would pick arbitrary vectors).
     ``merge``: values closer than that are made equal to the first of their run, for an ``f`` with kinks at ties.
     """
@@ -84,8 +85,14 @@ def map_singular_values(xp: Namespace, x: Array, f: Callable[[Array], Array], *,
         s = xp.where(s > noise, s, xp.zeros_like(s))
     if merge:
         s = _merged(xp, s, noise)
-    scaled = u * xp.astype(f(s) + _no_limit(xp, poison), u.dtype)[..., None, :]
-    return scaled @ vh
+    made = f(s) + _no_limit(xp, poison)
+    out = (u * xp.astype(made, u.dtype)[..., None, :]) @ vh
+    return out if rank or merge else xp.where(xp.all(made == s, axis=-1)[..., None, None], x, out)
+
+
+def noise(xp: Namespace, x: Array) -> float:
+    """How much rounding moves singular values or eigenvalues of x, relative to the largest."""
+    return (8 + max(x.shape[-2:])) * _xp.eps(xp, x)
 
 
 def _no_limit(xp: Namespace, poison: Array) -> Array:
@@ -151,5 +158,8 @@ def map_eigenvalues(xp: Namespace, x: Array, f: Callable[[Array], Array], *, ran
         w = xp.where(xp.abs(w) > noise, w, xp.zeros_like(w))
     if merge:
         w = -_merged(xp, -w, noise)
-    scaled = q * xp.astype(f(w) + _no_limit(xp, poison), q.dtype)[..., None, :]
-    return symmetric_part(xp, scaled @ adjoint(xp, q))
+    made = f(w) + _no_limit(xp, poison)
+    out = symmetric_part(xp, (q * xp.astype(made, q.dtype)[..., None, :]) @ adjoint(xp, q))
+    if rank or merge:
+        return out
+    return xp.where(xp.all(made == w, axis=-1)[..., None, None], symmetric_part(xp, x), out)

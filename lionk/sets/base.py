@@ -112,6 +112,11 @@ class ArraySet(ConvexSet):
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         return _xp.norm(xp, y - self._project(xp, y, batch), batch)
 
+    def _kept(self, xp: Namespace, y: Array, near: Array, batch: int) -> Array:
+        """y where it is a member, up to the rounding of a projection, bit for bit; else ``near``, its projection."""
+        inside = self._violation(xp, y, batch) <= _xp.slack(xp, y, batch) * self._scale(xp, y)
+        return xp.where(_xp.spread(xp, inside, y), y, near)
+
     def _separation(self, xp: Namespace, y: Array, near: Array, batch: int) -> Array:
         """``max(<r, y> - support(r), 0)`` along ``r = (y - near)/|y - near|``: a lower bound of the distance of y.
 

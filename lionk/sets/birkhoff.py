@@ -83,8 +83,8 @@ class Birkhoff(ArraySet):
         p = xp.clip(z + _roots.accelerated(xp, rise, xp.zeros_like(z), 100 + 20 * n, y.ndim - 2), 0.0, None)
         for axis in (-1, -2) * 4:  # what is left of the sums' errors, those of rounding at large y among them
             p = _xp.divide(xp, p, xp.sum(p, axis=axis, keepdims=True) + 0 * p)
-        outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)
-        return xp.where(outside, p, y)  # a member is its own projection, bit for bit
+        positive = _xp.peak(xp, xp.clip(y, None, 0.0), batch) == 0
+        return xp.where(_xp.spread(xp, positive, y), self._kept(xp, y, p, batch), p)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         """The largest negative entry, or difference of a row's or column's sum from 1."""

@@ -10,6 +10,7 @@ from ..arrays import namespace as _xp
 from ..arrays import spectral as _spectral
 from ..arrays.namespace import Array, Namespace
 from .base import ArraySet
+from .rules import projected_values
 
 
 def check_square(x: Array) -> None:
@@ -41,13 +42,21 @@ class Eigen(ArraySet):
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         check_square(y)
+        noise, even = _spectral.noise(xp, y), _spectral.symmetric_part(xp, y)
         near = _spectral.map_eigenvalues(
-            xp, y, lambda w: self.inner._project(xp, w, w.ndim - 1), rank=False, merge=False
+            xp, even, lambda w: projected_values(xp, self.inner, w, noise), rank=False, merge=False
         )
-        if not self.only:
-            near = near + (y - _spectral.symmetric_part(xp, y))
-        outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)
-        return xp.where(outside, near, y)  # a member is its own projection, bit for bit
+        if math.isinf(self.inner.diameter((1,))):
+            near = self._lifted(xp, near, noise)
+        return near if self.only else xp.where(near == even, y, near + (y - even))
+
+    def _lifted(self, xp: Namespace, near: Array, noise: float) -> Array:
+        """In a cone of nonnegative eigenvalues, what rounding left outside, moved inside by as much."""
+        w = _spectral.eigenvalues(xp, near)
+        below = self.inner._violation(xp, w, w.ndim - 1)
+        more = below + noise * _xp.peak(xp, w, w.ndim - 1)
+        step = xp.where(below > 0, more, xp.zeros_like(more))[..., None, None]
+        return near + xp.astype(step, near.dtype) * xp.eye(near.shape[-1], dtype=near.dtype, device=_xp.device(near))
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         check_square(y)

@@ -66,7 +66,8 @@ class Hull(ArraySet):
         def near(w: Array) -> Array:
             factor = _xp.spread(xp, w, y)
             safe = xp.where(factor > 0, factor, xp.ones_like(factor))
-            return xp.where(factor > 0, factor * c._project(xp, y / safe, batch), xp.zeros_like(y))
+            near = _xp.scaled_map(xp, lambda z: c._project(xp, z, batch), safe, y)
+            return xp.where(factor > 0, near, xp.zeros_like(y))
 
         def rise(w: Array) -> Array:
             s = y - near(w)
@@ -81,7 +82,8 @@ class Hull(ArraySet):
         near, s, rest = self._split(xp, y, batch)
         length = _xp.norm(xp, s, batch)
         shorter = _xp.spread(xp, rest, s) * _xp.divide(xp, s, _xp.spread(xp, length, s) + 0 * s)
-        return xp.where(_xp.spread(xp, length > rest, s), near + shorter, y)
+        room = _xp.slack(xp, y, batch) * self._scale(xp, y)
+        return xp.where(_xp.spread(xp, length > rest + room, s), near + shorter, y)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         infinite = _xp.poison(xp, y, batch)
@@ -142,6 +144,12 @@ class Polytope(ArraySet):
         return xp.reshape(w @ v, c.shape)
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        near = self._near(xp, y, batch)
+        room = _xp.slack(xp, y, batch) * self._scale(xp, y)
+        outside = _xp.spread(xp, self._separation(xp, y, near, batch) > room, y)
+        return xp.where(outside | xp.isnan(y), near, y)  # a member is its own projection, bit for bit
+
+    def _near(self, xp: Namespace, y: Array, batch: int) -> Array:
         v, z = self._rows(xp, y, batch)
         centre = xp.mean(v, axis=0)
         v, z = v - centre, z - centre
@@ -154,7 +162,7 @@ class Polytope(ArraySet):
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         infinite = _xp.poison(xp, y, batch)
         y = _xp.finite(xp, y)
-        return self._separation(xp, y, self._project(xp, y, batch), batch) + infinite
+        return self._separation(xp, y, self._near(xp, y, batch), batch) + infinite
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
         return _xp.peak(xp, _xp.parameter(xp, self.vertices, y, "vertices"), 0)

@@ -103,7 +103,7 @@ class _KBall(ArraySet):
         near, largest = (xp.where(_xp.spread(xp, cut > 0, a), b, a) for b, a in moved)
         length = _xp.spread(xp, self._gauge(xp, near, largest, batch), near)
         near = _xp.sign(xp, y) * _xp.divide(xp, near, length + 0 * near)
-        return xp.where(_xp.spread(xp, m * size <= 1, y), y, near)
+        return xp.where(_xp.spread(xp, m * size <= 1 + _xp.slack(xp, y, batch), y), y, near)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         if self._empty(y, batch):

@@ -41,7 +41,7 @@ class Preimage(ArraySet):
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         b = self.operator
         if b.orthogonal:
-            return b.adjoint(xp, self.inner._project(xp, b(xp, y, batch), batch), batch)
+            return self._kept(xp, y, b.adjoint(xp, self.inner._project(xp, b(xp, y, batch), batch), batch), batch)
         radius = ball_radius(self.inner)
         if radius is None or not b.vector:
             raise NotAvailable(
@@ -59,7 +59,7 @@ class Preimage(ArraySet):
             return radius - _xp.norm(xp, xp.sqrt(w) * a / (1 + mu[..., None] * w), batch)
 
         size = _xp.norm(xp, xp.sqrt(w) * a, batch)
-        outside = size > radius
+        outside = size > radius * (1 + _xp.slack(xp, y, batch))
         top = xp.where(outside, size / (radius * w[..., 0]), xp.zeros_like(size))  # there every entry is small enough
         mu = _roots.root(xp, excess, xp.zeros_like(top), top)
         z = xp.reshape((a / (1 + mu[..., None] * w)) @ xp.matrix_transpose(v), y.shape)

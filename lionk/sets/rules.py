@@ -52,7 +52,9 @@ class Affine(ArraySet):
         return self._forward(xp, self.inner._lmo(xp, c if constant(self.factor) > 0 else -c, batch), batch)
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
-        return self._forward(xp, self.inner._project(xp, self._back(xp, y, batch), batch), batch)
+        z = self._back(xp, y, batch)
+        near = self.inner._project(xp, z, batch)
+        return xp.where(near == z, y, self._forward(xp, near, batch))
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         return abs(at(self.factor, y, batch)) * self.inner._violation(xp, self._back(xp, y, batch), batch)
@@ -97,19 +99,15 @@ class Spectral(ArraySet):
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         _spectral.check_matrix(y, "a spectral set")
-        outside = xp.any(_xp.flat(xp, self._each_violation(xp, y) != 0, batch), axis=-1)
-        clipped = _spectral.map_singular_values(
-            xp, y, lambda s: self.inner._project(xp, s, s.ndim - 1), rank=False, merge=False
+        noise = _spectral.noise(xp, y)
+        return _spectral.map_singular_values(
+            xp, y, lambda s: projected_values(xp, self.inner, s, noise), rank=False, merge=False
         )
-        return xp.where(_xp.spread(xp, outside, y), clipped, y)  # a member is its own projection, bit for bit
-
-    def _each_violation(self, xp: Namespace, y: Array) -> Array:
-        s = _spectral.singular_values(xp, y)
-        return self.inner._violation(xp, s, s.ndim - 1)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         _spectral.check_matrix(y, "a spectral set")
-        return _xp.peak(xp, self._each_violation(xp, y), batch)
+        s = _spectral.singular_values(xp, y)
+        return _xp.peak(xp, self.inner._violation(xp, s, s.ndim - 1), batch)
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         _spectral.check_matrix(y, "a spectral set")
@@ -134,6 +132,15 @@ class Spectral(ArraySet):
         free = xp.where(active, xp.zeros_like(core), core)
         nearest = Spectral(self.inner)._project(xp, free, x.ndim - 2)
         return _xp.norm(xp, core - xp.where(active, target, nearest), batch)
+
+
+def projected_values(xp: Namespace, inner: ArraySet, s: Array, noise: float) -> Array:
+    """Singular values or eigenvalues, projected; those of a member, up to their rounding, stay as they are."""
+    size = inner._scale(xp, s)
+    if math.isinf(inner.diameter((1,))):  # a cone, which has no scale of its own
+        size = size + _xp.peak(xp, _xp.finite(xp, s), s.ndim - 1)
+    inside = inner._violation(xp, s, s.ndim - 1) <= noise * size
+    return xp.where(inside[..., None], s, inner._project(xp, s, s.ndim - 1))
 
 
 def ball_radius(c: Any) -> float | None:
@@ -206,12 +213,14 @@ class Minkowski(ArraySet):
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         if self._rest_and_radius is None:
             near = self._near(xp, y, batch)
-            outside = _xp.spread(xp, self._separation(xp, y, near, batch) != 0, y)
+            room = _xp.slack(xp, y, batch) * self._scale(xp, y)
+            outside = _xp.spread(xp, self._separation(xp, y, near, batch) > room, y)
             return xp.where(outside, near, y)  # a member is its own projection, bit for bit
         c, radius = self._rest_and_radius
         near = c._project(xp, y, batch)
         gap = _xp.spread(xp, _xp.norm(xp, y - near, batch), y)
-        return xp.where(gap <= radius, y, near + _xp.divide(xp, radius * (y - near), gap + xp.zeros_like(y)))
+        room = _xp.slack(xp, y, batch) * self._scale(xp, y)
+        return xp.where(gap <= radius + room, y, near + _xp.divide(xp, radius * (y - near), gap + xp.zeros_like(y)))
 
     def _near(self, xp: Namespace, y: Array, batch: int) -> Array:
         """The iteration's u + v: a member, and the nearest in the limit."""

@@ -81,8 +81,7 @@ class Sorted(ArraySet):
         near = z - (xp.clip(fit, 0.0, None) if self.absolute else fit)
         near = xp.reshape(_take(xp, near, xp.argsort(order, axis=-1)), y.shape)
         near = _xp.sign(xp, y) * near if self.absolute else near
-        outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)
-        return xp.where(outside, near, y)  # a member is its own projection, bit for bit
+        return self._kept(xp, y, near, batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         """The largest mean excess of the k largest entries over k, and of the total."""
@@ -90,7 +89,7 @@ class Sorted(ArraySet):
         n = r.shape[-1]
         if n == 0:
             return _xp.total(xp, xp.abs(y), batch)
-        excess = xp.cumulative_sum(xp.sort(r, axis=-1, descending=True) - self._weights(xp, y, n), axis=-1)
+        excess = _xp.running_sum(xp, xp.sort(r, axis=-1, descending=True) - self._weights(xp, y, n))
         mean = excess / xp.astype(xp.arange(1, n + 1, device=_xp.device(y)), r.dtype)
         above = xp.clip(xp.max(mean, axis=-1), 0.0, None)
         return above if self.absolute else xp.maximum(above, xp.abs(mean[..., -1]))
@@ -116,11 +115,11 @@ def _share_ties(xp: Namespace, s: Array, w: Array) -> Array:
     place = xp.arange(n, device=device)
     first = xp.sort(xp.where(starts, place, n), axis=-1)  # where each run starts; n beyond the last one
     last = xp.concat([first[..., 1:], xp.full_like(first[..., :1], n)], axis=-1)
-    before = xp.concat([xp.zeros_like(w[:1]), xp.cumulative_sum(w)])
+    before = _xp.running_sum(xp, _xp.astype(xp, xp.concat([xp.zeros_like(w[:1]), w]), _xp.widest(xp)))
     low, high = _take(xp, first, run), _take(xp, last, run)
     count = xp.astype(high - low, s.dtype)
     total = xp.reshape(xp.take(before, xp.reshape(high, (-1,))) - xp.take(before, xp.reshape(low, (-1,))), s.shape)
-    return xp.where(count == 1, w, total / count)
+    return xp.where(count == 1, w, _xp.astype(xp, total, s.dtype) / count)
 
 
 def _non_increasing(xp: Namespace, z: Array) -> Array:
@@ -155,7 +154,7 @@ def _joined(xp: Namespace, fits: Array, half: int) -> Array:
     of_left = xp.astype(order < half, v.dtype)
     of_right = 1 - of_left
     gained = v * _xp.sums_from_end(xp, of_left) - _xp.sums_from_end(xp, of_left * v)
-    lost = xp.cumulative_sum(of_right * v, axis=-1) - v * xp.cumulative_sum(of_right, axis=-1)
+    lost = _xp.running_sum(xp, of_right * v) - v * _xp.running_sum(xp, of_right)
     last = xp.sum(xp.astype(gained >= lost, order.dtype), axis=-1, keepdims=True) - 1
     v = _take(xp, v, xp.clip(last, 0, None))
     for _ in range(2):  # from the entry to the root, and once more where rounding chose the entry beside

@@ -91,8 +91,8 @@ class TopK(ArraySet):
             ordered = xp.sort(_xp.flat(xp, r, batch), axis=-1)
             steps = xp.astype(xp.arange(1, ordered.shape[-1] + 1, device=_xp.device(r)), ordered.dtype)
             falling = xp.flip(ordered, axis=-1) - ordered[..., -1:]
-            level = xp.max((xp.cumulative_sum(falling, axis=-1) - 1) / steps, axis=-1, keepdims=True)
-            level = level - _xp.eps(xp, r) * ordered.shape[-1]  # below the level, whatever the running sums have lost
+            level = xp.max((_xp.running_sum(xp, falling) - 1) / steps, axis=-1, keepdims=True)
+            level = level - 4 * _xp.slack(xp, r, batch)  # below the level, whatever the running sums have lost
             for _ in range(8):  # from there the level of all that exceed the last one rises to it (Michelot 1986)
                 kept = xp.astype(falling > level, ordered.dtype)
                 level = (xp.sum(kept * falling, axis=-1, keepdims=True) - 1) / xp.sum(kept, axis=-1, keepdims=True)
@@ -100,10 +100,14 @@ class TopK(ArraySet):
             levelled = _summing(xp, xp.clip((r - cut) - _xp.spread(xp, level, r), 0.0, 1.0), 1.0, batch)
         else:
             levelled = self._level(xp, r - cut, float(self.k), batch, span=(-1.0, 0.0))
-        if not self.absolute:
-            return levelled
+        room = self.k * _xp.slack(xp, r, batch)
+        if not self.absolute:  # a member, up to the rounding of its sum, is its own projection, bit for bit
+            lies = (xp.abs(_xp.total(xp, y, batch) - self.k) <= room) & (
+                _xp.peak(xp, y - xp.clip(y, 0.0, 1.0), batch) == 0
+            )
+            return xp.where(_xp.spread(xp, lies, y), y, levelled)
         inside = xp.clip(r, 0.0, 1.0)
-        fits = _xp.spread(xp, _xp.total(xp, inside, batch) <= self.k, r)
+        fits = _xp.spread(xp, _xp.total(xp, inside, batch) <= self.k + room, r)
         z = xp.where(fits, inside, levelled)
         if _xp.is_complex(xp, y):
             return _xp.sign(xp, y) * z
@@ -180,7 +184,9 @@ class TopK(ArraySet):
 
 def _summing(xp: Namespace, p: Array, total: Any, batch: int) -> Array:
     """p, of which the entries between 0 and 1 share what the sum lacks: the rounding of their common level, n times."""
-    inner = (p > 0) & (p < 1)
-    lack = total - _xp.total(xp, p, batch)
-    share = _xp.divide(xp, lack, _xp.total(xp, xp.astype(inner, p.dtype), batch))
-    return xp.where(inner, xp.clip(p + _xp.spread(xp, share, p), 0.0, 1.0), p)
+    for _ in range(2):  # the second time for the entries that came to 0 or 1
+        inner = (p > 0) & (p < 1)
+        lack = total - _xp.total(xp, p, batch)
+        share = _xp.divide(xp, lack, _xp.total(xp, xp.astype(inner, p.dtype), batch))
+        p = xp.where(inner, xp.clip(p + _xp.spread(xp, share, p), 0.0, 1.0), p)
+    return p

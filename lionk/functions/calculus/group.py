@@ -151,7 +151,7 @@ class GroupLift(ArrayFunction):
         """On the norms for N = l2; block by block for k = l1; for one group by a scalar root; else NotAvailable."""
         y, norms = self._split(xp, x, batch)
         if self.norm == L2:
-            return self._over(xp, self.inner._prox(xp, norms, t, batch), self._unit(xp, y, batch), batch)
+            return self._resized(xp, x, y, norms, self.inner._prox(xp, norms, t, batch), batch)
         ones = xp.ones_like(norms)
         if _weighted_sum(self.inner):  # group by group, each with its weight
             return self._join(xp, self._shrunk(xp, y, t * self.inner._subgradient(xp, ones, batch), batch), batch)
@@ -178,7 +178,16 @@ class GroupLift(ArrayFunction):
     def _onto(self, xp: Namespace, ball: Any, radii: Array, y: Array, batch: int) -> Array:
         """Each group, projected on the ball times its radius."""
         r = _xp.spread(xp, radii[..., 0] if self.axis is None else radii, y) + xp.zeros_like(xp.abs(y))
-        return r * ball._project(xp, _xp.divide(xp, y, r), batch if self.axis is None else y.ndim - 1)
+        one = xp.where(r == 0, xp.ones_like(r), r)
+        inner = batch if self.axis is None else y.ndim - 1
+        near = _xp.scaled_map(xp, lambda z: ball._project(xp, z, inner), one, y)
+        return xp.where(r == 0, xp.zeros_like(y), near)
+
+    def _resized(self, xp: Namespace, x: Array, y: Array, norms: Array, new: Array, batch: int) -> Array:
+        """x with groups of these new norms; where the norm stays, the group does, bit for bit."""
+        out = self._over(xp, new, self._unit(xp, y, batch), batch)
+        same = self._over(xp, xp.astype(new == norms, y.dtype), xp.ones_like(y), batch)
+        return xp.where(same == 1, x, out)
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         if self.traits.smooth or self.norm != L2:
@@ -280,9 +289,7 @@ class Grouped(ArraySet):
         return self._lift.conjugate._subgradient(xp, c, batch)
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
-        outside = self._violation(xp, y, batch) != 0
-        projected = self._lift._prox(xp, y, 1.0, batch)
-        return xp.where(_xp.spread(xp, outside, y), projected, y)  # a member is its own projection, bit for bit
+        return self._kept(xp, y, self._lift._prox(xp, y, 1.0, batch), batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         return self.inner._violation(xp, self._lift._split(xp, y, batch)[1], batch)

@@ -29,7 +29,7 @@ class Support(ArrayFunction):
         return self.set._lmo(xp, x, batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
-        return x - t * self.set._project(xp, x / t, batch)
+        return x - _xp.scaled_map(xp, lambda z: self.set._project(xp, z, batch), t, x)
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         return self.set._face_distance(xp, x, s, batch)
