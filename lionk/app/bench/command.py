@@ -28,6 +28,7 @@ FUNCTIONS = ("huber", "pseudo_huber", "softsign", "log_cosh", "l2", "top_k")
 ROWS = "row_l1_l2"
 
 GROUPS = (*speed.SHAPES, speed.POLAR)
+SECONDS = 3.0  # for the steps of one table
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,16 @@ class Row:
 def bench(
     json: Annotated[str | None, typer.Option("--json", help="Write JSON too; - is stdout.", metavar="PATH")] = None,
     plot: Annotated[str | None, typer.Option("--plot", help="Draw the ratios.", metavar="PATH")] = None,
-    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="For the steps of one table, at least.")] = 3.0,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--seconds", min=0.1, help="At least, for one table (default 3) or one scene of --against (0.5)."),
+    ] = None,
     group: Annotated[
-        str | None, typer.Option("--only", help="One table: " + ", ".join(GROUPS) + "; or one part of the counts.")
+        str | None,
+        typer.Option(
+            "--only",
+            help="One table: " + ", ".join(GROUPS) + "; or one part of the counts; or words of scenes of --against.",
+        ),
     ] = None,
     counts: Annotated[
         bool, typer.Option("--counts", help="Print numbers that are the same on every machine, in place of times.")
@@ -63,6 +71,22 @@ def bench(
             "--file", help="The record of counts. Default: asv_bench/counts.json of the checkout.", metavar="PATH"
         ),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            help="Play the same scenes with this checkout and with that commit, in turns, and say what differs. "
+            "With --counts: compare the counts of both.",
+            metavar="COMMIT",
+        ),
+    ] = None,
+    environment: Annotated[
+        str | None,
+        typer.Option(
+            "--environment",
+            help="For --against: an environment of asv, such as virtualenv:3.11, made at need. Default: this Python.",
+        ),
+    ] = None,
     overhead: Annotated[
         bool, typer.Option("--overhead", help="Print what a call costs beside its arithmetic, and nothing else.")
     ] = False,
@@ -73,8 +97,17 @@ def bench(
     on the same arrays and threads, timed right before each step. The steps take turns; medians count.
 
     --counts prints what does not depend on the machine: calls of functions, operations on arrays, memory, compilations,
-    evaluations, modules. Slow-downs show there first.
+    evaluations, modules. Slow-downs show there first. --against COMMIT says what became slower or faster since.
     """
+    if environment is not None and against is None:
+        raise BadInput("--environment is for --against COMMIT")
+    if against is not None:
+        from .compared import compare  # here, as below
+
+        if check or record or overhead or plot is not None:
+            raise BadInput("--against goes with --counts, --only, --seconds, --json and --environment")
+        compare(against, counts, group or "", seconds or 0.5, json, environment)
+        return
     if counts or check or record:
         from .counted import count  # here, so that the other commands start as fast as before
 
@@ -91,14 +124,14 @@ def bench(
     facts = machine()
     out.print(", ".join(f"{k} {v}" for k, v in facts.items()), style="dim", soft_wrap=True)
     if overhead:
-        costs = overheads(seconds)
+        costs = overheads(seconds or SECONDS)
         out.print(_overhead_table(costs))
         if path is not None:
             write_json(path, {"machine": facts, "overhead": [asdict(c) for c in costs]})
         return
     rows: list[Row] = []
     for name in GROUPS if group is None else [group]:
-        rows += measure(name, seconds)
+        rows += measure(name, seconds or SECONDS)
         gc.collect()
         out.print(_table(name, [r for r in rows if r.group == name]))
     if path is not None:

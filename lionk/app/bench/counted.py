@@ -46,8 +46,8 @@ def count(check: bool, record: bool, file: str | None, part: str | None, json: s
             out.print(f"{name}: {', '.join(numbers)}", soft_wrap=True, markup=False)
 
 
-def judge(found: tally.Comparison, out: Any) -> None:
-    """Say what grew and what fell. Raises Failed if something grew."""
+def judge(found: tally.Comparison, out: Any, recorded: bool = True) -> None:
+    """Say what grew and what fell, since the record or since a commit. Raises Failed if something grew."""
     for title, some in (("grew", found.grew), ("fell", found.fell)):
         if some:
             table = Table(title=f"{len(some)} {title}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
@@ -59,10 +59,9 @@ def judge(found: tally.Comparison, out: Any) -> None:
             out.print(table)
     for reason, number in found.left.items():
         out.print(f"{number} not compared: {reason}", soft_wrap=True)
-    if found.fell:
+    if found.fell and recorded:
         out.print("Write the smaller counts down, so that they stay so: lionk bench --counts --record")
     if found.grew:
-        raise Failed(
-            f"{len(found.grew)} counts grew, {found.same} are the same; if this is meant, lionk bench --counts --record"
-        )
+        meant = "; if this is meant, lionk bench --counts --record" if recorded else ""
+        raise Failed(f"{len(found.grew)} counts grew, {found.same} are the same{meant}")
     out.print(f"no count grew; {found.same} are the same")

@@ -13,7 +13,7 @@ def torch() -> Iterator[Count]:
     """Steps of the runners and of the optimizer; operations of PyTorch; what is compiled; what is sent."""
     yield from runners("torch", "tiles", "numba", "compiled", models=("one of 100", "50 of 100"))
     for model, sizes in MODELS.items():
-        yield from worked("torch optimizer", model, partial(_optimizer, sizes))
+        yield from worked("torch optimizer", model, partial(optimizer, sizes))
         tiles = partial(Stepped, "torch", "tiles", sizes)
         for unit in ("operations", "bytes per entry"):
             case = f"torch:tiles, {model}"
@@ -28,10 +28,10 @@ def torch() -> Iterator[Count]:
         "l2": {"K": "l2"},
     }
     for case, given in options.items():
-        yield from worked("torch optimizer", case, partial(_optimizer, [100] * 5, **given))
+        yield from worked("torch optimizer", case, partial(optimizer, [100] * 5, **given))
         if "MARS" in case or "16" in case:  # the others are stepped by NumPy
             for unit in ("operations", "bytes per entry"):
-                step = partial(_optimizer, [LARGE], **given)
+                step = partial(optimizer, [LARGE], **given)
                 yield Count("moved by torch", case, unit, partial(_moved, step, unit, LARGE), "torch")
     yield from worked("torch optimizer", "load_state_dict", _loaded)
     yield Count("compiled by torch", "first step", "kernels", partial(_kernels, 1), "torch")
@@ -40,7 +40,7 @@ def torch() -> Iterator[Count]:
         yield Count("sent by a sharded step", case, "collectives", partial(_collectives, case), "torch")
 
 
-def _optimizer(sizes: list[int], dtype: str = "float32", **options: Any) -> Callable[[], Any]:
+def optimizer(sizes: list[int], dtype: str = "float32", **options: Any) -> Callable[[], Any]:
     import torch
 
     import lionk_torch
@@ -54,7 +54,7 @@ def _optimizer(sizes: list[int], dtype: str = "float32", **options: Any) -> Call
 
 
 def _loaded() -> Callable[[], Any]:
-    step = _optimizer([100] * 5)
+    step = optimizer([100] * 5)
     step()
     opt = step.__self__  # type: ignore[attr-defined]
     return partial(opt.load_state_dict, opt.state_dict())

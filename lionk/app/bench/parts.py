@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import counting, on_jax, on_numpy, on_torch
+from . import counting, on_jax, on_numpy, on_torch, timing
 from .scenes import EVALUATED, Scene, evaluations, quiet, scenes
 from .steps import Count, worked
 
@@ -160,4 +160,5 @@ PARTS: dict[str, Callable[[], Iterator[Any]]] = {
     "jax": on_jax.jax,
     "dask": on_jax.dask,
     "conform": _conform,
+    "ratios": timing.ratios,
 }

@@ -5,11 +5,12 @@ Only the public names of lionk are used, so that a scene can be played on other 
 
 from __future__ import annotations
 
+import atexit
 import math
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -208,16 +209,21 @@ def _files() -> Iterator[Scene]:
     yield Scene("checkpoint", "resumed", partial(_checkpoint, True))
 
 
-def _checkpoint(resume: bool, put: Put) -> Callable[[], Any]:
+@cache
+def _folder() -> Path:
     folder = tempfile.TemporaryDirectory()
-    path = Path(folder.name) / "run"
-    if resume:
-        _iterates("l1", {"checkpoint": path}, put)(5)
-        run = _iterates("l1", {"checkpoint": path, "resume": True}, put)
-        return lambda: (run(5), folder)[0]
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
+
+
+def _checkpoint(resume: bool, put: Put) -> Callable[[], Any]:
+    path = _folder() / ("resumed" if resume else "written")
+    run = _iterates("l1", {"checkpoint": path, "resume": resume}, put)
 
     def write() -> Any:
         path.unlink(missing_ok=True)
-        return _iterates("l1", {"checkpoint": path}, put)(5), folder
+        return run(5)
 
-    return write
+    if resume:
+        _iterates("l1", {"checkpoint": path}, put)(5)
+    return partial(run, 5) if resume else write
