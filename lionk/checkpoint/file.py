@@ -113,6 +113,13 @@ def load(path: str | os.PathLike[str], like: Any = None, *, device: Any = None) 
     return read(content["tree"], ANY if like is backend else like, ""), read(content["meta"], ANY, "meta")
 
 
+def metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What ``save`` wrote beside the tree. Raises as ``load`` does."""
+    content, arrays = _read(Path(path))
+    found: dict[str, Any] = Reader(Path(path), arrays, None, None).read(content["meta"], ANY, "meta")
+    return found
+
+
 def _target(path: str | os.PathLike[str]) -> Path:
     """Where a link points to, so that it stays a link; any other path as it is."""
     return Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)

@@ -13,7 +13,7 @@ from ..backend.protocol import Backend
 
 
 class Value(NamedTuple):
-    """What came of a point: ``f`` as a float, the gradient, and whether all of its entries are finite."""
+    """What came of a point: ``f`` as a float, the gradient, and whether both are finite."""
 
     f: float
     grad: Any
@@ -95,7 +95,7 @@ class Evaluation:
                 )
         f, grad = self.backend.settle(f, grad)
         value, *finite = self.backend.numbers(_value_and_finite, f, grad)
-        return Value(value, grad, all(finite))
+        return Value(value, grad, math.isfinite(value) and all(finite))
 
 
 def _copied(x: Any) -> Any:

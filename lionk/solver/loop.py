@@ -1,60 +1,45 @@
-"""One run of `minimize`: the loop over iterates, what is measured at each, and what a checkpoint holds."""
+"""One run of `minimize`: the loop over iterates, its end, and its checkpoints; the moves are those of a ``Method``."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..arrays import namespace as _xp
-from ..arrays.containers import is_container, leaves, named_leaves, tree_norm
+from ..arrays.containers import leaves, named_leaves
 from ..backend.protocol import Backend
 from ..errors import LionKWarning, NonFiniteError, NotAvailable
-from ..optimizer.jobs import coefficient
 from ..optimizer.lion_k import LionK, State
-from ..theory.certificate import Point, Record, certificate_of
-from ..theory.lyapunov import coefficients_of
 from ..theory.objective import scaled
 from . import measures
-from .evaluation import Evaluation, is_finite
+from .anchored import Anchored
+from .evaluation import Evaluation, Value, is_finite
+from .method import Method, Seen
+from .progress import Progress, load, save
 from .result import History, Info, Result
-from .step_rule import FIRST, PlateauRule
-
-
-@dataclass
-class Progress:
-    """Everything that a checkpoint must hold: the run as it stands at an iterate, before the step from it."""
-
-    x: Any
-    m: Any
-    best_x: Any
-    best_m: Any
-    count: int = 0
-    best_gap: float = math.inf
-    record: Record = field(default_factory=Record)
-    rule: PlateauRule | None = None
-
-    def copy(self) -> Progress:
-        return replace(self, record=replace(self.record), rule=None if self.rule is None else replace(self.rule))
+from .steps import Steps
 
 
 @dataclass
 class Run:
     opt: LionK
     lr: Any
+    rule: str  # "anchored", "plateau", or "lr" for one that is given
     evaluate: Evaluation
     backend: Backend
     tol: float
     atol: float
     maxiter: int
+    memory: int
     convex: bool | None
     certify: bool
     path: Path | None
     every: int
     now: Progress
-    history: History = field(default_factory=lambda: History([], [], [], [], [], [], []))
+    history: History = field(default_factory=lambda: History([], [], [], [], [], [], [], []))
     safe: Progress | None = None  # the last iterate that was finite and is fully accounted for
     saved_f: float | None = None  # f where a resumed run begins, as the checkpoint has it
     unsaved: str = ""  # why the last save failed, if it did
@@ -65,13 +50,15 @@ class Run:
         self.xp, self.like = _xp.namespace(arrays[0]), arrays[0]
         self.size = sum(math.prod(a.shape) for a in arrays)
         self.eps = max(_xp.eps(self.xp, a) for a in arrays)
-        self.run_step = self.backend.runner(self.opt)
+        self.last: tuple[Any, Value] | None = None  # where f was evaluated last
+        self.method: Method = Anchored(self, self.memory) if self.rule == "anchored" else Steps(self)
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
     def loop(self, callback: Any, bar: Any) -> Result:
-        before, before_lr = None, 0.0
-        first = self.now.count
+        method, first = self.method, self.now.count
+        if self.saved_f is None:
+            method.begin()
         while True:
             now = self.now
             point = self.evaluate(now.x, now.count)
@@ -79,69 +66,55 @@ class Run:
                 if not self.history.f:
                     raise ValueError("batches is empty: there is no step to make")
                 return self.finish("the batches are used up", success=True)
-            f, grad, finite = point
-            if not (finite and math.isfinite(f)):
-                self._refuse(f, grad)
-            self._require_same(f)
-            if now.rule is None and self.lr is None and not self.evaluate.stochastic:
-                now.rule = PlateauRule(FIRST / self.lam if self.lam else self._free_step(grad))
-            lr = self._lr(now)
-            seen, slack = self._measure(f, grad, lr)
-            here = Point(now.x, now.m, f, grad, seen.objective, seen.distance)
-            if before is not None and self.certify:
-                now.record.observe(self.opt, before_lr, before, here, self.eps, slack, self.backend.numbers)
-            for series, value in zip(self.history, seen, strict=True):
-                series.append(value)
-            if seen.gap < now.best_gap or self.evaluate.stochastic or now.count == 0:
-                now.best_x, now.best_m, now.best_gap = now.x, now.m, seen.gap
-            self.safe = now.copy()
+            if not point.finite and (self.rule != "anchored" or self.safe is None):
+                self.refuse(point.f, point.grad)
+            self._require_same(point.f)
+            self.last = now.x, point
+            seen = method.measure(point)
+            self._note(seen)
+            if point.finite:
+                self.safe = now.copy()
             if now.count % self.every == 0 and now.count > first:
                 self._save_on_the_way()
             if bar is not None:
                 bar.update(now.count - bar.n)
-                bar.set_postfix(objective=f"{seen.objective:.6g}", gap=f"{seen.gap:.2e}", lr=f"{lr:.1e}")
-            end = self._end(seen, lr)
-            if callback is not None and callback(
-                Info(now.count, now.x, f, seen.objective, seen.gap, seen.lyapunov, seen.distance, lr)
-            ):
+                bar.set_postfix(objective=f"{seen.objective:.6g}", gap=f"{seen.gap:.2e}", lr=f"{seen.lr:.1e}")
+            end = self._end(seen)
+            if callback is not None and callback(Info(now.count, now.x, *seen[:6], self.history.momentum_gap[-1])):
                 end = end or ("stopped by the callback", False)
             if end is not None:
                 return self.finish(*end)
-            before, before_lr = here, lr
-            if now.rule is not None and now.rule.diverged(seen.gap, seen.objective):
-                now.x, now.m, before = now.best_x, now.best_m, None
-                now.record.restarts += 1
-            else:
-                now.x, now.m = self.backend.synchronize(self._step(now, grad, lr))
+            method.advance(point, seen)
             now.count += 1
 
-    def _step(self, now: Progress, grad: Any, lr: float) -> tuple[Any, Any]:
-        """The next x and m; those before the step stay, for the certificate."""
-        if is_container(now.x) or self.size < self.backend.small:
-            x, state = self.opt.step(now.x, grad, State(now.m, now.count), lr=lr)
-            return x, state.m
-        self.opt.check_product(lr, self.lam)
-        return self.run_step(self.backend.asarray(now.x), self.backend.asarray(now.m), grad, lr=lr)
+    def _note(self, seen: Seen) -> None:
+        """Account for an iterate; twice, after a resume, is as good as once."""
+        now = self.now
+        if seen.objective < now.low:
+            now.low_x, now.low, now.low_rounding = now.x, seen.objective, seen.rounding
+        now.lower = max(now.lower, seen.lower)
+        if seen.gap < now.best_gap or self.evaluate.stochastic or now.count == 0:
+            now.best_x, now.best_m, now.best_gap, now.best_average = now.x, now.m, seen.gap, now.average
+        row = seen.f, seen.objective - seen.f, seen.objective, *seen[2:6], self.bound
+        for series, value in zip(self.history, row, strict=True):
+            series.append(value)
 
-    def _lr(self, now: Progress) -> float:
-        if now.rule is not None:
-            return now.rule.lr
-        if self.lr is None:  # stochastic: linearly to 0
-            return (FIRST / self.lam if self.lam else FIRST) * (1 - now.count / self.maxiter)
-        return float(coefficient("lr", self.lr(now.count) if callable(self.lr) else self.lr))
+    @property
+    def bound(self) -> float:
+        """The momentum gap of the lowest point, rounding included; inf where there is none."""
+        now = self.now
+        if self.lam == 0 or self.evaluate.stochastic or self.convex is False or now.not_convex:
+            return math.inf
+        return now.low - now.lower + now.low_rounding
 
-    def _free_step(self, grad: Any) -> float:
-        """First lr without a radius: a tenth of the size of x0, or of 1 for each coordinate."""
-        length = float(tree_norm(self.opt.K.subgradient(scaled(grad, -1.0))))
-        return FIRST * max(float(tree_norm(self.now.x)), math.sqrt(self.size)) / length if length > 0 else FIRST
-
-    def _refuse(self, f: float, grad: Any) -> NoReturn:
+    def refuse(self, f: float, grad: Any) -> NoReturn:
         bad = [p or "the gradient" for p, a in named_leaves(grad) if not bool(is_finite(a))]
         what = f"f is {f}" if not math.isfinite(f) else f"a NaN or infinite entry in {', '.join(bad)}"
         step = self.now.count
         if self.safe is None:
             raise NonFiniteError(f"at the start (step {step}): {what}; choose an x0 where f is finite", step, None)
         self.now = self.safe
+        self.last = None
         result = self.finish(f"stopped at step {step}: {what}", success=False)
         where = f" The checkpoint {self.path} holds the last good point." if self.path is not None else ""
         where = f" The {self.unsaved}." if self.unsaved else where
@@ -164,35 +137,28 @@ class Run:
     def tolerance(self, lr: float) -> float:
         """Of membership in dom K*: rounding of x, which a step with small lr lam does not mend, relative to the set."""
         floor = 8 * self.eps * math.sqrt(max(self.size, 1))
-        return floor + (2 * self.eps / max(lr * self.lam, 1e-4) if self.lam else 0.0)
+        return floor + (2 * self.eps / max(lr * self.lam, 1e-4) if self.lam and self.rule != "anchored" else 0.0)
 
-    def _measure(self, f: float, grad: Any, lr: float) -> tuple[History, float]:
-        """The numbers of this iterate, and the tolerance of membership that they were taken with."""
-        K, now, lam, slack = self.opt.K, self.now, self.lam, self.tolerance(lr)
-        known = lr > 0 and (self.opt.decay == "implicit" or lr * lam < 1)
-        c = coefficients_of(self.opt, lr).c if known else None
-        gap, F, H = self.backend.numbers(measures.values, K, f, now.x, now.m, grad, c, slack, lam=lam)
-        inside = math.isfinite(F)
-        distance = 0.0 if inside else self.backend.numbers(measures.distance, K, now.x, lam=lam)[0]
-        H = H if inside else math.inf
-        return History(f, F - f, F, gap, H, distance, lr), slack
-
-    def _end(self, seen: History, lr: float) -> tuple[str, bool] | None:
+    def _end(self, seen: Seen) -> tuple[str, bool] | None:
         now = self.now
         if not self.evaluate.stochastic:
             first = self.history.gap[0]
             target = self.atol + self.tol * (abs(seen.objective) if self.lam else first)
             if math.isfinite(seen.objective) and math.isfinite(seen.gap) and seen.gap <= target:
                 return f"gap {seen.gap:.3g} <= {target:.3g}", True
-            if now.rule is not None and lr * (self.lam or 1.0) < 4 * self.eps:
-                return f"lr = {lr:.2g} is below rounding; the gap stays at {now.best_gap:.3g}", False
+            target = self.atol + self.tol * abs(now.low)
+            if math.isfinite(now.low) and self.bound <= target:
+                return f"momentum gap {self.bound:.3g} <= {target:.3g}", True
+            why = self.method.exhausted(seen)
+            if why is not None:
+                return why, False
         if now.count >= self.maxiter:
             if self.evaluate.stochastic:
                 return f"all {self.maxiter} steps made", True
             made = f"maxiter = {self.maxiter} steps made"
             if now.count > self.maxiter:
                 made = f"{now.count} steps were made before, which is more than maxiter = {self.maxiter}"
-            return f"{made}; best gap {now.best_gap:.3g}", False
+            return f"{made}; best gap {min(now.best_gap, self.bound):.3g}", False
         return None
 
     # -- the end -------------------------------------------------------------------------------------------------
@@ -200,20 +166,25 @@ class Run:
     def finish(self, message: str, success: bool) -> Result:
         now, K, lam = self.now, self.opt.K, self.lam
         self.save()
-        x = self._feasible(now.best_x)
-        point = self.evaluate(x, now.count) if not self.evaluate.stochastic else None
+        lowest = self.rule == "anchored" or self.bound < 0.999 * now.best_gap
+        x = self._feasible(now.low_x if lowest and math.isfinite(now.low) else now.best_x)
+        point = None
+        if not self.evaluate.stochastic:
+            point = self.last[1] if self.last is not None and self.last[0] is x else self.evaluate(x, now.count)
         f, grad = (self.history.f[-1], None) if point is None else (point.f, point.grad)
         F, gap, rounding, distance = self.backend.numbers(measures.final, K, f, x, grad, lam=lam)
+        momentum_gap = self.bound + max(F - now.low, 0.0) if math.isfinite(self.bound) else math.inf
         if success and (not math.isfinite(F) or math.isinf(gap)):
             message, success = f"{message}, but at the last point F is {F:.3g} and the gap {gap:.3g}", False
         dtype = _xp.real_dtype(self.xp, self.like)
         arrays = [self.xp.asarray(v, dtype=dtype, device=_xp.device(self.like)) for v in self.history]
-        certificate = certificate_of(
-            self.opt, now.record, eps=self.eps, gap=gap, rounding=rounding, distance=distance, convex=self.convex,
-            stochastic=self.evaluate.stochastic,
-        )  # fmt: skip
+        certificate = self.method.certificate(
+            eps=self.eps, gap=gap, rounding=rounding, momentum_gap=momentum_gap, distance=distance
+        )
+        if momentum_gap < gap:
+            gap, rounding = momentum_gap, now.low_rounding
         return Result(
-            x=x, fun=f, objective=F, gap=gap, gap_rounding=rounding, distance=distance,
+            x=x, fun=f, objective=F, gap=gap, gap_rounding=rounding, momentum_gap=momentum_gap, distance=distance,
             nit=now.count, success=success, message=message, history=History(*arrays), certificate=certificate,
             state=State(now.m, now.count), last_x=now.x, weight_decay=lam, unsaved=self.unsaved,
         )  # fmt: skip
@@ -236,30 +207,15 @@ class Run:
     def _settings(self) -> dict[str, Any]:
         o = self.opt
         lr = "schedule" if callable(self.lr) else None if self.lr is None else float(self.lr)
-        return {"K": repr(o.K), "betas": list(o.betas), "weight_decay": self.lam, "decay": o.decay, "lr": lr}
+        settings = {"K": repr(o.K), "betas": list(o.betas), "weight_decay": self.lam, "decay": o.decay, "lr": lr}
+        return {**settings, "rule": self.rule, **({"memory": self.memory} if self.rule == "anchored" else {})}
 
     def save(self) -> bool:
-        """Write the last accounted iterate, if there is one; could it be done?
-
-        Its own history entry is left out: a resumed run makes it again.
-        """
+        """Write the last accounted iterate, if there is one; could it be done?"""
         if self.path is None or self.safe is None:
             return False
-        p = self.safe
-        arrays = {"x": p.x, "m": p.m, "best_x": p.best_x, "best_m": p.best_m}
-        meta = {
-            "count": p.count,
-            "f": self.history.f[p.count],
-            "best_gap": p.best_gap,
-            "record": asdict(p.record),
-            "rule": None if p.rule is None else asdict(p.rule),
-            "history": {n: v[: p.count] for n, v in self.history._asdict().items()},
-            "settings": self._settings(),
-        }
-        from ..checkpoint import file as checkpoint  # here, so that `import lionk` stays light
-
         try:
-            checkpoint.save(self.path, arrays, meta)
+            save(self.path, self.safe, self.history, self._settings())
         except (OSError, MemoryError) as error:  # a full disk must not cost the run
             why = getattr(error, "strerror", None) or str(error) or "out of memory"
             self.unsaved = f"checkpoint {self.path} was not written: {why}"
@@ -277,19 +233,5 @@ class Run:
 
     def load(self) -> None:
         assert self.path is not None
-        now = self.now
-        like = {"x": now.x, "m": now.m, "best_x": now.x, "best_m": now.m}
-        from ..checkpoint import file as checkpoint
-
-        arrays, meta = checkpoint.load(self.path, like=like)
-        if meta.get("settings") != self._settings():
-            raise ValueError(
-                f"{self.path} was written with {meta.get('settings')}, but this run has {self._settings()}; "
-                "resume with the same settings, or start anew with another file"
-            )
-        rule = None if meta["rule"] is None else PlateauRule(**meta["rule"])
-        self.now = Progress(
-            **arrays, count=int(meta["count"]), best_gap=meta["best_gap"], record=Record(**meta["record"]), rule=rule
-        )
-        self.history, self.saved_f = History(**meta["history"]), meta["f"]
+        self.now, self.history, self.saved_f = load(self.path, self.now, self._settings())
         self.evaluate.skip(self.now.count)

@@ -13,10 +13,14 @@ from ..arrays.containers import tree_map
 from ..backend.discovery import backend_of
 from ..errors import LionKWarning, NonFiniteError
 from ..optimizer.lion_k import LionK
+from ..theory.anchored import AnchoredRecord
+from ..theory.certificate import Record
 from ..theory.objective import over
 from .evaluation import Evaluation
-from .loop import Progress, Run
+from .loop import Run
+from .progress import Progress
 from .result import Info, Result
+from .state import AnchoredState
 
 
 def minimize(
@@ -26,6 +30,8 @@ def minimize(
     K: Any,
     weight_decay: float,
     lr: Any = None,
+    rule: str | None = None,
+    memory: int = 40,
     betas: tuple[float, float] = (0.9, 0.99),
     decay: str = "explicit",
     state_dtype: Any = None,
@@ -43,7 +49,7 @@ def minimize(
     checkpoint_every: int = 500,
     resume: bool = False,
 ) -> Result:
-    """Minimise ``F(x) = f(x) + K*(weight_decay x)/weight_decay`` by Lion-K.
+    """Minimise ``F(x) = f(x) + K*(weight_decay x)/weight_decay`` by Lion-K, with a proof of how near x is.
 
     Parameters
     ----------
@@ -56,7 +62,14 @@ def minimize(
     weight_decay : float
         lam >= 0; the constraint is ``lam x`` in dom K*.
     lr : float, callable or None
-        None: a rule that needs no tuning. It lowers lr where the gap stops falling (stochastic: linearly to 0).
+        Learning rate of Lion-K's own steps. None: ``rule`` (stochastic: from a tenth of the radius linearly to 0).
+    rule : "anchored", "plateau" or None
+        How a run without lr moves; neither has anything to tune. "anchored": accelerated steps of Lion-K on anchored K
+        with its readout minus the gradient, for every K whose conjugate has a prox; where f has kinks, weights that the
+        certificate chooses; where it is not convex, steps that lower F. "plateau": Lion-K's own steps, with an lr that
+        falls where the gap stops falling. None: "anchored", where it can be.
+    memory : int
+        At most so many gradients are kept for f with kinks, each as large as x; 1: none.
     betas, decay, state_dtype
         As in ``LionK``.
     jac : True, callable or None
@@ -67,11 +80,12 @@ def minimize(
     seed : int, optional
         Stochastic run: a random generator of the library, made from (seed, count), is passed to ``fun`` instead.
     convex : bool, optional
-        Assert that f is convex, so that the certificate may say so; False: that it is not.
+        Assert that f is convex, so that the certificate may say so; False: that it is not, and G measures stationarity.
     tol, atol : float
-        Stop when ``gap <= atol + tol |F|`` (at weight_decay = 0: ``G <= atol + tol G(x0)``).
+        Stop when the gap, or the momentum gap, is at most ``atol + tol |F|`` (at weight_decay = 0: when
+        ``G <= atol + tol G(x0)``).
     maxiter : int
-        At most so many steps, over all resumed runs.
+        Stop after this many steps, over all resumed runs. A step is an evaluation of f.
     callback : callable, optional
         Called with ``Info`` at every iterate; a true return value stops the run.
     progress : bool
@@ -92,6 +106,7 @@ def minimize(
     ------
     NonFiniteError
         f or its gradient became NaN or infinite; ``.result`` holds the run up to there, and so does the checkpoint.
+        The anchored rule first tries smaller steps.
     KeyboardInterrupt
         As it came, like whatever ``fun`` and ``callback`` raise, once the checkpoint is written; a note says so.
     TypeError, ValueError
@@ -114,6 +129,9 @@ def minimize(
         raise ValueError("resume=True needs checkpoint=PATH")
     backend = backend_of(x0)
     opt = LionK(over(K, x0), 0.0 if lr is None else lr, betas, float(weight_decay), decay, state_dtype)
+    chosen = _rule(rule, opt, lr, stochastic=batches is not None or seed is not None)
+    if isinstance(memory, bool) or not isinstance(memory, numbers.Integral) or memory < 1:
+        raise ValueError(f"memory must be a whole number >= 1, got {memory!r}")
     evaluate = Evaluation(fun, jac, backend, batches, seed)
     m0 = opt.init(x0).m
     x0 = backend.synchronize(x0)
@@ -122,10 +140,13 @@ def minimize(
         from ..checkpoint.file import check  # here, so that `import lionk` stays light
 
         check(path, {"x0": tree_map(lambda _: None, x0)})  # its containers: arrays are always taken
-    now = Progress(x0, m0, x0, m0)
+    anchored = chosen == "anchored"
+    now = Progress(
+        x0, m0, x0, m0, x0, AnchoredRecord() if anchored else Record(), AnchoredState() if anchored else None
+    )
     run = Run(
-        opt, lr, evaluate, backend, tol, atol, maxiter, convex, certify and not evaluate.stochastic, path,
-        checkpoint_every, now,
+        opt, lr, chosen, evaluate, backend, tol, atol, maxiter, int(memory), convex,
+        certify and not evaluate.stochastic, path, checkpoint_every, now,
     )  # fmt: skip
     if resume:
         run.load()
@@ -152,6 +173,23 @@ def _check_numbers(weight_decay: Any, tol: Any, atol: Any, maxiter: Any, every: 
     for name, v, least in (("maxiter", maxiter, 0), ("checkpoint_every", every, 1)):
         if isinstance(v, bool) or not isinstance(v, numbers.Integral) or int(v) < least:
             raise ValueError(f"{name} must be a whole number >= {least}, got {v!r}")
+
+
+def _rule(rule: str | None, opt: LionK, lr: Any, *, stochastic: bool) -> str:
+    """What the run goes by: "lr" where one is given, or where gradients are of batches."""
+    if rule not in (None, "anchored", "plateau"):
+        raise ValueError(f"rule must be 'anchored', 'plateau' or None, got {rule!r}")
+    if rule is not None and (lr is not None or stochastic):
+        raise ValueError(f"rule={rule!r} chooses the steps itself, from full gradients: give no lr, batches or seed")
+    if lr is not None or stochastic:
+        return "lr"
+    possible = opt.weight_decay > 0 and opt.K.conjugate.traits.prox
+    if rule == "anchored" and not possible:
+        raise ValueError(
+            f"rule='anchored' needs weight_decay > 0 and a prox of K*, which {opt.K!r} at {opt.weight_decay} lacks; "
+            "use rule='plateau'"
+        )
+    return rule or ("anchored" if possible else "plateau")
 
 
 def _bar(progress: bool, maxiter: int, count: int) -> Any:

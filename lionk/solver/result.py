@@ -18,9 +18,10 @@ class History(NamedTuple):
     conjugate: Any  # K*(lam x)/lam, inf outside the constraint
     objective: Any  # F = f + K*(lam x)/lam
     gap: Any  # G/lam, an upper bound of F - min F for convex f (G at lam = 0)
-    lyapunov: Any  # H at the lr of the step that follows
+    lyapunov: Any  # H at the lr of the step that follows; of the anchored rule F + (L/2) |x - x before|^2
     distance: Any  # from lam x to dom K*
-    lr: Any  # of the step that follows
+    lr: Any  # of the step that follows; of the anchored rule 1/L
+    momentum_gap: Any  # smallest F so far less the best lower bound so far, rounding included; inf without a bound
 
 
 class Info(NamedTuple):
@@ -34,6 +35,7 @@ class Info(NamedTuple):
     lyapunov: float
     distance: float
     lr: float
+    momentum_gap: float
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,16 @@ class Result:
     Attributes
     ----------
     x : array or container
-        The best point (by gap), moved to the nearest feasible one if it was outside by rounding.
+        The best point, moved to the nearest feasible one if it was outside by rounding: that of least F for the
+        anchored rule, and where the momentum gap is the smaller bound; else that of least gap.
     fun, objective : float
         f and F there.
     gap, gap_rounding : float
-        For convex f, ``F(x) - min F <= gap + gap_rounding``. With weight_decay = 0 the gap is G itself, a measure of
-        stationarity; without full gradients it is nan.
+        For convex f, ``F(x) - min F <= gap + gap_rounding``: the smaller of G/lam at x and ``momentum_gap``. With
+        weight_decay = 0 the gap is G itself, a measure of stationarity; without full gradients it is nan.
+    momentum_gap : float
+        For convex f, ``F(x) - min F <= momentum_gap``, by the best of the lower bounds that the gradients of the run
+        and their averages, the momentum, give (``theory.lower_bound``). Rounding is included; inf without a bound.
     distance : float
         From ``lam x`` to dom K*.
     nit : int
@@ -72,6 +78,7 @@ class Result:
     objective: float
     gap: float
     gap_rounding: float
+    momentum_gap: float
     distance: float
     nit: int
     success: bool
@@ -98,7 +105,7 @@ class Result:
         return draw(self, **options)
 
     def _rows(self) -> list[tuple[str, str]]:
-        names = ("fun", "objective", "gap", "gap_rounding", "distance", "nit", "success")
+        names = ("fun", "objective", "gap", "gap_rounding", "momentum_gap", "distance", "nit", "success")
         shown = {name: getattr(self, name) for name in names}
         return [(name, f"{value:.6g}" if isinstance(value, float) else str(value)) for name, value in shown.items()]
 

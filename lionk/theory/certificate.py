@@ -135,10 +135,15 @@ def certificate_of(
     gap: float,
     rounding: float,
     distance: float,
+    momentum_gap: float,
     convex: bool | None,
     stochastic: bool,
 ) -> Certificate:
-    """Put the record of a run into words. ``gap`` is G/lam at the last point, with its rounding bound."""
+    """Put the record of a run into words.
+
+    ``gap`` is G/lam at the point that is returned, with its rounding bound; ``momentum_gap`` bounds the same difference
+    by the averages of gradients (``theory.lower_bound``), its rounding included.
+    """
     b1, b2 = opt.betas
     lam, slack = float(opt.weight_decay), ROUNDING * eps
     bounded = opt.K.traits.bounded_domain
@@ -147,7 +152,8 @@ def certificate_of(
         _identity(record, slack, stochastic),
         _descent(record, slack, stochastic, b1, b2, opt),
         _decrease(record, stochastic, b1, b2, slack),
-        _gap(gap, rounding, lam, convex, stochastic),
+        suboptimality(gap, rounding, lam, convex, stochastic),
+        momentum_bound(momentum_gap, lam, convex, stochastic),
     ]
     if b1 > b2 and bounded:
         statements.append(Statement(
@@ -226,17 +232,33 @@ def _decrease(r: Record, stochastic: bool, b1: float, b2: float, slack: float) -
     return Statement(name, "holds", text)
 
 
-def _gap(gap: float, rounding: float, lam: float, convex: bool | None, stochastic: bool) -> Statement:
+def suboptimality(gap: float, rounding: float, lam: float, convex: bool | None, stochastic: bool) -> Statement:
+    """The bound by the gradient at the point itself."""
     name = "suboptimality bound"
-    if stochastic:
-        return Statement(name, "does not apply", "the gap needs the full gradient, and it was a batch")
-    if lam == 0:
-        return Statement(name, "does not apply", "weight_decay = 0: F has no conjugate term")
-    if convex is False:
-        return Statement(name, "does not apply", "f is not convex: G measures stationarity only")
-    if not math.isfinite(gap):
-        return Statement(name, "does not apply", "lam x is outside dom K*, where F is infinite")
-    text = f"F(x) - min F <= {max(gap, 0.0):.3g} + {rounding:.1g} (rounding)"
-    if convex is None:
-        text += ", if f is convex (pass convex=True to assert it)"
+    why = _why_no_bound(lam, convex, stochastic) or ("" if math.isfinite(gap) else "lam x is outside dom K*")
+    if why:
+        return Statement(name, "does not apply", why)
+    text = f"F(x) - min F <= {max(gap, 0.0):.3g} + {rounding:.1g} (rounding){_if_convex(convex)}"
     return Statement(name, "holds" if gap >= -rounding else "failed", text)
+
+
+def momentum_bound(gap: float, lam: float, convex: bool | None, stochastic: bool) -> Statement:
+    """The bound by averages of gradients."""
+    name = "momentum bound"
+    why = _why_no_bound(lam, convex, stochastic) or ("" if math.isfinite(gap) else "no average of gradients gave one")
+    if why:
+        return Statement(name, "does not apply", why)
+    text = f"F(x) - min F <= {max(gap, 0.0):.3g} by the averages of the gradients{_if_convex(convex)}"
+    return Statement(name, "holds" if gap >= 0 else "failed", text)
+
+
+def _why_no_bound(lam: float, convex: bool | None, stochastic: bool) -> str:
+    if stochastic:
+        return "the gap needs the full gradient, and it was a batch"
+    if lam == 0:
+        return "weight_decay = 0: F has no conjugate term"
+    return "f is not convex: G measures stationarity only" if convex is False else ""
+
+
+def _if_convex(convex: bool | None) -> str:
+    return ", if f is convex (pass convex=True to assert it)" if convex is None else ""

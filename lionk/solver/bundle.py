@@ -1,0 +1,187 @@
+"""The weights chosen by the certificate: the rule where f has kinks.
+
+With the anchored K_y (``L = mu lam``, y the center) and the gradients kept so far, ``c_i = f_i - <g_i, x_i>``, let
+
+    x(w) = argmin_z <sum w_i g_i, z> + (L/2) |z - y|^2 + K*(lam z)/lam,    dD/dw_i = c_i + <g_i, x(w)>
+
+on the simplex: D is the dual of the model ``max_i c_i + <g_i, z>`` with the prox term, concave, and its gradient has
+the constant ``|G G'|/L``. A few steps of accelerated projected ascent, which cost no evaluation of f, give the weights,
+the next point x(w), and the lower bound ``sum w_i c_i - K(-sum w_i g_i)/lam``. The center moves where F falls by a tenth
+of what the model promised. This is the proximal bundle method (Lemarechal 1978; Kiwiel 1990) with K* kept exact, and a
+step of Lion-K on K_y whose momentum has these weights. Derived here.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ..arrays import namespace as _xp
+from ..arrays.containers import leaves, tree_map
+from ..theory.lower_bound import Average
+from . import measures
+
+if TYPE_CHECKING:
+    from .anchored import Anchored
+
+FALL = 0.7  # L, when the center moves
+RISE = 2.0  # L, after as many points as
+NULLS = 3  # that do not move the center
+SHARE = 0.1  # of the promise that a point must keep to become the center
+STEPS = 60  # of the ascent at most, and
+EVERY = 5  # steps between looks at its own gap,
+CLOSE = 0.1  # which ends it at so much of the promise
+
+
+class Bundle:
+    """The gradients that are kept, as ``Progress.kept["cuts"]``, and their numbers in the state of the rule."""
+
+    def __init__(self, method: Anchored, memory: int) -> None:
+        self.method, self.memory = method, memory
+        self.possible = memory > 1
+
+    def start(self, point: Any, gx: float) -> None:
+        """From the best point, with the average of the gradients so far and the gradient of this point."""
+        run, s = self.method.run, self.method.state
+        now = run.now
+        now.kept = {"center": now.low_x, "cuts": [tree_map(lambda a: -a, now.m)]}
+        s.mode, s.nulls, s.F = "bundle", 0, now.low
+        s.offsets, s.scales, s.weights = (now.average.offset,), (now.average.scale,), (1.0,)
+        s.L = self.method.first(now.x, point.grad)
+        self._keep(point, gx)
+        self._choose()
+
+    def advance(self, point: Any, F: float, gx: float) -> None:
+        run, s = self.method.run, self.method.state
+        now, record = run.now, self.method.record
+        record.compared += 1
+        if F < s.F - SHARE * s.promised:
+            s.L, s.nulls = FALL * s.L, 0
+            now.kept["center"], s.F = now.x, F
+        else:
+            record.taken_back += 1
+            s.nulls += 1
+            if F < s.F:
+                now.kept["center"], s.F = now.x, F
+            if s.nulls >= NULLS:
+                s.L, s.nulls = RISE * s.L, 0
+        self._keep(point, gx)
+        self._choose()
+
+    def retreat(self) -> None:
+        """f was not finite there: nearer to the center."""
+        s = self.method.state
+        s.L *= 4
+        self._choose()
+
+    def _keep(self, point: Any, gx: float) -> None:
+        """One more gradient; the one of least weight goes when there are too many."""
+        now, s = self.method.run.now, self.method.state
+        cuts, offsets, scales, weights = list(now.kept["cuts"]), list(s.offsets), list(s.scales), list(s.weights)
+        if len(cuts) >= self.memory:
+            least = min(range(len(cuts)), key=weights.__getitem__)
+            for kept in (cuts, offsets, scales, weights):
+                del kept[least]
+        total = sum(weights) or 1.0
+        s.weights = (*(w / total for w in weights), 0.0) if weights else (1.0,)
+        s.offsets = (*offsets, point.f - gx)
+        s.scales = (*scales, abs(point.f) + abs(gx))
+        now.kept = {**now.kept, "cuts": [*cuts, point.grad]}
+
+    def _choose(self) -> None:
+        """The weights, the next point, and the lower bound."""
+        method, run, s = self.method, self.method.run, self.method.state
+        now, lam = run.now, run.lam
+        model = _Model(run.backend, now.kept["cuts"], s.offsets)
+        rate = s.L / model.size
+        u = v = list(s.weights)
+        t, x, slope = 1.0, now.kept["center"], now.m
+        for step in range(1, STEPS + 1):
+            slopes = model.at(method.prox(now.kept["center"], model.mean(v), s.L))
+            last, u = u, to_simplex([a + rate * b for a, b in zip(v, slopes, strict=True)])
+            turned = sum((a - b) * (b - c) for a, b, c in zip(v, u, last, strict=True)) > 0
+            t = 1.0 if turned else t
+            grown = (1 + math.sqrt(1 + 4 * t * t)) / 2
+            v = [b + (t - 1) / grown * (b - c) for b, c in zip(u, last, strict=True)]
+            t = grown
+            if step % EVERY == 0 or step == STEPS:
+                slope = model.mean(u)
+                x = method.prox(now.kept["center"], slope, s.L)
+                slopes = model.at(x)
+                dual = method.numbers(measures.conjugate, x, method.slack)[0]
+                if not math.isfinite(dual):
+                    x = method.projected(x)
+                    dual = method.numbers(measures.conjugate, x, method.slack)[0]
+                top = max(slopes)
+                s.promised = max(s.F - top - dual / lam, 0.0)
+                if top - sum(a * b for a, b in zip(u, slopes, strict=True)) <= CLOSE * s.promised:
+                    break
+        now.x = run.backend.synchronize(x)
+        method.check(now.x, now.kept["center"], slope)
+        s.weights = tuple(u)
+        now.m = run.backend.synchronize(tree_map(_minus, slope, now.m))
+        offset = sum(w * c for w, c in zip(u, s.offsets, strict=True))
+        scale = sum(w * c for w, c in zip(u, s.scales, strict=True))
+        now.average = Average(1.0, offset, scale, now.average.steps + 1)
+        K_m = run.backend.numbers(measures.value, run.opt.K, now.m)[0]
+        now.lower = max(now.lower, now.average.bound(K_m, lam, method.unit))
+
+
+class _Model:
+    """The kept gradients as one matrix for each array."""
+
+    def __init__(self, backend: Any, cuts: list[Any], offsets: tuple[float, ...]) -> None:
+        self.backend, self.like, self.offsets = backend, cuts[0], offsets
+        columns = zip(*(leaves(c) for c in cuts), strict=True)
+        self.stacks = []
+        for arrays in columns:
+            xp = _xp.namespace(arrays[0])
+            self.stacks.append((xp, xp.stack([xp.reshape(a, (-1,)) for a in arrays])))
+        self.size = self._largest()
+
+    def _largest(self) -> float:
+        """The largest eigenvalue of G G', from above: ``|A^4|^(1/4)`` in the Frobenius norm, A = G G'."""
+        gram: Any = None
+        for xp, stack in self.stacks:
+            part = xp.real(stack @ xp.conj(stack.T)) if _xp.is_complex(xp, stack) else stack @ stack.T
+            gram = part if gram is None else gram + part
+        size = math.sqrt(float((gram * gram).sum()))
+        if not 0 < size < math.inf:
+            return 1.0
+        square = gram / size
+        square = square @ square
+        fourth = square @ square
+        return size * float((fourth * fourth).sum()) ** 0.125
+
+    def mean(self, w: list[float]) -> Any:
+        """``sum_i w_i g_i``"""
+        found = []
+        for (xp, stack), like in zip(self.stacks, leaves(self.like), strict=True):
+            row = self.backend.asarray(w, dtype=stack.dtype, device=_xp.device(like))
+            found.append(xp.reshape(row @ stack, like.shape))
+        parts = iter(found)
+        return tree_map(lambda _: next(parts), self.like)
+
+    def at(self, x: Any) -> list[float]:
+        """``c_i + <g_i, x>``"""
+        total = None
+        for (xp, stack), a in zip(self.stacks, leaves(x), strict=True):
+            flat = xp.reshape(a, (-1,))
+            part = xp.real(xp.conj(stack) @ flat) if _xp.is_complex(xp, stack) else stack @ flat
+            total = part if total is None else total + part
+        return [c + float(v) for c, v in zip(self.offsets, self.backend.to_host(total).tolist(), strict=True)]
+
+
+def _minus(a: Any, like: Any) -> Any:
+    return _xp.astype(_xp.namespace(a), -a, like.dtype)
+
+
+def to_simplex(v: list[float]) -> list[float]:
+    """The nearest weights >= 0 of sum 1 (Held, Wolfe, Crowder 1974)."""
+    total, cut = 0.0, 0.0
+    for count, a in enumerate(sorted(v, reverse=True), 1):
+        total += a
+        if a * count <= total - 1:
+            break
+        cut = (total - 1) / count
+    return [max(a - cut, 0.0) for a in v]

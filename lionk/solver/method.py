@@ -1,0 +1,49 @@
+"""What the loop of `minimize` asks of a step rule."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+from ..theory.certificate import Certificate
+
+
+class Seen(NamedTuple):
+    """The numbers of an iterate, as floats."""
+
+    f: float
+    objective: float  # F
+    gap: float  # G/lam
+    lyapunov: float
+    distance: float
+    lr: float  # of the step that follows
+    lower: float = -math.inf  # a lower bound of min F, rounding taken off
+    rounding: float = 0.0  # of F
+
+
+class Method(ABC):
+    """One way to go from an iterate to the next. It moves ``run.now``; nothing else of the run changes."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Before the first evaluation of a run that is not resumed."""
+
+    @abstractmethod
+    def measure(self, point: Any) -> Seen:
+        """The numbers of ``run.now.x``, where ``point`` is f with its gradient. Changes nothing that is saved."""
+
+    @abstractmethod
+    def advance(self, point: Any, seen: Seen) -> None:
+        """Set ``run.now`` to the next iterate."""
+
+    @abstractmethod
+    def exhausted(self, seen: Seen) -> str | None:
+        """Why no further step can help, if that is so."""
+
+    @abstractmethod
+    def certificate(self, **numbers: Any) -> Certificate:
+        """The record of the run in words."""

@@ -1,0 +1,97 @@
+"""A run as it stands: everything that a checkpoint must hold, and how it is written and read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..theory.anchored import AnchoredRecord
+from ..theory.certificate import Record
+from ..theory.lower_bound import Average
+from .plateau import PlateauRule
+from .result import History
+from .state import AnchoredState
+
+
+@dataclass
+class Progress:
+    """The run at an iterate, before the step from it.
+
+    x, m : the point where f is evaluated next, and the average of minus the gradients before it.
+    best_x, best_m, best_gap : the point of least pointwise gap.
+    low_x, low, low_rounding : the point of least F, F there, and what rounding can add to it.
+    lower : the best lower bound of min F, its rounding taken off.
+    average, best_average : what goes with m, and with best_m.
+    record : what the certificate needs. rule : the numbers of the step rule, if there is one. kept : its arrays.
+    """
+
+    x: Any
+    m: Any
+    best_x: Any
+    best_m: Any
+    low_x: Any
+    record: Record | AnchoredRecord
+    rule: PlateauRule | AnchoredState | None
+    kept: dict[str, Any] = field(default_factory=dict)
+    average: Average = field(default_factory=Average)
+    best_average: Average = field(default_factory=Average)
+    count: int = 0
+    best_gap: float = math.inf
+    low: float = math.inf
+    low_rounding: float = 0.0
+    lower: float = -math.inf
+    not_convex: bool = False  # was f seen to lie below a tangent of its own, or below an average of them?
+
+    def copy(self) -> Progress:
+        rule = None if self.rule is None else replace(self.rule)
+        return replace(self, record=replace(self.record), rule=rule, kept=dict(self.kept))
+
+
+ARRAYS = ("x", "m", "best_x", "best_m", "low_x", "kept")
+NUMBERS = ("count", "best_gap", "low", "low_rounding", "lower", "not_convex")
+
+
+def save(path: Path, p: Progress, history: History, settings: dict[str, Any]) -> None:
+    """Its own history entry is left out: a resumed run makes it again."""
+    from ..checkpoint import file as checkpoint  # here, so that `import lionk` stays light
+
+    meta = {
+        **{name: getattr(p, name) for name in NUMBERS},
+        "f": history.f[p.count],
+        "average": asdict(p.average),
+        "best_average": asdict(p.best_average),
+        "record": asdict(p.record),
+        "rule": None if p.rule is None else asdict(p.rule),
+        "kept": {name: len(a) if name == "cuts" else 0 for name, a in p.kept.items()},
+        "history": {n: v[: p.count] for n, v in history._asdict().items()},
+        "settings": settings,
+    }
+    checkpoint.save(path, {name: getattr(p, name) for name in ARRAYS}, meta)
+
+
+def load(path: Path, now: Progress, settings: dict[str, Any]) -> tuple[Progress, History, float]:
+    """The run, its history, and f at the point where it ends; ``now`` is the start of a run of this kind."""
+    from ..checkpoint import file as checkpoint
+
+    meta = checkpoint.metadata(path)
+    if meta.get("settings") != settings:
+        raise ValueError(
+            f"{path} was written with {meta.get('settings')}, but this run has {settings}; "
+            "resume with the same settings, or start anew with another file"
+        )
+    kept = {name: [now.x] * n if n else now.x for name, n in meta["kept"].items()}
+    like = {name: now.m if name in ("m", "best_m") else now.x for name in ARRAYS}
+    arrays, _ = checkpoint.load(path, like={**like, "kept": kept})
+    rule = meta["rule"]
+    kind = AnchoredState if isinstance(now.rule, AnchoredState) else PlateauRule
+    loaded = Progress(
+        **arrays,
+        **{name: meta[name] for name in NUMBERS},
+        average=Average(**meta["average"]),
+        best_average=Average(**meta["best_average"]),
+        record=type(now.record)(**meta["record"]),
+        rule=None if rule is None else kind(**rule),
+    )
+    return loaded, History(**meta["history"]), meta["f"]

@@ -1,0 +1,95 @@
+"""The certificate of the anchored rule: what holds of a run of proximal steps on anchored K."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..arrays.containers import tree_inner, tree_map
+from .certificate import ROUNDING, Certificate, Statement, momentum_bound, suboptimality
+from .objective import scaled
+
+
+@dataclass
+class AnchoredRecord:
+    """Running extremes over a run; plain numbers, so that a checkpoint can hold it."""
+
+    outside: int = 0  # points of the run outside the constraint set
+    exact: int = 0  # steps whose optimality was checked
+    excess: float = 0.0  # the largest Fenchel-Young gap of such a step, relative to its terms
+    compared: int = 0  # steps from a point with known F to another
+    taken_back: int = 0  # those at which F did not fall as it should: a smaller step was made instead
+    restarts: int = 0  # returns to the best point
+    not_convex: int | None = None  # the evaluation at which f was seen to lie below one of its tangents
+    kinked: int | None = None  # the evaluation from which the weights were chosen by the certificate
+
+
+def optimality(
+    K: Any, x: Any, anchor: Any, slope: Any, L: Any, slack: Any, *, lam: float
+) -> tuple[Any, Any]:  # fmt: skip
+    """Of the step to ``x = argmin <slope, z> + (L/2) |z - anchor|^2 + K*(lam z)/lam``: residual and scale.
+
+    ``p = -slope - L (x - anchor)`` is then in dK*(lam x), that is ``K(p) + K*(lam x) - lam <p, x> = 0``: the exact
+    identity of the step (derived here). The scale holds the terms, and what rounding of p brings.
+    """
+    p = tree_map(lambda g, a, b: -g - L * (a - b), slope, x, anchor)
+    moved = tree_map(lambda g, a, b: abs(g) + L * (abs(a) + abs(b)), slope, x, anchor)
+    value, dual = K.value(p), K.conjugate.value(scaled(x, lam), slack)
+    size = lam * tree_inner(moved, tree_map(abs, x))
+    return value + dual - lam * tree_inner(p, x), abs(value) + abs(dual) + size
+
+
+def certificate_of_anchored(
+    K: Any,
+    record: AnchoredRecord,
+    lam: float,
+    *,
+    eps: float,
+    gap: float,
+    rounding: float,
+    momentum_gap: float,
+    distance: float,
+    convex: bool | None,
+) -> Certificate:
+    """Put the record of a run into words; the arguments are those of ``certificate_of``."""
+    convex = False if record.not_convex is not None else convex
+    return Certificate((
+        _feasible(record, distance),
+        _exact(record, ROUNDING * eps + 10 * max(K.traits.accuracy, K.conjugate.traits.accuracy)),
+        _descent(record),
+        _seen(suboptimality(gap, rounding, lam, convex, stochastic=False), record),
+        _seen(momentum_bound(momentum_gap, lam, convex, stochastic=False), record),
+    ))  # fmt: skip
+
+
+def _feasible(r: AnchoredRecord, distance: float) -> Statement:
+    if r.outside:
+        text = f"K*(lam x) was infinite at {r.outside} point(s) of the run; at the end the distance is {distance:.3g}"
+        return Statement("phase I", "failed" if distance > 0 else "does not apply", text)
+    return Statement("phase I", "holds", "lam x was in dom K* at every point where f was evaluated")
+
+
+def _exact(r: AnchoredRecord, slack: float) -> Statement:
+    name = "exact step"
+    if not r.exact:
+        return Statement(name, "does not apply", "no step was checked")
+    text = f"-g - L (x' - y) is in dK*(lam x'), to a relative residual of {r.excess:.2g}, at {r.exact} steps"
+    return Statement(name, "holds" if r.excess <= slack else "failed", text)
+
+
+def _descent(r: AnchoredRecord) -> Statement:
+    name = "descent of F"
+    if not r.compared:
+        return Statement(name, "does not apply", "no step began where F was known")
+    text = f"F fell at {r.compared - r.taken_back} of {r.compared} steps that were compared; the others were taken back"
+    if r.restarts:
+        text += f"; {r.restarts} restart(s) from the best point"
+    if r.kinked is not None:
+        text += f"; f has kinks: from evaluation {r.kinked} on the weights were chosen by the certificate"
+    return Statement(name, "holds", text)
+
+
+def _seen(s: Statement, r: AnchoredRecord) -> Statement:
+    if r.not_convex is None or s.verdict != "does not apply":
+        return s
+    return Statement(s.name, s.verdict, f"f lies below a tangent of its own (evaluation {r.not_convex}): not convex")

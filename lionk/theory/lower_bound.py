@@ -1,0 +1,56 @@
+"""Lower bounds of min F from gradients, and from their averages: the momentum is a certificate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from ..arrays import namespace as _xp
+from ..arrays.containers import leaves
+
+
+@dataclass(frozen=True)
+class Average:
+    """What goes with an average of minus the gradients, ``m = -sum_i w_i g_i``; plain numbers.
+
+    For convex f (smooth or not), any weights ``w_i >= 0`` and ``W = sum_i w_i > 0``,
+
+        ``min F >= (1/W) sum_i w_i (f_i - <g_i, x_i>) - K(m/W)/lam``
+
+    because each ``f(x) >= f_i + <g_i, x - x_i>``; their average, plus ``K*(lam x)/lam``, has this minimum over x
+    (derived here). One gradient gives ``F - G/lam``.
+    """
+
+    weight: float = 0.0  # W
+    offset: float = 0.0  # sum of w_i (f_i - <g_i, x_i>)
+    scale: float = 0.0  # sum of w_i (|f_i| + sum_j |g_ij x_ij| + |K(-g_i)|/lam), which rounding grows with
+    steps: float = 0.0  # how many roundings are in m, seen from now
+
+    def then(self, keep: float, add: float, offset: float, scale: float) -> Average:
+        """Beside ``m' = keep m - add g``."""
+        return Average(
+            keep * self.weight + add, keep * self.offset + add * offset, keep * self.scale + add * scale,
+            min(keep, 1.0) * self.steps + 1,
+        )  # fmt: skip
+
+    def bound(self, K_of_m: float, lam: float, unit: float) -> float:
+        """The lower bound less its rounding, for ``K_of_m = K(m/W)``; -inf where there is none."""
+        if not (self.weight > 0 and lam > 0 and math.isfinite(K_of_m)):
+            return -math.inf
+        dual, eps_steps = K_of_m / lam, 1 + self.steps / 8
+        return self.offset / self.weight - dual - unit * eps_steps * (self.scale / self.weight + abs(dual))
+
+
+def rounding_unit(K: Any, x: Any) -> float:
+    """The relative rounding of the sums and of K that a bound is made of: that of ``gap_rounding``.
+
+    ``(16 + log2 n) eps``, with the factor ``max(rows, cols)`` where K takes singular values, and what K says of its own
+    accuracy on top.
+    """
+    arrays = leaves(x)
+    eps = max(_xp.eps(_xp.namespace(a), a) for a in arrays)
+    unit = (16 + math.log2(max(sum(math.prod(a.shape) for a in arrays), 2))) * eps
+    if "linalg" in K.traits.needs:
+        unit *= max((max(a.shape) for a in arrays if a.ndim >= 2), default=1)
+    return unit + K.traits.accuracy
