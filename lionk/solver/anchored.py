@@ -158,6 +158,7 @@ class Anchored(Method):
             self.bundle.advance(point, seen.objective, pair.gx)
         elif not s.tested or self._fell(seen, pair):
             self._steer(point, seen, pair, known)
+        now.x, now.m = self.run.backend.synchronize((now.x, now.m))
 
     def _stale(self, s: AnchoredState) -> int:
         now = self.run.now
@@ -246,7 +247,7 @@ class Anchored(Method):
         y = self.projected(y)
         if not self.run.opt.K.traits.homogeneous and not self.dual_is_finite(y):
             return x
-        return self.run.backend.synchronize(y)
+        return y
 
     def _made(self, anchor: Any, slope: Any) -> Any:
         """The plain step from an anchor, which the certificate checks."""

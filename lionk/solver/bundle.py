@@ -6,9 +6,9 @@ With the anchored K_y (``L = mu lam``, y the center) and the gradients kept so f
 
 on the simplex: D is the dual of the model ``max_i c_i + <g_i, z>`` with the prox term, concave, and its gradient has
 the constant ``|G G'|/L``. A few steps of accelerated projected ascent, which cost no evaluation of f, give the weights,
-the next point x(w), and the lower bound ``sum w_i c_i - K(-sum w_i g_i)/lam``. The center moves where F falls by a tenth
-of what the model promised. This is the proximal bundle method (Lemarechal 1978; Kiwiel 1990) with K* kept exact, and a
-step of Lion-K on K_y whose momentum has these weights. Derived here.
+the next point x(w), and the lower bound ``sum w_i c_i - K(-sum w_i g_i)/lam``. The center moves where F falls by a
+tenth of what the model promised. This is the proximal bundle method (Lemarechal 1978; Kiwiel 1990) with K* kept exact,
+and a step of Lion-K on K_y whose momentum has these weights. Derived here.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def test_every_iterate_is_in_the_box_and_x0_is_moved_there():
     seen = []
     solve(x0=np.full(5, 9.0), bounds=BOX, callback=seen.append, options={"maxiter": 50})
     low, high = np.array(BOX).T
-    assert len(seen) == 50
+    assert 1 < len(seen) <= 50
     assert all(((x >= low - 1e-12) & (x <= high + 1e-12)).all() for x in seen)
 
 
