@@ -103,10 +103,24 @@ def tree_inner(x: Any, y: Any) -> Any:
     def one(a: Any, b: Any) -> Any:
         return _xp.inner(_xp.namespace(a, b), a, b)
 
+    if not is_container(x) and not is_container(y):
+        return one(x, y)
     first, *rest = leaves(tree_map(one, x, y))
     for value in rest:
         first = first + value
     return first
+
+
+SHORT = 256  # entries in one sum without blocks, whose rounding is within that of ``theory.gap_rounding``
+
+
+def inner(x: Any, y: Any) -> Any:
+    """``tree_inner``, of short real vectors by the library's own product, which costs less than a sum."""
+    from . import namespace as _xp
+
+    if not is_container(x) and x.ndim == 1 and x.shape[0] <= SHORT and x.dtype == y.dtype and _xp.kind(x).real:
+        return x @ y
+    return tree_inner(x, y)
 
 
 def tree_norm(x: Any) -> Any:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from ..arrays.containers import tree_map
+from ..arrays.containers import is_container, tree_map
 from ..errors import NotAvailable
 from ..theory.anchored import AnchoredRecord, certificate_of_anchored, optimality
 from ..theory.certificate import Certificate
@@ -103,7 +103,7 @@ class Anchored(Method):
     def prox(self, anchor: Any, slope: Any, L: float) -> Any:
         """``argmin <slope, z> + (L/2) |z - anchor|^2 + K*(lam z)/lam``."""
         lam = self.run.lam
-        moved = tree_map(lambda a, g: lam * a - (lam / L) * g, anchor, slope)
+        moved = combined(lam, anchor, -lam / L, slope)
         return scaled(self.dual.prox(moved, lam / L), 1 / lam)
 
     # -- what is seen --------------------------------------------------------------------------------------------
@@ -116,9 +116,12 @@ class Anchored(Method):
         m, average, before, share = now.m, now.average, None, 0.0
         if s.mode != "bundle":
             share, before = s.t / (s.mass + s.t), now.kept.get("anchor")
-            m = tree_map(lambda a, g: (1 - share) * a - share * g, m, point.grad)
-        dual, gx, size, K_g, K_m, mx, jump, turn, apart = self.numbers(*self._neighbours(m, point.grad, before))
-        scale = abs(f) + size + abs(K_g) / lam
+            m = combined(1 - share, m, -share, point.grad)
+        last = None if before is None else now.kept["grad"]
+        dual, gx, gg, size, K_g, K_m, mx, jump, turn, apart = self.numbers(
+            measures.neighbours, now.x, m, point.grad, before, last, self.slack
+        )
+        scale = abs(f) + math.sqrt(gg * size) + abs(K_g) / lam
         if s.mode != "bundle":
             average = average.then(1 - share, share, f - gx, scale)
         F, rounding = f + dual / lam, self.unit * (abs(f) + abs(dual) / lam)
@@ -128,10 +131,6 @@ class Anchored(Method):
         self._fresh = m, average, pair, below
         distance = 0.0 if math.isfinite(F) else self.numbers(measures.distance, now.x)[0]
         return Seen(f, F, F - f + gx + K_g / lam, F + s.L / 2 * apart, distance, lr, lower, rounding)
-
-    def _neighbours(self, m: Any, grad: Any, before: Any) -> tuple[Any, ...]:
-        last = None if before is None else self.run.now.kept["grad"]
-        return measures.neighbours, self.run.now.x, m, grad, before, last, self.slack
 
     def exhausted(self, seen: Seen) -> str | None:  # noqa: ARG002  (others look)
         now = self.run.now
@@ -243,7 +242,7 @@ class Anchored(Method):
 
     def _ahead(self, x: Any, before: Any, by: float) -> Any:
         """Extrapolated, and feasible."""
-        y = tree_map(lambda a, b: a + by * (a - b), x, before)
+        y = combined(1 + by, x, -by, before)
         y = self.projected(y)
         if not self.run.opt.K.traits.homogeneous and not self.dual_is_finite(y):
             return x
@@ -288,3 +287,8 @@ class Anchored(Method):
     def certificate(self, **numbers: Any) -> Certificate:
         run = self.run
         return certificate_of_anchored(run.opt.K, self.record, run.lam, convex=run.convex, **numbers)
+
+
+def combined(a: float, x: Any, b: float, y: Any) -> Any:
+    """``a x + b y``"""
+    return tree_map(lambda u, v: a * u + b * v, x, y) if is_container(x) else a * x + b * y

@@ -177,11 +177,15 @@ def _minus(a: Any, like: Any) -> Any:
 
 
 def to_simplex(v: list[float]) -> list[float]:
-    """The nearest weights >= 0 of sum 1 (Held, Wolfe, Crowder 1974)."""
+    """The nearest weights >= 0 of sum 1 (Held, Wolfe, Crowder 1974); the sum is 1 to rounding for large v too."""
+    top = max(v)
+    v = [a - top for a in v]
     total, cut = 0.0, 0.0
     for count, a in enumerate(sorted(v, reverse=True), 1):
         total += a
         if a * count <= total - 1:
             break
         cut = (total - 1) / count
-    return [max(a - cut, 0.0) for a in v]
+    weights = [max(a - cut, 0.0) for a in v]
+    total = math.fsum(weights)
+    return [w / total for w in weights]

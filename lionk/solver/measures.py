@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..arrays.containers import tree_inner, tree_map
+from ..arrays.containers import inner, is_container, tree_map
 from ..theory.lyapunov import lyapunov
 from ..theory.objective import distance_to_domain, gap_rounding, kkt_gap, objective, scaled
 
@@ -19,35 +19,36 @@ def values(
 
 
 def tangent(K: Any, x: Any, m: Any, grad: Any, weight: Any) -> tuple[Any, ...]:
-    """Of the lower bounds: ``<g, x>``, its magnitudes, K(-g), and of the average ``m/weight`` K and ``<., x>``."""
-    sizes = tree_inner(tree_map(abs, grad), tree_map(abs, x))
-    found = tree_inner(grad, x), sizes, K.value(scaled(grad, -1.0))
+    """Of the lower bounds: ``<g, x>``, |g|^2, |x|^2, K(-g), and of the average ``m/weight`` K and ``<., x>``."""
+    found = inner(grad, x), inner(grad, grad), inner(x, x), K.value(scaled(grad, -1.0))
     if weight is None:
         return *found, math.inf, 0.0
-    mean = scaled(m, 1 / weight)
-    return *found, K.value(mean), tree_inner(mean, x)
+    mean = m if weight == 1 else scaled(m, 1 / weight)
+    return *found, K.value(mean), inner(mean, x)
 
 
 def neighbours(
     K: Any, x: Any, m: Any, grad: Any, before: Any, grad_before: Any, slack: Any, *, lam: float
 ) -> tuple[Any, ...]:  # fmt: skip
     """K*(lam x) and ``tangent`` with m an average; then, from the point before, |g-g'|^2, <g, x'-x> and |x-x'|^2."""
-    found = K.conjugate.value(scaled(x, lam), slack), *tangent(K, x, m, grad, 1.0)
+    mean = inner(m, x)
+    found = K.conjugate.value(scaled(x, lam), slack), inner(grad, x), inner(grad, grad), inner(x, x)
+    values = K.value(scaled(grad, -1.0)), K.value(m), mean
     if before is None:
-        return *found, 0.0, 0.0, 0.0
+        return *found, *values, 0.0, 0.0, 0.0
     dg, dx = difference(grad, grad_before), difference(before, x)
-    return *found, tree_inner(dg, dg), tree_inner(grad, dx), tree_inner(dx, dx)
+    return *found, *values, inner(dg, dg), inner(grad, dx), inner(dx, dx)
 
 
 def turned(anchor: Any, x: Any, before: Any) -> tuple[Any]:
     """``<y - x', x' - x>``: > 0 where the momentum points against the step."""
-    return (tree_inner(difference(anchor, x), difference(x, before)),)
+    return (inner(difference(anchor, x), difference(x, before)),)
 
 
 def reach(K: Any, x: Any, grad: Any, *, lam: float) -> tuple[Any, Any, Any]:
     """|g|^2, and how far it is from x to the point that -g selects: ``|dK(-g)/lam - x|^2``, and |x|^2."""
     away = tree_map(lambda a, b: a / lam - b, K.subgradient(scaled(grad, -1.0)), x)
-    return tree_inner(grad, grad), tree_inner(away, away), tree_inner(x, x)
+    return inner(grad, grad), inner(away, away), inner(x, x)
 
 
 def conjugate(K: Any, x: Any, slack: Any, *, lam: float) -> tuple[Any]:
@@ -76,4 +77,4 @@ def final(K: Any, f: Any, x: Any, grad: Any, *, lam: float) -> tuple[Any, ...]:
 
 
 def difference(a: Any, b: Any) -> Any:
-    return tree_map(lambda s, t: s - t, a, b)
+    return tree_map(lambda s, t: s - t, a, b) if is_container(a) else a - b

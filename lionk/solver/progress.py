@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,18 @@ class Progress:
     not_convex: bool = False  # was f seen to lie below a tangent of its own, or below an average of them?
 
     def copy(self) -> Progress:
-        rule = None if self.rule is None else replace(self.rule)
-        return replace(self, record=replace(self.record), rule=rule, kept=dict(self.kept))
+        """A snapshot: nothing in it changes with the run."""
+        new = _copied(self)
+        new.record, new.kept = _copied(self.record), dict(self.kept)
+        new.rule = None if self.rule is None else _copied(self.rule)
+        return new
+
+
+def _copied(a: Any) -> Any:
+    """As ``dataclasses.replace`` would, at a fraction of its time."""
+    new = object.__new__(type(a))
+    new.__dict__.update(a.__dict__)
+    return new
 
 
 ARRAYS = ("x", "m", "best_x", "best_m", "low_x", "kept")

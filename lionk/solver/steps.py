@@ -58,8 +58,8 @@ class Steps(Method):
         """The better lower bound, of this gradient and of the momentum; f may be seen not to be convex."""
         run, now, lam = self.run, self.run.now, self.run.lam
         weight = now.average.weight or None
-        gx, size, K_g, K_m, mx = run.backend.numbers(measures.tangent, run.opt.K, now.x, now.m, grad, weight)
-        scale = abs(f) + size + abs(K_g) / lam
+        gx, gg, size, K_g, K_m, mx = run.backend.numbers(measures.tangent, run.opt.K, now.x, now.m, grad, weight)
+        scale = abs(f) + math.sqrt(gg * size) + abs(K_g) / lam
         self._fresh = f - gx, scale
         if weight is not None and run.convex is None:
             tangent = now.average.offset / weight - mx

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..arrays.containers import tree_inner, tree_map
+from ..arrays.containers import inner, tree_map
 from .certificate import ROUNDING, Certificate, Statement, momentum_bound, suboptimality
 from .objective import scaled
 
@@ -32,11 +32,12 @@ def optimality(
     ``p = -slope - L (x - anchor)`` is then in dK*(lam x), that is ``K(p) + K*(lam x) - lam <p, x> = 0``: the exact
     identity of the step (derived here). The scale holds the terms, and what rounding of p brings.
     """
-    p = tree_map(lambda g, a, b: -g - L * (a - b), slope, x, anchor)
-    moved = tree_map(lambda g, a, b: abs(g) + L * (abs(a) + abs(b)), slope, x, anchor)
-    value, dual = K.value(p), K.conjugate.value(scaled(x, lam), slack)
-    size = lam * tree_inner(moved, tree_map(abs, x))
-    return value + dual - lam * tree_inner(p, x), abs(value) + abs(dual) + size
+    moved = tree_map(lambda a, b: a - b, x, anchor)
+    p = tree_map(lambda g, d: -g - L * d, slope, moved)
+    value, dual, product = K.value(p), K.conjugate.value(scaled(x, lam), slack), lam * inner(p, x)
+    length = inner(x, x) ** 0.5
+    size = lam * length * (inner(slope, slope) ** 0.5 + L * (length + inner(moved, moved) ** 0.5))
+    return value + dual - product, abs(value) + abs(dual) + size
 
 
 def certificate_of_anchored(
@@ -81,7 +82,9 @@ def _descent(r: AnchoredRecord) -> Statement:
     name = "descent of F"
     if not r.compared:
         return Statement(name, "does not apply", "no step began where F was known")
-    text = f"F fell at {r.compared - r.taken_back} of {r.compared} steps that were compared; the others were taken back"
+    text = f"F fell at {r.compared - r.taken_back} of {r.compared} steps that were compared"
+    if r.taken_back:
+        text += "; the others were taken back"
     if r.restarts:
         text += f"; {r.restarts} restart(s) from the best point"
     if r.kinked is not None:

@@ -24,7 +24,7 @@ class Average:
 
     weight: float = 0.0  # W
     offset: float = 0.0  # sum of w_i (f_i - <g_i, x_i>)
-    scale: float = 0.0  # sum of w_i (|f_i| + sum_j |g_ij x_ij| + |K(-g_i)|/lam), which rounding grows with
+    scale: float = 0.0  # sum of w_i (|f_i| + |g_i| |x_i| + |K(-g_i)|/lam), which rounding grows with
     steps: float = 0.0  # how many roundings are in m, seen from now
 
     def then(self, keep: float, add: float, offset: float, scale: float) -> Average:
