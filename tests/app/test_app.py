@@ -101,7 +101,7 @@ def test_main_job_without_arguments(tmp_path):
     done = run("solve")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    for text in ("objective F", "certified gap", "distance", "active", "Lyapunov inequality",
+    for text in ("objective F", "certified gap", "distance", "active", "exact step",
                  "features standardised", "intercept", "5 of 5 statements hold",
                  "wrote lionk-solve/picture.png"):  # fmt: skip
         assert text in done.stdout
@@ -132,11 +132,12 @@ def test_schema_of_the_trace():
     }  # fmt: skip
     assert trace["settings"]["K"] == {"name": "max"}
     assert {len(v) for v in trace["history"].values()} == {trace["result"]["steps"] + 1}
-    assert set(trace["history"]) == {"f", "conjugate", "objective", "gap", "lyapunov", "distance", "lr"}
-    # a random start is outside the simplex, where F is infinite: null, as JSON has no infinity
-    assert trace["history"]["objective"][0] is None
-    assert trace["history"]["distance"][0] > 0
-    assert trace["history"]["distance"][-1] == 0
+    assert set(trace["history"]) == {"f", "conjugate", "objective", "gap", "lyapunov", "distance", "lr", "momentum_gap"}
+    assert set(trace["history"]["distance"]) == {0}, "the rule begins at the nearest feasible point"
+    # with a given rate it begins at the random start, outside the simplex, where F is infinite: null in JSON
+    lk("solve", "--problem", "stacking", "--seed", 1, "--lr", 0.1, "--maxiter", 3, "--plot", "none", "--json", "b.json")
+    outside = read("b.json")["history"]
+    assert outside["objective"][0] is None and outside["distance"][0] > 0
     assert {s["verdict"] for s in trace["certificate"]} <= {"holds", "failed", "does not apply"}
 
 
@@ -459,7 +460,7 @@ def test_warnings_are_one_line():
 
 def test_checkpoint_and_resume_give_the_same_run():
     base = ("--problem", "stacking", "--checkpoint", "run.st")
-    assert lk("solve", *base, "--maxiter", "40", *QUIET).exit_code == 1
+    assert lk("solve", *base, "--maxiter", "4", *QUIET).exit_code == 1
     resumed, whole = solve(*base, "--resume"), solve("--problem", "stacking")
     assert resumed["result"]["x"] == whole["result"]["x"]
     assert resumed["history"] == whole["history"]
@@ -518,7 +519,7 @@ def test_checkpoints_need_safetensors(monkeypatch):
 def test_absolute_tolerance_where_min_f_is_0(tmp_path):
     (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{i},{i}\n" for i in range(30)))
     base = ("--data", "a.csv", "--target", "y", "--loss", "squared", "--maxiter", "400", "--plot", "a.svg", "-q")
-    done = lk("solve", *base, "--tol", "1e-9")
+    done = lk("solve", *base, "--tol", "1e-9", "--lr", "0.1")
     assert done.exit_code == 1
     assert "F is near 0, so give an absolute tolerance, such as --atol 5e-10" in done.stderr
     done = lk("solve", *base, "--atol", "1e-3", "--json", "a.json")

@@ -203,7 +203,8 @@ def save(o: Outcome, path: Path, lams: LamPath | None = None) -> None:
             },
             "result": {
                 "success": r.success, "message": r.message, "steps": r.nit, "seconds": o.seconds, "f": r.fun,
-                "objective": r.objective, "gap": r.gap, "gap_rounding": r.gap_rounding, "relative_gap": o.relative_gap,
+                "objective": r.objective, "gap": r.gap, "gap_rounding": r.gap_rounding,
+                "momentum_gap": r.momentum_gap, "relative_gap": o.relative_gap,
                 "distance": r.distance, o.score[0]: o.score[1], "x": o.x,
                 "held_out": o.unseen and {"measure": o.unseen[0], "score": o.unseen[1]},
                 "in_the_units_of_the_data": {"coefficients": coefficients, "intercept": intercepts},
