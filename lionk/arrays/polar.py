@@ -59,12 +59,15 @@ class NewtonSchulz(Value):
         top = xp.sqrt(_xp.norm(xp, square, x.ndim - 2))  # (sum of s^8)^(1/4), at least s_1^2
         top = _xp.astype(xp, xp.where(top == 0, xp.ones_like(top), top), x.dtype)[..., None, None]
         x, gram, square = x / xp.sqrt(top), gram / top, square / top**2
-        for k, (a, b, c) in enumerate(_quintics(tol, low)):
+        first, rest = _in_two(_quintics(tol, low), max(x.shape[-2:]) / min(x.shape[-2:]))
+        for k, (a, b, c) in enumerate(first):
             if k:
                 gram = _gram(xp, x, wide)
                 square = gram @ gram
-            poly = b * gram + c * square
-            x = a * x + (poly @ x if wide else x @ poly)
+            x = _times(a, b * gram + c * square, x, wide)
+        if rest:
+            gram = _gram(xp, x, wide) if first else gram
+            x = _times(0, _of_gram(xp, gram, rest), x, wide)
         return x + xp.astype(_spectral._no_limit(xp, poison)[..., None], x.dtype)
 
 
@@ -73,18 +76,60 @@ def _gram(xp: Namespace, x: Array, wide: bool) -> Array:
     return x @ adjoint(xp, x) if wide else adjoint(xp, x) @ x
 
 
+def _times(a: float, poly: Array, x: Array, wide: bool) -> Array:
+    """``a x + poly x``, or ``a x + x poly`` of a tall x."""
+    product = poly @ x if wide else x @ poly
+    return a * x + product if a else product
+
+
+def _of_gram(xp: Namespace, gram: Array, steps: Steps) -> Array:
+    """The product Q of the polynomials of these steps, from the Gram matrix alone: the steps take x to Q x.
+
+    A step with ``p = a + b G + c G^2`` takes x to ``p x`` and G to ``p G p``; all of them commute.
+    """
+    eye = xp.eye(gram.shape[-1], dtype=gram.dtype, device=_xp.device(gram))
+    q: Array = None
+    for k, (a, b, c) in enumerate(steps):
+        p = a * eye + b * gram + c * (gram @ gram)
+        q = p if q is None else p @ q
+        if k + 1 < len(steps):
+            gram = p @ (gram @ p)
+    return q
+
+
+Steps = tuple[tuple[float, float, float], ...]
+GRAM = 0.1  # the least singular value that a Gram matrix keeps to a hundredth of its digits
+
+
+def _in_two(steps: tuple[tuple[float, float, float, float], ...], ratio: float) -> tuple[Steps, Steps]:
+    """The steps on x, and those on its Gram matrix: where small singular values have grown, and where it is cheaper.
+
+    In units of m^3, for m x n with ``ratio = n/m``: a step on x takes ``2 ratio + 1``. One on the Gram matrix takes 4,
+    the first and the last less, and ``2 ratio`` go into making the matrix and multiplying by what comes out.
+    """
+    first = next((k for k, (*_, low) in enumerate(steps) if low >= GRAM), len(steps))
+    left = len(steps) - first
+    if 4 * left - 3 + 2 * ratio >= left * (2 * ratio + 1):
+        first = len(steps)
+    plain = tuple((a, b, c) for a, b, c, _ in steps)
+    return plain[:first], plain[first:]
+
+
 WIDEST = 0.1  # the least singular value that a step is made for: to smaller ones it is no more than a factor
 SLACK = 0.01  # of 1 - low, by which the interval goes beyond 1, so that rounding at 1, where p is steep, stays inside
 FLAT = 0.99  # from here on the limit of the quintics for low = 1 is as good, and no equation is close to singular
 
 
 @cache
-def _quintics(tol: float, low: float) -> tuple[tuple[float, float, float], ...]:
-    """Coefficients of steps that take singular values in [low, 1] to [1 - tol, 1], each from what the last one left."""
+def _quintics(tol: float, low: float) -> tuple[tuple[float, float, float, float], ...]:
+    """Coefficients of steps that take singular values in [low, 1] to [1 - tol, 1], each from what the last one left.
+
+    With each step stands the least singular value that it gets.
+    """
     steps = []
     while 1 - low > tol:
         a, b, c, top = _closest_quintic(max(low, WIDEST))
-        steps.append((a / top, b / top, c / top))
+        steps.append((a / top, b / top, c / top, low))
         low = min(low * (a + low**2 * (b + low**2 * c)), 2 - top) / top
     return tuple(steps)
 

@@ -9,7 +9,7 @@ import pytest
 
 import lionk
 from backends_under_test import BACKENDS, Backend
-from lionk.arrays.polar import NewtonSchulz, _closest_quintic, _quintics
+from lionk.arrays.polar import NewtonSchulz, _closest_quintic, _in_two, _quintics
 from lionk.conventions import muon_ns5
 
 SHAPES = ((6, 6), (5, 40), (50, 7), (1, 4), (4, 1))
@@ -141,6 +141,21 @@ def test_the_number_of_steps_is_fixed_ahead():
     assert len(_quintics(EPS["float64"], 1e-10)) == 20
 
 
+@pytest.mark.parametrize("shape", [(20, 80), (2, 60, 15), (33, 70)])
+def test_the_last_steps_of_a_long_matrix_are_made_on_its_gram_matrix(shape):
+    """Where that is cheaper; the polar factor is as exact, and small singular values have grown before."""
+    ratio = max(shape[-2:]) / min(shape[-2:])
+    first, rest = _in_two(_quintics(1e-7, 1e-4), ratio)
+    assert rest and len(first) + len(rest) == len(_quintics(1e-7, 1e-4))
+    assert _quintics(1e-7, 1e-4)[len(first)][3] >= 0.1
+    assert not _in_two(_quintics(1e-7, 1e-4), 1.0)[1], "of a square matrix the steps themselves are cheaper"
+    rng = np.random.default_rng(0)
+    u, _, v = np.linalg.svd(rng.standard_normal(shape), full_matrices=False)
+    s = np.geomspace(1, 1e-4, min(shape[-2:]))
+    got = lionk.polar(u * s @ v, "newton_schulz", tol=1e-7, resolve=1e-4)
+    assert np.abs(got - u @ v).max() < 2e-7
+
+
 @pytest.mark.parametrize("low", [1e-6, 0.1, 0.5, 0.989, 0.999])
 def test_the_quintic_is_the_closest_to_one(low):
     """It equioscillates in four points (Chebyshev), lies below its tangent at 0, and is positive."""
@@ -158,7 +173,7 @@ def test_the_quintic_is_the_closest_to_one(low):
 
 def test_the_ramp_below_the_resolved_ratios():
     """What the steps multiply a tiny singular value by is at most ten times what the least resolved one needs."""
-    slopes = [low * math.prod(a for a, _, _ in _quintics(tol, low)) for low in np.geomspace(1e-12, 0.999, 300)
+    slopes = [low * math.prod(a for a, *_ in _quintics(tol, low)) for low in np.geomspace(1e-12, 0.999, 300)
               for tol in (0.5, 1e-2, 1e-7, 1e-15)]  # fmt: skip
     assert 9 < max(slopes) < 10
 
