@@ -48,6 +48,9 @@ class OptaxPort:
             schedule=True,
             lists=True,
             checkpoint=True,
+            writable=True,
+            mixed=True,
+            tried=True,
         )
 
     def create(self, x0: Any, **hyper: Any) -> OptaxHandle:
@@ -90,6 +93,9 @@ class OptaxHandle:
 
         updates, self.kept = self.update(self._put(grad), self.kept, self.x)
         self.x = optax.apply_updates(self.x, updates)
+
+    def write(self, x: Any) -> None:
+        self.x = self._put(x)
 
     def state(self) -> Any:
         return self.kept

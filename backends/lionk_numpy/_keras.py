@@ -41,6 +41,8 @@ class KerasPort:
             lists=True,
             missing=True,
             checkpoint=True,
+            writable=True,
+            tried=True,
         )
 
     def create(self, x0: Any, **hyper: Any) -> KerasHandle:
@@ -76,6 +78,10 @@ class KerasHandle:
             self.optimizer.apply(self.received if self.several else [self.received], self.variables)
         if self.several:
             self.received = None
+
+    def write(self, x: Any) -> None:
+        for v, a in zip(self.variables, x if self.several else [x], strict=True):
+            v.assign(a)
 
     def state(self) -> Any:
         kept: dict[str, Any] = {}

@@ -53,6 +53,21 @@ class TorchPort:
             groups=True,
             missing=True,
             checkpoint=True,
+            restores=True,
+            writable=True,
+            editable=True,
+            adds=True,
+            closure=True,
+            buffers=True,
+            mixed=True,
+            tried=True,
+            options={
+                f"{name}={value}": {name: value}
+                for name in ("foreach", "capturable", "differentiable", "fused")
+                if name in self.names.parameters
+                for value in ((True, False) if name == "foreach" else (True,))
+            }
+            | ({"maximize": {"maximize": True}} if "maximize" in self.names.parameters else {}),
         )
 
     def create(self, x0: Any, **hyper: Any) -> TorchHandle:
@@ -66,8 +81,13 @@ class TorchHandle:
         import torch
 
         self.port, self.count, self.several = port, 0, isinstance(x0, list)
+        self.kept: list[Any] = []
         arrays = x0 if self.several else [x0]
         self.parameters = [torch.nn.Parameter(self._tensor(a)) for a in arrays]
+        if hyper.get("differentiable"):  # which changes parameters in place within the graph
+            self.parameters = [p.clone() for p in self.parameters]
+            for p in self.parameters:
+                p.retain_grad()
         self.rate = hyper["lr"] if callable(hyper["lr"]) else None
         if self.rate is not None:
             hyper["lr"] = self.rate(0)
@@ -99,15 +119,61 @@ class TorchHandle:
         return list(self.parameters) if self.several else self.parameters[0]
 
     def step(self, grad: Any) -> None:
-        self.received = each_parameter(grad, self._tensor)
+        self._step(each_parameter(grad, self._tensor))
+
+    def _step(self, received: Any, closure: Any = None) -> Any:
+        self.received = received
         for p, g in zip(self.parameters, self.received if self.several else [self.received], strict=True):
             p.grad = g
         if self.rate is not None:
             for group in self.optimizer.param_groups:
                 group[self.port.names.found["lr"]] = self.rate(self.count)
-        self.optimizer.step()
+        value = self.optimizer.step() if closure is None else self.optimizer.step(closure)
         self.received = None if self.several else self.parameters[0].grad
         self.count += 1
+        return value
+
+    def write(self, x: Any) -> None:
+        import torch
+
+        with torch.no_grad():
+            for p, a in zip(self.parameters, x if self.several else [x], strict=True):
+                p.copy_(self._tensor(a))
+
+    def edit(self, **hyper: Any) -> None:
+        for group in self.optimizer.param_groups:
+            group.update(self.port.names.arguments(**hyper))
+
+    def add(self, x0: Any, **hyper: Any) -> None:
+        import torch
+
+        self.parameters.append(torch.nn.Parameter(self._tensor(x0)))
+        named, _ = self.port.names.split(hyper)
+        self.optimizer.add_param_group({"params": [self.parameters[-1]], **named})
+
+    def closure(self, grad: Any) -> tuple[int, bool, bool]:
+        import torch
+
+        given, calls, loss = self._tensor(grad), [], torch.tensor(0.5)
+
+        def closure() -> Any:
+            calls.append(torch.is_grad_enabled())
+            self.parameters[0].grad = given
+            return loss
+
+        value = self._step(None, closure)
+        return len(calls), all(calls), value is not None and float(value) == float(loss)
+
+    def reuse(self, grad: Any) -> None:
+        """Each gradient is written into the memory of the last one, as after ``zero_grad(set_to_none=False)``."""
+        grads = grad if self.several else [grad]
+        if not self.kept:
+            made: dict[int, Any] = {}
+            self.kept = [made.setdefault(id(g), self._tensor(g)) for g in grads]
+        for k, g in zip(self.kept, grads, strict=True):
+            k.zero_()
+            k.copy_(self._tensor(g))
+        self._step(self.kept if self.several else self.kept[0])
 
     def state(self) -> Any:
         return {"optimizer": self.optimizer.state_dict(), "count": self.count}

@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from .ports.loopback import Loopback
     from .report.results import Report, Result
     from .specification.port import Capabilities, Handle, Port
-    from .specification.rules import LEVELS, RULES, VERSION
+    from .specification.rules import LEVELS, RULES, VERSION, VERSIONS
 
 __all__ = [
     "LEVELS",
     "RULES",
     "VERSION",
+    "VERSIONS",
     "Capabilities",
     "Handle",
     "Loopback",
@@ -38,6 +39,7 @@ _LATER = {
     "LEVELS": "specification.rules",
     "RULES": "specification.rules",
     "VERSION": "specification.rules",
+    "VERSIONS": "specification.rules",
 }
 
 

@@ -19,6 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--lionk-level", type=int, default=3, help="up to which level, 0 to 3")
     group.addoption("--lionk-k", metavar="K", help="its convex function, NAME[:param=value,...]")
     group.addoption("--lionk-known", metavar="FILE", help="known failures, an id a line")
+    group.addoption("--lionk-timeout", type=float, default=60.0, help="seconds after which a port is ended")
     group.addoption("--lionk-map", action="append", metavar="NAME=ITS", help="its name for one of the kit's")
     group.addoption("--lionk-option", action="append", metavar="NAME=VALUE", help="a further argument of the port")
 
@@ -44,16 +45,20 @@ class Conformance(pytest.Collector):
     """All cases of one port."""
 
     def collect(self) -> Iterator[Case]:
-        from .judging.behaviour import TESTS, behaviours
+        from .judging.behaviour import TESTS, behaviours, ids
         from .judging.judge import apply_known, judge_case
-        from .ports.target import known_failures, load, wishes_of
+        from .ports.apart import ApartPort
+        from .ports.process import Limits
+        from .ports.target import known_failures, wishes_of
         from .report.results import FAIL, PASS, SKIP, Result, belongs
-        from .specification.families import WIDE, cases
+        from .specification.families import cases, level_of
 
         option = self.config.getoption
         try:
             wishes = wishes_of(k=option("--lionk-k"), names=option("--lionk-map"), options=option("--lionk-option"))
-            port = load(option("--lionk-port"), wishes)
+            limits = Limits(seconds=option("--lionk-timeout"))
+            port = ApartPort(option("--lionk-port"), wishes, limits)
+            self.config.add_cleanup(port.close)
             known = set(known_failures(option("--lionk-known")))
         except (OSError, ValueError) as error:
             raise pytest.UsageError(str(error)) from None
@@ -62,23 +67,26 @@ class Conformance(pytest.Collector):
         def judge(case: Any, mine: set[str]) -> list[Result]:
             return apply_known(judge_case(port, case)[0], mine)
 
+        def compare(test: str, dtype: str) -> list[Result]:
+            found = [
+                Result(i, SKIP if absent else FAIL if wrong else PASS, absent or wrong)
+                for i, wrong, absent in behaviours(port, dtype, level, test)
+            ]
+            return apply_known(found, known & {test})
+
         chosen = cases(claims, level)
-        wide = [d for d in claims.dtypes if d in WIDE]
         listed = {c.id for c in chosen}
         for case in chosen:
             mine = {k for k in known if belongs(k, case.id)}
             listed |= mine
             needs = ["schedule"] if case.scheduled else []
             yield self._test(case.id, needs, lambda case=case, mine=mine: judge(case, mine))
-        for dtype in wide:
-            results = {
-                test: Result(test, SKIP if absent else FAIL if wrong else PASS, absent or wrong)
-                for test, wrong, absent in behaviours(port, dtype, level)
-            }
-            listed |= set(results)
-            for test, result in results.items():
-                needs = [n for n in TESTS[test.rpartition("/")[0]][0] if hasattr(claims, n)]
-                yield self._test(test, needs, lambda r=result: apply_known([r], known & {r.id}))
+        for dtype in claims.dtypes:
+            for test in ids(claims):
+                if test.endswith(f"/{dtype}") and level_of(test, dtype, claims.dtypes) <= level:
+                    listed.add(test)
+                    needs = [n for n in TESTS[test.rpartition("/")[0]][0] if hasattr(claims, n)]
+                    yield self._test(test, needs, lambda t=test, d=dtype: compare(t, d))
         if known - listed:
             raise pytest.UsageError(f"--lionk-known: no tests of this port: {', '.join(sorted(known - listed))}")
 

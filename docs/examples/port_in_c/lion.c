@@ -60,8 +60,11 @@ static void answer(const char *line) {
 
     const char *id = strchr(key(line, "id"), '"') + 1;
     printf("{\"id\": \"%.*s\", \"x\": [", (int)(strchr(id, '"') - id), id);
+    long rows = 0; /* of gradients, which are used again from the first when they end */
+    for (at = key(line, "grads"); *at && !(at[0] == ']' && at[1] == ']'); at++) rows += *at == '[' && at[1] != '[';
     const char *rates = key(line, "lr"), *grads = key(line, "grads");
     for (long t = 0; t < steps; t++) {
+        if (t && rows && t % rows == 0) rates = key(line, "lr"), grads = key(line, "grads");
         double lr = number(&rates);
         for (long i = 0; i < n; i++) gf[i] = (float)(g[i] = number(&grads));
         if (is_double)

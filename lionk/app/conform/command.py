@@ -12,10 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from lionk.conformance import LEVELS, RULES, Capabilities, Port, Report, check
+from lionk.conformance import LEVELS, RULES, VERSION, VERSIONS, Capabilities, Port, Report, check
+from lionk.conformance.ports.apart import ApartPort
 from lionk.conformance.ports.exchange import Program, claims_of_program, export, judge_results
 from lionk.conformance.ports.golden import SHIPPED, unpack
-from lionk.conformance.ports.target import known_failures, load, spec, wishes_of
+from lionk.conformance.ports.process import Limits
+from lionk.conformance.ports.target import known_failures, spec, wishes_of
 from lionk.conformance.report.results import SURE
 
 from ..console import BadInput, Failed, apart, command, console, output_path, reason, say, write_json, write_text
@@ -31,7 +33,7 @@ def conform(
     target: Annotated[
         str | None, typer.Argument(help="What to judge, module:attribute, or file.py:attribute.", metavar="PORT")
     ] = None,
-    level: Annotated[int, typer.Option(help=f"Up to which level: {_LEVELS}.")] = 3,
+    level: Annotated[str, typer.Option(help=f"Up to which level, as 1 or L1: {_LEVELS}.")] = "3",
     k: Annotated[str | None, typer.Option("--k", help="Its convex function, NAME[:param=value,...].")] = None,
     dtype: Annotated[str | None, typer.Option(help="Only these dtypes, with commas.")] = None,
     only: Annotated[str, typer.Option(help="Only tests whose id starts so, as S3.decay.")] = "",
@@ -63,6 +65,9 @@ def conform(
     replay: Annotated[
         str | None, typer.Option(help="Write this case as a Python file that runs by itself.", metavar="CASE")
     ] = None,
+    timeout: Annotated[float, typer.Option(help="End a port that has not answered after so many seconds.")] = 60.0,
+    memory: Annotated[float, typer.Option(help="End a port that takes more GiB of memory; 0: no limit.")] = 8.0,
+    specification: Annotated[str, typer.Option(help="By which version of the specification.")] = VERSION,
     json: Annotated[str | None, typer.Option("--json", help="Write the report; - is stdout.", metavar="PATH")] = None,
     md: Annotated[str | None, typer.Option("--md", help="Write it as Markdown.", metavar="PATH")] = None,
     junit: Annotated[str | None, typer.Option("--junit", help="Write it as JUnit XML.", metavar="PATH")] = None,
@@ -74,8 +79,9 @@ def conform(
 
     Examples: lionk conform lion_pytorch:Lion; lionk conform my_code.py:step --map m=velocity --level 1
     """
-    if not 0 <= level <= 3:
-        raise BadInput(f"--level {level}: choose 0, 1, 2 or 3")
+    top, limits = _level(level), _limits(timeout, memory)
+    if specification not in VERSIONS:
+        raise BadInput(f"--specification {specification}: this kit holds {', '.join(VERSIONS)}")
     paths = {n: output_path(p, n) for n, p in (("--md", md), ("--junit", junit), ("--html", html)) if p is not None}
     to_json = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
     apart({**paths, "--json": to_json})
@@ -84,8 +90,8 @@ def conform(
     if target is None:
         try:
             dtypes = {} if dtype is None else {"dtypes": tuple(dtype.split(","))}
-            outside = claims_of_program(spec(k), **dtypes)
-            report = _elsewhere(outside, level, vectors, results, program, _ids(known))
+            outside = claims_of_program(spec(k), **dtypes, specification=specification)
+            report = _elsewhere(outside, top, vectors, results, program, _ids(known), limits)
         except ValueError as error:
             raise BadInput(reason(error)) from None
         if report is not None:
@@ -93,19 +99,26 @@ def conform(
         return
     try:
         wishes = wishes_of(k=k, names=map_, options=option, decays=decay, library=library, device=device)
-        port = load(target, wishes)
-        if replay is not None:
-            _replay(port, target, replay, wishes)
-            return
-        chosen = None if dtype is None else _dtypes(dtype, port.capabilities)
-        report = check(port, level=level, dtypes=chosen, only=only, known=_ids(known))
+        listed = _ids(known)
+        with ApartPort(target, wishes, limits, {"specification": specification}) as port:
+            if replay is not None:
+                _replay(port, target, replay, wishes)
+                return
+            chosen = None if dtype is None else _dtypes(dtype, port.capabilities)
+            report = check(port, level=top, dtypes=chosen, only=only, known=listed)
     except ValueError as error:
         raise BadInput(reason(error)) from None
     _finish(report, to_json, paths)
 
 
 def _elsewhere(
-    claims: Capabilities, level: int, vectors: str | None, results: str | None, program: str | None, known: list[str]
+    claims: Capabilities,
+    level: int,
+    vectors: str | None,
+    results: str | None,
+    program: str | None,
+    known: list[str],
+    limits: Limits,
 ) -> Report | None:
     """Golden vectors, what was made of them, or a program."""
     if vectors is not None:
@@ -120,12 +133,25 @@ def _elsewhere(
         path = Path(results) / "results.jsonl"
         if not path.is_file():
             raise BadInput(f"--results {results}: there is no {path}; the program must write it")
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         return judge_results(lines, claims, name=str(path), level=level, known=known)
     try:
-        return Program(shlex.split(program or ""), claims).check(level=level, known=known)
+        return Program(shlex.split(program or ""), claims, limits).check(level=level, known=known)
     except RuntimeError as error:
         raise BadInput(f"--command: {error}") from None
+
+
+def _level(text: str) -> int:
+    number = text.strip().upper().removeprefix("L")
+    if number not in ("0", "1", "2", "3"):
+        raise BadInput(f"--level {text}: choose 0, 1, 2 or 3")
+    return int(number)
+
+
+def _limits(timeout: float, memory: float) -> Limits:
+    if not (0 < timeout < float("inf") and 0 <= memory < float("inf")):
+        raise BadInput(f"--timeout {timeout:g} --memory {memory:g}: give seconds above 0, and GiB of 0 or more")
+    return Limits(seconds=timeout, memory=memory or None)
 
 
 def _dtypes(text: str, claims: Capabilities) -> tuple[str, ...]:
@@ -181,10 +207,8 @@ _WRITERS = {"--md": Report.to_markdown, "--junit": Report.to_junit, "--html": _p
 def _show(report: Report, to_stderr: bool) -> None:
     out = console(to_stderr=to_stderr, width=140)
     versions = ", ".join(f"{n} {v}" for n, v in report.versions.items())
-    out.print(
-        f"{report.port} ({versions or 'no version'}), specification {report.specification}, K = {report.K}",
-        style="bold",
-    )
+    about = f"{report.port} ({versions or 'no version'}), specification {report.specification}, K = {report.K}"
+    out.print(Text(about, style="bold"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("rule", "level", "verdict", "tests", "remark"):
         table.add_column(column, no_wrap=column != "remark")
@@ -204,7 +228,7 @@ def _show(report: Report, to_stderr: bool) -> None:
     for words in report.measured:
         out.print(f"measured: {escape(words)}", soft_wrap=True)
     for name, ours, theirs in report.defaults:
-        out.print(f"default of {name}: {theirs} (specification: {ours})")
+        out.print(Text(f"default of {name}: {theirs} (specification: {ours})"))
     held = "no level" if report.held is None else f"level {report.held}"
     style = "bold green" if report.passed else "bold red"
     out.print(Text(f"{'PASS' if report.passed else 'FAIL'}: holds {held}", style=style))

@@ -17,7 +17,7 @@ from lionk.conformance import Report
 from lionk.conformance.judging.comparator import judge_step
 from lionk.conformance.judging.reference import expected, follow
 from lionk.conformance.specification.cases import function_of
-from lionk.conformance.specification.families import WIDE
+from lionk.conformance.specification.maker import WIDE
 
 from ..figures import BLUE, GREY, RED, STYLE
 
@@ -47,7 +47,7 @@ def _directions(report: Report) -> tuple[str, str] | None:
     """Every direction that was seen, over its readout."""
     claims, rows = report.claims, []
     for case, trace in report.runs.values():
-        if case.dtype not in WIDE or not trace.xs or 0 in case.shape:
+        if case.dtype not in WIDE or not trace.xs or 0 in case.shape or case.repeat > 1:
             continue
         K = function_of(claims.K, case.shape)
         for point, after in follow(case, trace.xs, claims.state_dtype):

@@ -15,6 +15,7 @@ Where d = 0 the stated selection itself is demanded, and x' bit for bit if it is
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from ...functions import ConvexFunction
@@ -60,6 +61,17 @@ def judge_step(case: Case, K: ConvexFunction, point: Point, after: Any, accuracy
         reach = xp.max(xp.stack([xp.abs(K.subgradient(point.readout + e) - u) for e in _within(point.bound)]))
         return _first(point, u, seen, xp.abs(seen - u) > tau + 8 * n * reach, "the direction is not the gradient of K")
     return _member(K, point, u, seen, tau)
+
+
+def judge_steps(case: Case, K: ConvexFunction, pairs: list[tuple[Point, Any]]) -> Divergence | None:
+    """The first wrong step of a long run at one rate, for an elementwise K: all steps are judged as one array first."""
+    xp = host().namespace()
+    x, readout, bound, m = (xp.stack([getattr(p, n) for p, _ in pairs]) for n in ("x", "readout", "bound", "m"))
+    after = xp.stack([a for _, a in pairs])
+    whole = replace(pairs[0][0], x=x, readout=readout, bound=bound, m=m)
+    if judge_step(replace(case, shape=tuple(x.shape)), K, whole, after) is None:
+        return None
+    return next(filter(None, (judge_step(case, K, p, a) for p, a in pairs)), None)
 
 
 def _elementwise(

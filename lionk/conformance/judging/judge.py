@@ -9,13 +9,15 @@ from typing import Any
 
 from ..report.results import FAIL, PASS, SKIP, WARN, XFAIL, Report, Result
 from ..specification.cases import Case, function_of
-from ..specification.families import WIDE, cases
+from ..specification.families import cases, level_of
+from ..specification.maker import WIDE
 from ..specification.port import Capabilities, Port
 from ..specification.rules import RULES, rule_of
-from .behaviour import behaviours, ids
-from .comparator import judge_step
+from .behaviour import behaviours
+from .comparator import judge_step, judge_steps
+from .dtypes import kept
 from .reference import follow
-from .trace import Trace, run
+from .trace import Raised, Trace, run
 
 #: The defaults that the specification names: those of the Lion paper, which most ports keep.
 DEFAULTS: dict[str, Any] = {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0.0}
@@ -35,8 +37,13 @@ def judge(
     claims = port.capabilities
     results: list[Result] = []
     traces: dict[str, tuple[Case, Trace]] = {}
-    for case in cases(claims, level, dtypes):
-        if not case.id.startswith(only):
+    everything = cases(claims, 3, dtypes)
+    if claims.specification >= RULES["S5.taken"].since:
+        claims, found = kept(port, everything)
+        results += [r for r in found if r.id.startswith(only)]
+    for case in everything:
+        out = case.dtype not in claims.dtypes or level_of(case.id, case.dtype, claims.dtypes) > level
+        if out or not case.id.startswith(only):
             continue
         if progress:
             progress(case.id)
@@ -53,6 +60,7 @@ def judge(
         results,
         defaults=differing(port),
         versions=dict(getattr(port, "versions", {})),
+        specification=claims.specification,
         claims=claims,
         runs=traces,
     )
@@ -72,6 +80,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         wrong = [(case, trace) for case, trace in traces.values() if case.id in failing]
+        wrong = [(c, t) for c, t in wrong if not c.id.startswith("S3.large")] or wrong  # x is of other sizes there
         step = next((s for c, t in wrong if (s := step_of(c, port.capabilities, t))), "")
         near = [(c, b) for c, t in wrong if c.dtype in WIDE and (b := bits_of(c, port.capabilities, t))]
         if not step and len(near) == len([c for c, _ in wrong if c.dtype in WIDE]) and near:
@@ -79,7 +88,8 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
             step = f"wherever x is wrong it is right to {b} bits or more ({c.id})"
         filtered = any(i.startswith(("S1.", "S4.state")) for i in failing)
         weights = weights_of(port) if filtered else ""
-    report.measured = [words for words in (step, weights) if words]
+    said = next((r.text for r in report.failures if r.divergence is None and r.text.startswith("the port ")), "")
+    report.measured = [words for words in (step, weights, said) if words]
     if report.diagnosis:
         report.focus = MUTANTS[report.diagnosis[0][0]].rules[0]
 
@@ -90,6 +100,8 @@ def judge_case(port: Port, case: Case) -> tuple[list[Result], Trace | None]:
         trace = run(port, case)
     except NotImplementedError as error:
         return [Result(case.id, SKIP, f"not available: {error}")], None
+    except Raised as error:
+        return [Result(case.id, FAIL, str(error))], None
     except Exception as error:
         at = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error} ({at.filename.rpartition('/')[2]}, line {at.lineno})"
@@ -102,7 +114,7 @@ def judge_trace(claims: Capabilities, case: Case, trace: Trace) -> list[Result]:
     rule = rule_of(case.id)
     bad = FAIL if rule.must else WARN
     if trace.refused:
-        return [Result(case.id, bad, f"refused: {trace.refused}")]
+        return [Result(case.id, WARN if rule.refusable else bad, f"refused: {trace.refused}")]
     if trace.dtype and trace.dtype != case.dtype:
         return [Result(f"S5.dtype/{case.id}", FAIL, f"x is {trace.dtype}, not {case.dtype}")]
     results = []
@@ -111,9 +123,12 @@ def judge_trace(claims: Capabilities, case: Case, trace: Trace) -> list[Result]:
     advised = case.id.replace(rule.id, f"{rule.id}_result", 1) if f"{rule.id}_result" in RULES else ""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if odd := next((tuple(x.shape) for x in trace.xs if tuple(x.shape) != case.shape), None):
+            return [Result(f"S5.dtype/{case.id}", FAIL, f"x has shape {odd}, not {case.shape}")]
+        if case.repeat > 1:
+            long = judge_steps(case, K, list(follow(case, trace.xs, claims.state_dtype)))
+            return [Result(case.id, bad, str(long), long) if long else Result(case.id, PASS)]
         for point, after in follow(case, trace.xs, claims.state_dtype):
-            if tuple(after.shape) != case.shape:
-                return [Result(f"S5.dtype/{case.id}", FAIL, f"x has shape {tuple(after.shape)}, not {case.shape}")]
             found = judge_step(case, K, point, after, claims.accuracy)
             if found is None:
                 continue
@@ -135,12 +150,8 @@ def _beyond(port: Port, claims: Capabilities, level: int, dtypes: tuple[str, ...
     """The tests that compare runs with other runs."""
     results = []
     for dtype in claims.dtypes:
-        if dtype not in WIDE or (dtypes is not None and dtype not in dtypes):
-            continue
-        if not any(i.startswith(only) for i in ids(claims) if i.endswith(dtype)):
-            continue
-        for test, wrong, absent in behaviours(port, dtype, level):
-            if test.startswith(only):
+        if dtypes is None or dtype in dtypes:
+            for test, wrong, absent in behaviours(port, dtype, level, only):
                 verdict = SKIP if absent else FAIL if wrong else PASS
                 results.append(Result(test, verdict, absent or wrong))
     return results

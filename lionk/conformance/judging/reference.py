@@ -6,7 +6,7 @@ the port itself had before it. So one wrong step does not spoil the verdict on t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,32 +40,44 @@ def ulps(eps: float) -> float:
 
 def decay_and_gradient(case: Case, t: int, x: Any, g: Any) -> tuple[float, Any]:
     """``(lam, g)`` such that the declared convention of decay is an ordinary step with them."""
-    lr, wd, name = case.lr[t], case.weight_decay, DECAYS[case.decay]
+    lr, wd, name = case.rate(t), case.weight_decay, DECAYS[case.decay]
     if name is None or wd == 0:
         return 0.0, g
     return decay.at(name, wd, lr, case.lr[0]), g + wd * x if name == "coupled" else g
 
 
-def follow(case: Case, xs: list[Any], state_dtype: str | None = None) -> Iterator[tuple[Point, Any]]:
-    """Each step's ``Point`` with the x that was observed after it. ``xs``: float64 arrays, x0 first."""
+def follow(
+    case: Case,
+    xs: list[Any],
+    state_dtype: str | None = None,
+    written: Mapping[int, Any] | None = None,
+    later: tuple[int, Case] | None = None,
+) -> Iterator[tuple[Point, Any]]:
+    """Each step's ``Point`` with the x that was observed after it. ``xs``: float64 arrays, x0 first.
+
+    ``written``: the x that the user wrote before a step. ``later``: the step from which on another case's
+    hyper-parameters hold, and that case.
+    """
     xp = host().namespace()
     eps = EPS[state_dtype or case.dtype]
     first = host().asarray(list(case.x0), dtype="float64").reshape(case.shape)
     m, off = xp.zeros_like(first), xp.zeros_like(first)
-    b1, b2 = case.betas
     x = first
-    for t, (entries, after) in enumerate(zip(case.grads, xs, strict=False)):
+    for (t, entries), after in zip(case.gradients(), xs, strict=False):
         raw = host().asarray(list(entries), dtype="float64").reshape(case.shape)
-        lam, g = decay_and_gradient(case, t, x, raw)
+        x = x if written is None else written.get(t, x)
+        now = later[1] if later is not None and t >= later[0] else case
+        b1, b2 = now.betas
+        lam, g = decay_and_gradient(now, t, x, raw)
         readout, m_next = step.update(lambda r: r, 0 * first, m, g, 1.0, 0.0, b1, b2, False)
         rounding = (
             0 * first
             if case.exact
             else ulps(eps)
             * eps
-            * (xp.abs(m) + xp.abs(g) + abs(case.weight_decay) * xp.abs(x) * (case.decay == "coupled"))
+            * (xp.abs(m) + xp.abs(g) + abs(now.weight_decay) * xp.abs(x) * (case.decay == "coupled"))
         )
-        yield Point(t, x, case.lr[t], lam, readout, b1 * off + rounding, m_next), after
+        yield Point(t, x, now.rate(t), lam, readout, b1 * off + rounding, m_next), after
         m, off, x = m_next, b2 * off + rounding, after
 
 
@@ -82,9 +94,9 @@ def reference_run(case: Case, K: ConvexFunction) -> list[Any]:
     xp = host().namespace()
     x = host().asarray(list(case.x0), dtype="float64").reshape(case.shape)
     m = xp.zeros_like(x)
-    for t, entries in enumerate(case.grads):
+    for t, entries in case.gradients():
         raw = host().asarray(list(entries), dtype="float64").reshape(case.shape)
         lam, g = decay_and_gradient(case, t, x, raw)
-        x, m = step.update(K.subgradient, x, m, g, case.lr[t], lam, *case.betas, False)
+        x, m = step.update(K.subgradient, x, m, g, case.rate(t), lam, *case.betas, False)
         xs.append(x)
     return xs

@@ -6,6 +6,7 @@ import difflib
 import json
 from typing import Any
 
+from ..report.escape import clean
 from ..report.results import belongs
 from ..specification.cases import Case, function_of
 from ..specification.families import cases
@@ -43,11 +44,12 @@ def script(port: Port, case_id: str, make: str) -> str:
 
     Raises ValueError if the port is given no such case.
     """
+    name = clean(port.name).replace("\\", "/").replace('"', "'")
     if case_id in behaviour.ids(port.capabilities):
-        return _OF_LEVEL_3.format(id=case_id, port=port.name, make=make)
+        return _OF_LEVEL_3.format(id=case_id, port=name, make=make)
     case = find(port, case_id)
     text = json.dumps(case.to_json(), indent=1)
-    return _TEMPLATE.format(id=case.id, port=port.name, case=text, make=make)
+    return _TEMPLATE.format(id=case.id, port=name, case=text, make=make)
 
 
 def find(port: Port, test: str) -> Case:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from array_api_compat import is_array_api_obj
 
@@ -12,6 +14,33 @@ from ...backend.discovery import backend_of
 from ...backend.protocol import dtype_name
 from ..specification.cases import Case, floats, host
 from ..specification.port import Port
+
+
+class Raised(Exception):
+    """A sentence: what a port raised in another process, or how it ended that. ``error``: what it raised, or ""."""
+
+    def __init__(self, sentence: str, error: str = "") -> None:
+        super().__init__(sentence)
+        self.error = error
+
+
+@contextlib.contextmanager
+def contained() -> Iterator[None]:
+    """``sys.exit`` in a port is something that it raised, and not the judge's end."""
+    try:
+        yield
+    except SystemExit as error:
+        text = f"SystemExit: {error.code}"
+        raise Raised(f"the port raised {text}", text) from None
+
+
+@runtime_checkable
+class Elsewhere(Protocol):
+    """A port that runs a whole case in another process. ``live``: it has handles, too."""
+
+    live: bool
+
+    def run(self, case: Case) -> Trace: ...
 
 
 @dataclass
@@ -26,26 +55,27 @@ class Trace:
 
 def read(x: Any) -> Any:
     """An array of any library, or a number, as a float64 NumPy array."""
-    value = backend_of(x).to_host(x) if is_array_api_obj(x) else x
+    own = type(x).__module__ == "numpy"  # as most are
+    value = x if own or not is_array_api_obj(x) else backend_of(x).to_host(x)
     return host().asarray(value, dtype="float64")
 
 
 def run(port: Port, case: Case) -> Trace:
     """The run of one case. An exception of ``create`` is a refusal; one of ``step`` is passed on."""
     options = dict(port.capabilities.decays.get(case.decay, {}))
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), contained():
         warnings.simplefilter("ignore")  # what a library says at NaN, or of its own deprecations, is not judged
-        if hasattr(port, "trace"):
-            return port.trace(case)
+        if isinstance(port, Elsewhere):
+            return port.run(case)
         try:
             handle = port.create(case.array(case.x0), **case.hyper(), **options)
         except (ValueError, AssertionError, TypeError) as error:
             return Trace([], f"{type(error).__name__}: {error}".removesuffix(": "))
         trace = Trace([])
-        for t, entries in enumerate(case.grads):
+        for t, entries in case.gradients():
             grad = case.array(entries)
             handle.step(grad)
-            left = getattr(handle, "received", None)
+            left = getattr(handle, "received", None) if case.repeat == 1 else case.array(entries)
             if not same(read(grad if left is None else left), read(case.array(entries))):
                 trace.impure.append(t)
             trace.xs.append(read(handle.x))
@@ -70,6 +100,6 @@ def from_numbers(case: Case, xs: Any) -> Trace:
         if len(entries) != len(case.x0):
             raise ValueError(f"{case.id}: x has {len(entries)} entries, {len(case.x0)} are needed")
         arrays.append(host().asarray(list(entries), dtype="float64").reshape(case.shape))
-    if len(arrays) != len(case.grads):
-        raise ValueError(f"{case.id}: {len(arrays)} steps were written, {len(case.grads)} are needed")
+    if len(arrays) != case.steps:
+        raise ValueError(f"{case.id}: {len(arrays)} steps were written, {case.steps} are needed")
     return Trace(arrays, dtype=case.dtype)

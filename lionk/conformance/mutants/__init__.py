@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..specification.port import Capabilities
-from . import arrays, average, decay, direction, gradient, matrices, parameters, rate, rounding
+from . import arrays, average, counting, decay, direction, gradient, handling, matrices, parameters, rate, rounding
 from .registry import MUTANTS
 from .step import Variant
 
@@ -17,9 +17,11 @@ __all__ = [
     "MUTANTS",
     "arrays",
     "average",
+    "counting",
     "decay",
     "direction",
     "gradient",
+    "handling",
     "matrices",
     "parameters",
     "rate",

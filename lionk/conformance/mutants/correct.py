@@ -144,4 +144,6 @@ class Concatenated(Running):
             t.count, at = t.count + 1, part.stop
 
 
-CORRECT["concatenated"] = Variant("concatenated", handle=Concatenated, says=Concatenated.__doc__ or "")
+CORRECT["concatenated"] = Variant("concatenated", handle=Concatenated, says=Concatenated.__doc__ or "").claiming(
+    complex=False, options={}
+)

@@ -17,7 +17,7 @@ def rounded_momentum(s: Slot, x: Any, m: Any, g: Any, value: str) -> Any:
     return x, _to(m, value)
 
 
-@mutant("arithmetic in float32 where the parameter is float64", "S3.step")
+@mutant("arithmetic in float32 where the parameter is float64", "S5.inner")
 def single_precision(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
     if x.dtype != xp.float64:

@@ -74,29 +74,70 @@ class Running:
         self.port, self.several = port, isinstance(x0, list)
         arrays = list(x0) if self.several else [x0]
         own = groups or [{}] * len(arrays)
+        self.turned = -1 if hyper.pop("maximize", False) else 1
         base = {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0.0, **hyper}
-        self.slots = [Slot(port, a.copy(), {**base, **g}) for a, g in zip(arrays, own, strict=True)]
+        self.base, self.buffers = base, {}
+        self.complex = None if arrays[0].dtype.kind != "c" else arrays[0].dtype
+        self.slots = [Slot(port, self._real(a.copy()), {**base, **g}) for a, g in zip(arrays, own, strict=True)]
+
+    buffers: dict[int, Any]
+
+    def _real(self, a: Any) -> Any:
+        """Complex numbers as pairs."""
+        return a if self.complex is None else a.reshape(*a.shape, 1).view(a.real.dtype)
+
+    def _shown(self, x: Any) -> Any:
+        return x if self.complex is None else x.view(self.complex)[..., 0]
 
     @property
     def x(self) -> Any:
-        return [s.x for s in self.slots] if self.several else self.slots[0].x
+        return [s.x for s in self.slots] if self.several else self._shown(self.slots[0].x)
 
     def step(self, grad: Any) -> None:
-        self.received = each_parameter(grad, lambda g: g if self.port.raw else g.copy())
+        self.received = each_parameter(grad, lambda g: self._real(g if self.port.raw else g.copy()))
         for s, g in zip(self.slots, self.received if self.several else [self.received], strict=True):
             if g is not None:
-                x, m = self.port.move(s, s.x, s.m, g)
+                x, m = self.port.move(s, s.x, s.m, -g if self.turned < 0 else g)
                 s.x, s.m = x.astype(s.x.dtype), m.astype(s.m.dtype)
             s.count += 1
-        if self.several:
+        if self.several or self.complex is not None:
             self.received = None
 
     def state(self) -> Any:
-        return [{"m": s.m, "count": s.count, "memory": s.memory} for s in self.slots]
+        return [{"m": s.m, "count": s.count, "memory": s.memory, "hyper": s.hyper} for s in self.slots]
 
     def load(self, state: Any) -> None:
         for s, saved in zip(self.slots, copy.deepcopy(state), strict=True):
-            s.m, s.count, s.memory = saved["m"], saved["count"], saved["memory"]
+            s.m, s.count, s.memory, s.hyper = (saved[n] for n in ("m", "count", "memory", "hyper"))
+
+    def write(self, x: Any) -> None:
+        for s, a in zip(self.slots, x if self.several else [x], strict=True):
+            s.x = a.copy()
+
+    def edit(self, **hyper: Any) -> None:
+        for s in self.slots:
+            s.hyper.update(hyper)
+
+    def add(self, x0: Any, **hyper: Any) -> None:
+        self.slots.append(Slot(self.port, x0.copy(), {**self.base, **hyper}))
+
+    def closure(self, grad: Any) -> tuple[int, bool, bool]:
+        self.step(grad)
+        return 1, True, True
+
+    def reuse(self, grad: Any) -> None:
+        """The gradients of one array are one buffer, which is written again."""
+        first: dict[int, int] = {}
+
+        def buffer(i: int, g: Any) -> Any:
+            at = first.setdefault(id(g), i)
+            kept = self.buffers.setdefault(at, g.copy())
+            kept[...] = g
+            return kept
+
+        grads = grad if self.several else [grad]
+        taken = [buffer(i, g) for i, g in enumerate(grads)]
+        self.step(taken if self.several else taken[0])
 
 
 @dataclass(frozen=True)
@@ -112,6 +153,15 @@ class Variant:
         groups=True,
         missing=True,
         checkpoint=True,
+        restores=True,
+        writable=True,
+        editable=True,
+        adds=True,
+        closure=True,
+        buffers=True,
+        mixed=True,
+        complex=True,
+        options={"maximize": {"maximize": True}},
     )
     handle: type[Running] = Running
     raw: bool = False

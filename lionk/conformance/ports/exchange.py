@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..judging.dtypes import ASKED, in_single
 from ..judging.judge import DEFAULTS, apply_known, diagnose_into, judge_trace, name_of
 from ..judging.reference import expected, follow, reference_run
 from ..judging.trace import Trace, from_numbers
-from ..report.results import FAIL, Report, Result
+from ..report.results import FAIL, SKIP, WARN, Report, Result
 from ..specification.cases import Case, function_of, host
 from ..specification.families import cases
 from ..specification.port import Capabilities, Port
 from ..specification.rules import LEVELS, RULES, VERSION
+from .process import Ended, Limits, Process
 
 #: What a program in another language can answer without a handle: nothing that compares runs.
 DTYPES = ("float64", "float32")
@@ -32,6 +34,19 @@ def claims_of_program(K: Any = None, **claims: Any) -> Capabilities:
     """The claims of a program: it is given the rates of a schedule as data."""
     known: dict[str, Any] = {"K": "l1" if K is None else K, "dtypes": DTYPES, "schedule": True}
     return Capabilities(**{**known, **claims})
+
+
+def agreed(claims: Capabilities, about: Mapping[str, Any]) -> Capabilities:
+    """The claims, with what a handshake says: dtypes, decays, betas, K, schedule. Raises ValueError at other values."""
+    told = about.get("capabilities", {})
+    more: dict[str, Any] = {n: told[n] for n in ("betas", "schedule", "accuracy", "state_dtype") if n in told}
+    if "dtypes" in about:
+        more["dtypes"] = tuple(d for d in claims.dtypes if d in about["dtypes"]) or tuple(about["dtypes"])
+    if "decays" in told:
+        more["decays"] = {str(d): {} for d in told["decays"]}
+    if "K" in told and claims.K == "l1":
+        more["K"] = told["K"]
+    return replace(claims, **more)
 
 
 def line(case: Case) -> str:
@@ -56,10 +71,12 @@ def export(folder: Path, claims: Capabilities, level: int = 3) -> int:
         for i, case in enumerate(chosen):
             K = function_of(claims.K, case.shape)
             xs = _stored(case, reference_run(case, K))
-            points = [(p, expected(K, p)[0]) for p, _ in follow(case, xs, claims.state_dtype)]
+            shown = [t for t in range(case.steps) if case.repeat == 1 or _near_power(t)]
+            points = [(p, expected(K, p)[0]) for p, _ in follow(case, xs, claims.state_dtype) if p.step in shown]
             row = {
                 "id": case.id,
                 "x": [_hex(x) for x in xs],
+                "steps": shown,
                 "readout": [_hex(p.readout) for p, _ in points],
                 "margin": [_hex(p.bound) for p, _ in points],
                 "direction": [_hex(u) for _, u in points],
@@ -105,7 +122,7 @@ def judge_results(
             continue
         try:
             row = json.loads(text)
-            found[row["id"]] = row["x"]
+            found[row["id"]] = row["x"] if "skip" not in row else Skipped(str(row["skip"])[:300])
         except (ValueError, KeyError, TypeError):
             raise ValueError(
                 f'line {number} is no result {{"id": ..., "x": [[...], ...]}}: {text.strip()[:80]}'
@@ -116,6 +133,9 @@ def judge_results(
         if case.id not in found:
             results.append(Result(case.id, FAIL, "no result was written for this case"))
             continue
+        if isinstance(found[case.id], Skipped):
+            results.append(Result(case.id, SKIP, f"the program leaves it out: {found[case.id].reason}"))
+            continue
         try:
             trace = from_numbers(case, found[case.id])
         except (ValueError, TypeError) as error:
@@ -123,11 +143,24 @@ def judge_results(
             continue
         traces[case.id] = (case, trace)
         results += judge_trace(claims, case, trace)
+    asked = [t for c, t in traces.values() if c.id.startswith(ASKED) and c.dtype == "float64"]
+    if asked and "float32" in claims.dtypes and all(in_single(t) for t in asked):
+        claims = replace(claims, dtypes=tuple(d for d in claims.dtypes if d != "float64"))
+        text = f"float64 is computed in float32; judged in {', '.join(claims.dtypes)}"
+        results = [Result("S5.inner/float64", WARN, text), *(r for r in results if not r.id.endswith("/float64"))]
+        traces = {i: t for i, t in traces.items() if not i.endswith("/float64")}
     judged = apply_known(results, known)
     report = Report(name, name_of(claims.K), level, judged, claims=claims, runs=traces)
     if report.failures and traces:
         diagnose_into(report, port or _Written(name, claims), traces)
     return report
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A case that a program leaves out."""
+
+    reason: str
 
 
 class _Written:
@@ -147,25 +180,44 @@ class Program(_Written):
     ``command``: the program and its arguments. It may answer each line at once, or all at the end of its input.
     """
 
-    def __init__(self, command: list[str], claims: Capabilities | None = None, timeout: float = 60.0) -> None:
+    live = False
+
+    def __init__(self, command: list[str], claims: Capabilities | None = None, limits: Limits | None = None) -> None:
         super().__init__(" ".join(command), claims or claims_of_program())
-        self.command, self.timeout = command, timeout
+        self.command, self.limits = command, limits or Limits()
         self.defaults = dict(DEFAULTS)
+        self.about = self._handshake()
+        self.name = str(self.about.get("name", self.name))[:200]
+        self.versions = {str(self.name): str(self.about["version"])[:80]} if "version" in self.about else {}
+        if claims is None or "dtypes" in self.about:
+            self.capabilities = agreed(self.capabilities, self.about)
+
+    def _handshake(self) -> dict[str, Any]:
+        """What the program says of itself when it is called with ``--handshake``; {} if it says nothing."""
+        try:
+            with Process(
+                [*self.command, "--handshake"], replace(self.limits, seconds=min(5.0, self.limits.seconds))
+            ) as p:
+                said, _ = p.finish("")
+            about = json.loads(said.splitlines()[0])
+        except (OSError, Ended, ValueError, IndexError):
+            return {}
+        return about if isinstance(about, dict) and isinstance(about.get("name"), str) else {}
 
     def run_all(self, chosen: list[Case]) -> list[str]:
         """The lines that the program writes for these cases. Raises RuntimeError if it fails."""
         asked = "".join(line(c) + "\n" for c in chosen)
         try:
-            done = subprocess.run(
-                self.command, input=asked, capture_output=True, text=True, timeout=self.timeout, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise RuntimeError(f"{self.name}: {error}") from None
-        if done.returncode:
-            raise RuntimeError(f"{self.name} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
-        return done.stdout.splitlines()
+            with Process(self.command, self.limits) as process:
+                written, code = process.finish(asked)
+                said = process.said.decode(errors="replace").strip()[-300:]
+        except (OSError, Ended) as error:
+            raise RuntimeError(f"{self.name} {error}") from None
+        if code:
+            raise RuntimeError(f"{self.name} ended with {code}: {said}")
+        return written.splitlines()
 
-    def trace(self, case: Case) -> Trace:
+    def run(self, case: Case) -> Trace:
         """The run of one case."""
         return from_numbers(case, json.loads(self.run_all([case])[0])["x"])
 
@@ -173,6 +225,12 @@ class Program(_Written):
         """All cases in one run of the program."""
         lines = self.run_all(cases(self.capabilities, level))
         return judge_results(lines, self.capabilities, name=self.name, level=level, known=known, port=self)
+
+
+def _near_power(step: int) -> bool:
+    """Is the count of steps within two of a power of ten or of two?"""
+    powers = {2**i for i in range(13)} | {10**i for i in range(4)}
+    return any(abs(step - p) <= 2 for p in powers)
 
 
 def _hex(x: Any) -> list[str]:
@@ -195,7 +253,7 @@ Everything that a program in any language needs to be judged.
 | file | content |
 | --- | --- |
 | `cases.jsonl` | one case a line: inputs |
-| `expected.jsonl` | one line for each case: x after each step by the reference, with readouts, margins and directions |
+| `expected.jsonl` | one line for each case: x after each step by the reference; and more at `steps` |
 | `arrays/NNN_x0.npy`, `arrays/NNN_grads.npy` | the same inputs in NumPy's format, grads with the step as first axis |
 | `manifest.json` | the rules, the list of cases with their arrays, SHA-256 of every file |
 
@@ -216,15 +274,18 @@ Start from m = 0 and make `steps` steps:
     x = x - lr (dK(c) + wd x)      K = l1: dK is the sign, with sign(0) = 0
     m = b2 m + (1 - b2) g
 
-in any order of evaluation, with or without fused multiply-adds.
+in any order of evaluation, with or without fused multiply-adds. Where `steps` is more than the rows of `grads`, the
+gradients and the rates are used again from the first (S5.long: a cycle of 23 gradients, 4186 steps).
 
 ## The answer
 
 One line for each case, in any order:
 
     {"id": "S3.decay/lr_wd/float64", "x": [["0x1.ae147ae147ae1p+0", ...], ...]}
+    {"id": "S6.nan/second/float64", "skip": "NaN is not handled here"}
 
-with x after each step, in C order, as hexadecimal or decimal strings or as numbers. Then
+with x after each step, in C order, as hexadecimal or decimal strings or as numbers; or with the reason why a case is
+left out. Then
 
     lionk conform --results DIR        reads DIR/results.jsonl
     lionk conform --command "./port"   runs a program that reads cases on standard input and writes answers

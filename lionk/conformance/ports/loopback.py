@@ -50,6 +50,10 @@ class Loopback:
             groups=True,
             missing=True,
             checkpoint=True,
+            writable=True,
+            editable=True,
+            adds=True,
+            mixed=True,
             state_dtype=state_dtype,
         )
 
@@ -74,6 +78,7 @@ class Running:
                 replace(base, K=function_of(claims.K, a.shape).to(like=x), **g)
                 for a, x, g in zip(arrays, self.xs, own, strict=True)
             ]
+        self.runners = [port.backend.runner(opt) for opt in self.opts]
         dtype = None if claims.state_dtype is None else resolve_dtype(port.backend.namespace(), claims.state_dtype)
         xp = port.backend.namespace()
         self.ms = [xp.zeros_like(x) if dtype is None else xp.zeros_like(x, dtype=dtype) for x in self.xs]
@@ -88,12 +93,24 @@ class Running:
         for i, g in enumerate(received if self.several else [received]):
             if g is None:
                 continue
-            opt = self.opts[i]
-            rate = opt.lr(self.count) if callable(opt.lr) else None
-            x, m = backend.runner(opt)(self.xs[i], self.ms[i], g, lr=rate)
+            rate = self.opts[i].lr(self.count) if callable(self.opts[i].lr) else None
+            x, m = self.runners[i](self.xs[i], self.ms[i], g, lr=rate)
             self.xs[i], self.ms[i] = backend.synchronize((x, m))
         self.received = None if self.several else received
         self.count += 1
+
+    def write(self, x: Any) -> None:
+        arrays = x if self.several else [x]
+        self.xs = [self.port.backend.asarray(a, device=self.port.device) for a in arrays]
+
+    def edit(self, **hyper: Any) -> None:
+        self.opts = [replace(opt, **hyper) for opt in self.opts]
+        self.runners = [self.port.backend.runner(opt) for opt in self.opts]
+
+    def add(self, x0: Any, **hyper: Any) -> None:
+        other = Running(self.port, x0, **hyper)
+        self.xs, self.ms, self.opts = self.xs + other.xs, self.ms + other.ms, self.opts + other.opts
+        self.runners += other.runners
 
     def state(self) -> Any:
         return {"m": [self.port.backend.to_host(m) for m in self.ms], "count": self.count}

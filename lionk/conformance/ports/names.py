@@ -99,7 +99,8 @@ class Names:
     def capabilities(self, request: Request, **known: Any) -> Capabilities:
         """What a port with these parameters claims: what is ``known`` of its kind, and what the caller replaces."""
         decays: dict[str, Any] = {"lr_wd": {}} if self.decays else {"none": {}}
-        return Capabilities(**{"decays": decays, "betas": self.betas, **known, **request.claims})
+        tried = {"tried": False} if "dtypes" in request.claims else {}
+        return Capabilities(**{"decays": decays, "betas": self.betas, **known, **tried, **request.claims})
 
     def split(self, hyper: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """lr, betas and weight_decay under the port's own names, and what else there is."""

@@ -14,10 +14,14 @@ from .names import Names, Request, title
 _DTYPES = {"jax": ("float32",), "numpy": ("float64", "float32")}
 
 
+#: Attributes under which a class may keep its parameter.
+_HELD = ("x", "p", "param", "params", "w", "theta")
+
+
 def _claims(request: Request, names: Names, **known: Any) -> Capabilities:
     K = "l1" if request.K is None else request.K
     dtypes = _DTYPES.get(request.library, ("float64", "float32"))
-    return names.capabilities(request, K=K, dtypes=dtypes, **known)
+    return names.capabilities(request, K=K, dtypes=dtypes, tried=True, **known)
 
 
 class PlainFunction:
@@ -38,7 +42,7 @@ class PlainFunction:
                 "an optax transformation, let its signature say so: -> optax.GradientTransformation"
             )
         self.backend: Backend = backends()[request.library]
-        self.capabilities = _claims(request, self.names, schedule=True, checkpoint=True)
+        self.capabilities = _claims(request, self.names, schedule=True, checkpoint=True, writable=True, editable=True)
 
     @property
     def defaults(self) -> Mapping[str, Any]:
@@ -79,6 +83,12 @@ class _FunctionHandle:
             raise TypeError(f"{port.name} returned {type(result).__name__}; a step returns (x, m), or None if in place")
         self.count += 1
 
+    def write(self, x: Any) -> None:
+        self.x = self.port.backend.asarray(x, device=self.port.request.device)
+
+    def edit(self, **hyper: Any) -> None:
+        self.hyper = {**self.hyper, **hyper}
+
     def state(self) -> Any:
         return self.kept, self.count
 
@@ -101,7 +111,7 @@ class PlainClass:
         self.backend: Backend = backends()[request.library]
         pairs = (("state", "load"), ("state_dict", "load_state_dict"))
         self.saves = next((p for p in pairs if all(hasattr(kind, n) for n in p)), None)
-        self.capabilities = _claims(request, self.names, checkpoint=self.saves is not None)
+        self.capabilities = _claims(request, self.names, checkpoint=self.saves is not None, writable=True)
 
     @property
     def defaults(self) -> Mapping[str, Any]:
@@ -121,7 +131,7 @@ class _ClassHandle:
 
     @property
     def x(self) -> Any:
-        for name in ("x", "p", "param", "params", "w", "theta"):
+        for name in _HELD:
             if hasattr(self.inner, name):
                 return getattr(self.inner, name)
         return self.kept
@@ -133,6 +143,16 @@ class _ClassHandle:
         result = self.inner.step(self.received)
         if result is not None:
             self.kept = result
+
+    def write(self, x: Any) -> None:
+        held = next((n for n in _HELD if hasattr(self.inner, n)), None)
+        x = self.port.backend.asarray(x, device=self.port.request.device)
+        if held is not None:
+            setattr(self.inner, held, x)
+        elif self.port.backend.name == "numpy":
+            self.kept[...] = x
+        else:
+            raise NotImplementedError("where its x is kept is not known")
 
     def state(self) -> Any:
         return getattr(self.inner, self.port.saves[0])() if self.port.saves else None

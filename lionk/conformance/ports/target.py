@@ -21,7 +21,7 @@ def load(target: str, wishes: dict[str, Any]) -> Port:
     if installed := [n for n in ("tensorflow", "torch", "jax") if importlib.util.find_spec(n)]:
         os.environ.setdefault("KERAS_BACKEND", installed[0])  # it takes tensorflow, installed or not
     module, _, attribute = target.rpartition(":")
-    if not (module and attribute):
+    if not (module and attribute) or module.startswith("."):
         raise ValueError(f"{target!r}: name the port as module:attribute, such as lion_pytorch:Lion")
     try:
         found: Any = _module(module)

@@ -7,6 +7,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ..specification.rules import LEVELS, RULES, VERSION, Rule, rule_of
+from .escape import clean, markdown
 
 PASS, FAIL, WARN, SKIP, XFAIL = "pass", "fail", "warn", "skip", "xfail"
 SURE = 0.9  # of the failing runs: a mistake that explains fewer explains a part
@@ -44,6 +45,9 @@ class Result:
     text: str = ""
     divergence: Divergence | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", clean(self.text))
+
     @property
     def rule(self) -> Rule:
         return rule_of(self.id)
@@ -65,6 +69,10 @@ class Report:
     focus: str = ""  # the rule that the nearest mistake breaks first
     claims: Any = field(default=None, repr=False)  # the port's Capabilities
     runs: dict[str, tuple[Any, Any]] = field(default_factory=dict, repr=False)  # id -> (Case, Trace) of what was run
+
+    def __post_init__(self) -> None:
+        self.port, self.K = clean(self.port), clean(self.K)
+        self.versions = {clean(k): clean(v) for k, v in self.versions.items()}
 
     @property
     def passed(self) -> bool:
@@ -147,25 +155,25 @@ class Report:
 
     def to_markdown(self) -> str:
         """A section with a table of rules, the first divergence, and the defaults."""
-        lines = [f"### {self.port}", "", self.summary().partition(": ")[2] + ".", ""]
+        lines = [f"### {markdown(self.port)}", "", markdown(self.summary().removeprefix(f"{self.port}: ")) + ".", ""]
         if self.versions:
-            lines += [", ".join(f"{k} {v}" for k, v in self.versions.items()) + ".", ""]
+            lines += [", ".join(markdown(f"{k} {v}") for k, v in self.versions.items()) + ".", ""]
         lines += ["| rule | level | verdict | tests | remark |", "| --- | --- | --- | --- | --- |"]
         for name, (verdict, tests) in self.by_rule().items():
             worst = [r for r in tests if r.verdict == verdict]
-            remark = _cell(f"{worst[0].id}: {worst[0].text}") if worst[0].text else ""
+            remark = markdown(f"{worst[0].id}: {worst[0].text}") if worst[0].text else ""
             word = {FAIL: "**fail**", WARN: "warning", XFAIL: "known failure"}.get(verdict, verdict)
             lines.append(f"| {name} | L{RULES[name].level} | {word} | {len(tests)} | {remark} |")
         if self.first is not None:
-            lines += ["", f"First divergence: `{self.first.id}`, {self.first.text}."]
+            lines += ["", f"First divergence: `{self.first.id}`, {markdown(self.first.text)}."]
         if self.diagnosis:
             share = self.diagnosis[0][2]
-            lines += ["", f"Diagnosis: {self.looks_like} ({share:.0%} of the failing runs explained)."]
+            lines += ["", f"Diagnosis: {markdown(self.looks_like)} ({share:.0%} of the failing runs explained)."]
         for words in self.measured:
-            lines += ["", f"Measured: {words}."]
+            lines += ["", f"Measured: {markdown(words)}."]
         if self.defaults:
             changed = "; ".join(f"{n}: {_shown(b)} (here {_shown(a)})" for n, a, b in self.defaults)
-            lines += ["", f"Defaults that differ: {changed}."]
+            lines += ["", f"Defaults that differ: {markdown(changed)}."]
         return "\n".join(lines) + "\n"
 
     def to_junit(self) -> str:
@@ -196,10 +204,6 @@ def belongs(test: str, case_id: str) -> bool:
 
 def levels_text() -> str:
     return "; ".join(f"L{n}: {text}" for n, text in LEVELS.items())
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _shown(value: Any) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,12 +17,22 @@ LAYOUTS = ("C", "transposed", "strided", "readonly")
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
+class Rates(tuple[float, ...]):
+    """A schedule: the rate of each step, and the last one for ever."""
+
+    __slots__ = ()
+
+    def __call__(self, count: Any) -> float:
+        return self[min(int(count), len(self) - 1)]
+
+
 @dataclass(frozen=True)
 class Case:
     """Start, gradients and hyper-parameters of a run.
 
     ``x0`` and each of ``grads`` are the entries in C order, all exact in ``dtype``; ``lr`` has one rate for each step.
     ``exact``: every correct order of evaluation gives the readouts without rounding, so that ties are ties.
+    ``repeat``: the gradients and rates are used so often, from the first again when they end.
     """
 
     id: str
@@ -35,6 +47,18 @@ class Case:
     exact: bool = False
     layout: str = "C"
     scheduled: bool = False
+    repeat: int = 1
+
+    @property
+    def steps(self) -> int:
+        return len(self.grads) * self.repeat
+
+    def gradients(self) -> Iterator[tuple[int, tuple[float, ...]]]:
+        """``(step, gradient)`` of every step."""
+        return enumerate(self.grads * self.repeat)
+
+    def rate(self, step: int) -> float:
+        return self.lr[step % len(self.lr)]
 
     @property
     def size(self) -> int:
@@ -42,9 +66,11 @@ class Case:
 
     def hyper(self) -> dict[str, Any]:
         """What ``create`` is given; the rate is a callable only where it changes."""
-        lr = self.lr
-        rate: Any = (lambda count: lr[min(int(count), len(lr) - 1)]) if self.scheduled else lr[0]
-        return {"lr": rate, "betas": self.betas, "weight_decay": self.weight_decay}
+        return {
+            "lr": Rates(self.lr) if self.scheduled else self.lr[0],
+            "betas": self.betas,
+            "weight_decay": self.weight_decay,
+        }
 
     def array(self, entries: tuple[float, ...]) -> Any:
         """The entries as a NumPy array of this dtype, shape and layout."""
@@ -65,7 +91,7 @@ class Case:
         return {
             **d,
             "shape": list(self.shape),
-            "steps": len(self.grads),
+            "steps": self.steps,
             "x0": hexes(self.x0),
             "grads": [hexes(g) for g in self.grads],
             "lr": hexes(self.lr),
@@ -111,9 +137,14 @@ def floats(values: Any) -> tuple[float, ...]:
 
 def function_of(K: Any, shape: tuple[int, ...]) -> ConvexFunction:
     """The convex function for a parameter of this shape: ``K`` may depend on the shape (Muon's scale)."""
+    if isinstance(K, str):
+        return _named(K)
     if callable(K) and not isinstance(K, ConvexFunction):
         K = K(shape)
     return build(K)
+
+
+_named = functools.cache(build)
 
 
 def size(shape: tuple[int, ...]) -> int:

@@ -6,15 +6,13 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from ...functions import ConvexFunction
-from .cases import Case, function_of, host, size
+from .cases import Case
+from .edges import edges
+from .maker import FINE, PROBES, WIDE, Maker, takes
 from .port import Capabilities
 from .rules import rule_of
-from .script import Script, rounded
+from .script import Script
 
-WIDE = ("float64", "float32")
-PROBES = (2.0**-3, 2.0**-5, 2.0**-7, 2.0**-9)
-FINE = {"float64": (2.0**-24, 2.0**-32, 2.0**-38)}  # where a momentum of float32 is seen
 _LEVEL = {"float64": 0, "float32": 1, "float16": 2, "bfloat16": 2}
 
 
@@ -25,7 +23,7 @@ def cases(claims: Capabilities, level: int = 3, dtypes: tuple[str, ...] | None =
         case
         for dtype in chosen
         for case in _all(claims, dtype)
-        if level_of(case.id, case.dtype, claims.dtypes) <= level
+        if level_of(case.id, case.dtype, claims.dtypes) <= level and rule_of(case.id).since <= claims.specification
     ]
 
 
@@ -35,66 +33,20 @@ def level_of(case_id: str, dtype: str, dtypes: tuple[str, ...]) -> int:
     return max(rule_of(case_id).level, 0 if _LEVEL[dtype] == widest else _LEVEL[dtype])
 
 
-def main_shape(K: Any) -> tuple[int, ...]:
-    """(16,), or a matrix, or a square matrix: the first that K takes."""
-    for shape in ((16,), (4, 3), (4, 4)):
-        if takes(K, shape):
-            return shape
-    raise ValueError(f"K={K!r} takes neither a vector of 16 nor a 4 x 3 or 4 x 4 matrix; nothing can be asked of it")
-
-
-def takes(K: Any, shape: tuple[int, ...]) -> bool:
-    """Does K take arrays of this shape?"""
-    try:
-        function_of(K, shape).subgradient(host().namespace().zeros(shape))
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def betas_for(claims: Capabilities, b1: float, b2: float) -> tuple[float, float]:
-    return {"free": (b1, b2), "equal": (b2, b2), "nesterov": (b2 * b2, b2)}[claims.betas]
-
-
-class _Maker:
-    """What the families of one dtype share."""
-
-    def __init__(self, claims: Capabilities, dtype: str) -> None:
-        self.claims, self.dtype = claims, dtype
-        self.shape = main_shape(claims.K)
-        self.K: ConvexFunction = function_of(claims.K, self.shape)
-        self.decay = next(iter(claims.decays))
-        self.tuned = claims.accuracy == 0
-
-    def script(self, name: str, b1: float = 0.9, b2: float = 0.99, shape: tuple[int, ...] | None = None) -> Script:
-        n = size(self.shape if shape is None else shape)
-        return Script(name, n, betas_for(self.claims, b1, b2), self.dtype)
-
-    def case(self, name: str, script: Script, lr: float | list[float] = 0.03, wd: float = 0.4, **more: Any) -> Case:
-        shape = more.pop("shape", self.shape)
-        low, high, bits = more.pop("start", (0.25, 2.0, 6))
-        steps = len(script.grads)
-        rates = tuple(lr) if isinstance(lr, list) else (lr,) * steps
-        x0 = tuple(rounded(v, self.dtype) for v in script.numbers(low, high, bits))
-        decay = more.pop("decay", self.decay)
-        return Case(
-            f"{name}/{self.dtype}", self.dtype, shape, x0, tuple(script.grads), rates, script.betas,
-            0.0 if decay == "none" else wd, decay, **more,
-        )  # fmt: skip
-
-
 def _all(claims: Capabilities, dtype: str) -> Iterator[Case]:
-    make = _Maker(claims, dtype)
+    make = Maker(claims, dtype)
     if dtype in WIDE:
         for family in (_approximate,) if not make.tuned else (_readout, _selection, _update, _state, _long, _shapes):
             yield from family(make)
+        if make.tuned:
+            yield from edges(make)
     else:
         yield from _narrow(make)
     if make.tuned and make.K.traits.structure == "elementwise":
         yield from _special(make)
 
 
-def _readout(make: _Maker) -> Iterator[Case]:
+def _readout(make: Maker) -> Iterator[Case]:
     yield make.case("S1.readout/random", make.script("random").random(5))
     yield make.case("S1.readout/probe", make.script("probe").random(3).probe(*PROBES))
     yield make.case("S1.first/one", make.script("one").random(1))
@@ -109,7 +61,7 @@ def _readout(make: _Maker) -> Iterator[Case]:
             yield make.case(f"S1.betas/{b:g}", make.script(f"{b}", b, b).random(3).probe(*PROBES[:3]))
 
 
-def _selection(make: _Maker) -> Iterator[Case]:
+def _selection(make: Maker) -> Iterator[Case]:
     yield make.case("S2.selection/zero", make.script("zero").constant(0.0, 3), exact=True)
     half = make.script("half")
     for _ in range(3):
@@ -137,7 +89,7 @@ def _selection(make: _Maker) -> Iterator[Case]:
             yield make.case(f"S2.scale/{scale:.0e}", script)
 
 
-def _update(make: _Maker) -> Iterator[Case]:
+def _update(make: Maker) -> Iterator[Case]:
     dyadic: dict[str, Any] = {"lr": 0.0625, "wd": 0.5, "start": (0.25, 2.0, 3), "exact": True}
     yield make.case("S3.step/dyadic", make.script("dyadic", 0.5, 0.75).random(3, bits=4), **dyadic)
     for lr in (1e-4, 0.3, 1.0):
@@ -156,7 +108,7 @@ def _update(make: _Maker) -> Iterator[Case]:
         yield make.case("S3.zero_rate/constant", make.script("lr 0").random(2), lr=0.0, wd=0.0)
 
 
-def _state(make: _Maker) -> Iterator[Case]:
+def _state(make: Maker) -> Iterator[Case]:
     fine = FINE.get(make.claims.state_dtype or make.dtype, ())
     yield make.case("S4.state/probe", make.script("state").random(6).probe(*PROBES, *PROBES, *fine))
     impulse = make.script("impulse").random(1, 4.0, 8.0).constant(0.0, 4).probe(*PROBES)
@@ -165,7 +117,7 @@ def _state(make: _Maker) -> Iterator[Case]:
     yield make.case("S4.state/growing", grown, wd=0.9)
 
 
-def _long(make: _Maker) -> Iterator[Case]:
+def _long(make: Maker) -> Iterator[Case]:
     script = make.script("trajectory")
     for i in range(10):
         script.random(3, 0.125, 2.0 ** (i % 3)).probe(PROBES[i % 4])
@@ -184,7 +136,7 @@ def _long(make: _Maker) -> Iterator[Case]:
             yield make.case("S5.schedule/warm_up", script, rates, 0.8, scheduled=True)
 
 
-def _shapes(make: _Maker) -> Iterator[Case]:
+def _shapes(make: Maker) -> Iterator[Case]:
     def shaped(name: str, shape: tuple[int, ...], layout: str = "C", steps: int = 3) -> Iterator[Case]:
         script = make.script(f"shape {name}", shape=shape).random(steps)
         if not takes(make.claims.K, shape):
@@ -216,7 +168,7 @@ def _shapes(make: _Maker) -> Iterator[Case]:
     yield from shaped("readonly", make.shape, "readonly")
 
 
-def _narrow(make: _Maker) -> Iterator[Case]:
+def _narrow(make: Maker) -> Iterator[Case]:
     """16-bit parameters: short runs with wide margins, an exact one, and the drift of a momentum in float32."""
     if not make.tuned:
         return
@@ -250,7 +202,7 @@ def _narrow(make: _Maker) -> Iterator[Case]:
         yield make.case("S6.precision/drift", drift, lr=0.25, wd=0.5, start=(0.25, 0.5, 4))
 
 
-def _special(make: _Maker) -> Iterator[Case]:
+def _special(make: Maker) -> Iterator[Case]:
     lr: dict[str, Any] = {"lr": 0.25, "wd": 0.5, "start": (0.25, 0.5, 4)}
     for name, values in (("nan", (math.nan, math.nan)), ("infinity", (math.inf, -math.inf))):
         if name == "infinity" and not make.K.traits.bounded_domain:
@@ -270,7 +222,7 @@ def _special(make: _Maker) -> Iterator[Case]:
     yield make.case("S6.nan/first", start, **lr)
 
 
-def _approximate(make: _Maker) -> Iterator[Case]:
+def _approximate(make: Maker) -> Iterator[Case]:
     """Well-conditioned readouts: what can be asked of Newton-Schulz and its like."""
     cols = make.shape[-1] if len(make.shape) == 2 else 1
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from .rules import VERSION
+from .rules import VERSION, VERSIONS
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 #: Conventions of weight decay by the names in the ids of tests, and what ``lionk.decay`` calls them.
@@ -47,8 +47,19 @@ class Capabilities:
         a gradient that is missing.
     checkpoint : bool
         ``state`` and ``load`` work.
+    restores : bool
+        ``state`` holds the hyper-parameters too, and ``load`` brings them back.
+    writable, editable, adds, closure, buffers : bool
+        Its handles have ``write``, ``edit``, ``add``, ``closure``, ``reuse`` (see ``Handle``).
+    mixed, complex : bool
+        The arrays of a list may have several dtypes; arrays may be complex.
+    options : mapping
+        Options by name that say how a step is computed, and not which one, with the arguments of ``create`` that choose
+        them, as ``{"foreach": {"foreach": True}}``. One called "maximize" turns the gradient.
+    tried : bool
+        ``dtypes`` are those to try: one that is refused is left out, not failed.
     specification : str
-        The version of the specification that the port was written for.
+        The version of the specification that it is judged by, among ``VERSIONS``.
     """
 
     K: Any = "l1"
@@ -62,6 +73,16 @@ class Capabilities:
     groups: bool = False
     missing: bool = False
     checkpoint: bool = False
+    restores: bool = False
+    writable: bool = False
+    editable: bool = False
+    adds: bool = False
+    closure: bool = False
+    buffers: bool = False
+    mixed: bool = False
+    complex: bool = False
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tried: bool = False
     specification: str = VERSION
 
     def __post_init__(self) -> None:
@@ -72,10 +93,9 @@ class Capabilities:
         ):
             if isinstance(value, str) or not set(value) <= set(known):
                 raise ValueError(f"capabilities.{name} is {value!r}; it takes {', '.join(known)}")
-        pinned, held = ([int(n) for n in v.split(".")] for v in (self.specification, VERSION))
-        if pinned[0] != held[0] or pinned > held:  # a later minor version may have rules that are not here
+        if self.specification not in VERSIONS:
             raise ValueError(
-                f"the port is written for specification {self.specification}, this kit holds {VERSION}; "
+                f"the port is written for specification {self.specification}, this kit holds {', '.join(VERSIONS)}; "
                 "install the lionk that has it, or look at what changed"
             )
 
@@ -98,6 +118,15 @@ class Handle(Protocol):
 
     def load(self, state: Any) -> None:
         """Continue from a state, in a handle made from the x that belongs to it."""
+
+    # What the claims of the same names stand for; a port that does not claim them needs none of these.
+    #
+    # write(x): the user overwrites the parameter (or the list of them).
+    # edit(**hyper): the user changes hyper-parameters (not lr where it is a schedule) between two steps.
+    # add(x0, **hyper): a further parameter, in a group of its own; x and step then take a list.
+    # closure(grad) -> (calls, enabled, returned): a step by a closure that writes this gradient: how often it was
+    #     called, whether gradients were enabled in it, and whether its value was returned.
+    # reuse(grad): a step whose gradient is written into the memory of the last one.
 
 
 @runtime_checkable

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: Of the specification.
-VERSION = "1.0"
+VERSION = "1.1"
+#: Those that a port may ask for.
+VERSIONS = ("1.0", "1.1")
 
 #: What the tests of each level look at.
 LEVELS = {
@@ -36,6 +38,8 @@ class Rule:
     text: str
     source: str
     must: bool = True
+    since: str = "1.0"
+    refusable: bool = False  # a port may refuse such values: that is noted, not failed
 
 
 #: Every rule by its identifier.
@@ -139,6 +143,129 @@ RULES: dict[str, Rule] = {
         Rule("S7.groups", 3, "Groups have hyper-parameters of their own.", "derived here"),
         Rule("S7.missing", 3, "A parameter without gradient keeps its value and its state.", "derived here"),
         Rule("S7.shards", 3, "For an elementwise K, the parts of an array step as the whole does.", "derived here"),
+        Rule(
+            "S1.zero_b2",
+            0,
+            "b2 = 0 is taken as 0: the state is then the last gradient.",
+            "derived here",
+            since="1.1",
+            refusable=True,
+        ),
+        Rule(
+            "S2.fine",
+            0,
+            "A readout beside a tie is no tie, however near and however small: there is no threshold.",
+            "derived here",
+            since="1.1",
+        ),
+        Rule(
+            "S3.large",
+            0,
+            "Where lr lam is 1 or more, the factor is still 1 - lr lam; large rates are taken as they are.",
+            "derived here",
+            since="1.1",
+            refusable=True,
+        ),
+        Rule(
+            "S5.rate",
+            1,
+            "The momentum does not hold the learning rate: a rate that jumps leaves the readouts as they are.",
+            "derived here",
+            since="1.1",
+        ),
+        Rule(
+            "S5.pause",
+            1,
+            "A rate of 0 in the middle of a schedule stops x; the state moves on, and so does x after it.",
+            "derived here",
+            since="1.1",
+        ),
+        Rule(
+            "S5.long",
+            1,
+            "The thousandth step is like the tenth: nothing happens at a count, such as a power of ten or of two.",
+            "derived here",
+            since="1.1",
+        ),
+        Rule(
+            "S5.inner",
+            0,
+            "A dtype that is taken is computed in: float64 is not computed in float32.",
+            "derived here",
+            must=False,
+            since="1.1",
+        ),
+        Rule("S5.taken", 0, "A dtype that is claimed is taken.", "derived here", since="1.1"),
+        Rule(
+            "S7.gaps",
+            3,
+            "Whichever parameter lacks a gradient, and for how long, it and the others go on from their own states.",
+            "derived here",
+            since="1.1",
+        ),
+        Rule(
+            "S7.buffers",
+            3,
+            "A gradient is read, not kept: its memory may be written again, and shared by parameters.",
+            "derived here",
+            since="1.1",
+        ),
+        Rule(
+            "S7.restore",
+            3,
+            "Loading restores all that was saved, hyper-parameters included where they are saved, into any optimizer.",
+            "derived here",
+            since="1.1",
+        ),
+        Rule(
+            "S7.edited",
+            3,
+            "A step begins at the x that is there, also where the user wrote it.",
+            "derived here",
+            since="1.1",
+        ),
+        Rule(
+            "S7.settings",
+            3,
+            "Hyper-parameters changed between two steps count from the next step.",
+            "derived here",
+            since="1.1",
+        ),
+        Rule(
+            "S7.mixed",
+            3,
+            "Parameters of several shapes and dtypes step as each does alone.",
+            "derived here",
+            since="1.1",
+        ),
+        Rule(
+            "S7.added",
+            3,
+            "A parameter that is added later begins at m = 0, and the others go on.",
+            "derived here",
+            since="1.1",
+        ),
+        Rule(
+            "S7.closure",
+            3,
+            "A closure is called once, with gradients enabled, before the step, and its value is returned.",
+            "torch.optim.Optimizer.step",
+            since="1.1",
+        ),
+        Rule(
+            "S7.options",
+            3,
+            "Options that say how a step is computed do not change it; maximize turns the gradient, and nothing else.",
+            "torch.optim",
+            since="1.1",
+        ),
+        Rule(
+            "S7.complex",
+            3,
+            "A complex array steps as the array of its real and imaginary parts.",
+            "torch.optim",
+            since="1.1",
+        ),
     )
 }
 

@@ -1,0 +1,159 @@
+"""What a user does around a step: buffers that are used again, closures, edits, options, complex arrays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..specification.cases import Case, function_of, host
+from ..specification.port import Port, each_parameter
+from .comparator import judge_step
+from .pairs import CLOSE, arrays, close, differs, start, steps, stored, two
+from .reference import follow
+from .trace import read, run, same
+
+
+def again(port: Port, case: Case) -> str:
+    a = run(port, case)
+    run(port, replace(case, grads=tuple(tuple(-v for v in g) for g in case.grads)))  # which must leave no trace
+    b = run(port, case)
+    return "" if all(same(p, q) for p, q in zip(a.xs, b.xs, strict=True)) else "two runs of the same inputs differ"
+
+
+def scale(port: Port, case: Case) -> str:
+    """Products with a power of two are exact, so all orders of evaluation give the run of the gradients as they are."""
+    flat = replace(case, weight_decay=0.0)
+    plain = run(port, flat)
+    for power in (40, -40):
+        other = run(port, replace(flat, grads=tuple(tuple(2.0**power * v for v in g) for g in case.grads)))
+        if found := differs(other.xs, plain.xs, case.dtype):
+            return f"step {found[0]} is another one with all gradients times 2^{power}: x differs by {found[1]}"
+    return ""
+
+
+def _reused(handle: Any, grads: list[Any]) -> list[Any]:
+    seen = []
+    for g in grads:
+        handle.reuse(g)
+        seen.append(each_parameter(handle.x, read))
+    return seen
+
+
+def reused(port: Port, case: Case) -> str:
+    grads = arrays(case)
+    fresh = steps(start(port, case, case.array(case.x0)), grads)
+    buffered = _reused(start(port, case, case.array(case.x0)), grads)
+    if found := differs(buffered, fresh, case.dtype):
+        return f"step {found[0]} is another one where the gradient's memory is written again: by {found[1]}"
+    return ""
+
+
+def shared(port: Port, case: Case) -> str:
+    x, _ = two(case)
+    grads = arrays(case)
+    together = _reused(start(port, case, x), [[g, g] for g in grads])
+    for i in range(2):
+        if found := differs([t[i] for t in together], steps(start(port, case, x[i]), grads), case.dtype):
+            return f"parameter {i} of two with one gradient array steps otherwise, from step {found[0]}: by {found[1]}"
+    return ""
+
+
+def _judged(port: Port, case: Case, xs: list[Any], what: str, **changed: Any) -> str:
+    """Against the reference."""
+    claims = port.capabilities
+    K = function_of(claims.K, case.shape)
+    for point, after in follow(case, xs, claims.state_dtype, **changed):
+        found = judge_step(case, K, point, after, claims.accuracy)
+        if found is not None and not found.advice:
+            return f"{what}: {found}"
+    return ""
+
+
+def edited(port: Port, case: Case) -> str:
+    written: dict[int, Any] = {}
+    handle, xs = start(port, case, case.array(case.x0)), []
+    for t, g in enumerate(arrays(case)):
+        if t in (2, 4):
+            written[t] = read(stored(read(handle.x) * -0.5 + 0.25, case.dtype))
+            handle.write(stored(written[t], case.dtype))
+        xs += steps(handle, [g])
+    return _judged(port, case, xs, "x was written by the user before steps 2 and 4", written=written)
+
+
+def settings(port: Port, case: Case) -> str:
+    changes: list[dict[str, Any]] = [{"weight_decay": 0.125}]
+    if port.capabilities.betas == "free":  # b2 stays: a state without the factor 1 - b2 is right, and would change
+        changes.append({"betas": (0.5, case.betas[1])})
+    if case.decay not in ("lr_ratio", "lr2_max"):
+        changes.append({"lr": 0.02})
+    for change in changes:
+        handle = start(port, case, case.array(case.x0))
+        grads = arrays(case)
+        xs = steps(handle, grads[:3])
+        handle.edit(**change)
+        xs += steps(handle, grads[3:])
+        now = replace(case, **({"lr": (0.02,) * len(case.lr)} if "lr" in change else change))
+        (name,) = change
+        if wrong := _judged(port, case, xs, f"{name} was changed before step 3", later=(3, now)):
+            return wrong
+    return ""
+
+
+def closure(port: Port, case: Case) -> str:
+    grads = arrays(case)
+    plain = steps(start(port, case, case.array(case.x0)), grads)
+    handle, seen = start(port, case, case.array(case.x0)), []
+    for t, g in enumerate(grads):
+        calls, enabled, returned = handle.closure(g)
+        if calls != 1:
+            return f"step {t} has called its closure {calls} times"
+        if not enabled:
+            return f"step {t} has called its closure without gradients enabled"
+        if not returned:
+            return f"step {t} has not returned the value of its closure"
+        seen.append(read(handle.x))
+    if found := differs(seen, plain, case.dtype):
+        return f"step {found[0]} is another one with a closure: by {found[1]}"
+    return ""
+
+
+def options(port: Port, case: Case) -> str:
+    x0, grads = case.array(case.x0), arrays(case)
+    plain, refused = steps(start(port, case, x0), grads), []
+    for name, choice in port.capabilities.options.items():
+        turned = [-g for g in grads] if name == "maximize" else grads
+        try:
+            seen = steps(start(port, case, x0, **choice), turned)
+        except Exception as error:  # an option that this machine or this call does not allow
+            refused.append(f"{name}: {type(error).__name__}: {error}"[:200])
+            continue
+        if not all(close(a, b, case.dtype) for a, b in zip(seen, plain, strict=True)):
+            found = differs(seen, plain, case.dtype)
+            sign = ", with the gradients turned," if name == "maximize" else ""
+            return f"with {name}{sign} step {found[0] if found else 0} is another one than without"
+    if len(refused) == len(port.capabilities.options):
+        raise NotImplementedError("; ".join(refused) or "the port claims no options")
+    return ""
+
+
+def complex_arrays(port: Port, case: Case) -> str:
+    xp = host().namespace()
+
+    def pair(a: Any) -> Any:
+        return a + a.dtype.type(1) * 1j * a[::-1] if a.dtype == "float64" else (a + 1j * a[::-1]).astype("complex64")
+
+    x0, grads = pair(case.array(case.x0)), [pair(g) for g in arrays(case)]
+    handle, seen = start(port, case, x0), []
+    for g in grads:
+        handle.step(g)
+        x = handle.x
+        seen.append(xp.stack([read(x.real), read(x.imag)]))
+    right = []
+    real = start(port, case, xp.stack([x0.real, x0.imag]))
+    for g in grads:
+        real.step(xp.stack([g.real, g.imag]))
+        right.append(read(real.x))
+    worst = max(float(xp.max(xp.abs(a - b))) for a, b in zip(seen, right, strict=True))
+    if worst > 8 * CLOSE[case.dtype]:
+        return f"a complex array steps otherwise than its real and imaginary parts: by {worst:.3g}"
+    return ""

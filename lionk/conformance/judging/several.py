@@ -1,0 +1,176 @@
+"""Several parameters: gradients that are missing, shapes and dtypes that are mixed, parameters that are added."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..specification.cases import Case, size
+from ..specification.maker import FINEST, Maker, takes
+from ..specification.port import DTYPES, Port
+from ..specification.script import Script, rounded
+from .pairs import Test, close, differs, most, start, steps, two
+from .trace import same
+
+
+@dataclass
+class _Parameter:
+    """A parameter, the gradients that it gets one after the other, and what it does with them alone."""
+
+    case: Case
+
+    @property
+    def x0(self) -> Any:
+        return self.case.array(self.case.x0)
+
+    def gradient(self, i: int) -> Any:
+        return self.case.array(self.case.grads[i])
+
+    def alone(self, port: Port, count: int) -> list[Any]:
+        return steps(start(port, self.case, self.x0), [self.gradient(i) for i in range(count)])
+
+
+def _parameters(case: Case, shapes: list[tuple[int, ...]]) -> list[_Parameter]:
+    """Each with its own numbers, whose last gradients are probes of its own momentum."""
+    made = []
+    for i, shape in enumerate(shapes):
+        script = Script(f"parameter {i}", size(shape), case.betas, case.dtype).random(3, 0.25, 2.0)
+        script.probe(2.0**-4, 2.0**-7, FINEST[case.dtype])
+        x0 = tuple(rounded(v, case.dtype) for v in script.numbers(0.25, 2.0, 6))
+        own = replace(case, shape=shape, x0=x0, grads=tuple(script.grads), lr=(case.lr[0],) * len(script.grads))
+        made.append(_Parameter(own))
+    return made
+
+
+#: Which parameters have a gradient at step t, of three.
+PATTERNS: dict[str, tuple[int, Callable[[int, int], bool]]] = {
+    "first": (9, lambda t, i: i != 0 or t not in (0, 1, 4)),
+    "middle": (9, lambda t, i: i != 1 or t not in (0, 3, 4)),
+    "last": (9, lambda t, i: i != 2 or t not in (0, 1, 5)),
+    "alternating": (12, lambda t, i: (t + i) % 2 == 0),
+    "all": (8, lambda t, _: t not in (2, 3)),
+    "one_at_a_time": (18, lambda t, i: t % 3 == i),
+    "long": (106, lambda t, i: i != 0 or not 3 <= t < 103),
+    "never": (6, lambda _, i: i != 1),
+    "frozen": (6, lambda t, i: i != 0 or t < 3),
+}
+
+
+def gaps(name: str) -> Test:
+    count, present = PATTERNS[name]
+
+    def test(port: Port, case: Case) -> str:
+        parameters = _parameters(case, [case.shape] * 3)
+        handle = start(port, case, [p.x0 for p in parameters])
+        used, seen = [0, 0, 0], []
+        for t in range(count):
+            given: list[Any] = []
+            for i, p in enumerate(parameters):
+                given.append(p.gradient(min(used[i], len(p.case.grads) - 1)) if present(t, i) else None)
+                used[i] += present(t, i)
+            try:
+                seen += steps(handle, [given])
+            except Exception as error:
+                if any(g is not None for g in given):
+                    raise
+                raise NotImplementedError(f"a step without any gradient is refused: {error}") from None
+        for i, p in enumerate(parameters):
+            right = [p.x0.astype("float64"), *p.alone(port, min(used[i], len(p.case.grads)))]
+            made = 0
+            for t in range(count):
+                made += present(t, i)
+                if made < len(right) and not close(seen[t][i], right[made], case.dtype):
+                    lacks = [i for i in range(3) if not all(present(s, i) for s in range(t + 1))]
+                    return (
+                        f"parameter {i} of 3 is not where it is alone at step {t}, by {most(seen[t][i], right[made])}; "
+                        f"a gradient was missing for {', '.join(map(str, lacks)) or 'none'}"
+                    )
+        return ""
+
+    return test
+
+
+def parameters(port: Port, case: Case) -> str:
+    x, grads = two(case)
+    together = steps(start(port, case, x), grads)
+    for i in range(2):
+        alone = steps(start(port, case, x[i]), [g[i] for g in grads])
+        if found := differs([t[i] for t in together], alone, case.dtype):
+            return f"parameter {i} of two steps otherwise than alone, from step {found[0]}: by {found[1]}"
+    return ""
+
+
+def groups(port: Port, case: Case) -> str:
+    x, grads = two(case)
+    # Where the first rate enters the decay, ports differ on whose first rate it is.
+    lr = 0.05 if case.decay in ("lr_ratio", "lr2_max") else 0.02
+    betas = Maker(port.capabilities, case.dtype).betas(0.5, 0.75)
+    own: list[dict[str, Any]] = [{"lr": 0.05, "weight_decay": 0.5}, {"lr": lr, "weight_decay": 0.1, "betas": betas}]
+    together = steps(start(port, case, x, groups=own), grads)
+    for i in range(2):
+        alone = steps(start(port, case, x[i], **own[i]), [g[i] for g in grads])
+        if found := differs([t[i] for t in together], alone, case.dtype):
+            return f"group {i} does not follow its own hyper-parameters, from step {found[0]}: by {found[1]}"
+    return ""
+
+
+def missing(port: Port, case: Case) -> str:
+    x, grads = two(case)
+    given = [[g[0], None if t in (1, 2) else g[1]] for t, g in enumerate(grads)]
+    together = steps(start(port, case, x), given)
+    if not same(together[0][1], together[2][1]):
+        return "a parameter without gradient has moved"
+    alone = steps(start(port, case, x[1]), [g[1] for t, g in enumerate(grads) if t not in (1, 2)])
+    if not close(together[-1][1], alone[-1], case.dtype):
+        return "a parameter that had no gradient for two steps goes on from another state"
+    return "" if not same(together[0][0], together[1][0]) else "the other parameter has not moved"
+
+
+def _together(port: Port, case: Case, made: list[_Parameter], what: str) -> str:
+    count = len(made[0].case.grads)
+    handle = start(port, case, [p.x0 for p in made])
+    seen = steps(handle, [[p.gradient(t) for p in made] for t in range(count)])
+    for i, p in enumerate(made):
+        if found := differs([s[i] for s in seen], p.alone(port, count), p.case.dtype):
+            return f"of {what}, number {i} steps otherwise than alone, from step {found[0]}: by {found[1]}"
+    return ""
+
+
+def shapes(port: Port, case: Case) -> str:
+    known: list[tuple[int, ...]] = [case.shape, (), (5,), (2, 3), (1,), (4, 2), (3, 3), (5, 5)]
+    chosen = [s for s in known if takes(port.capabilities.K, s)][:5]
+    made = _parameters(case, chosen)
+    return _together(port, case, made, f"parameters of the shapes {chosen}")
+
+
+def dtypes(port: Port, case: Case) -> str:
+    others = [d for d in DTYPES if d in port.capabilities.dtypes and d not in (case.dtype, "bfloat16")]
+    if not others:
+        raise NotImplementedError("the port takes one dtype only")
+    kinds = [case.dtype, others[0], case.dtype]
+    made = [_parameters(replace(case, dtype=d), [case.shape] * 3)[i] for i, d in enumerate(kinds)]
+    return _together(port, case, made, f"parameters in {', '.join(kinds)}")
+
+
+def added(port: Port, case: Case) -> str:
+    first, second = _parameters(case, [case.shape] * 2)
+    handle = start(port, case, [first.x0])
+    seen = steps(handle, [[first.gradient(0)], [first.gradient(1)]])
+    handle.add(second.x0, **case.hyper())
+    seen += steps(handle, [[first.gradient(t), second.gradient(t - 2)] for t in range(2, 6)])
+    if found := differs([s[0] for s in seen], first.alone(port, 6), case.dtype):
+        return f"the first parameter steps otherwise once another is added at step 2: at step {found[0]} by {found[1]}"
+    if found := differs([s[1] for s in seen[2:]], second.alone(port, 4), case.dtype):
+        return f"a parameter that is added at step 2 steps otherwise than alone: at its step {found[0]} by {found[1]}"
+    return ""
+
+
+def shards(port: Port, case: Case) -> str:
+    whole = steps(start(port, case, case.array(case.x0)), [case.array(g) for g in case.grads])
+    n = len(case.x0)
+    for part in (slice(0, n // 3), slice(n // 3, n)):
+        alone = steps(start(port, case, case.array(case.x0)[part]), [case.array(g)[part] for g in case.grads])
+        if found := differs([x[part] for x in whole], alone, case.dtype):
+            return f"entries {part.start} to {part.stop} step otherwise than in the whole array, from step {found[0]}"
+    return ""

@@ -1,0 +1,90 @@
+"""The cases of version 1.1: numbers beside a tie, rates beyond 1, rates that jump and pause, thousands of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .cases import Case
+from .maker import PROBES, Maker
+from .script import Script
+
+#: Where the gradients of float64 are smaller, or larger, than float32 holds.
+SCALES = (1e-46, 1e-150, 1e-290, 1e60, 1e150)
+#: Beyond the powers of two and of ten up to 4096.
+LONG = 4186
+ROWS = 23
+
+
+def edges(make: Maker) -> Iterator[Case]:
+    elementwise = make.K.traits.structure == "elementwise"
+    if make.claims.betas == "free":
+        yield make.case("S1.zero_b2/random", make.script("b2 = 0", 0.9, 0.0).random(3).probe(2.0**-11, 2.0**-12))
+    if elementwise:
+        yield from _fine(make)
+    yield from _large(make)
+    if make.claims.schedule:
+        yield from _rates(make)
+    if elementwise and make.shape == (16,) and make.dtype == make.widest:
+        yield _thousands(make)
+
+
+def _fine(make: Maker) -> Iterator[Case]:
+    if make.claims.betas != "nesterov":
+        near = 2.0**-50 if make.dtype == "float64" else 2.0**-21
+        script = make.script("neighbour", 0.5, 0.5).random(1, 0.5, 2, 4)
+        for size in (near, 2.0**-6, near):
+            script.add([size * script.draw.choice((-1, 1)) - m for m in script.m])
+        yield make.case("S2.fine/neighbour", script, lr=0.0625, wd=0.5, start=(0.25, 2.0, 3), exact=True)
+    if not make.K.traits.homogeneous:
+        return
+    for scale in SCALES if make.dtype == "float64" else ():
+        script = make.script(f"fine {scale}")
+        for _ in range(3):
+            script.add([scale * v for v in script.numbers(0.25, 2)])
+        yield make.case(f"S2.fine/{scale:.0e}", script)
+    low, high = (-290, 150) if make.dtype == "float64" else (-30, 20)
+    mixed = make.script("mixed")
+    powers = [10.0 ** (low + (high - low) * i // (mixed.n - 1)) for i in range(mixed.n)]
+    for _ in range(3):
+        mixed.add([s * v for s, v in zip(powers, mixed.numbers(0.25, 2), strict=True)])
+    yield make.case("S2.fine/mixed", mixed)
+
+
+def _large(make: Maker) -> Iterator[Case]:
+    for decay in make.claims.decays:
+        if decay in ("coupled", "none"):
+            continue
+        for name, lr, wd in (("one", 1.0, 1.0), ("beyond", 2.0, 0.875), ("far", 1.0, 3.0)):
+            script = make.script(f"large {name}").random(3)
+            yield make.case(f"S3.large/{decay}_{name}", script, lr=lr, wd=wd, decay=decay)
+    yield make.case("S3.large/rate", make.script("large rate").random(3), lr=64.0, wd=2.0**-8)
+    start = (2.0**-42, 2.0**-40, 48)
+    yield make.case("S3.large/small_rate", make.script("small rate").random(3), lr=2.0**-41, wd=0.5, start=start)
+
+
+def _rates(make: Maker) -> Iterator[Case]:
+    jumps = [0.1, 0.0005, 0.2, 0.001, 0.05, 0.0002, 0.1, 0.3]
+    script = make.script("jumps").random(1).probe(0.5).random(1).probe(*PROBES[:2]).random(1).probe(*PROBES[1:3])
+    fixed = make.decay == "fixed"
+    yield make.case("S5.rate/jumps", script, jumps, 0.02 if fixed else 0.4, scheduled=True)
+    wd = 0.0 if fixed else 0.4
+    script = make.script("pause").random(2).random(2).probe(*PROBES[:2])
+    yield make.case("S5.pause/middle", script, [0.05, 0.04, 0.0, 0.0, 0.04, 0.02], wd, scheduled=True)
+
+
+def _thousands(make: Maker) -> Case:
+    """A cycle of gradients whose probes meet the momentum that the cycle itself tends to."""
+
+    def cycle(m: list[float]) -> Script:
+        script = make.script("thousands", shape=(8,))
+        script.m = list(m)
+        for i in range(ROWS // 3):
+            script.random(2).probe(PROBES[i % 3])
+        return script.random(ROWS - len(script.grads))
+
+    m = [0.0] * 8
+    for _ in range(40):
+        m = cycle(m).m
+    more: dict[str, Any] = {"shape": (8,), "repeat": LONG // ROWS}
+    return make.case("S5.long/thousands", cycle(m), lr=0.02, wd=0.5, **more)
