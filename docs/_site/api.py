@@ -27,7 +27,7 @@ def modules() -> list[str]:
     below = [m.name for m in pkgutil.iter_modules(lionk.__path__) if m.name[0] != "_" and m.name != "app"]
     rooms = [f"lionk.{n}" for n in below if n in lionk.__all__ or hasattr(import_module(f"lionk.{n}"), "__all__")]
     rooms = [name for name in rooms if inspect.ismodule(getattr(lionk, name.rpartition(".")[2], import_module(name)))]
-    return ["lionk", *rooms, *(f"lionk_{name}" for name in lionk.backends())]
+    return ["lionk", *rooms, *(f"lionk_{name}" for name in lionk.backends()), "lionk_sklearn"]
 
 
 def names(module: ModuleType) -> list[str]:
