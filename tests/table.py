@@ -77,6 +77,7 @@ _M = np.asarray([[0.5, -0.25, 0.0], [0.1, 0.2, -0.3], [0.0, 0.4, 0.0], [-0.5, 0.
 _V = np.asarray(
     [[1, 0, 0, 0.5, 0, 0], [0, 2, 0, 0, -1, 0], [0, 0, 1, 0, 0, 1], [-1, -1, 0, 1, 0, 0], [0, 0, -2, 0, 1, 1.0]]
 )
+_ROWS = np.asarray([[1.0, 1.0, 1.0, 1.0], [1.0, -1.0, 1.0, -1.0]])  # orthogonal, of one length
 DEFAULTS = [_named(n) for n in lionk.names()]
 
 PARAMETERS = [
@@ -169,6 +170,16 @@ PARAMETERS = [
     _named("nuclear", shape=(2, 3, 2)),
     _named("row_l1_l2", shape=(2, 3, 2)),
     _named("nuclear_frobenius", alpha=0.3),
+    _named("berhu", delta=0.3),
+    _named("capped_plus", k=3),
+    _named("cvar", k=0.5),
+    _named("cvar", k=3.25),
+    _named("k_norm", k=3, shape=(2, 3)),
+    _named("dual_owl", weights=(3.0, 1.0, 1.0, 0.5, 0.0, 0.0)),
+    _named("spectral_k_norm", k=2),
+    _named("total_variation", shape=(2, 4)),
+    _named("box_simplex", lower=-0.25, upper=(0.5, 0.1, 0.2, 0.4, 0.5, 0.6)),
+    _named("box_simplex", lower=-0.1 * _W, upper=1.0),
     _named("moreau_top_k", k=2, mu=0.5),
     _named("moreau_lp", p=3, mu=0.5),
     _named("sparsemax", mu=0.3),
@@ -211,6 +222,16 @@ RULES = [
     _rule("capped_simplex.moreau", lambda: K("capped_simplex", k=2).moreau(0.5)),
     _rule("log_sum_exp.moreau", lambda: K("log_sum_exp").moreau(0.5), long=True),
     _rule("linf.moreau.moreau", lambda: K("linf").moreau(0.5).moreau(0.5), long=True),
+    _rule("positive(softsign)", lambda: lionk.functions.positive_part(K("softsign"))),
+    _rule("positive(group)", lambda: lionk.functions.positive_part(K("group_l1_l2")), (3, 4)),
+    _rule("positive(half_linf_squared)", lambda: lionk.functions.positive_part(K("half_linf_squared"))),
+    _rule("centered(huber)", lambda: lionk.functions.centered(K("huber"))),
+    _rule("centered(half_square)", lambda: lionk.functions.centered(K("half_square"))),
+    _rule("centered(max)", lambda: lionk.functions.centered(K("max")), long=True),
+    _rule("centered(exp)", lambda: lionk.functions.centered(K("exp")), long=True),
+    _rule("centered(l1, -1)", lambda: lionk.functions.centered(K("l1"), -1), (3, 4)),
+    _rule("l1 after 3 rows", lambda: lionk.functions.linear_map(K("l1"), _V[:3])),
+    _rule("huber after rows", lambda: lionk.functions.linear_map(K("huber"), _ROWS), (4,)),
     _rule("relu.ridge", lambda: K("relu").ridge(0.5)),
     _rule("log_cosh.ridge", lambda: K("log_cosh").ridge(0.5)),
     _rule("linf.ridge.moreau", lambda: K("linf").ridge(0.5).moreau(2.0)),
@@ -224,6 +245,8 @@ RULES = [
         (3, 4),
     ),
     _rule("group(l1, lp)", lambda: lionk.functions.group_lift("l1", K("lp", p=3)), (3, 4)),
+    _rule("radial(half_square, top_k)", lambda: lionk.functions.radial_lift("half_square", K("top_k", k=2)), long=True),
+    _rule("radial(clip, dual_owl)", lambda: lionk.functions.radial_lift("clip", "dual_owl"), long=True),
     _rule("group(linf, l1)", lambda: lionk.functions.group_lift("linf", "l1"), (3, 4)),
     _rule("group(lp, l2)", lambda: lionk.functions.group_lift(K("lp", p=3), "l2"), (3, 4)),
     _rule("radial(log_cosh, lp)", lambda: lionk.functions.radial_lift("log_cosh", K("lp", p=3)), long=True),

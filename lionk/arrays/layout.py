@@ -46,7 +46,7 @@ class Layout(Value, ABC):
 class Axes(Layout):
     """Matrices whose rows are the axes ``rows`` and whose columns are the axes ``columns``; the other axes count them.
 
-    None for one of the two: all axes that the other one leaves.
+    None for one of the two: all axes that the other one leaves; () for none, which makes one row or column.
     """
 
     rows: tuple[int, ...] | None = (0,)
@@ -174,11 +174,11 @@ class Sections(Layout):
 
 
 def axes(name: str, v: Any) -> tuple[int, ...] | None:
-    """Some axes, from one or a sequence. Raises TypeError or ValueError, naming the parameter."""
+    """Some axes, from one or a sequence. Raises TypeError, naming the parameter."""
     if v is None:
         return None
     given = tuple(v) if isinstance(v, (list, tuple)) else (v,)
-    if not given or not all(isinstance(a, int) and not isinstance(a, bool) for a in given):
+    if not all(isinstance(a, int) and not isinstance(a, bool) for a in given):
         raise TypeError(f"{name} must be an axis, a list of axes or None, got {v!r}")
     return given
 

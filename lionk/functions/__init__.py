@@ -16,11 +16,13 @@ from .registry.entries import Entry, K, algorithms, entry, names, register, rule
 if TYPE_CHECKING:
     from .calculus.affine import dilate, scale, shift, tilt
     from .calculus.block_sum import blocks
+    from .calculus.centered import centered
     from .calculus.eigen import eigen_lift
     from .calculus.group import group_lift, radial_lift
     from .calculus.linear import linear_map
     from .calculus.moreau import moreau_envelope, ridge
     from .calculus.parts import block_lift, kernel_lift, matrix_lift
+    from .calculus.positive import positive_part
     from .calculus.smoothing import smoothed
     from .calculus.spectral import spectral_lift
     from .calculus.sums import add, infimal_convolution, maximum
@@ -38,6 +40,7 @@ __all__ = [
     "algorithms",
     "block_lift",
     "blocks",
+    "centered",
     "dilate",
     "eigen_lift",
     "entry",
@@ -53,6 +56,7 @@ __all__ = [
     "maximum",
     "moreau_envelope",
     "names",
+    "positive_part",
     "radial_lift",
     "register",
     "ridge",
@@ -69,6 +73,7 @@ __all__ = [
 _LATER = {
     "calculus.affine": ("dilate", "scale", "shift", "tilt"),
     "calculus.block_sum": ("blocks",),
+    "calculus.centered": ("centered",),
     "calculus.eigen": ("eigen_lift",),
     "calculus.group": ("group_lift", "radial_lift"),
     "calculus.linear": ("linear_map",),
@@ -76,6 +81,7 @@ _LATER = {
     "calculus.parts": ("block_lift", "kernel_lift", "matrix_lift"),
     "own.own_scalar": ("from_scalar",),
     "own.own_set": ("from_lmo", "from_projection"),
+    "calculus.positive": ("positive_part",),
     "calculus.smoothing": ("smoothed",),
     "calculus.spectral": ("spectral_lift",),
     "calculus.sums": ("add", "infimal_convolution", "maximum"),

@@ -18,16 +18,23 @@ class TopK(ArraySet):
     """The set whose support function adds the k largest entries.
 
     ``absolute``: ``{ |y|_inf <= 1, |y|_1 <= k }``, support = sum of the k largest ``|x|`` (k = 1: the l1 ball).
-    Otherwise ``{ 0 <= y <= 1, sum y = k }``, support = sum of the k largest ``x`` (k = 1: the simplex).
+    Otherwise ``{ 0 <= y <= 1, sum y = k }``, support = sum of the k largest ``x`` (k = 1: the simplex); k may be any
+    real number > 0 there: of k = 2.5 the third one counts by half.
     The empty array has support 0 in the first case and -inf (an empty set) in the second.
     """
 
-    k: int = 1
+    k: float = 1
     absolute: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.k, int) or isinstance(self.k, bool) or self.k < 1:
-            raise ValueError(f"k must be a whole number >= 1, got {self.k!r}")
+        if self.absolute:
+            whole("k", self.k)
+        elif isinstance(self.k, bool) or not isinstance(self.k, (int, float)) or not 0 < self.k < math.inf:
+            raise ValueError(f"k must be a finite number > 0, got {self.k!r}")
+
+    @property
+    def _rank(self) -> int:
+        return math.ceil(self.k)
 
     def diameter(self, shape: tuple[int, ...]) -> float:
         n = math.prod(shape)
@@ -40,7 +47,8 @@ class TopK(ArraySet):
         return {"structure": "order", **dict.fromkeys(names, self.absolute)}
 
     def _spec(self) -> dict[str, Any]:
-        return {"name": "top_k" if self.absolute else "capped_simplex", "k": self.k}
+        name = "top_k" if self.absolute else "capped_simplex" if isinstance(self.k, int) else "cvar"
+        return {"name": name, "k": self.k}
 
     def _check(self, x: Array, batch: int) -> int:
         n = _xp.event_size(x, batch)
@@ -58,7 +66,7 @@ class TopK(ArraySet):
     def _tied(self, xp: Namespace, c: Array, batch: int) -> tuple[Array, Array, Array]:
         """Which entries are above the k-th largest, which equal it, and the share of each of those."""
         r = self._magnitude(xp, c)
-        cut, larger, equal = (_xp.spread(xp, v, r) for v in _xp.order_statistic(xp, r, self.k, batch))
+        cut, larger, equal = (_xp.spread(xp, v, r) for v in _xp.order_statistic(xp, r, self._rank, batch))
         return r > cut, r == cut, _xp.divide(xp, self.k - larger, equal)
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
@@ -66,7 +74,7 @@ class TopK(ArraySet):
             empty = _xp.total(xp, self._magnitude(xp, x), batch)
             return empty if self.absolute else empty - math.inf
         r = self._magnitude(xp, x)
-        cut = _xp.kth_largest(xp, r, self.k, batch)
+        cut = _xp.kth_largest(xp, r, self._rank, batch)
         if self.k == 1:
             return cut
         below = r <= _xp.spread(xp, cut, r)  # not of NaN, which the sum keeps
@@ -85,7 +93,7 @@ class TopK(ArraySet):
         if not self._check(y, batch):
             return y
         r = self._magnitude(xp, y)
-        cut = _xp.spread(xp, _xp.kth_largest(xp, r, self.k, batch), r)
+        cut = _xp.spread(xp, _xp.kth_largest(xp, r, self._rank, batch), r)
         # the level is in [cut - 1, cut]; relative to cut, entries near it lose no digits however large they are
         if self.k == 1 and xp.__name__ not in _xp.ORDER_STATISTIC:
             ordered = xp.sort(_xp.flat(xp, r, batch), axis=-1)
@@ -180,6 +188,13 @@ class TopK(ArraySet):
         nearest = xp.where(capped, xp.clip(r, 0.0, 1.0), self._level(xp, signed, left, batch, at))
         sign = xp.where(at_zero, xp.where(s < 0, -xp.ones_like(s), xp.ones_like(s)), _xp.sign(xp, x))
         return _xp.norm(xp, s - xp.where(at, sign * nearest, fixed), batch)
+
+
+def whole(name: str, k: Any) -> int:
+    """A count. ValueError if it is none."""
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise ValueError(f"{name} must be a whole number >= 1, got {k!r}")
+    return k
 
 
 def _summing(xp: Namespace, p: Array, total: Any, batch: int) -> Array:

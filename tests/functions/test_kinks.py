@@ -104,6 +104,9 @@ def test_too_few_axes(name: str, backend: Backend) -> None:
     elif "group" in name:
         with pytest.raises(ValueError, match="axis"):
             on.value(2.0)
+    elif name == "box_simplex":  # one entry of at most 1/2 has not the sum 1
+        with pytest.raises(ValueError, match="sum 1"):
+            on.value(2.0)
     elif not (backend.light and name == "moreau_lp"):
         one = On(k, BACKENDS["numpy"], backend.dtypes[-1], (1,))
         assert on.value(2.0) == pytest.approx(one.value([2.0]), rel=1e-6)

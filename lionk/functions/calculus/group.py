@@ -15,6 +15,8 @@ from ...errors import NotAvailable
 from ...sets.atoms import Ball, Box, Whole
 from ...sets.base import ArraySet, ConvexSet
 from ...sets.k_support import KSupportBall, TopKL2Ball
+from ...sets.owl_ball import OwlBall
+from ...sets.sorted import Sorted
 from ...sets.top_k import TopK
 from ..base import ArrayFunction, ConvexFunction, Traits, inherited
 from ..definitions.support import L2, Support
@@ -24,7 +26,7 @@ from .spectral import SpectralLift
 
 
 def dual_norm(norm: ArrayFunction) -> ArrayFunction:
-    """``N*(y) = sup { <x, y> : N(x) <= 1 }`` as a convex function: l1 and linf, lp and lq, lifts of these.
+    """``N*(y) = sup { <x, y> : N(x) <= 1 }`` as a convex function: l1 and linf, lp and lq, top_k, OWL, lifts of these.
 
     Raises NotAvailable for a norm whose dual norm is not among the functions here.
     """
@@ -33,6 +35,12 @@ def dual_norm(norm: ArrayFunction) -> ArrayFunction:
             return Support(TopK(1))
         if norm.set == TopK(1):
             return Support(Box())
+        if isinstance(norm.set, TopK) and norm.set.absolute:
+            return Support(OwlBall(k=int(norm.set.k)))
+        if isinstance(norm.set, OwlBall):
+            return Support(Sorted(norm.set.weights) if norm.set.k is None else TopK(norm.set.k))
+        if isinstance(norm.set, Sorted) and norm.set.absolute:
+            return Support(OwlBall(norm.set.weights))
         if isinstance(norm.set, Ball):
             return Support(Ball(2.0 if norm.set.q == 2 else norm.set.p))
         if isinstance(norm.set, (KSupportBall, TopKL2Ball)):

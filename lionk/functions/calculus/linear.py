@@ -1,4 +1,4 @@
-"""A function after an invertible linear map: ellipsoids, rotations, Kronecker and whitened norms."""
+"""A function after a linear map: ellipsoids, rotations, Kronecker and whitened norms."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ...sets.base import ConvexSet
 from ...sets.preimage import Preimage
 from ..base import ArrayFunction, ConvexFunction, Traits, inherited
 from ..definitions.support import L2
+from .rows import after_rows
 
 
 @dataclass(eq=False, repr=False)
@@ -74,17 +75,25 @@ class LinearMap(ArrayFunction):
 
 
 def linear_map(K: ConvexFunction, left: Any, right: Any = None, vector: bool | None = None) -> ConvexFunction:
-    """``K(left x)`` on all entries as one vector, or ``K(left X right)`` on matrices; the factors are invertible.
+    """``K(left x)`` on all entries as one vector, or ``K(left X right)`` on matrices.
 
     Parameters
     ----------
     K : convex function of one array
-    left, right : n x n arrays
-        ``right`` given (or ``vector=False``): the two sides of a matrix.
+    left, right : n x n arrays, invertible
+        ``right`` given (or ``vector=False``): the two sides of a matrix. ``left`` alone may be p x n with independent
+        rows, p < n: then ``K* = k*(z)`` where ``y = left' z``, and ``+inf`` where there is no such z.
+
+    Raises
+    ------
+    ValueError
+        A factor is not invertible, or the rows of ``left`` depend on one another.
     """
     if not isinstance(K, ArrayFunction):
         raise TypeError(f"linear_map takes a convex function of one array, got {type(K).__name__}")
     vector = right is None if vector is None else vector
+    if vector and getattr(left, "ndim", 0) == 2 and left.shape[0] != left.shape[1]:
+        return after_rows(K, left)
     parts = [None if m is None else inverse(m, n) for m, n in ((left, "left"), (right, "right"))]
     return LinearMap(K, Operator(left, parts[0], right, parts[1], vector))
 

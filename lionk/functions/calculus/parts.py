@@ -93,7 +93,8 @@ def block_lift(k: ConvexFunction, axis: int, sections: Any) -> ConvexFunction:
 def matrix_lift(k: ConvexFunction, rows: Any = 0, columns: Any = None) -> ConvexFunction:
     """``k`` of the matrix whose rows are the axes ``rows`` and whose columns are the axes ``columns``, in that order.
 
-    The other axes count matrices, whose values add up. None for one of the two: all axes that the other leaves.
+    The other axes count matrices, whose values add up. None for one of the two: all axes that the other leaves;
+    () for none: a vector is one column.
     Kernels (out, in, k, k) are ``rows=0``; projections (out, heads, dim) with one matrix for each head are
     ``rows=0, columns=2``.
 

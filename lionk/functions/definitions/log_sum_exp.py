@@ -13,7 +13,7 @@ from ...sets.atoms import Whole
 from ...sets.base import ConvexSet
 from ...sets.top_k import TopK
 from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
-from .scalar import _xlogx
+from .formulas import _xlogx
 
 STEPS = 48  # of Newton's method, at most: it divides a sum that is too large by about e in each
 

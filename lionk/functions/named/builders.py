@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ...sets.atoms import Ball, Box
-from ...sets.top_k import TopK
+from ...sets.top_k import TopK, whole
 from ..base import ConvexFunction
 from ..definitions.support import L2, Support
 from ..registry.later import Later
-from ..registry.parameters import descending, entries, nonnegative, ordered, positive
+from ..registry.parameters import descending, entries, first, nonnegative, ordered, positive
 
 add = Later("lionk.functions.calculus.sums", "add")
 ellipsoid = Later("lionk.functions.calculus.linear", "ellipsoid")
@@ -35,6 +35,14 @@ top_k_l2_ball = Later("lionk.sets.k_support", "TopKL2Ball")
 maximum = Later("lionk.functions.calculus.sums", "maximum")
 unit_smooth_linf = Later("lionk.functions.definitions.smooth_linf", "SmoothMax")
 sorted_set = Later("lionk.sets.sorted", "Sorted")
+owl_ball = Later("lionk.sets.owl_ball", "OwlBall")
+box_simplex_set = Later("lionk.sets.box_simplex", "BoxSimplex")
+falling_set = Later("lionk.sets.chain", "Falling")
+chain_set = Later("lionk.sets.chain", "Chain")
+differences_set = Later("lionk.sets.zero_sum", "Differences")
+positive_part = Later("lionk.functions.calculus.positive", "positive_part")
+centered = Later("lionk.functions.calculus.centered", "centered")
+infimal_convolution = Later("lionk.functions.calculus.sums", "infimal_convolution")
 
 Builder = Callable[..., ConvexFunction]
 
@@ -115,6 +123,14 @@ def relu() -> ConvexFunction:
     return Support(Box(0.0, 1.0))
 
 
+def berhu(delta: float = 1.0) -> ConvexFunction:
+    return widen(scalar("berhu"), positive("delta", delta))
+
+
+def relu_square() -> ConvexFunction:
+    return positive_part(half_square())
+
+
 def weighted_l1(weights: Any = None) -> ConvexFunction:
     return Support(Box(upper=1.0 if weights is None else entries("weights", weights, least=0)))
 
@@ -144,7 +160,57 @@ def top_k(k: int = 1) -> ConvexFunction:
 
 
 def capped_simplex(k: int = 1) -> ConvexFunction:
-    return Support(TopK(k, absolute=False))
+    return Support(TopK(whole("k", k), absolute=False))
+
+
+def cvar(k: float = 1.0) -> ConvexFunction:
+    return Support(TopK(positive("k", k), absolute=False))
+
+
+def l2_plus() -> ConvexFunction:
+    return positive_part(l2())
+
+
+def simplex_plus() -> ConvexFunction:
+    return positive_part(linf())
+
+
+def capped_plus(k: int = 1) -> ConvexFunction:
+    return positive_part(top_k(k))
+
+
+def k_norm(k: int = 1) -> ConvexFunction:
+    return Support(owl_ball(k=whole("k", k)))
+
+
+def dual_owl(weights: Any = None) -> ConvexFunction:
+    w = descending(weights, absolute=True)
+    if w is not None and not first(w) > 0:
+        raise ValueError(f"dual_owl needs a first weight > 0, got {weights!r}: its ball would be unbounded")
+    return Support(owl_ball(w))
+
+
+def total_variation() -> ConvexFunction:
+    return Support(chain_set())
+
+
+def monotone() -> ConvexFunction:
+    return Support(falling_set())
+
+
+def spread() -> ConvexFunction:
+    return Support(differences_set())
+
+
+def std() -> ConvexFunction:
+    return centered(l2())
+
+
+def box_simplex(lower: Any = 0.0, upper: Any = 0.5) -> ConvexFunction:
+    lower, upper = entries("lower", lower), entries("upper", upper)
+    if not ordered(lower, upper):
+        raise ValueError(f"box_simplex needs lower <= upper, got lower={lower!r}, upper={upper!r}")
+    return Support(box_simplex_set(lower, upper))
 
 
 def top_k_l2(k: int = 1) -> ConvexFunction:
@@ -275,6 +341,10 @@ def frobenius() -> ConvexFunction:
 
 def slices(norm: str, axis: int) -> Builder:
     return lambda: group_lift(l1(), norm, axis, 2)
+
+
+def spectral_row(bound: float = 0.5) -> ConvexFunction:
+    return infimal_convolution(nuclear(), slices("l2", -1)().scale(positive("bound", bound)))
 
 
 def birkhoff() -> ConvexFunction:

@@ -11,7 +11,8 @@ from ...arrays import namespace as _xp
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 from ..base import ArrayFunction
-from ..definitions.scalar import Scalar, Separable, _or_infinite
+from ..definitions.formulas import _or_infinite
+from ..definitions.scalar import Scalar, Separable
 
 Entrywise = Callable[[Array], Array]
 

@@ -61,6 +61,14 @@ def descending(v: Any, absolute: bool) -> Any:
     return w
 
 
+def first(v: Any) -> float:
+    """The first of some weights; 1 for those of an array that a compiler traces, which has no value yet."""
+    try:
+        return float(v[0])
+    except TypeError:
+        return 1.0
+
+
 def ordered(lower: Any, upper: Any) -> bool:
     """``lower <= upper``, of numbers, tuples and arrays in any mixture."""
     if hasattr(lower, "shape") or hasattr(upper, "shape"):

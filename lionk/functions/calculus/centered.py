@@ -1,0 +1,167 @@
+"""A function of what is left when the mean is taken away: constants cost nothing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...arrays import namespace as _xp
+from ...arrays.layout import Axes
+from ...arrays.namespace import Array, Namespace
+from ...errors import NotAvailable
+from ...sets.atoms import Whole
+from ...sets.base import ConvexSet
+from ...sets.constants import UpToConstants, constant, mean
+from ...sets.rules import ball_radius
+from ..base import ArrayFunction, ConvexFunction, Traits, inherited, outside_is_infinite
+from .block_sum import over_blocks
+from .parts import PartLift
+
+
+def _round(k: ArrayFunction) -> bool:
+    """Is it a multiple of the Euclidean norm, or its conjugate?"""
+    return any(ball_radius(c) is not None for c in (k.domain, k.conjugate.domain))
+
+
+def _traits(k: Traits) -> Traits:
+    structure = k.structure if k.structure in ("order", "matrix") else "reduce"
+    zero = True if k.symmetric or k.minimum_at_zero else None  # of equal entries nothing is left
+    return replace(k, absolute=False, structure=structure, along=None, minimum_at_zero=zero)
+
+
+@dataclass(eq=False, repr=False)
+class Centered(ArrayFunction):
+    """``k(x - mean x)``; conjugate: ``min over c of k*(y + c)`` where ``sum y = 0``, else ``+inf``.
+
+    This is k after the projection ``I - 11'/n``, whose kernel are the constants (Rockafellar 1970, Thm 16.3). Selection
+    ``dk(x - mean x)`` less its mean. The proximal operator keeps the mean and is that of k, shifted by a constant such
+    that its sum is 0: one scalar root (derived here).
+    """
+
+    inner: ArrayFunction
+
+    def _validate(self) -> None:
+        if not isinstance(self.inner.domain, Whole):
+            raise NotAvailable(f"centered needs a k that is finite everywhere, and {self.inner!r} is not")
+
+    def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
+        return self.inner._value(xp, x - mean(xp, x, batch), batch, tol)
+
+    def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
+        s = self.inner._subgradient(xp, x - mean(xp, x, batch), batch)
+        return s - mean(xp, s, batch)
+
+    def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
+        centre = mean(xp, x, batch)
+        z = x - centre
+        c: Any = 0.0
+        if not _round(self.inner):
+            c = constant(
+                xp,
+                lambda c: mean(xp, self.inner._prox(xp, z + c, t, batch), batch),
+                _xp.finite(xp, z),
+                batch,
+                self.inner.traits.absolute,
+            )
+        near = self.inner._prox(xp, z + c, t, batch)
+        return near - mean(xp, near, batch) + centre
+
+    def _dual(self) -> ConvexFunction:
+        return CenteredConjugate(self.inner.conjugate, conjugate=self)
+
+    def _domain(self) -> ConvexSet:
+        return Whole()
+
+    def _traits(self) -> Traits:
+        k = self.inner.traits
+        keeps = k.smooth or _round(self.inner)
+        return replace(_traits(k), selection=k.selection if keeps else inherited(k))
+
+    def _spec(self) -> dict[str, Any]:
+        return {"name": "centered", "k": self.inner.spec}
+
+
+@dataclass(eq=False, repr=False)
+class CenteredConjugate(ArrayFunction):
+    """``min over c of k*(y + c)`` where ``sum y = 0``, else ``+inf``: c by one scalar root."""
+
+    inner: ArrayFunction  # k*
+
+    def _shifted(self, xp: Namespace, y: Array, batch: int) -> Array:
+        """``y + c`` at the best c, for y of sum 0."""
+        if _round(self.inner):
+            return y
+        if self.conjugate.traits.homogeneous:
+            return y + UpToConstants(self.inner.domain)._shift(xp, y, batch)
+
+        def slope(c: Array) -> Array:
+            w = y + c
+            if isinstance(self.inner.domain, Whole):
+                return mean(xp, self.inner._subgradient(xp, w, batch), batch)
+            near = self.inner.domain._project(xp, w, batch)
+            s = mean(xp, self.inner._subgradient(xp, near, batch), batch)
+            outside = _xp.spread(xp, self.inner.domain._violation(xp, w, batch) > 0, s)
+            return xp.where(outside, mean(xp, w - near, batch), s)
+
+        return y + constant(xp, slope, y, batch, self.inner.traits.absolute)
+
+    def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
+        violation = self.domain._violation(xp, x, batch)
+        z = _xp.finite(xp, x)
+        w = self._shifted(xp, z - mean(xp, z, batch), batch)
+        inside = self.inner._value(xp, w, batch, math.inf)
+        return outside_is_infinite(xp, inside, violation, tol * self.domain._scale(xp, x))
+
+    def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
+        """That of k* at ``y + c``, and of the normals of its domain what makes the sum 0."""
+        w = self._shifted(xp, x - mean(xp, x, batch), batch)
+        s = self.inner._subgradient(xp, w, batch)
+        if not isinstance(self.inner.domain, Whole):
+            excess = mean(xp, s, batch)
+            beyond = w - xp.sign(excess) * math.sqrt(_xp.eps(xp, x)) * (1 + _xp.spread(xp, _xp.peak(xp, w, batch), w))
+            normal = beyond - self.inner.domain._project(xp, beyond, batch)
+            s = s - _xp.divide(xp, excess, mean(xp, normal, batch)) * normal
+        return s - mean(xp, s, batch)
+
+    def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
+        return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
+
+    def _dual(self) -> ConvexFunction:
+        return Centered(self.inner.conjugate, conjugate=self)
+
+    def _domain(self) -> ConvexSet:
+        return UpToConstants(self.inner.domain)
+
+    def _traits(self) -> Traits:
+        return replace(_traits(self.inner.traits), smooth=False, selection=inherited(self.inner.traits))
+
+    def _spec(self) -> dict[str, Any]:
+        return {"name": "conjugate", "K": self.conjugate.spec}
+
+
+def centered(k: ConvexFunction, axis: int | None = None) -> ConvexFunction:
+    """``k(x - mean x)``, the mean over all entries, or of each slice along ``axis``.
+
+    With an axis, k must be a sum over entries (l1, huber, ...), of which each slice gets its own.
+
+    >>> import lionk, numpy as np
+    >>> print(lionk.functions.centered(lionk.K("l2"))(np.asarray([3.0, 5.0, 4.0])) ** 2)
+    2.0000000000000004
+    """
+
+    def lifted(k: ConvexFunction) -> ConvexFunction:
+        if not isinstance(k, ArrayFunction):
+            raise TypeError(f"centered takes a convex function of one array, got {type(k).__name__}")
+        if axis is None:
+            return Centered(k)
+        if isinstance(axis, bool) or not isinstance(axis, int):
+            raise TypeError(f"axis must be a whole number or None, got {axis!r}")
+        if not k.by_entry:
+            raise NotAvailable(
+                f"centered along an axis is for a k that is a sum over entries, and {k!r} is not; use axis=None, or "
+                "block_lift(centered(k), axis, sections) for slices of their own"
+            )
+        return PartLift(Centered(k), Axes((axis,), ()))
+
+    return over_blocks(k, lifted)

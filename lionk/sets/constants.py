@@ -1,0 +1,93 @@
+"""Arrays of sum 0 that a constant takes into a set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..arrays import namespace as _xp
+from ..arrays import roots as _roots
+from ..arrays.namespace import Array, Namespace
+from .atoms import Whole
+from .base import ArraySet
+from .rules import ball_radius
+
+
+def mean(xp: Namespace, x: Array, batch: int) -> Array:
+    """The mean of the event, to broadcast against it."""
+    return _xp.spread(xp, _xp.total(xp, x, batch) / max(_xp.event_size(x, batch), 1), x)
+
+
+def constant(xp: Namespace, slope: Callable[[Array], Array], x: Array, batch: int, within: bool) -> Array:
+    """The constant c where ``slope(c)``, nondecreasing, passes 0; the middle of them, if it is 0 between two.
+
+    ``within``: c is between -max |x| and max |x|; else that interval is grown first.
+    """
+    size = _xp.spread(xp, _xp.peak(xp, x, batch), x)
+    low, high = -size, size
+    for _ in range(0 if within else 24):
+        low = xp.where(slope(low) > 0, 4 * low - 1, low)
+        high = xp.where(slope(high) < 0, 4 * high + 1, high)
+    first, last = (
+        _roots.root(xp, f, low, high) for f in (slope, lambda c: xp.where(slope(c) > 0, 0 * c + 1, 0 * c - 1))
+    )
+    return first + (last - first) / 2
+
+
+@dataclass(eq=False, repr=False)
+class UpToConstants(ArraySet):
+    """``{ y : sum y = 0, and y + c is in C for a number c }``: C, projected along the constants.
+
+    Its support function is that of C at ``x - mean x``. The projection is ``P_C(y + c) - c`` with c such that its sum
+    is 0: one scalar root (derived here). A point is outside by what a hyperplane proves: no member is refused.
+    """
+
+    inner: ArraySet
+
+    @property
+    def stacks(self) -> bool:
+        return self.inner.stacks
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        return self.inner.diameter(shape)
+
+    def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
+        return self.inner._support(xp, x - mean(xp, x, batch), batch)
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        s = self.inner._lmo(xp, c - mean(xp, c, batch), batch)
+        return s - mean(xp, s, batch)
+
+    def _shift(self, xp: Namespace, y: Array, batch: int) -> Array:
+        """The c that takes y of sum 0 nearest to C."""
+        if isinstance(self.inner, Whole) or ball_radius(self.inner) is not None:  # the nearest point of the line is y
+            return _xp.spread(xp, xp.zeros_like(_xp.total(xp, y, batch)), y)
+        absolute = self.inner._traits().get("absolute", True)
+
+        def slope(c: Array) -> Array:
+            return mean(xp, y + c - self.inner._project(xp, y + c, batch), batch)
+
+        return constant(xp, slope, y, batch, absolute)
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        z = y - mean(xp, y, batch)
+        c = self._shift(xp, z, batch)
+        near = self.inner._project(xp, z + c, batch) - c
+        outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)
+        return xp.where(outside, near - mean(xp, near, batch), y)
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        infinite = _xp.poison(xp, y, batch)
+        y = _xp.finite(xp, y)
+        z = y - mean(xp, y, batch)
+        lack = xp.abs(_xp.total(xp, y, batch)) / math.sqrt(max(_xp.event_size(y, batch), 1)) + infinite
+        if isinstance(self.inner, Whole):
+            return lack
+        c = self._shift(xp, z, batch)
+        near = self.inner._project(xp, z + c, batch) - c
+        return xp.maximum(lack, self._separation(xp, z, near - mean(xp, near, batch), batch))
+
+    def _scale(self, xp: Namespace, y: Array) -> Any:
+        return self.inner._scale(xp, y)

@@ -1,0 +1,113 @@
+"""The unit balls of the sorted weighted norms: of OWL, and of the sum of the k largest absolute values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from ..arrays import namespace as _xp
+from ..arrays import roots as _roots
+from ..arrays.namespace import Array, Namespace
+from .base import ArraySet, nearer
+from .sorted import Sorted, _non_increasing, _take
+
+
+@dataclass(eq=False, repr=False)
+class OwlBall(ArraySet):
+    """``{ y : sum_i w_i |y|_(i) <= 1 }``, the entries in descending order, w non-increasing, w_1 > 0.
+
+    The support function is the dual norm ``max_j (|x|_(1) + ... + |x|_(j)) / (w_1 + ... + w_j)`` (Zeng and Figueiredo
+    2014, 1409.4271). ``weights`` None: ``(n, n-1, ..., 1)/n``; ``k`` given: k ones, then zeros, of which the support is
+    ``max(|x|_inf, |x|_1/k)``. The oracle takes the largest j, which takes all or none of
+    a run of ties.
+    """
+
+    weights: Any = None
+    k: int | None = None
+
+    @property
+    def _norm(self) -> Sorted:
+        """The set whose support function is the norm of this ball."""
+        return Sorted(self.weights)
+
+    def diameter(self, shape: tuple[int, ...]) -> float:
+        n = math.prod(shape)
+        if not n:
+            return 0.0
+        if self.k is not None:
+            return 2 * max(1.0, math.sqrt(n) / self.k)
+        w = [(n - i) / n for i in range(n)] if self.weights is None else [float(v) for v in self.weights]
+        return 2 * max(math.sqrt(j) / sum(w[:j]) for j in range(1, n + 1))
+
+    def _traits(self) -> dict[str, Any]:
+        return {"structure": "order", "selection": "composed"}
+
+    def _spec(self) -> dict[str, Any]:
+        if self.k is not None:
+            return {"name": "k_norm", "k": self.k}
+        return {"name": "dual_owl", "weights": self.weights}
+
+    def _weights(self, xp: Namespace, x: Array, n: int) -> Array:
+        if self.k is None:
+            return self._norm._weights(xp, x, n)
+        if self.k > n:
+            raise ValueError(f"k = {self.k} is larger than the number of entries, {n}; choose 1 <= k <= {n}")
+        return xp.astype(xp.arange(n, device=_xp.device(x)) < self.k, _xp.real_dtype(xp, x))
+
+    def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
+        r = _xp.flat(xp, xp.abs(x), batch)
+        return xp.max(self._ratios(xp, r), axis=-1) if r.shape[-1] else _xp.total(xp, xp.abs(x), batch)
+
+    def _ratios(self, xp: Namespace, r: Array) -> Array:
+        """The quotients of which the norm is the largest, for ``r = |x|`` in any order."""
+        w = self._weights(xp, r, r.shape[-1])
+        return xp.cumulative_sum(xp.sort(r, axis=-1, descending=True), axis=-1) / xp.cumulative_sum(w)
+
+    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
+        r = _xp.flat(xp, xp.abs(c), batch)
+        n = r.shape[-1]
+        if n == 0:
+            return c
+        ratios, places = self._ratios(xp, r), xp.arange(n, device=_xp.device(c))
+        last = xp.max(xp.where(ratios >= xp.max(ratios, axis=-1, keepdims=True), places, 0), axis=-1, keepdims=True)
+        level = _take(xp, xp.sort(r, axis=-1, descending=True), last)
+        count = xp.sum(xp.astype(r >= level, places.dtype), axis=-1, keepdims=True)  # to the end of a run of ties
+        sums = xp.cumulative_sum(self._weights(xp, r, n))
+        size = 1 / xp.reshape(xp.take(sums, xp.reshape(xp.clip(count - 1, 0, None), (-1,))), last.shape)
+        picked = xp.where(r >= level, size + xp.zeros_like(r), xp.zeros_like(r))
+        return _xp.sign(xp, c) * xp.reshape(picked, c.shape)
+
+    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        """``max(fit(|y| - t w), 0)`` on the sorted entries, fit the nearest non-increasing one, t such that its norm
+        is 1: the prox of t times the norm (Zeng and Figueiredo 2014), by one scalar root.
+        """
+        r = _xp.flat(xp, xp.abs(nearer(xp, y, batch)), batch)
+        n = r.shape[-1]
+        if n == 0:
+            return y
+        order = xp.argsort(r, axis=-1, descending=True)
+        z, w = _take(xp, r, order), self._weights(xp, r, n)
+
+        def shrunk(t: Array) -> Array:
+            return xp.clip(_non_increasing(xp, z - t[..., None] * w), 0.0, None)
+
+        def size(a: Array) -> Array:
+            return xp.sum(w * a, axis=-1)
+
+        top = xp.max(self._ratios(xp, r), axis=-1)  # where all is shrunk to 0
+        t = _roots.root(xp, lambda t: 1 - size(shrunk(t)), xp.zeros_like(top), top)
+        near = shrunk(t)
+        near = near / xp.maximum(size(near), xp.ones_like(t))[..., None]  # what rounding left outside
+        near = xp.reshape(_take(xp, near, xp.argsort(order, axis=-1)), y.shape)
+        outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)
+        return xp.where(outside, _xp.sign(xp, y) * near, y)
+
+    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
+        r = _xp.flat(xp, xp.abs(y), batch)
+        if r.shape[-1] == 0:
+            return _xp.total(xp, xp.abs(y), batch)
+        ordered = xp.sort(r, axis=-1, descending=True)
+        w = self._weights(xp, r, r.shape[-1])
+        counted = xp.where(w == 0, _xp.only_nan(xp, ordered), ordered)
+        return xp.clip(xp.sum(w * counted, axis=-1) - 1, 0.0, None)
