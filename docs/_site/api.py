@@ -27,6 +27,8 @@ def modules() -> list[str]:
     below = [m.name for m in pkgutil.iter_modules(lionk.__path__) if m.name[0] != "_" and m.name != "app"]
     rooms = [f"lionk.{n}" for n in below if n in lionk.__all__ or hasattr(import_module(f"lionk.{n}"), "__all__")]
     rooms = [name for name in rooms if inspect.ismodule(getattr(lionk, name.rpartition(".")[2], import_module(name)))]
+    public = [thing.__name__ for n in lionk.__all__ if inspect.ismodule(thing := getattr(lionk, n))]
+    rooms += sorted({*public} - {*rooms})
     return ["lionk", *rooms, *(f"lionk_{name}" for name in lionk.backends()), "lionk_sklearn"]
 
 
@@ -137,8 +139,9 @@ def _docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines:
 
 
 def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:  # noqa: ARG001
-    """The fields of a named tuple are in its signature."""
-    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field number") else None
+    """The fields of a named tuple are in its signature; scikit-learn adds methods with texts of its own."""
+    alias = str(getattr(obj, "__doc__", "")).startswith("Alias for field number")
+    return True if alias or re.fullmatch(r"set_\w+_request", name) else None
 
 
 def setup(app: Sphinx) -> None:
