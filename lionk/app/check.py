@@ -22,14 +22,23 @@ from .functions import parse_k
 
 @command
 def check(
-    name: Annotated[str, typer.Argument(help="NAME:param=value,... or module:attribute, a function or its builder.")],
-    xp: Annotated[str, typer.Option(help="The array library: numpy, torch, jax, ..., or a module.")] = "numpy",
-    dtype: Annotated[str, typer.Option(help="float64, float32, complex128 or complex64.")] = "float64",
+    name: Annotated[str, typer.Argument(help="The function: NAME:param=value,..., or module:attribute for your own.")],
+    xp: Annotated[
+        str, typer.Option(help="Check it on arrays of this library: numpy, torch, jax, ..., or a module.")
+    ] = "numpy",
+    dtype: Annotated[
+        str, typer.Option(help="The type of the numbers: float64, float32, complex128 or complex64.")
+    ] = "float64",
     shape: Annotated[
-        str | None, typer.Option(help="Of the argument, such as 6 or 4,3; chosen if left out.", metavar="N[,N...]")
+        str | None,
+        typer.Option(
+            help="Shape of the argument, for example 6 or 4,3. By default a fitting one is chosen.", metavar="N[,N...]"
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the points.")] = 0,
-    json: Annotated[str | None, typer.Option("--json", help="Write JSON instead; - is stdout.", metavar="PATH")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random points.")] = 0,
+    json: Annotated[
+        str | None, typer.Option("--json", help="Write JSON instead; '-' is the terminal.", metavar="PATH")
+    ] = None,
 ) -> None:
     """Is it convex, and is its conjugate right? Runs lionk.check_K; exit code 1 if a property fails.
 

@@ -18,12 +18,12 @@ from .reproduce import reproduce
 from .solve.command import solve
 
 app = typer.Typer(
-    help="Lion-K optimizers: min f(x) + K*(lam x)/lam, with a certificate.",
+    help="Fit, train and judge with Lion-K optimizers: Lion, Muon, and all that a convex function K gives.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted.",
+    epilog="Start with 'lionk solve'. Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted.",
 )
 
 

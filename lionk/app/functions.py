@@ -36,13 +36,19 @@ def _kinds() -> list[str]:
 def functions(
     name: Annotated[
         str | None,
-        typer.Argument(help="One function in full; parameters as NAME:param=value,...", autocompletion=_names),
+        typer.Argument(
+            help="Show this function in full. Parameters follow a colon: huber:delta=0.5.", autocompletion=_names
+        ),
     ] = None,
-    kind: Annotated[str | None, typer.Option(help=f"Only these: {', '.join(KINDS)}.", autocompletion=_kinds)] = None,
+    kind: Annotated[
+        str | None, typer.Option(help=f"List only one kind: {', '.join(KINDS)}.", autocompletion=_kinds)
+    ] = None,
     search: Annotated[
-        str | None, typer.Option(help="Only those with this text in name, formula or constraint.")
+        str | None, typer.Option(help="List only those that have this text in their name, formula or constraint.")
     ] = None,
-    json: Annotated[str | None, typer.Option("--json", help="Write JSON instead; - is stdout.", metavar="PATH")] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", help="Write JSON instead; '-' is the terminal.", metavar="PATH")
+    ] = None,
 ) -> None:
     """The convex functions K: what each is, and what constraint or penalty it imposes. K* is the conjugate.
 

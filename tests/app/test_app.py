@@ -1050,7 +1050,7 @@ def test_doctor_at_length_finds_a_wrong_step(monkeypatch):
     done = lk("doctor", "--backend", "numpy")
     assert done.exit_code == 1
     assert "does not pass" in done.stderr
-    with open("lionk-doctor-numpy.md", encoding="utf-8") as file:
+    with open("lionk-doctor/numpy.md", encoding="utf-8") as file:
         assert "FAILS" in file.read()
 
 

@@ -99,8 +99,10 @@ def test_the_command_lists_runs_and_writes(tmp_path, monkeypatch):
     done = lk("reproduce", "good", "--seed", 7)
     assert done.exit_code == 0, done.output
     assert "What to see: nothing. The paper: nothing." in done.output and "holds" in done.output
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["lionk-good.json", "lionk-good.png"]
-    assert json.loads((tmp_path / "lionk-good.json").read_text())["numbers"] == {"seed": 7, "quick": False}
+    made = tmp_path / "lionk-reproduce"
+    assert list(tmp_path.iterdir()) == [made]
+    assert sorted(p.name for p in made.iterdir()) == [".gitignore", "good.json", "good.png"]
+    assert json.loads((made / "good.json").read_text())["numbers"] == {"seed": 7, "quick": False}
     done = lk("reproduce", "good", "--quick", "--plot", "none", "--json", "-", "--quiet")
     assert json.loads(done.stdout)["quick"] is True
 

@@ -31,47 +31,66 @@ _LEVELS = "; ".join(f"{n} {text}" for n, text in LEVELS.items())
 @command
 def conform(
     target: Annotated[
-        str | None, typer.Argument(help="What to judge, module:attribute, or file.py:attribute.", metavar="PORT")
+        str | None,
+        typer.Argument(help="The optimizer to judge: module:attribute or file.py:attribute.", metavar="PORT"),
     ] = None,
     level: Annotated[str, typer.Option(help=f"Up to which level, as 1 or L1: {_LEVELS}.")] = "3",
-    k: Annotated[str | None, typer.Option("--k", help="Its convex function, NAME[:param=value,...].")] = None,
-    dtype: Annotated[str | None, typer.Option(help="Only these dtypes, with commas.")] = None,
-    only: Annotated[str, typer.Option(help="Only tests whose id starts so, as S3.decay.")] = "",
+    k: Annotated[
+        str | None,
+        typer.Option("--k", help="The convex function that it implements, NAME[:param=value,...]. By default Lion's."),
+    ] = None,
+    dtype: Annotated[str | None, typer.Option(help="Test only these dtypes, separated by commas.")] = None,
+    only: Annotated[str, typer.Option(help="Run only the tests whose id starts with this, for example S3.decay.")] = "",
     map_: Annotated[
         list[str] | None,
-        typer.Option("--map", help="Its name for one of the kit's: lr=eta.", metavar="NAME=ITS"),
+        typer.Option(
+            "--map", help="Say what it calls one of the kit's parameters, for example lr=eta.", metavar="NAME=ITS"
+        ),
     ] = None,
     option: Annotated[
-        list[str] | None, typer.Option(help="A further argument of the port, as foreach=True.", metavar="NAME=VALUE")
+        list[str] | None,
+        typer.Option(help="Pass this argument to the port too, for example foreach=True.", metavar="NAME=VALUE"),
     ] = None,
     decay: Annotated[
-        list[str] | None, typer.Option(help="Which convention of decay, where it offers several; all: each.")
+        list[str] | None,
+        typer.Option(help="Test this convention of weight decay, if it has several; 'all' tests each."),
     ] = None,
-    library: Annotated[str, typer.Option(help="Arrays that a plain function or class gets.")] = "numpy",
+    library: Annotated[str, typer.Option(help="Array library for a plain function or class.")] = "numpy",
     device: Annotated[str | None, typer.Option(help="Device of the arrays.")] = None,
     known: Annotated[
         str | None,
-        typer.Option(help="Known failures, an id a line; one that passes is a failure.", metavar="PATH"),
+        typer.Option(
+            help="A file of known failures, one id in each line. A known failure that passes counts as a failure.",
+            metavar="PATH",
+        ),
     ] = None,
     vectors: Annotated[
-        str | None, typer.Option(help="Write the golden vectors to this directory, for other languages.", metavar="DIR")
+        str | None,
+        typer.Option(help="Write the test cases as files to this folder, for ports in other languages.", metavar="DIR"),
     ] = None,
     results: Annotated[
-        str | None, typer.Option(help="Judge results.jsonl, written by a program, in this directory.", metavar="DIR")
+        str | None,
+        typer.Option(help="Judge the results.jsonl that a program has written in this folder.", metavar="DIR"),
     ] = None,
     program: Annotated[
         str | None, typer.Option("--command", help="Judge a program that reads cases and writes results.")
     ] = None,
     replay: Annotated[
-        str | None, typer.Option(help="Write this case as a Python file that runs by itself.", metavar="CASE")
+        str | None, typer.Option(help="Write this case as a Python file that runs on its own.", metavar="CASE")
     ] = None,
-    timeout: Annotated[float, typer.Option(help="End a port that has not answered after so many seconds.")] = 60.0,
-    memory: Annotated[float, typer.Option(help="End a port that takes more GiB of memory; 0: no limit.")] = 8.0,
-    specification: Annotated[str, typer.Option(help="By which version of the specification.")] = VERSION,
-    json: Annotated[str | None, typer.Option("--json", help="Write the report; - is stdout.", metavar="PATH")] = None,
-    md: Annotated[str | None, typer.Option("--md", help="Write it as Markdown.", metavar="PATH")] = None,
-    junit: Annotated[str | None, typer.Option("--junit", help="Write it as JUnit XML.", metavar="PATH")] = None,
-    html: Annotated[str | None, typer.Option("--html", help="Write it as one page with plots.", metavar="PATH")] = None,
+    timeout: Annotated[float, typer.Option(help="Stop a port that has not answered after this many seconds.")] = 60.0,
+    memory: Annotated[
+        float, typer.Option(help="Stop a port that takes more memory than this, in GiB; 0 means no limit.")
+    ] = 8.0,
+    specification: Annotated[str, typer.Option(help="Judge by this version of the specification.")] = VERSION,
+    json: Annotated[
+        str | None, typer.Option("--json", help="Write the report as JSON; '-' is the terminal.", metavar="PATH")
+    ] = None,
+    md: Annotated[str | None, typer.Option("--md", help="Write the report as Markdown.", metavar="PATH")] = None,
+    junit: Annotated[str | None, typer.Option("--junit", help="Write the report as JUnit XML.", metavar="PATH")] = None,
+    html: Annotated[
+        str | None, typer.Option("--html", help="Write the report as one HTML page with plots.", metavar="PATH")
+    ] = None,
 ) -> None:
     """Judge an optimizer: a torch.optim class, an optax function, a class, a plain function, a program.
 

@@ -21,8 +21,20 @@ from rich.text import Text
 
 import lionk
 
-from ..console import BadInput, Failed, apart, command, console, output_path, write_json, write_text
+from ..console import (
+    BadInput,
+    Failed,
+    apart,
+    check_folder,
+    command,
+    console,
+    make_folder,
+    output_path,
+    write_json,
+    write_text,
+)
 
+FOLDER = Path("lionk-doctor")  # for the report, where --report names no file
 SIZE = 1_000_000  # entries of the timed step
 FUNCTIONS = ("l1", "log_sum_exp", "nuclear")  # of the Fenchel-Young equality: kinks, reductions, singular values
 BOUND = 1e-4  # of errors in float32, relative
@@ -42,17 +54,20 @@ class Finding:
 
 @command
 def doctor(
-    json: Annotated[str | None, typer.Option("--json", help="Write JSON too; - is stdout.", metavar="PATH")] = None,
-    backend: Annotated[str | None, typer.Option(help="Examine this library at length, on one device.")] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", help="Write the results as JSON too; '-' is the terminal.", metavar="PATH")
+    ] = None,
+    backend: Annotated[str | None, typer.Option(help="Examine this one library at length, on one device.")] = None,
     device: Annotated[
-        str | None, typer.Option(help="Its device, or a part of the name that the table of all shows; the first fits.")
+        str | None,
+        typer.Option(help="The device of that library, or a part of its name; the first that fits is taken."),
     ] = None,
     report: Annotated[
         str | None,
-        typer.Option(help="Where --backend writes its report; lionk-doctor-BACKEND.md if not given.", metavar="PATH"),
+        typer.Option(help="Write the report of --backend here. By default it goes to lionk-doctor/.", metavar="PATH"),
     ] = None,
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0.1, help="With --backend: for the steps on one model.")
+        float, typer.Option("--seconds", min=0.1, help="With --backend: how long the steps on each model are timed.")
     ] = 5.0,
 ) -> None:
     """Look at the installation: array libraries, devices, and a short self-test on each.
@@ -64,8 +79,10 @@ def doctor(
     out = console(to_stderr=json == "-")
     if backend is not None:
         chosen, place = _chosen(backend, device)
-        to = output_path(report or f"lionk-doctor-{backend}.md", "--report", (".md",))
+        to = output_path(report, "--report", (".md",)) if report else FOLDER / f"{backend}.md"
         apart({"--json": path, "--report": to})
+        if report is None:
+            check_folder(FOLDER)
         _at_length(chosen, place, to, path, seconds, out)
         return
     if device is not None or report is not None:
@@ -124,6 +141,8 @@ def _at_length(backend: Any, device: Any, report: Path | None, json: Path | None
     for r in found.reports:
         out.print(escape(r.summary()), style="green" if r.passed else "bold red", soft_wrap=True)
     if report is not None:
+        if report.parent == FOLDER:
+            make_folder(FOLDER)
         write_text(report, found.to_markdown())
         out.print(f"wrote {report}", soft_wrap=True)
     if json is not None:

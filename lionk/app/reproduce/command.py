@@ -14,10 +14,22 @@ from rich.table import Table
 
 import lionk
 
-from ..console import BadInput, Failed, apart, command, console, output_path, write_json, writing
+from ..console import (
+    BadInput,
+    Failed,
+    apart,
+    check_folder,
+    command,
+    console,
+    make_folder,
+    output_path,
+    write_json,
+    writing,
+)
 from .targets import TARGETS, Outcome, load, text
 
 SUFFIXES = (".png", ".svg", ".pdf")
+FOLDER = Path("lionk-reproduce")  # for files that no option names
 
 
 def _names() -> list[str]:
@@ -28,21 +40,35 @@ def _names() -> list[str]:
 def reproduce(
     target: Annotated[
         str | None,
-        typer.Argument(help="What to run, or all; without it: the list.", metavar="TARGET", autocompletion=_names),
+        typer.Argument(
+            help="The figure or claim to reproduce, or 'all'. Leave it out to see the list.",
+            metavar="TARGET",
+            autocompletion=_names,
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
-    quick: Annotated[bool, typer.Option("--quick", help="A smaller run of the same kind, as the tests do.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.", min=0)] = 0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Make a smaller run of the same kind, as the tests do.")
+    ] = False,
     plot: Annotated[
         str | None,
-        typer.Option(help="Picture to write, or none. Default: lionk-TARGET.png. A folder for all.", metavar="PATH"),
+        typer.Option(
+            help="Write the picture here, or 'none'. By default it goes to lionk-reproduce/. "
+            "With 'all', give a folder.",
+            metavar="PATH",
+        ),
     ] = None,
     json: Annotated[
         str | None,
         typer.Option(
-            "--json", help="Numbers to write, or none; - is stdout. Default: lionk-TARGET.json.", metavar="PATH"
+            "--json",
+            help="Write the numbers here, 'none', or '-' for the terminal. By default they go to lionk-reproduce/.",
+            metavar="PATH",
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Write the files; print nothing but problems.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Write the files, and print nothing but problems.")
+    ] = False,
 ) -> None:
     """Reproduce a figure or a claim of the paper (arXiv 2310.05898): a picture, numbers, and whether they agree.
 
@@ -71,7 +97,8 @@ def _file(option: str | None, flag: str, name: str, suffix: str, target: str) ->
     """Where a target's file goes; for all of them the option names a folder."""
     default = f"lionk-{name}{suffix}"
     if option is None:
-        return output_path(default, flag)
+        check_folder(FOLDER)
+        return FOLDER / f"{name}{suffix}"
     if option == "-" and flag == "--json":
         return Path("-")
     if target == "all" and option != "none":
@@ -85,6 +112,8 @@ def _one(name: str, seed: int, quick: bool, plot: Path | None, json: Path | None
     module, start = load(name), time.perf_counter()
     outcome = module.run(seed, quick)
     seconds = time.perf_counter() - start
+    if any(path is not None and path.parent == FOLDER for path in (plot, json)):
+        make_folder(FOLDER)
     if json is not None:
         write_json(json, document(name, seed, quick, outcome))
     if plot is not None:
