@@ -92,29 +92,26 @@ def bracket(xp: Namespace, increasing: Map, low: Array, high: Array, extra: int 
             low, high = xp.where(below, middle, low), xp.where(below, high, middle)
         return low, high
     wide = high - low
-    unit, top = 2.0**-count, float(xp.finfo(low.dtype).max) / 8
-    safe = xp.where(wide > 0, wide, xp.ones_like(wide))
+    unit, top, small = wide * 2.0**-count, float(xp.finfo(low.dtype).max) / 8, eps(xp, low) / 2
+    inverse = 0.8 / xp.where(wide > 0, wide, xp.ones_like(wide))
     half = wide / 2
-    x, value = low + half, first
+    x, value, zero = low + half, first, xp.zeros_like(low)
     under = over = xp.nan * xp.ones_like(low)  # the function's values at the two ends, once they are known
     for j in range(count + SPARE):
-        value = xp.clip(value, -top, top)
         below = value < 0
-        low, under = xp.where(below, x, low), xp.where(below, value, under)
-        high, over = xp.where(below, high, x), xp.where(below, over, value)
+        under = xp.where(below, xp.maximum(value, -top + zero), under)
+        over = xp.where(below, over, xp.minimum(value, top + zero))
+        low, high = xp.where(below, x, low), xp.where(below, high, x)
         half, last = (high - low) / 2, half
         x = low + half
-        least = xp.maximum(unit * wide, eps(xp, x) / 2 * xp.abs(x))
+        least = xp.maximum(unit, small * xp.abs(x))
         if not bool(xp.any((half > least) & ~xp.isnan(value))):
             break
-        away = half * divide(xp, under + over, over - under)  # from the secant's root to the middle
-        away = xp.where(xp.isnan(away), xp.zeros_like(away), away)
-        inward = xp.maximum(0.8 * half * (half / safe), least)
-        slack = xp.where(
-            half > 0.51 * last, xp.zeros_like(half), xp.clip(2.0 ** (SPARE - 2 - j) * wide - half, 0.0, None)
-        )
-        size = xp.minimum(xp.clip(xp.abs(away) - inward, 0.0, None), slack)
-        x = x - xp.sign(away) * size
+        away = half * ((under + over) / (over - under))  # from the secant's root to the middle; NaN: not known
+        inward = xp.maximum(half * (inverse * half), least)
+        slack = xp.where(half > 0.51 * last, zero, 2.0 ** (SPARE - 2 - j) * wide - half)
+        size = xp.maximum(xp.minimum(xp.abs(away) - inward, slack), zero)
+        x = xp.where(size > 0, x - xp.where(away > 0, size, -size), x)
         value = increasing(x)
     return low, high
 

@@ -265,6 +265,10 @@ class ArrayFunction(ConvexFunction):
     @abstractmethod
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array: ...
 
+    def _value_and_subgradient(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array]:
+        """Both, where one iteration gives them."""
+        return self._value(xp, x, batch, tol), self._subgradient(xp, x, batch)
+
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         raise NotAvailable(f"{self!r} has no known proximal operator")
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 
 
@@ -17,9 +18,8 @@ def bounds(K: Any, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Arr
     an equality; where dK(x) is infinite, for that of a point next to x. Both are widened by the rounding of
     ``|K(x)| + |K*(s)| + sum |x_i s_i|``: K's own terms, and K's change under a rounding of x. Derived here.
     """
-    value = K._value(xp, x, batch, tol)
-    s = K._subgradient(xp, x, batch)
-    if not K.traits.smooth or K.conjugate.traits.open_domain:
+    value, s = K._value_and_subgradient(xp, x, batch, tol)
+    if not (_roots.visible(s) and bool(xp.all(xp.isfinite(s)))):
         pulled = K._subgradient(xp, x * (1 - 8 * _xp.eps(xp, x)), batch)
         s = xp.where(xp.isfinite(s), s, xp.where(xp.isfinite(pulled), pulled, xp.zeros_like(s)))
     dual = K.conjugate._value(xp, s, batch, tol)

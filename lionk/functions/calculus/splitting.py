@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from ...arrays import namespace as _xp
@@ -69,7 +68,7 @@ def split(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> tuple
 def _ratio(xp: Namespace, u: Array, rest: Array) -> float:
     """``|u| / |z - u|`` over all blocks, 1 where one of the two is nothing but rounding."""
     there, away = (float(xp.sum(a)) for a in (u, rest))
-    return there / away if away > 1e-6 * there > 0 and math.isfinite(there / away) else 1.0
+    return min(max(there / away, 1e-8), 1e8) if away > 64 * _xp.eps(xp, u) * there > 0 else 1.0
 
 
 def _length(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> float:

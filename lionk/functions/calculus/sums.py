@@ -119,7 +119,6 @@ class InfimalConvolution(ArrayFunction):
         return self.first.conjugate.traits.homogeneous and self.second.conjugate.traits.homogeneous
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
-        infinite = _xp.poison(xp, x, batch)
         if self._indicators or _elementwise(self.first, self.second):
             violation, bound = self.domain._violation(xp, x, batch), tol * self.domain._scale(xp, x)
             if self._indicators:
@@ -127,11 +126,16 @@ class InfimalConvolution(ArrayFunction):
             y = self.domain._project(xp, _xp.finite(xp, x), batch)
             u = self._between(xp, y, *self._ends(xp, y))
             inside = self._at(xp, u, y - u, batch, math.inf)
-            return outside_is_infinite(xp, inside, violation + infinite, bound)
+            return outside_is_infinite(xp, inside, violation + _xp.poison(xp, x, batch), bound)
+        return self._value_and_subgradient(xp, x, batch, tol)[0]
+
+    def _value_and_subgradient(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array]:
+        if self._indicators or _elementwise(self.first, self.second):
+            return super()._value_and_subgradient(xp, x, batch, tol)
         y = _xp.finite(xp, x)
-        u, v, _ = split(xp, self.first, self.second, y, batch)
+        u, v, s = split(xp, self.first, self.second, y, batch)
         both = self._at(xp, u, y - u, batch, tol), self._at(xp, y - v, v, batch, tol)
-        return xp.minimum(*both) + infinite
+        return xp.minimum(*both) + _xp.poison(xp, x, batch), s + _xp.only_nan(xp, x)
 
     def _at(self, xp: Namespace, u: Array, v: Array, batch: int, tol: float) -> Array:
         return self.first._value(xp, u, batch, tol) + self.second._value(xp, v, batch, tol)
@@ -140,7 +144,7 @@ class InfimalConvolution(ArrayFunction):
         if self._indicators:
             return _xp.only_nan(xp, x)
         if not _elementwise(self.first, self.second):
-            return split(xp, self.first, self.second, x, batch)[2]
+            return self._value_and_subgradient(xp, x, batch, math.inf)[1]
         r = xp.abs(x) if _xp.is_complex(xp, x) else x
         s = _roots.middle(xp, *self._ends(xp, r))
         return s if r is x else _xp.sign(xp, x) * s
