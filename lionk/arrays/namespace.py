@@ -55,12 +55,25 @@ def device(x: Array) -> Any:
 class Kind:
     """What is known of the arrays of one type and dtype, looked up once: their library, and facts of the dtype."""
 
-    __slots__ = ("chunked", "complex", "computed", "eps", "integer", "low", "real", "real_dtype", "sign", "xp")
+    __slots__ = (
+        "chunked",
+        "complex",
+        "computed",
+        "differentiable",
+        "eps",
+        "integer",
+        "low",
+        "real",
+        "real_dtype",
+        "sign",
+        "xp",
+    )
 
     def __init__(self, xp: Namespace, x: Array) -> None:
         dtype = x.dtype
         self.xp = xp
         self.chunked = hasattr(x, "chunks")
+        self.differentiable = type(x).__module__.startswith(("torch", "jax"))
         own = x.__array_namespace__() if hasattr(x, "__array_namespace__") else xp
         self.sign = own.sign  # of real arrays: where the library follows the standard, its own needs no wrapper
         self.real = _isdtype(xp, dtype, "real floating")

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ..arrays import namespace as _xp
 from ..arrays.containers import is_container, tree_map
+from ..arrays.derivative import differentiated, with_derivative
 from ..arrays.namespace import Array, Namespace
 from ..arrays.value import Value, arrays_in, has_arrays
 from ..errors import NotAvailable
@@ -93,6 +94,7 @@ class ConvexFunction(Value, ABC):
     def value(self, x: Array, tol: float | None = None) -> Array:
         """K(x), 0-d and real.
 
+        Its derivative, by the automatic differentiation of PyTorch and JAX, is ``subgradient(x)``.
         Where K is not finite everywhere: inside the domain, up to ``tol`` (None: ``8 eps(dtype) sqrt(size)``, relative
         to the set's scale), the value at the projection; outside ``+inf``. Never raises for values, never branches on
         them. NaN gives NaN.
@@ -228,7 +230,12 @@ class ArrayFunction(ConvexFunction):
 
     def value(self, x: Array, tol: float | None = None) -> Array:
         kind, z, n = self._read(x, "x")
-        v = self._value(kind.xp, z, n, resolve_tol(kind, x, tol))
+        if kind.differentiable and differentiated(x) and not any(map(differentiated, self._arrays)):
+            return with_derivative(lambda z: self._number(*self._read(z, "x"), tol), self.subgradient, x)
+        return self._number(kind, z, n, tol)
+
+    def _number(self, kind: _xp.Kind, z: Array, n: int, tol: float | None) -> Array:
+        v = self._value(kind.xp, z, n, resolve_tol(kind, z, tol))
         return _xp.astype(kind.xp, _xp.total(kind.xp, v, 0) if n else v, kind.real_dtype)
 
     def bounds(self, x: Array, tol: float | None = None) -> tuple[Array, Array]:
