@@ -14,13 +14,17 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator, ValidationError, validate
 from typer.testing import CliRunner
 
 import lionk
 from lionk.app.cli import app
+from lionk.app.console import plain
 from lionk.conformance import Capabilities, Loopback, adapt, check
 from lionk.conformance.judging.trace import run
 from lionk.conformance.ports.exchange import Program, claims_of_program, export, judge_results
+from lionk.conformance.ports.golden import unpack
+from lionk.conformance.report.schemas import NAMES, schema
 from lionk.conformance.specification.families import cases
 
 ROOT = Path(lionk.__file__).parent.parent
@@ -433,6 +437,67 @@ def test_a_program_in_c_passes(lion_in_c, here):
     assert done.exit_code == 0, done.output
 
 
+def test_the_golden_vectors_judge_a_program_without_python(lion_in_c, tmp_path):
+    """The checker in C passes the port in C, and fails one whose answers are changed."""
+    source = ROOT / "docs" / "examples" / "port_in_c" / "check.c"
+    check_in_c = tmp_path / "check"
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    subprocess.run([compiler, "-O2", "-std=c99", "-Wall", "-Werror", source, "-o", check_in_c, "-lm"], check=True)
+    unpack("l1", tmp_path / "v")
+    asked, right = tmp_path / "v" / "cases.jsonl", tmp_path / "v" / "expected.jsonl"
+    answers = subprocess.run([lion_in_c], input=asked.read_text(), capture_output=True, text=True, check=True).stdout
+    for text, code, says in (
+        (answers, 0, "PASS"),
+        (answers.replace('"-0x', '"0x'), 1, "entries are wrong"),
+        (answers[:1000], 2, ""),
+    ):
+        (tmp_path / "r").write_text(text)
+        done = subprocess.run([check_in_c, asked, right, tmp_path / "r"], capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout
+        assert says in done.stdout
+
+
+def test_a_program_in_perl_says_what_it_takes():
+    perl = shutil.which("perl")
+    if perl is None:
+        pytest.skip("no Perl on this machine")
+    program = Program([perl, str(ROOT / "docs" / "examples" / "port_in_perl" / "lion.pl")])
+    assert (program.name, program.capabilities.dtypes) == ("lion.pl", ("float64",))
+    validate(program.about, schema("handshake"))
+    report = program.check()
+    assert report.passed, failures(report)
+    assert report.held == 3
+
+
+def test_a_program_may_leave_a_case_out():
+    code = (
+        "import sys, json\nfor line in sys.stdin: print(json.dumps({'id': json.loads(line)['id'], 'skip': 'not yet'}))"
+    )
+    report = Program([sys.executable, "-c", code]).check(level=0)
+    assert {r.verdict for r in report.results} == {"skip"}
+    assert "the program leaves it out: not yet" in report.results[0].text
+    assert not report.passed
+
+
+def test_the_schemas_hold(tmp_path):
+    export(tmp_path, claims_of_program(dtypes=("float64",)), level=1)
+    validate(json.loads((tmp_path / "manifest.json").read_text()), schema("manifest"))
+    for name, file in (("case", "cases"), ("expected", "expected")):
+        for row in (tmp_path / f"{file}.jsonl").read_text().splitlines():
+            validate(json.loads(row), schema(name))
+            if name == "expected":
+                validate(json.loads(row), schema("result"))
+    for port in (step, coupled):
+        report = check(port, level=2)
+        validate(json.loads(json.dumps(plain(report.to_json()), allow_nan=False)), schema("report"))
+    for name in NAMES:
+        Draft202012Validator.check_schema(schema(name))
+    with pytest.raises(KeyError, match="no schema"):
+        schema("other")
+    with pytest.raises(ValidationError):
+        validate({"id": "a"}, schema("result"))
+
+
 def test_a_wrong_program_in_c_is_named(lion_in_c, here):
     source = (ROOT / "docs" / "examples" / "port_in_c" / "lion.c").read_text()
     wrong = source.replace("T c = b1 * m[i] + (1 - b1) * g[i];", "T c = b2 * m[i] + (1 - b2) * g[i];")
@@ -461,7 +526,7 @@ def test_vectors(tmp_path):
     assert len(manifest["cases"]) == count
     for name, digest in manifest["sha256"].items():
         assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
-    assert sum(p.stat().st_size for p in tmp_path.rglob("*")) < 5e6
+    assert sum(p.stat().st_size for p in tmp_path.rglob("*")) < 8e6
     known = {c.id: c for c in cases(claims)}
     for entry in manifest["cases"]:
         case = known[entry["id"]]

@@ -79,7 +79,17 @@ static void answer(const char *line) {
     free(x), free(m), free(g), free(xf), free(mf), free(gf);
 }
 
-int main(void) {
+/* What `--handshake` prints: who this is, and what it takes. */
+static const char *HANDSHAKE =
+    "{\"name\": \"lion.c\", \"language\": \"C\", \"version\": \"1.1\", \"dialects\": [\"lion\"], "
+    "\"dtypes\": [\"float64\", \"float32\"], "
+    "\"capabilities\": {\"K\": \"l1\", \"betas\": \"free\", \"schedule\": true, \"decays\": [\"lr_wd\"]}}";
+
+int main(int argc, char **argv) {
+    if (argc > 1 && !strcmp(argv[1], "--handshake")) {
+        puts(HANDSHAKE);
+        return 0;
+    }
     size_t room = 1 << 22; /* longer than any line */
     char *line = malloc(room);
     while (line && fgets(line, (int)room, stdin)) answer(line);

@@ -36,7 +36,7 @@ TESTS: dict[str, tuple[tuple[str, ...], Test]] = {
     "S7.restore/values": (("live", "checkpoint", "restores"), restoring.values),
     "S7.restore/groups": (("live", "checkpoint", "restores", "lists", "groups"), restoring.of_groups),
     "S7.restore/sparse": (("live", "checkpoint", "lists", "missing"), restoring.sparse),
-    "S7.restore/narrow": (("live", "checkpoint"), restoring.resume),
+    "S7.restore/narrow": (("live", "checkpoint", "state_dtype"), restoring.resume),
     "S7.buffers/reused": (("live", "buffers"), handling.reused),
     "S7.buffers/shared": (("live", "buffers", "lists"), handling.shared),
     "S7.edited/written": (("live", "writable", "exact K"), handling.edited),

@@ -19,6 +19,8 @@ from .trace import Trace, run, same
 Run = tuple[Case, Trace]
 #: Rules that the run of one case does not show: their mutants step as the reference does there.
 _BEYOND = {r for r in RULES if r.startswith("S7.")} | {"S5.long", "S5.taken"}
+#: Where numbers overflow or are NaN, ports with one mistake differ.
+_STRANGE = ("S6.nan", "S6.infinity", "S2.fine")
 _LIMIT = 16  # failing and passing runs that are compared, each
 _ENOUGH = 0.75  # share of the failing runs that a mutant must repeat
 _NEAR = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
@@ -37,7 +39,9 @@ def nearest(port: Port, report: Report, traces: dict[str, tuple[Case, Trace]]) -
     seen = [(c, t) for c, t in seen if c.repeat == 1] or seen
     broken = [(c, t) for c, t in seen if c.id in failing]
     # What is wrong with a NaN as well as without is no mistake with NaN, where ports differ and may.
-    wrong = _spread([r for r in broken if not r[0].id.startswith(("S6.nan", "S6.infinity"))] or broken)
+    wrong = _spread([r for r in broken if not r[0].id.startswith(_STRANGE)] or broken)
+    if wrong and wrong[0][0].repeat > 1:  # what happens at a count is measured
+        return []
     if not wrong:
         if "S4.pure" in rules:
             return _by_name("gradient_in_place")
@@ -140,7 +144,9 @@ def _by_behaviour(port: Port, failing: set[str]) -> list[tuple[str, str, float]]
         if tests[0] & tests[1]:  # the tests that broke, and by how much
             share = len(tests[0] & tests[1]) / len(tests[0] | tests[1])
             found.append((mutant.name, mutant.says, (share + same / len(mine | theirs)) / 2))
-    best = sorted(found, key=lambda f: -f[2])
+    best = sorted((f for f in found if f[2] >= 0.5), key=lambda f: -f[2])
+    if len(best) > 1 and best[1][2] == best[0][2] < SURE:  # several fail the same tests, in other words
+        return []
     return [f for f in best if best[0][2] < SURE or f[2] == best[0][2]][:3]
 
 

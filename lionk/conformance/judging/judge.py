@@ -73,6 +73,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     """Fill in the nearest mistakes, the rule that the nearest breaks first, and what was measured."""
     from ..mutants import MUTANTS
     from .diagnosis import nearest
+    from .long import long_of
     from .measure import bits_of, step_of, weights_of
 
     report.diagnosis = nearest(port, report, traces)
@@ -88,8 +89,11 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
             step = f"wherever x is wrong it is right to {b} bits or more ({c.id})"
         filtered = any(i.startswith(("S1.", "S4.state")) for i in failing)
         weights = weights_of(port) if filtered else ""
+        counted = next((long_of(c, port.capabilities, t) for c, t in wrong if c.repeat > 1), "")
     said = next((r.text for r in report.failures if r.divergence is None and r.text.startswith("the port ")), "")
-    report.measured = [words for words in (step, weights, said) if words]
+    report.measured = [words for words in (counted, step, weights, said) if words]
+    if not report.measured and not report.looks_like.startswith("looks like") and report.first is not None:
+        report.measured = [f"{report.first.id}: {report.first.text}"]
     if report.diagnosis:
         report.focus = MUTANTS[report.diagnosis[0][0]].rules[0]
 

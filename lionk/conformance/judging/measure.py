@@ -36,7 +36,7 @@ def step_of(case: Case, claims: Capabilities, trace: Trace) -> str:
     K = function_of(claims.K, case.shape)
     points = [(p, after, *expected(K, p)) for p, after in follow(case, trace.xs, claims.state_dtype) if p.lr]
     rows = [(u, p.x, (after - p.x) / p.lr) for p, after, u, _ in points]
-    fits = [_two(rows)] * len(rows) if rows and _two(rows) else [_two([row]) for row in rows]
+    fits = [two_constants(rows)] * len(rows) if rows and two_constants(rows) else [two_constants([row]) for row in rows]
     pairs = [f for f in fits if f]
     if len(pairs) == len(rows) and any(
         abs(a - 1) + abs(b - p.lam) > 1e-6 for (a, b), (p, *_) in zip(pairs, points, strict=True)
@@ -54,7 +54,7 @@ def _listed(values: list[float]) -> str:
     return words[0] if len(set(words)) == 1 else "(" + ", ".join(words) + ")"
 
 
-def _two(rows: Sequence[tuple[Any, Any, Any]]) -> tuple[float, float] | None:
+def two_constants(rows: Sequence[tuple[Any, Any, Any]]) -> tuple[float, float] | None:
     """Least squares for a and b, if it fits."""
     xp = host().namespace()
     u, x, seen = (xp.concat([xp.reshape(r[i], (-1,)) for r in rows]) for i in range(3))

@@ -146,11 +146,21 @@ def shapes(port: Port, case: Case) -> str:
 
 def dtypes(port: Port, case: Case) -> str:
     others = [d for d in DTYPES if d in port.capabilities.dtypes and d not in (case.dtype, "bfloat16")]
-    if not others:
+    other = next((d for d in others if _taken(port, replace(case, dtype=d))), None)
+    if other is None:
         raise NotImplementedError("the port takes one dtype only")
-    kinds = [case.dtype, others[0], case.dtype]
+    kinds = [case.dtype, other, case.dtype]
     made = [_parameters(replace(case, dtype=d), [case.shape] * 3)[i] for i, d in enumerate(kinds)]
     return _together(port, case, made, f"parameters in {', '.join(kinds)}")
+
+
+def _taken(port: Port, case: Case) -> bool:
+    """Does the port take this dtype alone? That it does not has its own verdict."""
+    try:
+        _parameters(case, [case.shape])[0].alone(port, 1)
+    except Exception:
+        return False
+    return True
 
 
 def added(port: Port, case: Case) -> str:

@@ -48,6 +48,11 @@ def clipped_far(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
     return clipped_gradient(s, x, m, g, value)
 
 
+@mutant("gradients clipped to length {}", "S2.scale", constants=(1000.0, 100.0, 1e4, 1e6))
+def clipped_length_far(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
+    return clipped_length(s, x, m, g, value)
+
+
 @mutant("the sign of the gradient wrong (ascent)", "S1.readout", "S1.first")
 def ascent(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, -g)

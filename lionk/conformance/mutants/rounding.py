@@ -46,6 +46,15 @@ def rounded_decay(s: Slot, x: Any, m: Any, g: Any, value: str) -> Any:
     return s.formula(x, m, g, wd=rounded(s.wd, value))
 
 
+@mutant("the readout computed in {}", "S2.fine", "S4.state", constants=("float32", "float16", "bfloat16"))
+def narrow_readout(s: Slot, x: Any, m: Any, g: Any, value: str) -> Any:
+    if value == "bfloat16":
+        r = _to(s.readout(_to(m, value), _to(g, value)), value)
+    else:
+        r = s.readout(m.astype(value), g.astype(value)).astype(x.dtype)
+    return s.formula(x, m, g, dK=lambda _: s.dK(r))
+
+
 @mutant("the update lr (u - wd x) rounded to {}", "S3.step", constants=("float16", "bfloat16", "float32"))
 def rounded_update(s: Slot, x: Any, m: Any, g: Any, value: str) -> Any:
     new, after = s.formula(x, m, g)

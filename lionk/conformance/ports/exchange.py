@@ -20,7 +20,7 @@ from ..judging.judge import DEFAULTS, apply_known, diagnose_into, judge_trace, n
 from ..judging.reference import expected, follow, reference_run
 from ..judging.trace import Trace, from_numbers
 from ..report.results import FAIL, SKIP, WARN, Report, Result
-from ..specification.cases import Case, function_of, host
+from ..specification.cases import FLAGS, Case, flags_of, function_of, host
 from ..specification.families import cases
 from ..specification.port import Capabilities, Port
 from ..specification.rules import LEVELS, RULES, VERSION
@@ -51,8 +51,8 @@ def agreed(claims: Capabilities, about: Mapping[str, Any]) -> Capabilities:
 
 def line(case: Case) -> str:
     """A case as one line."""
-    d = case.to_json()
-    order = ("id", "dtype", "shape", "steps", "betas", "weight_decay", "decay", "lr", "x0", "grads")
+    d = {**case.to_json(), "flags": flags_of(case)}
+    order = ("id", "dtype", "shape", "steps", "betas", "weight_decay", "decay", "flags", "lr", "x0", "grads")
     return json.dumps({"n": len(case.x0), **{k: d[k] for k in order}})
 
 
@@ -86,7 +86,14 @@ def export(folder: Path, claims: Capabilities, level: int = 3) -> int:
             _save(arrays / f"{stem}_x0.npy", case.array(case.x0))
             _save(arrays / f"{stem}_grads.npy", host().namespace().stack([case.array(g) for g in case.grads]))
             entries.append(
-                {"id": case.id, "arrays": stem, "dtype": case.dtype, "shape": list(case.shape), "exact": case.exact}
+                {
+                    "id": case.id,
+                    "arrays": stem,
+                    "dtype": case.dtype,
+                    "shape": list(case.shape),
+                    "exact": case.exact,
+                    "flags": flags_of(case),
+                }
             )
     files = sorted(p for p in folder.rglob("*") if p.suffix in (".jsonl", ".npy"))
     manifest = {
@@ -94,7 +101,11 @@ def export(folder: Path, claims: Capabilities, level: int = 3) -> int:
         "K": name_of(claims.K),
         "betas": claims.betas,
         "levels": LEVELS,
-        "rules": {r.id: {"level": r.level, "must": r.must, "text": r.text, "source": r.source} for r in RULES.values()},
+        "flags": FLAGS,
+        "rules": {
+            r.id: {"level": r.level, "must": r.must, "since": r.since, "text": r.text, "source": r.source}
+            for r in RULES.values()
+        },
         "cases": entries,
         "sha256": {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files},
     }

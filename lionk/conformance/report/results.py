@@ -66,6 +66,7 @@ class Report:
     versions: dict[str, str] = field(default_factory=dict)
     specification: str = VERSION
     measured: list[str] = field(default_factory=list)  # of a failing port: its step, its precision, its weights
+    dialect: dict[str, Any] | None = None  # name, whether it was declared, what it says
     focus: str = ""  # the rule that the nearest mistake breaks first
     claims: Any = field(default=None, repr=False)  # the port's Capabilities
     runs: dict[str, tuple[Any, Any]] = field(default_factory=dict, repr=False)  # id -> (Case, Trace) of what was run
@@ -135,12 +136,15 @@ class Report:
             for name, (verdict, _) in self.by_rule().items()
         }
         return {
+            "schema": "lionk-conformance-report-1",
             "port": self.port,
             "passed": self.passed,
             "held": self.held,
             "K": self.K,
             "level": self.level,
             "specification": self.specification,
+            "dtypes": list(self.claims.dtypes) if self.claims is not None else [],
+            "dialect": self.dialect,
             "versions": self.versions,
             "rules": rules,
             "tests": [
@@ -150,6 +154,7 @@ class Report:
             ],
             "diagnosis": [{"mutant": m, "says": s, "explains": e} for m, s, e in self.diagnosis],
             "measured": self.measured,
+            "hint": "" if self.passed else self.hint,
             "defaults": [{"name": n, "specification": a, "port": b} for n, a, b in self.defaults],
         }
 

@@ -115,6 +115,40 @@ class Case:
         )
 
 
+#: What is special about a case, in the words of the manifest.
+FLAGS = {
+    "exact": "every correct order of evaluation gives the readouts without rounding: compare bit for bit",
+    "zero_gradient": "some gradients are 0 everywhere",
+    "not_finite": "some gradients are NaN or infinite",
+    "scheduled": "the learning rate changes from step to step",
+    "zero_rate": "the learning rate is 0 at some step",
+    "cycle": "the gradients are used again from the first: steps is more than their rows",
+    "zero_beta": "b1 or b2 is 0",
+    "no_decay": "there is no weight decay",
+    "large_rate": "lr weight_decay is 1 or more, or lr is above 1",
+    "beyond_float32": "some gradients are numbers that float32 does not hold",
+}
+
+
+def flags_of(case: Case) -> list[str]:
+    """Those of ``FLAGS`` that hold for a case."""
+    entries = [v for g in case.grads for v in g]
+    magnitudes = [abs(v) for v in entries if v and math.isfinite(v)]
+    holds = {
+        "exact": case.exact,
+        "zero_gradient": any(g and not any(g) for g in case.grads),
+        "not_finite": not all(map(math.isfinite, entries)),
+        "scheduled": case.scheduled,
+        "zero_rate": 0.0 in case.lr,
+        "cycle": case.repeat > 1,
+        "zero_beta": 0.0 in case.betas,
+        "no_decay": case.weight_decay == 0,
+        "large_rate": max(case.lr) > 1 or max(case.lr) * case.weight_decay >= 1,
+        "beyond_float32": any(not 1e-38 < v < 3e38 for v in magnitudes),
+    }
+    return [name for name in FLAGS if holds[name]]
+
+
 def host() -> Backend:
     """NumPy: what the kit hands over and judges in."""
     return backends()["numpy"]
