@@ -103,6 +103,23 @@ def even_pieces(mesh):
         layouts_agree(mesh, LINES, (8, 4), K, exact=False)
 
 
+def blocks_on_one_rank(mesh):
+    """Heads and experts that lie on one rank each need nothing of the others; heads that do not are gathered."""
+    for K, shape, silent in (
+        ({"name": "muon", "sections": 8}, (16, 3), True),
+        ({"name": "muon", "sections": 4, "heads": 2}, (16, 3), True),
+        ({"name": "block_lift", "k": "nuclear", "axis": 0, "sections": 3}, (12, 5), False),
+        ("nuclear", (4, 3, 5), True),
+        ({"name": "muon", "sections": 2}, (16, 3), mesh.size() == 2),
+    ):
+        layouts_agree(mesh, LINES, shape, K, exact=False)
+        p = torch.nn.Parameter(distribute_tensor(random(*shape, seed=1), mesh, [Shard(0)]))
+        p.grad = distribute_tensor(random(*shape, seed=2), mesh, [Shard(0)])
+        with CommDebugMode() as sent:
+            LionK([p], 0.1, K=K).step()
+        assert (sent.get_total_counts() == 0) == silent, (K, sent.get_total_counts())
+
+
 def numbers_only(mesh):
     """What is sent for a K of sums, extremes and order: numbers, and counts of bytes; never the entries."""
     x = random(8, 4, seed=3)
@@ -138,10 +155,11 @@ def matrices_shared_out(mesh):
     """Each matrix is decomposed by one rank, each rank has about as many, and the result is that of one process."""
     shapes = [(6, 4), (4, 6), (5, 3), (3, 3), (8, 2), (4, 4), (2, 2, 4, 4)]
     ones = [torch.nn.Parameter(random(*s, seed=i)) for i, s in enumerate(shapes)]
-    many = [torch.nn.Parameter(distribute_tensor(p.detach().clone(), mesh, [Shard(0)])) for p in ones]
+    rows = [[Shard(p.ndim - 2)] for p in ones]  # of a stack, whose matrices are not on one rank each
+    many = [torch.nn.Parameter(distribute_tensor(p.detach().clone(), mesh, r)) for p, r in zip(ones, rows, strict=True)]
     for i, (p, q) in enumerate(zip(ones, many, strict=True)):
         p.grad = random(*p.shape, seed=i + 50)
-        q.grad = distribute_tensor(p.grad, mesh, [Shard(0)])
+        q.grad = distribute_tensor(p.grad, mesh, rows[i])
     LionK(ones, 0.1, K="nuclear").step()
     calls, opt = [], LionK(many, 0.1, K="nuclear")
     K = opt._make(opt.param_groups[0]).method.K
@@ -297,6 +315,7 @@ def the_other_is_killed(rank):
 CLAIMS = {
     "uneven_pieces": uneven_pieces,
     "even_pieces": even_pieces,
+    "blocks_on_one_rank": blocks_on_one_rank,
     "entries_in_order": entries_in_order,
     "matrices_shared_out": matrices_shared_out,
     "sixteen_bits_and_cautious_pieces": sixteen_bits_and_cautious_pieces,

@@ -310,7 +310,9 @@ def inner(xp: Namespace, x: Array, y: Array, batch: int = 0) -> Array:
 def sign(xp: Namespace, x: Array) -> Array:
     """The standard's sign: ``x/|x|`` for complex x, 0 at 0, and no library warns there."""
     of = kind(x)
-    return divide(xp, x, xp.astype(xp.abs(x), x.dtype)) if of.complex else of.sign(x)
+    if of.complex:
+        return divide(xp, x, xp.astype(xp.abs(x), x.dtype))
+    return of.sign(x) if xp is of.xp else xp.sign(x)  # that of a namespace around the library, for pieces of arrays
 
 
 def divide(xp: Namespace, x: Array, y: Array) -> Array:

@@ -5,8 +5,9 @@ The step is made on the local pieces. What dK needs of the others depends on K:
 - elementwise K: nothing. The result is that of the whole, bit for bit.
 - sums, maxima, norms of rows, order statistics (l2, lp, log_sum_exp, row_l1_l2, linf, top_k, ...) of even pieces:
   numbers, by all-reduces (``lionk_torch.distributed.spread``). Reductions are made in another order: to rounding.
-- functions of matrices: the readout, gathered. Each matrix has one rank that computes its dK, such that all have about
-  as much to do, and the result is sent back in pieces. To rounding, where one device and many are not the same.
+- functions of matrices whose blocks (heads, experts, ``block_lift``) lie on one rank each: nothing.
+- other functions of matrices: the readout, gathered. Each matrix has one rank that computes its dK, such that all have
+  about as much to do, and the result is sent back in pieces. To rounding, where one device and many are not the same.
 - the rest (uneven pieces, a K with array parameters, sorting as owl does): the readout is gathered, one parameter at a
   time, and every rank computes dK of the whole.
 
@@ -25,7 +26,9 @@ import torch
 
 import lionk
 from lionk.arrays.containers import tree_norm
+from lionk.arrays.layout import Sections
 from lionk.arrays.value import has_arrays
+from lionk.functions.calculus.parts import PartLift
 from lionk.optimizer.lion_k import LionK
 from lionk.recording.program import NotTraceableError
 
@@ -105,7 +108,10 @@ def functions(method: LionK, params: list[Any], given: list[list[torch.Tensor]],
     for i, p in enumerate(params):
         if not is_sharded(p) or all(placement.is_replicate() for placement in p.placements):
             continue
-        if K.traits.structure == "matrix":
+        alone = blocks_here(K, p)
+        if alone is not None:
+            found[i] = alone
+        elif K.traits.structure == "matrix":
             matrices.setdefault(p.device_mesh, []).append(i)
         elif not K.by_entry:  # such arrays are as large as the whole
             found[i] = InPieces(K, p)
@@ -114,6 +120,26 @@ def functions(method: LionK, params: list[Any], given: list[list[torch.Tensor]],
         for i, u in zip(numbers, _shared_out(method, [params[i] for i in numbers], columns, weight_decay), strict=True):
             found[i] = Known(u)
     return found
+
+
+def blocks_here(K: Any, p: Any) -> Any:
+    """What stands for K on this rank's piece of p, if every block of K lies on one rank; else None.
+
+    The same at all ranks, since it depends on the sizes of the whole and of the mesh only.
+    """
+    shards = [(n, at) for n, at in zip(p.device_mesh.shape, p.placements, strict=True) if not at.is_replicate()]
+    if len(shards) != 1 or not shards[0][1].is_shard():
+        return None
+    ranks, axis = shards[0][0], shards[0][1].dim
+    per_rank = -(-p.shape[axis] // ranks)  # of all but the last ones that have some
+    if isinstance(K, PartLift) and isinstance(K.layout, Sections) and isinstance(K.layout.sections, int):
+        if K.layout.axis % p.ndim != axis or p.shape[axis] % K.layout.sections:
+            return None
+        block = p.shape[axis] // K.layout.sections
+        mine = p.to_local().shape[axis] // block if per_rank % block == 0 else None
+        return None if mine is None else PartLift(K.inner, Sections(K.layout.axis, mine)) if mine else _Readout()
+    alike = K.traits.stacks and axis < p.ndim - 2 and "'size'" not in str(K.spec)  # a factor of the size of the stack
+    return K if alike else None
 
 
 def _dtensor(r: torch.Tensor, p: Any, placements: Any = None) -> Any:

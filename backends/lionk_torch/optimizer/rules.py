@@ -12,20 +12,33 @@ import lionk
 from lionk.conventions import from_adamw
 from lionk.optimizer.decay import imposed
 
+from .layouts import Parts, of_parts, recognised
+
 Condition = str | int | tuple[int | None, ...] | type | Callable[[str, torch.Tensor, torch.nn.Module], bool]
 
 
-def _is_kernel(_name: str, p: torch.Tensor, _module: torch.nn.Module) -> bool:
-    return p.ndim > 2
+def _is_vector(_name: str, p: torch.Tensor, _module: torch.nn.Module) -> bool:
+    return p.ndim > 2 and p.numel() == max(p.shape)  # a gain (C, 1, 1), a token (1, 1, C)
+
+
+def _is_stack(_name: str, p: torch.Tensor, module: torch.nn.Module) -> bool:
+    return p.ndim > 2 and p.shape[0] > 1 and not isinstance(module, torch.nn.modules.conv._ConvNd)
+
+
+def _is_kernel(_name: str, p: torch.Tensor, module: torch.nn.Module) -> bool:
+    return p.ndim > 2 and isinstance(module, torch.nn.modules.conv._ConvNd)
 
 
 MUON: tuple[tuple[Any, Any], ...] = (
     (torch.nn.Embedding, "l1"),
     (2, "nuclear"),
+    (_is_vector, "l1"),
     (_is_kernel, {"name": "kernel_lift", "k": "nuclear"}),
+    (_is_stack, "nuclear"),
 )
-"""Muon's habit: matrices and convolution kernels spectral, embeddings and the rest l1. Its users also take the output
-layer out, by a rule before these: ``groups(model, [("head.*", "l1"), *MUON])``."""
+"""Muon's habit: matrices and convolution kernels spectral, each matrix of a stack of experts for itself, embeddings and
+the rest l1, gains of any shape too. Its users also take the output layer out, by a rule before these:
+``groups(model, [("head.*", "l1"), *MUON])``."""
 
 
 def groups(
@@ -35,6 +48,7 @@ def groups(
     default: Any = "l1",
     adamw: tuple[float, float] | None = None,
     report: Callable[[str], Any] | None = print,
+    parts: str | None = "fused",
 ) -> list[dict[str, Any]]:
     """Parameter groups for ``LionK``, one for each K that the rules choose; the first rule that fits counts.
 
@@ -53,6 +67,12 @@ def groups(
         (``lionk.conventions.from_adamw``), where its rule gives none; parameters of other shape may need another group.
     report : callable, optional
         Gets one line for each parameter; None: no report.
+    parts : "fused", "heads" or None
+        A function of matrices is applied to each matrix of a parameter that holds several, where its module and shape
+        tell them: "fused" knows q, k and v in one projection (``torch.nn.MultiheadAttention``, GPT-2, timm, grouped
+        queries), a gate and an up projection in one, and the groups of a convolution; "heads" splits projections of
+        attention into their heads, too. The report says what was found. A K that names its own slices, such as
+        ``{"name": "muon", "sections": 12}``, is taken as it is.
 
     Examples
     --------
@@ -65,6 +85,8 @@ def groups(
     1.bias (3,): l1, |x_i| <= 1/lam
     """
     rules = tuple(rules)
+    if parts not in ("fused", "heads", None):
+        raise ValueError(f'parts must be "fused", "heads" or None, got {parts!r}')
     made: list[tuple[dict[str, Any], dict[str, Any]]] = []  # options, with K as its spec, and the group
     for name, p in module.named_parameters():
         if not p.requires_grad:
@@ -73,7 +95,8 @@ def groups(
         chosen = next((options for condition, options in rules if _fits(condition, name, p, owner)), default)
         options = dict(chosen) if isinstance(chosen, dict) and "name" not in chosen else {"K": chosen}
         options.setdefault("K", "l1")
-        K = lionk.K(options["K"])
+        K, why = _of_parts(lionk.K(options["K"]), recognised(module, name, p, parts == "heads") if parts else None)
+        options["K"] = K.spec if why else options["K"]
         if adamw is not None and not {"lr", "weight_decay"} <= options.keys():
             lr, weight_decay = from_adamw(K, *adamw, like=p.detach())
             options = {"lr": lr, "weight_decay": weight_decay} | options
@@ -85,10 +108,17 @@ def groups(
         group["params"].append(p)
         if report is not None:
             rates = f", lr {options['lr']:.3g}, lam {options['weight_decay']:.3g}" if adamw is not None else ""
-            report(f"{name} {tuple(p.shape)}: {_text(K.spec)}, {imposed(K)}{rates}")
+            report(f"{name} {tuple(p.shape)}: {_text(K.spec)}, {imposed(K)}{rates}{why}")
     if not made:
         raise ValueError("the module has no parameter that needs a gradient")
     return [group for _, group in made]
+
+
+def _of_parts(K: lionk.ConvexFunction, parts: Parts | None) -> tuple[lionk.ConvexFunction, str]:
+    """K for each part, and why; K itself where it is no function of matrices, or has parts of its own."""
+    matrices = K.traits.structure == "matrix" or K.traits.stacks
+    spec = of_parts(K.spec, parts) if parts is not None and (matrices or "kernel_lift" in str(K.spec)) else None
+    return (K, "") if parts is None or spec is None else (lionk.K(spec), f" ({parts.why})")
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -1,0 +1,188 @@
+"""Parameters that hold several matrices: what ``groups`` recognises, and per-head Muon along a training run."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import lionk
+import lionk_torch
+from lionk_torch import LionK
+
+
+class Attention(torch.nn.Module):
+    """As timm and GPT-2 have it: one projection for q, k and v."""
+
+    def __init__(self, width, heads, keys=None, fused="qkv"):
+        super().__init__()
+        self.num_heads, self.num_kv_heads = heads, keys or heads
+        self.size = width // heads
+        setattr(self, fused, torch.nn.Linear(width, (heads + 2 * self.num_kv_heads) * self.size, bias=False))
+        self.proj = torch.nn.Linear(width, width, bias=False)
+        self.fused = fused
+
+    def forward(self, x):
+        b, n, w = x.shape
+        q, k, v = getattr(self, self.fused)(x).split(
+            [self.num_heads * self.size] + [self.num_kv_heads * self.size] * 2, -1
+        )
+        q, k, v = (t.view(b, n, -1, self.size).transpose(1, 2) for t in (q, k, v))
+        return self.proj(torch.nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, n, w))
+
+
+class Block(torch.nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.norm, self.attn = torch.nn.LayerNorm(width), Attention(width, heads)
+        self.mlp = torch.nn.Sequential(
+            torch.nn.Linear(width, 2 * width), torch.nn.GELU(), torch.nn.Linear(2 * width, width)
+        )
+
+    def forward(self, x):
+        x = x + self.attn(self.norm(x))
+        return x + self.mlp(x)
+
+
+class Conv1D(torch.nn.Module):
+    """transformers' layer, whose weight is (inputs, outputs)."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(inputs, outputs))
+
+
+class GPT2(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.num_heads, self.c_attn, self.c_proj = 2, Conv1D(8, 24), Conv1D(8, 8)
+
+
+def chosen(model, **options):
+    lines = []
+    groups = lionk_torch.groups(model, report=lines.append, **options)
+    specs = {id(p): g["K"] for g in groups for p in g["params"]}
+    return {n: specs[id(p)] for n, p in model.named_parameters()}, {line.split()[0]: line for line in lines}
+
+
+def block(axis, sections, k="nuclear"):
+    return {"name": "block_lift", "axis": axis, "sections": sections, "k": {"name": k} if isinstance(k, str) else k}
+
+
+def test_fused_projections_are_split_and_the_report_says_why():
+    specs, lines = chosen(torch.nn.ModuleDict({"attn": Attention(8, 2)}))
+    assert specs["attn.qkv.weight"] == block(-2, 3)
+    assert specs["attn.proj.weight"] == "nuclear"
+    assert lines["attn.qkv.weight"].endswith(
+        "s_1(X) <= 1/lam, for each of 3 slices along axis -2 (q, k and v of Linear)"
+    )
+
+
+def test_heads_on_request():
+    specs, lines = chosen(torch.nn.ModuleDict({"attn": Attention(8, 2)}), parts="heads")
+    assert specs["attn.qkv.weight"] == block(-2, 3, block(-2, 2))
+    assert specs["attn.proj.weight"] == block(-1, 2)
+    assert "2 heads along the inputs" in lines["attn.proj.weight"]
+
+
+def test_grouped_queries():
+    specs, _ = chosen(torch.nn.ModuleDict({"attn": Attention(16, 4, 2, "qkv_proj")}))
+    assert specs["attn.qkv_proj.weight"] == block(-2, (16, 8, 8))
+    specs, _ = chosen(torch.nn.ModuleDict({"attn": Attention(16, 4, 2, "qkv_proj")}), parts="heads")
+    assert specs["attn.qkv_proj.weight"] == block(-2, 8)
+
+
+def test_pytorch_s_own_attention():
+    model = torch.nn.TransformerEncoderLayer(8, 2, 16)
+    specs, lines = chosen(model)
+    assert specs["self_attn.in_proj_weight"] == block(-2, 3)
+    assert specs["linear1.weight"] == specs["self_attn.out_proj.weight"] == "nuclear"
+    assert "q, k and v of MultiheadAttention" in lines["self_attn.in_proj_weight"]
+    specs, _ = chosen(model, parts="heads")
+    assert specs["self_attn.in_proj_weight"] == block(-2, 3, block(-2, 2))
+    assert specs["self_attn.out_proj.weight"] == block(-1, 2)
+    other = torch.nn.MultiheadAttention(8, 4, kdim=6, vdim=6)
+    assert chosen(other, parts="heads")[0]["k_proj_weight"] == block(-2, 4)
+
+
+def test_weights_stored_as_inputs_by_outputs():
+    specs, _ = chosen(torch.nn.ModuleDict({"attn": GPT2()}))
+    assert specs["attn.c_attn.weight"] == block(-1, 3)
+    assert specs["attn.c_proj.weight"] == "nuclear"
+
+
+def test_convolutions_experts_and_gains():
+    model = torch.nn.ModuleDict({"conv": torch.nn.Conv2d(4, 8, 3, groups=2), "plain": torch.nn.Conv1d(4, 8, 3)})
+    model.experts = torch.nn.Parameter(torch.randn(5, 4, 3))
+    model.gain, model.token = torch.nn.Parameter(torch.ones(8, 1, 1)), torch.nn.Parameter(torch.zeros(1, 1, 8))
+    model.position = torch.nn.Parameter(torch.zeros(1, 7, 8))
+    specs, lines = chosen(model)
+    kernel = {"name": "kernel_lift", "k": {"name": "nuclear"}}
+    assert specs["conv.weight"] == block(0, 2, kernel)
+    assert "2 groups of Conv2d" in lines["conv.weight"]
+    assert specs["plain.weight"] == {"name": "kernel_lift", "k": "nuclear"}
+    assert specs["experts"] == "nuclear"
+    assert specs["gain"] == specs["token"] == specs["position"] == "l1"
+    assert lionk.K("nuclear")(model.experts.detach()) == pytest.approx(
+        sum(float(lionk.K("nuclear")(e)) for e in model.experts.detach()), rel=1e-6
+    )
+
+
+def test_what_the_user_names_is_taken_as_it_is():
+    model = torch.nn.ModuleDict({"attn": Attention(8, 2)})
+    rules = [("*.qkv.weight", {"name": "muon", "sections": 6}), (2, "muon")]
+    specs, _ = chosen(model, rules=rules)
+    assert specs["attn.qkv.weight"] == {"name": "muon", "sections": 6}
+    assert chosen(model, rules=[(2, "muon")])[0]["attn.qkv.weight"]["sections"] == 3
+    assert chosen(model, parts=None)[0]["attn.qkv.weight"] == "nuclear"
+    with pytest.raises(ValueError, match="parts"):
+        chosen(model, parts="all")
+
+
+def msign(x):
+    u, _, v = torch.linalg.svd(x, full_matrices=False)
+    return u @ v
+
+
+def largest(model, parts):
+    """The largest singular value of the fused projections, or of any of so many parts of each."""
+    fused = (p.detach() for n, p in model.named_parameters() if n.endswith("qkv.weight"))
+    return max(torch.linalg.matrix_norm(part, 2).item() for p in fused for part in p.chunk(parts))
+
+
+def test_per_head_muon_of_a_transformer_is_a_loop_over_heads_and_keeps_its_bound():
+    """Heads of q, k and v along the outputs, of the output projection along the inputs, by a loop written out here."""
+    torch.manual_seed(0)
+    width, heads, lr, lam, b = 12, 3, 0.05, 1.5, 0.9
+    model = torch.nn.Sequential(Block(width, heads), Block(width, heads)).double()
+    twin = torch.nn.Sequential(Block(width, heads), Block(width, heads)).double()
+    twin.load_state_dict(model.state_dict())
+    opt = LionK(lionk_torch.groups(model, parts="heads", report=None), lr, (b * b, b), lam)
+    moments = {n: torch.zeros_like(p) for n, p in twin.named_parameters()}
+    x, y = torch.randn(4, 5, width, dtype=torch.float64), torch.randn(4, 5, width, dtype=torch.float64)
+
+    def loop(name, r):
+        if name.endswith("qkv.weight"):
+            return torch.cat([msign(part) for part in r.chunk(3 * heads, 0)])
+        if name.endswith("proj.weight"):
+            return torch.cat([msign(part) for part in r.chunk(heads, 1)], 1)
+        return msign(r) if r.ndim == 2 else r.sign()
+
+    before = largest(model, 3 * heads)
+    for _ in range(12):
+        for net in (model, twin):
+            net.zero_grad()
+            (net(x) - y).square().mean().backward()
+        opt.step()
+        with torch.no_grad():
+            for name, p in twin.named_parameters():
+                m = moments[name]
+                p.add_(loop(name, b * b * m - (1 - b * b) * p.grad) - lam * p, alpha=lr)
+                m.mul_(b).sub_((1 - b) * p.grad)
+        size = largest(model, 3 * heads)
+        assert size <= (1 - lr * lam) * before + lr + 1e-12, "each head, in phase I"
+        assert largest(model, 1) <= math.sqrt(3 * heads) * size * (1 + 1e-12), "the whole"
+        before = size
+    for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-10)
