@@ -92,7 +92,7 @@ class Bundle:
         """The weights, the next point, and the lower bound."""
         method, run, s = self.method, self.method.run, self.method.state
         now, lam = run.now, run.lam
-        model = _Model(run.backend, now.kept["cuts"], s.offsets)
+        model = Model(run.backend, now.kept["cuts"], s.offsets)
         rate = s.L / model.size
         u = v = list(s.weights)
         t, x, slope = 1.0, now.kept["center"], now.m
@@ -127,7 +127,7 @@ class Bundle:
         now.lower = max(now.lower, now.average.bound(K_m, lam, method.unit))
 
 
-class _Model:
+class Model:
     """The kept gradients as one matrix for each array."""
 
     def __init__(self, backend: Any, cuts: list[Any], offsets: tuple[float, ...]) -> None:
