@@ -326,7 +326,7 @@ BAD = {
     "text for squared": ("x,y\n1,a\n2,b\n", (*DATA, "--loss", "squared"), "is text"),
     "data and problem": ("x,y\n1,2\n2,3\n", (*DATA, "--problem", "digits"), "not both"),
     "problem": (None, ("--problem", "digit"), "choose one of breast-cancer"),
-    "loss": (None, ("--loss", "hinge"), "choose one of logistic"),
+    "loss": (None, ("--loss", "hing"), "choose one of logistic"),
     "k": (None, ("--k", "l7"), "no convex function is named 'l7'"),
     "k in the list": (None, ("--k", "foo"), "'lionk functions' lists all"),
     "empty k": (None, ("--k", ""), "no convex function is named ''"),
@@ -527,6 +527,19 @@ def test_absolute_tolerance_where_min_f_is_0(tmp_path):
     assert read("a.json")["settings"]["atol"] == 1e-3
     assert read("a.json")["result"]["gap"] <= 1.1e-3
     assert "tolerance, 0.001 |F| + 0.001" in Path("a.svg").read_text()
+
+
+@pytest.mark.parametrize("loss", ["absolute", "quantile:0.8", "huber", "poisson", "hinge"])
+def test_each_loss_is_certified(tmp_path, loss):
+    rng = np.random.default_rng(1)
+    a = rng.normal(size=(60, 3))
+    y = rng.poisson(np.exp(a @ [0.5, -0.2, 0.1])) if loss == "poisson" else a @ [1.0, -2.0, 0.5] + rng.normal(size=60)
+    y = np.where(y > 0, "yes", "no") if loss == "hinge" else y
+    rows = [",".join([*map(str, r), str(t)]) for r, t in zip(a, y, strict=True)]
+    (tmp_path / "a.csv").write_text("\n".join(["p,q,r,y", *rows]))
+    trace = solve("--data", "a.csv", "--target", "y", "--loss", loss, "--tol", "1e-2")
+    assert trace["result"]["momentum_gap"] <= 1e-2 * trace["result"]["objective"]
+    assert {s["verdict"] for s in trace["certificate"]} == {"holds"}
 
 
 @pytest.mark.parametrize(

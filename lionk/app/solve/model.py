@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...solver.losses import LOSSES, Fun
+from ...solver.losses import LABELS, NUMBERS, Fun, loss_of
 from ..console import BadInput
 from ..tables.table import Feature, Line, Table
 
@@ -71,7 +71,7 @@ class Problem:
         """The loss on the arrays of a backend."""
         put = functools.partial(backend.asarray, dtype=dtype, device=device)
         data = backend.synchronize((put(self.design), put(self.targets)))  # once, where it will be used
-        return LOSSES[self.loss](backend.namespace(), *data)
+        return loss_of(self.loss)(backend.namespace(), *data)
 
     def score(self, w: Array, table: Table | None = None) -> tuple[str, float]:
         """How well w, on the host in float64, fits the data of the fit, or those of a table: accuracy or R^2."""
@@ -81,16 +81,16 @@ class Problem:
             design, targets = with_ones(self.scaling.apply(table.features), self.intercept), self.coded(table)
         if self.loss == "softmax":
             return "accuracy", float(np.mean((design @ w.T).argmax(1) == targets.argmax(1)))
-        if self.loss == "logistic":
+        if self.loss in LABELS:
             return "accuracy", float(np.mean((design @ w > 0) == (targets > 0)))
         spread = targets - targets.mean()
-        rest = design @ w - targets
+        rest = np.exp(design @ w) - targets if self.loss == "poisson" else design @ w - targets
         return "R^2", 1 - float(rest @ rest) / (float(spread @ spread) or 1.0)
 
     def loss_of(self, w: Array, table: Table) -> float:
         """The loss of w on the rows of a table."""
         design = with_ones(self.scaling.apply(table.features), self.intercept)
-        return float(LOSSES[self.loss](np, design, self.coded(table))(w)[0])
+        return float(loss_of(self.loss)(np, design, self.coded(table))(w)[0])
 
     def coded(self, table: Table) -> Array:
         """The targets of a table, as this problem codes its own."""
@@ -107,16 +107,24 @@ class Problem:
             constant = self.scaling.deviations == 0
             inner = np.where(constant, 0.0, inner / np.where(constant, 1.0, self.scaling.deviations))
             bias = bias - inner @ self.scaling.means
-        if self.loss == "squared" and self.goal.standardise:
+        if self.goal.standardise and not self.classes:
             inner, bias = inner * self.goal.deviations, bias * self.goal.deviations + self.goal.means
         return inner, bias
 
 
 def predictions(loss: str, z: Array, goal: Scaling) -> Array:
-    """What a model says of scores ``z = A w``: numbers in the target's units, or a row of probabilities of classes."""
-    if loss == "squared":
+    """What a model says of scores ``z = A w``: numbers in the target's units, or a row of probabilities of classes.
+
+    For the hinge loss, which has no probabilities, the class that is predicted has 1.
+    """
+    kind = loss.partition(":")[0]
+    if kind == "poisson":
+        return np.exp(z)
+    if kind in NUMBERS:
         return goal.means + goal.deviations * z if goal.standardise else z
-    if loss == "logistic":
+    if kind == "hinge":
+        return np.stack([z <= 0, z > 0], axis=1).astype(float)
+    if kind == "logistic":
         z = np.stack([np.zeros_like(z), z], axis=1)
     e = np.exp(z - z.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
@@ -178,7 +186,7 @@ def _coded(target: Array, loss: str, classes: tuple[str, ...], goal: Scaling) ->
         return goal.apply(np.asarray(target, dtype=float))
     index = {c: i for i, c in enumerate(classes)}
     found = np.asarray([index[c] for c in _words(target)])
-    return 2.0 * found - 1.0 if loss == "logistic" else np.eye(len(classes))[found]
+    return 2.0 * found - 1.0 if loss in LABELS else np.eye(len(classes))[found]
 
 
 def _words(target: Array) -> list[str]:
@@ -190,11 +198,16 @@ def _targets(table: Table, loss: str, standardise: bool) -> tuple[Scaling, tuple
     """How the target is scaled, its classes, and what is told of it."""
     target, what = table.target, f"the target {table.target_name!r}"
     none = Scaling(np.zeros(()), np.ones(()), False)
-    if loss == "squared":
+    kind = loss.partition(":")[0]
+    if kind in NUMBERS:
         if target.dtype.kind not in "fiu":
             few = len(np.unique(target)) <= max(CLASSES, len(target) / 2)
             way = "--loss logistic or softmax for classes" if few else "name another column with --target"
-            raise BadInput(f"{what} is text; the squared loss needs numbers ({way})")
+            raise BadInput(f"{what} is text; the {kind} loss needs numbers ({way})")
+        if kind == "poisson":
+            if np.min(target) < 0:
+                raise BadInput(f"{what} has a negative number; the Poisson loss needs counts, which are >= 0")
+            standardise = False
         goal = Scaling.of(np.asarray(target, dtype=float), standardise)
         if goal.deviations == 0:
             raise BadInput(f"{what} is the same number in every row; there is nothing to fit")
@@ -203,9 +216,9 @@ def _targets(table: Table, loss: str, standardise: bool) -> tuple[Scaling, tuple
     classes = tuple(_words(values))
     if len(classes) < 2:
         raise BadInput(f"{what} has one class only ({classes[0]!r}); at least two are needed")
-    if loss == "logistic":
+    if loss in LABELS:
         if len(classes) > 2:
-            raise BadInput(f"{what} has {len(classes)} values; the logistic loss needs two (--loss softmax takes more)")
+            raise BadInput(f"{what} has {len(classes)} values; the {loss} loss needs two (--loss softmax takes more)")
         return none, classes, [f"{classes[1]!r} is +1, {classes[0]!r} is -1"]
     if 2 * len(classes) > len(target) and len(classes) > CLASSES:
         numbers = target.dtype.kind in "fiu"

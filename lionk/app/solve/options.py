@@ -144,8 +144,9 @@ SheetName = Annotated[
 Loss = Annotated[
     str | None,
     typer.Option(
-        help=f"The loss: {', '.join(LOSSES)}. By default it is chosen by the target: logistic for two classes, softmax "
-        "for more, squared for numbers.",
+        help=f"The loss: {', '.join(LOSSES)}. Two take a number, as quantile:0.9 (its level) and "
+        "huber:1.35 (its width). By default it is chosen by the target: logistic for two classes, softmax for "
+        "more, squared for numbers.",
         autocompletion=_losses, metavar="NAME", rich_help_panel=MODEL,
     ),
 ]  # fmt: skip
