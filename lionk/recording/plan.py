@@ -28,6 +28,24 @@ def meaning(called: Callable[[str], Any], compared: Callable[[str], Any] | None 
     }
 
 
+class Known:
+    """The numbers that are known before the first pass, found again only where lr or weight decay is another one."""
+
+    def __init__(self, find: Callable[[Any, Any, Any], dict[int, Any]]) -> None:
+        """``find(lr, weight_decay, like)``: all that can be known without the arrays."""
+        self._find = find
+        self._last: tuple[Any, dict[int, Any]] = (None, {})
+
+    def __call__(self, lr: Any, weight_decay: Any, like: Any) -> dict[int, Any]:
+        if not (type(lr) is type(weight_decay) is float):  # an array may change its value
+            return self._find(lr, weight_decay, like)
+        key, found = self._last
+        if key != (lr, weight_decay):
+            found = self._find(lr, weight_decay, like)
+            self._last = (lr, weight_decay), found
+        return found
+
+
 class Buffers:
     """Arrays that each thread keeps for the passes it makes: ``take`` gives those of a pass, in the shape of a tile."""
 
@@ -36,20 +54,29 @@ class Buffers:
         self._make, self._limit, self._own = make, limit, local()
 
     def take(self, key: Any, dtypes: Sequence[Any], shape: tuple[int, ...]) -> list[Any]:
-        size = math.prod(shape)
-        room = max(size, min(self._limit, 1 << (size - 1).bit_length()))  # a slice may be longer than a tile
         every: dict[Any, list[Any]] = self._own.__dict__
-        if (key, room) not in every:
-            every[key, room] = [self._make(room, d) for d in dtypes]
-        return [b if shape == b.shape else b[:size].reshape(shape) for b in every[key, room]]
+        found = every.get((key, shape))
+        if found is None:
+            size = math.prod(shape)
+            room = max(size, min(self._limit, 1 << (size - 1).bit_length()))  # a slice may be longer than a tile
+            if (key, room) not in every:
+                every[key, room] = [self._make(room, d) for d in dtypes]
+            found = every[key, shape] = [b[:size].reshape(shape) for b in every[key, room]]
+        return found
 
 
-def in_order(arrays: Arrays, strides: Sequence[int], turn: Callable[[Any, list[int]], Any], whole: Any) -> Arrays:
-    """The arrays with one axis if they lie in memory in one common order, else with the slowest axis first.
+def in_order(
+    arrays: Arrays, strides: Sequence[int], turn: Callable[[Any, list[int]], Any], whole: Callable[[Any], bool]
+) -> Callable[[Any], Any]:
+    """What sees arrays that lie like these with one axis, if there is one common order in memory; else with the slowest
+    axis first.
 
     ``strides`` are those of the first, ``turn`` permutes axes, and ``whole`` says whether an array is contiguous.
     """
     axes = sorted(range(len(strides)), key=lambda k: -abs(strides[k]))
-    turned = arrays if axes == list(range(len(axes))) else tuple(turn(a, axes) for a in arrays)
-    x, m, grad = (a.reshape(-1) for a in turned) if all(map(whole, turned)) else turned
-    return x, m, grad
+
+    def turned(a: Any) -> Any:
+        return a if axes == [*range(len(axes))] else turn(a, axes)
+
+    flat = all(whole(turned(a)) for a in arrays)
+    return (lambda a: turned(a).reshape(-1)) if flat else turned

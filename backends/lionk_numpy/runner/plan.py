@@ -9,7 +9,7 @@ from typing import Any
 from lionk.optimizer.lion_k import LionK
 from lionk.recording.emit import Arrays, buffered, chunks, tile
 from lionk.recording.passes import Step, Task, replay
-from lionk.recording.plan import Buffers, in_order, meaning
+from lionk.recording.plan import Buffers, Known, in_order, meaning
 from lionk.recording.program import NotTraceableError, Program
 from lionk.recording.record import Extent, step_program
 from lionk.recording.selection import tally
@@ -38,18 +38,21 @@ class Plan:
         space = {"np": np, "select": select, "tally": tally, "over": over(program)}
         self._tiles = [tile(t, space) for t in self._texts]
         self._loops: list[Loops] = []  # made when first needed
+        self.known = Known(self._find)
         self._buffers = Buffers(np.empty, max(TILE, GATHERED))
 
-    def known(self, rate: Any, decay: Any, like: Any) -> dict[int, Any]:
-        """The numbers known before the first pass."""
+    def _find(self, rate: Any, decay: Any, like: Any) -> dict[int, Any]:
         import array_api_compat.numpy as xp
 
-        return self.program.given(xp, like, rate, decay, self._betas)
+        known = self.program.given(xp, like, rate, decay, self._betas)
+        self.program.numbers(self.passes[0].numbers, known, _meaning())
+        return known
 
     def replay(self, known: dict[int, Any], arrays: Arrays) -> Step:
         """The step of one array; it is compiled for large ones that lie in one piece."""
         if self.program.along is None:
-            arrays = in_order(arrays, arrays[0].strides, lambda a, axes: a.transpose(axes), _contiguous)
+            see = in_order(arrays, arrays[0].strides, lambda a, axes: a.transpose(axes), _contiguous)
+            arrays = see(arrays[0]), see(arrays[1]), see(arrays[2])
         else:
             arrays = self.extent.viewed(arrays)
         loops = self.loops(arrays)
@@ -73,6 +76,11 @@ class Plan:
     def _numbers(self, known: dict[int, Any]) -> list[Any]:
         found: list[Any] = self.program.numbers(self.passes[0].numbers, known, _meaning())
         return found
+
+    def expect(self, entries: int) -> None:
+        """As many entries, of all arrays, will be stepped at once: where they are worth it, compile the loops."""
+        if self._compiled and entries >= COMPILE:
+            _ = self._made
 
     def loops(self, arrays: Arrays) -> bool:
         """Are compiled loops for these arrays, large ones in one piece? Once they are made, for small ones too."""

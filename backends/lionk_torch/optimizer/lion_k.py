@@ -201,7 +201,7 @@ class LionK(torch.optim.Optimizer):
     def _make(self, group: dict[str, Any]) -> _Made:
         """The method and runner of a group, made anew when its K, betas or decay changed."""
         made = self._made.get(id(group))
-        rest = tuple(group[key] for key in options.COMPILED)
+        rest = options.COMPILED(group)
         if made and made.K is group["K"] and made.rest == rest:
             return made
         K = lionk.K(group["K"])

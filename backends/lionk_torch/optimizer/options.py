@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from lionk.optimizer.variants import Variant
 from . import rounding as roundings
 
 # Those that a group's step is made for; others may change without making it anew.
-COMPILED = (
+COMPILED = itemgetter(
     "betas", "decay", "state_dtype", "compile", "maximize", "convention", "rounding", "cautious", "cautious_decay",
     "mars", "exchange", "complex_as_real",
 )  # fmt: skip
@@ -63,6 +64,8 @@ def method(group: dict[str, Any], K: lionk.ConvexFunction) -> Variant:
 
 def decay_of(group: dict[str, Any]) -> Any:
     """The weight decay of this step, in the sense of ``lionk.LionK``."""
+    if group["convention"] == "decoupled":
+        return number(group, "weight_decay")
     return decays.at(group["convention"], *(number(group, key) for key in ("weight_decay", "lr", "reference_lr")))
 
 

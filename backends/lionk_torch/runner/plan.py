@@ -10,7 +10,7 @@ from typing import Any
 from lionk.optimizer.lion_k import LionK
 from lionk.recording.emit import Arrays, Text, buffered, contracted, scalar, tile
 from lionk.recording.passes import Replay, Step, Task, replay, run_passes
-from lionk.recording.plan import Buffers, in_order, meaning
+from lionk.recording.plan import Buffers, Known, in_order, meaning
 from lionk.recording.record import Extent, step_program
 from lionk.recording.selection import tally
 from lionk.recording.threads import one_after_the_other
@@ -18,9 +18,9 @@ from lionk.recording.threads import one_after_the_other
 from .text import APART, CALLS, EXPRESSIONS
 
 # Entries of a tile on a CPU, for each thread of PyTorch: so many that a call costs little beside its work, so few that
-# the buffers stay in the cache. PyTorch shares them among its threads. Threads of Python would wait for the interpreter
-# after each call, which takes longer than the call.
-TILE = 1 << 18
+# what a tile reads, writes and keeps in buffers, five arrays for l1, stays in the second cache. PyTorch shares them
+# among its threads. Threads of Python would wait for the interpreter after each call, which takes longer than the call.
+TILE = 1 << 16
 ALONE = 1 << 15  # entries up to which PyTorch takes one thread
 LOOPS = 8  # passes, at most, that are compiled: each takes a second
 DEVICE_TILE = 1 << 24  # elsewhere a call is launched, and a tile must be worth it
@@ -48,6 +48,8 @@ class Plan:
         self.sliced = self.exact.along is not None
         self.fusable = len(self.passes) <= LOOPS and not self.searches and not self.sliced
         self._texts = [buffered(self.program, p, CALLS, APART) for p in self.passes]
+        self._wanted = [list(t.buffers.values()) for t in self._texts]
+        self.known = Known(self._find)
         self._buffers = Buffers(partial(_empty, device=self.device), limit(self.device))
 
     @cached_property
@@ -58,8 +60,7 @@ class Plan:
         over = {"dim": self.exact.along, "keepdim": True} if self.sliced else {}
         return [tile(t, {"torch": torch, "tally": _tally, "over": over}) for t in self._texts]
 
-    def known(self, rate: Any, decay: Any, like: Any) -> dict[int, Any]:
-        """The numbers known before the first pass."""
+    def _find(self, rate: Any, decay: Any, like: Any) -> dict[int, Any]:
         import array_api_compat.torch as xp
 
         known = self.exact.given(xp, like, rate, decay, self._betas)
@@ -69,8 +70,17 @@ class Plan:
     def replay(self, known: dict[int, Any], arrays: Arrays) -> Step:
         return replay(self.program, self.passes, known, operations(), self.run, arrays, limit(self.device))
 
+    def at_once(self, arrays: Arrays) -> bool:
+        """Is the step of these one pass over one tile?"""
+        return len(self.passes) == 1 and not self.sliced and arrays[0].numel() <= limit(self.device)
+
+    def numbers(self, known: dict[int, Any]) -> list[Any]:
+        """Those of the first pass."""
+        found: list[Any] = self.program.numbers(self.passes[0].numbers, known, operations())
+        return found
+
     def run(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
-        buffers = self._buffers.take(k, [*self._texts[k].buffers.values()], arrays[0].shape)
+        buffers = self._buffers.take(k, self._wanted[k], arrays[0].shape)
         return [self._tiles[k](*arrays, *numbers, *buffers)]
 
 
@@ -91,6 +101,10 @@ class Host:
         memory = _memory(arrays)
         step: Step = self._plan.replay(self._plan.known(rate, decay, memory[0]), memory)
         return step
+
+    def expect(self, entries: int) -> None:
+        """As many entries will be stepped at once."""
+        self._plan.expect(entries)
 
     def step(self, rate: Any, decay: Any, arrays: Arrays) -> None:
         run_passes([self.replay(rate, decay, arrays)], run=one_after_the_other)
@@ -186,12 +200,15 @@ def alone(arrays: Arrays) -> Arrays:
     return x, m, grad
 
 
-def by_memory(arrays: Arrays) -> Arrays:
-    """The tensors with one axis if they lie in memory in one common order, else with the slowest axis first."""
+def seeing(plan: Plan, arrays: Arrays) -> Callable[[Any], Any]:
+    """What sees tensors that lie like these as the plan takes them."""
     import torch
 
+    if plan.sliced:
+        return lambda a: plan.extent.viewed((a, a, a))[0]
     x, m, grad = (a.detach() for a in arrays)
-    return in_order((x, m, grad), x.stride(), torch.permute, torch.Tensor.is_contiguous)
+    see = in_order((x, m, grad), x.stride(), torch.permute, torch.Tensor.is_contiguous)
+    return lambda a: see(a.detach())
 
 
 def _of_numbers(call: Callable[..., Any], *args: Any) -> Any:

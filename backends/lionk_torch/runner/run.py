@@ -7,6 +7,7 @@ compiled loops, which round every operation, small ones take tiles that do so to
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,9 +21,10 @@ from lionk.recording.record import seen
 from lionk.recording.threads import one_after_the_other, run_all
 
 from . import small as _small
-from .plan import TILE, Fused, Host, Plan, by_memory, fits, plain
-from .small import Group, Last, span
+from .plan import TILE, Fused, Host, Plan, fits, plain
+from .small import Group, Large, Last, span
 
+_NOTHING = nullcontext()
 GATHERED = 1 << 18  # entries, at most, in one group of them
 
 
@@ -30,7 +32,7 @@ class Work(NamedTuple):
     """What is to be done in one call."""
 
     done: list[tuple[Any, Any]]  # the results, most of which are yet to be written
-    large: list[tuple[Plan, Arrays]]
+    large: list[tuple[Large, Any]]  # and their gradients, as the plan takes them
     groups: list[Group]  # of small tensors
 
 
@@ -69,7 +71,7 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
     def apart(rate: Any, decay: Any, jobs: list[Any], numbers: bool) -> Work:
         check_memory(jobs, lambda a: span(a) if plain(a) else (0, 0), _share)
         done: list[tuple[Any, Any]] = []
-        large: dict[int, Plan] = {}
+        large: dict[int, Large] = {}
         small: dict[Plan, list[int]] = {}
         for i, (a, b, g, K) in enumerate(jobs):
             steppable = all(map(plain, (a, b, g))) and a.numel() and 0 not in a.stride() and 0 not in b.stride()
@@ -77,33 +79,48 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
             done.append((a, b) if plan else opt.update(a, b, g, rate, decay, K=K))
             if plan:
                 by_entry = plan.extent.shape is None and all(v.is_contiguous() for v in (a, b, g))
-                if len(jobs) > 1 and a.numel() < _small.SMALL and by_entry:
+                few = _small.SMALL if host and numbers else _small.TINY
+                if len(jobs) > 1 and a.numel() < few and by_entry:
                     small.setdefault(plan, []).append(i)
                 else:
-                    large[i] = plan
+                    large[i] = Large.of(plan, (a, b, g))
         gathered = [
             (p, some) for p, places in small.items() for some in chunks(places, lambda i: jobs[i][0].numel(), GATHERED)
         ]
         groups = [Group(plan, [jobs[i][:3] for i in some]) for plan, some in gathered]
         if numbers and len(large) + sum(map(len, small.values())) == len(jobs):
             last.keep(jobs, large, groups, [some for _, some in gathered])
-        return Work(done, [(plan, jobs[i][:3]) for i, plan in large.items()], groups)
+        found = [(one, one.see(jobs[i][2])) for i, one in large.items()]
+        if host and numbers:
+            expect(found)
+        return Work(done, found, groups)
 
-    def step(rate: Any, decay: Any, large: list[tuple[Plan, Arrays]], groups: list[Group]) -> None:
+    def expect(large: list[tuple[Large, Any]]) -> None:
+        """Say how many entries there are of each kind, so that loops over them are compiled where they are worth it."""
+        entries: dict[Host, int] = {}
+        for one, grad in large:
+            if memory := host_of(one.plan, (one.x, one.m, grad)):
+                entries[memory] = entries.get(memory, 0) + grad.numel()
+        for memory, size in entries.items():
+            memory.expect(size)
+
+    def step(rate: Any, decay: Any, large: list[tuple[Large, Any]], groups: list[Group]) -> None:
         import torch
 
         known: dict[Plan, dict[int, Any]] = {}
+        given: dict[Plan, list[Any]] = {}
 
         def known_of(plan: Plan, x: Any) -> dict[int, Any]:
             if plan not in known:
                 known[plan] = plan.known(rate, decay, x)
+                given[plan] = plan.numbers(known[plan])
             return known[plan]
 
         steps: list[Step] = []
         on_host: list[Step] = []
         numbers = isinstance(rate, float) and isinstance(decay, float)
-        for plan, given in large:
-            arrays = plan.extent.viewed(given) if plan.sliced else by_memory(given)
+        for one, grad in large:
+            plan, arrays = one.plan, (one.x, one.m, grad)
             memory = host_of(plan, arrays) if numbers else None
             if memory:
                 on_host.append(memory.replay(rate, decay, arrays))
@@ -113,17 +130,22 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
                     made[plan.kind] = Fused(plan)
                 run_passes([made[plan.kind].replay(known_of(plan, arrays[0]), arrays)], run=one_after_the_other)
                 torch.autograd.graph.increment_version(arrays[:2])
+            elif one.at_once:
+                known_of(plan, one.x)
+                plan.run(0, arrays, given[plan])
             else:
                 steps.append(plan.replay(known_of(plan, arrays[0]), arrays))
         # Short calls of two threads wait for the interpreter; large tensors take long ones.
-        shared = torch.get_num_threads() > 1 and any(arrays[0].numel() >= TILE for _, arrays in large)
-        run_passes(on_host, run=run_all if shared else one_after_the_other)
+        shared = torch.get_num_threads() > 1 and any(grad.numel() >= TILE for _, grad in large)
+        if on_host:
+            run_passes(on_host, run=run_all if shared else one_after_the_other)
         # below, PyTorch shares the work of each call among threads of its own
         tasks = [
             (numbers and together(rate, decay, group)) or group.task(known_of(group.plan, group.rows[0][0]))
             for group in groups
         ]
-        run_passes(steps, tasks, one_after_the_other)
+        if steps or tasks:
+            run_passes(steps, tasks, one_after_the_other)
 
     def host_of(plan: Plan, arrays: Arrays) -> Host | None:
         """The plan of NumPy for tensors like these, if there is one."""
@@ -136,8 +158,8 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
 
     def together(rate: float, decay: float, group: Group) -> Task | None:
         """The step of a group by the plan of NumPy: by one compiled loop over many tensors, or gathered. Or None."""
-        x, m, grad = (rows[0] for rows in group.rows)
-        memory = host_of(group.plan, (x, m, grad))
+        x, like = group.rows[0][0], (group.rows[0][0], group.rows[1][0], group.grads[0])
+        memory = host_of(group.plan, like)
         if not memory:
             return None
         places = group.memory()
@@ -149,7 +171,7 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
 
         rate, decay = coefficients(opt, lr, weight_decay)
         numbers = isinstance(rate, float) and isinstance(decay, float)
-        with torch.no_grad():
+        with torch.no_grad() if torch.is_grad_enabled() else _NOTHING:
             if numbers and not torch.compiler.is_compiling() and last.find(x, m, grad):
                 step(rate, decay, last.large(grad), last.groups)
                 return list(x), list(m)

@@ -5,20 +5,25 @@ Thousands of tiny tensors take longer to look at than to step.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import chain, compress
-from operator import is_
-from typing import Any
+from itertools import accumulate, chain, compress
+from operator import attrgetter, gt, is_, methodcaller
+from typing import Any, NamedTuple
 
 from lionk.recording.emit import Arrays, pieces
 from lionk.recording.passes import Task
 
-from .plan import Plan, limit, operations, plain
+from .plan import Plan, limit, operations, plain, seeing
 
-SMALL = 1 << 14  # entries below which tensors are gathered
-MANY = 100  # of them, from which on a loop over them is worth its compilation
+SMALL = 1 << 14  # entries below which tensors are stepped as one, by a loop over them
+TINY = 1 << 12  # and by calls of PyTorch: gathering more takes longer than a call for each
+MANY = 100  # of them, or so many entries in all, from which on a loop over them is worth its compilation
+LONG = 1 << 17
+# What makes a gradient fit where the last one did, beside its strides.
+_KIND, _STRIDES = attrgetter("dtype", "device", "layout", "shape"), methodcaller("stride")
 
 
 class Group:
@@ -28,24 +33,37 @@ class Group:
     """
 
     def __init__(self, plan: Plan, group: list[Arrays]) -> None:
-        self.plan, self.rows = plan, [list(map(_row, column)) for column in zip(*group, strict=True)]
+        x, m, grads = zip(*group, strict=True)
+        self.plan, self.grads = plan, list(grads)
+        self.rows = [list(map(_row, column)) for column in (x, m)]
+        self.sizes = [r.numel() for r in self.rows[0]]
         self.flat: list[Any] = []  # x, m and gradients, each as one tensor
-        self._memory: tuple[Any, ...] | None = None
+        self._memory: Any = None
 
     def _gather(self) -> None:
+        """Places for all as one: those that lie side by side stay there, the others have copies."""
         import torch
 
-        joined = [_joined(rows) for rows in self.rows]
+        like = self.rows[0][0], self.rows[1][0], self.grads[0]
+        joined = [_joined(a, self.sizes) for a in (*self.rows, self.grads)]
         self.copied = [whole is None for whole in joined]
-        self.flat = [torch.cat(r) if a is None else a for r, a in zip(self.rows, joined, strict=True)]
-        self.parts = [flat.split([r.numel() for r in self.rows[0]]) for flat in self.flat[:2]]
+        size = sum(self.sizes)
+        made = (torch.empty(size, dtype=a.dtype, device=a.device) for a in like)
+        self.flat = [own if whole is None else whole for own, whole in zip(made, joined, strict=True)]
+        self.parts = [list(flat.split(self.sizes)) for flat in self.flat[:2]]
+        self._grad_parts()
+
+    def _grad_parts(self) -> None:
+        shaped = zip(self.flat[2].split(self.sizes), self.grads, strict=True)
+        self.parts[2:] = [[part.view(g.shape) for part, g in shaped]]
 
     def replace_gradients(self, grads: Iterable[Any]) -> None:
         import torch
 
-        self.rows[2], self._memory = list(map(_row, grads)), None
+        self.grads = list(grads)
         if self.flat and not self.copied[2]:
-            self.copied[2], self.flat[2] = True, torch.cat(self.rows[2])
+            self.copied[2], self.flat[2] = True, torch.empty_like(self.flat[2])
+            self._grad_parts()
 
     def task(self, known: dict[int, Any]) -> Task:
         """The step, with the numbers that are known before the first pass."""
@@ -62,14 +80,22 @@ class Group:
             self.plan.run(0, part, numbers)
 
     def memory(self) -> tuple[Any, ...]:
-        """The addresses of many tensors, a row for x, m and gradients, and their sizes; () for few of them."""
+        """The addresses of many tensors, a row for x, m and gradients, and their sizes; () where no loop is worth it.
+
+        Those of x and m are looked up once: the tensors of another call make another group.
+        """
         import numpy as np
         import torch
 
+        if len(self.sizes) < MANY and sum(self.sizes) < LONG:
+            return ()
         if self._memory is None:
-            plain = len(self.rows[0]) >= MANY and not any(map(torch.Tensor.is_neg, chain.from_iterable(self.rows)))
-            sizes = [r.numel() for r in self.rows[0]]
-            self._memory = (np.asarray([_places(rows) for rows in self.rows]), np.asarray(sizes)) if plain else ()
+            plain = not any(map(torch.Tensor.is_neg, chain.from_iterable(self.rows)))
+            written = np.asarray([*map(_places, self.rows), self.sizes]), np.asarray(self.sizes)
+            self._memory = written if plain else ()
+        if not self._memory or any(map(torch.Tensor.is_neg, self.grads)):
+            return ()
+        self._memory[0][2] = _places(self.grads)
         return self._memory
 
     def written_by(self, task: Task) -> None:
@@ -85,11 +111,11 @@ class Group:
 
         if not self.flat:
             self._gather()
-        for rows, flat, copied in zip(self.rows, self.flat, self.copied, strict=True):
+        for parts, given, copied in zip(self.parts, (*self.rows, self.grads), self.copied, strict=True):
             if copied:
-                torch.cat(rows, out=flat)
+                torch._foreach_copy_(parts, given)
         step((self.flat[0], self.flat[1], self.flat[2]))
-        for rows, parts, copied in zip(self.rows, self.parts, self.copied, strict=False):
+        for rows, parts, copied in zip(self.rows, self.parts[:2], self.copied[:2], strict=True):
             if copied:
                 torch._foreach_copy_(rows, parts)
             else:
@@ -100,16 +126,13 @@ def _row(a: Any) -> Any:
     return a.detach() if a.ndim == 1 else a.detach().view(-1)
 
 
-def _joined(rows: list[Any]) -> Any:
+def _joined(tensors: list[Any], sizes: list[int]) -> Any:
     """The tensors as one, if each starts in memory where the one before it ends; else None."""
-    first, size = rows[0], 0
+    first = tensors[0]
     if first.device.type not in ("cpu", "cuda"):
         return None
-    for r in rows:
-        if r.data_ptr() != first.data_ptr() + size * first.element_size():
-            return None
-        size += r.numel()
-    return _at(first, size)
+    ends = list(accumulate((n * first.element_size() for n in sizes), initial=first.data_ptr()))
+    return _at(first, sum(sizes)) if _places(tensors) == ends[:-1] else None
 
 
 class _Address:
@@ -149,6 +172,26 @@ def side_by_side(tensors: list[Any]) -> list[Any]:
     return tensors
 
 
+class Large(NamedTuple):
+    """A tensor that is stepped by itself, and its moment, as the plan takes them."""
+
+    plan: Plan
+    see: Callable[[Any], Any]
+    x: Any
+    m: Any
+    at_once: bool  # is its step one pass over one tile?
+
+    @classmethod
+    def of(cls, plan: Plan, arrays: Arrays) -> Large:
+        at_once = plan.at_once(arrays)
+        see = _itself if at_once and all(a.is_contiguous() for a in arrays) else seeing(plan, arrays)
+        return cls(plan, see, see(arrays[0].detach()), see(arrays[1].detach()), at_once)
+
+
+def _itself(a: Any) -> Any:
+    return a
+
+
 class Last:
     """What was found out of the tensors of the last call, for when the same parameters and moments come again.
 
@@ -159,21 +202,22 @@ class Last:
         self.groups: list[Group] = []
         self._x: list[Any] = []
 
-    def large(self, grads: list[Any]) -> list[tuple[Plan, Arrays]]:
-        """The tensors that are stepped by themselves, with their plans."""
-        return [(plan, (self._x[i], self._m[i], grads[i])) for i, plan in self._large.items()]
+    def large(self, grads: list[Any]) -> list[tuple[Large, Any]]:
+        """The tensors that are stepped by themselves, with their gradients."""
+        return [(one, one.see(grads[i])) for i, one in self._large.items()]
 
-    def keep(self, jobs: list[Any], large: dict[int, Plan], groups: list[Group], members: list[list[int]]) -> None:
+    def keep(self, jobs: list[Any], large: dict[int, Large], groups: list[Group], members: list[list[int]]) -> None:
         """``large`` and ``members`` (of each group): the places in ``jobs`` of all that are there."""
         self._x, self._m, grads = ([job[k] for job in jobs] for k in range(3))
         self._large, self.groups, self._members = large, groups, members
         self._is_small = [i not in large for i in range(len(jobs))]
-        self._like = list(map(_shadow, grads))
+        self._kinds, self._strides = list(map(_KIND, grads)), list(map(_STRIDES, grads))
+        self._spans = [end - start for start, end in map(span, grads)]
         self._grads = list(compress(grads, self._is_small))
         self._places = [_places(self._x), _places(self._m), _places(self._grads)]
         written = sorted(map(span, [*self._x, *self._m]))
-        self._starts, self._ends = [start for start, _ in written], [end for _, end in written]
-        if any(end > start for end, start in zip(self._ends, self._starts[1:], strict=False)):
+        self._starts, self._ends = [*(start for start, _ in written), math.inf], [end for _, end in written]
+        if any(map(gt, self._ends, self._starts[1:])):
             self._x = []  # they interleave: what lies apart of them is not seen from their ends
 
     def find(self, x: Any, m: Any, grads: Any) -> bool:
@@ -186,7 +230,7 @@ class Last:
             return False
         small = list(compress(grads, self._is_small))
         again = all(map(is_, small, self._grads)) and _places(small) == self._places[2]
-        if not all(self._fits(grads[i], self._like[i], x[i]) for i in (self._large if again else range(len(x)))):
+        if not self._fit(grads, list(self._large) if again else range(len(x))):
             self._x = []
             return False
         if not again:
@@ -195,21 +239,20 @@ class Last:
             self._grads, self._places[2] = small, _places(small)
         return True
 
-    def _fits(self, grad: Any, kept: Any, x: Any) -> bool:
-        """A gradient like the one before, with memory of its own."""
-        if not plain(grad) or grad.dtype != kept.dtype or grad.device != x.device or grad.stride() != kept.stride():
+    def _fit(self, grads: list[Any], numbers: Sequence[int]) -> bool:
+        """Are the gradients of these numbers like the ones before, with memory of their own?"""
+        import torch
+
+        some, kinds, strides = ([column[i] for i in numbers] for column in (grads, self._kinds, self._strides))
+        if not {torch.Tensor, torch.nn.Parameter}.issuperset(map(type, some)):
             return False
-        start, end = span(grad)
-        i = bisect_right(self._starts, start)
-        apart = (i == 0 or self._ends[i - 1] <= start) and (i == len(self._starts) or end <= self._starts[i])
-        return apart and grad.shape == x.shape
-
-
-def _shadow(a: Any) -> Any:
-    """A tensor of this kind without memory."""
-    import torch
-
-    return torch.empty_strided(a.shape, a.stride(), dtype=a.dtype, device="meta")
+        if list(map(_KIND, some)) != kinds or list(map(_STRIDES, some)) != strides:
+            return False
+        for i, start in zip(numbers, _places(some), strict=True):
+            k = bisect_right(self._starts, start)
+            if (k and self._ends[k - 1] > start) or start + self._spans[i] > self._starts[k]:
+                return False
+        return True
 
 
 def span(a: Any) -> tuple[int, int]:
