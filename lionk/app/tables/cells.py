@@ -85,6 +85,7 @@ def numbers(texts: Series, point: str) -> Numbers:
 def _bare(texts: Series) -> tuple[Series, str]:
     """Without a currency or a percent sign, if all cells have the same; a minus of typesetters is one of keyboards."""
     texts = texts.str.replace("\u2212", "-", regex=False)
+    texts = texts.str.replace(r"^\(([^()]+)\)$", r"-\1", regex=True)  # as accountants write what is below 0
     parts = _SYMBOL.fullmatch(texts.iloc[0])
     symbol = parts and (parts["before"] or parts["after"])
     if not symbol or not texts.str.contains(symbol, regex=False).all():
@@ -119,9 +120,10 @@ _DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d %B %Y", "%b %d, %Y"
          "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%a, %d %b %Y")  # fmt: skip
 _EITHER = (("%d/%m/%Y", "%m/%d/%Y"), ("%d-%m-%Y", "%m-%d-%Y"), ("%d/%m/%y", "%m/%d/%y"))
 _GERMAN = ("%d.%m.%Y", "%d.%m.%y")
+_CLOCK = ("%H:%M", "%H:%M:%S", "%I:%M %p")
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 _ISO = re.compile(r"\d{4}-\d{2}(-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?\s*(Z|[+-]\d{2}:?\d{2})?)?)?")
-DATE_LIKE = re.compile(r"(?=.*\d)[\w ,./:+-]{6,40}")  # what else is not worth the trial
+DATE_LIKE = re.compile(r"(?=.*\d)[\w ,./:+-]{4,40}")  # what else is not worth the trial
 
 
 def date_formats(texts: Series) -> list[str]:
@@ -131,6 +133,9 @@ def date_formats(texts: Series) -> list[str]:
     if texts.str.fullmatch(_ISO).all() and _parses(texts, "ISO8601"):
         return ["ISO8601"]
     sample = texts.iloc[:20]
+    for form in _CLOCK:
+        if _parses(sample, form) and _parses(texts, form):
+            return [form]
     for family in (*((day,) for day in (*_DAYS, *_GERMAN)), *_EITHER):
         for time in _TIMES:
             fits = [day + time for day in family if _parses(sample, day + time) and _parses(texts, day + time)]

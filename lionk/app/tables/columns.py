@@ -141,6 +141,8 @@ def _date(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits) -> Co
 
 
 def _dated(name: str, values: Array, form: str = "") -> Column:
+    if form.startswith(("%H", "%I")):
+        return Column(name, "date", values, "times of day", form=form)
     ends = [str(pd.Timestamp(float(v), unit="D").date()) for v in (np.nanmin(values), np.nanmax(values))]
     return Column(name, "date", values, f"{ends[0]} to {ends[1]}", form=form)
 

@@ -67,7 +67,10 @@ def table(sheet: Sheet, wishes: Wishes) -> Table:
         parts.append(feature.numbers(read)[0])
         account.append(Line(name, read.kind, _with_gaps(read), _use(feature)))
     if not plan:
-        raise BadInput(f"{sheet.file}: no column is left beside the target; --columns NAME,... keeps those it names")
+        why = next((f"; {line.name!r} is {line.use}" for line in account if line.use.startswith("left out:")), "")
+        raise BadInput(
+            f"{sheet.file}: no column is left beside the target{why}; --columns NAME,... keeps those it names"
+        )
     whole = Table(
         np.concatenate(parts, axis=1), tuple(n for f in plan for n in f.names), _target(target), goal,
         tuple(plan), tuple(account), sheet.notes,

@@ -99,6 +99,12 @@ def _read_text(path: Path, how: Reading) -> Sheet:
         option = "--no-header" if named else "--header"
         notes.append(f"{why} ({option} reads it otherwise)")
     names = [str(n) for n in frame.iloc[0]] if named else [str(i) for i in range(frame.shape[1])]
+    if named and (again := (frame.iloc[1:] == frame.iloc[0]).all(axis=1).to_numpy()).any():
+        notes.append(
+            f"{again.sum()} line(s) left out that repeat the names, the first {where(int(kept[1:][again][0]))}"
+        )
+        stay = np.r_[True, ~again]
+        frame, kept = frame[stay], kept[stay]
     begin = 1 if named else 0
     frame = frame.iloc[begin:].reset_index(drop=True)
     frame.columns, told = _names(names)
@@ -186,13 +192,16 @@ def _separator(text: str) -> str:
         fits = cells > 1 and counts[0] in (cells, max(cells - 1, 2))
         shares[separator] = times / len(counts) if fits else 0.0
     best = max(shares.values())
+    if shares[" "] >= 0.9 and "  " in text.partition("\n")[0]:
+        return " "  # columns set under each other, perhaps with a tab before the last
     return next(s for s, share in shares.items() if share >= min(best, 0.9)) if best else ","
 
 
 def _counts(text: str, separator: str) -> list[int]:
     """Cells in each of the first lines that are not blank."""
     try:
-        rows = [row for row, _ in zip(_rows(text, separator), range(SAMPLE), strict=False) if row]
+        plain = text.replace("\t", " ") if separator == " " else text
+        rows = [row for row, _ in zip(_rows(plain, separator), range(SAMPLE), strict=False) if row]
     except csv.Error:
         return []
     return [len(row) - (separator == " " and not row[-1]) for row in rows]

@@ -29,7 +29,8 @@ def guess(frame: Frame) -> tuple[bool | None, str]:
     if named:
         if any(columns[i] is not None for i in named):  # words above numbers
             return True, ""
-        again = [i for i in named if (frame.iloc[1:, i].astype(str).str.strip() == first[i]).any()]
+        below = frame.iloc[1:][~(frame.iloc[1:] == frame.iloc[0]).all(axis=1)]  # a line of names may be repeated
+        again = [i for i in named if (below.iloc[:, i].astype(str).str.strip() == first[i]).any()]
         if again:
             return False, f"the first line is a sample, as {first[again[0]]!r} occurs again in its column"
         return True, ""

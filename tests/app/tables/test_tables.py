@@ -67,6 +67,7 @@ def test_separators_and_line_ends(sheet, separator, end, mark):
         ("x,y\n\u22125,1\n+3,2\n", [-5, 3]),
         ("x,y\n1.234,1\n2.345,2\n", [1.234, 2.345]),
         ("x,y\n0.125,1\n1E-3,2\n", [0.125, 1e-3]),
+        ("x,y\n(10),1\n20,2\n", [-10, 20]),
     ],
 )
 def test_numbers_as_people_write_them(sheet, text, expected):
@@ -120,6 +121,19 @@ def test_a_doubtful_first_line_is_asked_for_and_a_strange_one_is_told(sheet):
     with pytest.raises(BadInput, match="--header if it holds names, --no-header"):
         sheet("2001,2002\n2005,2003\n2001,2004\n")
     assert any("--no-header" in note for note in sheet("2019,2020\n.1,.2\n.4,.3\n.2,.6\n").notes)
+
+
+def test_names_that_are_repeated_among_the_rows(sheet):
+    s = sheet("a,k,y\n1,u,2\na,k,y\n4,v,6\n")
+    assert s.frame["a"].tolist() == ["1", "4"] and s.where(1) == "line 4"
+    assert s.notes == ("1 line(s) left out that repeat the names, the first line 3",)
+
+
+def test_columns_that_are_set_under_each_other(sheet):
+    rows = "".join(f'{i}.0   {i % 3}     {i * 7}.5\t"car number {i % 4}"\n' for i in range(9))
+    s = sheet(rows, name="auto.data")
+    assert s.frame.shape == (9, 4) and not s.names
+    assert made(s, target="0").names == ("1", "2", *(f"3=car number {i}" for i in range(4)))
 
 
 def test_names_that_are_missing_or_occur_again(sheet):
@@ -247,6 +261,7 @@ def test_damaged_files_are_one_sentence(tmp_path, name):
         (["Jan 5, 2024", "Jan 7, 2024"], [0, 2]),
         (["1-Feb-24", "3-Feb-24"], [0, 2]),
         (["2024-01", "2024-03"], [0, 60]),
+        (["06:00", "18:00"], [0, 0.5]),
     ],
 )
 def test_dates(sheet, cells, values):
