@@ -1,9 +1,6 @@
-"""The ratios of a run of asv as one small file of a release, and a picture of them for the documentation.
+"""A picture, for the documentation, of the ratios that asv has kept of one commit.
 
-    asv run --python=same --quick --bench ratios --set-commit-hash "$(git rev-parse HEAD)"
-    python curate.py .asv/results/MACHINE/RUN.json results/VERSION.json ../docs/_static/performance.png
-
-The first argument may be left out, to draw again.
+python curate.py results/epyc/391f15e1-existing-py3.11.json ../docs/_static/performance.png
 """
 
 from __future__ import annotations
@@ -19,43 +16,43 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from lionk.app.bench.command import machine
 from lionk.app.figures import BLUE, GREEN, GREY, ORANGE, RED, STYLE
 
-COLOURS = {"numpy:numba": BLUE, "numpy:tiles": GREEN, "torch:compiled": RED, "torch:tiles": ORANGE, "jax:jit": GREY}
+COLOURS = {
+    "numpy:numba": BLUE, "numpy:tiles": GREEN, "torch:compiled": RED, "torch:tiles": ORANGE, "jax:jit": GREY,
+    "torch:numba": "C4",
+}  # fmt: skip
+PEERS = dict(zip(("lion-pytorch", "timm", "pytorch_optimizer", "optax"), (BLUE, GREEN, RED, ORANGE), strict=True))
 
 
-def curated(run: dict[str, Any]) -> dict[str, Any]:
-    """Of each benchmark a list of parameters with the value found; what was skipped is left out."""
-    columns = run["result_columns"]
-    found: dict[str, Any] = {}
-    for name, row in run["results"].items():
-        values = dict(zip(columns, row, strict=False))
-        every = product(*([literal_eval(p) for p in axis] for axis in values["params"]))
-        pairs = zip(every, values["result"] or [], strict=False)
-        found[name.partition(".")[2]] = [[*key, round(v, 4)] for key, v in pairs if v is not None and v == v]
-    return {"machine": machine(), "environment": run["env_vars"], "results": found}
+def rows(run: dict[str, Any], name: str) -> list[list[Any]]:
+    """Of one benchmark a list of parameters with the value found; what was skipped is left out."""
+    if name not in run["results"]:
+        return []
+    values = dict(zip(run["result_columns"], run["results"][name], strict=False))
+    every = product(*([literal_eval(p) for p in axis] for axis in values["params"]))
+    pairs = zip(every, values["result"] or [], strict=False)
+    return [[*key, v] for key, v in pairs if v is not None and v == v]
 
 
-def draw(kept: dict[str, Any], path: Path) -> None:
-    """Cost of an entry by size; K by runner; the other libraries."""
-    results = kept["results"]
+def draw(run: dict[str, Any], path: Path) -> None:
+    """Cost by size, where it was measured; by K and runner; the other libraries."""
+    sizes = rows(run, "ratios.Size.track_ratio")
     with rc_context(STYLE):
-        figure = Figure(figsize=(9, 10), layout="constrained")
-        size, functions, peers = figure.subplots(3, 1)
-        for runner, colour in COLOURS.items():
-            some = [(n, cost) for r, n, cost in results["Size.track_cost"] if r == runner]
-            size.loglog(*zip(*some, strict=True), marker="o", markersize=4, color=colour, label=runner)
-        size.set(title="One step of l1: time for each entry", xlabel="entries", ylabel="nanoseconds")
-        size.legend(ncols=5)
-        _bars(functions, results["Function.track_ratio"], lambda r: COLOURS[r])
+        figure = Figure(figsize=(9, 10 if sizes else 7), layout="constrained")
+        *first, functions, peers = figure.subplots(3 if sizes else 2, 1)
+        for size in first:
+            for runner, colour in COLOURS.items():
+                if some := [(n, ratio) for r, n, ratio in sizes if r == runner]:
+                    size.loglog(*zip(*some, strict=True), marker="o", markersize=4, color=colour, label=runner)
+            size.set(title="One step of l1, by size", xlabel="entries", ylabel="multiples of the limit")
+            size.legend(ncols=5)
+        _bars(functions, rows(run, "ratios.Function.track_ratio"), lambda r: COLOURS[r])
         functions.set(title="One step on 4,194,304 entries, by K", ylabel="multiples of the limit")
-        _bars(peers, results["Peer.track_advantage"], dict(zip(("lion-pytorch", "timm", "pytorch_optimizer", "optax"),
-              (BLUE, GREEN, RED, ORANGE), strict=True)).__getitem__)  # fmt: skip
+        _bars(peers, rows(run, "ratios.Peer.track_advantage"), PEERS.__getitem__)
         peers.set(title="Other libraries' Lion", ylabel="time, in multiples of ours")
-        facts = kept["machine"]
-        threads = kept["environment"].get("OMP_NUM_THREADS", facts["threads"])
-        figure.supxlabel(f"lionk {facts['lionk']}, {facts['processor']}, threads: {threads}", fontsize=8, color=GREY)
+        facts = f"commit {run['commit_hash'][:8]}, {run['params']['cpu']}, one thread"
+        figure.supxlabel(facts, fontsize=8, color=GREY)
         figure.savefig(path, dpi=110)
 
 
@@ -74,10 +71,7 @@ def _bars(ax: Any, rows: list[list[Any]], colour: Callable[[str], str]) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    *run, kept, picture = map(Path, arguments)
-    if run:
-        text = json.dumps(curated(json.loads(run[0].read_text(encoding="utf-8"))), indent=1)
-        kept.write_text(text + "\n", encoding="utf-8")
+    kept, picture = map(Path, arguments)
     draw(json.loads(kept.read_text(encoding="utf-8")), picture)
 
 

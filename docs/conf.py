@@ -25,6 +25,7 @@ extensions = [
     "numpydoc",
     "api",
     "gallery",
+    "history",
     "inside",
     "mathml",
 ]

@@ -14,7 +14,7 @@ from rich.table import Table
 from ..console import BadInput, Failed, console, output_path, write_json
 from . import against as pairs
 from . import counts as tally
-from .counted import judge
+from .counted import judge, made
 
 
 def compare(commit: str, counts: bool, only: str, seconds: float, json: str | None, environment: str | None) -> None:
@@ -28,7 +28,7 @@ def compare(commit: str, counts: bool, only: str, seconds: float, json: str | No
                 parts = [p for p in tally.PARTS if only in p]
                 if not parts:
                     raise BadInput(f"--only {only}: no part has this in its name; they are {', '.join(tally.PARTS)}")
-                before, now = (tally.count(parts, where, python) for where in (tree, tally.TREE))
+                before, now = (made(parts, where, python) for where in (tree, tally.TREE))
                 judge(tally.compare(before, now, parts), out, recorded=False)
                 return
             verdicts = _played(tree, python, only, seconds, out)

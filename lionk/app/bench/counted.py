@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
-from ..console import BadInput, Failed, console, output_path, write_json
+from ..console import BadInput, Failed, console, output_path, write_json, writing
 from . import counts as tally
 
 
@@ -19,13 +20,13 @@ def count(check: bool, record: bool, file: str | None, part: str | None, json: s
     if part is not None and part not in tally.PARTS:
         raise BadInput(f"--only {part}: with --counts, choose one of {', '.join(tally.PARTS)}")
     path = tally.RECORD if file is None else Path(file)
-    before = tally.read(path) if check else None
+    before = _read(path) if check else None
     if record:
         output_path(str(path), "--file")
     target = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
     out = console(to_stderr=json == "-")
     parts = list(tally.PARTS) if part is None else [part]
-    now = tally.count(parts)
+    now = made(parts)
     for missing, why in now.absent.items():
         out.print(f"not counted: {missing} ({why})", style="dim")
     if target is not None:
@@ -34,7 +35,8 @@ def count(check: bool, record: bool, file: str | None, part: str | None, json: s
         ]
         write_json(target, {"versions": now.versions, "counts": rows})
     if record:
-        tally.write(path, now)
+        with writing(path):
+            tally.write(path, now)
         out.print(f"{len(now.values)} counts are in {path}", soft_wrap=True)
     elif before is not None:
         judge(tally.compare(before, now, parts), out)
@@ -44,6 +46,21 @@ def count(check: bool, record: bool, file: str | None, part: str | None, json: s
             lines.setdefault(f"{subject}, {case}", []).append(f"{unit} {value:g}")
         for name, numbers in lines.items():
             out.print(f"{name}: {', '.join(numbers)}", soft_wrap=True, markup=False)
+
+
+def _read(path: Path) -> tally.Counts:
+    try:
+        return tally.read(path)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+
+
+def made(parts: list[str], tree: Path = tally.TREE, python: str = sys.executable) -> tally.Counts:
+    """``counts.count``. Raises Failed where it raises RuntimeError."""
+    try:
+        return tally.count(parts, tree, python)
+    except RuntimeError as error:
+        raise Failed(str(error)) from None
 
 
 def judge(found: tally.Comparison, out: Any, recorded: bool = True) -> None:

@@ -20,8 +20,6 @@ from typing import Any
 
 import lionk
 
-from ..console import BadInput, Failed, write_text
-
 TREE = Path(lionk.__file__).parents[1]
 RECORD = TREE / "asv_bench" / "counts.json"
 WORKER = Path(__file__).parent / "worker.py"
@@ -76,7 +74,10 @@ def environment(tree: Path = TREE) -> dict[str, str]:
 
 
 def count(parts: Iterable[str] = tuple(PARTS), tree: Path = TREE, python: str = sys.executable) -> Counts:
-    """Make these parts, each in a process of its own. ``tree``: the checkout whose lionk is looked at."""
+    """Make these parts, each in a process of its own. ``tree``: the checkout whose lionk is looked at.
+
+    Raises RuntimeError for a part whose process fails.
+    """
     found = Counts(versions())
     wanted = []
     for part in parts:
@@ -91,7 +92,9 @@ def count(parts: Iterable[str] = tuple(PARTS), tree: Path = TREE, python: str = 
             command, env=environment(tree), capture_output=True, text=True, timeout=LIMIT, check=False, cwd=tree
         )
         if run.returncode:
-            raise Failed(f"the part {part} could not be counted: {(run.stderr.strip().splitlines() or ['?'])[-1]}")
+            raise RuntimeError(
+                f"the part {part} could not be counted: {(run.stderr.strip().splitlines() or ['?'])[-1]}"
+            )
         rows: list[dict[str, Any]] = json.loads(run.stdout)
         return rows
 
@@ -122,11 +125,13 @@ def write(path: Path, counts: Counts) -> None:
         + "\n }"
         for part, rows in parts.items()
     )
-    write_text(path, f'{{\n "versions": {json.dumps(counts.versions)},\n' + ",\n".join(blocks) + "\n}\n")
+    path.write_text(
+        f'{{\n "versions": {json.dumps(counts.versions)},\n' + ",\n".join(blocks) + "\n}\n", encoding="utf-8"
+    )
 
 
 def read(path: Path) -> Counts:
-    """What was written down. Raises BadInput."""
+    """What was written down. Raises ValueError."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         found = Counts(content.pop("versions"))
@@ -135,9 +140,9 @@ def read(path: Path) -> Counts:
                 subject, _, case = name.partition(": ")
                 found.values |= {(part, subject, case, unit): v for unit, v in row.items()}
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}; lionk bench --counts --record writes it") from None
+        raise ValueError(f"{path} cannot be read: {error.strerror}; lionk bench --counts --record writes it") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"{path} is no record of counts: {error}; lionk bench --counts --record writes it") from None
+        raise ValueError(f"{path} is no record of counts: {error}; lionk bench --counts --record writes it") from None
     return found
 
 

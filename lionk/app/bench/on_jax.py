@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import lionk
@@ -24,14 +25,32 @@ def jax() -> Iterator[Count]:
 
 
 def _optax() -> Callable[[], Any]:
-    import jax
-    import jax.numpy as jnp
     import optax
 
     import lionk_jax
 
-    rule = lionk_jax.lion_k(optax.cosine_decay_schedule(1e-3, 100), weight_decay=0.1)
-    held: Any = [{"a": jnp.ones(100), "b": jnp.ones((5, 5))}]
+    return _under_jit(lionk_jax.lion_k(optax.cosine_decay_schedule(1e-3, 100), weight_decay=0.1), [100, 25])
+
+
+def both() -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """Steps of optax.lion and of ours under the same jit, on 50 arrays. Raises NotImplementedError without optax."""
+    if find_spec("optax") is None:
+        raise NotImplementedError("optax is not installed")
+    import optax
+
+    import lionk_jax
+
+    rules = (make(1e-3, weight_decay=0.1) for make in (optax.lion, lionk_jax.lion_k))
+    first, second = (_under_jit(rule, [100] * 50) for rule in rules)
+    return first, second
+
+
+def _under_jit(rule: Any, sizes: list[int]) -> Callable[[], Any]:
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    held: Any = [[jnp.ones(n) for n in sizes]]
     held.append(rule.init(held[0]))
     grad = jax.tree.map(jnp.ones_like, held[0])
 
@@ -42,7 +61,7 @@ def _optax() -> Callable[[], Any]:
     compiled = jax.jit(update)
 
     def step() -> None:
-        held[:] = compiled(*held)
+        held[:] = jax.block_until_ready(compiled(*held))
 
     return step
 

@@ -22,8 +22,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 import lionk
-from lionk.arrays.polar import MUON
-from lionk.recording.threads import run_all
 
 Step = Callable[[], Any]
 Key = TypeVar("Key")
@@ -88,6 +86,8 @@ class Arrays:
 
 def limit(arrays: Arrays) -> Step:
     """Five streams and two additions, on as many threads: the least time of a step. Compiled where numba is here."""
+    from lionk.recording.threads import run_all
+
     add = _compiled_add() if find_spec("numba") else _add
     piece = (1 << 18) if find_spec("numba") else (1 << 15)
     parts = [tuple(a[i : i + piece] for a in arrays.flat) for i in range(0, arrays.size, piece)]
@@ -215,6 +215,8 @@ def polar_factors() -> dict[str, Step]:
     try:
         import torch
         from torch.optim._muon import _zeropower_via_newtonschulz as muon
+
+        from lionk.arrays.polar import MUON
     except ImportError:
         return {}
     x = torch.from_numpy(np.random.default_rng(0).standard_normal(MATRIX, dtype=np.float32))

@@ -43,6 +43,11 @@ def worked(subject: str, case: str, make: Callable[[], Callable[[], Any]]) -> It
     yield Count(subject, case, "lines", lambda: once().lines, "python")
 
 
+def available(library: str) -> bool:
+    """Can arrays of this library be made here?"""
+    return library in lionk.backends() and lionk.backends()[library].available()
+
+
 class Stepped:
     """A runner with arrays of its own; a call is a step, each with another learning rate."""
 

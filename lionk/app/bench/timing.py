@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gc
 import math
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,7 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .scenes import FUNCTIONS, Scene, quiet, scenes
-from .steps import LARGE, MODELS, Count, Stepped
+from .steps import LARGE, MODELS, Count, Stepped, available
+from .tracked import TRACKED
 
 Clock = Callable[[], float]  # makes a turn, and says how many seconds a call took
 TURN = 1.5e-3  # seconds of a turn: so many that the clock does not count, so few that most turns are not interrupted
@@ -162,33 +165,31 @@ def playable(scene: Scene) -> Callable[[], Any]:
     )
 
 
-# What is tracked over the commits: of each subject a few cases.
-TRACKED = (
-    "l1",
-    "l2",
-    "top_k",
-    "nuclear",
-    "row_l1_l2",
-    "owl",
-    "k_support",
-    "written",
-    "one of 100",
-    "50 of 100",
-    "one of 2^20",
-)
-
-
-def ratios(seconds: float = 0.3) -> Iterator[Count]:
-    """The time of a scene in multiples of the reference loop, in pairs."""
-    for s in timeable():
-        if s.case in TRACKED or s.case.partition(", ")[2] in TRACKED:
-            yield Count(s.subject, s.case, UNIT, partial(_ratio, s, seconds))
-
-
 UNIT = "times the reference loop"
 
 
-def _ratio(s: Scene, seconds: float) -> float:
-    large = LARGE if s.case.endswith("2^20") else 0
-    pairs = turns(clock(reference(large)), clock(playable(s)), seconds)
-    return float(f"{ratio(pairs).value:.4g}")
+def ratios(seconds: float = 0.3) -> Iterator[Count]:
+    """The tracked scenes."""
+    for name in TRACKED:
+        subject, _, case = name.partition(", ")
+        yield Count(subject, case, UNIT, partial(lambda name: measured(*prepared(name), seconds=seconds), name))
+
+
+def prepared(name: str) -> tuple[Clock, Clock]:
+    """The clocks of the reference loop and of a scene. Raises NotImplementedError where it cannot be played."""
+    scene = next((s for s in timeable() if f"{s.subject}, {s.case}" == name), None)
+    library = scene.case.partition(":")[0] if scene and scene.subject == "runner" else ""
+    if scene is None or (library and not available(library)):
+        raise NotImplementedError(f"{name} is not here")
+    return clock(reference(LARGE if name.endswith("2^20") else 0)), clock(playable(scene))
+
+
+def measured(first: Clock, second: Clock, seconds: float = 0.3) -> float:
+    """The median of ratios, to four digits."""
+    return float(f"{ratio(turns(first, second, seconds)).value:.4g}")
+
+
+def process(code: str) -> Clock:
+    """Seconds of a new interpreter for this code."""
+    command = [sys.executable, "-c", code]
+    return lambda: timed(partial(subprocess.run, command, check=True, stdout=subprocess.DEVNULL), 1)
