@@ -152,7 +152,7 @@ def _envelope(oracle: Oracle, mu: float) -> Oracle:
             z = z.reshape(x.shape)
             return oracle(z) + _norm(x - z) ** 2 / (2 * mu)
 
-        found = optimize.minimize(at, x.ravel(), method="Nelder-Mead", options={"maxfev": 60 * x.size})
+        found = optimize.minimize(at, x.ravel(), method="Nelder-Mead", options={"maxfev": 12 * x.size})
         return min(float(found.fun), at(x), at(0 * x))
 
     return above
