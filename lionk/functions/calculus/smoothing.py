@@ -90,7 +90,7 @@ class Smoothed(ArrayFunction):
         return xp.mean(s / 2 + xp.flip(s, axis=batch) / 2, axis=batch)  # opposite points cancel exactly at 0
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
-        """Entry by entry by bisection."""
+        """Entry by entry, by the root of the slope."""
         if not self._separable:
             return super()._prox(xp, x, t, batch)
         return _roots.resolvent(xp, lambda z: self._subgradient(xp, z, 0), x, t)

@@ -75,7 +75,7 @@ class Sum(ArrayFunction):
         return self.first._subgradient(xp, x, batch) + self.second._subgradient(xp, x, batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
-        """Entry by entry by bisection; ``prox_{r l2}`` after the other one, if that is homogeneous (Yu 2013)."""
+        """Entry by entry, by a root; ``prox_{r l2}`` after the other one, if that is homogeneous (Yu 2013)."""
         pair = _norm_and_ball(self.first, self.second)
         if pair is not None:
             k, ball = pair

@@ -29,9 +29,9 @@ class Scalar(Value):
     value, derivative : ``f(xp, x, *parameters)``, entry by entry, for x in the closed interval [low, high]; the
         derivative is the least-norm one at kinks, and infinite where the subdifferential is empty.
     interval : ``f(xp, x, *parameters) -> (lo, hi)``, the subdifferential where it is not one number (None: smooth).
-    nearest : ``f(xp, x, t, *parameters)``, the proximal operator, where it is closed (None: found by bisection).
+    nearest : ``f(xp, x, t, *parameters)``, the proximal operator, where it is closed (None: found by bracketing).
     open : phi is infinite at a finite end of the interval.
-    smooth : False where there are kinks and no ``interval``. numeric : found by bisection, as is the proximal operator.
+    smooth : False where there are kinks and no ``interval``. numeric : found by bracketing, like the prox.
     """
 
     name: str

@@ -31,9 +31,10 @@ def from_scalar(
     """``K(x) = sum_i f(x_i)`` for a convex f of one variable, finite everywhere, and its nondecreasing derivative.
 
     ``K*(y) = sum_i f*(y_i)`` with ``f*(y) = x y - f(x)`` at the x of least modulus with ``df(x) = y``, found by
-    bisection: exact to a few hundred eps of ``|x y| + |f(x)|``. This is small where df reaches the ends of its range
-    fast, as tanh does; where it does so slowly, as ``x/sqrt(1 + x^2)`` does, f* has half of its digits next to them:
-    give ``conjugate``, or state the ``accuracy``. Nothing of this is checked here: ``lionk.check_K`` does.
+    bracketing the root, from above: exact to a few hundred eps of ``|x y| + |f(x)|``. This is small where df reaches
+    the ends of its range fast, as tanh does; where it does so slowly, as ``x/sqrt(1 + x^2)`` does, f* has half of its
+    digits next to them: give ``conjugate``, or state the ``accuracy``. Nothing of this is checked here:
+    ``lionk.check_K`` does.
 
     Parameters
     ----------
