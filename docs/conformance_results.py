@@ -1,132 +1,127 @@
-"""Judges the ports that are installed and writes docs/conformance-results.md: ``python docs/conformance_results.py``.
+"""Judges ports, version by version, and writes the pages about them.
 
-What it judges comes with ``pip install keras lion-pytorch optax pytorch_optimizer timm``, beside the extras
-torch and jax. Keras runs on one library a process, so it is judged in processes of its own.
+    python docs/conformance_results.py judge [PORT[==VERSION] ...]   what is missing, or what is named
+    python docs/conformance_results.py page                          the pages and badges from what was judged
+
+Each version is installed without its dependencies into a folder of its own (``pip install --no-deps --target``), which
+comes first on the path of one process of ``lionk conform``; the frameworks below it are those of this environment. What
+it finds is kept as docs/conformance/results/PORT/VERSION.json, which docs/conformance-results.md is generated from.
 """
 
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
-import datetime
-import functools
-import importlib
-import multiprocessing
+import json
 import os
-import platform
-import warnings
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("JAX_ENABLE_X64", "1")
+from conformance_page import write_pages
 
-import lionk
-from lionk.conformance import RULES, VERSION, Report, check
-
-#: module, attribute, arguments bound beforehand, wishes, what to say of it
-PORTS: list[tuple[str, str, dict[str, Any], dict[str, Any], str]] = [
-    ("lion_pytorch", "Lion", {}, {}, ""),
-    ("lion_pytorch", "Lion", {}, {"decays": ("lr_ratio",)}, "with decoupled_weight_decay=True"),
-    ("lion_pytorch.foreach", "Lion", {}, {}, ""),
-    ("lion_pytorch.cautious_lion", "Lion", {}, {}, ""),
-    ("pytorch_optimizer", "Lion", {}, {}, ""),
-    ("pytorch_optimizer", "Lion", {}, {"decays": ("fixed",)}, "with fixed_decay=True"),
-    ("pytorch_optimizer", "Lion", {}, {"decays": ("coupled",)}, "with weight_decouple=False"),
-    ("timm.optim", "Lion", {}, {}, ""),
-    ("timm.optim", "Lion", {"foreach": True}, {}, ""),
-    ("timm.optim", "Lion", {}, {"decays": ("lr2_max",)}, "with corrected_weight_decay=True"),
-    ("timm.optim", "Lion", {"caution": True}, {}, ""),
-    ("optax", "lion", {}, {}, ""),
-    ("optax", "scale_by_lion", {"mode": "hard"}, {}, ""),
-    ("optax", "scale_by_lion", {"mode": "smooth"}, {"K": "log_cosh"}, ""),
-    ("optax", "scale_by_lion", {"mode": "refined"}, {"K": "huber"}, ""),
-    ("torch.optim", "Muon", {}, {}, "as an approximation: the direction to 35 %"),
-    ("optax.contrib", "muon", {}, {}, "as an approximation: the direction to 35 %"),
-    ("lionk_torch", "LionK", {}, {}, ""),
-    ("lionk_jax", "lion_k", {}, {}, ""),
-]
-
-KERAS = ("torch", "jax")
+HERE = Path(__file__).parent
+RESULTS = HERE / "conformance" / "results"
 
 
-FINDINGS = """## What was found
+@dataclass(frozen=True)
+class Judged:
+    """A port: its package, what is judged in it, and with which words of ``lionk conform``.
 
-- **cautious_lion, timm with caution=True.** The direction is masked where it disagrees with the gradient, and divided
-  by the mean of the mask. That is another algorithm: the direction leaves [-1, 1], so |x| <= 1/wd is not kept. The kit
-  names it: `lionk conform timm.optim:Lion --option caution=True`.
-- **pytorch_optimizer with weight_decouple=False.** After a step, `p.grad` holds g + wd x. A second use of the gradient
-  (accumulation, logging its norm) sees the changed one: `lionk conform pytorch_optimizer:Lion --decay coupled`.
-- **optax.contrib.muon.** The momentum buffer and the gradient are corrected for bias by different powers, so the
-  readout has b1 below mu^2 in the first steps, and tends to it.
-- **Keras.** `beta_1 = 0` is refused (S1.zero_beta, a warning; its message names the range [0, 1]). At NaN the result is
-  that of the library below: on PyTorch x stays, on JAX it becomes NaN. The default learning rate is 1e-3. Judged with
-  `floatx` set to the parameter's dtype: left at float32, a float64 variable on PyTorch is decayed by a weight decay
-  that was rounded to float32, so x is right to 32 bits and no more.
-- **NaN on PyTorch.** `torch.sign(nan)` is 0, the Array API's is nan: x keeps its value where the gradient was NaN, and
-  only the momentum shows it. A warning here (S6.nan_result).
-- **lr = 0**, as a warm-up may begin, is refused by lion-pytorch, and by timm with corrected_weight_decay, which needs
-  the peak rate at the start (S3.zero_rate, a warning).
-- timm was imported over an empty stand-in for torchvision, which its import needs and its optimizers do not.
-"""
+    ``blank``: files of the package that import what its optimizers do not need (models, vision); they are emptied.
+    """
+
+    package: str
+    target: str
+    versions: tuple[str, ...]
+    words: tuple[str, ...] = ()
+    blank: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
 
 
-def judge(module: str, attribute: str, bound: dict[str, Any], wishes: dict[str, Any]) -> Report | None:
-    try:
-        made = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError):
-        return None
-    return check(functools.partial(made, **bound) if bound else made, **wishes)
+TIMM = ("timm/__init__.py", "timm/optim/__init__.py")
+PORTS: dict[str, Judged] = {
+    "lion-pytorch": Judged(
+        "lion-pytorch",
+        "lion_pytorch:Lion",
+        ("0.0.7", "0.1.2", "0.1.4", "0.2.0", "0.2.2", "0.2.3", "0.2.5"),
+    ),
+    "lion-pytorch-cautious": Judged("lion-pytorch", "lion_pytorch.cautious_lion:Lion", ("0.2.3", "0.2.5")),
+    "lion-pytorch-foreach": Judged("lion-pytorch", "lion_pytorch.foreach:Lion", ("0.2.3", "0.2.5")),
+    "pytorch_optimizer": Judged(
+        "pytorch_optimizer",
+        "pytorch_optimizer.optimizer.lion:Lion",
+        ("2.12.0", "3.1.2", "3.5.1", "3.8.2", "3.10.1", "4.1.0"),
+        blank=("pytorch_optimizer/__init__.py", "pytorch_optimizer/optimizer/__init__.py"),
+    ),
+    "timm": Judged("timm", "timm.optim.lion:Lion", ("0.9.16", "1.0.15", "1.0.20", "1.0.31"), blank=TIMM),
+    "torch-optimi": Judged("torch-optimi", "optimi:Lion", ("0.1.2", "0.2.1", "0.3.3")),
+    "adv_optm": Judged("adv_optm", "adv_optm:Lion_adv", ("1.0.6", "2.0.1", "2.5.16")),
+    "bitsandbytes": Judged("bitsandbytes", "bitsandbytes.optim:Lion32bit", ("0.49.2", "0.50.2")),
+    "optax": Judged("optax", "optax:lion", ("0.2.4", "0.2.6", "0.2.8")),
+    "keras-on-torch": Judged(
+        "keras", "keras.optimizers:Lion", ("3.8.0", "3.12.4", "3.15.1"), env={"KERAS_BACKEND": "torch"}
+    ),
+    "torch-muon": Judged("torch", "torch.optim:Muon", ("installed",)),
+    "lionk": Judged("lionk", "lionk_torch:LionK", ("installed",)),
+}
 
 
-def judge_keras(library: str) -> Report | None:
-    """In a process of its own, which inherits the name of the library."""
-    os.environ["KERAS_BACKEND"] = library
-    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(judge, "keras.optimizers", "Lion", {}, {}).result()
+def wanted(names: list[str]) -> Iterator[tuple[str, Judged, str]]:
+    for name, port in PORTS.items():
+        for version in port.versions:
+            known = any(RESULTS.joinpath(name).glob("*.json" if version == "installed" else f"{version}.json"))
+            if (names and (name in names or f"{name}=={version}" in names)) or (not names and not known):
+                yield name, port, version
 
 
-def page(reports: list[tuple[str, str, Report]]) -> str:
-    today = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
-    by = f"By specification {VERSION}, lionk {lionk.__version__}, Python {platform.python_version()}, {today}."
-    how = "Generated by `python docs/conformance_results.py`; what was not installed is left out."
-    about = "A verdict is about the versions named below, on a CPU. A warning marks advice that a port does not follow."
-    head = ["# Ports judged", "", by, how, "", about, ""]
-    head += [
-        "| port | | verdict | holds level | broken rules | warnings |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for name, note, r in reports:
-        broken = sorted({f.rule.id for f in r.failures}, key=list(RULES).index)
-        warned = sorted({w.rule.id for w in r.results if w.verdict == "warn"}, key=list(RULES).index)
-        held = "none" if r.held is None else f"L{r.held}"
-        verdict = "pass" if r.passed else "**fail**"
-        head.append(f"| {name} | {note} | {verdict} | {held} | {', '.join(broken)} | {', '.join(warned)} |")
-    body = [f"{r.to_markdown()}" + (f"\nJudged {note}.\n" if note else "") for _, note, r in reports]
-    return "\n".join([*head, "", FINDINGS, "## Details", "", "\n".join(body)]).rstrip() + "\n"
+def judge(name: str, port: Judged, version: str) -> str:
+    """One version, in a folder of its own. Returns a line that says what came of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
+        if version != "installed":
+            install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder]
+            done = subprocess.run([*install, f"{port.package}=={version}"], capture_output=True, text=True, check=False)
+            if done.returncode:
+                return f"{name} {version}: cannot be installed: {done.stderr.strip()[-200:]}"
+        for file in port.blank:
+            if (Path(folder) / file).exists():
+                (Path(folder) / file).write_text("")
+        out = Path(folder) / "report.json"
+        words = ["conform", port.target, "--dtype", "float64,float32", "--timeout", "300", *port.words]
+        env = {**os.environ, **port.env, "PYTHONPATH": os.pathsep.join(path), "KERAS_HOME": folder}
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-m", "lionk", *words, "--json", str(out)],
+            capture_output=True, text=True, check=False, env=env, cwd=folder,
+        )  # fmt: skip
+        if done.returncode not in (0, 1):
+            return f"{name} {version}: cannot be judged: {done.stderr.strip()[-300:]}"
+        report = json.loads(out.read_text(encoding="utf-8"))
+    own = next((v for k, v in report["versions"].items() if k.lower() == port.package.lower()), version)
+    return keep(name, own if version == "installed" else version, report)
+
+
+def keep(name: str, version: str, report: dict[str, Any]) -> str:
+    """Write the file of a version: the report, with the tests that did not pass."""
+    report["tests"] = [t for t in report["tests"] if t["verdict"] not in ("pass", "skip")]
+    path = RESULTS / name / f"{version}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return f"{name} {version}: {'pass' if report['passed'] else 'fail'}, holds {report['held']}; {report['hint']}"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "conformance-results.md")
-    out = parser.parse_args().out
-    warnings.simplefilter("ignore")
-    reports = []
-    for module, attribute, bound, wishes, note in PORTS:
-        report = judge(module, attribute, bound, wishes)
-        if report is None:
-            print(f"{module}.{attribute}: not installed")
-            continue
-        print(report.summary(), flush=True)
-        shown = ", ".join(f"{k}={v!r}" for k, v in bound.items())
-        reports.append((f"{module}.{attribute}" + (f"({shown})" if shown else ""), note, report))
-    for library in KERAS:
-        report = judge_keras(library)
-        if report is None:
-            print("keras: not installed")
-            continue
-        print(report.summary(), flush=True)
-        reports.append(("keras.optimizers.Lion", f"with KERAS_BACKEND={library}", report))
-    out.write_text(page(reports), encoding="utf-8")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("do", choices=("judge", "page"))
+    parser.add_argument("ports", nargs="*")
+    asked = parser.parse_args()
+    if asked.do == "judge":
+        for name, port, version in wanted(asked.ports):
+            print(judge(name, port, version), flush=True)
+    write_pages(HERE, {name: port.target for name, port in PORTS.items()})
 
 
 if __name__ == "__main__":

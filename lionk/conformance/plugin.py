@@ -19,6 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--lionk-level", type=int, default=3, help="up to which level, 0 to 3")
     group.addoption("--lionk-k", metavar="K", help="its convex function, NAME[:param=value,...]")
     group.addoption("--lionk-known", metavar="FILE", help="known failures, an id a line")
+    group.addoption("--lionk-skip", metavar="FILE", help="beginnings of ids that are skipped, one a line, # a reason")
     group.addoption("--lionk-timeout", type=float, default=60.0, help="seconds after which a port is ended")
     group.addoption("--lionk-map", action="append", metavar="NAME=ITS", help="its name for one of the kit's")
     group.addoption("--lionk-option", action="append", metavar="NAME=VALUE", help="a further argument of the port")
@@ -44,12 +45,14 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 class Conformance(pytest.Collector):
     """All cases of one port."""
 
+    skips: dict[str, str]
+
     def collect(self) -> Iterator[Case]:
         from .judging.behaviour import TESTS, behaviours, ids
         from .judging.judge import apply_known, judge_case
         from .ports.apart import ApartPort
         from .ports.process import Limits
-        from .ports.target import known_failures, wishes_of
+        from .ports.target import known_failures, skips, wishes_of
         from .report.results import FAIL, PASS, SKIP, Result, belongs
         from .specification.families import cases, level_of
 
@@ -60,6 +63,7 @@ class Conformance(pytest.Collector):
             port = ApartPort(option("--lionk-port"), wishes, limits)
             self.config.add_cleanup(port.close)
             known = set(known_failures(option("--lionk-known")))
+            self.skips = skips(option("--lionk-skip"))
         except (OSError, ValueError) as error:
             raise pytest.UsageError(str(error)) from None
         claims, level = port.capabilities, option("--lionk-level")
@@ -94,6 +98,8 @@ class Conformance(pytest.Collector):
         from .specification.rules import rule_of
 
         item: Case = Case.from_parent(self, name=name, judge=judge)
+        if why := next((w for begin, w in self.skips.items() if name.startswith(begin)), None):
+            item.add_marker(pytest.mark.skip(reason=why))
         for mark in (f"L{rule_of(name).level}", name.rpartition("/")[2], *needs):
             item.add_marker(f"lionk_{mark}")
         return item
@@ -121,7 +127,7 @@ class Case(pytest.Item):
         return str(excinfo.value) if isinstance(excinfo.value, Broken) else super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> Any:
-        return "lionk", None, self.name
+        return "lionk", 0, self.name
 
 
 class Broken(AssertionError):

@@ -87,7 +87,7 @@ def test_a_part_that_is_computed_in_float32_is_no_dtype_that_is_not_kept(name):
     assert port.says in report.looks_like
 
 
-@pytest.mark.filterwarnings("ignore:overflow")  # float64 beyond float32
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # float64 beyond float32
 def test_a_program_that_computes_float64_in_float32():
     claims = claims_of_program()
     single = MUTANTS["single_precision"]

@@ -408,6 +408,9 @@ def test_plugin(here):
     assert "Decay acts on x from before the step" in bad.stdout
     Path("known.txt").write_text("S3.decay/lr_wd/float64\n")
     known = ["--lionk-known", "known.txt", "-k", "S3.decay/lr_wd/float64"]
+    Path("skip.txt").write_text("S3.decay/lr  # another convention\n")
+    skip = ["--lionk-skip", "skip.txt", "-k", "S3.decay/lr_wd/float64", "-rs"]
+    assert "another convention" in _pytest(here, "--lionk-port", "mine.py:bad", *mapped, *skip).stdout
     assert "1 xfailed" in _pytest(here, "--lionk-port", "mine.py:bad", *mapped, *known).stdout
     assert _pytest(here, "--lionk-port", "mine.py:absent").returncode == 4
 

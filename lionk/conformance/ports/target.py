@@ -103,5 +103,13 @@ def known_failures(path: str | None) -> list[str]:
     return [line for line in (row.partition("#")[0].strip() for row in lines) if line]
 
 
+def skips(path: str | None) -> dict[str, str]:
+    """The beginnings of ids in a file of tests to skip, each with the reason that follows its #. None: no file."""
+    if path is None:
+        return {}
+    rows = [row.partition("#") for row in Path(path).read_text(encoding="utf-8").splitlines()]
+    return {begin.strip(): why.strip() or "listed to be skipped" for begin, _, why in rows if begin.strip()}
+
+
 def _reason(error: BaseException) -> str:
     return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
