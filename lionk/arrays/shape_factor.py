@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -30,7 +30,7 @@ class ShapeFactor(Value):
 
     def __post_init__(self) -> None:
         for name, v in list(self.__dict__.items())[:-1]:
-            if isinstance(v, bool) or not isinstance(v, (int, float)) or not math.isfinite(v):
+            if isinstance(v, bool) or not isinstance(v, (int, float)) or not abs(v) <= sys.float_info.max:
                 raise ValueError(f"{name} must be a finite number, got {v!r}")
             self.__dict__[name] = float(v)
         if self.times == 0 or self.at_least < 0:
@@ -92,7 +92,7 @@ def factor(name: str, a: Any) -> float | ShapeFactor:
             return ShapeFactor(**a)
         except TypeError as error:
             raise ValueError(f"{name} is not the spec of a ShapeFactor: {error}") from None
-    if isinstance(a, bool) or not isinstance(a, (int, float)) or not math.isfinite(a):
+    if isinstance(a, bool) or not isinstance(a, (int, float)) or not abs(a) <= sys.float_info.max:
         raise ValueError(f"{name} must be a finite number or a ShapeFactor, got {a!r}")
     return float(a)
 

@@ -62,6 +62,10 @@ def _encode_container(v: Any, where: str, arrays: dict[str, Any]) -> Any:
     return parts(enumerate(v)) if kind == "list" else {"tuple": parts(enumerate(v))}
 
 
+class Unreadable(ValueError):
+    """A file that cannot be read as it was asked for; the message names it."""
+
+
 class Reader:
     """Builds the tree again, in step with ``like`` where there is one."""
 
@@ -109,12 +113,19 @@ class Reader:
             if not is_array(like) or (dtype_name(like), list(like.shape)) != (dtype, shape):
                 raise self.differs(where, f"a {dtype} array of shape {tuple(shape)}", like)
             backend, device = backend_of(like), device_of(like)  # JAX: the sharding, of an array on several
-        return backend.from_bits(as_bits(self.arrays[name]), dtype, tuple(shape), device=device)
+        stored = self.arrays[name]
+        told = PAIRS.get(dtype, STORED.get(dtype)), (*shape, 2) if dtype in PAIRS else tuple(shape)
+        if told[0] is not None and (stored.dtype.name, tuple(stored.shape)) != told:
+            raise Unreadable(
+                f"{self.path} is no lionk checkpoint: at {where or 'the top'} it names a {dtype} array of shape "
+                f"{tuple(shape)}, but holds {stored.dtype.name} of shape {tuple(stored.shape)}"
+            )
+        return backend.from_bits(as_bits(stored), dtype, tuple(shape), device=device)
 
     def installed(self, library: str) -> Backend:
         found = backends().get(library)
         if found is None:
-            raise ValueError(
+            raise Unreadable(
                 f"{self.path} holds arrays of {library}, for which there is no backend; pass like=, a tree or a backend"
             )
         if not found.available():
@@ -128,7 +139,7 @@ class Reader:
             wanted = f"{dtype_name(like)} array of shape {tuple(like.shape)}"
         else:
             wanted = f"{_kind(like)} with {list(_keys(like))}" if is_container(like) else type(like).__name__
-        return ValueError(f"{self.path} has {found} at {where or 'the top'}, where like has a {wanted}")
+        return Unreadable(f"{self.path} has {found} at {where or 'the top'}, where like has a {wanted}")
 
 
 def _kind(v: Any) -> str:

@@ -7,20 +7,24 @@ more tensor (the header of the format is limited in size). There is no pickle: l
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import socket
+import stat
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..backend.discovery import backends
 from ..backend.protocol import Backend
-from .content import ANY, Reader, as_bits, encode
+from .content import ANY, Reader, Unreadable, as_bits, encode
 
 FORMAT = "lionk checkpoint 1"
 CONTENT = "lionk.json"
+LONG = 100  # bytes of a file's name; most file systems take 255
 
 
 def check(path: str | os.PathLike[str], tree: Any = None) -> None:
@@ -110,14 +114,30 @@ def load(path: str | os.PathLike[str], like: Any = None, *, device: Any = None) 
     content, arrays = _read(path)
     backend = like if isinstance(like, Backend) else None
     read = Reader(path, arrays, backend, device).read
-    return read(content["tree"], ANY if like is backend else like, ""), read(content["meta"], ANY, "meta")
+    with crafted(path):
+        return read(content["tree"], ANY if like is backend else like, ""), read(content["meta"], ANY, "meta")
 
 
 def metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What ``save`` wrote beside the tree. Raises as ``load`` does."""
     content, arrays = _read(Path(path))
-    found: dict[str, Any] = Reader(Path(path), arrays, None, None).read(content["meta"], ANY, "meta")
+    with crafted(Path(path)):
+        found = Reader(Path(path), arrays, None, None).read(content["meta"], ANY, "meta")
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is no lionk checkpoint: its metadata are a {type(found).__name__}")
     return found
+
+
+@contextlib.contextmanager
+def crafted(path: Path) -> Iterator[None]:
+    """A right checksum and a wrong content: whatever the code that reads it raises is a ValueError that says so."""
+    try:
+        yield
+    except (Unreadable, ImportError):
+        raise
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        raise Unreadable(f"{path} is no lionk checkpoint: its content is not what save writes ({what})") from error
 
 
 def _target(path: str | os.PathLike[str]) -> Path:
@@ -159,7 +179,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise ValueError(f"{path} is damaged, or no checkpoint: {error}") from error
     if header.get("crc32") != str(_checksum(arrays)):
         raise ValueError(f"{path} is damaged: its checksum differs from the one that was written")
-    return json.loads(arrays[CONTENT].tobytes()), arrays
+    with crafted(path):
+        content = json.loads(arrays[CONTENT].tobytes())
+        content["tree"], content["meta"]
+    return content, arrays
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -168,6 +191,8 @@ def _replace(path: Path, data: bytes) -> None:
     temporary = path.with_name(f"{_prefix(path)}{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "xb") as file:
+            if path.exists():  # it stays as private as it was
+                os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -184,7 +209,9 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def _prefix(path: Path) -> str:
-    return f".{path.name}.{socket.gethostname()}."
+    """Of the names of temporary files; a long name of the checkpoint is a number there, so that none is too long."""
+    name = path.name if len(os.fsencode(path.name)) <= LONG else f"{zlib.crc32(os.fsencode(path.name)):08x}"
+    return f".{name}.{socket.gethostname()}."
 
 
 def _remove_leftovers(path: Path) -> None:

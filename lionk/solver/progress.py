@@ -81,11 +81,36 @@ def save(path: Path, p: Progress, history: History, settings: dict[str, Any]) ->
     checkpoint.save(path, {name: getattr(p, name) for name in ARRAYS}, meta)
 
 
+def check(path: Path, meta: dict[str, Any]) -> None:
+    """Raise ValueError if these are not the metadata of a run, as ``save`` writes them."""
+    history: Any = meta.get("history")
+    count = meta.get("count")
+    good = isinstance(count, int) and count >= 0 and _numbers([meta.get("f"), *(meta.get(n) for n in NUMBERS)])
+    good = good and isinstance(history, dict) and set(history) == set(History._fields)
+    good = good and all(isinstance(h, list) and len(h) == count and _plain([h]) for h in history.values())
+    for name in ("average", "best_average", "record", "rule", "kept"):
+        part = meta.get(name)
+        good = good and (isinstance(part, dict) or (part is None and name == "rule"))
+        good = good and _plain(list(part.values()) if isinstance(part, dict) else [], float, str, type(None))
+    if not good:
+        raise ValueError(f"{path} is no run that minimize has saved; name another file, or start anew with it")
+
+
+def _numbers(values: list[Any]) -> bool:
+    return all(isinstance(v, (int, float)) for v in values)
+
+
+def _plain(values: list[Any], *kinds: type) -> bool:
+    """Whole numbers, these kinds, and lists of numbers."""
+    return all(_numbers(list(v)) if isinstance(v, (list, tuple)) else isinstance(v, (int, *kinds)) for v in values)
+
+
 def load(path: Path, now: Progress, settings: dict[str, Any]) -> tuple[Progress, History, float]:
     """The run, its history, and f at the point where it ends; ``now`` is the start of a run of this kind."""
     from ..checkpoint import file as checkpoint
 
     meta = checkpoint.metadata(path)
+    check(path, meta)
     if meta.get("settings") != settings:
         raise ValueError(
             f"{path} was written with {meta.get('settings')}, but this run has {settings}; "
@@ -96,12 +121,13 @@ def load(path: Path, now: Progress, settings: dict[str, Any]) -> tuple[Progress,
     arrays, _ = checkpoint.load(path, like={**like, "kept": kept})
     rule = meta["rule"]
     kind = AnchoredState if isinstance(now.rule, AnchoredState) else PlateauRule
-    loaded = Progress(
-        **arrays,
-        **{name: meta[name] for name in NUMBERS},
-        average=Average(**meta["average"]),
-        best_average=Average(**meta["best_average"]),
-        record=type(now.record)(**meta["record"]),
-        rule=None if rule is None else kind(**rule),
-    )
+    with checkpoint.crafted(path):
+        loaded = Progress(
+            **arrays,
+            **{name: meta[name] for name in NUMBERS},
+            average=Average(**meta["average"]),
+            best_average=Average(**meta["best_average"]),
+            record=type(now.record)(**meta["record"]),
+            rule=None if rule is None else kind(**rule),
+        )
     return loaded, History(**meta["history"]), meta["f"]

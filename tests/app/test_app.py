@@ -498,7 +498,7 @@ def test_checkpoint_of_something_else_is_kept():
     checkpoint.save("other.st", {"x": np.zeros(3)})
     done = lk("solve", "--checkpoint", "other.st")
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
-    assert "is no run of lionk solve" in done.stderr
+    assert "is no run that minimize has saved" in done.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")

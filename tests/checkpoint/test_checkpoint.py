@@ -336,7 +336,7 @@ def test_permissions_are_those_of_any_new_file(path, tmp_path):
 
 WRITER = """
 import sys, numpy as np
-from lionk.checkpoint import save
+from lionk.checkpoint.file import save
 n = int(sys.argv[2])
 while True:
     n += 1

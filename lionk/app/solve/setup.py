@@ -129,13 +129,13 @@ def checkpoint_path(text: str) -> Path | None:
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """What the checkpoint of a run says of it."""
     from lionk.checkpoint.file import load
+    from lionk.solver.progress import check
 
     try:
         meta = load(path, lionk.backends()["numpy"])[1]
+        check(path, meta)
     except (ValueError, OSError) as error:
         raise BadInput(f"--checkpoint {error}") from None
-    if "history" not in meta:
-        raise BadInput(f"--checkpoint {path} is no run of lionk solve; name another file")
     return meta
 
 

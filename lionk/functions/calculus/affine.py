@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from ...sets import rules as sets
 from ...sets.atoms import Whole
 from ...sets.base import ConvexSet
 from ..base import ArrayFunction, ConvexFunction, Traits, inherited, labelled
+from ..registry.parameters import numbers_of
 from .block_sum import over_blocks
 
 
@@ -162,14 +164,14 @@ def _number_or_array(v: Any) -> Any:
 
 
 def _number(name: str, a: Any, rule: str) -> float:
-    if isinstance(a, bool) or not isinstance(a, (int, float)) or not math.isfinite(a):
+    if isinstance(a, bool) or not isinstance(a, (int, float)) or not abs(a) <= sys.float_info.max:
         raise ValueError(f"{rule} needs a finite number for {name}, got {a!r}")
     return float(a)
 
 
 def _vector(name: str, v: Any) -> Any:
     if isinstance(v, list):
-        return tuple(float(p) for p in v)
+        return numbers_of(name, v)
     if v is None or isinstance(v, (int, float, tuple)) or hasattr(v, "shape"):
         return v
     raise TypeError(f"{name} must be a number, an array, or a list of numbers, got {type(v).__name__}")

@@ -328,6 +328,8 @@ def _labels(groups: Any) -> tuple[int, ...] | None:
         groups = [groups[i] for i in range(groups.shape[0])]
     if isinstance(groups, (str, bytes)) or not hasattr(groups, "__iter__"):
         raise TypeError(f"groups must be a list or a 1-d array of whole numbers, got {type(groups).__name__}")
+    if not all(isinstance(g, (int, float)) or hasattr(g, "__index__") for g in groups):
+        raise TypeError(f"groups must be a list or a 1-d array of whole numbers, got {groups!r}")
     labels = tuple(int(g) for g in groups)
     if any(label != g or isinstance(g, bool) for label, g in zip(labels, groups, strict=True)):
         raise ValueError(f"groups must be whole numbers, one for each entry, got {groups!r}")

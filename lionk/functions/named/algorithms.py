@@ -161,7 +161,7 @@ def muon(scaling: str = "original", polar: Any = "svd") -> ConvexFunction:
     ``scaling``: "original", s = sqrt(max(1, rows/cols)); "match_rms_adamw", s = 0.2 sqrt(max(rows, cols)) (Liu et al.
     2025, 2502.16982); "none", s = 1. ``polar``: see ``lionk.functions.spectral_lift``.
     """
-    if scaling not in MUON:
+    if not isinstance(scaling, str) or scaling not in MUON:
         raise ValueError(f"scaling must be one of {', '.join(map(repr, MUON))}, got {scaling!r}")
     return b.spectral_lift(b.l1(), polar) if scaling == "none" else _nuclear(MUON[scaling], polar)
 

@@ -42,6 +42,8 @@ class Entry(Value):
 
 
 _ENTRIES: dict[str, Entry] = {}
+DEPTH = 50  # of functions of functions in a spec
+FUNCTIONS = ("K", "K1", "K2", "k", "phi", "norm")  # the parameters of rules that are functions
 
 
 def register(
@@ -171,13 +173,48 @@ def K(spec: Any, **parameters: Any) -> ConvexFunction:
         raise TypeError(f"{spec} needs {missing[0]!r}")
     rule = e.kind == "rule"  # the texts that a rule takes are names of functions, but for polar="svd"
     parameters = {p: _plain(v) for p, v in parameters.items()}
-    built = e.build(**{p: _build(v, rule and p not in ("noise", "polar")) for p, v in parameters.items()})
+    for p, v in parameters.items():
+        _check_depth(p, v)
+    given = {p: _build(v, rule and p not in ("noise", "polar")) for p, v in parameters.items()}
+    for p, v in given.items():
+        _check_kind(spec, p, v, known[p], rule and p in FUNCTIONS)
+    try:
+        built = e.build(**given)
+    except OverflowError:
+        far = ", ".join(given)
+        raise ValueError(f"{spec}: a number among {far} is beyond the range of floating-point numbers") from None
     if not isinstance(built, ConvexFunction):
         raise TypeError(f"{spec} is registered with a builder that returns {type(built).__name__}, no convex function")
     if rule:
         return built
     values = {p: _as_spec(parameters.get(p, d)) for p, d in known.items()}
     return labelled(built, {"name": spec, **{p: v for p, v in values.items() if v is not None or known[p] is not None}})
+
+
+def _check_depth(name: str, value: Any) -> None:
+    """ValueError for a spec of functions of functions of ... that goes on too long: each needs a few calls in a row."""
+    level = [value]
+    for _ in range(DEPTH + 2):
+        inner = (s.values() if isinstance(s, dict) else s for s in level if isinstance(s, (dict, list, tuple)))
+        level = [v for values in inner for v in values]
+        if not level:
+            return
+    raise ValueError(
+        f"{name} is nested deeper than {DEPTH} functions; write what it amounts to, one ridge in place of two"
+    )
+
+
+def _check_kind(spec: str, name: str, value: Any, default: Any, function: bool) -> None:
+    """TypeError where a parameter is of another kind than its default: a function, a text, True or False."""
+    wanted = ""
+    if function and not isinstance(value, (str, ConvexFunction)):
+        wanted = "a convex function, its name or its spec"
+    elif isinstance(default, bool) and not (isinstance(value, int) or getattr(value, "shape", None) == ()):
+        wanted = "True or False"
+    elif isinstance(default, str) and not isinstance(value, (str, dict, ConvexFunction)):
+        wanted = f"a text such as {default!r}"
+    if wanted:
+        raise TypeError(f"{spec} takes {wanted} for {name}, got {type(value).__name__}")
 
 
 def _plain(value: Any) -> Any:

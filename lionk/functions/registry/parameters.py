@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -11,21 +12,28 @@ from ...arrays import namespace as _xp
 
 
 def positive(name: str, v: Any) -> float:
-    if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 < v < math.inf:
+    if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 < v <= sys.float_info.max:
         raise ValueError(f"{name} must be a finite number > 0, got {v!r}")
     return float(v)
 
 
 def nonnegative(name: str, v: Any) -> float:
-    if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v < math.inf:
+    if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v <= sys.float_info.max:
         raise ValueError(f"{name} must be a finite number >= 0, got {v!r}")
     return float(v)
+
+
+def numbers_of(name: str, v: Any) -> tuple[float, ...]:
+    """A list of numbers as floats. TypeError if it holds something else."""
+    if not all(isinstance(p, (int, float)) or getattr(p, "shape", None) == () for p in v):
+        raise TypeError(f"{name} must be a number, an array, or a list of numbers, got {v!r}")
+    return tuple(map(float, v))
 
 
 def entries(name: str, v: Any, least: float = -math.inf) -> Any:
     """A number, an array, or a sequence of numbers along the last axis; all finite and at least ``least``."""
     if isinstance(v, (list, tuple)):
-        v = tuple(map(float, v))
+        v = numbers_of(name, v)
     elif isinstance(v, (int, float)) and not isinstance(v, bool):
         v = float(v)
     elif not hasattr(v, "shape"):
