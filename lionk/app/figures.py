@@ -64,7 +64,7 @@ def save(o: Outcome, path: Path) -> None:
 def draw(o: Outcome) -> Figure:
     """The picture; call it, and render it, within ``rc_context(STYLE)``."""
     figure = Figure(figsize=(13, 9))
-    labels = 0.0048 * max(len(_short(t)) for t in o.view.labels) if o.view.values.size <= NAMED else 0.0
+    labels = 0.0048 * max(map(len, _labels(o))) if o.view.values.size <= NAMED else 0.0
     places = (  # left, bottom, width, height: fixed, as automatic layouts give way to long labels
         (_objective, (0.06, 0.545, 0.4, 0.345)),
         (_gap, (0.57, 0.545, RIGHT_WIDTH, 0.345)),
@@ -102,6 +102,17 @@ def plot(result: Any, *, tol: float = 0.0) -> Picture:
         for axes, panel in zip(figure.subplots(1, 3), (_objective, _gap, _lyapunov), strict=True):
             panel(axes, run)
     return figure
+
+
+def _labels(o: Outcome) -> list[str]:
+    """What stands beside the bars; of coefficients with their values in the units of the data."""
+    names = [_short(t) for t in o.view.labels]
+    p = o.setup.problem
+    if o.view.what != "coefficients" or o.x.ndim != 1 or not p.scaling.standardise:
+        return names
+    inner, bias = p.in_units(o.x)
+    units = np.append(inner, bias) if p.intercept else inner
+    return [f"{name}  {u:.3g}" for name, u in zip(names, units, strict=True)]
 
 
 def _short(label: str) -> str:
@@ -224,18 +235,20 @@ def _lyapunov(axes: Any, o: Outcome) -> None:
 
 
 def _solution(axes: Any, o: Outcome) -> None:
-    """The bounded numbers, sorted, as bars (thin where they are many), with bounds and the active ones marked."""
+    """The bounded numbers as bars, the largest first (thin and sorted where they are many), and the bounds."""
     v = o.view
-    order = np.argsort(v.values, kind="stable")
+    order = np.argsort(np.abs(v.values) if v.values.size <= NAMED else v.values, kind="stable")
     values, lower, upper, active = v.values[order], v.lower[order], v.upper[order], v.active[order]
     place = np.arange(values.size)
     left = 1 - RIGHT_WIDTH / axes.get_position().width  # where the labels begin, in units of the axes
-    axes.set_title(textwrap.fill(f"Solution: {v.text}", 62), x=left)
+    names = _labels(o)
+    units = "; beside the names: in the units of the data" if any("  " in name for name in names) else ""
+    axes.set_title(textwrap.fill(f"Solution: {v.text}{units}", 62), x=left)
     axes.grid(visible=False, axis="y")
     colors = np.where(active, RED, BLUE)
     if values.size <= NAMED:
         axes.barh(place, values, color=colors, height=0.72)
-        axes.set_yticks(place, [_short(v.labels[i]) for i in order], fontsize=8)
+        axes.set_yticks(place, [names[i] for i in order], fontsize=8)
         axes.set_ylim(-0.7, values.size - 0.3)
     else:
         axes.hlines(place, 0, values, colors=colors, linewidth=0.8)
