@@ -120,6 +120,8 @@ def test_steps_go_the_right_way_with_schedulers(options, kind):
     "options", [{}, {"weight_decay": 0.1}, {"weight_decay": 0.1, "convention": "relative"}], ids=str
 )
 def test_lr_and_decay_may_be_tensors_of_one_entry(axes, options):
+    if axes and not hasattr(lr_scheduler, "_to_scalar"):
+        pytest.skip("the schedulers of this PyTorch fill tensors without axes alone")
     ends = []
     for tensors in (False, True):
         weight, bias, closure = problem()
