@@ -168,7 +168,7 @@ def test_public_names_exist_and_are_documented():
 
 
 def test_the_registry_is_documented_and_has_the_table_of_the_paper():
-    assert len(lionk.names()) == 101
+    assert len(lionk.names()) == 102
     assert len(lionk.algorithms()) == 25
     for name in lionk.names():
         e = lionk.functions.entry(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -11,11 +11,11 @@ from typing import Any
 from . import namespace as _xp
 from . import spectral as _spectral
 from .namespace import Array, Namespace
+from .newton_schulz import JORDAN, SETS, NewtonSchulzSet, published
 from .spectral import adjoint
 from .value import Value
 
 METHODS = ("svd", "newton_schulz")
-MUON = (3.4445, -4.7750, 2.0315)  # the coefficients of its quintic
 
 
 @dataclass(eq=False, repr=False)
@@ -168,18 +168,22 @@ def _differences(t: list[float], y: list[float]) -> list[float]:
     return found
 
 
-def solver(polar: Any) -> NewtonSchulz | None:
+def solver(polar: Any) -> NewtonSchulz | NewtonSchulzSet | None:
     """What ``polar=`` of a function names: None is the SVD."""
     if polar == "svd":
         return None
     if polar == "newton_schulz":
         return NewtonSchulz()
+    if isinstance(polar, str):
+        return published(polar)
     if isinstance(polar, dict):
         try:
             return NewtonSchulz(**polar)
         except TypeError as error:
             raise ValueError(f"polar takes tol and resolve of the Newton-Schulz solver, got {polar!r}") from error
-    raise ValueError(f'polar must be "svd", "newton_schulz", or a dict with its tol and resolve, got {polar!r}')
+    raise ValueError(
+        f'polar must be "svd", "newton_schulz", a dict with its tol and resolve, or a published set, got {polar!r}'
+    )
 
 
 def polar(x: Array, method: str = "svd", *, tol: float | None = None, resolve: float | None = None) -> Array:
@@ -249,12 +253,4 @@ def muon_ns5(x: Array, steps: int = 5) -> Array:
     xp = _xp.namespace(x)
     _xp.check_floating(xp, x)
     _spectral.check_matrix(x, "muon_ns5")
-    if 0 in x.shape:
-        return x
-    x = _xp.divide(xp, x, _xp.norm(xp, x, x.ndim - 2)[..., None, None] + xp.zeros_like(x))
-    (a, b, c), wide = MUON, x.shape[-2] <= x.shape[-1]
-    for _ in range(steps):
-        gram = _gram(xp, x, wide)
-        poly = b * gram + c * gram @ gram
-        x = a * x + (poly @ x if wide else x @ poly)
-    return x
+    return replace(SETS["muon"], steps=(JORDAN,) * steps)(xp, x)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from ..arrays import namespace as _xp
 from ..arrays.containers import named_leaves
+from ..arrays.newton_schulz import published
 from ..errors import NotAvailable
 from ..functions import K as build
 from ..functions import entry
@@ -102,9 +103,16 @@ def imposed(K: Any) -> str:
         return f"{imposed(spec['k'])}, X each matrix of the axes {rows} and {columns}"
     if spec["name"] == "block_lift":
         return f"{imposed(spec['k'])}, for {_slices(spec['sections'])} along axis {spec['axis']}"
+    constraint = (entry(spec["name"]).constraint or "lam x in dom K*") + _beyond(spec.get("polar"))
     parts = [_slices(spec[n]) for n in ("sections", "heads") if spec.get(n) is not None]
-    constraint = entry(spec["name"]).constraint or "lam x in dom K*"
     return f"{constraint}, for {' of '.join(parts[::-1])} along axis {spec.get('axis') or -2}" if parts else constraint
+
+
+def _beyond(polar: Any) -> str:
+    """How far a published Newton-Schulz set goes beyond the bound."""
+    if not isinstance(polar, str) or polar in ("svd", "newton_schulz"):
+        return ""
+    return f", times {published(polar).reach:.4g}, the reach of {polar}"
 
 
 def _slices(sections: Any) -> str:

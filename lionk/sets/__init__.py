@@ -3,6 +3,7 @@
 from .atoms import Ball, Box, Whole
 from .base import ArraySet, ConvexSet
 from .eigen import Eigen
+from .intersection import Intersection
 from .product import Product
 from .rules import Affine, Minkowski, Spectral
 from .top_k import TopK
@@ -14,6 +15,7 @@ __all__ = [
     "Box",
     "ConvexSet",
     "Eigen",
+    "Intersection",
     "Minkowski",
     "Product",
     "Spectral",

@@ -8,6 +8,7 @@ from typing import Any
 from ...arrays import namespace as _xp
 from ...arrays import spectral as _spectral
 from ...arrays.namespace import Array, Namespace
+from ...arrays.newton_schulz import NewtonSchulzSet
 from ...arrays.polar import NewtonSchulz, solver
 from ...sets import rules as sets
 from ...sets.atoms import Box, Whole
@@ -26,11 +27,12 @@ class SpectralLift(ArrayFunction):
 
     ``polar``: for the nuclear norm, a solver that stands in for the SVD in ``dK`` alone (None: the SVD). What it gives
     lies in dom K* and makes ``0 <= K(X) + K*(S) - <X, S> <= (tol + min(m, n) resolve) K(X)``, up to rounding: an
-    approximate subgradient, the dK of no function (``traits.selection``).
+    approximate subgradient, the dK of no function (``traits.selection``). A published Newton-Schulz set promises less:
+    singular values up to its ``reach``, in place of 1, so that decay keeps ``s_1(X) <= reach/lam``.
     """
 
     inner: ArrayFunction
-    polar: NewtonSchulz | None = None
+    polar: NewtonSchulz | NewtonSchulzSet | None = None
 
     def _validate(self) -> None:
         if self.polar is not None and L1 not in (self.inner, self.inner.conjugate):
@@ -93,7 +95,8 @@ def spectral_lift(k: ConvexFunction, polar: Any = "svd") -> ConvexFunction:
     """``k(singular values of X)`` for an absolutely symmetric k: ``nuclear = spectral_lift(l1)``.
 
     ``polar``: "svd" or, for l1 only, how else ``U V^H`` is found: "newton_schulz", or its settings
-    ``{"tol": ..., "resolve": ...}`` (see ``lionk.polar``). Then the subgradient is an approximate one.
+    ``{"tol": ..., "resolve": ...}`` (see ``lionk.polar``), or a published Newton-Schulz set by its name (see
+    ``lionk.conventions.newton_schulz``). Then the subgradient is an approximate one.
     """
     if not isinstance(k, ArrayFunction):
         raise TypeError(f"spectral_lift takes a convex function of one array, got {type(k).__name__}")

@@ -15,6 +15,7 @@ from ...errors import NotAvailable
 from ...sets.atoms import Box, Whole
 from ...sets.base import ArraySet, ConvexSet, joint_traits
 from ...sets.hull import Hull
+from ...sets.intersection import Intersection
 from ...sets.rules import Minkowski, ball_radius, interval
 from ..base import ArrayFunction, ConvexFunction, Traits, inherited, labelled, outside_is_infinite
 from ..definitions.scalar import power
@@ -69,7 +70,12 @@ class Sum(ArrayFunction):
     second: ArrayFunction
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
-        return self.first._value(xp, x, batch, tol) + self.second._value(xp, x, batch, tol)
+        if isinstance(self.domain, Whole):
+            return self.first._value(xp, x, batch, tol) + self.second._value(xp, x, batch, tol)
+        near = self.domain._project(xp, _xp.finite(xp, x), batch)
+        inside = self.first._value(xp, near, batch, math.inf) + self.second._value(xp, near, batch, math.inf)
+        violation = self.domain._violation(xp, x, batch)
+        return outside_is_infinite(xp, inside, violation, tol * self.domain._scale(xp, x))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         return self.first._subgradient(xp, x, batch) + self.second._subgradient(xp, x, batch)
@@ -80,23 +86,38 @@ class Sum(ArrayFunction):
         if pair is not None:
             k, ball = pair
             return ball._prox(xp, k._prox(xp, x, t, batch), t, batch)
+        if self._indicators:
+            return self.domain._project(xp, x, batch)
         if not _elementwise(self.first, self.second):
             raise NotAvailable(f"{self!r} has no known proximal operator; take the proximal operators of its two parts")
         if _xp.is_complex(xp, x):
             return _xp.sign(xp, x) * self._prox(xp, xp.abs(x), t, batch)
-        return _roots.resolvent(xp, lambda z: self._subgradient(xp, z, 0), x, t)
+
+        def inside(z: Array) -> Array:
+            return z if isinstance(self.domain, Whole) else self.domain._project(xp, z, 0)
+
+        return inside(_roots.resolvent(xp, lambda z: self._subgradient(xp, inside(z), 0), x, t))
+
+    @property
+    def _indicators(self) -> bool:
+        """Are both 0 on a set and infinite off it?"""
+        return self.first.conjugate.traits.homogeneous and self.second.conjugate.traits.homogeneous
 
     def _dual(self) -> ConvexFunction:
         return InfimalConvolution(self.first.conjugate, self.second.conjugate, conjugate=self)
 
     def _domain(self) -> ConvexSet:
-        if isinstance(self.first.domain, Whole) and isinstance(self.second.domain, Whole):
-            return Whole()
-        raise NotAvailable("a sum of functions needs both to be finite everywhere; the domain here is an intersection")
+        a, b = self.first.domain, self.second.domain
+        if isinstance(a, Whole) or isinstance(b, Whole):
+            return b if isinstance(a, Whole) else a
+        one, two = interval(a), interval(b)
+        if one is not None and two is not None:
+            return Box(max(one[0], two[0]), min(one[1], two[1]))
+        return Intersection(a, b)
 
     def _traits(self) -> Traits:
         both = _joint(self.first.traits, self.second.traits)
-        return replace(both, prox=_prox_is_known(self.first, self.second))
+        return replace(both, prox=self._indicators or _prox_is_known(self.first, self.second))
 
     def _spec(self) -> dict[str, Any]:
         return {"name": "add", "K1": self.first.spec, "K2": self.second.spec}
@@ -118,8 +139,13 @@ class InfimalConvolution(ArrayFunction):
     def _indicators(self) -> bool:
         return self.first.conjugate.traits.homogeneous and self.second.conjugate.traits.homogeneous
 
+    @property
+    def _entrywise(self) -> bool:
+        """Is it found entry by entry? Not where the conjugate has an edge, at which a slope may be anything beyond."""
+        return _elementwise(self.first, self.second) and isinstance(self.conjugate.domain, Whole)
+
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
-        if self._indicators or _elementwise(self.first, self.second):
+        if self._indicators or self._entrywise:
             violation, bound = self.domain._violation(xp, x, batch), tol * self.domain._scale(xp, x)
             if self._indicators:
                 return outside_is_infinite(xp, xp.zeros_like(violation), violation, bound)
@@ -130,12 +156,20 @@ class InfimalConvolution(ArrayFunction):
         return self._value_and_subgradient(xp, x, batch, tol)[0]
 
     def _value_and_subgradient(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array]:
-        if self._indicators or _elementwise(self.first, self.second):
+        if self._indicators or self._entrywise:
             return super()._value_and_subgradient(xp, x, batch, tol)
         y = _xp.finite(xp, x)
         u, v, s = split(xp, self.first, self.second, y, batch)
-        both = self._at(xp, u, y - u, batch, tol), self._at(xp, y - v, v, batch, tol)
-        return xp.minimum(*both) + _xp.poison(xp, x, batch), s + _xp.only_nan(xp, x)
+        zero = xp.zeros_like(y)
+        value = self._at(xp, u, y - u, batch, tol)
+        for one, two in ((y - v, v), (y, zero), (zero, y)):  # towards a part that is 0 the split may drift slowly
+            value = xp.minimum(value, self._at(xp, one, two, batch, tol))
+        shared = self.conjugate.domain
+        if isinstance(shared, Intersection):
+            s = shared._inside(xp, s, batch)
+        elif not isinstance(shared, Whole):
+            s = shared._project(xp, s, batch)
+        return value + _xp.poison(xp, x, batch), s + _xp.only_nan(xp, x)
 
     def _at(self, xp: Namespace, u: Array, v: Array, batch: int, tol: float) -> Array:
         return self.first._value(xp, u, batch, tol) + self.second._value(xp, v, batch, tol)
@@ -143,7 +177,7 @@ class InfimalConvolution(ArrayFunction):
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         if self._indicators:
             return _xp.only_nan(xp, x)
-        if not _elementwise(self.first, self.second):
+        if not self._entrywise:
             return self._value_and_subgradient(xp, x, batch, math.inf)[1]
         r = xp.abs(x) if _xp.is_complex(xp, x) else x
         s = _roots.middle(xp, *self._ends(xp, r))
@@ -181,10 +215,15 @@ class InfimalConvolution(ArrayFunction):
         both = _joint(self.first.traits, self.second.traits)
         smooth = self.first.traits.smooth or self.second.traits.smooth
         duals = self.first.conjugate, self.second.conjugate
-        exact = _prox_is_known(*duals)
+        exact = self._entrywise or _norm_and_ball(*duals) is not None
+        met = self.first.traits.homogeneous and self.second.traits.homogeneous  # two sets: dom K* is what they share
         width = 1e-4 if self._indicators and not any(map(_flat_faces, duals)) else 1e-6
         return replace(
-            both, smooth=smooth, bounded_domain=False, prox=exact, accuracy=max(both.accuracy, 0.0 if exact else width)
+            both,
+            smooth=smooth,
+            bounded_domain=self.first.traits.bounded_domain or self.second.traits.bounded_domain,
+            prox=exact or met or _elementwise(*duals),
+            accuracy=max(both.accuracy, 0.0 if exact else width),
         )
 
     def _spec(self) -> dict[str, Any]:
@@ -198,11 +237,26 @@ def _paired(rule: Callable[..., ConvexFunction], K1: ConvexFunction, K2: ConvexF
 
 
 def add(K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:
-    """``K1 + K2``, both finite everywhere; domain of the conjugate: the sum of the two sets.
+    """``K1 + K2``; domain of the conjugate: the sum of the two sets.
+
+    Where not both are finite everywhere, the domain is what the two domains share.
 
     A multiple of half_square makes it a ridge, whose parts are closed.
     """
-    return _paired(lambda a, b: _with_square(a, b, ridge) or Sum(a, b), K1, K2)
+    return _paired(lambda a, b: _with_square(a, b, ridge) or _met(a, b, "add") or Sum(a, b), K1, K2)
+
+
+def _met(a: ConvexFunction, b: ConvexFunction, rule: str) -> ConvexFunction | None:
+    """The support function of what two intervals share, or its conjugate, the sum of both indicators; else None."""
+    duals = rule == "add"
+    sets = [k.domain if duals else k.conjugate.domain for k in (a, b)]
+    if not all((k.conjugate if duals else k).traits.homogeneous for k in (a, b)) or None in map(interval, sets):
+        return None
+    (low, high), (least, most) = (interval(c) or (0.0, 0.0) for c in sets)
+    if max(low, least) > min(high, most):
+        raise ValueError(f"{rule}: the intervals [{low}, {high}] and [{least}, {most}] share no point")
+    shared = Support(Box(max(low, least), min(high, most)))
+    return labelled(shared.conjugate if duals else shared, {"name": rule, "K1": a.spec, "K2": b.spec})
 
 
 def _with_square(a: ConvexFunction, b: ConvexFunction, rule: Callable[..., ConvexFunction]) -> ConvexFunction | None:
@@ -245,4 +299,4 @@ def infimal_convolution(K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunctio
     A multiple of half_square makes it a Moreau envelope, whose parts are closed.
     """
     envelope = partial(_with_square, rule=lambda k, mu: moreau_envelope(k, 1 / mu))
-    return _paired(lambda a, b: envelope(a, b) or InfimalConvolution(a, b), K1, K2)
+    return _paired(lambda a, b: envelope(a, b) or _met(a, b, "infimal_convolution") or InfimalConvolution(a, b), K1, K2)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .arrays import namespace as _xp
-from .arrays.containers import is_container, tree_map
-from .arrays.namespace import namespace
-from .arrays.polar import muon_ns5
-from .functions import ConvexFunction
-from .functions import K as build
-from .functions.calculus.affine import widen
-from .functions.calculus.block_sum import Blocks
-from .optimizer.lion_k import LionK, explicit_lr, implicit_lr
+from ..arrays import namespace as _xp
+from ..arrays.containers import is_container, tree_map
+from ..arrays.namespace import namespace
+from ..arrays.newton_schulz import newton_schulz
+from ..arrays.polar import muon_ns5
+from ..functions import ConvexFunction
+from ..functions import K as build
+from ..functions.calculus.affine import widen
+from ..functions.calculus.block_sum import Blocks
+from ..optimizer.lion_k import LionK, explicit_lr, implicit_lr
+from .translation import translate, translate_momentum
 
 __all__ = [
     "anchored",
@@ -25,9 +27,12 @@ __all__ = [
     "muon",
     "muon_ns5",
     "nesterov_from_betas",
+    "newton_schulz",
     "scion",
     "signum",
     "sum_momentum",
+    "translate",
+    "translate_momentum",
 ]
 
 

@@ -1,0 +1,179 @@
+"""The converter, proved by running the libraries that are installed; the others by their formulas, written out here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import lionk
+from lionk.conventions import translate, translate_momentum
+from lionk.conventions.translation import LIBRARIES
+
+RNG = np.random.default_rng(5)
+SHAPE = (6, 4)
+X0 = RNG.standard_normal(SHAPE)
+GRADS = [RNG.standard_normal(SHAPE) for _ in range(6)]
+
+
+def msign(x):
+    u, _, vt = np.linalg.svd(x, full_matrices=False)
+    return u @ vt
+
+
+def ns5(x):
+    return np.asarray(lionk.conventions.muon_ns5(x))
+
+
+def by_lionk(settings, polar=None):
+    K = settings["K"]
+    if polar is not None:
+        K = {**K, "polar": polar}
+    opt = lionk.LionK(K, settings["lr"], settings["betas"], settings["weight_decay"])
+    x, state = X0, opt.init(X0)
+    for g in GRADS:
+        x, state = opt.step(x, g, state)
+    return x, state.m
+
+
+def by_torch(make):
+    p = torch.nn.Parameter(torch.tensor(X0))
+    opt = make([p])
+    for g in GRADS:
+        p.grad = torch.tensor(g)
+        opt.step()
+    state = opt.state[p]
+    return p.detach().numpy(), next(v for k, v in state.items() if "mom" in k or "avg" in k).numpy()
+
+
+def by_optax(transformation, transpose=False):
+    import jax.numpy as jnp
+    import optax
+
+    turn = (lambda a: a.T) if transpose else (lambda a: a)
+    x = {"w": jnp.asarray(turn(X0))}
+    state = transformation.init(x)
+    for g in GRADS:
+        updates, state = transformation.update({"w": jnp.asarray(turn(g))}, state, x)
+        x = optax.apply_updates(x, updates)
+    return turn(np.asarray(x["w"]))
+
+
+@pytest.mark.parametrize("adjust", ["original", "match_rms_adamw"])
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_torch_muon(adjust, nesterov):
+    """Its products are of bfloat16, so the trajectory agrees to that; the momentum to rounding."""
+    given = {"lr": 0.02, "weight_decay": 0.3, "momentum": 0.8, "nesterov": nesterov, "adjust_lr_fn": adjust}
+    theirs, buffer = by_torch(lambda ps: torch.optim.Muon(ps, **given))
+    mine, m = by_lionk(translate(given, source="torch.optim.Muon", target="lionk").settings, "muon")
+    moved = np.abs(X0 - mine).max()
+    np.testing.assert_allclose(theirs, mine, atol=0.03 * moved)
+    np.testing.assert_allclose(translate_momentum(m, source="lionk", target="torch.optim.Muon"), buffer, atol=1e-12)
+    wrong, _ = by_lionk(
+        {**translate(given, source="torch.optim.Muon", target="lionk").settings, "weight_decay": 0.0}, "muon"
+    )
+    assert np.abs(theirs - wrong).max() > 0.03 * moved, "the decay is seen"
+
+
+def test_optax_muon():
+    import optax
+
+    given = {"lr": 0.02, "weight_decay": 0.3, "momentum": 0.8, "nesterov": False}
+    found = translate(given, source="torch.optim.Muon", target="optax.contrib.muon")
+    assert "exchanged" in found.notes[1]
+    theirs = by_optax(optax.contrib.muon(**found.settings), transpose=True)
+    mine, _ = by_lionk(translate(given, source="torch.optim.Muon", target="lionk").settings, "muon")
+    np.testing.assert_allclose(theirs, mine, atol=2e-5)
+
+
+def test_lion_ports():
+    import optax
+    from lion_pytorch import Lion
+
+    given = {"lr": 0.02, "betas": (0.7, 0.9), "weight_decay": 0.3, "K": "l1"}
+    mine, m = by_lionk(given)
+    theirs, buffer = by_torch(lambda ps: Lion(ps, **translate(given, source="lionk", target="lion_pytorch").settings))
+    np.testing.assert_allclose(theirs, mine, atol=1e-12)
+    np.testing.assert_allclose(translate_momentum(buffer, source="lion_pytorch", target="lionk"), m, atol=1e-12)
+    theirs = by_optax(optax.lion(**translate(given, source="lionk", target="optax.lion").settings))
+    np.testing.assert_allclose(theirs, mine, atol=1e-6)
+
+
+def by_formula(settings, library):
+    """dion's and Emerging-Optimizers' Muon, as their documentation has them, with the exact polar factor."""
+    x, b = X0, np.zeros(SHAPE)
+    out, into = SHAPE
+    for g in GRADS:
+        if library == "dion.Muon":
+            mu, b = settings["mu"], settings["mu"] * b + g
+            u = mu * b + g if settings["nesterov"] else b
+            scale = {"spectral_norm": (out / into) ** 0.5, "rms_norm": 0.2 * max(SHAPE) ** 0.5, None: 1}[
+                settings["adjust_lr"]
+            ]
+            x = x * (1 - settings["lr"] * settings["weight_decay"])
+        else:
+            mu = settings["momentum"]
+            b = mu * b + (1 - mu) * g
+            u = (1 - mu) * g + mu * b if settings["nesterov"] else b
+            scale = {"spectral": max(SHAPE) ** 0.5, "unit_rms_norm": (out / into) ** 0.5,
+                     "shape_scaling": max(1, out / into) ** 0.5}[settings["scale_mode"]]  # fmt: skip
+            independent = settings.get("weight_decay_method") == "independent"
+            x = x * (1 - settings["weight_decay"] * (1 if independent else settings["lr"]))
+        x = x - settings["lr"] * scale * msign(u)
+    return x, b
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("dion.Muon", {"mu": 0.8, "adjust_lr": "spectral_norm"}),
+        ("dion.Muon", {"mu": 0.8, "adjust_lr": "rms_norm"}),
+        ("dion.Muon", {"mu": 0.8, "adjust_lr": None}),
+        ("emerging_optimizers.Muon", {"momentum": 0.8, "scale_mode": "spectral"}),
+        (
+            "emerging_optimizers.Muon",
+            {"momentum": 0.8, "scale_mode": "shape_scaling", "weight_decay_method": "independent"},
+        ),
+        ("emerging_optimizers.Muon", {"momentum": 0.8, "scale_mode": "unit_rms_norm"}),
+    ],
+)
+def test_published_formulas_and_back(name, options, nesterov):
+    given = {**LIBRARIES[name].defaults, "lr": 0.05, "weight_decay": 0.2, "nesterov": nesterov, **options}
+    theirs, buffer = by_formula(given, name)
+    there = translate(given, source=name, target="lionk", shape=SHAPE).settings
+    mine, m = by_lionk(there)
+    np.testing.assert_allclose(mine, theirs, atol=1e-12)
+    np.testing.assert_allclose(translate_momentum(m, source="lionk", target=name, momentum=0.8), buffer, atol=1e-12)
+    back = translate(there, source="lionk", target=name, shape=SHAPE).settings
+    np.testing.assert_allclose(
+        by_formula({**given, **back, "weight_decay_method": "decoupled"}, name)[0], theirs, atol=1e-12
+    )
+
+
+def test_every_pair_of_one_kind_translates_and_returns():
+    for one, a in LIBRARIES.items():
+        for two, b in LIBRARIES.items():
+            if a.kind == b.kind and one != two:
+                found = translate(source=one, target=two, shape=(8, 2)).settings
+                again = translate(found, source=two, target=one, shape=(8, 2)).settings
+                first, last = (LIBRARIES[one].read({**a.defaults, **s}) for s in (a.defaults, again))
+                assert last.betas == pytest.approx(first.betas)
+                assert last.shrink == pytest.approx(first.shrink)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"source": "torch.optim.Muon", "target": "optax.lion"}, "steps of Muon"),
+        ({"source": "torch.optim.Muon", "target": "dion.Muon"}, "give the shape"),
+        ({"source": "keras.Muon", "target": "lionk"}, "the libraries are"),
+        ({"settings": {"eps": 1}, "source": "torch.optim.Muon", "target": "lionk"}, "no setting 'eps'"),
+        ({"settings": {"adjust_lr_fn": "x"}, "source": "torch.optim.Muon", "target": "lionk"}, "no option 'x'"),
+        ({"settings": {"K": "huber"}, "source": "lionk", "target": "optax.lion"}, "K must be"),
+        ({"settings": {"K": "muon"}, "source": "lionk", "target": "torch.optim.Muon"}, "neither"),
+    ],
+)
+def test_what_cannot_be_said_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        translate(**arguments)
