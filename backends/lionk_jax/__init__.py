@@ -10,17 +10,18 @@ from ._backend import JaxBackend
 from ._pytrees import register_pytrees
 
 if TYPE_CHECKING:
+    from .monitor import watch
     from .transformation import LionKState, lion_k, mars, momentum_of
 
 backend = JaxBackend()
 if "jax" in sys.modules:
     register_pytrees()
-__all__ = ["JaxBackend", "LionKState", "backend", "lion_k", "mars", "momentum_of", "register_pytrees"]
+__all__ = ["JaxBackend", "LionKState", "backend", "lion_k", "mars", "momentum_of", "register_pytrees", "watch"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("LionKState", "lion_k", "mars", "momentum_of"):
+    if name not in ("LionKState", "lion_k", "mars", "momentum_of", "watch"):
         raise AttributeError(f"module 'lionk_jax' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(".transformation", __name__), name)
+    return getattr(import_module(".monitor" if name == "watch" else ".transformation", __name__), name)

@@ -6,12 +6,18 @@ from ._backend import TorchBackend
 
 if TYPE_CHECKING:
     from .optimizer.lion_k import LionK
+    from .optimizer.monitor import watch
     from .optimizer.rules import MUON, groups
 
 backend = TorchBackend()
-__all__ = ["MUON", "LionK", "TorchBackend", "backend", "groups"]
+__all__ = ["MUON", "LionK", "TorchBackend", "backend", "groups", "watch"]
 
-_LATER = {"LionK": "optimizer.lion_k", "MUON": "optimizer.rules", "groups": "optimizer.rules"}
+_LATER = {
+    "LionK": "optimizer.lion_k",
+    "MUON": "optimizer.rules",
+    "groups": "optimizer.rules",
+    "watch": "optimizer.monitor",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
 """The theory of Lion-K as functions: objective and gap, Lyapunov function and identity, phases, flow, certificates."""
 
 from .certificate import Certificate, Statement
+from .gauge import Nearness, nearness
 from .lyapunov import Coefficients, Descent, coefficients, coefficients_of, descent, lyapunov
 from .objective import distance_to_domain, gap_rounding, kkt_gap, objective
 from .ode import Flow, FlowParameters, flow, flow_parameters
@@ -13,6 +14,7 @@ __all__ = [
     "Descent",
     "Flow",
     "FlowParameters",
+    "Nearness",
     "Statement",
     "Watch",
     "coefficients",
@@ -24,6 +26,7 @@ __all__ = [
     "gap_rounding",
     "kkt_gap",
     "lyapunov",
+    "nearness",
     "objective",
     "phase_one_factor",
     "phase_one_steps",

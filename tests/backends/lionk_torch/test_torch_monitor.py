@@ -1,0 +1,56 @@
+"""``lionk_torch.watch`` and ``lionk_jax.watch``: what they read along a run, and where they are silent."""
+
+from __future__ import annotations
+
+import doctest
+
+import pytest
+import torch
+
+import lionk_jax
+import lionk_torch
+import lionk_torch.optimizer.monitor
+from lionk_torch import LionK
+
+
+def test_a_run_is_watched(tmp_path):
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.Tanh(), torch.nn.Linear(6, 2))
+    opt = LionK(lionk_torch.groups(net, report=None), lr=0.05, weight_decay=2.0)
+    monitor, x = lionk_torch.watch(opt, net), torch.randn(20, 4)
+    reads = []
+    for _ in range(40):
+        opt.zero_grad()
+        net(x).square().sum().backward()
+        opt.step()
+        reads.append(monitor.read())
+    first, last = reads[0], reads[-1]
+    weight = net[0].weight.detach()
+    assert last["0.weight/gauge"] == pytest.approx(2 * torch.linalg.matrix_norm(weight, 2).item(), rel=1e-5)
+    assert last["2.bias/gauge"] == pytest.approx(2 * net[2].bias.detach().abs().max().item(), rel=1e-5)
+    assert all(v <= 1 + 1e-6 for k, v in last.items() if k.endswith("gauge") and first[k] <= 1), "what is in stays in"
+    assert "0.weight/moved" not in first and 0 < last["0.weight/moved"] < 0.3
+    assert str(monitor).splitlines()[0].split() == ["parameter", "gauge", "at", "bound", "moved"]
+    assert len(str(monitor).splitlines()) == 5
+    assert monitor.plot(tmp_path / "gauges.png").stat().st_size > 1000
+
+
+def test_what_has_no_bound_is_left_out():
+    p, q = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
+    free, soft = {"params": [p], "weight_decay": 0.0}, {"params": [q], "K": "half_square"}
+    assert lionk_torch.watch(LionK([free, soft], weight_decay=1.0)).read() == {}
+
+
+def test_the_same_for_optax():
+    import jax.numpy as jnp
+
+    params = {"w": jnp.asarray([[3.0, 0.0], [0.0, 1.0]]), "b": [jnp.asarray([0.5, -0.1])]}
+    tree = lionk_jax.watch({"w": params["w"]}, K="nuclear", weight_decay=0.5)
+    assert tree["w/gauge"] == pytest.approx(1.5) and tree["w/at_bound"] == pytest.approx(0.5)
+    assert lionk_jax.watch(params, K="l1", weight_decay=2.0)["b/0/gauge"] == pytest.approx(1.0)
+    assert lionk_jax.watch(params, K="l1", weight_decay=0.0) == {}
+
+
+def test_examples():
+    outcome = doctest.testmod(lionk_torch.optimizer.monitor)
+    assert outcome.attempted and not outcome.failed
