@@ -11,6 +11,7 @@ from .bench.command import bench
 from .check import check
 from .conform.command import conform
 from .console import say
+from .convert import convert
 from .doctor.command import doctor
 from .functions import functions
 from .predict.command import predict
@@ -47,6 +48,7 @@ app.command()(predict)
 app.command()(functions)
 app.command()(reproduce)
 app.command()(check)
+app.command()(convert)
 app.command()(doctor)
 app.command()(conform)
 app.command()(bench)

@@ -1,0 +1,65 @@
+"""``lionk convert``: the settings of one library in the terms of another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import lionk
+from lionk.functions.registry.text import value
+
+from .console import BadInput, command, output_path, reason, say, write_json
+
+
+@command
+def convert(
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(help="What you set there, for example lr=0.02 nesterov=False. The rest is its default."),
+    ] = None,
+    source: Annotated[
+        str, typer.Option("--from", help="The optimizer that you have, for example torch.optim.Muon.")
+    ] = "torch.optim.Muon",
+    target: Annotated[str, typer.Option("--to", help="The optimizer that you want, for example lionk.")] = "lionk",
+    shape: Annotated[
+        str | None,
+        typer.Option(help="Rows and columns of the matrix, where the two scale by its shape.", metavar="OUT,IN"),
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", help="Write JSON instead; '-' is the terminal.", metavar="PATH")
+    ] = None,
+) -> None:
+    """What settings there make the same steps? Lion and Muon of PyTorch, optax, timm, dion, Emerging-Optimizers.
+
+    Example: lionk convert lr=0.02 weight_decay=0.1 --from torch.optim.Muon --to optax.contrib.muon
+    """
+    path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
+    try:
+        given = dict(_setting(s) for s in settings or [])
+        found = lionk.conventions.translate(given, source=source, target=target, shape=_shape(shape))
+    except ValueError as error:
+        raise BadInput(reason(error)) from None
+    if path is not None:
+        write_json(path, {"source": source, "target": target, "settings": found.settings, "notes": list(found.notes)})
+        return
+    say(f"{target}({', '.join(f'{k}={v!r}' for k, v in found.settings.items())})")
+    for note in found.notes:
+        say(f"note: {note}")
+
+
+def _setting(text: str) -> tuple[str, object]:
+    name, equals, spelled = text.partition("=")
+    if not (equals and name.strip().isidentifier() and spelled.strip()):
+        raise ValueError(f"settings are name=value, such as lr=0.02, got {text!r}")
+    return name.strip(), value(spelled.strip())
+
+
+def _shape(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) != 2 or not all(p.strip().isdigit() and int(p) > 0 for p in parts):
+        raise ValueError(f"--shape is two numbers, OUT,IN, such as 768,3072, got {text!r}")
+    return int(parts[0]), int(parts[1])
