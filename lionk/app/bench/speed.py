@@ -216,13 +216,13 @@ def polar_factors() -> dict[str, Step]:
         import torch
         from torch.optim._muon import _zeropower_via_newtonschulz as muon
 
-        from lionk.arrays.polar import MUON
+        from lionk.arrays.newton_schulz import JORDAN
     except ImportError:
         return {}
     x = torch.from_numpy(np.random.default_rng(0).standard_normal(MATRIX, dtype=np.float32))
     exact = lionk.polar(x.double())
     found: dict[str, Step] = {
-        "torch.optim.Muon": partial(muon, x, MUON, 5, 1e-7),
+        "torch.optim.Muon": partial(muon, x, JORDAN, 5, 1e-7),
         "newton_schulz": partial(lionk.polar, x, "newton_schulz", **SOLVER),
         "newton_schulz, to rounding": partial(lionk.polar, x, "newton_schulz"),
         "svd": partial(lionk.polar, x),
