@@ -169,3 +169,13 @@ def test_short_steps_are_made_more_often():
     speed.timings(steps | {"long": lambda: (time.sleep(speed.TURN), calls.append("long"))}, 0.0, least=2)
     assert calls.count("long") == 1 + 2 * 1
     assert calls.count("short") == 1 + 1 + 8
+
+
+def test_the_tables_of_the_solver():
+    done = lk("bench", "--solver", "--quick", "--json", "-")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert all(r["certified"] == r["problems"] for r in found["rows"]) and found["times_lbfgsb"] > 0
+    main = next(r for r in found["rows"] if "lam = 1," in r["name"])
+    assert main["median"] <= 80
+    assert lk("bench", "--solver", "--only", "2^24").exit_code == 2

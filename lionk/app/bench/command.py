@@ -90,6 +90,13 @@ def bench(
     overhead: Annotated[
         bool, typer.Option("--overhead", help="Print what a call costs beside its arithmetic, and nothing else.")
     ] = False,
+    solver: Annotated[
+        bool,
+        typer.Option(
+            "--solver", help="Print how many evaluations of f minimize needs to certify a gap, and nothing else."
+        ),
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="For --solver: six functions K in place of all.")] = False,
 ) -> None:
     """Time the step of every library here, and of other libraries' Lion, against the limit of the memory.
 
@@ -107,6 +114,13 @@ def bench(
         if check or record or overhead or plot is not None:
             raise BadInput("--against goes with --counts, --only, --seconds, --json and --environment")
         compare(against, counts, group or "", seconds or 0.5, json, environment)
+        return
+    if solver or quick:
+        from .solved import print_tables  # here, as below
+
+        if not solver or check or record or counts or overhead or plot is not None or group is not None:
+            raise BadInput("--solver prints its own tables: it goes with --quick and --json")
+        print_tables(quick, json)
         return
     if counts or check or record:
         from .counted import count  # here, so that the other commands start as fast as before

@@ -1,0 +1,31 @@
+"""``lionk bench --solver``: the tables of the solver, printed and written."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+
+from ..console import console, output_path, write_json
+from .solver import tables, times_lbfgsb
+
+
+def print_tables(quick: bool, json: str | None) -> None:
+    """Evaluations of f by kinds of problems, then the time of the main job beside that of L-BFGS-B."""
+    path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
+    out = console(to_stderr=json == "-")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("problems")
+    for name in ("number", "certified", "median", "ninth decile", "CPU s", "aim"):
+        table.add_column(name, justify="right")
+    rows = list(tables(quick))
+    for r in rows:
+        numbers = (str(r.problems), str(r.certified), f"{r.median:g}", f"{r.decile:g}", f"{r.seconds:.2g}")
+        table.add_row(r.name, *numbers, r.aim)
+    out.print(table)
+    ratio = times_lbfgsb()
+    out.print(f"lionk solve's problem takes {ratio:.1f} times the CPU time of L-BFGS-B to the same gap (aim: 5)")
+    if path is not None:
+        write_json(path, {"rows": [asdict(r) for r in rows], "times_lbfgsb": ratio})
