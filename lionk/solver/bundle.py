@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from .anchored import Anchored
 
 FALL = 0.7  # L, when the center moves
-RISE = 2.0  # L, after as many points as
+RISE = 2.0  # L, where F is above the center by more than the promise after as many points as
 NULLS = 3  # that do not move the center
 SHARE = 0.1  # of the promise that a point must keep to become the center
-STEPS = 60  # of the ascent at most, and
+STEPS = 200  # of the ascent at most, and
 EVERY = 5  # steps between looks at its own gap,
 CLOSE = 0.1  # which ends it at so much of the promise
 
@@ -61,10 +61,10 @@ class Bundle:
         else:
             record.taken_back += 1
             s.nulls += 1
+            if s.nulls >= NULLS and F > s.F + s.promised:
+                s.L, s.nulls = RISE * s.L, 0
             if F < s.F:
                 now.kept["center"], s.F = now.x, F
-            if s.nulls >= NULLS:
-                s.L, s.nulls = RISE * s.L, 0
         self._keep(point, gx)
         self._choose()
 
