@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import replace
 from itertools import compress, repeat
 from operator import attrgetter, is_, is_not
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 import lionk
-from lionk.backend.protocol import Runner
 from lionk.optimizer import decay as decays
 from lionk.optimizer import variants
 from lionk.optimizer.variants import Variant
@@ -24,33 +23,12 @@ from ..distributed import sharded
 from ..runner.small import side_by_side
 from . import options, saved
 from . import rounding as roundings
+from .apart import Made, Seen, gradient, make, rows_of, same, sparse, store
 from .momentum import in_order_of
-from .rows import Row, last_gradient, mars, tiles
+from .rows import mars, tiles
 
 # What is looked at for every parameter at every step, in the fastest way that Python has.
 _GRAD, _LAYOUT, _DENSE = attrgetter("grad"), attrgetter("layout"), frozenset({torch.strided})
-
-
-class _Made(NamedTuple):
-    """What a group's options were compiled to, and the options, to see whether they changed."""
-
-    K: Any
-    rest: tuple[Any, ...]
-    method: Variant
-    run: Runner
-    plain: bool  # is a step a call of the runner, and nothing else?
-
-
-class _Seen(NamedTuple):
-    """What was found of a group's tensors, which are mostly the same at the next step."""
-
-    given: list[torch.Tensor]  # all parameters of the group
-    stepped: list[bool]  # is each of them stepped?
-    numbers: list[int]  # which of them are stepped
-    params: list[torch.Tensor]
-    states: list[dict[str, Any]]
-    moments: list[torch.Tensor]
-    pieces: bool  # is one of them sharded?
 
 
 class LionK(torch.optim.Optimizer):
@@ -171,8 +149,8 @@ class LionK(torch.optim.Optimizer):
         )
 
     def _forget(self) -> None:
-        self._made: dict[int, _Made] = {}  # by the identity of the group
-        self._seen: dict[int, _Seen] = {}
+        self._made: dict[int, Made] = {}  # by the identity of the group
+        self._seen: dict[int, Seen] = {}
         self._states: list[Any] = []  # of all parameters, when they were seen
         self._agreed: set[int] = set()  # groups whose parameters were the same at all workers
 
@@ -198,7 +176,7 @@ class LionK(torch.optim.Optimizer):
                 "matrices: leave complex_as_real out"
             )
 
-    def _make(self, group: dict[str, Any]) -> _Made:
+    def _make(self, group: dict[str, Any]) -> Made:
         """The method and runner of a group, made anew when its K, betas or decay changed."""
         made = self._made.get(id(group))
         rest = options.COMPILED(group)
@@ -212,7 +190,7 @@ class LionK(torch.optim.Optimizer):
         run = TorchBackend().runner(method, {None: None, False: "tiles", True: "compiled"}[group["compile"]])
         plain = not (group["mars"] or group["exchange"]) and group["rounding"] == "nearest"
         plain = plain and not (group["complex_as_real"] and any(map(torch.is_complex, group["params"])))
-        made = self._made[id(group)] = _Made(group["K"], rest, method, run, plain)
+        made = self._made[id(group)] = Made(group["K"], rest, method, run, plain)
         return made
 
     # -- the step ------------------------------------------------------------------------------------------------
@@ -226,7 +204,7 @@ class LionK(torch.optim.Optimizer):
                 loss = closure()
         if not self.state and self._sets_up():
             return loss
-        if not _same(self._states, self.state.values()):
+        if not same(self._states, self.state.values()):
             self._seen.clear()
         place = 0
         for group in self.param_groups:
@@ -255,11 +233,11 @@ class LionK(torch.optim.Optimizer):
                 state |= {"last_grad": sharded.in_place_of(torch.zeros_like(here), p), "has_last": False}
         return True
 
-    def _look(self, group: dict[str, Any], method: Variant, there: list[bool]) -> _Seen:
+    def _look(self, group: dict[str, Any], method: Variant, there: list[bool]) -> Seen:
         """The tensors of a group, looked at again only where they are other ones than at the last step."""
         given, seen = group["params"], self._seen.get(id(group))
         takes_part = [p.requires_grad for p in given] if group["exchange"] else there
-        known = seen and seen.stepped == takes_part and _same(seen.given, given)
+        known = seen and seen.stepped == takes_part and same(seen.given, given)
         if seen and known and all(map(is_, seen.moments, map(dict.get, seen.states, repeat("m")))):
             return seen
         numbers = list({p: i for i, p in enumerate(given) if takes_part[i]}.values())
@@ -267,7 +245,7 @@ class LionK(torch.optim.Optimizer):
         moments = self._moments(params, method)
         states = [self.state[p] for p in params]
         self._states = []
-        self._seen[id(group)] = _Seen(list(given), takes_part, numbers, params, states, moments, sharded.some(params))
+        self._seen[id(group)] = Seen(list(given), takes_part, numbers, params, states, moments, sharded.some(params))
         return self._seen[id(group)]
 
     def _step(self, group: dict[str, Any], place: int) -> None:
@@ -279,7 +257,7 @@ class LionK(torch.optim.Optimizer):
         there = list(map(is_not, every, repeat(None)))
         present = list(compress(every, there))
         if not _DENSE.issuperset(map(_LAYOUT, present)):
-            raise _sparse(next(g for g in present if g.layout != torch.strided))
+            raise sparse(next(g for g in present if g.layout != torch.strided))
         seen = self._look(group, made.method, there)
         if not seen.params:
             return
@@ -287,52 +265,14 @@ class LionK(torch.optim.Optimizer):
             if len(present) > len(seen.params):  # one is there twice
                 present = [every[i] for i in seen.numbers]
             x, m = made.run(list(seen.params), list(seen.moments), present, lr=lr, weight_decay=lam)
-            _store(seen.moments, m)
-            _store(seen.params, x)
+            store(seen.moments, m)
+            store(seen.params, x)
             return
-        rows = self._rows(group, seen, place)
+        rows = rows_of(group, seen, place)
         estimate = mars(rows, seen.params, group["betas"][0], group["mars"])
         apart = made.method.K.by_entry and not (made.method.whole or group["exchange"])
         for some in tiles(rows) if apart else [rows]:
-            self._make_step(group, made, seen, list(map(estimate, some)), lr, lam)
-
-    def _rows(self, group: dict[str, Any], seen: _Seen, place: int) -> list[Row]:
-        """The tensors of each parameter that is stepped; of sharded ones, the pieces that are here."""
-        rows = []
-        for k, (p, moment, state) in enumerate(zip(seen.params, seen.moments, seen.states, strict=True)):
-            x, m, grad = (sharded.local(a, p) for a in (p.detach(), moment, self._gradient(p)))
-            last = last_gradient(p, grad, state) if group["mars"] else None
-            if group["complex_as_real"] and x.is_complex():
-                x, m, grad = (torch.view_as_real(a.resolve_conj()) for a in (x, m, grad))
-                last = None if last is None else torch.view_as_real(last)
-            beside = roundings.begin(p, x, state, group["rounding"], group["seed"], place + seen.numbers[k])
-            rows.append(Row(k, x, m, grad, last, beside))
-        return rows
-
-    def _make_step(self, group: dict[str, Any], made: _Made, seen: _Seen, rows: list[Row], lr: Any, lam: Any) -> None:
-        """The step of some tensors, with its rounding; of all, unless single entries need nothing of the others."""
-        method, params = made.method, [seen.params[row.number] for row in rows]
-        moments, grads = [row.m for row in rows], [row.grad for row in rows]
-        values = [roundings.widen(row.x, row.beside) for row in rows]
-        given = [values, moments, grads]
-        functions = sharded.functions(method, params, given, lam) if seen.pieces else [method.K] * len(params)
-        if group["exchange"]:
-            if id(group) not in self._agreed:
-                exchanges.check_same(values, self.process_group)
-                self._agreed.add(id(group))
-            functions = [exchanges.Exchanged(f, method.K, group["exchange"], self.process_group) for f in functions]
-            exchanges.step(method, functions, given, lr, lam)
-            x, m = values, moments
-        elif any(f is not method.K for f in functions) or (seen.pieces and method.whole):
-            x, m = _one_by_one(method, functions, params, given, lr, lam)
-        else:
-            x, m = made.run(*map(list, given), lr=lr, weight_decay=lam)  # lists of its own: they are consumed
-        _store(moments, m)
-        for row, new in zip(rows, x, strict=True):
-            if row.beside is None:
-                _store([row.x], [new])  # which shares its memory with the parameter
-            else:
-                roundings.narrow(row.x, new, row.beside)
+            make(group, made, seen, list(map(estimate, some)), lr, lam, self.process_group, self._agreed)
 
     def _moments(self, params: list[torch.Tensor], method: Variant) -> list[torch.Tensor]:
         """Those that are missing are made; small ones of one kind lie side by side, for the runner to step as one."""
@@ -342,13 +282,6 @@ class LionK(torch.optim.Optimizer):
         for i, m in zip(missing, made, strict=True):
             states[i]["m"] = m
         return [state["m"] for state in states]
-
-    @staticmethod
-    def _gradient(p: torch.Tensor) -> torch.Tensor:
-        g = torch.zeros_like(p.detach()) if p.grad is None else p.grad
-        if g.layout != torch.strided:
-            raise _sparse(g)
-        return g
 
     # -- what a training loop can ask ----------------------------------------------------------------------------
 
@@ -366,7 +299,7 @@ class LionK(torch.optim.Optimizer):
                 method = self._make(group).method
                 x = [sharded.whole(p.detach()) for p in params]
                 m = list(map(sharded.whole, self._moments(params, method)))
-                g = [sharded.whole(method.gradient(p, self._gradient(p), group["weight_decay"])) for p in params]
+                g = [sharded.whole(method.gradient(p, gradient(p), group["weight_decay"])) for p in params]
                 found.append(
                     watch(
                         replace(method, lr=options.number(group, "lr"), weight_decay=options.decay_of(group)), x, m, g
@@ -453,36 +386,8 @@ class LionK(torch.optim.Optimizer):
         self._forget()  # groups are other objects now
 
 
-def _one_by_one(method: Variant, functions: list[Any], params: list[Any], given: list[Any], lr: Any, lam: Any) -> Any:
-    done = [
-        method.update(a, m, g, lr, lam, K=k, mean=sharded.mean(p))
-        for a, m, g, k, p in zip(*given, functions, params, strict=True)
-    ]
-    return [a for a, _ in done], [m for _, m in done]
-
-
-def _sparse(g: torch.Tensor) -> RuntimeError:
-    return RuntimeError(
-        f"LionK does not take sparse gradients (a parameter of shape {tuple(g.shape)} has one): the "
-        "momentum is dense. Make the layer dense (torch.nn.Embedding(..., sparse=False)), or give it to "
-        "torch.optim.SparseAdam"
-    )
-
-
 def _is_zero(lr: Any) -> bool:
     """Is this learning rate 0? A tensor elsewhere than on the host is not read."""
     if isinstance(lr, torch.Tensor):
         return type(lr) is torch.Tensor and lr.device.type == "cpu" and not lr.item()
     return bool(lr == 0)
-
-
-def _same(a: Collection[Any], b: Collection[Any]) -> bool:
-    return len(a) == len(b) and all(map(is_, a, b))
-
-
-def _store(kept: list[torch.Tensor], new: list[torch.Tensor]) -> None:
-    """The results of a step in the tensors that the user holds, unless they were written there."""
-    if not _same(kept, new):
-        for a, b in zip(kept, new, strict=True):
-            if a is not b:
-                a.copy_(b)

@@ -1,0 +1,126 @@
+"""Steps that are more than a call of the runner: sharded or rounded parameters, MARS, votes, pairs for complex."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from operator import is_
+from typing import Any, NamedTuple
+
+import torch
+
+from lionk.backend.protocol import Runner
+from lionk.optimizer.variants import Variant
+
+from ..distributed import exchange as exchanges
+from ..distributed import sharded
+from . import rounding as roundings
+from .rows import Row, last_gradient
+
+
+class Made(NamedTuple):
+    """What a group's options were compiled to, and the options, to see whether they changed."""
+
+    K: Any
+    rest: tuple[Any, ...]
+    method: Variant
+    run: Runner
+    plain: bool  # is a step a call of the runner, and nothing else?
+
+
+class Seen(NamedTuple):
+    """What was found of a group's tensors, which are mostly the same at the next step."""
+
+    given: list[torch.Tensor]  # all parameters of the group
+    stepped: list[bool]  # is each of them stepped?
+    numbers: list[int]  # which of them are stepped
+    params: list[torch.Tensor]
+    states: list[dict[str, Any]]
+    moments: list[torch.Tensor]
+    pieces: bool  # is one of them sharded?
+
+
+def rows_of(group: dict[str, Any], seen: Seen, place: int) -> list[Row]:
+    """The tensors of each parameter that is stepped; of sharded ones, the pieces that are here."""
+    rows = []
+    for k, (p, moment, state) in enumerate(zip(seen.params, seen.moments, seen.states, strict=True)):
+        x, m, grad = (sharded.local(a, p) for a in (p.detach(), moment, gradient(p)))
+        last = last_gradient(p, grad, state) if group["mars"] else None
+        if group["complex_as_real"] and x.is_complex():
+            x, m, grad = (torch.view_as_real(a.resolve_conj()) for a in (x, m, grad))
+            last = None if last is None else torch.view_as_real(last)
+        beside = roundings.begin(p, x, state, group["rounding"], group["seed"], place + seen.numbers[k])
+        rows.append(Row(k, x, m, grad, last, beside))
+    return rows
+
+
+def make(
+    group: dict[str, Any],
+    made: Made,
+    seen: Seen,
+    rows: list[Row],
+    lr: Any,
+    lam: Any,
+    process_group: Any,
+    agreed: set[int],
+) -> None:
+    """The step of some tensors, with its rounding; of all, unless single entries need nothing of the others.
+
+    ``agreed``: the groups whose parameters were found to be the same at all workers.
+    """
+    method, params = made.method, [seen.params[row.number] for row in rows]
+    moments, grads = [row.m for row in rows], [row.grad for row in rows]
+    values = [roundings.widen(row.x, row.beside) for row in rows]
+    given = [values, moments, grads]
+    functions = sharded.functions(method, params, given, lam) if seen.pieces else [method.K] * len(params)
+    if group["exchange"]:
+        if id(group) not in agreed:
+            exchanges.check_same(values, process_group)
+            agreed.add(id(group))
+        functions = [exchanges.Exchanged(f, method.K, group["exchange"], process_group) for f in functions]
+        exchanges.step(method, functions, given, lr, lam)
+        x, m = values, moments
+    elif any(f is not method.K for f in functions) or (seen.pieces and method.whole):
+        x, m = one_by_one(method, functions, params, given, lr, lam)
+    else:
+        x, m = made.run(*map(list, given), lr=lr, weight_decay=lam)  # lists of its own: they are consumed
+    store(moments, m)
+    for row, new in zip(rows, x, strict=True):
+        if row.beside is None:
+            store([row.x], [new])  # which shares its memory with the parameter
+        else:
+            roundings.narrow(row.x, new, row.beside)
+
+
+def gradient(p: torch.Tensor) -> torch.Tensor:
+    g = torch.zeros_like(p.detach()) if p.grad is None else p.grad
+    if g.layout != torch.strided:
+        raise sparse(g)
+    return g
+
+
+def one_by_one(method: Variant, functions: list[Any], params: list[Any], given: list[Any], lr: Any, lam: Any) -> Any:
+    done = [
+        method.update(a, m, g, lr, lam, K=k, mean=sharded.mean(p))
+        for a, m, g, k, p in zip(*given, functions, params, strict=True)
+    ]
+    return [a for a, _ in done], [m for _, m in done]
+
+
+def sparse(g: torch.Tensor) -> RuntimeError:
+    return RuntimeError(
+        f"LionK does not take sparse gradients (a parameter of shape {tuple(g.shape)} has one): the "
+        "momentum is dense. Make the layer dense (torch.nn.Embedding(..., sparse=False)), or give it to "
+        "torch.optim.SparseAdam"
+    )
+
+
+def same(a: Collection[Any], b: Collection[Any]) -> bool:
+    return len(a) == len(b) and all(map(is_, a, b))
+
+
+def store(kept: list[torch.Tensor], new: list[torch.Tensor]) -> None:
+    """The results of a step in the tensors that the user holds, unless they were written there."""
+    if not same(kept, new):
+        for a, b in zip(kept, new, strict=True):
+            if a is not b:
+                a.copy_(b)
