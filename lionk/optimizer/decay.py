@@ -33,6 +33,7 @@ DECAYS = {
     "corrected": Decay(
         (1, -1), "lr^2 wd/lr_max", "lr_max/(lr wd), which grows as lr falls", "timm, corrected_weight_decay=True"
     ),
+    "palm": Decay((1, 0), "lr^2 wd", "1/(lr wd), which grows as lr falls", "PaLM, Adafactor: wd lr^2"),
     "fixed": Decay((-1, 0), "wd", "lr/wd, which shrinks with lr, and x with it", "pytorch_optimizer, fixed_decay=True"),
     "coupled": Decay(
         None, "0", "g + wd x adds wd/2 |x|^2 to f, and nothing bounds x", "L2 regularisation; bitsandbytes until 7/2026"

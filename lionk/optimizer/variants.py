@@ -7,6 +7,9 @@
 - **rescaled** by (entries)/(entries kept): the update leaves dom K*, and nothing bounds ``lam x`` by it.
 - **Cautious decay** (Chen et al. 2025, 2510.12402): decay only where it agrees with the update. Entries that grow do
   not decay, so there is no constraint, and F is not what is minimised.
+- **Hyperball** (MuonH and its relatives): after each step x is scaled to the norm R. That is a step whose decay depends
+  on x, the one that makes ``|x| = R``; the sphere is not convex, so no K has it as its set: there is no gap, no phase I
+  and no Lyapunov function.
 - **MARS** (Yuan et al. 2024, 2411.10438), with the gradient of the last batch: the step gets ``g + gamma b1/(1-b1)
   (g - g_last)``, cut to norm 1. The theory holds with the difference to the gradient for noise: phase I and constraint
   as before, fixed points too where the gradient is below 1 in norm, the identity with its noise term.
@@ -22,6 +25,7 @@ from ..arrays import namespace as _xp
 from ..arrays.containers import tree_map
 from ..arrays.namespace import Array
 from ..functions import ConvexFunction
+from ..functions.registry.parameters import positive
 from .lion_k import LionK, cast
 
 MASKS = (None, "mask", "rescale")
@@ -39,11 +43,13 @@ class Variant(LionK):
         Go up: the gradient is that of minus f.
     coupled : bool
         The weight decay of a step is added to the gradient, ``g + weight_decay x``, and there is no other.
+    hyperball : float, optional
+        The norm R > 0 of each array after a step; where the step gives 0, it stays 0. Not with pieces of arrays.
 
     Raises
     ------
     ValueError
-        cautious is none of those, or cautious_decay goes with implicit decay.
+        cautious is none of those, cautious_decay goes with implicit decay, or hyperball is no radius.
 
     Examples
     --------
@@ -59,6 +65,7 @@ class Variant(LionK):
     cautious_decay: bool = False
     maximize: bool = False
     coupled: bool = False
+    hyperball: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -66,10 +73,12 @@ class Variant(LionK):
             raise ValueError(f'cautious must be None, "mask" or "rescale", got {self.cautious!r}')
         if self.cautious_decay and self.decay != "explicit":
             raise ValueError("cautious_decay is a form of explicit decay; use decay='explicit'")
+        if self.hyperball is not None:
+            positive("hyperball", self.hyperball)
 
     @property
     def whole(self) -> bool:
-        return self.cautious == "rescale"
+        return self.cautious == "rescale" or self.hyperball is not None
 
     def gradient(self, x: Array, grad: Array, weight_decay: Any) -> Array:
         """The gradient of what is minimised but for the constraint."""
@@ -87,7 +96,14 @@ class Variant(LionK):
         k: Any = self.K if K is None else K
         if self.cautious is not None or self.cautious_decay:
             k = Cautious(k, x, grad, lam, self.cautious, self.cautious_decay, mean)
-        return super().update(x, m, grad, lr, lam, K=k, betas=betas)
+        x, m = super().update(x, m, grad, lr, lam, K=k, betas=betas)
+        return (x if self.hyperball is None else _on_sphere(x, self.hyperball)), m
+
+
+def _on_sphere(x: Array, radius: float) -> Array:
+    xp = _xp.namespace(x)
+    size = _xp.norm(xp, x)
+    return _xp.astype(xp, x * (radius / xp.where(size > 0, size, xp.ones_like(size))), x.dtype)
 
 
 @dataclass(frozen=True)
@@ -121,8 +137,10 @@ def _mean(a: Array) -> Array:
     return _xp.total(_xp.namespace(a), a, 0) / max(_xp.event_size(a, 0), 1)
 
 
-def why_unbounded(K: ConvexFunction, cautious: str | None, decay: bool) -> str:
+def why_unbounded(K: ConvexFunction, cautious: str | None, decay: bool, hyperball: float | None = None) -> str:
     """Why decay implies no bound with these pieces; empty if it does."""
+    if hyperball is not None:
+        return f"the norm is set to {hyperball:g} after each step, and a sphere is not convex: no gap, no phase I"
     if decay:
         return "cautious decay leaves alone what grows"
     if cautious == "rescale":

@@ -135,3 +135,35 @@ def test_wrong_pieces_are_refused():
             make(cautious="yes")
         with pytest.raises(ValueError, match="explicit"):
             make(cautious_decay=True, decay="implicit")
+
+
+def test_hyperball_is_the_step_and_a_scaling():
+    """Against the step written out here; by a runner the same; and the middle of two iterates is off the sphere."""
+    x, m = X.copy(), np.zeros_like(X)
+    for g in GRADS:
+        r, m = B1 * m - (1 - B1) * g, B2 * m - (1 - B2) * g
+        x = x + LR * (np.sign(r) - LAM * x)
+        x = 3.0 * x / np.linalg.norm(x)
+    got = on_numpy("l1", hyperball=3.0)
+    np.testing.assert_allclose(got, x, rtol=1e-12)
+    opt = variants.Variant("l1", LR, (B1, B2), LAM, hyperball=3.0)
+    run = lionk.backends()["numpy"].runner(opt)
+    a, b = run(X.copy(), np.zeros_like(X), GRADS[0].copy())
+    want, state = opt.step(X, GRADS[0], opt.init(X))
+    np.testing.assert_allclose(a, want, rtol=1e-13)
+    np.testing.assert_allclose(b, state.m, rtol=1e-13)
+    assert np.linalg.norm((got + want) / 2) < 3 * (1 - 1e-6)
+    assert not np.any(opt.update(0 * X, 0 * X, 0 * X, LR, LAM)[0])
+    assert "not convex" in variants.why_unbounded(lionk.K("l1"), None, False, 3.0)
+    with pytest.raises(ValueError, match="hyperball"):
+        variants.Variant("l1", hyperball=0.0)
+
+
+def test_palm_decay_shrinks_by_the_square_of_lr():
+    for lr in (0.1, 0.02):
+        assert lr * lionk.decay.at("palm", 0.5, lr, 1.0) == pytest.approx(lr * lr * 0.5)
+    p = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
+    opt = lionk_torch.LionK([p], 0.1, weight_decay=0.5, convention="palm")
+    p.grad = torch.zeros(3, dtype=torch.float64)
+    opt.step()
+    torch.testing.assert_close(p.detach(), torch.full((3,), 1 - 0.1**2 * 0.5, dtype=torch.float64))

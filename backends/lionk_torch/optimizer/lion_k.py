@@ -53,8 +53,8 @@ class LionK(torch.optim.Optimizer):
     decay : "explicit" or "implicit"
         As in ``lionk.LionK``.
     convention : str
-        What ``weight_decay`` means, one of ``lionk.decay.DECAYS``: "decoupled", "relative", "corrected", "fixed",
-        "coupled". The reference of "relative" and "corrected" is the group's ``reference_lr``: its first lr.
+        What ``weight_decay`` means, one of ``lionk.decay.DECAYS``: "decoupled", "relative", "corrected", "palm",
+        "fixed", "coupled". The reference of "relative" and "corrected" is the group's ``reference_lr``: its first lr.
     maximize : bool
     state_dtype : torch.dtype or str, optional
         Of m, for real parameters; None: that of the parameter.
