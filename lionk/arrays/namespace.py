@@ -265,9 +265,10 @@ def sums_from_end(xp: Namespace, x: Array) -> Array:
     return xp.flip(running_sum(xp, xp.flip(x, axis=-1)), axis=-1)
 
 
-def widest(xp: Namespace) -> Any:
-    """The real dtype with the most digits that the library has."""
-    return xp.__array_namespace_info__().dtypes(kind="real floating").get("float64", xp.float32)
+def widest(xp: Namespace, x: Array) -> Any:
+    """The real dtype with the most digits that the library has where x lies."""
+    dtypes = xp.__array_namespace_info__().dtypes(kind="real floating", device=device(x))
+    return dtypes.get("float64", xp.float32)
 
 
 def slack(xp: Namespace, x: Array, batch: int) -> float:

@@ -115,7 +115,7 @@ def _share_ties(xp: Namespace, s: Array, w: Array) -> Array:
     place = xp.arange(n, device=device)
     first = xp.sort(xp.where(starts, place, n), axis=-1)  # where each run starts; n beyond the last one
     last = xp.concat([first[..., 1:], xp.full_like(first[..., :1], n)], axis=-1)
-    before = _xp.running_sum(xp, _xp.astype(xp, xp.concat([xp.zeros_like(w[:1]), w]), _xp.widest(xp)))
+    before = _xp.running_sum(xp, _xp.astype(xp, xp.concat([xp.zeros_like(w[:1]), w]), _xp.widest(xp, w)))
     low, high = _take(xp, first, run), _take(xp, last, run)
     count = xp.astype(high - low, s.dtype)
     total = xp.reshape(xp.take(before, xp.reshape(high, (-1,))) - xp.take(before, xp.reshape(low, (-1,))), s.shape)

@@ -23,7 +23,7 @@ def tangent(K: Any, x: Any, m: Any, grad: Any, weight: Any) -> tuple[Any, ...]:
     found = inner(grad, x), inner(grad, grad), inner(x, x), K.value(scaled(grad, -1.0))
     if weight is None:
         return *found, math.inf, 0.0
-    mean = m if weight == 1 else scaled(m, 1 / weight)
+    mean = scaled(m, 1 / weight)
     return *found, K.value(mean), inner(mean, x)
 
 

@@ -596,7 +596,7 @@ FAULTS = [
     ({"x0": [1.0, 2.0]}, TypeError, "array"),
     ({"fun": lambda x: 1.0}, TypeError, "\\(f, grad\\)"),
     ({"fun": lambda x: (1.0, np.zeros(4))}, ValueError, "gradient must have shape \\(3,\\)"),
-    ({"fun": lambda x: (np.zeros(2), x)}, ValueError, "0-d"),
+    ({"fun": lambda x: (np.zeros(2), x)}, ValueError, "one entry"),
     ({"batches": [1], "seed": 1}, ValueError, "not both"),
     ({"fun": lambda x: (None, x)}, TypeError, "f must be a real number .* got NoneType"),
     ({"fun": lambda x: (1j, x)}, TypeError, "f must be a real number .* got complex"),

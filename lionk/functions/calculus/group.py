@@ -140,7 +140,11 @@ class GroupLift(ArrayFunction):
 
     def _over(self, xp: Namespace, factor: Array, y: Array, batch: int) -> Array:
         """One number for each group, times the group."""
-        return self._join(xp, _xp.spread(xp, factor[..., 0] if self.axis is None else factor, y) * y, batch)
+        return self._join(xp, self._each(xp, factor, y) * y, batch)
+
+    def _each(self, xp: Namespace, factor: Array, y: Array) -> Array:
+        """One number for each group, ready to broadcast against the groups."""
+        return _xp.spread(xp, factor[..., 0] if self.axis is None else factor, y)
 
     def _unit(self, xp: Namespace, y: Array, batch: int) -> Array:
         return self.norm._subgradient(xp, y, batch if self.axis is None else y.ndim - 1)
@@ -159,7 +163,7 @@ class GroupLift(ArrayFunction):
         """On the norms for N = l2; block by block for k = l1; for one group by a scalar root; else NotAvailable."""
         y, norms = self._split(xp, x, batch)
         if self.norm == L2:
-            return self._resized(xp, x, y, norms, self.inner._prox(xp, norms, t, batch), batch)
+            return self._resized(xp, y, norms, self.inner._prox(xp, norms, t, batch), batch)
         ones = xp.ones_like(norms)
         if _weighted_sum(self.inner):  # group by group, each with its weight
             return self._join(xp, self._shrunk(xp, y, t * self.inner._subgradient(xp, ones, batch), batch), batch)
@@ -191,11 +195,10 @@ class GroupLift(ArrayFunction):
         near = _xp.scaled_map(xp, lambda z: ball._project(xp, z, inner), one, y)
         return xp.where(r == 0, xp.zeros_like(y), near)
 
-    def _resized(self, xp: Namespace, x: Array, y: Array, norms: Array, new: Array, batch: int) -> Array:
-        """x with groups of these new norms; where the norm stays, the group does, bit for bit."""
-        out = self._over(xp, new, self._unit(xp, y, batch), batch)
-        same = self._over(xp, xp.astype(new == norms, y.dtype), xp.ones_like(y), batch)
-        return xp.where(same == 1, x, out)
+    def _resized(self, xp: Namespace, y: Array, norms: Array, new: Array, batch: int) -> Array:
+        """The groups with these new norms; where the norm stays, the group does, bit for bit."""
+        moved = self._each(xp, new, y) * self._unit(xp, y, batch)
+        return self._join(xp, xp.where(self._each(xp, new == norms, y), y, moved), batch)
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         if self.traits.smooth or self.norm != L2:
