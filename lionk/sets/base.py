@@ -146,6 +146,15 @@ class ArraySet(ConvexSet):
         return kind, kind.xp.astype(y, kind.computed) if kind.low else y, stacked
 
 
+def settled(xp: Namespace, y: Array, near: Array, batch: int) -> Array:
+    """``near``, the projection of y; but y bit for bit where both differ by rounding only, relative to y.
+
+    For sets that hold no rounded numbers, such as ``sum y = 0``: there a projection is its own projection.
+    """
+    same = _xp.peak(xp, near - y, batch) <= _xp.slack(xp, y, batch) * _xp.peak(xp, y, batch)
+    return xp.where(_xp.spread(xp, same, y), y, near)
+
+
 STRUCTURES = ("elementwise", "rowwise", "reduce", "order", "matrix")
 
 

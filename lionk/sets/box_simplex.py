@@ -9,7 +9,7 @@ from typing import Any
 from ..arrays import namespace as _xp
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
-from .base import ArraySet, nearer
+from .base import ArraySet, nearer, settled
 from .chain import sequence
 from .sorted import _take
 
@@ -80,8 +80,7 @@ class BoxSimplex(ArraySet):
         one = xp.ones_like(z[..., 0])
         z = nearer(xp, z - xp.max(z, axis=-1, keepdims=True), z.ndim - 1)
         near = _level(xp, z, low, up, one, xp.ones_like(z, dtype=xp.bool))
-        outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)
-        return xp.where(outside, xp.reshape(near, y.shape), y)
+        return settled(xp, y, xp.reshape(near, y.shape), batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         z = sequence(xp, _xp.finite(xp, y), batch)

@@ -11,7 +11,7 @@ from ..arrays import namespace as _xp
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from .atoms import Whole
-from .base import ArraySet
+from .base import ArraySet, settled
 from .rules import ball_radius
 
 
@@ -72,11 +72,12 @@ class UpToConstants(ArraySet):
         return constant(xp, slope, y, batch, absolute)
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
-        z = y - mean(xp, y, batch)
-        c = self._shift(xp, z, batch)
-        near = self.inner._project(xp, z + c, batch) - c
-        outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)
-        return xp.where(outside, near - mean(xp, near, batch), y)
+        return settled(xp, y, self._near(xp, y - mean(xp, y, batch), batch), batch)
+
+    def _near(self, xp: Namespace, z: Array, batch: int) -> Array:
+        """The projection of z, whose sum is 0; taking the mean off takes c off, without its rounding."""
+        near = self.inner._project(xp, z + self._shift(xp, z, batch), batch)
+        return near - mean(xp, near, batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         infinite = _xp.poison(xp, y, batch)
@@ -85,9 +86,8 @@ class UpToConstants(ArraySet):
         lack = xp.abs(_xp.total(xp, y, batch)) / math.sqrt(max(_xp.event_size(y, batch), 1)) + infinite
         if isinstance(self.inner, Whole):
             return lack
-        c = self._shift(xp, z, batch)
-        near = self.inner._project(xp, z + c, batch) - c
-        return xp.maximum(lack, self._separation(xp, z, near - mean(xp, near, batch), batch))
+        return xp.maximum(lack, self._separation(xp, z, self._near(xp, z, batch), batch))
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
-        return self.inner._scale(xp, y)
+        """Beside the size of C that of y, which its sum is rounded with."""
+        return self.inner._scale(xp, y) + _xp.peak(xp, _xp.finite(xp, y), 0)

@@ -11,7 +11,7 @@ from ..arrays.namespace import Array, Namespace
 from ..arrays.spectral import adjoint
 from ..arrays.value import Value
 from ..errors import NotAvailable
-from .base import ArraySet
+from .base import ArraySet, settled
 
 
 @dataclass(eq=False, repr=False)
@@ -76,8 +76,8 @@ class RowSpace(ArraySet):
         z = self.map.times(xp, y, batch, self.combined)
         near = self.inner._project(xp, z, batch)
         if self.combined:
-            return self.map.back(xp, near, y, False)
-        return y + self.map.back(xp, near - z, y, True)
+            return settled(xp, y, self.map.back(xp, near, y, False), batch)
+        return settled(xp, y, y + self.map.back(xp, near - z, y, True), batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         infinite, y = _xp.poison(xp, y, batch), _xp.finite(xp, y)

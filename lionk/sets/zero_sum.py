@@ -8,7 +8,7 @@ from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays.namespace import Array, Namespace
-from .base import ArraySet
+from .base import ArraySet, settled
 from .chain import sequence
 from .top_k import TopK
 
@@ -48,8 +48,7 @@ class Differences(ArraySet):
         centred = z - xp.mean(z, axis=-1, keepdims=True)
         fits = xp.sum(xp.abs(centred), axis=-1, keepdims=True) <= 2
         near = xp.reshape(xp.where(fits, centred, up - down), y.shape)
-        outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)
-        return xp.where(outside, near, y)
+        return settled(xp, y, near, batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         z = sequence(xp, _xp.finite(xp, y), batch)
