@@ -74,6 +74,14 @@ class TorchPort:
         return TorchHandle(self, x0, **hyper)
 
 
+def _as_in(group: Mapping[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Hyper-parameters under the names of a parameter group, where it has beta1 and beta2 in place of betas."""
+    if "betas" in given and "betas" not in group and {"beta1", "beta2"} <= set(group):
+        given = dict(given)
+        given["beta1"], given["beta2"] = given.pop("betas")
+    return given
+
+
 class TorchHandle:
     """Parameters, their optimizer, and the number of steps."""
 
@@ -95,7 +103,9 @@ class TorchHandle:
             hyper["K"] = port.capabilities.K
         given: Any = self.parameters
         if groups is not None:
-            own = [port.names.arguments(**g) for g in groups]
+            plain, _ = port.names.split({k: v for k, v in hyper.items() if k in ("lr", "betas", "weight_decay")})
+            known = port.kind([torch.nn.Parameter(torch.zeros(1))], **plain, **port.request.options).param_groups[0]
+            own = [_as_in(known, port.names.arguments(**g)) for g in groups]
             given = [{"params": [p], **g} for p, g in zip(self.parameters, own, strict=True)]
         named, extra = port.names.split(hyper)
         self.optimizer = port.kind(given, **named, **{**port.request.options, **extra})
@@ -142,14 +152,15 @@ class TorchHandle:
 
     def edit(self, **hyper: Any) -> None:
         for group in self.optimizer.param_groups:
-            group.update(self.port.names.arguments(**hyper))
+            group.update(_as_in(group, self.port.names.arguments(**hyper)))
 
     def add(self, x0: Any, **hyper: Any) -> None:
         import torch
 
         self.parameters.append(torch.nn.Parameter(self._tensor(x0)))
         named, _ = self.port.names.split(hyper)
-        self.optimizer.add_param_group({"params": [self.parameters[-1]], **named})
+        known = self.optimizer.param_groups[0]
+        self.optimizer.add_param_group({"params": [self.parameters[-1]], **_as_in(known, named)})
 
     def closure(self, grad: Any) -> tuple[int, bool, bool]:
         import torch

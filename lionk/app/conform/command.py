@@ -19,6 +19,7 @@ from lionk.conformance.ports.golden import SHIPPED, unpack
 from lionk.conformance.ports.process import Limits
 from lionk.conformance.ports.target import known_failures, spec, wishes_of
 from lionk.conformance.report.results import SURE
+from lionk.conformance.specification.dialects import DIALECTS, in_dialect
 
 from ..console import BadInput, Failed, apart, command, console, output_path, reason, say, write_json, write_text
 
@@ -78,6 +79,7 @@ def conform(
     replay: Annotated[
         str | None, typer.Option(help="Write this case as a Python file that runs on its own.", metavar="CASE")
     ] = None,
+    dialect: Annotated[str | None, typer.Option(help=f"Judge it in this dialect: {', '.join(DIALECTS)}.")] = None,
     timeout: Annotated[float, typer.Option(help="Stop a port that has not answered after this many seconds.")] = 60.0,
     memory: Annotated[
         float, typer.Option(help="Stop a port that takes more memory than this, in GiB; 0 means no limit.")
@@ -110,6 +112,7 @@ def conform(
         try:
             dtypes = {} if dtype is None else {"dtypes": tuple(dtype.split(","))}
             outside = claims_of_program(spec(k), **dtypes, specification=specification)
+            outside = outside if dialect is None else in_dialect(outside, dialect)
             report = _elsewhere(outside, top, vectors, results, program, _ids(known), limits)
         except ValueError as error:
             raise BadInput(reason(error)) from None
@@ -120,6 +123,8 @@ def conform(
         wishes = wishes_of(k=k, names=map_, options=option, decays=decay, library=library, device=device)
         listed = _ids(known)
         with ApartPort(target, wishes, limits, {"specification": specification}) as port:
+            if dialect is not None:
+                port.capabilities = in_dialect(port.capabilities, dialect)
             if replay is not None:
                 _replay(port, target, replay, wishes)
                 return
@@ -244,6 +249,8 @@ def _show(report: Report, to_stderr: bool) -> None:
     for i, (mutant, says, share) in enumerate(report.diagnosis):
         words = f"{'in part' if share < SURE else 'or' if i else 'looks'} like {says}"
         out.print(f"{escape(words)} ({mutant}; {share:.0%} of the failing runs are the same)", soft_wrap=True)
+    if report.dialect is not None and not report.passed:
+        out.print(Text(f"judged as {report.dialect['name']}; {report.dialect['says']}"), soft_wrap=True)
     for words in report.measured:
         out.print(f"measured: {escape(words)}", soft_wrap=True)
     for name, ours, theirs in report.defaults:

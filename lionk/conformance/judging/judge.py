@@ -7,8 +7,9 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..report.results import FAIL, PASS, SKIP, WARN, XFAIL, Report, Result
+from ..report.results import FAIL, PASS, SKIP, SURE, WARN, XFAIL, Report, Result
 from ..specification.cases import Case, function_of
+from ..specification.dialects import spoken
 from ..specification.families import cases, level_of
 from ..specification.maker import WIDE
 from ..specification.port import Capabilities, Port
@@ -66,6 +67,7 @@ def judge(
     )
     if diagnose and report.failures:
         diagnose_into(report, port, traces)
+    report.dialect = spoken(claims, [name for name, _, share in report.diagnosis if share >= SURE])
     return report
 
 

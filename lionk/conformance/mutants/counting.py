@@ -85,6 +85,11 @@ def clamped_decay(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
     return s.formula(x, m, g, wd=min(s.wd, (1 - value) / s.lr) if s.lr else s.wd)
 
 
+@mutant("a factor 1 - lr wd of exactly 0 taken for no decay", "S3.large")
+def falsy_factor(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, wd=s.wd if s.lr * s.wd != 1 else 0.0)
+
+
 @mutant("the magnitude |1 - lr wd| as the factor of the decay", "S3.large")
 def decay_by_magnitude(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, wd=(1 - abs(1 - s.lr * s.wd)) / s.lr if s.lr else s.wd)

@@ -66,7 +66,7 @@ class Report:
     versions: dict[str, str] = field(default_factory=dict)
     specification: str = VERSION
     measured: list[str] = field(default_factory=list)  # of a failing port: its step, its precision, its weights
-    dialect: dict[str, Any] | None = None  # name, whether it was declared, what it says
+    dialect: dict[str, str] | None = None  # the name of the one it was judged in, and what is said of it
     focus: str = ""  # the rule that the nearest mistake breaks first
     claims: Any = field(default=None, repr=False)  # the port's Capabilities
     runs: dict[str, tuple[Any, Any]] = field(default_factory=dict, repr=False)  # id -> (Case, Trace) of what was run
