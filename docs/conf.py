@@ -24,6 +24,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "numpydoc",
     "api",
+    "explore",
     "gallery",
     "history",
     "inside",
