@@ -27,19 +27,20 @@ class Moreau(ArrayFunction):
     mu: float = 1.0
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
-        y = self._subgradient(xp, x, batch)
+        z = _cut(xp, x)
+        y = self._subgradient(xp, z, batch)
         if self.inner.traits.homogeneous and _xp.event_size(x, batch):  # K* = 0 on its domain: one projection is enough
-            return self._infinite(xp, x, _xp.inner(xp, x - self.mu / 2 * y, y, batch), batch)
-        nearest = self.inner._value(xp, self.inner._prox(xp, x, self.mu, batch), batch, math.inf)
-        return nearest + self.mu / 2 * _xp.inner(xp, y, y, batch)
+            return self._infinite(xp, x, _xp.inner(xp, z - self.mu / 2 * y, y, batch), batch)
+        nearest = self.inner._value(xp, self.inner._prox(xp, z, self.mu, batch), batch, math.inf)
+        return self._infinite(xp, x, nearest + self.mu / 2 * _xp.inner(xp, y, y, batch), batch)
 
     def _infinite(self, xp: Namespace, x: Array, value: Array, batch: int) -> Array:
-        """The value at infinite x: K is above its envelope by a bounded amount, so it is infinite where K is."""
+        """The value at infinite x is infinite where K is, and else the limit that far points have reached already."""
         try:
-            above = self.inner._value(xp, x, batch, math.inf)
+            above = self.inner._value(xp, x, batch, 0.0)
         except NotAvailable:  # of a set that is known by its projection only
             return value
-        return xp.where(xp.isinf(above), above, value)
+        return xp.where(xp.isinf(above) & xp.isinf(_xp.peak(xp, x, batch)), above, value)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         return self.inner.conjugate._prox(xp, x / self.mu, 1 / self.mu, batch)
@@ -59,6 +60,14 @@ class Moreau(ArrayFunction):
 
     def _spec(self) -> dict[str, Any]:
         return {"name": "moreau_envelope", "K": self.inner.spec, "mu": self.mu}
+
+
+def _cut(xp: Namespace, x: Array) -> Array:
+    """x with large numbers, whose squares are finite, for its infinite entries."""
+    if _xp.is_complex(xp, x):
+        return xp.where(xp.isinf(x), xp.zeros_like(x), x)
+    far = float(xp.finfo(x.dtype).max) ** 0.25
+    return xp.where(xp.isinf(x), far * xp.sign(x), x)
 
 
 @dataclass(eq=False, repr=False)
