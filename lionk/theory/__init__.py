@@ -6,6 +6,7 @@ from .lyapunov import Coefficients, Descent, coefficients, coefficients_of, desc
 from .objective import distance_to_domain, gap_rounding, kkt_gap, objective
 from .ode import Flow, FlowParameters, flow, flow_parameters
 from .phase import phase_one_factor, phase_one_steps
+from .second import SecondLyapunov, second_lyapunov
 from .watch import Watch, watch
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Flow",
     "FlowParameters",
     "Nearness",
+    "SecondLyapunov",
     "Statement",
     "Watch",
     "coefficients",
@@ -30,5 +32,6 @@ __all__ = [
     "objective",
     "phase_one_factor",
     "phase_one_steps",
+    "second_lyapunov",
     "watch",
 ]
