@@ -13,7 +13,7 @@ PAGE = Path(lionk.__file__).parents[1] / "docs" / "training.md"
 def test_the_blocks_run(capsys):
     text = PAGE.read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 10
+    assert len(blocks) >= 10
     space = {}
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), space)
@@ -28,3 +28,19 @@ def test_the_table_of_decay_is_that_of_the_code():
     text = PAGE.read_text(encoding="utf-8")
     for name in lionk.decay.DECAYS:
         assert f"| `{name}`" in text
+
+
+def test_the_tables_of_contracts_name_tests_that_exist():
+    folder = PAGE.parents[1] / "tests" / "backends"
+    files = {
+        "T": folder / "lionk_torch" / "test_torch_contract.py",
+        "O": folder / "lionk_jax" / "test_optax_contract.py",
+        "S": folder / "lionk_numpy" / "test_scipy_method.py",
+    }
+    rows = re.findall(r"^\|.*`([TOS]): .*$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert len(rows) > 20
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        if found := re.search(r"`([TOS]): .*\|$", line):
+            source = files[found[1]].read_text(encoding="utf-8")
+            for name in re.findall(r"test_\w+", found[0]):
+                assert f"def {name}(" in source, f"{name} is not in {files[found[1]].name}"
