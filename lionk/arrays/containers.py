@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
+from . import namespace as _xp
+
 
 class Opened(NamedTuple):
     """One level of a container."""
@@ -98,7 +100,6 @@ def leaves(tree: Any) -> list[Any]:
 
 def tree_inner(x: Any, y: Any) -> Any:
     """``Re <x, y>`` over all leaves, 0-d."""
-    from . import namespace as _xp
 
     def one(a: Any, b: Any) -> Any:
         return _xp.inner(_xp.namespace(a, b), a, b)
@@ -116,17 +117,14 @@ SHORT = 256  # entries in one sum without blocks, whose rounding is within that 
 
 def inner(x: Any, y: Any) -> Any:
     """``tree_inner``, of short real vectors by the library's own product, which costs less than a sum."""
-    from . import namespace as _xp
-
-    if not is_container(x) and x.ndim == 1 and x.shape[0] <= SHORT and x.dtype == y.dtype and _xp.kind(x).real:
+    shape: Any = getattr(x, "shape", ())
+    if len(shape) == 1 and shape[0] <= SHORT and x.dtype == y.dtype and _xp.kind(x).real:
         return x @ y
     return tree_inner(x, y)
 
 
 def tree_norm(x: Any) -> Any:
     """Euclidean norm over all leaves, 0-d."""
-    from . import namespace as _xp
-
     first, *rest = [_xp.norm(_xp.namespace(a), a) for a in leaves(x)]
     if not rest:
         return first
