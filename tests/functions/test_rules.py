@@ -149,12 +149,15 @@ def test_two_ways_to_the_same_matrix_function(one, two) -> None:
     np.testing.assert_allclose(a.conjugate.domain.project(M), b.conjugate.domain.project(M), atol=1e-11)
 
 
-def test_the_prox_of_a_norm_and_a_smoothed_norm_is_not_a_composition() -> None:
-    """prox of l1 + huber_l2: the domain of huber_l2* is a ball, but huber_l2 is no multiple of l2."""
-    k = K("l1") + K("huber_l2")
-    assert not k.traits.prox
-    with pytest.raises(lionk.NotAvailable, match="two parts"):
-        k.prox(X)
+@pytest.mark.parametrize("pair", [("l1", "huber_l2"), ("linf", "l1"), ("log_sum_exp", "owl"), ("nuclear", "softsign")])
+def test_the_prox_of_a_sum_that_is_no_composition(pair) -> None:
+    """By splitting: l1 + huber_l2, say, where the domain of huber_l2* is a ball, but huber_l2 is no multiple of l2."""
+    k = K(pair[0]) + K(pair[1])
+    for t in (0.1, 1.0, 10.0):
+        p = k.prox(M, t)
+        gap = k.fenchel_young(p, (M - p) / t, tol=1e-9)
+        assert abs(gap) <= 1e-10 * (1 + k.value(p) + abs(M - p).sum() / t)
+        np.testing.assert_allclose(p + t * k.conjugate.prox(M / t, 1 / t), M, atol=1e-11)
 
 
 # -- containers ----------------------------------------------------------------------------------------------------

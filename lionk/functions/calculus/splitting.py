@@ -9,7 +9,7 @@ from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 
 STEPS, FIXED = 400, 60  # at most, where values can be seen; and where they cannot
-MEMORY = 5  # past steps that the next one is made of
+MEMORY = 12, 5  # past steps that the next one is made of; the second beyond 1000 entries
 PATIENCE = 40, 5  # steps without progress, after which the points are taken as they are; the second next to rounding
 RENEWAL = 8  # steps from one look at the length of the proximal steps to the next
 
@@ -35,7 +35,8 @@ def split(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> tuple
     def length(a: Array) -> Array:
         return _xp.unit_norm(xp, a / unit, batch)
 
-    best, residual, memory = (u, v, z), y - u - v, _Memory(xp, batch, unit)
+    most = MEMORY[_xp.event_size(y, batch) > 1000]
+    best, residual, memory = (u, v, z), y - u - v, _Memory(xp, batch, unit, most)
     least, since, seen = length(residual), 0, _roots.visible(y, u, v)
     noise = _xp.eps(xp, y) * (length(y) + length(u) + length(v))
     for k in range(1, STEPS if seen else FIXED):
@@ -50,9 +51,9 @@ def split(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> tuple
             if not bool(xp.any(size > 2 * noise)) or since > PATIENCE[close]:
                 break
             if k % RENEWAL == 0 and not close:
-                ratio = _ratio(xp, length(u), length(z - u))
+                ratio = _ratio(xp, xp.maximum(length(u), length(v)), length(z - u))
                 if not 1 / 4 < ratio < 4:
-                    z, t, memory = best[0] + ratio * (best[2] - best[0]), t * ratio, _Memory(xp, batch, unit)
+                    z, t, memory = best[0] + ratio * (best[2] - best[0]), t * ratio, _Memory(xp, batch, unit, most)
                     u, v = at(z)
                     best, residual = (u, v, z), y - u - v
                     least = length(residual)
@@ -66,19 +67,20 @@ def split(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> tuple
 
 
 def _ratio(xp: Namespace, u: Array, rest: Array) -> float:
-    """``|u| / |z - u|`` over all blocks, 1 where one of the two is nothing but rounding."""
+    """``|u| / |z - u|`` over all blocks, u the longer part, 1 where one of the two is nothing but rounding."""
     there, away = (float(xp.sum(a)) for a in (u, rest))
     return min(max(there / away, 1e-8), 1e8) if away > 64 * _xp.eps(xp, u) * there > 0 else 1.0
 
 
 def _length(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> float:
-    """The length t of the steps, at which ``t |s|`` is about |u|, from where each function alone takes y/2; else 1."""
+    """The length t of the steps, at which ``t |s|`` is about |u|, from where both functions alone take y/2; else 1."""
     t = 1.0
-    for k in (first, second) * 2 if _roots.visible(y) else ():
-        u = k._prox(xp, y / 2, t, batch)
-        if not _roots.visible(u):
+    for _ in range(2 if _roots.visible(y) else 0):
+        near = [k._prox(xp, y / 2, t, batch) for k in (first, second)]
+        if not _roots.visible(*near):
             return 1.0
-        t *= _ratio(xp, _xp.norm(xp, u, batch), _xp.norm(xp, y / 2 - u, batch))
+        parts, rests = ([_xp.norm(xp, a, batch) for a in each] for each in (near, [y / 2 - u for u in near]))
+        t *= _ratio(xp, xp.maximum(*parts), xp.maximum(*rests))
     return t
 
 
@@ -88,8 +90,8 @@ class _Memory:
     All in the ``unit`` of the problem, so that no square overflows.
     """
 
-    def __init__(self, xp: Namespace, batch: int, unit: Array) -> None:
-        self.xp, self.batch, self.unit = xp, batch, unit
+    def __init__(self, xp: Namespace, batch: int, unit: Array, most: int) -> None:
+        self.xp, self.batch, self.unit, self.most = xp, batch, unit, most
         self.basis: list[Array] = []
         self.last: list[Array] = []
 
@@ -102,7 +104,7 @@ class _Memory:
             before, left = (_xp.spread(xp, _xp.unit_norm(xp, a, self.batch), a) for a in (changes[0], new[0]))
             good = (left > 1e-6 * before) & ~forget
             new = [xp.where(good, a, 0 * a) / xp.where(good, left, xp.ones_like(left)) for a in new]
-            kept = [xp.where(forget, 0 * a, a)[max(a.shape[0] + 1 - MEMORY, 0) :, ...] for a in self.basis]
+            kept = [xp.where(forget, 0 * a, a)[max(a.shape[0] + 1 - self.most, 0) :, ...] for a in self.basis]
             new = [a[None, ...] for a in new]
             self.basis = [xp.concat(pair) for pair in zip(kept, new, strict=True)] if kept else new
         self.last = now

@@ -22,7 +22,7 @@ from ..definitions.scalar import power
 from ..definitions.support import Support
 from .affine import Affine
 from .block_sum import Blocks
-from .moreau import moreau_envelope, ridge
+from .moreau import Ridge, moreau_envelope, ridge
 from .splitting import split
 
 
@@ -58,7 +58,7 @@ def _norm_and_ball(K1: ArrayFunction, K2: ArrayFunction) -> tuple[ArrayFunction,
     return None
 
 
-def _prox_is_known(K1: ArrayFunction, K2: ArrayFunction) -> bool:
+def _prox_is_closed(K1: ArrayFunction, K2: ArrayFunction) -> bool:
     return _elementwise(K1, K2) or _norm_and_ball(K1, K2) is not None
 
 
@@ -81,7 +81,9 @@ class Sum(ArrayFunction):
         return self.first._subgradient(xp, x, batch) + self.second._subgradient(xp, x, batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
-        """Entry by entry, by a root; ``prox_{r l2}`` after the other one, if that is homogeneous (Yu 2013)."""
+        """Entry by entry, by a root; ``prox_{r l2}`` after the other one, if that is homogeneous (Yu 2013); else by
+        ``splitting``: it is the x that K1 and ``K2 + |.|^2/(2t)`` share where ``x/t`` is divided between them.
+        """
         pair = _norm_and_ball(self.first, self.second)
         if pair is not None:
             k, ball = pair
@@ -89,7 +91,12 @@ class Sum(ArrayFunction):
         if self._indicators:
             return self.domain._project(xp, x, batch)
         if not _elementwise(self.first, self.second):
-            raise NotAvailable(f"{self!r} has no known proximal operator; take the proximal operators of its two parts")
+            if not isinstance(self.domain, Whole):
+                raise NotAvailable(
+                    f"{self!r} has no known proximal operator; take the proximal operators of its two parts"
+                )
+            damped = Ridge(self.second, 1 / t).conjugate
+            return split(xp, self.first.conjugate, damped, x / t, batch)[2]
         if _xp.is_complex(xp, x):
             return _xp.sign(xp, x) * self._prox(xp, xp.abs(x), t, batch)
 
@@ -117,7 +124,8 @@ class Sum(ArrayFunction):
 
     def _traits(self) -> Traits:
         both = _joint(self.first.traits, self.second.traits)
-        return replace(both, prox=self._indicators or _prox_is_known(self.first, self.second))
+        split_up = isinstance(self.domain, Whole) and self.first.traits.prox and self.second.traits.prox
+        return replace(both, prox=self._indicators or split_up or _prox_is_closed(self.first, self.second))
 
     def _spec(self) -> dict[str, Any]:
         return {"name": "add", "K1": self.first.spec, "K2": self.second.spec}
@@ -217,12 +225,13 @@ class InfimalConvolution(ArrayFunction):
         duals = self.first.conjugate, self.second.conjugate
         exact = self._entrywise or _norm_and_ball(*duals) is not None
         met = self.first.traits.homogeneous and self.second.traits.homogeneous  # two sets: dom K* is what they share
+        split_up = isinstance(self.conjugate.domain, Whole) and self.first.traits.prox and self.second.traits.prox
         width = 1e-4 if self._indicators and not any(map(_flat_faces, duals)) else 1e-6
         return replace(
             both,
             smooth=smooth,
             bounded_domain=self.first.traits.bounded_domain or self.second.traits.bounded_domain,
-            prox=exact or met or _elementwise(*duals),
+            prox=exact or met or split_up or _elementwise(*duals),
             accuracy=max(both.accuracy, 0.0 if exact else width),
         )
 
