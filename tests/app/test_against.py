@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from lionk.app.bench import against, compared, counts, timing
 from lionk.app.cli import app
+from lionk.app.console import BadInput
 
 
 def lk(*arguments):
@@ -96,6 +97,14 @@ def test_a_slow_down_is_told_by_its_name_and_its_neighbours_are_not(tmp_path):
     assert found["subgradient, l1"].slower, found
     assert found["subgradient, l1"].ratio.value > 1.5
     assert not found["K made, l1"].slower, found
+
+
+@pytest.mark.skipif(not (counts.TREE / ".git").exists(), reason="asv asks git for the commit, and this is no clone")
+def test_an_environment_of_asv_is_asked_for_its_python():
+    pytest.importorskip("asv", reason="asv is of the bench extra")
+    assert compared.interpreter("existing:same") == sys.executable
+    with pytest.raises(BadInput, match=r"no:3\.11 cannot be made"):
+        compared.interpreter("no:3.11")
 
 
 def verdict(name, value, low, high, **more):

@@ -100,6 +100,6 @@ def interpreter(specification: str) -> str:
             made.create()
             repository = get_repo(configuration)
             made.install_project(configuration, repository, repository.get_hash_from_name("HEAD"))
-            return str(made.find_executable("python"))
+            return str(made.run(["-c", "import sys; print(sys.executable)"])).strip()
         except Exception as error:  # asv raises what pip, git and virtualenv say, in many ways
             raise BadInput(f"--environment {specification} cannot be made: {error}") from None
