@@ -46,7 +46,7 @@ class _Linear(BaseEstimator):
             raise ValueError(f"weight_decay must be a finite number > 0, got {self.weight_decay!r}")
         if not self.tol >= 0:
             raise ValueError(f"tol must be a number >= 0, got {self.tol!r}")
-        if self.loss not in self._losses:
+        if str(self.loss).partition(":")[0] not in self._losses:
             raise ValueError(f"loss must be one of {', '.join(self._losses)}, got {self.loss!r}")
         if isinstance(self.K, str) and ":" in self.K:
             name, parameters = parse(self.K)
@@ -106,7 +106,8 @@ class LionKRegressor(RegressorMixin, _Linear):
     weight_decay : float
         lam > 0.
     loss : str
-        "squared".
+        "squared", or "huber:width" for data with outliers, such as "huber:1.5": beyond the width, in the units of y, it
+        grows like the absolute value.
     tol : float
         Stop when the certified gap is at most ``tol`` times the loss of the best constant prediction.
     max_iter : int
@@ -133,7 +134,7 @@ class LionKRegressor(RegressorMixin, _Linear):
     ([1.0], 2.5, True)
     """
 
-    _losses = ("squared",)
+    _losses = ("squared", "huber")
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """The loss of a linear model with the intercept taken at its best, so that no constraint is put on it.
 
-``f(w) = min_b loss(A w + b)`` is convex where the loss is, and its gradient is that of the loss at the best b (Danskin,
-1967). It is found by Newton's method, from the b of the last call.
+``f(w) = min_b loss(A w + b)`` is convex where the loss is. Where the loss is smooth, the gradient of f is that of the
+loss at the best b (Danskin, 1967), which is found by Newton's method from the b of the last call.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lionk.solver.losses import LOSSES
+from lionk.solver.losses import loss_of
 
 Array = Any
 STEPS = 100  # of Newton's method with halving; a handful suffice
@@ -42,7 +42,7 @@ class Profile:
     def __init__(self, loss: str, design: Any, targets: Array, intercept: bool, shape: tuple[int, ...]) -> None:
         self.loss, self.design, self.targets, self.intercept = loss, design, targets, intercept
         self.shape = shape
-        self._of_scores: Callable[[Array], tuple[Array, Array]] = LOSSES[loss](np, _Scores(targets.shape[0]), targets)
+        self._of_scores: Callable[[Array], tuple[Array, Array]] = loss_of(loss)(np, _Scores(targets.shape[0]), targets)
         self.b: Array = np.zeros(shape[0]) if loss == "softmax" else 0.0
 
     def __call__(self, w: Array) -> tuple[Array, Array]:

@@ -110,3 +110,25 @@ def test_pages_that_load_from_elsewhere_are_found(tmp_path):
     (tmp_path / "c.html").write_text('<link href="https://a.b/c.css" rel="stylesheet">')
     (tmp_path / "b.css").write_text("@import 'https://fonts'; a { src: url(https://a.b/c.woff) }")
     assert len(offline.loaded_from_elsewhere(tmp_path)) == 5
+
+
+def test_the_output_in_the_readme_is_what_its_code_prints(capsys):
+    text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    code, output = re.search(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL).groups()
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out == output
+
+
+def test_the_commands_of_the_readme_name_extras_that_exist():
+    import tomllib
+
+    root = DOCS.parent
+    extras = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    text = (root / "README.md").read_text(encoding="utf-8")
+    lines = re.search(r"<!-- BEGIN commands(.*?)<!-- END commands", text, re.DOTALL)[1]
+    commands = [line for line in lines.splitlines() if line.startswith("python3 -m venv")]
+    assert len(commands) == 5
+    for line in commands:
+        wanted = re.search(r"-e '\.\[([\w,]+)\]'", line)[1].split(",")
+        assert set(wanted) <= set(extras), line
+    assert "lionk[cli,dask,jax,torch]" in extras["docs"]  # the reference imports the backends

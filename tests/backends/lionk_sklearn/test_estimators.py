@@ -120,11 +120,20 @@ def test_bounded_logistic_regression_against_cvxpy():
 # -- the intercept -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("loss", ["squared", "logistic", "softmax"])
+def test_the_huber_loss_is_not_led_astray_by_outliers():
+    X, y = data()
+    clean = LionKRegressor(weight_decay=0.5).fit(X, y).coef_
+    y = y.copy()
+    y[:3] += 60
+    far, near_ = (LionKRegressor(weight_decay=0.5, loss=f, tol=1e-3).fit(X, y).coef_ for f in ("squared", "huber:0.5"))
+    assert np.linalg.norm(near_ - clean) < 0.2 < np.linalg.norm(far - clean)
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic", "softmax", "huber:0.5"])
 def test_the_intercept_is_the_best_and_the_gradient_that_of_the_best(loss):
     X, y = data()
     index = np.digitize(y, [1.0, 3.0])
-    targets = {"squared": y, "logistic": np.where(y > 2, 1.0, -1.0), "softmax": np.eye(3)[index]}[loss]
+    targets = {"squared": y, "logistic": np.where(y > 2, 1.0, -1.0), "softmax": np.eye(3)[index]}.get(loss, y)
     shape = (3, 4) if loss == "softmax" else (4,)
     fun = Profile(loss, X, targets, True, shape)
     for scale in (0.1, 1.0, 30.0):
@@ -192,7 +201,7 @@ def test_functions_of_matrices_act_on_all_classes():
     [
         ({"weight_decay": 0.0}, "weight_decay must be a finite number > 0"),
         ({"tol": -1.0}, "tol must be"),
-        ({"loss": "hinge"}, "loss must be one of squared"),
+        ({"loss": "hinge"}, "loss must be one of squared, huber"),
         ({"K": "huber:delta=-1"}, "delta must be"),
     ],
 )
