@@ -71,4 +71,11 @@ class Preimage(ArraySet):
         return self.inner._violation(xp, self.operator(xp, y, batch), batch)
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
-        return self.inner._scale(xp, self.operator(xp, y, 0))
+        """That of C, and what the entries of B y are sums of: their rounding is relative to it."""
+        b = self.operator
+        scale = self.inner._scale(xp, b(xp, y, 0))
+        if b.orthogonal or 0 in y.shape:
+            return scale
+        left, right = (None if f is None else xp.abs(b._factor(xp, f, y)) for f in (b.left, b.right))
+        sizes = Operator(left, None, right, None, b.vector)
+        return scale + _xp.peak(xp, sizes(xp, _xp.finite(xp, xp.abs(y)), 0), 0)

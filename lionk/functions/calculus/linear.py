@@ -28,7 +28,13 @@ class LinearMap(ArrayFunction):
     operator: Operator
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
-        return self.inner._value(xp, self.operator(xp, x, batch), batch, tol)
+        return self.inner._value(xp, self.operator(xp, x, batch), batch, self._room(xp, x, tol))
+
+    def _room(self, xp: Namespace, x: Array, tol: Any) -> Any:
+        """The tolerance of the inner domain: B x is as far from exact as the set of all such x says."""
+        if self.operator.orthogonal or not isinstance(self.domain, Preimage):
+            return tol
+        return tol * (self.domain._scale(xp, x) / self.inner.domain._scale(xp, x))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         b = self.operator
