@@ -180,12 +180,12 @@ def resolve_tol(kind: _xp.Kind, y: Array, tol: float | None) -> float:
     return 8 * kind.eps * math.sqrt(max(_xp.event_size(y, 0), 1)) if tol is None else tol
 
 
-def nearer(xp: Namespace, y: Array, batch: int) -> Array:
+def nearer(xp: Namespace, y: Array, batch: int, most: float = math.inf) -> Array:
     """y, or where it is too far away for a set of size 1 to be told from a point, a nearer point on its ray.
 
     At a distance of 1/eps the digits of a projection are gone, while on a ray it tends to the support point: from
-    ``eps^(-1/2)/4`` on, entries that differ by less than that share count as tied. Derived here.
+    ``eps^(-1/2)/4`` on, or from ``most`` on, entries that differ by less than that share count as tied. Derived here.
     """
-    most = 0.25 / math.sqrt(_xp.eps(xp, y))
+    most = min(most, 0.25 / math.sqrt(_xp.eps(xp, y)))
     far = _xp.peak(xp, y, batch) / most
     return y / _xp.spread(xp, xp.where(far > 1, far, xp.ones_like(far)), y)

@@ -9,7 +9,7 @@ from ..arrays import namespace as _xp
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from ..errors import NotAvailable
-from .base import ArraySet, joint_traits
+from .base import ArraySet, joint_traits, nearer
 
 
 @dataclass(eq=False, repr=False)
@@ -46,14 +46,16 @@ class Intersection(ArraySet):
         )
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
+        given, y = y, nearer(xp, y, batch, 1e3)
+
         def move(a: Array) -> Array:
             w = a + self.second._project(xp, y - a, batch)
             return w - self.first._project(xp, w, batch)
 
         a = _roots.accelerated(xp, move, y - self.first._project(xp, y, batch), self.STEPS, batch)
         near = self._inside(xp, self.second._project(xp, y - a, batch), batch)
-        outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)
-        return xp.where(outside, near, y)  # a member is its own projection, bit for bit
+        outside = _xp.spread(xp, self._violation(xp, given, batch) != 0, given)
+        return xp.where(outside, near, given)  # a member is its own projection, bit for bit
 
     def _inside(self, xp: Namespace, z: Array, batch: int) -> Array:
         """z, drawn towards 0 by as much as it is outside."""

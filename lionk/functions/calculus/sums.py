@@ -167,6 +167,12 @@ class InfimalConvolution(ArrayFunction):
         if self._indicators or self._entrywise:
             return super()._value_and_subgradient(xp, x, batch, tol)
         y = _xp.finite(xp, x)
+        if not _xp.event_size(x, batch):
+            return self._at(xp, y, y, batch, tol), y
+        size = _xp.total(xp, 0 * xp.abs(y), batch) + 1
+        if self.first.traits.homogeneous and self.second.traits.homogeneous:  # so is this one: of the size of 1
+            size = _xp.unit_scale(xp, y, batch)
+            y = y / _xp.spread(xp, size, y)
         u, v, s = split(xp, self.first, self.second, y, batch)
         zero = xp.zeros_like(y)
         value = self._at(xp, u, y - u, batch, tol)
@@ -177,7 +183,7 @@ class InfimalConvolution(ArrayFunction):
             s = shared._inside(xp, s, batch)
         elif not isinstance(shared, Whole):
             s = shared._project(xp, s, batch)
-        return value + _xp.poison(xp, x, batch), s + _xp.only_nan(xp, x)
+        return size * value + _xp.poison(xp, x, batch), s + _xp.only_nan(xp, x)
 
     def _at(self, xp: Namespace, u: Array, v: Array, batch: int, tol: float) -> Array:
         return self.first._value(xp, u, batch, tol) + self.second._value(xp, v, batch, tol)
