@@ -104,7 +104,8 @@ class TorchHandle:
         given: Any = self.parameters
         if groups is not None:
             plain, _ = port.names.split({k: v for k, v in hyper.items() if k in ("lr", "betas", "weight_decay")})
-            known = port.kind([torch.nn.Parameter(torch.zeros(1))], **plain, **port.request.options).param_groups[0]
+            one = torch.nn.Parameter(self.parameters[0].detach().clone())
+            known = port.kind([one], **plain, **port.request.options).param_groups[0]
             own = [_as_in(known, port.names.arguments(**g)) for g in groups]
             given = [{"params": [p], **g} for p, g in zip(self.parameters, own, strict=True)]
         named, extra = port.names.split(hyper)
