@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ class Judged:
     versions: tuple[str, ...]
     words: tuple[str, ...] = ()
     blank: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()  # packages that these versions need, and the environment may lack
     env: dict[str, str] = field(default_factory=dict)
 
 
@@ -60,8 +62,8 @@ PORTS: dict[str, Judged] = {
     "timm": Judged("timm", "timm.optim.lion:Lion", ("0.9.16", "1.0.15", "1.0.20", "1.0.31"), blank=TIMM),
     "torch-optimi": Judged("torch-optimi", "optimi:Lion", ("0.1.2", "0.2.1", "0.3.3")),
     "adv_optm": Judged("adv_optm", "adv_optm:Lion_adv", ("1.0.6", "2.0.1", "2.5.16")),
-    "bitsandbytes": Judged("bitsandbytes", "bitsandbytes.optim:Lion32bit", ("0.49.2", "0.50.2")),
-    "optax": Judged("optax", "optax:lion", ("0.2.4", "0.2.6", "0.2.8")),
+    "bitsandbytes": Judged("bitsandbytes", "bitsandbytes.optim:Lion32bit", ("0.50.2",)),
+    "optax": Judged("optax", "optax:lion", ("0.2.4", "0.2.6", "0.2.8"), also=("chex", "toolz")),
     "keras-on-torch": Judged(
         "keras", "keras.optimizers:Lion", ("3.8.0", "3.12.4", "3.15.1"), env={"KERAS_BACKEND": "torch"}
     ),
@@ -84,7 +86,9 @@ def judge(name: str, port: Judged, version: str) -> str:
         path = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
         if version != "installed":
             install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder]
-            done = subprocess.run([*install, f"{port.package}=={version}"], capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [*install, f"{port.package}=={version}", *port.also], capture_output=True, text=True, check=False
+            )
             if done.returncode:
                 return f"{name} {version}: cannot be installed: {done.stderr.strip()[-200:]}"
         for file in port.blank:
@@ -100,8 +104,7 @@ def judge(name: str, port: Judged, version: str) -> str:
         if done.returncode not in (0, 1):
             return f"{name} {version}: cannot be judged: {done.stderr.strip()[-300:]}"
         report = json.loads(out.read_text(encoding="utf-8"))
-    own = next((v for k, v in report["versions"].items() if k.lower() == port.package.lower()), version)
-    return keep(name, own if version == "installed" else version, report)
+    return keep(name, metadata.version(port.package) if version == "installed" else version, report)
 
 
 def keep(name: str, version: str, report: dict[str, Any]) -> str:

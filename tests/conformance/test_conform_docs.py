@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from jsonschema import validate
 
 import lionk
 from lionk.conformance import RULES, VERSION
 from lionk.conformance.mutants import MUTANTS
 from lionk.conformance.mutants.correct import CORRECT
+from lionk.conformance.report.schemas import schema
 
 PAGE = Path(lionk.__file__).parent.parent / "docs" / "conformance.md"
 
@@ -63,3 +68,21 @@ def test_tables(name, table):
 
 def test_the_page_states_the_version():
     assert f"Version {VERSION}." in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_results_are_what_the_page_shows(tmp_path, monkeypatch):
+    """Every file keeps its schema, and the page and badges are those that the script makes of them."""
+    docs = PAGE.parent
+    monkeypatch.syspath_prepend(str(docs))
+    script = importlib.import_module("conformance_results")
+    files = sorted((docs / "conformance" / "results").glob("*/*.json"))
+    for file in files:
+        validate(json.loads(file.read_text()), schema("report"))
+    assert {f.parent.name for f in files} <= set(script.PORTS)
+    assert len(files) >= 25
+    assert len({f.parent.name for f in files}) >= 8
+    shutil.copytree(docs / "conformance", tmp_path / "conformance")
+    script.write_pages(tmp_path, {name: port.target for name, port in script.PORTS.items()})
+    for made in [tmp_path / "conformance-results.md", *(tmp_path / "conformance" / "badges").iterdir()]:
+        kept = docs / made.relative_to(tmp_path)
+        assert made.read_text() == kept.read_text(), f"run python docs/conformance_results.py page: {kept.name} is old"
