@@ -72,9 +72,11 @@ class Sum(ArrayFunction):
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         if isinstance(self.domain, Whole):
             return self.first._value(xp, x, batch, tol) + self.second._value(xp, x, batch, tol)
-        near = self.domain._project(xp, _xp.finite(xp, x), batch)
-        inside = self.first._value(xp, near, batch, math.inf) + self.second._value(xp, near, batch, math.inf)
         violation = self.domain._violation(xp, x, batch)
+        inside = xp.zeros_like(violation)
+        if not self._indicators:
+            near = self.domain._project(xp, _xp.finite(xp, x), batch)
+            inside = self.first._value(xp, near, batch, math.inf) + self.second._value(xp, near, batch, math.inf)
         return outside_is_infinite(xp, inside, violation, tol * self.domain._scale(xp, x))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
