@@ -139,7 +139,7 @@ def ports(tmp_path_factory):
 
 
 #: One of each kind in the quick suite.
-QUICK = {"exit_late", "os_exit_0", "crashes", "interrupts", "closes_all", "floods", "hangs", "eats", "forks", "tampers"}
+QUICK = {"exit_late", "crashes", "closes_all", "hangs", "eats", "forks", "tampers"}
 
 
 @pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in ENDED])

@@ -38,14 +38,14 @@ KINDS = ["huber", "softplus", "dead_zone", "l2", "log_sum_exp", "top_k", "owl", 
 
 @pytest.mark.parametrize("K", ["l1", *KINDS])
 def test_the_reference_passes(K):
-    report = check(Loopback("numpy", K), diagnose=False)
+    report = check(Loopback("numpy", K), diagnose=False, dtypes=None if K == "l1" else ("float64",))
     assert report.passed, failures(report)
     # LionK refuses lr wd > 1, which it explains.
     assert {r.rule.id for r in report.results if r.verdict not in ("pass", "skip")} <= {"S3.large"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("K", sorted(set(lionk.names()) - {"l1", *KINDS}))
+@pytest.mark.parametrize("K", sorted(set(lionk.names()) - {"l1"}))
 def test_the_reference_passes_with_every_function(K):
     report = check(Loopback("numpy", K), diagnose=False)
     assert report.passed, failures(report)
@@ -95,8 +95,9 @@ def _run_on(library, K, dtypes, only):
 
 
 @pytest.mark.parametrize("name", CORRECT)
-def test_correct_variants_pass(name):
-    report = check(CORRECT[name], diagnose=False)
+@pytest.mark.parametrize("level", [2, pytest.param(3, marks=pytest.mark.slow)])
+def test_correct_variants_pass(name, level):
+    report = check(CORRECT[name], diagnose=False, level=level)
     assert report.passed, failures(report)
     warned = {r.rule.id for r in report.results if r.verdict == "warn"}
     assert warned == {"quiet_nan": {"S6.nan_result"}, "lerp_from_gradient": {"S6.infinity_result"}}.get(name, set())
