@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .solver.result import Result
     from .theory import Certificate, flow, kkt_gap
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Backend",
     "Certificate",
