@@ -149,6 +149,8 @@ class Run:
             target = self.atol + self.tol * abs(now.low)
             if math.isfinite(now.low) and self.bound <= target:
                 return f"momentum gap {self.bound:.3g} <= {target:.3g}", True
+            if self.rule == "anchored" and abs(now.low) <= (least := self._least()) and seen.gap <= least:
+                return f"F is 0 to the rounding of where the run began: gap {seen.gap:.3g} <= {least:.3g}", True
             why = self.method.exhausted(seen)
             if why is not None:
                 return why, False
@@ -160,6 +162,10 @@ class Run:
                 made = f"{now.count} steps were made before, which is more than maxiter = {self.maxiter}"
             return f"{made}; best gap {min(now.best_gap, self.bound):.3g}", False
         return None
+
+    def _least(self) -> float:
+        """What rounding leaves of F where the run began: a relative tolerance asks for less where min F = 0."""
+        return self.eps * next((abs(F) for F in self.history.objective if math.isfinite(F)), 0.0)
 
     # -- the end -------------------------------------------------------------------------------------------------
 

@@ -300,3 +300,13 @@ def test_the_nearest_weights(v):
     grid = RNG(0).dirichlet(np.ones(len(v)), 200)
     near = sum((a - b) ** 2 for a, b in zip(v, w, strict=True))
     assert all(near <= np.sum((np.asarray(v) - p) ** 2) * (1 + 1e-12) for p in grid)
+
+
+def test_a_minimum_of_zero_is_reached_to_rounding():
+    """A relative tolerance is never met where min F = 0; the run ends, as a success, where rounding ends it."""
+    vertices = np.vstack([np.eye(3), -np.eye(3)])
+    K = lionk.K("polytope", vertices=vertices)
+    result = lionk.minimize(lambda x: (0.5 * float(x @ x), x), np.ones(3) / 9, K=K, weight_decay=1.0, jac=True)
+    assert result.success, result.message
+    assert result.objective <= 1e-16
+    assert result.nit < 200
