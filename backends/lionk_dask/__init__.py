@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lionk.arrays import namespace as _xp
+from lionk.arrays import reductions
 
 from ._backend import DaskBackend
 
@@ -23,5 +23,5 @@ def _largest(r: Any, k: int) -> Any:
     return largest(r, k)
 
 
-_xp.ORDER_STATISTIC["array_api_compat.dask.array"] = _order_statistic
-_xp.LARGEST["array_api_compat.dask.array"] = _largest
+reductions.ORDER_STATISTIC["array_api_compat.dask.array"] = _order_statistic
+reductions.LARGEST["array_api_compat.dask.array"] = _largest

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from . import namespace as _xp
+from . import reductions
 
 
 class Opened(NamedTuple):
@@ -102,7 +103,7 @@ def tree_inner(x: Any, y: Any) -> Any:
     """``Re <x, y>`` over all leaves, 0-d."""
 
     def one(a: Any, b: Any) -> Any:
-        return _xp.inner(_xp.namespace(a, b), a, b)
+        return reductions.inner(_xp.namespace(a, b), a, b)
 
     if not is_container(x) and not is_container(y):
         return one(x, y)
@@ -125,7 +126,7 @@ def inner(x: Any, y: Any) -> Any:
 
 def tree_norm(x: Any) -> Any:
     """Euclidean norm over all leaves, 0-d."""
-    first, *rest = [_xp.norm(_xp.namespace(a), a) for a in leaves(x)]
+    first, *rest = [reductions.norm(_xp.namespace(a), a) for a in leaves(x)]
     if not rest:
         return first
     xp = _xp.namespace(first)

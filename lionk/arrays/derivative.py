@@ -11,7 +11,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from .namespace import Array, astype, inner, kind
+from .namespace import Array, astype, kind
+from .reductions import inner
 
 Map = Callable[[Array], Array]
 

@@ -18,11 +18,6 @@ from array_api_compat import is_array_api_obj as is_array_api_obj
 Array = Any
 Namespace = Any
 
-# By the name of a namespace that cannot sort, or would gather the array: its own (x, k) -> (cut, above, at), and its
-# own (x, k) -> the k largest entries.
-ORDER_STATISTIC: dict[str, Any] = {}
-LARGEST: dict[str, Any] = {}
-
 
 def namespace(*arrays: Array, name: str = "x") -> Namespace:
     """The compat namespace of the arrays; a TypeError that names the argument if they are not arrays.
@@ -118,20 +113,15 @@ def floating(x: Array, name: str = "x") -> Kind:
     return found
 
 
-def check_floating(xp: Namespace, x: Array, name: str = "x") -> None:
-    """See ``floating``."""
-    floating(x, name)
-
-
-def is_complex(xp: Namespace, x: Array) -> bool:
+def is_complex(x: Array) -> bool:
     return kind(x).complex
 
 
-def is_real(xp: Namespace, x: Array) -> bool:
+def is_real(x: Array) -> bool:
     return kind(x).real
 
 
-def is_integer(xp: Namespace, x: Array) -> bool:
+def is_integer(x: Array) -> bool:
     return kind(x).integer
 
 
@@ -142,17 +132,17 @@ def _isdtype(xp: Namespace, dtype: Any, kind: str) -> bool:
         return False
 
 
-def real_dtype(xp: Namespace, x: Array) -> Any:
+def real_dtype(x: Array) -> Any:
     """The dtype of ``abs(x)``."""
     return kind(x).real_dtype
 
 
-def eps(xp: Namespace, x: Array) -> float:
+def eps(x: Array) -> float:
     """Machine epsilon of x's real dtype."""
     return kind(x).eps
 
 
-def is_low_precision(xp: Namespace, x: Array) -> bool:
+def is_low_precision(x: Array) -> bool:
     """float16 and bfloat16 (and narrower): computed in float32 and rounded once."""
     return kind(x).low
 
@@ -166,12 +156,12 @@ def parameter(xp: Namespace, value: Any, like: Array, name: str = "parameter") -
     if isinstance(value, (int, float)):
         return value
     if isinstance(value, tuple):
-        return xp.asarray(value, dtype=real_dtype(xp, like), device=device(like))
+        return xp.asarray(value, dtype=real_dtype(like), device=device(like))
     if namespace(value, name=name) is not xp:
         raise TypeError(f"{name} is an array of another library than the argument; move the function with K.to(like=x)")
-    if is_complex(xp, value) and not is_complex(xp, like):
+    if is_complex(value) and not is_complex(like):
         raise TypeError(f"{name} is complex but the argument is real; convert the argument first")
-    return astype(xp, value, like.dtype if is_complex(xp, value) else real_dtype(xp, like))
+    return astype(xp, value, like.dtype if is_complex(value) else real_dtype(like))
 
 
 def unlike(made: Any, x: Array) -> str:
@@ -197,115 +187,11 @@ def spread(xp: Namespace, r: Array, x: Array) -> Array:
     return xp.reshape(r, tuple(r.shape) + (1,) * (x.ndim - r.ndim)) if x.ndim > r.ndim else r
 
 
-def total(xp: Namespace, x: Array, batch: int) -> Array:
-    """Sum over the event (0 if it is empty)."""
-    axes = tuple(range(batch, x.ndim))
-    return xp.sum(x, axis=axes) if axes else x
-
-
-def peak(xp: Namespace, x: Array, batch: int) -> Array:
-    """``max |x|`` over the event (0 if it is empty)."""
-    r = xp.abs(x)
-    axes = tuple(range(batch, r.ndim))
-    if not axes:
-        return r
-    if event_size(x, batch) == 0:
-        return xp.sum(r, axis=axes)
-    return xp.max(r, axis=axes)
-
-
-def kth_largest(xp: Namespace, x: Array, k: int, batch: int) -> Array:
-    """The k-th largest entry of the event, 1 <= k <= n; NaN counts as larger than all."""
-    own = None if batch or k == 1 else ORDER_STATISTIC.get(xp.__name__)
-    if own is not None:
-        return own(x, k)[0]
-    if k == 1:
-        axes = tuple(range(batch, x.ndim))
-        return xp.max(x, axis=axes) if axes else x
-    ordered = xp.sort(flat(xp, x, batch), axis=-1)
-    return ordered[..., ordered.shape[-1] - k]
-
-
-def order_statistic(xp: Namespace, x: Array, k: int, batch: int) -> tuple[Array, Array, Array]:
-    """The k-th largest entry, how many are larger, and how many equal it; both counts in x's dtype."""
-    own = None if batch or k == 1 else ORDER_STATISTIC.get(xp.__name__)
-    if own is not None:
-        found: tuple[Array, Array, Array] = own(x, k)
-        return found
-    cut = kth_largest(xp, x, k, batch)
-    level = spread(xp, cut, x)
-    above, at = (total(xp, xp.astype(b, x.dtype), batch) for b in (x > level, x == level))
-    return cut, above, at
-
-
-def largest(xp: Namespace, x: Array, k: int, batch: int) -> Array:
-    """The k largest entries of the event in descending order, along one axis; NaN counts as larger than all."""
-    own = None if batch else LARGEST.get(xp.__name__)
-    return own(x, k) if own else xp.sort(flat(xp, x, batch), axis=-1, descending=True)[..., :k]
-
-
-RUN = 32  # entries that are added one after another
-
-
-def running_sum(xp: Namespace, x: Array) -> Array:
-    """``x[..., 0] + ... + x[..., i]``, by blocks of blocks: the error grows with the logarithm of the length."""
-    n = x.shape[-1]
-    if n <= RUN:
-        return xp.cumulative_sum(x, axis=-1)
-    short = -n % RUN
-    z = xp.concat([x, xp.zeros_like(x[..., :short])], axis=-1) if short else x
-    within = xp.cumulative_sum(xp.reshape(z, (*x.shape[:-1], (n + short) // RUN, RUN)), axis=-1)
-    through = running_sum(xp, within[..., -1])
-    before = xp.concat([xp.zeros_like(through[..., :1]), through[..., :-1]], axis=-1)
-    return xp.reshape(within + before[..., None], (*x.shape[:-1], n + short))[..., :n]
-
-
-def sums_from_end(xp: Namespace, x: Array) -> Array:
-    """``x[..., i] + x[..., i+1] + ...``"""
-    return xp.flip(running_sum(xp, xp.flip(x, axis=-1)), axis=-1)
-
-
-def widest(xp: Namespace, x: Array) -> Any:
-    """The real dtype with the most digits that the library has where x lies."""
-    dtypes = xp.__array_namespace_info__().dtypes(kind="real floating", device=device(x))
-    return dtypes.get("float64", xp.float32)
-
-
-def slack(xp: Namespace, x: Array, batch: int) -> float:
-    """What rounding makes of a sum over the event, relative to the sum of the magnitudes: a bound with room."""
-    return (8 + math.log2(max(event_size(x, batch), 2))) * eps(xp, x)
-
-
 def scaled_map(xp: Namespace, f: Any, factor: Any, y: Array) -> Array:
     """``factor f(y/factor)``, with the entries that f leaves as they are bit for bit."""
     z = y / factor
     moved = f(z)
     return xp.where(moved == z, y, factor * moved)
-
-
-def unit_scale(xp: Namespace, x: Array, batch: int) -> Array:
-    """``max |x|`` where it can be divided by, else 1: dividing by it first keeps squares and powers in range."""
-    m = peak(xp, x, batch)
-    return xp.where((m > 0) & (m < math.inf), m, xp.ones_like(m))
-
-
-def norm(xp: Namespace, x: Array, batch: int = 0) -> Array:
-    """Euclidean norm of the event, safe from overflow and underflow."""
-    m = unit_scale(xp, x, batch)
-    return m * unit_norm(xp, x / spread(xp, m, x), batch)
-
-
-def unit_norm(xp: Namespace, x: Array, batch: int) -> Array:
-    """``norm`` where the largest entry is 1 already, or all are 0."""
-    r = xp.abs(x)
-    return xp.sqrt(total(xp, r * r, batch))
-
-
-def inner(xp: Namespace, x: Array, y: Array, batch: int = 0) -> Array:
-    """``Re <x, y>`` over the event."""
-    if kind(x).complex or kind(y).complex:
-        return total(xp, xp.real(xp.conj(x) * y), batch)
-    return total(xp, x * y, batch)
 
 
 def sign(xp: Namespace, x: Array) -> Array:
@@ -325,11 +211,6 @@ def divide(xp: Namespace, x: Array, y: Array) -> Array:
 def only_nan(xp: Namespace, x: Array) -> Array:
     """Zeros, with x's NaN kept."""
     return xp.where(xp.isnan(x), x, xp.zeros_like(x))
-
-
-def poison(xp: Namespace, x: Array, batch: int) -> Array:
-    """What the entries that are not finite make of a nonnegative measure: NaN, inf, or 0 if there are none."""
-    return peak(xp, xp.where(xp.isfinite(x), xp.zeros_like(x), x), batch)
 
 
 def finite(xp: Namespace, x: Array) -> Array:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import namespace as _xp
+from . import reductions
 from . import spectral as _spectral
 from .namespace import Array, Namespace
 from .spectral import adjoint
@@ -83,10 +84,10 @@ class NewtonSchulzSet(Value):
         return x + xp.astype(_spectral._no_limit(xp, poison)[..., None], x.dtype)
 
     def _scaled(self, xp: Namespace, x: Array) -> Array:
-        size = _xp.astype(xp, _xp.unit_scale(xp, x, x.ndim - 2), x.dtype)[..., None, None]
+        size = _xp.astype(xp, reductions.unit_scale(xp, x, x.ndim - 2), x.dtype)[..., None, None]
         x = x / size
         if not self.rows:
-            norm = _xp.norm(xp, x, x.ndim - 2)[..., None, None]
+            norm = reductions.norm(xp, x, x.ndim - 2)[..., None, None]
             return _xp.divide(xp, x, _xp.astype(xp, norm, x.dtype) + xp.zeros_like(x))
         sums = xp.sum(xp.abs(x @ adjoint(xp, x)), axis=-1, keepdims=True)
         return _xp.divide(xp, x, _xp.astype(xp, xp.sqrt(sums), x.dtype) + xp.zeros_like(x))
@@ -194,7 +195,7 @@ class UpdateMap:
 
     def __call__(self, x: Array) -> Array:
         xp = _xp.namespace(x)
-        _xp.check_floating(xp, x)
+        _xp.floating(x)
         _spectral.check_matrix(x, "a Newton-Schulz set")
         return self.set(xp, x)
 

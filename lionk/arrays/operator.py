@@ -78,8 +78,8 @@ class Operator(Value):
 def square(matrix: Any, name: str) -> Namespace:
     """The namespace of a real square matrix; TypeError or ValueError, naming the argument, if it is none."""
     xp = _xp.namespace(matrix, name=name)
-    _xp.check_floating(xp, matrix, name)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or _xp.is_complex(xp, matrix):
+    _xp.floating(matrix, name)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or _xp.is_complex(matrix):
         raise ValueError(f"{name} must be real and square, got shape {tuple(matrix.shape)} and dtype {matrix.dtype}")
     return xp
 
@@ -88,7 +88,7 @@ def inverse(matrix: Any, name: str) -> Any:
     """The inverse; ValueError if the matrix is singular to working precision."""
     xp = square(matrix, name)
     s = xp.linalg.svdvals(matrix)
-    if not bool(s[-1] > matrix.shape[0] * _xp.eps(xp, matrix) * s[0]):
+    if not bool(s[-1] > matrix.shape[0] * _xp.eps(matrix) * s[0]):
         raise ValueError(f"{name} must be invertible; its smallest singular value is {float(s[-1]):.3g}")
     return xp.linalg.inv(matrix)
 
@@ -105,7 +105,7 @@ def positive_eigen(matrix: Any, name: str) -> tuple[Namespace, Array, Array]:
     """Namespace, eigenvalues and eigenvectors; ValueError if the matrix is not symmetric positive definite."""
     xp = square(matrix, name)
     skew = xp.max(xp.abs(matrix - xp.matrix_transpose(matrix)))
-    if not bool(skew <= 100 * _xp.eps(xp, matrix) * xp.max(xp.abs(matrix))):
+    if not bool(skew <= 100 * _xp.eps(matrix) * xp.max(xp.abs(matrix))):
         raise ValueError(f"{name} must be symmetric; its largest asymmetry is {float(skew):.3g}")
     try:
         w, v = eigh(xp, (matrix + xp.matrix_transpose(matrix)) / 2)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from . import namespace as _xp
+from . import reductions
 from . import spectral as _spectral
 from .namespace import Array, Namespace
 from .newton_schulz import JORDAN, SETS, NewtonSchulzSet, published
@@ -50,13 +51,13 @@ class NewtonSchulz(Value):
         if 0 in x.shape:
             return x
         x, poison = _spectral._guarded(xp, x)
-        x = x / _xp.astype(xp, _xp.unit_scale(xp, x, x.ndim - 2), x.dtype)[..., None, None]
-        wide, eps, n = x.shape[-2] <= x.shape[-1], _xp.eps(xp, x), max(x.shape[-2:])
+        x = x / _xp.astype(xp, reductions.unit_scale(xp, x, x.ndim - 2), x.dtype)[..., None, None]
+        wide, eps, n = x.shape[-2] <= x.shape[-1], _xp.eps(x), max(x.shape[-2:])
         tol, resolve = self.limits(eps, x.shape)
         low = (resolve - n * eps / 2) / min(x.shape[-2:]) ** 0.125
         gram = _gram(xp, x, wide)
         square = gram @ gram
-        top = xp.sqrt(_xp.norm(xp, square, x.ndim - 2))  # (sum of s^8)^(1/4), at least s_1^2
+        top = xp.sqrt(reductions.norm(xp, square, x.ndim - 2))  # (sum of s^8)^(1/4), at least s_1^2
         top = _xp.astype(xp, xp.where(top == 0, xp.ones_like(top), top), x.dtype)[..., None, None]
         x, gram, square = x / xp.sqrt(top), gram / top, square / top**2
         first, rest = _in_two(_quintics(tol, low), max(x.shape[-2:]) / min(x.shape[-2:]))
@@ -224,11 +225,11 @@ def polar(x: Array, method: str = "svd", *, tol: float | None = None, resolve: f
     [1. 1. 0.]
     """
     xp = _xp.namespace(x)
-    _xp.check_floating(xp, x)
+    _xp.floating(x)
     _spectral.check_matrix(x, "polar")
     if method not in METHODS:
         raise ValueError(f'method must be "svd" or "newton_schulz", got {method!r}')
-    z = _xp.astype(xp, x, xp.float32) if _xp.is_low_precision(xp, x) else x
+    z = _xp.astype(xp, x, xp.float32) if _xp.is_low_precision(x) else x
     if method == "newton_schulz":
         return _xp.astype(xp, NewtonSchulz(tol, resolve)(xp, z), x.dtype)
     if tol is not None or resolve is not None:
@@ -251,6 +252,6 @@ def muon_ns5(x: Array, steps: int = 5) -> Array:
     [1.12 0.68 1.07]
     """
     xp = _xp.namespace(x)
-    _xp.check_floating(xp, x)
+    _xp.floating(x)
     _spectral.check_matrix(x, "muon_ns5")
     return replace(SETS["muon"], steps=(JORDAN,) * steps)(xp, x)

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from .namespace import Array, Namespace, divide, eps, inner, only_nan, peak, spread
+from .namespace import Array, Namespace, divide, eps, only_nan, spread
+from .reductions import inner, peak
 
 SPARE = 8  # the most steps that bracketing takes beyond the number that halving needs
 
@@ -41,7 +42,7 @@ def settled(xp: Namespace, last: Array, x: Array, unit: float = 0.0) -> bool:
 
     NaN counts as settled.
     """
-    return visible(x) and not bool(xp.any(xp.abs(x - last) > eps(xp, x) * (unit + xp.abs(x))))
+    return visible(x) and not bool(xp.any(xp.abs(x - last) > eps(x) * (unit + xp.abs(x))))
 
 
 def repeated(xp: Namespace, move: Map, start: Array, steps: int, unit: float = 0.0) -> Array:
@@ -82,7 +83,7 @@ def bracket(xp: Namespace, increasing: Map, low: Array, high: Array, extra: int 
     Oliveira and Takahashi 2021), or the middle after a step that did not halve: at worst ``SPARE`` steps more than
     halving needs, for smooth functions a dozen in place of 56.
     """
-    count = int(-math.log2(eps(xp, low))) + 4 + extra
+    count = int(-math.log2(eps(low))) + 4 + extra
     low, high = low + 0 * high, high + 0 * low
     first = increasing(low + (high - low) / 2)
     if not visible(low, high, first):
@@ -92,7 +93,7 @@ def bracket(xp: Namespace, increasing: Map, low: Array, high: Array, extra: int 
             low, high = xp.where(below, middle, low), xp.where(below, high, middle)
         return low, high
     wide = high - low
-    unit, top, small = wide * 2.0**-count, float(xp.finfo(low.dtype).max) / 8, eps(xp, low) / 2
+    unit, top, small = wide * 2.0**-count, float(xp.finfo(low.dtype).max) / 8, eps(low) / 2
     inverse = 0.8 / xp.where(wide > 0, wide, xp.ones_like(wide))
     half = wide / 2
     x, value, zero = low + half, first, xp.zeros_like(low)

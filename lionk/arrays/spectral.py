@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import NotAvailable
 from . import namespace as _xp
+from . import reductions
 from .namespace import Array, Namespace
 
 
@@ -60,7 +61,7 @@ def full_svd(xp: Namespace, x: Array) -> Any:
 def singular_values(xp: Namespace, x: Array) -> Array:
     """Shape ``(..., min(m, n))``, descending; NaN or inf for a matrix with such an entry."""
     if 0 in x.shape:
-        return xp.zeros((*x.shape[:-2], 0), dtype=_xp.real_dtype(xp, x), device=_xp.device(x))
+        return xp.zeros((*x.shape[:-2], 0), dtype=_xp.real_dtype(x), device=_xp.device(x))
     clean, poison = _guarded(xp, x)
     try:
         s = xp.linalg.svdvals(clean)
@@ -80,7 +81,7 @@ def map_singular_values(xp: Namespace, x: Array, f: Callable[[Array], Array], *,
         return x
     clean, poison = _guarded(xp, x)
     u, s, vh = _decompose(xp, clean)
-    noise = max(x.shape[-2:]) * _xp.eps(xp, x) * s[..., :1]
+    noise = max(x.shape[-2:]) * _xp.eps(x) * s[..., :1]
     if rank:
         s = xp.where(s > noise, s, xp.zeros_like(s))
     if merge:
@@ -92,7 +93,7 @@ def map_singular_values(xp: Namespace, x: Array, f: Callable[[Array], Array], *,
 
 def noise(xp: Namespace, x: Array) -> float:
     """How much rounding moves singular values or eigenvalues of x, relative to the largest."""
-    return (8 + max(x.shape[-2:])) * _xp.eps(xp, x)
+    return (8 + max(x.shape[-2:])) * _xp.eps(x)
 
 
 def _no_limit(xp: Namespace, poison: Array) -> Array:
@@ -121,7 +122,7 @@ def asymmetry(xp: Namespace, x: Array) -> Array:
 
 def adjoint(xp: Namespace, x: Array) -> Array:
     t = xp.matrix_transpose(x)
-    return xp.conj(t) if _xp.is_complex(xp, x) else t
+    return xp.conj(t) if _xp.is_complex(x) else t
 
 
 def eigh(xp: Namespace, a: Array) -> tuple[Array, Array]:
@@ -132,7 +133,7 @@ def eigh(xp: Namespace, a: Array) -> tuple[Array, Array]:
     """
     if hasattr(xp.linalg, "eigh"):
         return xp.linalg.eigh(a)
-    c = _xp.norm(xp, a, a.ndim - 2)[..., None, None]
+    c = reductions.norm(xp, a, a.ndim - 2)[..., None, None]
     u, s, _ = _decompose(xp, a + c * xp.eye(a.shape[-1], dtype=a.dtype, device=_xp.device(a)))
     return xp.flip(s - c[..., 0], axis=-1), xp.flip(u, axis=-1)
 
@@ -140,7 +141,7 @@ def eigh(xp: Namespace, a: Array) -> tuple[Array, Array]:
 def eigenvalues(xp: Namespace, x: Array) -> Array:
     """Of the symmetric part, shape ``(..., n)``, ascending; NaN or inf for a matrix with such an entry."""
     if 0 in x.shape:
-        return xp.zeros((*x.shape[:-2], 0), dtype=_xp.real_dtype(xp, x), device=_xp.device(x))
+        return xp.zeros((*x.shape[:-2], 0), dtype=_xp.real_dtype(x), device=_xp.device(x))
     clean, poison = _guarded(xp, x)
     clean = symmetric_part(xp, clean)
     w = xp.linalg.eigvalsh(clean) if hasattr(xp.linalg, "eigvalsh") else eigh(xp, clean)[0]
@@ -153,7 +154,7 @@ def map_eigenvalues(xp: Namespace, x: Array, f: Callable[[Array], Array], *, ran
         return x
     clean, poison = _guarded(xp, x)
     w, q = eigh(xp, symmetric_part(xp, clean))
-    noise = x.shape[-1] * _xp.eps(xp, x) * xp.max(xp.abs(w), axis=-1, keepdims=True)
+    noise = x.shape[-1] * _xp.eps(x) * xp.max(xp.abs(w), axis=-1, keepdims=True)
     if rank:
         w = xp.where(xp.abs(w) > noise, w, xp.zeros_like(w))
     if merge:

@@ -185,11 +185,11 @@ def scalar_problem(f: Any) -> str:
         return f"fun must return a 0-d array computed from x by its own library, got {type(f).__name__}"
     if tuple(f.shape) != ():
         return f"fun must return a scalar (a 0-d array), got shape {tuple(f.shape)}; sum or average it"
-    if not _xp.is_real(_xp.array_namespace(f), f):
+    if not _xp.is_real(f):
         return f"fun must return a real floating-point scalar, got {f.dtype}"
     return ""
 
 
 def check_differentiable(x: Any) -> None:
     """Refuse leaves that have no gradient, naming the dtype."""
-    tree_map(lambda a: _xp.check_floating(_xp.namespace(a), a), x)
+    tree_map(_xp.floating, x)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..functions.own.own_scalar import from_scalar
 from ..functions.own.own_set import from_lmo, from_projection
 from ..functions.registry.entries import K as _function
@@ -51,8 +52,8 @@ def _equality_at_the_last_point(name: str, outside: bool) -> Any:
         right = f(xp, y, batch, tol)
         if not seen or seen[0].shape != y.shape:
             return right
-        fitted = _xp.inner(xp, seen[0], y, batch) - seen[1]
-        return xp.where(xp.isfinite(right), fitted, right) if outside else fitted + _xp.total(xp, 0 * y, batch)
+        fitted = reductions.inner(xp, seen[0], y, batch) - seen[1]
+        return xp.where(xp.isfinite(right), fitted, right) if outside else fitted + reductions.total(xp, 0 * y, batch)
 
     return altered(K(name), _value=value, dual_value=dual)
 
@@ -61,7 +62,7 @@ def _equality_at_the_gradient(name: str) -> Any:
     """``K*(y) := <x, y> - K(x)`` at ``x = y``, as if dK were the identity."""
     k = K(name)
     return altered(
-        k, dual_value=lambda f, xp, y, b, t: _xp.inner(xp, y, y, b) - k._value(xp, y, b, t) + 0 * f(xp, y, b, t)
+        k, dual_value=lambda f, xp, y, b, t: reductions.inner(xp, y, y, b) - k._value(xp, y, b, t) + 0 * f(xp, y, b, t)
     )
 
 
@@ -142,10 +143,10 @@ _GRADIENTS = {
 }
 _CONJUGATES = {
     "conjugate: +inf missing": Broken(
-        lambda: altered(K("l1"), dual_value=lambda f, xp, y, b, t: _xp.total(xp, 0 * y, b))
+        lambda: altered(K("l1"), dual_value=lambda f, xp, y, b, t: reductions.total(xp, 0 * y, b))
     ),
     "conjugate: zero everywhere": Broken(
-        lambda: altered(K("nuclear"), dual_value=lambda f, xp, y, b, t: _xp.total(xp, 0 * y, b)), _MATRIX
+        lambda: altered(K("nuclear"), dual_value=lambda f, xp, y, b, t: reductions.total(xp, 0 * y, b)), _MATRIX
     ),
     "conjugate: +inf missing, value right": Broken(
         lambda: altered(K("log_cosh"), dual_value=lambda f, xp, y, b, t: f(xp, xp.clip(y, -1.0, 1.0), b, t))
@@ -179,7 +180,7 @@ _CONJUGATES = {
             K("log_cosh"),
             dual_value=lambda f, xp, y, b, t: (
                 f(xp, y, b, t)
-                + _xp.total(xp, xp.where(xp.abs(y) == 1, _constant(xp, math.inf, y), 0 * xp.ones_like(y)), b)
+                + reductions.total(xp, xp.where(xp.abs(y) == 1, _constant(xp, math.inf, y), 0 * xp.ones_like(y)), b)
             ),
         )
     ),

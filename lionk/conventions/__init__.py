@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays.containers import is_container, tree_map
 from ..arrays.namespace import namespace
 from ..arrays.newton_schulz import newton_schulz
@@ -143,7 +144,7 @@ def from_adamw(K: Any, lr: float, weight_decay: float, like: Any) -> tuple[float
     count = xp.arange(_xp.event_size(like, 0), dtype=xp.int64, device=_xp.device(like))
     generic = xp.cos(xp.astype(count * count % 1_000_003, xp.float32))
     u = function.subgradient(xp.reshape(generic, tuple(like.shape)))
-    size = float(_xp.norm(xp, u)) / math.sqrt(max(_xp.event_size(like, 0), 1))
+    size = float(reductions.norm(xp, u)) / math.sqrt(max(_xp.event_size(like, 0), 1))
     if size == 0:
         raise ValueError(f"the update of {function!r} is 0 on this array of shape {tuple(like.shape)}")
     factor = ADAM_RMS / size

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays.containers import is_container, tree_map
 from ..arrays.derivative import differentiated, with_derivative
 from ..arrays.namespace import Array, Namespace
@@ -159,8 +160,8 @@ class ConvexFunction(Value, ABC):
         The precision is at least float32, in which 16-bit arrays are computed.
         """
         xp = _xp.namespace(like, name="like")
-        _xp.check_floating(xp, like, "like")
-        return _moved(self, xp, like, 64 if _xp.eps(xp, like) < 1e-10 else 32) if has_arrays(self) else self
+        _xp.floating(like, "like")
+        return _moved(self, xp, like, 64 if _xp.eps(like) < 1e-10 else 32) if has_arrays(self) else self
 
     # -- the calculus: each rule names its dual ---------------------------------------------------------------
 
@@ -236,7 +237,7 @@ class ArrayFunction(ConvexFunction):
 
     def _number(self, kind: _xp.Kind, z: Array, n: int, tol: float | None) -> Array:
         v = self._value(kind.xp, z, n, resolve_tol(kind, z, tol))
-        return _xp.astype(kind.xp, _xp.total(kind.xp, v, 0) if n else v, kind.real_dtype)
+        return _xp.astype(kind.xp, reductions.total(kind.xp, v, 0) if n else v, kind.real_dtype)
 
     def bounds(self, x: Array, tol: float | None = None) -> tuple[Array, Array]:
         kind, z, n = self._read(x, "x")
@@ -251,19 +252,19 @@ class ArrayFunction(ConvexFunction):
         if isinstance(t, (int, float)) and not 0 < t < math.inf:
             raise ValueError(f"prox needs a step 0 < t < inf, got t={t!r}")
         kind, z, n = self._read(x, "x")
-        t = _xp.astype(kind.xp, t, _xp.real_dtype(kind.xp, z)) if hasattr(t, "shape") else float(t)
+        t = _xp.astype(kind.xp, t, _xp.real_dtype(z)) if hasattr(t, "shape") else float(t)
         return _xp.astype(kind.xp, self._prox(kind.xp, z, t, n), x.dtype)
 
     def fenchel_young(self, x: Array, s: Array, tol: float | None = None) -> Array:
         kind, a, b, n = self._read_pair(x, s)
         xp, t = kind.xp, resolve_tol(_xp.kind(s), s, tol)
-        gap = self._value(xp, a, n, t) + self.conjugate._value(xp, b, n, t) - _xp.inner(xp, a, b, n)
-        return _xp.astype(xp, _xp.total(xp, gap, 0) if n else gap, kind.real_dtype)
+        gap = self._value(xp, a, n, t) + self.conjugate._value(xp, b, n, t) - reductions.inner(xp, a, b, n)
+        return _xp.astype(xp, reductions.total(xp, gap, 0) if n else gap, kind.real_dtype)
 
     def subdifferential_distance(self, x: Array, s: Array) -> Array:
         kind, a, b, n = self._read_pair(x, s)
         away = self._subdifferential_distance(kind.xp, a, b, n)
-        return _xp.astype(kind.xp, _xp.norm(kind.xp, away) if away.ndim else away, kind.real_dtype)
+        return _xp.astype(kind.xp, reductions.norm(kind.xp, away) if away.ndim else away, kind.real_dtype)
 
     @abstractmethod
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
@@ -281,7 +282,7 @@ class ArrayFunction(ConvexFunction):
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         if self.traits.smooth:
-            return _xp.norm(xp, s - self._subgradient(xp, x, batch), batch)
+            return reductions.norm(xp, s - self._subgradient(xp, x, batch), batch)
         raise NotAvailable(
             f"the distance to the subdifferential of {self!r} has no closed form; test membership with "
             "K.fenchel_young(x, s), which is 0 exactly on it"
@@ -328,7 +329,7 @@ def _moved(v: Any, xp: Namespace, like: Array, bits: int) -> Any:
     if not hasattr(v, "shape"):
         return v
     theirs = _xp.namespace(v)
-    name = f"complex{2 * bits}" if _xp.is_complex(theirs, v) else f"float{bits}"
+    name = f"complex{2 * bits}" if _xp.is_complex(v) else f"float{bits}"
     v = _xp.astype(theirs, v, getattr(theirs, name))
     return xp.asarray(v, device=_xp.device(like)) if theirs is xp else _transfer(xp, v, like)
 

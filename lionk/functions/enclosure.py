@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 
@@ -20,10 +21,10 @@ def bounds(K: Any, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Arr
     """
     value, s = K._value_and_subgradient(xp, x, batch, tol)
     if not (_roots.visible(s) and bool(xp.all(xp.isfinite(s)))):
-        pulled = K._subgradient(xp, x * (1 - 8 * _xp.eps(xp, x)), batch)
+        pulled = K._subgradient(xp, x * (1 - 8 * _xp.eps(x)), batch)
         s = xp.where(xp.isfinite(s), s, xp.where(xp.isfinite(pulled), pulled, xp.zeros_like(s)))
     dual = K.conjugate._value(xp, s, batch, tol)
-    product, terms = _xp.inner(xp, x, s, batch), _xp.total(xp, xp.abs(x) * xp.abs(s), batch)
+    product, terms = reductions.inner(xp, x, s, batch), reductions.total(xp, xp.abs(x) * xp.abs(s), batch)
     finite = xp.isfinite(dual) & xp.isfinite(terms)
     zero = xp.zeros_like(value)
     size = xp.abs(xp.where(xp.isfinite(value), value, zero)) + xp.where(finite, xp.abs(dual) + terms, zero)
@@ -32,7 +33,7 @@ def bounds(K: Any, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Arr
     if K.traits.accuracy:
         lower = xp.where(finite, product - dual - width, xp.where(xp.isnan(value), value, -math.inf + zero))
     lower, upper = xp.minimum(lower, value), value + width
-    return (_xp.total(xp, lower, 0), _xp.total(xp, upper, 0)) if batch else (lower, upper)
+    return (reductions.total(xp, lower, 0), reductions.total(xp, upper, 0)) if batch else (lower, upper)
 
 
 def outward(xp: Namespace, lower: Array, upper: Array, dtype: Any) -> tuple[Array, Array]:
@@ -45,5 +46,5 @@ def outward(xp: Namespace, lower: Array, upper: Array, dtype: Any) -> tuple[Arra
 
 def rounding(K: Any, xp: Namespace, x: Array) -> float:
     """``(16 + log2 n) eps``: blocked sums, 16 terms to a block; ``max(rows, cols)`` more with singular values."""
-    unit = (16 + math.log2(max(math.prod(x.shape), 2))) * _xp.eps(xp, x)
+    unit = (16 + math.log2(max(math.prod(x.shape), 2))) * _xp.eps(x)
     return unit * max(x.shape[-2:], default=1) if "linalg" in K.traits.needs and x.ndim >= 2 else unit

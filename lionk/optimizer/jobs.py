@@ -25,7 +25,7 @@ def coefficient(name: str, value: Any) -> Any:
         if not 0 <= number < math.inf:
             raise ValueError(f"{name} must be finite and >= 0, got {value!r}")
         return number
-    if hasattr(value, "ndim") and value.ndim == 0 and _xp.is_real(_xp.namespace(value), value):
+    if hasattr(value, "ndim") and value.ndim == 0 and _xp.is_real(value):
         return value
     schedule = " (a schedule is a callable of the count)" if name == "lr" else ""
     raise TypeError(f"{name} must be a number >= 0 or a real 0-d array{schedule}, got {value!r}")

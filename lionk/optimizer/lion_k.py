@@ -107,13 +107,13 @@ class LionK:
 
         def zeros(a: Array) -> Array:
             xp = _xp.namespace(a)
-            _xp.check_floating(xp, a)
+            _xp.floating(a)
             dtype = getattr(xp, self.state_dtype, "") if isinstance(self.state_dtype, str) else self.state_dtype
             if dtype == "":
                 raise ValueError(
                     f'state_dtype must be a dtype of the library, such as "float32", got {self.state_dtype!r}'
                 )
-            if dtype is None or (_xp.is_complex(xp, a) and not xp.isdtype(dtype, "complex floating")):
+            if dtype is None or (_xp.is_complex(a) and not xp.isdtype(dtype, "complex floating")):
                 dtype = a.dtype
             return xp.zeros_like(a, dtype=dtype)
 
@@ -250,7 +250,7 @@ def cast(xp: Any, c: Any, like: Array, name: str) -> Any:
         return c
     if _xp.namespace(c, name=name) is not xp:
         raise TypeError(f"{name} is an array of another library than x; pass a Python number")
-    return _xp.astype(xp, c, _xp.real_dtype(xp, like))
+    return _xp.astype(xp, c, _xp.real_dtype(like))
 
 
 def _check_alike(name: str, tree: Any, x: Any) -> None:

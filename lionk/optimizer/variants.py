@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays.containers import tree_map
 from ..arrays.namespace import Array
 from ..functions import ConvexFunction
@@ -102,7 +103,7 @@ class Variant(LionK):
 
 def _on_sphere(x: Array, radius: float) -> Array:
     xp = _xp.namespace(x)
-    size = _xp.norm(xp, x)
+    size = reductions.norm(xp, x)
     return _xp.astype(xp, x * (radius / xp.where(size > 0, size, xp.ones_like(size))), x.dtype)
 
 
@@ -121,20 +122,20 @@ class Cautious:
     def subgradient(self, r: Array) -> Array:
         xp, u = _xp.namespace(r), self.K.subgradient(r)
         if self.cautious is not None:
-            keep = _xp.inner(xp, u, _xp.astype(xp, self.grad, u.dtype), batch=u.ndim) < 0
+            keep = reductions.inner(xp, u, _xp.astype(xp, self.grad, u.dtype), batch=u.ndim) < 0
             u = xp.where(keep, u, xp.zeros_like(u))
             if self.cautious == "rescale":
-                kept = (self.mean or _mean)(xp.astype(keep, _xp.real_dtype(xp, u)))
+                kept = (self.mean or _mean)(xp.astype(keep, _xp.real_dtype(u)))
                 u = u / xp.where(kept > 0, kept, xp.ones_like(kept))
         if self.decay:  # the step subtracts lam x everywhere: add it again where x grows
             x = _xp.astype(xp, self.x, u.dtype)
-            grows = _xp.inner(xp, u, x, batch=u.ndim) > 0
+            grows = reductions.inner(xp, u, x, batch=u.ndim) > 0
             u = u + xp.where(grows, self.weight_decay * x, xp.zeros_like(x))
         return u
 
 
 def _mean(a: Array) -> Array:
-    return _xp.total(_xp.namespace(a), a, 0) / max(_xp.event_size(a, 0), 1)
+    return reductions.total(_xp.namespace(a), a, 0) / max(_xp.event_size(a, 0), 1)
 
 
 def why_unbounded(K: ConvexFunction, cautious: str | None, decay: bool, hyperball: float | None = None) -> str:
@@ -163,7 +164,7 @@ def mars(
 
     def one(g: Array, last: Array) -> Array:
         xp, c = _xp.namespace(g, last), corrected(g, last, beta1, gamma)
-        size = _xp.norm(xp, c) if norm is None else norm(c)
+        size = reductions.norm(xp, c) if norm is None else norm(c)
         return c / xp.where(size > 1, size, xp.ones_like(size))
 
     return tree_map(one, grad, previous)

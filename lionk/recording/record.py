@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays.layout import KERNEL
 from ..arrays.value import has_arrays
 from ..functions.base import ConvexFunction
@@ -172,7 +172,7 @@ class Space:
         return tuple(self.symbol(op, (found.place,), n.dtype, n.level + 1, False) for op in PARTS)
 
 
-_xp.ORDER_STATISTIC["lionk.recording.record"] = lambda x, k: x.space.order_statistic(x, k)
+reductions.ORDER_STATISTIC["lionk.recording.record"] = lambda x, k: x.space.order_statistic(x, k)
 
 
 def _real(xp: Any, dtype: Any) -> Any:

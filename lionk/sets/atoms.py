@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from ..errors import NotAvailable
@@ -27,7 +28,7 @@ class Whole(ArraySet):
         return y
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
-        return _xp.peak(xp, _xp.only_nan(xp, y), batch)
+        return reductions.peak(xp, _xp.only_nan(xp, y), batch)
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         return self._violation(xp, y, batch)
@@ -71,7 +72,7 @@ class Box(ArraySet):
             return math.sqrt(sum((u - v) ** 2 for v, u in pairs) * math.prod(shape) / n)
         xp = _xp.namespace(like)
         width = _xp.parameter(xp, self.upper, like) - _xp.parameter(xp, low, like)
-        return float(_xp.norm(xp, xp.broadcast_to(width, shape)))
+        return float(reductions.norm(xp, xp.broadcast_to(width, shape)))
 
     def _traits(self) -> dict[str, Any]:
         one = all(e is None or isinstance(e, (int, float)) for e in (self.lower, self.upper))
@@ -95,7 +96,7 @@ class Box(ArraySet):
 
     def _polar(self, xp: Namespace, y: Array) -> bool:
         """Complex y: work on the modulus."""
-        if not _xp.is_complex(xp, y):
+        if not _xp.is_complex(y):
             return False
         if not self.symmetric:
             raise TypeError("complex arrays need a symmetric box (lower = -upper), which is a disc; use a real array")
@@ -104,12 +105,12 @@ class Box(ArraySet):
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         if not self.symmetric:
             s = self._lmo(xp, x, batch)
-            return _xp.inner(xp, xp.where(s == 0, xp.zeros_like(x), x), s, batch)
+            return reductions.inner(xp, xp.where(s == 0, xp.zeros_like(x), x), s, batch)
         r = xp.abs(x)
         if _is_one(self.upper):
-            return _xp.total(xp, r, batch)
+            return reductions.total(xp, r, batch)
         w = self._ends(xp, r)[1] + xp.zeros_like(r)
-        return _xp.total(xp, w * xp.where(w == 0, _xp.only_nan(xp, r), r), batch)
+        return reductions.total(xp, w * xp.where(w == 0, _xp.only_nan(xp, r), r), batch)
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         if self.symmetric:
@@ -129,19 +130,19 @@ class Box(ArraySet):
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         if self.lower is None and isinstance(self.upper, (int, float)):  # the modulus of the largest entry says it
-            return xp.maximum(_xp.peak(xp, y, batch) - self.upper, 0.0)
+            return xp.maximum(reductions.peak(xp, y, batch) - self.upper, 0.0)
         low, up = self._ends(xp, y)
         if self._polar(xp, y):
             y, low = xp.abs(y), 0 * up
         inside = _xp.only_nan(xp, y)
         above = inside if _is_infinite(up) else xp.where(y > up, y - up, inside)
-        return _xp.peak(xp, above if _is_infinite(low) else xp.where(y < low, low - y, above), batch)
+        return reductions.peak(xp, above if _is_infinite(low) else xp.where(y < low, low - y, above), batch)
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
         if self.lower is None and isinstance(self.upper, (int, float)):
             return self.upper or 1.0
         ends = [e for e in self._ends(xp, y) if not _is_infinite(e)]
-        sizes = [abs(e) if isinstance(e, (int, float)) else _xp.peak(xp, e, 0) for e in ends]
+        sizes = [abs(e) if isinstance(e, (int, float)) else reductions.peak(xp, e, 0) for e in ends]
         if all(isinstance(s, (int, float)) for s in sizes):
             return max(sizes) or 1.0
         return sum(sizes)
@@ -150,9 +151,9 @@ class Box(ArraySet):
         if self._polar(xp, x):
             zero = x == 0
             nearest = xp.where(zero, self._project(xp, s, batch), self._lmo(xp, x, batch))
-            return _xp.norm(xp, s - nearest, batch)
+            return reductions.norm(xp, s - nearest, batch)
         low, up = (a + xp.zeros_like(x) for a in self._ends(xp, x))
-        return _xp.norm(xp, s - xp.clip(s, xp.where(x > 0, up, low), xp.where(x < 0, low, up)), batch)
+        return reductions.norm(xp, s - xp.clip(s, xp.where(x > 0, up, low), xp.where(x < 0, low, up)), batch)
 
 
 def _is_infinite(v: Any) -> bool:
@@ -195,7 +196,7 @@ class Ball(ArraySet):
         return lp_norm(xp, x, self.p, batch)
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
-        c = c / _xp.spread(xp, _xp.unit_scale(xp, c, batch), c)
+        c = c / _xp.spread(xp, reductions.unit_scale(xp, c, batch), c)
         size = _xp.spread(xp, _length(xp, c, self.p, batch), c)
         if self.p == 2:
             return _xp.divide(xp, c, size)
@@ -206,14 +207,14 @@ class Ball(ArraySet):
         near = (
             y / _xp.spread(xp, xp.where(size > 1, size, 1 + 0 * size), y) if self.q == 2 else self._shrink(xp, y, batch)
         )
-        return xp.where(_xp.spread(xp, size <= 1 + _xp.slack(xp, y, batch), y), y, near)
+        return xp.where(_xp.spread(xp, size <= 1 + reductions.slack(xp, y, batch), y), y, near)
 
     def _shrink(self, xp: Namespace, y: Array, batch: int) -> Array:
         """Projection of a point outside: ``|z| + m |y|_max |z|^(q-1) = |y|``, with m such that ``|z|_q = 1``.
 
         Accuracy: a few ulp of max |y|. m <= |y|_p / |y|_max because z^(q-1) <= |y| / (m |y|_max). Derived here.
         """
-        scale = _xp.spread(xp, _xp.unit_scale(xp, y, batch), y)
+        scale = _xp.spread(xp, reductions.unit_scale(xp, y, batch), y)
         a = xp.abs(y) / scale
 
         def magnitude(m: Array) -> Array:
@@ -229,11 +230,11 @@ class Ball(ArraySet):
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         if self.q == 2:
             return self._violation(xp, y, batch)
-        return _xp.norm(xp, y - self._project(xp, y, batch), batch)
+        return reductions.norm(xp, y - self._project(xp, y, batch), batch)
 
     def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
-        at_zero = _xp.peak(xp, x, batch) == 0
-        return xp.where(at_zero, self._distance(xp, s, batch), _xp.norm(xp, s - self._lmo(xp, x, batch), batch))
+        at_zero = reductions.peak(xp, x, batch) == 0
+        return xp.where(at_zero, self._distance(xp, s, batch), reductions.norm(xp, s - self._lmo(xp, x, batch), batch))
 
 
 def _solve_power(xp: Namespace, a: Array, c: Array, m: Array, r: float) -> Array:
@@ -252,10 +253,10 @@ def _solve_power(xp: Namespace, a: Array, c: Array, m: Array, r: float) -> Array
 
 def lp_norm(xp: Namespace, x: Array, p: float, batch: int) -> Array:
     """``(sum |x|^p)^(1/p)``, scaled by the largest entry first."""
-    m = _xp.unit_scale(xp, x, batch)
+    m = reductions.unit_scale(xp, x, batch)
     return m * _length(xp, x / _xp.spread(xp, m, x), p, batch)
 
 
 def _length(xp: Namespace, x: Array, p: float, batch: int) -> Array:
     """``lp_norm`` where the largest entry is 1 already."""
-    return _xp.unit_norm(xp, x, batch) if p == 2 else _xp.total(xp, xp.abs(x) ** p, batch) ** (1 / p)
+    return reductions.unit_norm(xp, x, batch) if p == 2 else reductions.total(xp, xp.abs(x) ** p, batch) ** (1 / p)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays.containers import is_container
 from ..arrays.namespace import Array, Namespace
 from ..arrays.value import Value
@@ -56,7 +57,7 @@ class ArraySet(ConvexSet):
     def support(self, x: Array) -> Array:
         kind, z, n = self._read(x, "x")
         v = self._support(kind.xp, z, n)
-        return _xp.astype(kind.xp, _xp.total(kind.xp, v, 0) if n else v, kind.real_dtype)
+        return _xp.astype(kind.xp, reductions.total(kind.xp, v, 0) if n else v, kind.real_dtype)
 
     def lmo(self, c: Array) -> Array:
         kind, z, n = self._read(c, "c")
@@ -69,7 +70,7 @@ class ArraySet(ConvexSet):
     def distance(self, y: Array) -> Array:
         kind, z, n = self._read(y, "y")
         away = self._distance(kind.xp, z, n)
-        return _xp.astype(kind.xp, _xp.norm(kind.xp, away) if away.ndim else away, kind.real_dtype)
+        return _xp.astype(kind.xp, reductions.norm(kind.xp, away) if away.ndim else away, kind.real_dtype)
 
     def contains(self, y: Array, tol: float | None = None) -> Array:
         kind, z, n = self._read(y, "y")
@@ -97,7 +98,7 @@ class ArraySet(ConvexSet):
     # -- hooks -----------------------------------------------------------------------------------------------
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
-        return _xp.inner(xp, x, self._lmo(xp, x, batch), batch)
+        return reductions.inner(xp, x, self._lmo(xp, x, batch), batch)
 
     @abstractmethod
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array: ...
@@ -110,11 +111,11 @@ class ArraySet(ConvexSet):
         """A nonnegative measure of how far y is outside, in y's units; 0 exactly on C; NaN for NaN."""
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
-        return _xp.norm(xp, y - self._project(xp, y, batch), batch)
+        return reductions.norm(xp, y - self._project(xp, y, batch), batch)
 
     def _kept(self, xp: Namespace, y: Array, near: Array, batch: int) -> Array:
         """y where it is a member, up to the rounding of a projection, bit for bit; else ``near``, its projection."""
-        inside = self._violation(xp, y, batch) <= _xp.slack(xp, y, batch) * self._scale(xp, y)
+        inside = self._violation(xp, y, batch) <= reductions.slack(xp, y, batch) * self._scale(xp, y)
         return xp.where(_xp.spread(xp, inside, y), y, near)
 
     def _separation(self, xp: Namespace, y: Array, near: Array, batch: int) -> Array:
@@ -123,8 +124,8 @@ class ArraySet(ConvexSet):
         The violation of a set whose projections are found by iteration: it refuses no member.
         """
         r = y - near
-        r = _xp.divide(xp, r, _xp.spread(xp, _xp.norm(xp, r, batch), r) + xp.zeros_like(r))
-        return xp.clip(_xp.inner(xp, r, y, batch) - self._support(xp, r, batch), 0.0, None)
+        r = _xp.divide(xp, r, _xp.spread(xp, reductions.norm(xp, r, batch), r) + xp.zeros_like(r))
+        return xp.clip(reductions.inner(xp, r, y, batch) - self._support(xp, r, batch), 0.0, None)
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
         """The size of C that tolerances are relative to: a number or a 0-d array."""
@@ -151,7 +152,7 @@ def settled(xp: Namespace, y: Array, near: Array, batch: int) -> Array:
 
     For sets that hold no rounded numbers, such as ``sum y = 0``: there a projection is its own projection.
     """
-    same = _xp.peak(xp, near - y, batch) <= _xp.slack(xp, y, batch) * _xp.peak(xp, y, batch)
+    same = reductions.peak(xp, near - y, batch) <= reductions.slack(xp, y, batch) * reductions.peak(xp, y, batch)
     return xp.where(_xp.spread(xp, same, y), y, near)
 
 
@@ -186,6 +187,6 @@ def nearer(xp: Namespace, y: Array, batch: int, most: float = math.inf) -> Array
     At a distance of 1/eps the digits of a projection are gone, while on a ray it tends to the support point: from
     ``eps^(-1/2)/4`` on, or from ``most`` on, entries that differ by less than that share count as tied. Derived here.
     """
-    most = min(most, 0.25 / math.sqrt(_xp.eps(xp, y)))
-    far = _xp.peak(xp, y, batch) / most
+    most = min(most, 0.25 / math.sqrt(_xp.eps(y)))
+    far = reductions.peak(xp, y, batch) / most
     return y / _xp.spread(xp, xp.where(far > 1, far, xp.ones_like(far)), y)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays import spectral as _spectral
 from ..arrays.namespace import Array, Namespace
@@ -49,7 +50,7 @@ class Birkhoff(ArraySet):
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         picked = self._lmo(xp, x, batch)
-        return _xp.total(xp, xp.where(picked == 0, xp.zeros_like(x), x * picked), batch)
+        return reductions.total(xp, xp.where(picked == 0, xp.zeros_like(x), x * picked), batch)
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         if not self._check(c):
@@ -83,13 +84,13 @@ class Birkhoff(ArraySet):
         p = xp.clip(z + _roots.accelerated(xp, rise, xp.zeros_like(z), 100 + 20 * n, y.ndim - 2), 0.0, None)
         for axis in (-1, -2) * 4:  # what is left of the sums' errors, those of rounding at large y among them
             p = _xp.divide(xp, p, xp.sum(p, axis=axis, keepdims=True) + 0 * p)
-        positive = _xp.peak(xp, xp.clip(y, None, 0.0), batch) == 0
+        positive = reductions.peak(xp, xp.clip(y, None, 0.0), batch) == 0
         return xp.where(_xp.spread(xp, positive, y), self._kept(xp, y, p, batch), p)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         """The largest negative entry, or difference of a row's or column's sum from 1."""
         if not self._check(y):
-            return _xp.total(xp, xp.abs(y), batch)
+            return reductions.total(xp, xp.abs(y), batch)
         off = xp.maximum(*(xp.abs(xp.sum(y, axis=axis) - 1) for axis in (-1, -2)))
         below = xp.clip(-xp.min(y, axis=-1), 0.0, None)
-        return _xp.peak(xp, xp.maximum(off, below), batch)
+        return reductions.peak(xp, xp.maximum(off, below), batch)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from .base import ArraySet, nearer, settled
@@ -42,7 +43,7 @@ class BoxSimplex(ArraySet):
 
     def _ends(self, xp: Namespace, y: Array, batch: int) -> tuple[Array, Array]:
         """Both ends for every entry of the event, as one sequence."""
-        n, slack = _xp.event_size(y, batch), 8 * _xp.event_size(y, batch) * _xp.eps(xp, y)
+        n, slack = _xp.event_size(y, batch), 8 * _xp.event_size(y, batch) * _xp.eps(y)
         if not any(_traced(v) for v in (self.lower, self.upper)):
             low, high = (_sum(v, n) for v in (self.lower, self.upper))
             if not low <= 1 + slack or not high >= 1 - slack:
@@ -63,7 +64,7 @@ class BoxSimplex(ArraySet):
         order = xp.argsort(z, axis=-1, descending=True)
         rest = 1 - xp.sum(low, axis=-1, keepdims=True)
         filled = xp.cumulative_sum(_take(xp, up - low, order), axis=-1)
-        enough = filled >= rest * (1 - 4 * _xp.eps(xp, c))
+        enough = filled >= rest * (1 - 4 * _xp.eps(c))
         place = xp.sum(xp.astype(~enough, order.dtype), axis=-1, keepdims=True)
         cut = _take(xp, _take(xp, z, order), xp.clip(place, None, z.shape[-1] - 1))
         fixed = xp.where(z > cut, up, low)
@@ -85,11 +86,11 @@ class BoxSimplex(ArraySet):
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         z = sequence(xp, _xp.finite(xp, y), batch)
         if z.shape[-1] == 0:
-            return _xp.total(xp, y, batch)
+            return reductions.total(xp, y, batch)
         low, up = self._ends(xp, y, batch)
         off = xp.max(xp.maximum(low - z, z - up), axis=-1)
         lack = xp.abs(xp.sum(z, axis=-1) - 1)
-        return xp.maximum(xp.clip(off, 0.0, None), lack) + _xp.poison(xp, y, batch)
+        return xp.maximum(xp.clip(off, 0.0, None), lack) + reductions.poison(xp, y, batch)
 
 
 def _level(xp: Namespace, r: Array, low: Array, up: Array, total: Array, free: Array) -> Array:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays.namespace import Array, Namespace
 from .base import ArraySet, nearer
 from .sorted import _non_increasing, _take
@@ -14,7 +15,7 @@ from .sorted import _non_increasing, _take
 
 def sequence(xp: Namespace, x: Array, batch: int) -> Array:
     """The event as one sequence."""
-    if _xp.is_complex(xp, x):
+    if _xp.is_complex(x):
         raise TypeError("a function of the order of real entries got a complex array; use a real one")
     return _xp.flat(xp, x, batch)
 
@@ -39,7 +40,7 @@ class Falling(ArraySet):
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         z = sequence(xp, x, batch)
         if z.shape[-1] == 0:
-            return _xp.total(xp, x, batch)
+            return reductions.total(xp, x, batch)
         return xp.clip(xp.max(xp.cumulative_sum(z, axis=-1), axis=-1), 0.0, None)
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
@@ -62,9 +63,9 @@ class Falling(ArraySet):
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         z = sequence(xp, _xp.finite(xp, y), batch)
         if z.shape[-1] == 0:
-            return _xp.total(xp, y, batch)
+            return reductions.total(xp, y, batch)
         steps = xp.concat([z[..., :1] - 1, z[..., 1:] - z[..., :-1], -z[..., -1:]], axis=-1)
-        return xp.clip(xp.max(steps, axis=-1), 0.0, None) + _xp.poison(xp, y, batch)
+        return xp.clip(xp.max(steps, axis=-1), 0.0, None) + reductions.poison(xp, y, batch)
 
 
 @dataclass(eq=False, repr=False)
@@ -90,7 +91,9 @@ class Chain(ArraySet):
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         z = sequence(xp, x, batch)
-        return xp.sum(xp.abs(z[..., 1:] - z[..., :-1]), axis=-1) if z.shape[-1] > 1 else 0 * _xp.total(xp, x, batch)
+        return (
+            xp.sum(xp.abs(z[..., 1:] - z[..., :-1]), axis=-1) if z.shape[-1] > 1 else 0 * reductions.total(xp, x, batch)
+        )
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         z = sequence(xp, c, batch)
@@ -109,7 +112,7 @@ class Chain(ArraySet):
         x = _denoised(xp, z)
         sums = xp.clip(xp.cumulative_sum(z - x, axis=-1)[..., :-1], -1.0, 1.0)  # what rounding left outside
         steps = x[..., 1:] - x[..., :-1]
-        noise = 64 * z.shape[-1] * _xp.eps(xp, y) * xp.max(xp.abs(z), axis=-1, keepdims=True)
+        noise = 64 * z.shape[-1] * _xp.eps(y) * xp.max(xp.abs(z), axis=-1, keepdims=True)
         sums = xp.where(xp.abs(steps) > noise, -xp.sign(steps), sums)  # exact where x jumps
         edge = xp.zeros_like(z[..., :1])
         near = xp.concat([sums, edge], axis=-1) - xp.concat([edge, sums], axis=-1)
@@ -119,10 +122,10 @@ class Chain(ArraySet):
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         z = sequence(xp, _xp.finite(xp, y), batch)
         if z.shape[-1] == 0:
-            return _xp.total(xp, y, batch)
+            return reductions.total(xp, y, batch)
         sums = xp.abs(xp.cumulative_sum(z, axis=-1))
         inside = xp.max(sums[..., :-1], axis=-1) - 1 if z.shape[-1] > 1 else -xp.ones_like(sums[..., -1])
-        return xp.maximum(xp.clip(inside, 0.0, None), sums[..., -1]) + _xp.poison(xp, y, batch)
+        return xp.maximum(xp.clip(inside, 0.0, None), sums[..., -1]) + reductions.poison(xp, y, batch)
 
 
 def run_means(xp: Namespace, x: Array, u: Array) -> Array:
@@ -146,7 +149,7 @@ def _denoised(xp: Namespace, y: Array) -> Array:
     """
     low = xp.min(y, axis=-1, keepdims=True) + xp.zeros_like(y)
     high = xp.max(y, axis=-1, keepdims=True) + xp.zeros_like(y)
-    for _ in range(int(-math.log2(_xp.eps(xp, y))) + 4):
+    for _ in range(int(-math.log2(_xp.eps(y))) + 4):
         level = low + (high - low) / 2
         right = _messages(xp, y - level, low)
         left = xp.flip(_messages(xp, xp.flip(y - level, axis=-1), xp.flip(low, axis=-1)), axis=-1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from .atoms import Whole
@@ -17,7 +18,7 @@ from .rules import ball_radius
 
 def mean(xp: Namespace, x: Array, batch: int) -> Array:
     """The mean of the event, to broadcast against it."""
-    return _xp.spread(xp, _xp.total(xp, x, batch) / max(_xp.event_size(x, batch), 1), x)
+    return _xp.spread(xp, reductions.total(xp, x, batch) / max(_xp.event_size(x, batch), 1), x)
 
 
 def constant(xp: Namespace, slope: Callable[[Array], Array], x: Array, batch: int, within: bool) -> Array:
@@ -25,7 +26,7 @@ def constant(xp: Namespace, slope: Callable[[Array], Array], x: Array, batch: in
 
     ``within``: c is between -max |x| and max |x|; else that interval is grown first.
     """
-    size = _xp.spread(xp, _xp.peak(xp, x, batch), x)
+    size = _xp.spread(xp, reductions.peak(xp, x, batch), x)
     low, high = -size, size
     for _ in range(0 if within else 24):
         low = xp.where(slope(low) > 0, 4 * low - 1, low)
@@ -63,7 +64,7 @@ class UpToConstants(ArraySet):
     def _shift(self, xp: Namespace, y: Array, batch: int) -> Array:
         """The c that takes y of sum 0 nearest to C."""
         if isinstance(self.inner, Whole) or ball_radius(self.inner) is not None:  # the nearest point of the line is y
-            return _xp.spread(xp, xp.zeros_like(_xp.total(xp, y, batch)), y)
+            return _xp.spread(xp, xp.zeros_like(reductions.total(xp, y, batch)), y)
         absolute = self.inner._traits().get("absolute", True)
 
         def slope(c: Array) -> Array:
@@ -80,14 +81,14 @@ class UpToConstants(ArraySet):
         return near - mean(xp, near, batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
-        infinite = _xp.poison(xp, y, batch)
+        infinite = reductions.poison(xp, y, batch)
         y = _xp.finite(xp, y)
         z = y - mean(xp, y, batch)
-        lack = xp.abs(_xp.total(xp, y, batch)) / math.sqrt(max(_xp.event_size(y, batch), 1)) + infinite
+        lack = xp.abs(reductions.total(xp, y, batch)) / math.sqrt(max(_xp.event_size(y, batch), 1)) + infinite
         if isinstance(self.inner, Whole):
             return lack
         return xp.maximum(lack, self._separation(xp, z, self._near(xp, z, batch), batch))
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
         """Beside the size of C that of y, which its sum is rounded with."""
-        return self.inner._scale(xp, y) + _xp.peak(xp, _xp.finite(xp, y), 0)
+        return self.inner._scale(xp, y) + reductions.peak(xp, _xp.finite(xp, y), 0)

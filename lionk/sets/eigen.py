@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays import spectral as _spectral
 from ..arrays.namespace import Array, Namespace
 from .base import ArraySet
@@ -54,7 +55,7 @@ class Eigen(ArraySet):
         """In a cone of nonnegative eigenvalues, what rounding left outside, moved inside by as much."""
         w = _spectral.eigenvalues(xp, near)
         below = self.inner._violation(xp, w, w.ndim - 1)
-        more = below + noise * _xp.peak(xp, w, w.ndim - 1)
+        more = below + noise * reductions.peak(xp, w, w.ndim - 1)
         step = xp.where(below > 0, more, xp.zeros_like(more))[..., None, None]
         return near + xp.astype(step, near.dtype) * xp.eye(near.shape[-1], dtype=near.dtype, device=_xp.device(near))
 
@@ -64,16 +65,16 @@ class Eigen(ArraySet):
 
     def _violation_with(self, xp: Namespace, y: Array, w: Array, batch: int) -> Array:
         """The violation of y, whose eigenvalues are w."""
-        spread = _xp.peak(xp, self.inner._violation(xp, w, w.ndim - 1), batch)
-        return xp.maximum(spread, _xp.peak(xp, _spectral.asymmetry(xp, y), batch)) if self.only else spread
+        spread = reductions.peak(xp, self.inner._violation(xp, w, w.ndim - 1), batch)
+        return xp.maximum(spread, reductions.peak(xp, _spectral.asymmetry(xp, y), batch)) if self.only else spread
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         check_square(y)
         w = _spectral.eigenvalues(xp, y)
-        away = _xp.norm(xp, self.inner._distance(xp, w, w.ndim - 1), batch)
-        return xp.hypot(away, _xp.norm(xp, y - _spectral.symmetric_part(xp, y), batch)) if self.only else away
+        away = reductions.norm(xp, self.inner._distance(xp, w, w.ndim - 1), batch)
+        return xp.hypot(away, reductions.norm(xp, y - _spectral.symmetric_part(xp, y), batch)) if self.only else away
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
         """That of the inner set; a cone has none, and the rounding of the eigenvalues is relative to y."""
         scale = self.inner._scale(xp, y)
-        return scale if math.isfinite(self.inner.diameter((1,))) else scale + _xp.peak(xp, _xp.finite(xp, y), 0)
+        return scale if math.isfinite(self.inner.diameter((1,))) else scale + reductions.peak(xp, _xp.finite(xp, y), 0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from ..errors import NotAvailable
@@ -71,24 +72,24 @@ class Hull(ArraySet):
 
         def rise(w: Array) -> Array:
             s = y - near(w)
-            return radius * _xp.norm(xp, s, batch) - c._support(xp, s, batch)
+            return radius * reductions.norm(xp, s, batch) - c._support(xp, s, batch)
 
-        zero = xp.zeros_like(_xp.peak(xp, y, batch))
-        w = _roots.root(xp, rise, zero + _xp.eps(xp, y), zero + 1)
+        zero = xp.zeros_like(reductions.peak(xp, y, batch))
+        w = _roots.root(xp, rise, zero + _xp.eps(y), zero + 1)
         w = xp.where(rise(zero + 1) < 0, zero + 1, xp.where(rise(zero) >= 0, zero, w))
         return near(w), y - near(w), (1 - w) * radius
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         near, s, rest = self._split(xp, y, batch)
-        length = _xp.norm(xp, s, batch)
+        length = reductions.norm(xp, s, batch)
         shorter = _xp.spread(xp, rest, s) * _xp.divide(xp, s, _xp.spread(xp, length, s) + 0 * s)
-        room = _xp.slack(xp, y, batch) * self._scale(xp, y)
+        room = reductions.slack(xp, y, batch) * self._scale(xp, y)
         return xp.where(_xp.spread(xp, length > rest + room, s), near + shorter, y)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
-        infinite = _xp.poison(xp, y, batch)
+        infinite = reductions.poison(xp, y, batch)
         _, s, rest = self._split(xp, _xp.finite(xp, y), batch)
-        return xp.clip(_xp.norm(xp, s, batch) - rest, 0.0, None) + infinite
+        return xp.clip(reductions.norm(xp, s, batch) - rest, 0.0, None) + infinite
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         return self._violation(xp, y, batch)
@@ -111,9 +112,8 @@ class Polytope(ArraySet):
 
     def __post_init__(self) -> None:
         v = self.vertices
-        xp = _xp.namespace(v, name="vertices")
-        _xp.check_floating(xp, v, "vertices")
-        if v.ndim != 2 or 0 in v.shape or _xp.is_complex(xp, v):
+        _xp.floating(v, "vertices")
+        if v.ndim != 2 or 0 in v.shape or _xp.is_complex(v):
             raise ValueError(f"vertices must be real, m x n, one vertex a row, got shape {tuple(v.shape)}")
 
     def _traits(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class Polytope(ArraySet):
     def diameter(self, shape: tuple[int, ...]) -> float:
         v = self.vertices
         xp = _xp.namespace(v)
-        return max(float(xp.max(_xp.norm(xp, v - v[i, :], 1))) for i in range(v.shape[0]))
+        return max(float(xp.max(reductions.norm(xp, v - v[i, :], 1))) for i in range(v.shape[0]))
 
     def _rows(self, xp: Namespace, x: Array, batch: int) -> tuple[Array, Array]:
         v = _xp.parameter(xp, self.vertices, x, "vertices")
@@ -145,7 +145,7 @@ class Polytope(ArraySet):
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         near = self._near(xp, y, batch)
-        room = _xp.slack(xp, y, batch) * self._scale(xp, y)
+        room = reductions.slack(xp, y, batch) * self._scale(xp, y)
         outside = _xp.spread(xp, self._separation(xp, y, near, batch) > room, y)
         return xp.where(outside | xp.isnan(y), near, y)  # a member is its own projection, bit for bit
 
@@ -154,18 +154,18 @@ class Polytope(ArraySet):
         centre = xp.mean(v, axis=0)
         v, z = v - centre, z - centre
         gram, b = v @ xp.matrix_transpose(v), z @ xp.matrix_transpose(v)
-        size = _xp.unit_scale(xp, gram, 0)
+        size = reductions.unit_scale(xp, gram, 0)
         b = b - xp.max(b, axis=-1, keepdims=True)  # a constant, whose digits those of a far point would drown in
         w = _weights(xp, gram / size, b / size, min(v.shape[0], v.shape[1] + 1))
         return xp.reshape(w @ v + centre, y.shape)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
-        infinite = _xp.poison(xp, y, batch)
+        infinite = reductions.poison(xp, y, batch)
         y = _xp.finite(xp, y)
         return self._separation(xp, y, self._near(xp, y, batch), batch) + infinite
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
-        return _xp.peak(xp, _xp.parameter(xp, self.vertices, y, "vertices"), 0)
+        return reductions.peak(xp, _xp.parameter(xp, self.vertices, y, "vertices"), 0)
 
 
 def _weights(xp: Namespace, gram: Array, b: Array, face: int) -> Array:
@@ -175,7 +175,7 @@ def _weights(xp: Namespace, gram: Array, b: Array, face: int) -> Array:
     """
     m = gram.shape[0]
     place = xp.arange(m, device=_xp.device(gram))
-    noise = 8 * m * _xp.eps(xp, gram)
+    noise = 8 * m * _xp.eps(gram)
     eye = xp.eye(m, dtype=gram.dtype, device=_xp.device(gram))
 
     def one_hot(a: Array) -> Array:

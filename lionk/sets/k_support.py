@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from .base import ArraySet
@@ -27,19 +28,19 @@ def _level(xp: Namespace, r: Array, largest: Array, batch: int) -> Array:
     """The level of r >= 0, of which ``largest`` are the k largest entries, in descending order along one axis."""
     cut = largest[..., -1]
     below = r < _xp.spread(xp, cut, r)
-    others = _xp.total(xp, xp.astype(~below, r.dtype), batch) - largest.shape[-1]  # as large as the k-th largest
-    rest = _xp.total(xp, xp.where(below, r, xp.zeros_like(r)), batch) + others * cut
-    tails = rest[..., None] + _xp.sums_from_end(xp, largest)
+    others = reductions.total(xp, xp.astype(~below, r.dtype), batch) - largest.shape[-1]  # as large as the k-th largest
+    rest = reductions.total(xp, xp.where(below, r, xp.zeros_like(r)), batch) + others * cut
+    tails = rest[..., None] + reductions.sums_from_end(xp, largest)
     left = xp.arange(largest.shape[-1], 0, -1, device=_xp.device(r))
     return xp.min(tails / xp.astype(left, r.dtype), axis=-1)
 
 
 def _k_support_norm(xp: Namespace, r: Array, largest: Array, batch: int) -> Array:
-    infinite, r, largest = _xp.poison(xp, r, batch), _xp.finite(xp, r), _xp.finite(xp, largest)
-    m = _xp.unit_scale(xp, largest, batch)
+    infinite, r, largest = reductions.poison(xp, r, batch), _xp.finite(xp, r), _xp.finite(xp, largest)
+    m = reductions.unit_scale(xp, largest, batch)
     r, largest = r / _xp.spread(xp, m, r), largest / m[..., None]
     level = _xp.spread(xp, _level(xp, r, largest, batch), r)
-    return m * xp.sqrt(_xp.total(xp, r * xp.maximum(r, level), batch)) + infinite
+    return m * xp.sqrt(reductions.total(xp, r * xp.maximum(r, level), batch)) + infinite
 
 
 @dataclass(eq=False, repr=False)
@@ -76,7 +77,7 @@ class _KBall(ArraySet):
 
     def _entries(self, xp: Namespace, x: Array, batch: int) -> tuple[Array, Array]:
         r = xp.abs(x)
-        return r, _xp.largest(xp, r, self.k, batch)
+        return r, reductions.largest(xp, r, self.k, batch)
 
     def _empty(self, x: Array, batch: int) -> bool:
         return not TopK(self.k)._check(x, batch)
@@ -84,7 +85,7 @@ class _KBall(ArraySet):
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         if self._empty(y, batch):
             return y
-        m = _xp.unit_scale(xp, y, batch)
+        m = reductions.unit_scale(xp, y, batch)
         r, top = self._entries(xp, y / _xp.spread(xp, m, y), batch)  # what moves an entry moves its copy among them
         cut, size = top[..., -1], self._gauge(xp, r, top, batch)
 
@@ -103,11 +104,11 @@ class _KBall(ArraySet):
         near, largest = (xp.where(_xp.spread(xp, cut > 0, a), b, a) for b, a in moved)
         length = _xp.spread(xp, self._gauge(xp, near, largest, batch), near)
         near = _xp.sign(xp, y) * _xp.divide(xp, near, length + 0 * near)
-        return xp.where(_xp.spread(xp, m * size <= 1 + _xp.slack(xp, y, batch), y), y, near)
+        return xp.where(_xp.spread(xp, m * size <= 1 + reductions.slack(xp, y, batch), y), y, near)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         if self._empty(y, batch):
-            return _xp.total(xp, xp.abs(y), batch)
+            return reductions.total(xp, xp.abs(y), batch)
         return xp.clip(self._gauge(xp, *self._entries(xp, y, batch), batch) - 1, 0.0, None)
 
 
@@ -123,13 +124,13 @@ class KSupportBall(_KBall):
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         if self._empty(x, batch):
-            return _xp.total(xp, xp.abs(x), batch)
-        return _xp.norm(xp, self._entries(xp, x, batch)[1], batch)
+            return reductions.total(xp, xp.abs(x), batch)
+        return reductions.norm(xp, self._entries(xp, x, batch)[1], batch)
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         if self._empty(c, batch):
             return c
-        c = c / _xp.spread(xp, _xp.unit_scale(xp, c, batch), c)
+        c = c / _xp.spread(xp, reductions.unit_scale(xp, c, batch), c)
         size = _xp.spread(xp, self._support(xp, c, batch), c)
         return _xp.divide(xp, xp.abs(c) * TopK(self.k)._lmo(xp, c, batch), size + 0 * xp.abs(c))
 
@@ -145,17 +146,17 @@ class KSupportBall(_KBall):
     def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         """The shares of the entries tied at the k-th largest are free: in [0, 1], with a given sum."""
         if self._empty(x, batch):
-            return _xp.total(xp, xp.abs(x), batch)
+            return reductions.total(xp, xp.abs(x), batch)
         top = TopK(self.k)
         above, at, _ = top._tied(xp, x, batch)
-        left = self.k - _xp.total(xp, xp.astype(above, xp.abs(x).dtype), batch)
+        left = self.k - reductions.total(xp, xp.astype(above, xp.abs(x).dtype), batch)
         unit = _xp.divide(xp, x, _xp.spread(xp, self._support(xp, x, batch), x) + 0 * x)
-        size = _xp.peak(xp, xp.where(at, unit, 0 * unit), batch)  # of each tied entry
-        along = _xp.divide(xp, xp.real(xp.conj(unit) * s) if _xp.is_complex(xp, s) else unit * s, xp.abs(unit) ** 2)
+        size = reductions.peak(xp, xp.where(at, unit, 0 * unit), batch)  # of each tied entry
+        along = _xp.divide(xp, xp.real(xp.conj(unit) * s) if _xp.is_complex(s) else unit * s, xp.abs(unit) ** 2)
         share = xp.where(above, xp.ones_like(along), top._level(xp, along, left, batch, at))
         nearest = xp.where(_xp.spread(xp, size, x) > 0, share, xp.ones_like(share)) * unit
-        off = _xp.norm(xp, s - nearest, batch)
-        return xp.where(_xp.peak(xp, x, batch) == 0, self._distance(xp, s, batch), off)
+        off = reductions.norm(xp, s - nearest, batch)
+        return xp.where(reductions.peak(xp, x, batch) == 0, self._distance(xp, s, batch), off)
 
 
 @dataclass(eq=False, repr=False)
@@ -171,12 +172,12 @@ class TopKL2Ball(_KBall):
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         if self._empty(x, batch):
-            return _xp.total(xp, xp.abs(x), batch)
+            return reductions.total(xp, xp.abs(x), batch)
         return _k_support_norm(xp, *self._entries(xp, x, batch), batch)
 
     def _raised(self, xp: Namespace, c: Array, batch: int) -> tuple[Array, Array]:
         """``|c|`` over its norm, and the level over the norm, which is what the norm's gradient raises it to."""
-        c = c / _xp.spread(xp, _xp.unit_scale(xp, c, batch), c)
+        c = c / _xp.spread(xp, reductions.unit_scale(xp, c, batch), c)
         r, largest = self._entries(xp, c, batch)
         size = _k_support_norm(xp, r, largest, batch)
         level = _xp.divide(xp, _level(xp, r, largest, batch), size)
@@ -188,7 +189,7 @@ class TopKL2Ball(_KBall):
         return _xp.sign(xp, c) * xp.maximum(*self._raised(xp, c, batch))
 
     def _gauge(self, xp: Namespace, r: Array, largest: Array, batch: int) -> Array:
-        return _xp.norm(xp, largest, batch)
+        return reductions.norm(xp, largest, batch)
 
     def _at(self, xp: Namespace, cut: Array, share: Array) -> tuple[Array, Array]:
         return cut * xp.exp(share), -cut * xp.expm1(share)
@@ -199,9 +200,9 @@ class TopKL2Ball(_KBall):
     def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         """Free at the zeros of x, up to the level."""
         if self._empty(x, batch):
-            return _xp.total(xp, xp.abs(x), batch)
+            return reductions.total(xp, xp.abs(x), batch)
         level = self._raised(xp, x, batch)[1]
         r = xp.abs(s)
         clipped = s * _xp.divide(xp, xp.minimum(r, level), r)
-        off = _xp.norm(xp, s - xp.where(x == 0, clipped, self._lmo(xp, x, batch)), batch)
-        return xp.where(_xp.peak(xp, x, batch) == 0, self._distance(xp, s, batch), off)
+        off = reductions.norm(xp, s - xp.where(x == 0, clipped, self._lmo(xp, x, batch)), batch)
+        return xp.where(reductions.peak(xp, x, batch) == 0, self._distance(xp, s, batch), off)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from .base import ArraySet, nearer
@@ -53,11 +54,11 @@ class OwlBall(ArraySet):
             return self._norm._weights(xp, x, n)
         if self.k > n:
             raise ValueError(f"k = {self.k} is larger than the number of entries, {n}; choose 1 <= k <= {n}")
-        return xp.astype(xp.arange(n, device=_xp.device(x)) < self.k, _xp.real_dtype(xp, x))
+        return xp.astype(xp.arange(n, device=_xp.device(x)) < self.k, _xp.real_dtype(x))
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         r = _xp.flat(xp, xp.abs(x), batch)
-        return xp.max(self._ratios(xp, r), axis=-1) if r.shape[-1] else _xp.total(xp, xp.abs(x), batch)
+        return xp.max(self._ratios(xp, r), axis=-1) if r.shape[-1] else reductions.total(xp, xp.abs(x), batch)
 
     def _ratios(self, xp: Namespace, r: Array) -> Array:
         """The quotients of which the norm is the largest, for ``r = |x|`` in any order."""
@@ -106,7 +107,7 @@ class OwlBall(ArraySet):
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         r = _xp.flat(xp, xp.abs(y), batch)
         if r.shape[-1] == 0:
-            return _xp.total(xp, xp.abs(y), batch)
+            return reductions.total(xp, xp.abs(y), batch)
         ordered = xp.sort(r, axis=-1, descending=True)
         w = self._weights(xp, r, r.shape[-1])
         counted = xp.where(w == 0, _xp.only_nan(xp, ordered), ordered)

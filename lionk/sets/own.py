@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays.namespace import Array, Namespace
 from ..errors import NotAvailable
 from .base import ArraySet
@@ -46,7 +47,7 @@ class Own(ArraySet):
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         z = _xp.finite(xp, y)
-        return _xp.norm(xp, z - self._project(xp, z, batch), batch) + _xp.poison(xp, y, batch)
+        return reductions.norm(xp, z - self._project(xp, z, batch), batch) + reductions.poison(xp, y, batch)
 
 
 def _shaped(s: Array, y: Array) -> Array:
@@ -95,7 +96,7 @@ class Oracle(Own):
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         z = _xp.finite(xp, y)
-        return self._separation(xp, z, self._project(xp, z, batch), batch) + _xp.poison(xp, y, batch)
+        return self._separation(xp, z, self._project(xp, z, batch), batch) + reductions.poison(xp, y, batch)
 
     def _residual(self, xp: Namespace, y: Array) -> Array:
         """``P(y) - y``: the point of least norm of the set moved by -y."""
@@ -105,7 +106,7 @@ class Oracle(Own):
                 f"the projection onto a set known by its oracle is for fewer than {self.STEPS} entries, got {n}; "
                 "give a projection (from_projection)"
             )
-        if _xp.is_complex(xp, y):
+        if _xp.is_complex(y):
             raise NotAvailable("the projection onto a set known by its oracle is for real arrays")
         start = self.map(y) - y
         slots = xp.arange(n + 1, device=_xp.device(y))
@@ -131,10 +132,10 @@ def _affine_step(xp: Namespace, points: Array, weights: Array, active: Array, z:
     makes worse is not taken. Returns the weights, what is active, and whether the point of least norm was reached.
     """
     e = (points - z[None, :]) * xp.astype(active, points.dtype)[:, None]
-    size = _xp.unit_scale(xp, e, 0)
+    size = reductions.unit_scale(xp, e, 0)
     e = e / size
     gram, b = e @ xp.matrix_transpose(e), -(e @ (z / size))
-    moved, _, reached = towards_least(xp, gram, b, weights, active, 64 * _xp.eps(xp, e))
+    moved, _, reached = towards_least(xp, gram, b, weights, active, 64 * _xp.eps(e))
     there = moved @ points
     good = xp.sum(there * there) <= xp.sum(z * z)
     weights = xp.where(good, moved, weights)

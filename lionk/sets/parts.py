@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays.layout import Layout, Part
 from ..arrays.namespace import Array, Namespace
 from .base import ArraySet
@@ -39,7 +39,7 @@ class Parts(ArraySet):
         sizes = [self._size(xp, part, b) for part, b in parts]
         largest: Any = None
         for (part, b), size in zip(parts, sizes, strict=True):
-            v = _xp.peak(xp, self.inner._violation(xp, part, b), batch) * (sizes[0] / size)
+            v = reductions.peak(xp, self.inner._violation(xp, part, b), batch) * (sizes[0] / size)
             largest = v if largest is None else xp.maximum(largest, v)
         return largest
 
@@ -76,7 +76,7 @@ def root_of_squares(xp: Namespace, each: list[Array], batch: int) -> Array:
     """The Euclidean norm of the numbers of all parts."""
     found: Any = None
     for d in each:
-        n = _xp.norm(xp, d, batch) if d.ndim > batch else d
+        n = reductions.norm(xp, d, batch) if d.ndim > batch else d
         found = n if found is None else xp.hypot(found, n)
     return found
 

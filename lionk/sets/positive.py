@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays.namespace import Array, Namespace
 from .base import ArraySet
 
 
 def part(xp: Namespace, x: Array) -> Array:
     """``max(x, 0)``; NaN stays."""
-    if _xp.is_complex(xp, x):
+    if _xp.is_complex(x):
         raise TypeError("complex entries have no positive part; use a real array")
     return xp.clip(x, 0.0, None)
 
@@ -52,7 +53,7 @@ class Positive(ArraySet):
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         beyond = self.inner._violation(xp, part(xp, y), batch)
-        return xp.maximum(beyond, _xp.peak(xp, part(xp, -y), batch)) if self.only else beyond
+        return xp.maximum(beyond, reductions.peak(xp, part(xp, -y), batch)) if self.only else beyond
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
         return self.inner._scale(xp, part(xp, y))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from ..arrays.operator import Operator
@@ -56,14 +57,14 @@ class Preimage(ArraySet):
         a = _xp.flat(xp, y, batch) @ v
 
         def excess(mu: Array) -> Array:
-            return radius - _xp.norm(xp, xp.sqrt(w) * a / (1 + mu[..., None] * w), batch)
+            return radius - reductions.norm(xp, xp.sqrt(w) * a / (1 + mu[..., None] * w), batch)
 
-        size = _xp.norm(xp, xp.sqrt(w) * a, batch)
-        outside = size > radius * (1 + _xp.slack(xp, y, batch))
+        size = reductions.norm(xp, xp.sqrt(w) * a, batch)
+        outside = size > radius * (1 + reductions.slack(xp, y, batch))
         top = xp.where(outside, size / (radius * w[..., 0]), xp.zeros_like(size))  # there every entry is small enough
         mu = _roots.root(xp, excess, xp.zeros_like(top), top)
         z = xp.reshape((a / (1 + mu[..., None] * w)) @ xp.matrix_transpose(v), y.shape)
-        length = _xp.norm(xp, self.operator(xp, z, batch), batch)
+        length = reductions.norm(xp, self.operator(xp, z, batch), batch)
         z = z * _xp.spread(xp, radius / xp.maximum(length, radius + 0 * length), z)  # where rounding left it outside
         return xp.where(_xp.spread(xp, outside, y), z, y)
 
@@ -78,4 +79,4 @@ class Preimage(ArraySet):
             return scale
         left, right = (None if f is None else xp.abs(b._factor(xp, f, y)) for f in (b.left, b.right))
         sizes = Operator(left, None, right, None, b.vector)
-        return scale + _xp.peak(xp, sizes(xp, _xp.finite(xp, xp.abs(y)), 0), 0)
+        return scale + reductions.peak(xp, sizes(xp, _xp.finite(xp, xp.abs(y)), 0), 0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays.namespace import Array, Namespace
 from ..arrays.spectral import adjoint
 from ..arrays.value import Value
@@ -60,7 +61,7 @@ class RowSpace(ArraySet):
         if not self.combined:
             return math.inf
         b, c = self.map.matrix, self.map.spread
-        length = float(_xp.norm(_xp.namespace(b), b)) if c is None else math.sqrt(c)
+        length = float(reductions.norm(_xp.namespace(b), b)) if c is None else math.sqrt(c)
         return length * self.inner.diameter((b.shape[0],))
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
@@ -80,9 +81,11 @@ class RowSpace(ArraySet):
         return settled(xp, y, y + self.map.back(xp, near - z, y, True), batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
-        infinite, y = _xp.poison(xp, y, batch), _xp.finite(xp, y)
+        infinite, y = reductions.poison(xp, y, batch), _xp.finite(xp, y)
         beyond = self.inner._violation(xp, self.map.times(xp, y, batch, self.combined), batch) + infinite
-        return xp.maximum(beyond, _xp.peak(xp, self.map.off(xp, y, batch), batch)) if self.combined else beyond
+        return xp.maximum(beyond, reductions.peak(xp, self.map.off(xp, y, batch), batch)) if self.combined else beyond
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
-        return self.inner._scale(xp, self.map.times(xp, y, 0, self.combined)) + _xp.peak(xp, _xp.finite(xp, y), 0)
+        return self.inner._scale(xp, self.map.times(xp, y, 0, self.combined)) + reductions.peak(
+            xp, _xp.finite(xp, y), 0
+        )

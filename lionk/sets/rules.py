@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays import spectral as _spectral
 from ..arrays.namespace import Array, Namespace
@@ -67,7 +68,7 @@ class Affine(ArraySet):
         if self.offset is None:
             return size
         offset = _xp.parameter(xp, self.offset, y, "offset")
-        return size + (abs(offset) if isinstance(offset, (int, float)) else _xp.peak(xp, offset, 0))
+        return size + (abs(offset) if isinstance(offset, (int, float)) else reductions.peak(xp, offset, 0))
 
     def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         z = x if constant(self.factor) > 0 else -x
@@ -107,12 +108,12 @@ class Spectral(ArraySet):
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         _spectral.check_matrix(y, "a spectral set")
         s = _spectral.singular_values(xp, y)
-        return _xp.peak(xp, self.inner._violation(xp, s, s.ndim - 1), batch)
+        return reductions.peak(xp, self.inner._violation(xp, s, s.ndim - 1), batch)
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         _spectral.check_matrix(y, "a spectral set")
         s = _spectral.singular_values(xp, y)
-        return _xp.norm(xp, self.inner._distance(xp, s, s.ndim - 1), batch)
+        return reductions.norm(xp, self.inner._distance(xp, s, s.ndim - 1), batch)
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
         return self.inner._scale(xp, y)
@@ -124,21 +125,21 @@ class Spectral(ArraySet):
         radius = self.inner.upper
         u, sv, vh = _spectral.full_svd(xp, x)
         core = xp.matrix_transpose(xp.conj(u)) @ s @ xp.matrix_transpose(xp.conj(vh))
-        noise = max(x.shape[-2:]) * _xp.eps(xp, x) * sv[..., :1]
+        noise = max(x.shape[-2:]) * _xp.eps(x) * sv[..., :1]
         r, c = (xp.arange(n, device=_xp.device(x)) for n in x.shape[-2:])
         rank = xp.sum(xp.astype(sv > noise, xp.int32), axis=-1)[..., None, None]
         active = (r[:, None] < rank) | (c[None, :] < rank)
         target = xp.astype((r[:, None] == c[None, :]) & active, core.dtype) * radius
         free = xp.where(active, xp.zeros_like(core), core)
         nearest = Spectral(self.inner)._project(xp, free, x.ndim - 2)
-        return _xp.norm(xp, core - xp.where(active, target, nearest), batch)
+        return reductions.norm(xp, core - xp.where(active, target, nearest), batch)
 
 
 def projected_values(xp: Namespace, inner: ArraySet, s: Array, noise: float) -> Array:
     """Singular values or eigenvalues, projected; those of a member, up to their rounding, stay as they are."""
     size = inner._scale(xp, s)
     if math.isinf(inner.diameter((1,))):  # a cone, which has no scale of its own
-        size = size + _xp.peak(xp, _xp.finite(xp, s), s.ndim - 1)
+        size = size + reductions.peak(xp, _xp.finite(xp, s), s.ndim - 1)
     inside = inner._violation(xp, s, s.ndim - 1) <= noise * size
     return xp.where(inside[..., None], s, inner._project(xp, s, s.ndim - 1))
 
@@ -213,13 +214,13 @@ class Minkowski(ArraySet):
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         if self._rest_and_radius is None:
             near = self._near(xp, y, batch)
-            room = _xp.slack(xp, y, batch) * self._scale(xp, y)
+            room = reductions.slack(xp, y, batch) * self._scale(xp, y)
             outside = _xp.spread(xp, self._separation(xp, y, near, batch) > room, y)
             return xp.where(outside, near, y)  # a member is its own projection, bit for bit
         c, radius = self._rest_and_radius
         near = c._project(xp, y, batch)
-        gap = _xp.spread(xp, _xp.norm(xp, y - near, batch), y)
-        room = _xp.slack(xp, y, batch) * self._scale(xp, y)
+        gap = _xp.spread(xp, reductions.norm(xp, y - near, batch), y)
+        room = reductions.slack(xp, y, batch) * self._scale(xp, y)
         return xp.where(gap <= radius + room, y, near + _xp.divide(xp, radius * (y - near), gap + xp.zeros_like(y)))
 
     def _near(self, xp: Namespace, y: Array, batch: int) -> Array:
@@ -232,7 +233,7 @@ class Minkowski(ArraySet):
         return u + self.second._project(xp, y - u, batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
-        infinite = _xp.poison(xp, y, batch)
+        infinite = reductions.poison(xp, y, batch)
         y = _xp.finite(xp, y)
         if self._rest_and_radius is not None:
             c, radius = self._rest_and_radius
@@ -243,7 +244,7 @@ class Minkowski(ArraySet):
         """The upper bound, where it is not closed."""
         if self._rest_and_radius is not None:
             return self._violation(xp, y, batch)
-        return _xp.norm(xp, y - self._near(xp, y, batch), batch)
+        return reductions.norm(xp, y - self._near(xp, y, batch), batch)
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
         return self.first._scale(xp, y) + self.second._scale(xp, y)

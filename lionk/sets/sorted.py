@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays.namespace import Array, Namespace
 from .base import ArraySet
 
@@ -46,7 +47,7 @@ class Sorted(ArraySet):
         return w
 
     def _magnitude(self, xp: Namespace, x: Array, batch: int) -> Array:
-        if not self.absolute and _xp.is_complex(xp, x):
+        if not self.absolute and _xp.is_complex(x):
             raise TypeError("the permutahedron orders real entries, got a complex array")
         return _xp.flat(xp, xp.abs(x) if self.absolute else x, batch)
 
@@ -75,8 +76,8 @@ class Sorted(ArraySet):
         z, w = _take(xp, r, order), self._weights(xp, y, r.shape[-1])
         floor = z[..., -1:] if self.absolute else 0 * z[..., -1:]
         gaps = xp.concat([z[..., :-1] - z[..., 1:], floor], axis=-1)
-        gaps = xp.minimum(gaps, 2 * _xp.peak(xp, w, 0) + xp.zeros_like(gaps))
-        z = _xp.sums_from_end(xp, gaps)
+        gaps = xp.minimum(gaps, 2 * reductions.peak(xp, w, 0) + xp.zeros_like(gaps))
+        z = reductions.sums_from_end(xp, gaps)
         fit = _non_increasing(xp, z - w)
         near = z - (xp.clip(fit, 0.0, None) if self.absolute else fit)
         near = xp.reshape(_take(xp, near, xp.argsort(order, axis=-1)), y.shape)
@@ -88,14 +89,18 @@ class Sorted(ArraySet):
         r = self._magnitude(xp, y, batch)
         n = r.shape[-1]
         if n == 0:
-            return _xp.total(xp, xp.abs(y), batch)
-        excess = _xp.running_sum(xp, xp.sort(r, axis=-1, descending=True) - self._weights(xp, y, n))
+            return reductions.total(xp, xp.abs(y), batch)
+        excess = reductions.running_sum(xp, xp.sort(r, axis=-1, descending=True) - self._weights(xp, y, n))
         mean = excess / xp.astype(xp.arange(1, n + 1, device=_xp.device(y)), r.dtype)
         above = xp.clip(xp.max(mean, axis=-1), 0.0, None)
         return above if self.absolute else xp.maximum(above, xp.abs(mean[..., -1]))
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
-        return 1.0 if self.weights is None else _xp.peak(xp, _xp.parameter(xp, self.weights, xp.abs(y), "weights"), 0)
+        return (
+            1.0
+            if self.weights is None
+            else reductions.peak(xp, _xp.parameter(xp, self.weights, xp.abs(y), "weights"), 0)
+        )
 
 
 def _take(xp: Namespace, a: Array, index: Array) -> Array:
@@ -115,7 +120,7 @@ def _share_ties(xp: Namespace, s: Array, w: Array) -> Array:
     place = xp.arange(n, device=device)
     first = xp.sort(xp.where(starts, place, n), axis=-1)  # where each run starts; n beyond the last one
     last = xp.concat([first[..., 1:], xp.full_like(first[..., :1], n)], axis=-1)
-    before = _xp.running_sum(xp, _xp.astype(xp, xp.concat([xp.zeros_like(w[:1]), w]), _xp.widest(xp, w)))
+    before = reductions.running_sum(xp, _xp.astype(xp, xp.concat([xp.zeros_like(w[:1]), w]), reductions.widest(xp, w)))
     low, high = _take(xp, first, run), _take(xp, last, run)
     count = xp.astype(high - low, s.dtype)
     total = xp.reshape(xp.take(before, xp.reshape(high, (-1,))) - xp.take(before, xp.reshape(low, (-1,))), s.shape)
@@ -153,8 +158,8 @@ def _joined(xp: Namespace, fits: Array, half: int) -> Array:
     v = _take(xp, near, order)
     of_left = xp.astype(order < half, v.dtype)
     of_right = 1 - of_left
-    gained = v * _xp.sums_from_end(xp, of_left) - _xp.sums_from_end(xp, of_left * v)
-    lost = _xp.running_sum(xp, of_right * v) - v * _xp.running_sum(xp, of_right)
+    gained = v * reductions.sums_from_end(xp, of_left) - reductions.sums_from_end(xp, of_left * v)
+    lost = reductions.running_sum(xp, of_right * v) - v * reductions.running_sum(xp, of_right)
     last = xp.sum(xp.astype(gained >= lost, order.dtype), axis=-1, keepdims=True) - 1
     v = _take(xp, v, xp.clip(last, 0, None))
     for _ in range(2):  # from the entry to the root, and once more where rounding chose the entry beside

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from ..errors import NotAvailable
@@ -59,27 +60,27 @@ class TopK(ArraySet):
     def _magnitude(self, xp: Namespace, x: Array) -> Array:
         if self.absolute:
             return xp.abs(x)
-        if _xp.is_complex(xp, x):
+        if _xp.is_complex(x):
             raise TypeError("the sum of the k largest entries needs real entries, got a complex array")
         return x
 
     def _tied(self, xp: Namespace, c: Array, batch: int) -> tuple[Array, Array, Array]:
         """Which entries are above the k-th largest, which equal it, and the share of each of those."""
         r = self._magnitude(xp, c)
-        cut, larger, equal = (_xp.spread(xp, v, r) for v in _xp.order_statistic(xp, r, self._rank, batch))
+        cut, larger, equal = (_xp.spread(xp, v, r) for v in reductions.order_statistic(xp, r, self._rank, batch))
         return r > cut, r == cut, _xp.divide(xp, self.k - larger, equal)
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         if not self._check(x, batch):
-            empty = _xp.total(xp, self._magnitude(xp, x), batch)
+            empty = reductions.total(xp, self._magnitude(xp, x), batch)
             return empty if self.absolute else empty - math.inf
         r = self._magnitude(xp, x)
-        cut = _xp.kth_largest(xp, r, self._rank, batch)
+        cut = reductions.kth_largest(xp, r, self._rank, batch)
         if self.k == 1:
             return cut
         below = r <= _xp.spread(xp, cut, r)  # not of NaN, which the sum keeps
-        rest = self.k - _xp.total(xp, xp.astype(~below, r.dtype), batch)
-        return _xp.total(xp, xp.where(below, xp.zeros_like(r), r), batch) + rest * cut
+        rest = self.k - reductions.total(xp, xp.astype(~below, r.dtype), batch)
+        return reductions.total(xp, xp.where(below, xp.zeros_like(r), r), batch) + rest * cut
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         if not self._check(c, batch):
@@ -93,14 +94,14 @@ class TopK(ArraySet):
         if not self._check(y, batch):
             return y
         r = self._magnitude(xp, y)
-        cut = _xp.spread(xp, _xp.kth_largest(xp, r, self._rank, batch), r)
+        cut = _xp.spread(xp, reductions.kth_largest(xp, r, self._rank, batch), r)
         # the level is in [cut - 1, cut]; relative to cut, entries near it lose no digits however large they are
-        if self.k == 1 and xp.__name__ not in _xp.ORDER_STATISTIC:
+        if self.k == 1 and xp.__name__ not in reductions.ORDER_STATISTIC:
             ordered = xp.sort(_xp.flat(xp, r, batch), axis=-1)
             steps = xp.astype(xp.arange(1, ordered.shape[-1] + 1, device=_xp.device(r)), ordered.dtype)
             falling = xp.flip(ordered, axis=-1) - ordered[..., -1:]
-            level = xp.max((_xp.running_sum(xp, falling) - 1) / steps, axis=-1, keepdims=True)
-            level = level - 4 * _xp.slack(xp, r, batch)  # below the level, whatever the running sums have lost
+            level = xp.max((reductions.running_sum(xp, falling) - 1) / steps, axis=-1, keepdims=True)
+            level = level - 4 * reductions.slack(xp, r, batch)  # below the level, whatever the running sums have lost
             for _ in range(8):  # from there the level of all that exceed the last one rises to it (Michelot 1986)
                 kept = xp.astype(falling > level, ordered.dtype)
                 level = (xp.sum(kept * falling, axis=-1, keepdims=True) - 1) / xp.sum(kept, axis=-1, keepdims=True)
@@ -108,16 +109,16 @@ class TopK(ArraySet):
             levelled = _summing(xp, xp.clip((r - cut) - _xp.spread(xp, level, r), 0.0, 1.0), 1.0, batch)
         else:
             levelled = self._level(xp, r - cut, float(self.k), batch, span=(-1.0, 0.0))
-        room = self.k * _xp.slack(xp, r, batch)
+        room = self.k * reductions.slack(xp, r, batch)
         if not self.absolute:  # a member, up to the rounding of its sum, is its own projection, bit for bit
-            lies = (xp.abs(_xp.total(xp, y, batch) - self.k) <= room) & (
-                _xp.peak(xp, y - xp.clip(y, 0.0, 1.0), batch) == 0
+            lies = (xp.abs(reductions.total(xp, y, batch) - self.k) <= room) & (
+                reductions.peak(xp, y - xp.clip(y, 0.0, 1.0), batch) == 0
             )
             return xp.where(_xp.spread(xp, lies, y), y, levelled)
         inside = xp.clip(r, 0.0, 1.0)
-        fits = _xp.spread(xp, _xp.total(xp, inside, batch) <= self.k + room, r)
+        fits = _xp.spread(xp, reductions.total(xp, inside, batch) <= self.k + room, r)
         z = xp.where(fits, inside, levelled)
-        if _xp.is_complex(xp, y):
+        if _xp.is_complex(y):
             return _xp.sign(xp, y) * z
         return xp.where(y < 0, -z, z)
 
@@ -144,26 +145,26 @@ class TopK(ArraySet):
                 xp.min(_xp.flat(xp, some[1], batch), axis=-1) - 1,
             )
         else:
-            zero = xp.zeros_like(_xp.total(xp, r, batch))
+            zero = xp.zeros_like(reductions.total(xp, r, batch))
             bottom, top = span[0] + zero, span[1] + zero
 
         def clipped(t: Array) -> Array:
             return weight * xp.clip(r - _xp.spread(xp, t, r), 0.0, 1.0)
 
-        t = _roots.root(xp, lambda s: total - _xp.total(xp, clipped(s), batch), bottom, top)
+        t = _roots.root(xp, lambda s: total - reductions.total(xp, clipped(s), batch), bottom, top)
         moved = r - _xp.spread(xp, t, r)
         inner = weight * xp.astype((moved > 0) & (moved < 1), r.dtype)
-        ones = _xp.total(xp, weight * xp.astype(moved >= 1, r.dtype), batch)
-        count = _xp.total(xp, inner, batch)
-        exact = _xp.divide(xp, _xp.total(xp, inner * xp.where(inner > 0, r, 0 * r), batch) + ones - total, count)
+        ones = reductions.total(xp, weight * xp.astype(moved >= 1, r.dtype), batch)
+        count = reductions.total(xp, inner, batch)
+        exact = _xp.divide(xp, reductions.total(xp, inner * xp.where(inner > 0, r, 0 * r), batch) + ones - total, count)
         return _summing(xp, clipped(xp.where(count > 0, exact, t)), total, batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         if not self._check(y, batch):
-            return _xp.total(xp, xp.abs(y), batch)
+            return reductions.total(xp, xp.abs(y), batch)
         r = self._magnitude(xp, y)
         above = xp.max(_xp.flat(xp, r, batch), axis=-1) - 1
-        total = _xp.total(xp, _xp.finite(xp, r), batch) - self.k
+        total = reductions.total(xp, _xp.finite(xp, r), batch) - self.k
         if self.absolute:
             return xp.clip(xp.maximum(above, total), 0.0, None)
         below = -xp.min(_xp.flat(xp, r, batch), axis=-1)
@@ -171,23 +172,23 @@ class TopK(ArraySet):
 
     def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         if not self._check(x, batch):
-            return _xp.total(xp, xp.abs(x), batch)
+            return reductions.total(xp, xp.abs(x), batch)
         above, at, share = self._tied(xp, x, batch)
-        left = self.k - _xp.total(xp, xp.astype(above, share.dtype), batch)
+        left = self.k - reductions.total(xp, xp.astype(above, share.dtype), batch)
         fixed = xp.where(above, _xp.sign(xp, x) if self.absolute else xp.ones_like(x), xp.zeros_like(x))
         if not self.absolute:
-            return _xp.norm(xp, s - xp.where(at, self._level(xp, s, left, batch, at), fixed), batch)
+            return reductions.norm(xp, s - xp.where(at, self._level(xp, s, left, batch, at), fixed), batch)
         at_zero = at & (x == 0)  # ties at zero may take either sign and need not use up what is left
-        r = xp.abs(s) if not _xp.is_complex(xp, s) else None
+        r = xp.abs(s) if not _xp.is_complex(s) else None
         if r is None:
             raise NotAvailable("the subdifferential distance of top_k is for real arrays; use K.fenchel_young")
         signed = xp.where(at_zero, r, _xp.sign(xp, x) * s)
         capped = at_zero & _xp.spread(
-            xp, _xp.total(xp, xp.where(at_zero, xp.clip(r, 0.0, 1.0), 0 * r), batch) <= left, r
+            xp, reductions.total(xp, xp.where(at_zero, xp.clip(r, 0.0, 1.0), 0 * r), batch) <= left, r
         )
         nearest = xp.where(capped, xp.clip(r, 0.0, 1.0), self._level(xp, signed, left, batch, at))
         sign = xp.where(at_zero, xp.where(s < 0, -xp.ones_like(s), xp.ones_like(s)), _xp.sign(xp, x))
-        return _xp.norm(xp, s - xp.where(at, sign * nearest, fixed), batch)
+        return reductions.norm(xp, s - xp.where(at, sign * nearest, fixed), batch)
 
 
 def whole(name: str, k: Any) -> int:
@@ -201,7 +202,7 @@ def _summing(xp: Namespace, p: Array, total: Any, batch: int) -> Array:
     """p, of which the entries between 0 and 1 share what the sum lacks: the rounding of their common level, n times."""
     for _ in range(2):  # the second time for the entries that came to 0 or 1
         inner = (p > 0) & (p < 1)
-        lack = total - _xp.total(xp, p, batch)
-        share = _xp.divide(xp, lack, _xp.total(xp, xp.astype(inner, p.dtype), batch))
+        lack = total - reductions.total(xp, p, batch)
+        share = _xp.divide(xp, lack, reductions.total(xp, xp.astype(inner, p.dtype), batch))
         p = xp.where(inner, xp.clip(p + _xp.spread(xp, share, p), 0.0, 1.0), p)
     return p

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays.namespace import Array, Namespace
 from .base import ArraySet, settled
 from .chain import sequence
@@ -35,7 +36,7 @@ class Differences(ArraySet):
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         z = sequence(xp, x, batch)
-        return xp.max(z, axis=-1) - xp.min(z, axis=-1) if z.shape[-1] else _xp.total(xp, x, batch)
+        return xp.max(z, axis=-1) - xp.min(z, axis=-1) if z.shape[-1] else reductions.total(xp, x, batch)
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         return SIMPLEX._lmo(xp, c, batch) - SIMPLEX._lmo(xp, -c, batch)
@@ -53,4 +54,4 @@ class Differences(ArraySet):
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         z = sequence(xp, _xp.finite(xp, y), batch)
         total, size = xp.abs(xp.sum(z, axis=-1)), xp.sum(xp.abs(z), axis=-1)
-        return xp.maximum(total, xp.clip(size - 2, 0.0, None)) + _xp.poison(xp, y, batch)
+        return xp.maximum(total, xp.clip(size - 2, 0.0, None)) + reductions.poison(xp, y, batch)

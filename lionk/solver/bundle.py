@@ -143,7 +143,7 @@ class Model:
         """The largest eigenvalue of G G', from above: ``|A^4|^(1/4)`` in the Frobenius norm, A = G G'."""
         gram: Any = None
         for xp, stack in self.stacks:
-            part = xp.real(stack @ xp.conj(stack.T)) if _xp.is_complex(xp, stack) else stack @ stack.T
+            part = xp.real(stack @ xp.conj(stack.T)) if _xp.is_complex(stack) else stack @ stack.T
             gram = part if gram is None else gram + part
         size = math.sqrt(float((gram * gram).sum()))
         if not 0 < size < math.inf:
@@ -167,7 +167,7 @@ class Model:
         total = None
         for (xp, stack), a in zip(self.stacks, leaves(x), strict=True):
             flat = xp.reshape(a, (-1,))
-            part = xp.real(xp.conj(stack) @ flat) if _xp.is_complex(xp, stack) else stack @ flat
+            part = xp.real(xp.conj(stack) @ flat) if _xp.is_complex(stack) else stack @ flat
             total = part if total is None else total + part
         return [c + float(v) for c, v in zip(self.offsets, self.backend.to_host(total).tolist(), strict=True)]
 

@@ -49,7 +49,7 @@ class Run:
         arrays = leaves(self.now.x)
         self.xp, self.like = _xp.namespace(arrays[0]), arrays[0]
         self.size = sum(math.prod(a.shape) for a in arrays)
-        self.eps = max(_xp.eps(self.xp, a) for a in arrays)
+        self.eps = max(_xp.eps(a) for a in arrays)
         self.last: tuple[Any, Value] | None = None  # where f was evaluated last
         self.method: Method = Anchored(self, self.memory) if self.rule == "anchored" else Steps(self)
 
@@ -182,7 +182,7 @@ class Run:
         momentum_gap = self.bound + max(F - now.low, 0.0) if math.isfinite(self.bound) else math.inf
         if success and (not math.isfinite(F) or math.isinf(gap)):
             message, success = f"{message}, but at the last point F is {F:.3g} and the gap {gap:.3g}", False
-        dtype = _xp.real_dtype(self.xp, self.like)
+        dtype = _xp.real_dtype(self.like)
         arrays = [self.xp.asarray(v, dtype=dtype, device=_xp.device(self.like)) for v in self.history]
         certificate = self.method.certificate(
             eps=self.eps, gap=gap, rounding=rounding, momentum_gap=momentum_gap, distance=distance

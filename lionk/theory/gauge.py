@@ -52,8 +52,8 @@ def nearness(K: ConvexFunction, x: Array, weight_decay: float) -> Nearness:
     if isinstance(c, Whole) or not math.prod(x.shape):
         return Nearness(math.nan, math.nan, 0)
     xp = _xp.namespace(x)
-    _xp.check_floating(xp, x)
-    y = weight_decay * (_xp.astype(xp, x, xp.float32) if _xp.is_low_precision(xp, x) else x)
+    _xp.floating(x)
+    y = weight_decay * (_xp.astype(xp, x, xp.float32) if _xp.is_low_precision(x) else x)
     each = xp.concat([_xp.flat(xp, g, 0) for g in _gauges(xp, c, y, 0)])
     share = xp.mean(xp.astype(each >= 0.99, each.dtype))
     return Nearness(float(xp.max(each)), float(share), int(each.shape[0]))

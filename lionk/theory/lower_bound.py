@@ -49,7 +49,7 @@ def rounding_unit(K: Any, x: Any) -> float:
     accuracy on top.
     """
     arrays = leaves(x)
-    eps = max(_xp.eps(_xp.namespace(a), a) for a in arrays)
+    eps = max(_xp.eps(a) for a in arrays)
     unit = (16 + math.log2(max(sum(math.prod(a.shape) for a in arrays), 2))) * eps
     if "linalg" in K.traits.needs:
         unit *= max((max(a.shape) for a in arrays if a.ndim >= 2), default=1)

@@ -96,7 +96,7 @@ def gap_rounding(K: Any, x: Any, grad: Any, weight_decay: float, tol: float | No
     size = sum(math.prod(a.shape) for a in leaves(x))
     first = leaves(x)[0]
     xp = _xp.namespace(first)
-    terms = (16 + math.log2(max(size, 2))) * _xp.eps(xp, first) * tree_inner(tree_map(abs, grad), tree_map(abs, y))
+    terms = (16 + math.log2(max(size, 2))) * _xp.eps(first) * tree_inner(tree_map(abs, grad), tree_map(abs, y))
     for k, a in ((function, r), (function.conjugate, y)):
         value, (_, upper) = k.value(a, tol), k.bounds(a, tol)
         terms = terms + xp.where(xp.isfinite(value), upper - _xp.finite(xp, value), upper)

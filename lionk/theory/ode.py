@@ -105,7 +105,7 @@ def flow(
         raise ValueError(f"time > 0 and steps >= 1 are needed, got {time!r} and {steps!r}")
     function = over(K, x0)
     for a in [x0] if hasattr(x0, "shape") else []:
-        _xp.check_floating(_xp.namespace(a, name="x0"), a, "x0")
+        _xp.floating(a, "x0")
     lam = p.weight_decay
 
     def rate(x: Any, m: Any) -> tuple[Any, Any]:

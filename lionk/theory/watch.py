@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..arrays import namespace as _xp
+from ..arrays import reductions
 from ..arrays.containers import leaves, tree_map
 from ..errors import NotAvailable
 from ..optimizer.lion_k import LionK
@@ -59,5 +60,5 @@ def watch(opt: LionK, x: Any, m: Any, grad: Any) -> Watch:
 def _turned(a: Any, b: Any) -> tuple[float, int]:
     """How many entries of b point against those of a, and how many entries there are."""
     xp = _xp.namespace(a, b)
-    against = _xp.inner(xp, a, b, batch=a.ndim) < 0
+    against = reductions.inner(xp, a, b, batch=a.ndim) < 0
     return float(xp.sum(xp.astype(against, xp.int64))), _xp.event_size(a, 0)

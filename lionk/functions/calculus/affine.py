@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays.namespace import Array, Namespace
 from ...arrays.shape_factor import ShapeFactor, at, constant, factor, whole
 from ...sets import rules as sets
@@ -54,7 +55,7 @@ class Affine(ArrayFunction):
         if not isinstance(self.domain, Whole):
             x = self.domain._project(xp, _xp.finite(xp, x), batch)
         y = x + _xp.parameter(xp, self.shift_by, x, "b") if self.paired else x
-        return v + _xp.inner(xp, xp.zeros_like(x) + _xp.parameter(xp, self.tilt_by, x, "c"), y, batch)
+        return v + reductions.inner(xp, xp.zeros_like(x) + _xp.parameter(xp, self.tilt_by, x, "c"), y, batch)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         s = self.inner._subgradient(xp, self._into(xp, x, batch), batch)

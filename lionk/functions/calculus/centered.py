@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays.layout import Axes
 from ...arrays.namespace import Array, Namespace
 from ...errors import NotAvailable
@@ -119,7 +120,9 @@ class CenteredConjugate(ArrayFunction):
         s = self.inner._subgradient(xp, w, batch)
         if not isinstance(self.inner.domain, Whole):
             excess = mean(xp, s, batch)
-            beyond = w - xp.sign(excess) * math.sqrt(_xp.eps(xp, x)) * (1 + _xp.spread(xp, _xp.peak(xp, w, batch), w))
+            beyond = w - xp.sign(excess) * math.sqrt(_xp.eps(x)) * (
+                1 + _xp.spread(xp, reductions.peak(xp, w, batch), w)
+            )
             normal = beyond - self.inner.domain._project(xp, beyond, batch)
             s = s - _xp.divide(xp, excess, mean(xp, normal, batch)) * normal
         return s - mean(xp, s, batch)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays import spectral as _spectral
 from ...arrays.namespace import Array, Namespace
 from ...sets.atoms import Whole
@@ -38,7 +38,7 @@ class EigenLift(ArrayFunction):
         check_square(x)
         w = _spectral.eigenvalues(xp, x)
         # Rounding of eigenvalues is relative to x, so that the matrix is a member or not; its eigenvalues are moved.
-        v = _xp.total(xp, self.inner._value(xp, w, w.ndim - 1, math.inf), batch)
+        v = reductions.total(xp, self.inner._value(xp, w, w.ndim - 1, math.inf), batch)
         if not isinstance(self.domain, Eigen):
             return v
         return outside_is_infinite(xp, v, self.domain._violation_with(xp, x, w, batch), tol * self.domain._scale(xp, x))

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays import spectral as _spectral
 from ...arrays.namespace import Array, Namespace
@@ -156,7 +157,7 @@ class GroupLift(ArrayFunction):
         y, norms = self._split(xp, x, batch)
         # the rounding of a norm must not reach the boundary of an open domain, where K* is infinite
         size = _xp.event_size(y, batch if self.axis is None else y.ndim - 1)
-        edge = 1 - 2 * _xp.eps(xp, x) * math.sqrt(size) if self.traits.open_domain else 1.0
+        edge = 1 - 2 * _xp.eps(x) * math.sqrt(size) if self.traits.open_domain else 1.0
         return self._over(xp, edge * self.inner._subgradient(xp, norms, batch), self._unit(xp, y, batch), batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
@@ -207,13 +208,13 @@ class GroupLift(ArrayFunction):
         z = s if self.axis is None else self._gather(xp, s, batch)
         inner_batch = batch if self.axis is None else y.ndim - 1
         unit = self._unit(xp, y, batch)
-        along = _xp.inner(xp, unit, z, inner_batch)
-        across = _xp.norm(xp, z - _xp.spread(xp, along, z) * unit, inner_batch)
+        along = reductions.inner(xp, unit, z, inner_batch)
+        across = reductions.norm(xp, z - _xp.spread(xp, along, z) * unit, inner_batch)
         if self.axis is None:
             along, across = along[..., None], across[..., None]
         zero = norms == 0
         radial = self.inner._subdifferential_distance(xp, norms, xp.where(zero, across, along), batch)
-        rest = _xp.norm(xp, xp.where(zero, xp.zeros_like(across), across), batch)
+        rest = reductions.norm(xp, xp.where(zero, xp.zeros_like(across), across), batch)
         return xp.hypot(radial, rest)
 
     def _dual(self) -> ConvexFunction:

@@ -116,7 +116,7 @@ def rotated(K: ArrayFunction, rotation: Any) -> ConvexFunction:
     xp = square(rotation, "rotation")
     identity = xp.eye(rotation.shape[0], dtype=rotation.dtype, device=_xp.device(rotation))
     error = xp.max(xp.abs(xp.matrix_transpose(rotation) @ rotation - identity))
-    if not bool(error <= 100 * rotation.shape[0] * _xp.eps(xp, rotation)):
+    if not bool(error <= 100 * rotation.shape[0] * _xp.eps(rotation)):
         raise ValueError(f"rotation must be orthogonal; Q'Q differs from the identity by {float(error):.3g}")
     return LinearMap(K, Operator(rotation, xp.matrix_transpose(rotation), vector=True, orthogonal=True))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays.namespace import Array, Namespace
 from ...errors import NotAvailable
 from ...sets.atoms import Whole
@@ -30,9 +31,9 @@ class Moreau(ArrayFunction):
         z = _cut(xp, x)
         y = self._subgradient(xp, z, batch)
         if self.inner.traits.homogeneous and _xp.event_size(x, batch):  # K* = 0 on its domain: one projection is enough
-            return self._infinite(xp, x, _xp.inner(xp, z - self.mu / 2 * y, y, batch), batch)
+            return self._infinite(xp, x, reductions.inner(xp, z - self.mu / 2 * y, y, batch), batch)
         nearest = self.inner._value(xp, self.inner._prox(xp, z, self.mu, batch), batch, math.inf)
-        return self._infinite(xp, x, nearest + self.mu / 2 * _xp.inner(xp, y, y, batch), batch)
+        return self._infinite(xp, x, nearest + self.mu / 2 * reductions.inner(xp, y, y, batch), batch)
 
     def _infinite(self, xp: Namespace, x: Array, value: Array, batch: int) -> Array:
         """The value at infinite x is infinite where K is, and else the limit that far points have reached already."""
@@ -40,7 +41,7 @@ class Moreau(ArrayFunction):
             above = self.inner._value(xp, x, batch, 0.0)
         except NotAvailable:  # of a set that is known by its projection only
             return value
-        return xp.where(xp.isinf(above) & xp.isinf(_xp.peak(xp, x, batch)), above, value)
+        return xp.where(xp.isinf(above) & xp.isinf(reductions.peak(xp, x, batch)), above, value)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         return self.inner.conjugate._prox(xp, x / self.mu, 1 / self.mu, batch)
@@ -64,7 +65,7 @@ class Moreau(ArrayFunction):
 
 def _cut(xp: Namespace, x: Array) -> Array:
     """x with large numbers, whose squares are finite, for its infinite entries."""
-    if _xp.is_complex(xp, x):
+    if _xp.is_complex(x):
         return xp.where(xp.isinf(x), xp.zeros_like(x), x)
     far = float(xp.finfo(x.dtype).max) ** 0.25
     return xp.where(xp.isinf(x), far * xp.sign(x), x)
@@ -82,7 +83,7 @@ class Ridge(ArrayFunction):
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         z = x if isinstance(self.domain, Whole) else self.domain._project(xp, _xp.finite(xp, x), batch)
-        return self.inner._value(xp, x, batch, tol) + self.mu / 2 * _xp.inner(xp, z, z, batch)
+        return self.inner._value(xp, x, batch, tol) + self.mu / 2 * reductions.inner(xp, z, z, batch)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         return self.inner._subgradient(xp, x, batch) + self.mu * x

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays.layout import KERNEL, Axes, Layout, Sections, axes
 from ...arrays.layout import sections as read_sections
 from ...arrays.namespace import Array, Namespace
@@ -28,7 +28,7 @@ class PartLift(ArrayFunction):
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         each = (self.inner._value(xp, part, b, tol) for part, b in parts_of(self, xp, x, batch))
-        first, *rest = (_xp.total(xp, v, batch) for v in each)
+        first, *rest = (reductions.total(xp, v, batch) for v in each)
         for v in rest:
             first = first + v
         return first

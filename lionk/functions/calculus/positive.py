@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays.namespace import Array, Namespace
 from ...sets.atoms import Box, Whole
 from ...sets.base import ConvexSet
@@ -33,7 +33,7 @@ class PositivePart(ArrayFunction):
         value = self.inner._value(xp, part(xp, x), batch, tol)
         if not self.only:
             return value
-        below = _xp.peak(xp, part(xp, -x), batch)
+        below = reductions.peak(xp, part(xp, -x), batch)
         return outside_is_infinite(xp, value, below, tol * self.domain._scale(xp, x))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:

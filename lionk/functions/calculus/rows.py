@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays.namespace import Array, Namespace
 from ...errors import NotAvailable
 from ...sets.atoms import Whole
@@ -30,10 +31,10 @@ class RowMap(ArrayFunction):
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         if not self.combined:
             return self.inner._value(xp, self.map.times(xp, x, batch, False), batch, tol)
-        infinite, y = _xp.poison(xp, x, batch), _xp.finite(xp, x)
+        infinite, y = reductions.poison(xp, x, batch), _xp.finite(xp, x)
         value = self.inner._value(xp, self.map.times(xp, y, batch, True), batch, tol)
-        off = _xp.peak(xp, self.map.off(xp, y, batch), batch) + infinite
-        return outside_is_infinite(xp, value, off, tol * (1 + _xp.peak(xp, y, batch)))
+        off = reductions.peak(xp, self.map.off(xp, y, batch), batch) + infinite
+        return outside_is_infinite(xp, value, off, tol * (1 + reductions.peak(xp, y, batch)))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         s = self.inner._subgradient(xp, self.map.times(xp, x, batch, self.combined), batch)
@@ -83,17 +84,17 @@ class RowMap(ArrayFunction):
 def after_rows(k: ArrayFunction, matrix: Any) -> ConvexFunction:
     """``k(B x)`` for a real p x n matrix of full row rank, p < n. ValueError if it is none."""
     xp = _xp.namespace(matrix, name="left")
-    _xp.check_floating(xp, matrix, "left")
+    _xp.floating(matrix, "left")
     p, n = matrix.shape
-    if _xp.is_complex(xp, matrix) or p > n:
+    if _xp.is_complex(matrix) or p > n:
         raise ValueError(
             f"left must be real with at most as many rows as columns, got shape {tuple(matrix.shape)} and dtype "
             f"{matrix.dtype}: where rows depend on one another, K* has no known form"
         )
     s = xp.linalg.svdvals(matrix)
-    if not bool(s[-1] > n * _xp.eps(xp, matrix) * s[0]):
+    if not bool(s[-1] > n * _xp.eps(matrix) * s[0]):
         raise ValueError(f"the rows of left must be independent; its smallest singular value is {float(s[-1]):.3g}")
-    even = bool(s[0] - s[-1] <= 16 * n * _xp.eps(xp, matrix) * s[0])
+    even = bool(s[0] - s[-1] <= 16 * n * _xp.eps(matrix) * s[0])
     spread = float(s[0]) ** 2 if even else None
     gram = matrix @ xp.matrix_transpose(matrix)
     inverse = xp.matrix_transpose(xp.linalg.solve(gram, matrix) if spread is None else matrix / spread)

@@ -9,6 +9,7 @@ from statistics import NormalDist
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 from ...errors import NotAvailable
@@ -71,7 +72,7 @@ class Smoothed(ArrayFunction):
 
     def _cloud(self, xp: Namespace, x: Array, batch: int) -> Array:
         """The points about x, along a new axis after the batch."""
-        if _xp.is_complex(xp, x):
+        if _xp.is_complex(x):
             raise TypeError("smoothed takes real arrays: its noise is real")
         device = _xp.device(x)
         table = xp.asarray(_quantiles(self.noise), dtype=x.dtype, device=device)
@@ -136,13 +137,15 @@ class SmoothedConjugate(ArrayFunction):
         Y lies between the subgradients at the points about the two ends.
         """
         violation = self.domain._violation(xp, x, batch)
-        y = self.domain._project(xp, _xp.finite(xp, x), batch) * (1 - 4 * _xp.eps(xp, x))
+        y = self.domain._project(xp, _xp.finite(xp, x), batch) * (1 - 4 * _xp.eps(x))
         primal: Any = self.conjugate
         before, after = (self.inner._subgradient(xp, primal._cloud(xp, z, batch), batch + 1) for z in self._ends(xp, y))
         w = _roots.share(xp, xp.mean(before, axis=batch), xp.mean(after, axis=batch), y)
         there = before + xp.expand_dims(w, axis=batch) * (after - before)
         noise = primal._cloud(xp, xp.zeros_like(y), batch)
-        each = self.inner.conjugate._value(xp, there, batch + 1, math.inf) - _xp.inner(xp, noise, there, batch + 1)
+        each = self.inner.conjugate._value(xp, there, batch + 1, math.inf) - reductions.inner(
+            xp, noise, there, batch + 1
+        )
         return outside_is_infinite(xp, xp.mean(each, axis=batch), violation, tol * self.domain._scale(xp, x))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:

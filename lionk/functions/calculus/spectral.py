@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays import spectral as _spectral
 from ...arrays.namespace import Array, Namespace
 from ...arrays.newton_schulz import NewtonSchulzSet
@@ -47,14 +48,14 @@ class SpectralLift(ArrayFunction):
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         _spectral.check_matrix(x, "a spectral function")
         s = _spectral.singular_values(xp, x)
-        return _xp.total(xp, self.inner._value(xp, s, s.ndim - 1, tol), batch)
+        return reductions.total(xp, self.inner._value(xp, s, s.ndim - 1, tol), batch)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         _spectral.check_matrix(x, "a spectral function")
         if self.polar is not None and self.inner == L1:
             return self.polar(xp, x)
         # the rounding of U f(s) V^H must not reach the boundary of an open domain, where K* is infinite
-        edge = 1 - max(x.shape[-2:]) * _xp.eps(xp, x) if self.traits.open_domain else 1.0
+        edge = 1 - max(x.shape[-2:]) * _xp.eps(x) if self.traits.open_domain else 1.0
         merge = self.inner.traits.structure != "elementwise" and not self.inner.traits.smooth
         return _spectral.map_singular_values(
             xp, x, lambda s: edge * self.inner._subgradient(xp, s, s.ndim - 1), rank=True, merge=merge

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 
@@ -30,15 +31,15 @@ def split(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> tuple
 
     z = y / 2
     u, v = at(z)
-    unit = _xp.spread(xp, _xp.unit_scale(xp, xp.maximum(xp.maximum(xp.abs(y), xp.abs(u)), xp.abs(v)), batch), y)
+    unit = _xp.spread(xp, reductions.unit_scale(xp, xp.maximum(xp.maximum(xp.abs(y), xp.abs(u)), xp.abs(v)), batch), y)
 
     def length(a: Array) -> Array:
-        return _xp.unit_norm(xp, a / unit, batch)
+        return reductions.unit_norm(xp, a / unit, batch)
 
     most = MEMORY[_xp.event_size(y, batch) > 1000]
     best, residual, memory = (u, v, z), y - u - v, _Memory(xp, batch, unit, most)
     least, since, seen = length(residual), 0, _roots.visible(y, u, v)
-    noise = _xp.eps(xp, y) * (length(y) + length(u) + length(v))
+    noise = _xp.eps(y) * (length(y) + length(u) + length(v))
     for k in range(1, STEPS if seen else FIXED):
         step = y - u - v
         size = length(step)
@@ -69,7 +70,7 @@ def split(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> tuple
 def _ratio(xp: Namespace, u: Array, rest: Array) -> float:
     """``|u| / |z - u|`` over all blocks, u the longer part, 1 where one of the two is nothing but rounding."""
     there, away = (float(xp.sum(a)) for a in (u, rest))
-    return min(max(there / away, 1e-8), 1e8) if away > 64 * _xp.eps(xp, u) * there > 0 else 1.0
+    return min(max(there / away, 1e-8), 1e8) if away > 64 * _xp.eps(u) * there > 0 else 1.0
 
 
 def _length(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> float:
@@ -79,7 +80,7 @@ def _length(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> flo
         near = [k._prox(xp, y / 2, t, batch) for k in (first, second)]
         if not _roots.visible(*near):
             return 1.0
-        parts, rests = ([_xp.norm(xp, a, batch) for a in each] for each in (near, [y / 2 - u for u in near]))
+        parts, rests = ([reductions.norm(xp, a, batch) for a in each] for each in (near, [y / 2 - u for u in near]))
         t *= _ratio(xp, xp.maximum(*parts), xp.maximum(*rests))
     return t
 
@@ -101,7 +102,7 @@ class _Memory:
         if self.last:
             changes = [a - b for a, b in zip(now, self.last, strict=True)]
             new = self._without(changes)
-            before, left = (_xp.spread(xp, _xp.unit_norm(xp, a, self.batch), a) for a in (changes[0], new[0]))
+            before, left = (_xp.spread(xp, reductions.unit_norm(xp, a, self.batch), a) for a in (changes[0], new[0]))
             good = (left > 1e-6 * before) & ~forget
             new = [xp.where(good, a, 0 * a) / xp.where(good, left, xp.ones_like(left)) for a in new]
             kept = [xp.where(forget, 0 * a, a)[max(a.shape[0] + 1 - self.most, 0) :, ...] for a in self.basis]
@@ -114,6 +115,6 @@ class _Memory:
         """What is left of both, of the residual's side what is orthogonal to the basis."""
         if not self.basis:
             return pair
-        parts = _xp.inner(self.xp, self.basis[0], pair[0][None, ...], self.batch + 1)
+        parts = reductions.inner(self.xp, self.basis[0], pair[0][None, ...], self.batch + 1)
         parts = _xp.spread(self.xp, parts, self.basis[0])
         return [a - self.xp.sum(parts * b, axis=0) for a, b in zip(pair, self.basis, strict=True)]

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 from ...errors import NotAvailable
@@ -99,7 +100,7 @@ class Sum(ArrayFunction):
                 )
             damped = Ridge(self.second, 1 / t).conjugate
             return split(xp, self.first.conjugate, damped, x / t, batch)[2]
-        if _xp.is_complex(xp, x):
+        if _xp.is_complex(x):
             return _xp.sign(xp, x) * self._prox(xp, xp.abs(x), t, batch)
 
         def inside(z: Array) -> Array:
@@ -162,7 +163,7 @@ class InfimalConvolution(ArrayFunction):
             y = self.domain._project(xp, _xp.finite(xp, x), batch)
             u = self._between(xp, y, *self._ends(xp, y))
             inside = self._at(xp, u, y - u, batch, math.inf)
-            return outside_is_infinite(xp, inside, violation + _xp.poison(xp, x, batch), bound)
+            return outside_is_infinite(xp, inside, violation + reductions.poison(xp, x, batch), bound)
         return self._value_and_subgradient(xp, x, batch, tol)[0]
 
     def _value_and_subgradient(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array]:
@@ -171,9 +172,9 @@ class InfimalConvolution(ArrayFunction):
         y = _xp.finite(xp, x)
         if not _xp.event_size(x, batch):
             return self._at(xp, y, y, batch, tol), y
-        size = _xp.total(xp, 0 * xp.abs(y), batch) + 1
+        size = reductions.total(xp, 0 * xp.abs(y), batch) + 1
         if self.first.traits.homogeneous and self.second.traits.homogeneous:  # so is this one: of the size of 1
-            size = _xp.unit_scale(xp, y, batch)
+            size = reductions.unit_scale(xp, y, batch)
             y = y / _xp.spread(xp, size, y)
         u, v, s = split(xp, self.first, self.second, y, batch)
         zero = xp.zeros_like(y)
@@ -185,7 +186,7 @@ class InfimalConvolution(ArrayFunction):
             s = shared._inside(xp, s, batch)
         elif not isinstance(shared, Whole):
             s = shared._project(xp, s, batch)
-        return size * value + _xp.poison(xp, x, batch), s + _xp.only_nan(xp, x)
+        return size * value + reductions.poison(xp, x, batch), s + _xp.only_nan(xp, x)
 
     def _at(self, xp: Namespace, u: Array, v: Array, batch: int, tol: float) -> Array:
         return self.first._value(xp, u, batch, tol) + self.second._value(xp, v, batch, tol)
@@ -195,18 +196,18 @@ class InfimalConvolution(ArrayFunction):
             return _xp.only_nan(xp, x)
         if not self._entrywise:
             return self._value_and_subgradient(xp, x, batch, math.inf)[1]
-        r = xp.abs(x) if _xp.is_complex(xp, x) else x
+        r = xp.abs(x) if _xp.is_complex(x) else x
         s = _roots.middle(xp, *self._ends(xp, r))
         return s if r is x else _xp.sign(xp, x) * s
 
     def _ends(self, xp: Namespace, y: Array) -> tuple[Array, Array]:
         """An interval that holds the x of least modulus with y in ``d(K1* + K2*)(x)``, entry by entry."""
-        r = xp.abs(y) if _xp.is_complex(xp, y) else y
+        r = xp.abs(y) if _xp.is_complex(y) else y
         return _roots.preimage(xp, lambda x: self.conjugate._subgradient(xp, x, 0), r)
 
     def _between(self, xp: Namespace, y: Array, low: Array, high: Array) -> Array:
         """The u of a split: both parts lie between the subgradients at the two ends, so both are in their domains."""
-        if _xp.is_complex(xp, y):
+        if _xp.is_complex(y):
             return _xp.sign(xp, y) * self._between(xp, xp.abs(y), low, high)
         before, after = ([k.conjugate._subgradient(xp, e, 0) for k in (self.first, self.second)] for e in (low, high))
         w = _roots.share(xp, sum(before), sum(after), y)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 from ...sets.atoms import Whole
@@ -23,7 +24,7 @@ _TRAITS = Traits(
 
 
 def _real(xp: Namespace, x: Array) -> None:
-    if _xp.is_complex(xp, x):
+    if _xp.is_complex(x):
         raise TypeError("log_sum_exp is not even, so it has no meaning for complex entries; use a real array")
 
 
@@ -34,16 +35,16 @@ class LogSumExp(ArrayFunction):
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         _real(xp, x)
         if _xp.event_size(x, batch) == 0:
-            return _xp.total(xp, x, batch) - math.inf
+            return reductions.total(xp, x, batch) - math.inf
         top = _finite_max(xp, x, batch)
-        return top + xp.log(_xp.total(xp, xp.exp(x - _xp.spread(xp, top, x)), batch))
+        return top + xp.log(reductions.total(xp, xp.exp(x - _xp.spread(xp, top, x)), batch))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         _real(xp, x)
         if _xp.event_size(x, batch) == 0:
             return x
         e = xp.exp(x - _xp.spread(xp, _finite_max(xp, x, batch), x))
-        return e / _xp.spread(xp, _xp.total(xp, e, batch), x)
+        return e / _xp.spread(xp, reductions.total(xp, e, batch), x)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
@@ -77,7 +78,7 @@ class NegativeEntropy(ArrayFunction):
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         _real(xp, x)
         y = self.domain._project(xp, _xp.finite(xp, x), batch)
-        inside = _xp.total(xp, _xlogx(xp, y), batch)
+        inside = reductions.total(xp, _xlogx(xp, y), batch)
         return outside_is_infinite(xp, inside, self.domain._violation(xp, x, batch), tol)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:

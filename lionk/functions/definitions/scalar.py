@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 from ...arrays.value import Value
@@ -65,15 +66,15 @@ class Separable(ArrayFunction):
     dual: Scalar
 
     def _polar(self, xp: Namespace, x: Array) -> bool:
-        if _xp.is_complex(xp, x) and not self.phi.even:
+        if _xp.is_complex(x) and not self.phi.even:
             raise TypeError(f"{self.phi.name} is not even, so it has no meaning for complex entries; use a real array")
-        return _xp.is_complex(xp, x)
+        return _xp.is_complex(x)
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         phi, r = self.phi, xp.abs(x) if self._polar(xp, x) else x
         if phi.finite:
-            return _xp.total(xp, phi.value(xp, r, *phi.parameters), batch)
-        inside = _xp.total(xp, phi.value(xp, xp.clip(r, phi.low, phi.high), *phi.parameters), batch)
+            return reductions.total(xp, phi.value(xp, r, *phi.parameters), batch)
+        inside = reductions.total(xp, phi.value(xp, xp.clip(r, phi.low, phi.high), *phi.parameters), batch)
         violation, scale = self.domain._violation(xp, r, batch), self.domain._scale(xp, r)
         return outside_is_infinite(xp, inside, violation, tol * scale)
 
@@ -85,7 +86,7 @@ class Separable(ArrayFunction):
         s = phi.derivative(xp, z, *phi.parameters)
         if self.dual.open:  # rounding must not reach the boundary, where K* is infinite
             ends, least = (self.dual.low, self.dual.high), float(xp.finfo(x.dtype).smallest_normal)
-            low, high = (max(2 * _xp.eps(xp, x) * abs(e), least) if math.isfinite(e) else 0.0 for e in ends)
+            low, high = (max(2 * _xp.eps(x) * abs(e), least) if math.isfinite(e) else 0.0 for e in ends)
             s = xp.clip(s, ends[0] + low, ends[1] - high)
         return s
 
@@ -100,10 +101,10 @@ class Separable(ArrayFunction):
         return _roots.resolvent(xp, lambda z: phi.derivative(xp, z, *phi.parameters), x, t)
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
-        if self.phi.interval is None or _xp.is_complex(xp, x):
+        if self.phi.interval is None or _xp.is_complex(x):
             return super()._subdifferential_distance(xp, x, s, batch)
         low, high = self.phi.interval(xp, x, *self.phi.parameters)
-        return _xp.norm(xp, s - xp.clip(s, low, high), batch)
+        return reductions.norm(xp, s - xp.clip(s, low, high), batch)
 
     def _dual(self) -> ConvexFunction:
         return Separable(self.dual, self.phi, conjugate=self)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 from ...sets.atoms import Whole
@@ -27,17 +28,17 @@ class SmoothMax(ArrayFunction):
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         if _xp.event_size(x, batch) == 0:
-            return _xp.total(xp, xp.abs(x), batch) - math.inf
+            return reductions.total(xp, xp.abs(x), batch) - math.inf
         top, _, total = self._parts(xp, x, batch)
         return xp.log(total) + top
 
     def _parts(self, xp: Namespace, x: Array, batch: int) -> tuple[Array, Array, Array]:
         """``max |x|``, and ``2 sinh |x|`` and the sum of ``2 cosh |x|``, both over ``exp(max |x|)``."""
         r = xp.abs(x)
-        top = _xp.peak(xp, r, batch)
+        top = reductions.peak(xp, r, batch)
         top = xp.where(xp.isinf(top), xp.zeros_like(top), top)
         large, small = xp.exp(r - _xp.spread(xp, top, r)), xp.exp(-r - _xp.spread(xp, top, r))
-        return top, -large * xp.expm1(-2 * r), _xp.total(xp, large + small, batch)
+        return top, -large * xp.expm1(-2 * r), reductions.total(xp, large + small, batch)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         if _xp.event_size(x, batch) == 0:
@@ -76,20 +77,24 @@ class SymmetricEntropy(ArrayFunction):
         y = xp.abs(self.domain._project(xp, _xp.finite(xp, x), batch))
         r = _xp.spread(xp, self._root(xp, y, batch), y)
         p = (xp.hypot(y, 2 * r) + y) / 2
-        inside = _xp.total(xp, _xlogx(xp, p) + _xlogx(xp, _xp.divide(xp, r, p) * r), batch)
+        inside = reductions.total(xp, _xlogx(xp, p) + _xlogx(xp, _xp.divide(xp, r, p) * r), batch)
         return outside_is_infinite(xp, inside, violation, tol)
 
     def _root(self, xp: Namespace, y: Array, batch: int) -> Array:
         n = _xp.event_size(y, batch)
-        high = xp.ones_like(_xp.total(xp, y, batch)) / (2 * n)
-        low = xp.clip(high - _xp.total(xp, y, batch) / (2 * n), 0.0, None)  # because sqrt(y^2 + 4r^2) <= |y| + 2r
-        return _roots.root(xp, lambda r: _xp.total(xp, xp.hypot(y, 2 * _xp.spread(xp, r, y)), batch) - 1, low, high)
+        high = xp.ones_like(reductions.total(xp, y, batch)) / (2 * n)
+        low = xp.clip(
+            high - reductions.total(xp, y, batch) / (2 * n), 0.0, None
+        )  # because sqrt(y^2 + 4r^2) <= |y| + 2r
+        return _roots.root(
+            xp, lambda r: reductions.total(xp, xp.hypot(y, 2 * _xp.spread(xp, r, y)), batch) - 1, low, high
+        )
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         if _xp.event_size(x, batch) == 0:
             return x
         y = xp.abs(x)
-        inside = _xp.spread(xp, _xp.total(xp, y, batch) < 1, y)
+        inside = _xp.spread(xp, reductions.total(xp, y, batch) < 1, y)
         r = _xp.spread(xp, self._root(xp, xp.where(inside, y, 0 * y), batch), y)
         steep = xp.where(y > 0, math.inf * xp.ones_like(y), y)
         return _xp.sign(xp, x) * xp.where(inside, xp.asinh(y / (2 * r)), steep)
@@ -104,7 +109,7 @@ class SymmetricEntropy(ArrayFunction):
         if _xp.event_size(x, batch) == 0:
             return x
         c = xp.abs(x)
-        top = _xp.peak(xp, c, batch)
+        top = reductions.peak(xp, c, batch)
         below = (c - _xp.spread(xp, top, c)) / t
         log_n = math.log(2 * _xp.event_size(x, batch))
 
@@ -123,8 +128,8 @@ class SymmetricEntropy(ArrayFunction):
 
         low = xp.zeros_like(top) - log_n
         high = xp.maximum(xp.minimum(1 / t + 0 * top, top / t - log_n), low)
-        p, q = halves(_roots.root(xp, lambda s: _xp.total(xp, sum(halves(s)), batch) - 1, low, high))
-        size = _xp.spread(xp, _xp.total(xp, p + q, batch), p)
+        p, q = halves(_roots.root(xp, lambda s: reductions.total(xp, sum(halves(s)), batch) - 1, low, high))
+        size = _xp.spread(xp, reductions.total(xp, p + q, batch), p)
         return _xp.sign(xp, x) * ((p - q) / size)
 
     def _dual(self) -> ConvexFunction:

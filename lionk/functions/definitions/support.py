@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays.namespace import Array, Namespace
 from ...errors import NotAvailable
 from ...sets.atoms import Ball, Box, Whole
@@ -74,13 +75,13 @@ class Indicator(ArrayFunction):
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         """Normal cone of a box; other sets have no closed form here."""
-        if not isinstance(self.set, Box) or _xp.is_complex(xp, x):
+        if not isinstance(self.set, Box) or _xp.is_complex(x):
             return super()._subdifferential_distance(xp, x, s, batch)
         low, up = self.set._ends(xp, x)
         zero = xp.zeros_like(s)
         off = xp.where(x >= up, xp.where(s < 0, s, zero), xp.where(x <= low, xp.where(s > 0, s, zero), s))
         off = xp.where((x >= up) & (x <= low), zero, off)
-        return _xp.norm(xp, off, batch)
+        return reductions.norm(xp, off, batch)
 
     def _dual(self) -> ConvexFunction:
         return Support(self.set, conjugate=self)

@@ -221,7 +221,7 @@ def _plain(value: Any) -> Any:
     """A parameter as a spec holds it: scalars of a library become numbers, 1-d arrays of integers tuples."""
     if isinstance(value, numbers.Real) and not isinstance(value, (bool, int)):
         return int(value) if isinstance(value, numbers.Integral) else float(value)
-    if _xp.is_array_api_obj(value) and value.ndim == 1 and _xp.is_integer(_xp.array_namespace(value), value):
+    if _xp.is_array_api_obj(value) and value.ndim == 1 and _xp.is_integer(value):
         return tuple(int(value[i]) for i in range(value.shape[0]))
     return value
 
