@@ -25,10 +25,10 @@ from lionk_numpy.runner import plan as _plan
 LIBRARIES: dict[str, Backend] = {"numpy": lionk_numpy.backend, "torch": lionk_torch.backend}
 WAYS = [("numpy", "tiles"), ("numpy", "numba"), ("torch", "tiles"), ("torch", "numba")]
 FAST = ["l1", "huber", "dead_zone", "relu", "pseudo_huber", "softsign", "power", "log_cosh", "l2", "log_sum_exp"]
-# Those that need more of the order than one entry, or norms of groups under one number.
+# Those that need more of the order than one entry, norms of groups under one number, or neighbours of an entry.
 UNRECORDED = (
     "top_k_l2", "k_support", "owl", "permutahedron", "group_linf_l2", "sparsemax", "moreau_top_k", "moreau_linf",
-    "half_group_squared",
+    "half_group_squared", "k_norm", "dual_owl", "total_variation", "monotone", "box_simplex",
 )  # fmt: skip
 RECORDED = [
     n for n in lionk.names()

@@ -14,7 +14,8 @@ from lionk.recording.program import NotTraceableError
 from lionk.recording.record import Extent, record, step_program
 
 F4 = np.dtype("float32")
-SORTED = ("half_group_squared",)  # norms of groups under one number
+# Norms of groups under one number, and functions of an entry and its neighbours.
+SORTED = ("half_group_squared", "total_variation", "monotone")
 TRACEABLE = [n for n in lionk.names() if lionk.K(n).traits.structure in ("elementwise", "reduce") and n not in SORTED]
 
 
