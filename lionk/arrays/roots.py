@@ -158,7 +158,7 @@ def preimage(xp: Namespace, slope: Map, y: Array) -> tuple[Array, Array]:
 
 def middle(xp: Namespace, low: Array, high: Array) -> Array:
     """A point between the ends of ``preimage``: 0 exactly where one of them is."""
-    return xp.where((low == 0) | (high == 0), low * high, low / 2 + high / 2)
+    return xp.where((low == 0) | (high == 0), xp.zeros_like(low), low / 2 + high / 2)
 
 
 def share(xp: Namespace, low: Array, high: Array, y: Array) -> Array:

@@ -115,6 +115,7 @@ def test_too_few_axes(name: str, backend: Backend) -> None:
 
 
 _MINUS_INFINITY = (
+    "cvar",
     "log_sum_exp",
     "capped_simplex",
     "max",

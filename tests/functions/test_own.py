@@ -53,10 +53,10 @@ def test_scalars_against_shipped_ones(name):
     assert float(own.conjugate.value(outside)) == pytest.approx(float(shipped.conjugate.value(outside)))
 
 
-def test_half_the_digits_at_the_ends_as_stated():
+def test_at_least_half_the_digits_at_the_ends_as_stated():
     own, _, _ = SCALARS["pseudo_huber"]
     error = abs(float(own.conjugate.value(np.asarray([1.0]))) - 1)
-    assert 1e-12 < error < 1e-7
+    assert error < 1e-7
 
 
 def test_conjugates_beyond_the_dtype_are_infinite():

@@ -250,7 +250,6 @@ def test_blocks_name_the_place_of_a_mistake() -> None:
         (lambda: group_lift("relu"), ValueError, "x_i"),
         (lambda: group_lift("l1", "huber"), ValueError, "norm"),
         (lambda: group_lift("l1", "l2", axis=0.5), ValueError, "axis"),
-        (lambda: K("l1").conjugate + K("l2"), lionk.NotAvailable, "finite everywhere"),
         (lambda: K("l1").to(like=[1.0]), TypeError, "array"),
     ],
 )  # fmt: skip

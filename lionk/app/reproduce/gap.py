@@ -68,14 +68,14 @@ def _run(name: str, K: dict[str, Any], lam: float, steps: int, dtype: Any) -> di
     start = k.conjugate.domain.project(np.zeros(problem.shape)).astype(dtype) / dtype(lam)
     seen: list[tuple[float, float, float]] = []
 
-    def watch(info: lionk.result.Info) -> None:
+    def watch(info: Any) -> None:
         """In float64, at the nearest feasible point: what the gap speaks of."""
         point = k.conjugate.domain.project(lam * info.x.astype(np.float64)) / lam
         F = float(objective(k, exact(point)[0], point, lam))
         seen.append((info.gap, float(gap_rounding(k, info.x, fun(info.x)[1], lam)), F - least))
 
     lionk.minimize(fun, start, K=k, weight_decay=lam, jac=True, convex=True, tol=0.0, maxiter=steps, certify=False,
-                   callback=watch)  # fmt: skip
+                   rule="plateau", callback=watch)  # fmt: skip
     gap, rounding, sub = np.array(seen).T
     return {"gap": np.where(np.isfinite(gap), gap, np.nan), "rounding": rounding, "suboptimality": sub, "least": least,
             "oracle": oracle, "smooth": k.traits.smooth}  # fmt: skip
