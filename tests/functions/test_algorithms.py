@@ -200,7 +200,7 @@ def test_empty(name, shape):
     ("name", "parameters", "message"),
     [
         ("muon", {"scaling": "adam"}, "scaling must be one of 'original'"),
-        ("muon", {"polar": "qr"}, 'polar must be "svd"'),
+        ("muon", {"polar": "qr"}, "svd and newton_schulz"),
         ("ht_muon", {"power": 1.5}, r"power must be in \(0, 1\)"),
         ("freon", {"q": 0.5}, "q must be >= 1"),
         ("soft_signum", {"tau": 0}, "tau must be"),

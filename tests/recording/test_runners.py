@@ -726,7 +726,7 @@ def test_minimize_takes_the_runner_for_large_arrays(monkeypatch, library):
         x0 = library.asarray(np.zeros(300))
         results.append(
             lionk.minimize(
-                lambda x: ((x - target) ** 2).sum() / 2, x0, K="huber", weight_decay=1.0, maxiter=30,
+                lambda x: ((x - target) ** 2).sum() / 2, x0, K="huber", weight_decay=1.0, maxiter=30, rule="plateau",
                 jac=lambda x: x - target,
             )
         )  # fmt: skip
