@@ -100,8 +100,8 @@ def matrix_lift(k: ConvexFunction, rows: Any = 0, columns: Any = None) -> Convex
 
     >>> import lionk, numpy as np
     >>> K = lionk.functions.matrix_lift(lionk.K("spectral"), rows=(0, 1), columns=2)
-    >>> print(float(K(np.ones((3, 2, 4)))) ** 2)
-    24.000000000000004
+    >>> print(round(float(K(np.ones((3, 2, 4)))) ** 2, 9))
+    24.0
     """
     layout = Axes(axes("rows", rows), axes("columns", columns))
     if layout.rows is None and layout.columns is None:
