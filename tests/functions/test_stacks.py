@@ -41,10 +41,10 @@ def _or_none(f, *args):
         return None
 
 
-def _same(a, b) -> None:
+def _same(a, b, tol: float = 1e-9) -> None:
     assert (a is None) == (b is None)
     if a is not None:
-        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(a, b, rtol=tol, atol=tol)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -52,13 +52,15 @@ def test_a_stack_is_a_sum_of_blocks(name) -> None:
     k = FUNCTIONS[name]()
     rng = np.random.default_rng(0)
     x = rng.standard_normal((2, 1, 3, 3))
+    # an iteration ends when all blocks have converged: a block beside others may get more steps than alone
+    near = 1e-3 if max(f.traits.accuracy for f in (k, k.conjugate)) > 0 else 1e-9
     for f, y in ((k, x), (k.conjugate, k.subgradient(x))):
         blocks = [y[i, j] for i, j in np.ndindex(2, 1)]
         _same(_or_none(f.value, y), sum(f.value(b) for b in blocks) if _or_none(f.value, y) is not None else None)
         for part in (f.subgradient, f.prox, f.domain.project):
             whole = _or_none(part, y)
             if whole is not None and np.all(np.isfinite(whole)):
-                _same(whole.reshape(2, 3, 3), np.stack([np.asarray(part(b)) for b in blocks]))
+                _same(whole.reshape(2, 3, 3), np.stack([np.asarray(part(b)) for b in blocks]), near)
         _same(
             _or_none(f.domain.distance, 3 * y),
             np.sqrt(sum(f.domain.distance(3 * b) ** 2 for b in blocks))
