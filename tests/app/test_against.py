@@ -100,6 +100,7 @@ def test_a_slow_down_is_told_by_its_name_and_its_neighbours_are_not(tmp_path):
 
 
 @pytest.mark.skipif(not (counts.TREE / ".git").exists(), reason="asv asks git for the commit, and this is no clone")
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # of JAX, where a test before has loaded it: asv forks
 def test_an_environment_of_asv_is_asked_for_its_python():
     pytest.importorskip("asv", reason="asv is of the bench extra")
     assert compared.interpreter("existing:same") == sys.executable
