@@ -23,14 +23,18 @@ def _compared(goes_on: list[Any], resumed: list[Any], first: int, what: str) -> 
     return ""
 
 
+def _left(handle: Any, case: Case, grads: list[Any], split: int) -> tuple[Any, Any, list[Any]]:
+    """State and x of an optimizer after ``split`` of the gradients, and its x after each of the others."""
+    steps(handle, grads[:split])
+    saved = copy.deepcopy(handle.state())
+    x = each_parameter(handle.x, lambda v: stored(read(v), case.dtype))
+    return saved, x, steps(handle, grads[split:])
+
+
 def resume(port: Port, case: Case, split: int = 3) -> str:
     grads = arrays(case)
     rate = {"lr": _RATES} if port.capabilities.schedule else {}
-    first = start(port, case, case.array(case.x0), **rate)
-    steps(first, grads[:split])
-    saved = copy.deepcopy(first.state())
-    x = stored(read(first.x), case.dtype)
-    goes_on = steps(first, grads[split:])
+    saved, x, goes_on = _left(start(port, case, case.array(case.x0), **rate), case, grads, split)
     second = start(port, case, x, **rate)
     second.load(copy.deepcopy(saved))
     return _compared(goes_on, steps(second, grads[split:]), split, "after loading")
@@ -43,11 +47,7 @@ def early(port: Port, case: Case) -> str:
 def twice(port: Port, case: Case) -> str:
     """The same saved state into two optimizers: the first loading must leave it whole."""
     grads = arrays(case)
-    first = start(port, case, case.array(case.x0))
-    steps(first, grads[:3])
-    saved = copy.deepcopy(first.state())
-    x = stored(read(first.x), case.dtype)
-    goes_on = steps(first, grads[3:])
+    saved, x, goes_on = _left(start(port, case, case.array(case.x0)), case, grads, 3)
     start(port, case, x).load(saved)
     second = start(port, case, x)
     second.load(saved)
@@ -58,10 +58,7 @@ def back(port: Port, case: Case) -> str:
     """Rolled back: a state of before into the optimizer that went on."""
     grads = arrays(case)
     handle = start(port, case, case.array(case.x0))
-    steps(handle, grads[:3])
-    saved = copy.deepcopy(handle.state())
-    x = stored(read(handle.x), case.dtype)
-    goes_on = steps(handle, grads[3:])
+    saved, x, goes_on = _left(handle, case, grads, 3)
     handle.load(copy.deepcopy(saved))
     handle.write(x)
     return _compared(goes_on, steps(handle, grads[3:]), 3, "after rolling back")
@@ -70,11 +67,7 @@ def back(port: Port, case: Case) -> str:
 def late(port: Port, case: Case) -> str:
     """Loaded into an optimizer that has made steps of its own."""
     grads = arrays(case)
-    first = start(port, case, case.array(case.x0))
-    steps(first, grads[:3])
-    saved = copy.deepcopy(first.state())
-    x = stored(read(first.x), case.dtype)
-    goes_on = steps(first, grads[3:])
+    saved, x, goes_on = _left(start(port, case, case.array(case.x0)), case, grads, 3)
     other = start(port, case, case.array(tuple(-v for v in case.x0)))
     steps(other, [-g for g in grads[:2]])
     other.load(copy.deepcopy(saved))
@@ -87,11 +80,7 @@ def values(port: Port, case: Case) -> str:
     grads = arrays(case)
     betas = Maker(port.capabilities, case.dtype).betas(0.5, 0.75)
     for name, other in (("lr", {"lr": 0.01}), ("weight_decay", {"weight_decay": 0.05}), ("betas", {"betas": betas})):
-        first = start(port, case, case.array(case.x0))
-        steps(first, grads[:3])
-        saved = copy.deepcopy(first.state())
-        x = stored(read(first.x), case.dtype)
-        goes_on = steps(first, grads[3:])
+        saved, x, goes_on = _left(start(port, case, case.array(case.x0)), case, grads, 3)
         second = start(port, case, x, **other)
         second.load(copy.deepcopy(saved))
         if wrong := _compared(goes_on, steps(second, grads[3:]), 3, f"after loading over another {name}"):
@@ -105,11 +94,7 @@ def of_groups(port: Port, case: Case) -> str:
     own: list[dict[str, Any]] = [{"lr": 0.05, "weight_decay": 0.5}, {"lr": 0.05, "weight_decay": 0.1}]
     if case.decay not in ("lr_ratio", "lr2_max"):
         own[1]["lr"] = 0.02
-    first = start(port, case, x, groups=own)
-    steps(first, grads[:3])
-    saved = copy.deepcopy(first.state())
-    x = [stored(v, case.dtype) for v in each_parameter(first.x, read)]
-    goes_on = steps(first, grads[3:])
+    saved, x, goes_on = _left(start(port, case, x, groups=own), case, grads, 3)
     second = start(port, case, x, groups=own[::-1])
     second.load(copy.deepcopy(saved))
     return _compared(goes_on, steps(second, grads[3:]), 3, "after loading over other groups")
@@ -119,11 +104,7 @@ def sparse(port: Port, case: Case) -> str:
     """The first of two parameters had no gradient, and so perhaps no state, when it was saved."""
     x, grads = two(case)
     given = [[None if t < 3 else g[0], g[1]] for t, g in enumerate(grads)]
-    first = start(port, case, x)
-    steps(first, given[:3])
-    saved = copy.deepcopy(first.state())
-    x = [stored(v, case.dtype) for v in each_parameter(first.x, read)]
-    goes_on = steps(first, given[3:])
+    saved, x, goes_on = _left(start(port, case, x), case, given, 3)
     second = start(port, case, x)
     second.load(copy.deepcopy(saved))
     return _compared(goes_on, steps(second, given[3:]), 3, "after loading")
