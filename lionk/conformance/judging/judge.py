@@ -26,13 +26,12 @@ DEFAULTS: dict[str, Any] = {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0.
 
 def judge(
     port: Port,
-    *,
-    level: int = 3,
-    dtypes: tuple[str, ...] | None = None,
-    only: str = "",
-    known: Iterable[str] = (),
-    diagnose: bool = True,
-    progress: Callable[[str], None] | None = None,
+    level: int,
+    dtypes: tuple[str, ...] | None,
+    only: str,
+    known: Iterable[str],
+    diagnose: bool,
+    progress: Callable[[str], None] | None,
 ) -> Report:
     """Judge a port by the specification; the parameters are those of ``check``."""
     claims = port.capabilities

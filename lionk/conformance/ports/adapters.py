@@ -70,12 +70,4 @@ def check(
     -------
     Report
     """
-    return judge(
-        adapt(port, **wishes),
-        level=level,
-        dtypes=dtypes,
-        only=only,
-        known=known,
-        diagnose=diagnose,
-        progress=progress,
-    )
+    return judge(adapt(port, **wishes), level, dtypes, only, known, diagnose, progress)
