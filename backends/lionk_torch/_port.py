@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lionk.conformance.ports.names import Names, Request, chosen, title, unwrap, versions_of
-from lionk.conformance.specification.port import DECAYS, each_parameter
+from lionk.conformance.specification.port import DECAYS, EVERYTHING, each_parameter
 
 #: Parameters by which known optimizers choose a convention of decay, and the value that chooses it.
 _CONVENTIONS: dict[str, dict[str, dict[str, Any]]] = {
@@ -48,18 +48,7 @@ class TorchPort:
             **own,
             dtypes=("float64", "float32", "float16", "bfloat16"),
             accuracy=0.35 if newton else 0.0,  # the quintic leaves singular values in [0.68, 1.20]
-            schedule=True,
-            lists=True,
-            groups=True,
-            missing=True,
-            checkpoint=True,
-            restores=True,
-            writable=True,
-            editable=True,
-            adds=True,
-            closure=True,
-            buffers=True,
-            mixed=True,
+            **EVERYTHING,
             tried=True,
             options={
                 f"{name}={value}": {name: value}

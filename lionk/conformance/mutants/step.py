@@ -12,7 +12,7 @@ from typing import Any
 
 from ...optimizer import step
 from ..specification.cases import function_of, host
-from ..specification.port import Capabilities, each_parameter
+from ..specification.port import EVERYTHING, Capabilities, each_parameter
 
 Move = Callable[["Slot", Any, Any, Any], tuple[Any, Any]]
 
@@ -148,18 +148,7 @@ class Variant:
     move: Move = plain
     capabilities: Capabilities = Capabilities(  # noqa: RUF009  (a frozen value)
         dtypes=("float64", "float32", "float16"),
-        schedule=True,
-        lists=True,
-        groups=True,
-        missing=True,
-        checkpoint=True,
-        restores=True,
-        writable=True,
-        editable=True,
-        adds=True,
-        closure=True,
-        buffers=True,
-        mixed=True,
+        **EVERYTHING,
         complex=True,
         options={"maximize": {"maximize": True}},
     )

@@ -18,6 +18,11 @@ DECAYS: dict[str, str | None] = {
     "coupled": "coupled",
     "none": None,
 }
+#: What a port claims that can do all that is asked of parameters, gradients and checkpoints, whatever its arrays are.
+EVERYTHING: Mapping[str, Any] = dict.fromkeys(
+    ("schedule", "lists", "groups", "missing", "checkpoint", "restores",
+     "writable", "editable", "adds", "closure", "buffers", "mixed"), True,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
