@@ -20,7 +20,7 @@ from ..arrays.containers import is_container, tree_map
 from ..errors import NotAvailable
 from ..theory.anchored import AnchoredRecord, certificate_of_anchored, optimality
 from ..theory.certificate import Certificate
-from ..theory.lower_bound import Average, rounding_unit
+from ..theory.lower_bound import CURVED, Average, rounding_unit
 from ..theory.objective import scaled
 from . import measures
 from .bundle import Bundle
@@ -34,7 +34,6 @@ FALL = 0.8  # and falls by this elsewhere
 LEARNING = 2  # pairs of neighbours that set L at once
 GAIN = 0.1  # of L |x' - y|^2: what a steady step must gain
 KINK = 30.0  # times the smallest L, while the gradient jumps as far as ever: f has kinks
-CURVED = 1e-3  # a Bregman distance below minus so much of its terms: f is not convex
 PATIENCE = 30  # evaluations without a smaller F, then back to the best point
 STALE = 100  # evaluations in which neither F nor its bound improves: rounding ends the run
 RETRIES = 60  # evaluations in a row that are not finite
@@ -127,8 +126,7 @@ class Anchored(Method):
         F, rounding = f + dual / lam, self.unit * (abs(f) + abs(dual) / lam)
         lower = max(Average(1.0, f - gx, scale).bound(K_g, lam, self.unit), average.bound(K_m, lam, self.unit))
         pair = Pair(gx, s.f - f - turn, abs(s.f - f) + abs(turn), jump, apart)
-        below = average.offset - mx - f > CURVED * (abs(f) + abs(mx)) + self.unit * average.scale
-        self._fresh = m, average, pair, below
+        self._fresh = m, average, pair, average.bends(mx, f, self.unit)
         distance = 0.0 if math.isfinite(F) else self.numbers(measures.distance, now.x)[0]
         return Seen(f, F, F - f + gx + K_g / lam, F + s.L / 2 * apart, distance, lr, lower, rounding)
 

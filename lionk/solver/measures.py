@@ -18,19 +18,10 @@ def values(
     return kkt_gap(K, x, grad, lam, slack) / (lam or 1.0), objective(K, f, x, lam, slack), H
 
 
-def tangent(K: Any, x: Any, m: Any, grad: Any, weight: Any) -> tuple[Any, ...]:
-    """Of the lower bounds: ``<g, x>``, |g|^2, |x|^2, K(-g), and of the average ``m/weight`` K and ``<., x>``."""
-    found = inner(grad, x), inner(grad, grad), inner(x, x), K.value(scaled(grad, -1.0))
-    if weight is None:
-        return *found, math.inf, 0.0
-    mean = scaled(m, 1 / weight)
-    return *found, K.value(mean), inner(mean, x)
-
-
 def neighbours(
     K: Any, x: Any, m: Any, grad: Any, before: Any, grad_before: Any, slack: Any, *, lam: float
 ) -> tuple[Any, ...]:  # fmt: skip
-    """K*(lam x) and ``tangent`` with m an average; then, from the point before, |g-g'|^2, <g, x'-x> and |x-x'|^2."""
+    """K*(lam x), what ``tangent`` has, with m an average; from the point before |g-g'|^2, <g, x'-x> and |x-x'|^2."""
     mean = inner(m, x)
     found = K.conjugate.value(scaled(x, lam), slack), inner(grad, x), inner(grad, grad), inner(x, x)
     values = K.value(scaled(grad, -1.0)), K.value(m), mean

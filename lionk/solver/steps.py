@@ -9,14 +9,12 @@ from ..arrays.containers import is_container, tree_norm
 from ..optimizer.jobs import coefficient
 from ..optimizer.lion_k import State
 from ..theory.certificate import Certificate, Point, Record, certificate_of
-from ..theory.lower_bound import Average, rounding_unit
+from ..theory.lower_bound import Average, rounding_unit, tangent
 from ..theory.lyapunov import coefficients_of
 from ..theory.objective import scaled
 from . import measures
 from .method import Method, Seen
 from .plateau import FIRST, PlateauRule
-
-CURVED = 1e-3  # f below an average of its tangents by so much, relative to the terms: it is not convex
 
 
 class Steps(Method):
@@ -58,13 +56,11 @@ class Steps(Method):
         """The better lower bound, of this gradient and of the momentum; f may be seen not to be convex."""
         run, now, lam = self.run, self.run.now, self.run.lam
         weight = now.average.weight or None
-        gx, gg, size, K_g, K_m, mx = run.backend.numbers(measures.tangent, run.opt.K, now.x, now.m, grad, weight)
+        gx, gg, size, K_g, K_m, mx = run.backend.numbers(tangent, run.opt.K, now.x, now.m, grad, weight)
         scale = abs(f) + math.sqrt(gg * size) + abs(K_g) / lam
         self._fresh = f - gx, scale
-        if weight is not None and run.convex is None:
-            tangent = now.average.offset / weight - mx
-            if tangent - f > CURVED * (abs(f) + abs(mx)) + self.unit * now.average.scale / weight:
-                now.not_convex = True
+        if run.convex is None and now.average.bends(mx, f, self.unit):
+            now.not_convex = True
         return max(Average(1.0, f - gx, scale).bound(K_g, lam, self.unit), now.average.bound(K_m, lam, self.unit))
 
     def advance(self, point: Any, seen: Seen) -> None:

@@ -1,5 +1,6 @@
 """The theory of Lion-K as functions: objective and gap, Lyapunov function and identity, phases, flow, certificates."""
 
+from .account import Account, Bounds
 from .certificate import Certificate, Statement
 from .gauge import Nearness, nearness
 from .lyapunov import Coefficients, Descent, coefficients, coefficients_of, descent, lyapunov
@@ -10,6 +11,8 @@ from .second import SecondLyapunov, second_lyapunov
 from .watch import Watch, watch
 
 __all__ = [
+    "Account",
+    "Bounds",
     "Certificate",
     "Coefficients",
     "Descent",

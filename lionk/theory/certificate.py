@@ -242,10 +242,11 @@ def suboptimality(gap: float, rounding: float, lam: float, convex: bool | None, 
     return Statement(name, "holds" if gap >= -rounding else "failed", text)
 
 
-def momentum_bound(gap: float, lam: float, convex: bool | None, stochastic: bool) -> Statement:
-    """The bound by averages of gradients."""
+def momentum_bound(gap: float, lam: float, convex: bool | None, stochastic: bool, why: str = "") -> Statement:
+    """The bound by averages of gradients; ``why``: it does not apply, if there is a reason."""
     name = "momentum bound"
-    why = _why_no_bound(lam, convex, stochastic) or ("" if math.isfinite(gap) else "no average of gradients gave one")
+    why = _why_no_bound(lam, convex, stochastic) or why
+    why = why or ("" if math.isfinite(gap) else "no average of gradients gave one")
     if why:
         return Statement(name, "does not apply", why)
     text = f"F(x) - min F <= {max(gap, 0.0):.3g} by the averages of the gradients{_if_convex(convex)}"

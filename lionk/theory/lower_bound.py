@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
-from ..arrays.containers import leaves
+from ..arrays.containers import inner, leaves
+from .objective import scaled
+
+CURVED = 1e-3  # f below an average of its tangents by so much, relative to the terms: it is not convex
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,22 @@ class Average:
             return -math.inf
         dual, eps_steps = K_of_m / lam, 1 + self.steps / 8
         return self.offset / self.weight - dual - unit * eps_steps * (self.scale / self.weight + abs(dual))
+
+    def bends(self, mx: float, f: float, unit: float) -> bool:
+        """Is f at x below the average of its tangents, for ``mx = <m/W, x>``? Then it is not convex."""
+        if not self.weight > 0:
+            return False
+        above = self.offset / self.weight - mx - f
+        return above > CURVED * (abs(f) + abs(mx)) + unit * self.scale / self.weight
+
+
+def tangent(K: Any, x: Any, m: Any, grad: Any, weight: Any) -> tuple[Any, ...]:
+    """For the bounds: ``<g, x>``, |g|^2, |x|^2, K(-g), and of the average ``m/weight`` K and ``<., x>``."""
+    found = inner(grad, x), inner(grad, grad), inner(x, x), K.value(scaled(grad, -1.0))
+    if weight is None:
+        return *found, math.inf, 0.0
+    mean = scaled(m, 1 / weight)
+    return *found, K.value(mean), inner(mean, x)
 
 
 def rounding_unit(K: Any, x: Any) -> float:

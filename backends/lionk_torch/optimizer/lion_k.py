@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import replace
 from itertools import compress, repeat
 from operator import attrgetter, is_, is_not
-from typing import Any
+from typing import Any, overload
 
 import torch
 
@@ -15,13 +15,13 @@ import lionk
 from lionk.optimizer import decay as decays
 from lionk.optimizer import variants
 from lionk.optimizer.variants import Variant
-from lionk.theory import Watch, watch
+from lionk.theory import Bounds, Watch, watch
 
 from .._backend import TorchBackend
 from ..distributed import exchange as exchanges
 from ..distributed import sharded
 from ..runner.small import side_by_side
-from . import options, saved
+from . import full, options, saved
 from . import rounding as roundings
 from .apart import Made, Seen, gradient, make, rows_of, same, sparse, store
 from .momentum import in_order_of
@@ -210,6 +210,7 @@ class LionK(torch.optim.Optimizer):
         for group in self.param_groups:
             self._step(group, place)
             place += len(group["params"])
+        full.stepped(self.param_groups)
         if not self._states:
             self._states = list(self.state.values())
         return loss
@@ -285,14 +286,27 @@ class LionK(torch.optim.Optimizer):
 
     # -- what a training loop can ask ----------------------------------------------------------------------------
 
-    @torch.no_grad()
-    def certificate(self) -> list[Watch]:
-        """Gap, bound violation, share of sign flips and phase of each group, for the gradients that are there.
+    @overload
+    def certificate(self) -> list[Watch]: ...
+    @overload
+    def certificate(self, f: Any, *, convex: bool | None = None) -> Bounds: ...
 
-        Call it between ``backward`` and ``step``. The gap is that of the batch: see ``lionk.theory.watch``. Groups
-        without gradients are left out.
+    @torch.no_grad()
+    def certificate(self, f: Any = None, *, convex: bool | None = None) -> Any:
+        """What the gradients that are there prove. Call it between ``backward`` and ``step``.
+
+        Without f, for gradients of a batch: gap, bound violation, share of sign flips and phase of each group that has
+        gradients (``lionk.theory.watch``). With f, the loss over all data that the gradients are those of: bounds of
+        ``F - min F`` over all groups together, by this gradient and by the momentum, as a ``lionk.theory.Bounds``,
+        whose text says what holds and what does not apply. For the momentum it is asked at every step, from the first
+        on. ``convex=True`` asserts that the loss is. The sums that go with the momentum are in the first group.
         """
-        found = []
+        found = list(self._points())
+        if f is None:
+            return [watch(*point) for point in found]
+        return full.bounds(self.param_groups, found, f, convex)
+
+    def _points(self) -> Iterator[full.Point]:
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
             if params:
@@ -300,12 +314,10 @@ class LionK(torch.optim.Optimizer):
                 x = [sharded.whole(p.detach()) for p in params]
                 m = list(map(sharded.whole, self._moments(params, method)))
                 g = [sharded.whole(method.gradient(p, gradient(p), group["weight_decay"])) for p in params]
-                found.append(
-                    watch(
-                        replace(method, lr=options.number(group, "lr"), weight_decay=options.decay_of(group)), x, m, g
-                    )
-                )
-        return found
+                if group["complex_as_real"]:
+                    x, m, g = ([torch.view_as_real(a) if a.is_complex() else a for a in part] for part in (x, m, g))
+                lam = options.decay_of(group)
+                yield full.Point(replace(method, lr=options.number(group, "lr"), weight_decay=lam), x, m, g)
 
     def bounds(self) -> list[str]:
         """What the decay of each group imposes on its parameters at the present lr, one line each."""
