@@ -232,6 +232,12 @@ def test_csv_and_npy(tmp_path):
     assert trace["constraint"]["total"][0] == "2-norm"
 
 
+def test_an_exact_fit_has_a_relative_gap_of_zero(tmp_path):
+    (tmp_path / "line.csv").write_text("a,b,y\n" + "".join(f"1,{i},{2 * i}\n" for i in range(10)))
+    result = solve("--data", "line.csv", "--target", "y")["result"]
+    assert (result["objective"], result["gap"], result["relative_gap"]) == (0, 0, 0)
+
+
 def test_csv_without_a_header(tmp_path):
     (tmp_path / "a.csv").write_text("1,2\n2,3\n3,5\n")
     assert solve("--data", "a.csv", "--target", "1", "--loss", "squared")["problem"]["samples"] == 3

@@ -62,7 +62,9 @@ class Outcome:
 
     @property
     def relative_gap(self) -> float:
-        return self.result.gap / abs(self.result.objective) if self.result.objective else math.nan
+        """gap / |F|; of F = 0 it is 0 where the gap is 0 too, and infinite elsewhere."""
+        gap, F = self.result.gap, abs(self.result.objective)
+        return gap / F if F else math.inf if gap else 0.0
 
 
 def list_problems(out: Console) -> None:
