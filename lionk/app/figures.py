@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import warnings
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,13 @@ from matplotlib import colormaps, rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+
+from lionk.arrays.containers import is_container, named_leaves, tree_map
+from lionk.backend.discovery import backend_of
+from lionk.errors import NotAvailable
+from lionk.theory.gauge import nearness
+
+from .solve.constraint import View, view
 
 if TYPE_CHECKING:
     from .solve.report import Outcome
@@ -93,22 +101,47 @@ class Picture(Figure):
 
 
 def plot(result: Any, *, tol: float = 0.0) -> Picture:
-    """Objective, gap and Lyapunov function of a ``lionk.Result``, which has it as ``result.plot()``."""
-    history = {name: np.asarray(v, dtype=float) for name, v in result.history._asdict().items()}
-    setup = SimpleNamespace(weight_decay=result.weight_decay, tol=tol, atol=0.0, tolerance=f"{tol:g} |F|")
+    """Objective, both bounds, Lyapunov function and constraint of a ``lionk.Result``: ``result.plot()``."""
+    to_host = backend_of(result.x).to_host
+    history = {name: to_host(v).astype(float) for name, v in result.history._asdict().items()}
+    lam = result.weight_decay
+    setup = SimpleNamespace(weight_decay=lam, tol=tol, atol=0.0, tolerance=f"{tol:g} |F|", problem=None)
     run: Any = SimpleNamespace(result=result, history=history, setup=setup)  # what the panels read of an Outcome
+    if is_container(result.x):
+        run.view = _gauges(result)
+    else:
+        x = np.atleast_1d(to_host(result.x))
+        rows, columns = (tuple(map(str, range(n))) for n in (x.size // max(x.shape[-1], 1), x.shape[-1]))
+        run.view = view(result.K.conjugate.domain, np.abs(x) if np.iscomplexobj(x) else x, lam, columns, rows)
     with rc_context(STYLE):
-        figure = Picture(figsize=(15, 4.6), layout="constrained")
-        for axes, panel in zip(figure.subplots(1, 3), (_objective, _gap, _lyapunov), strict=True):
+        figure = Picture(figsize=(13, 9), layout="constrained")
+        for axes, panel in zip(figure.subplots(2, 2).flat, (_objective, _gap, _lyapunov, _solution), strict=True):
             panel(axes, run)
     return figure
+
+
+def _gauges(result: Any) -> View:
+    """Of a container: how near each array of x is to its own bound, where the gauge of the set is known."""
+    found = {}
+    for (path, x), (_, K) in zip(named_leaves(result.x), named_leaves(_functions(result)), strict=True):
+        with suppress(NotAvailable):
+            found[path] = nearness(K, x, result.weight_decay).gauge
+    values = np.asarray([v for v in found.values() if np.isfinite(v)])
+    names = tuple(name for name, v in found.items() if np.isfinite(v))
+    free, bound = np.full(values.size, -np.inf), np.ones(values.size)
+    return View("gauges of lam x in dom K*", values, free, bound, names, otherwise="no bound on an array alone")
+
+
+def _functions(result: Any) -> Any:
+    """The function of each array."""
+    return tree_map(lambda _, k: k, result.x, result.K.tree)
 
 
 def _labels(o: Outcome) -> list[str]:
     """What stands beside the bars; of coefficients with their values in the units of the data."""
     names = [_short(t) for t in o.view.labels]
     p = o.setup.problem
-    if o.view.what != "coefficients" or o.x.ndim != 1 or not p.scaling.standardise:
+    if p is None or o.view.what != "coefficients" or o.x.ndim != 1 or not p.scaling.standardise:
         return names
     inner, bias = p.in_units(o.x)
     units = np.append(inner, bias) if p.intercept else inner
@@ -175,7 +208,8 @@ def _objective(axes: Any, o: Outcome) -> None:
         axes.plot(steps, _finite(F), color=BLUE, label="F = f + K*(lam x)/lam")
         if o.setup.weight_decay:
             best = np.fmin.accumulate(np.where(np.isfinite(F), F, np.inf))
-            lower = np.fmax.accumulate(_finite(F) - _finite(gap))
+            pointwise, momentum = _finite(F) - _finite(gap), _finite(best) - _finite(o.history["momentum_gap"])
+            lower = np.fmax.accumulate(np.fmax(pointwise, momentum))
             axes.plot(steps, lower, color=GREEN, linewidth=1.2, label="certified lower bound of min F")
             axes.fill_between(steps, lower, _finite(best), color=GREEN, alpha=0.12, linewidth=0)
         # the first swings may dwarf what follows: the axis ends at the start of f, or at the quieter 90 %
@@ -190,22 +224,24 @@ def _objective(axes: Any, o: Outcome) -> None:
 
 def _gap(axes: Any, o: Outcome) -> None:
     lam, r = o.setup.weight_decay, o.result
-    steps = _start(axes, o, "Certified gap: F - min F is below it" if lam else "Stationarity G")
+    steps = _start(axes, o, "Two bounds of F - min F for the best point so far" if lam else "Stationarity G")
     axes.set_xscale("linear")
-    gap = _positive(o.history["gap"])
-    axes.semilogy(steps, gap, color=BLUE, linewidth=0.8, alpha=0.45, label="gap")
+    gap, momentum = _positive(o.history["gap"]), _positive(o.history["momentum_gap"])
+    axes.semilogy(steps, gap, color=BLUE, linewidth=0.8, alpha=0.45, label="G/lam at the point" if lam else "G")
     if np.isfinite(gap).any():
-        axes.semilogy(steps, np.fmin.accumulate(gap), color=BLUE, label="best so far")
+        axes.semilogy(steps, np.fmin.accumulate(gap), color=BLUE, label="its best so far")
+    if np.isfinite(momentum).any():
+        axes.semilogy(steps, momentum, color=BROWN, linewidth=1.4, label="gap by the averages of gradients")
     target = o.setup.atol + o.setup.tol * abs(r.objective)
     if lam and target:
         axes.axhline(target, color=GREEN, linestyle="--", linewidth=1.2, label=f"tolerance, {o.setup.tolerance}")
     if lam and r.gap_rounding > 0:
         text = f"rounding of the gap, {r.gap_rounding:.0e}"
-        if r.gap_rounding > 1e-4 * np.nanmin(gap, initial=np.inf):
+        if r.gap_rounding > 1e-4 * np.nanmin(np.fmin(gap, momentum), initial=np.inf):
             axes.axhline(r.gap_rounding, color=RED, linestyle=":", linewidth=1.4, label=text)
         else:
             axes.plot([], [], color=RED, linestyle=":", linewidth=1.4, label=f"{text}, far below")
-    axes.legend(loc="upper left" if _corner(o) == "lower left" else "upper right")
+    axes.legend(loc="best")
 
 
 def _lyapunov(axes: Any, o: Outcome) -> None:
@@ -240,7 +276,7 @@ def _solution(axes: Any, o: Outcome) -> None:
     order = np.argsort(np.abs(v.values) if v.values.size <= NAMED else v.values, kind="stable")
     values, lower, upper, active = v.values[order], v.lower[order], v.upper[order], v.active[order]
     place = np.arange(values.size)
-    left = 1 - RIGHT_WIDTH / axes.get_position().width  # where the labels begin, in units of the axes
+    left = 0.0 if o.setup.problem is None else 1 - RIGHT_WIDTH / axes.get_position().width  # where the labels begin
     names = _labels(o)
     units = "; beside the names: in the units of the data" if any("  " in name for name in names) else ""
     axes.set_title(textwrap.fill(f"Solution: {v.text}{units}", 62), x=left)

@@ -192,7 +192,7 @@ class Run:
         return Result(
             x=x, fun=f, objective=F, gap=gap, gap_rounding=rounding, momentum_gap=momentum_gap, distance=distance,
             nit=now.count, success=success, message=message, history=History(*arrays), certificate=certificate,
-            state=State(now.m, now.count), last_x=now.x, weight_decay=lam, unsaved=self.unsaved,
+            state=State(now.m, now.count), last_x=now.x, weight_decay=lam, K=K, unsaved=self.unsaved,
         )  # fmt: skip
 
     def _feasible(self, x: Any) -> Any:

@@ -69,6 +69,8 @@ class Result:
         Of the optimizer after the last step; ``last_x``: the last iterate.
     weight_decay : float
         lam of the run.
+    K : ConvexFunction
+        K of the run, as it acts on x.
     unsaved : str
         Why the checkpoint that was asked for does not hold this run; empty where it does.
     """
@@ -88,10 +90,11 @@ class Result:
     state: State
     last_x: Any
     weight_decay: float
+    K: Any
     unsaved: str = ""
 
     def plot(self, **options: Any) -> Any:
-        """Objective, gap and Lyapunov function along the run, as a Matplotlib figure; a notebook shows it.
+        """The run as a Matplotlib figure, which a notebook shows: objective, both bounds, H, and x and its constraint.
 
         It is drawn by the installed entry point ``plot`` of the group ``lionk.results``: ``lionk.app.figures.plot``,
         which takes the ``options``. Raises NotAvailable without Matplotlib.

@@ -70,8 +70,40 @@ def test_a_result_and_its_certificate_are_shown(result):
 def test_a_result_is_drawn(result):
     figure = result.plot(tol=1e-3)
     assert result.weight_decay == 1.0
-    assert [bool(a.get_title(loc="left")) for a in figure.axes[:3]] == [True] * 3
+    assert [bool(a.get_title(loc="left")) for a in figure.axes[:4]] == [True] * 4
     assert figure._repr_png_()[:8] == b"\x89PNG\r\n\x1a\n"
+    gaps = figure.axes[1].get_lines()
+    drawn = {line.get_label(): np.asarray(line.get_ydata()) for line in gaps}
+    for name, label in (("gap", "G/lam at the point"), ("momentum_gap", "gap by the averages of gradients")):
+        seen = np.asarray(getattr(result.history, name), dtype=float)
+        assert np.array_equal(drawn[label], np.where(np.isfinite(seen) & (seen > 0), seen, np.nan), equal_nan=True)
+    bars = [patch.get_width() for patch in figure.axes[3].patches]
+    assert sorted(bars) == sorted(np.asarray(result.x, dtype=float).tolist())
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (2, 2, 3)])
+@pytest.mark.parametrize("k", ["l1", "half_square", "nuclear", "log_sum_exp"])
+def test_results_of_every_shape_are_drawn(shape, k):
+    if k == "nuclear" and len(shape) < 2:
+        pytest.skip("a function of matrices")
+
+    def fun(x):
+        return 0.5 * np.sum((x - 0.3) ** 2), x - 0.3
+
+    for maxiter in (0, 3):
+        found = lionk.minimize(fun, np.zeros(shape), K=k, weight_decay=2.0, jac=True, maxiter=maxiter)
+        assert len(found.plot().axes) == 4
+
+
+def test_a_result_of_a_container_shows_the_gauge_of_each_array():
+    K = lionk.blocks({"w": "l1", "c": "half_square", "m": "nuclear"})
+
+    def fun(x):
+        return sum(0.5 * np.sum((a - 3) ** 2) for a in x.values()), {n: a - 3 for n, a in x.items()}
+
+    x0 = {"w": np.zeros(3), "c": np.zeros(1), "m": np.zeros((2, 2))}
+    figure = lionk.minimize(fun, x0, K=K, weight_decay=1.0, jac=True, convex=True).plot()
+    assert [round(bar.get_width(), 3) for bar in figure.axes[3].patches] == [1.0, 1.0], "a penalty has no gauge"
 
 
 def test_without_matplotlib_a_plot_says_what_is_missing(result, monkeypatch):
