@@ -10,6 +10,7 @@ from operator import attrgetter, is_, is_not
 from typing import Any, overload
 
 import torch
+from torch.nn.parameter import is_lazy
 
 import lionk
 from lionk.optimizer import decay as decays
@@ -183,8 +184,9 @@ class LionK(torch.optim.Optimizer):
         if made and made.K is group["K"] and made.rest == rest:
             return made
         K = lionk.K(group["K"])
-        if group["params"]:
-            K = K.to(like=group["params"][0].detach())
+        like = next((p for p in group["params"] if not is_lazy(p)), None)
+        if like is not None:
+            K = K.to(like=like.detach())
         group["K"] = options.spec(K)
         method = options.method(group, K)
         run = TorchBackend().runner(method, {None: None, False: "tiles", True: "compiled"}[group["compile"]])
@@ -195,6 +197,7 @@ class LionK(torch.optim.Optimizer):
 
     # -- the step ------------------------------------------------------------------------------------------------
 
+    @torch.compiler.disable  # fused by itself: a compiler around it would trace bookkeeping, and each lr anew
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of all parameters that have a gradient. ``closure`` computes the loss anew, and is returned."""

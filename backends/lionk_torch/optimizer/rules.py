@@ -29,8 +29,13 @@ def _is_kernel(_name: str, p: torch.Tensor, module: torch.nn.Module) -> bool:
     return p.ndim > 2 and isinstance(module, torch.nn.modules.conv._ConvNd)
 
 
+def _is_gain(name: str, _p: torch.Tensor, _module: torch.nn.Module) -> bool:
+    return name.endswith((".original0", "weight_g"))  # of weight normalisation, (C, 1)
+
+
 MUON: tuple[tuple[Any, Any], ...] = (
     (torch.nn.Embedding, "l1"),
+    (_is_gain, "l1"),
     (2, "nuclear"),
     (_is_vector, "l1"),
     (_is_kernel, {"name": "kernel_lift", "k": "nuclear"}),
