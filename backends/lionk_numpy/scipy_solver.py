@@ -20,7 +20,7 @@ SUCCESS, MAXITER, NOT_FINITE, STOPPED = 0, 1, 2, 99  # status, as far as SciPy's
 
 def scipy_method(
     fun: Callable[..., Any],
-    x0: Any,
+    x0: Any = None,
     args: tuple[Any, ...] = (),
     *,
     jac: Any = None,
@@ -78,6 +78,11 @@ def scipy_method(
     >>> r.success, r.x.round(2).tolist()
     (True, [1.0, 2.0])
     """
+    if x0 is None:  # minimize_scalar has none
+        raise TypeError(
+            "scipy_method needs a starting point x0, which scipy.optimize.minimize_scalar does not give: call "
+            "scipy.optimize.minimize(fun, [start], method=lionk_numpy.scipy_method, bounds=[(low, high)])"
+        )
     if unknown:
         text = f"Unknown solver options: {', '.join(unknown)}"
         warnings.warn(text, OptimizeWarning, stacklevel=3)
@@ -169,7 +174,7 @@ class _Function:
         f, g = self._value(x), None
         self.njev += 1
         if callable(self.jac):
-            g = np.asarray(self.jac(x.copy(), *self.args), dtype=x.dtype)
+            g = _real("jac must return real numbers", self.jac(x.copy(), *self.args)).astype(x.dtype, copy=False)
             if g.size != x.size or g.shape not in {x.shape, (1, x.size), (x.size, 1)}:
                 raise ValueError(f"the gradient must have shape {x.shape}, got {g.shape}")
             g = g.reshape(x.shape)
@@ -180,7 +185,7 @@ class _Function:
 
     def _value(self, x: Any) -> float:
         self.nfev += 1
-        value = np.asarray(self.fun(x.copy(), *self.args))
+        value = _real("fun must return one real number", self.fun(x.copy(), *self.args))
         if value.dtype.kind == "f":
             self.eps = max(self.eps, float(np.finfo(value.dtype).eps))
         if value.size != 1:
@@ -205,6 +210,19 @@ class _Function:
             if eps >= SINGLE or not single:
                 return ((values - f) / h).astype(x.dtype)
             self.eps = SINGLE
+
+
+def _real(wanted: str, returned: Any) -> Any:
+    """What a user's function gave, as an array of numbers."""
+    array = np.asarray(returned)
+    try:
+        if array.dtype.kind == "O":  # fractions, numbers of other libraries, or none at all
+            array = np.array([float(v) for v in array.flat]).reshape(array.shape)
+    except (TypeError, ValueError):
+        pass  # and is refused
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{wanted}, got {returned!r:.80}")
+    return array
 
 
 def _steps(x: Any, low: Any, high: Any, eps: float) -> Any:

@@ -5,10 +5,21 @@ from __future__ import annotations
 import doctest
 import subprocess
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
-from scipy.optimize import Bounds, OptimizeResult, OptimizeWarning, basinhopping, minimize
+from scipy.optimize import (
+    Bounds,
+    LinearConstraint,
+    NonlinearConstraint,
+    OptimizeResult,
+    OptimizeWarning,
+    basinhopping,
+    dual_annealing,
+    minimize,
+    minimize_scalar,
+)
 
 import lionk
 import lionk_numpy
@@ -136,6 +147,54 @@ def test_what_is_unknown_or_not_used_is_said_as_scipy_says_it():
 def test_wrong_arguments(given, message):
     with pytest.raises(ValueError, match=message):
         solve(**given)
+
+
+@pytest.mark.parametrize("wrong", [None, 1j, "a", [None]], ids=str)
+def test_what_is_no_real_number_is_said_so(wrong):
+    with pytest.raises(TypeError, match="fun must return one real number, got"):
+        solve(lambda x: wrong, jac=lambda x: x)
+    with pytest.raises(TypeError, match="jac must return real numbers, got"):
+        solve(lambda x: 0.0, jac=lambda x: np.full(5, wrong))
+    assert solve(lambda x: Fraction(1, 2), jac=lambda x: [Fraction(0)] * 5, options={"maxiter": 1}).fun == 0.5
+
+
+def test_other_functions_of_scipy_around_it():
+    """Global methods take it as their local one; what asks for no starting point is refused with the way out."""
+    wells = lambda x: float(np.cos(14.5 * x[0] - 0.3) + (x[0] + 0.2) * x[0])  # noqa: E731
+    found = [
+        basinhopping(wells, [1.0], niter=15, minimizer_kwargs={"method": scipy_method, "bounds": [(-3, 3)]}, seed=0),
+        dual_annealing(
+            wells, [(-3, 3)], maxiter=20, minimizer_kwargs={"method": scipy_method, "bounds": [(-3, 3)]}, seed=0
+        ),
+    ]
+    for r in found:
+        assert r.x == pytest.approx([-0.195], abs=1e-3) and r.fun == pytest.approx(-1.00088, abs=1e-4)
+    with pytest.raises(TypeError, match=r"x0, which scipy.optimize.minimize_scalar does not give: call"):
+        minimize_scalar(lambda x: (x - 2) ** 2, method=scipy_method)
+
+
+@pytest.mark.parametrize("jac", ["2-point", "3-point", "cs", None, False])
+def test_finite_differences_by_any_name(jac):
+    """SciPy hands on no name of a difference to methods that are not its own: all are forward differences."""
+    kinds = set()
+
+    def fun(x):
+        kinds.add(x.dtype.kind)
+        return float(((x - 2) ** 2).sum())
+
+    r = minimize(fun, np.zeros(3), jac=jac, method=scipy_method, bounds=[(0, 1)] * 3)
+    assert r.x == pytest.approx(np.ones(3)) and kinds == {"f"}
+
+
+@pytest.mark.parametrize("kind", ["linear", "nonlinear", "list"])
+def test_constraints_of_every_kind_are_named_as_not_used(kind):
+    made = {
+        "linear": LinearConstraint(np.eye(5), 0, 1),
+        "nonlinear": NonlinearConstraint(np.sum, 0, 1),
+        "list": [{"type": "ineq", "fun": np.sum}],
+    }
+    with pytest.warns(RuntimeWarning, match="does not use constraints"):
+        solve(bounds=BOX, constraints=made[kind], options={"maxiter": 1})
 
 
 def test_integers_become_floats_and_float32_stays():
