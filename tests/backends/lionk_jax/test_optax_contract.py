@@ -264,10 +264,30 @@ WRAPPERS = {
     "inject": lambda s: optax.inject_hyperparams(lion_k)(0.1, weight_decay=0.3),
     "flatten": optax.flatten,
     "plateau": lambda s: optax.chain(s, optax.contrib.reduce_on_plateau()),
+    "named_chain": lambda s: optax.named_chain(("clip", optax.clip(1.0)), ("lion_k", s)),
+    "ema": lambda s: optax.chain(s, optax.ema(0.5)),
+    "schedule_free": lambda s: optax.contrib.schedule_free(s, 0.1),
+    "mechanize": lambda s: optax.contrib.mechanize(s, s_init=0.1),
+    "sam": lambda s: optax.contrib.sam(s, optax.chain(optax.contrib.normalize(), optax.sgd(0.05)), sync_period=2),
+    "conditionally_mask": lambda s: optax.conditionally_mask(s, lambda step: step < 2),
+    "trust_ratio": lambda s: optax.chain(s, optax.scale_by_trust_ratio()),
+    "MultiSteps of partition": lambda s: optax.MultiSteps(
+        optax.partition({"a": s, "b": optax.sgd(0.1)}, {"w": "a", "b": "b"}), 2
+    ),
 }
+NO_EXTRAS = {
+    "lookahead",
+    "sam",
+    "MultiSteps",
+    "MultiSteps of partition",
+    "flatten",
+}  # take no arguments, or hand on none
 
 
-@pytest.mark.parametrize("name", WRAPPERS)
+SLOW = {"named_chain", "ema", "mechanize", "sam", "conditionally_mask", "trust_ratio"}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in WRAPPERS])
 def test_wrappers_of_optax(name):
     inner, x = lion_k(0.1, weight_decay=0.3), {"w": W, "b": B}
     loss = jax.value_and_grad(lambda p: sum(jnp.sum(jnp.abs(v) ** 2) for v in p.values()))
@@ -282,13 +302,13 @@ def test_wrappers_of_optax(name):
     for compiled in (False, True):
         y, state = x, solver.init(x)
         step = jax.jit(lambda g, s, p, v: solver.update(g, s, p, value=v)) if compiled else None
-        if name in ("lookahead", "MultiSteps", "flatten"):  # take no extra arguments, or hand on none
+        if name in NO_EXTRAS:
             step = jax.jit(solver.update) if compiled else solver.update
         first = None
         for _ in range(4):
             v, g = value(y)
             first = v if first is None else first
-            more = () if name in ("lookahead", "MultiSteps", "flatten") else (v,)
+            more = () if name in NO_EXTRAS else (v,)
             updates, state = (
                 step(g, state, y, *more) if step else solver.update(g, state, y, **({"value": v} if more else {}))
             )
@@ -296,6 +316,55 @@ def test_wrappers_of_optax(name):
         assert float(value(y)[0]) < float(first)
         ends.append(y)
     same(*ends)
+
+
+@pytest.mark.parametrize("which", ["backtracking", pytest.param("zoom", marks=pytest.mark.slow)])
+def test_a_line_search_scales_the_update(which):
+    x = {"w": W, "b": B}
+    loss = lambda p: sum(jnp.sum(jnp.abs(v - 1) ** 2) for v in p.values())  # noqa: E731
+    searches = {
+        "backtracking": optax.scale_by_backtracking_linesearch(10, store_grad=True),
+        "zoom": optax.scale_by_zoom_linesearch(10),
+    }
+    solver = optax.chain(lion_k(1.0), searches[which])
+    state, values = solver.init(x), []
+    for _ in range(4):
+        v, g = optax.value_and_grad_from_state(loss)(x, state=state)
+        updates, state = solver.update(g, state, x, value=v, grad=g, value_fn=loss)
+        x = optax.apply_updates(x, updates)
+        values.append(float(v))
+    assert values == sorted(values, reverse=True) and values[-1] < values[0]
+
+
+def test_one_may_differentiate_through_steps():
+    """Rates and betas that are traced: the derivative of a loss after three steps, against finite differences."""
+    x = {"w": W, "b": B}
+    loss = lambda p: sum(jnp.sum(jnp.abs(v - 1) ** 2) for v in p.values())  # noqa: E731
+
+    def after(hyper):
+        lr, b1, b2, decay = hyper
+        solver = lion_k(lr, b1, b2, K="log_cosh", weight_decay=decay)
+        y, state = x, solver.init(x)
+        for _ in range(3):
+            updates, state = solver.update(jax.grad(loss)(y), state, y)
+            y = optax.apply_updates(y, updates)
+        return loss(y)
+
+    at = jnp.asarray([0.1, 0.9, 0.95, 0.1])
+    found, h = jax.grad(after)(at), 1e-2
+    for i in range(4):
+        e = jnp.zeros(4).at[i].set(h)
+        assert float(found[i]) == pytest.approx(float(after(at + e) - after(at - e)) / (2 * h), rel=2e-2)
+
+
+def test_what_optax_finds_in_a_state_by_its_name():
+    solver = optax.inject_hyperparams(lambda learning_rate: optax.chain(optax.clip(1.0), lion_k(learning_rate)))
+    x = {"w": W}
+    state = solver(learning_rate=0.1).init(x)
+    assert float(optax.tree_utils.tree_get(state, "learning_rate")) == pytest.approx(0.1)
+    late = optax.tree_utils.tree_set(lion_k(optax.linear_schedule(1.0, 0.0, 10)).init(x), count=jnp.int32(10))
+    updates, _ = lion_k(optax.linear_schedule(1.0, 0.0, 10)).update(x, late, x)
+    assert not updates["w"].any()
 
 
 def test_the_state_is_a_named_tuple_that_maps():
