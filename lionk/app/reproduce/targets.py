@@ -16,7 +16,7 @@ TARGETS = {  # name, which is the module's: one line for the list
     "flow": "the iteration against its differential equation, as lr goes to 0",
     "phase1": "how fast the constraint is reached, against the predicted rate",
     "gap": "the certified gap against the true suboptimality",
-    "solvers": "evaluations and time to a certified gap, beside SciPy, HiGHS and cvxpy on nine kinds of problems",
+    "solvers": "evaluations and time to a certified gap, beside other solvers on sixteen problems",
     "float32": "limit cycles of the sign, and where rounding stops a run",
 }
 
