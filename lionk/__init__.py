@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .arrays.later import names_of
 from .errors import LionKWarning, NonFiniteError, NotAvailable
 from .functions import ConvexFunction, K, Traits, algorithms, names, register
 
@@ -56,21 +57,21 @@ __all__ = [
 ]
 
 # Loaded on first use, so that a program that needs only convex functions starts fast.
-_LATER = {
-    "Backend": "backend.protocol",
-    "backends": "backend.discovery",
-    "check_K": "checking",
-    "anchored": "conventions",
-    "blocks": "functions.calculus.block_sum",
-    "minimize": "solver.minimization",
-    "LionK": "optimizer.lion_k",
-    "State": "optimizer.lion_k",
-    "Result": "solver.result",
-    "Certificate": "theory",
-    "flow": "theory",
-    "kkt_gap": "theory",
-    "polar": "arrays.polar",
-}
+_NAMES = names_of(
+    __name__,
+    {
+        "arrays.polar": ("polar",),
+        "backend.discovery": ("backends",),
+        "backend.protocol": ("Backend",),
+        "checking": ("check_K",),
+        "conventions": ("anchored",),
+        "functions": ("blocks",),
+        "optimizer.lion_k": ("LionK", "State"),
+        "solver.minimization": ("minimize",),
+        "solver.result": ("Result",),
+        "theory": ("Certificate", "flow", "kkt_gap"),
+    },
+)
 _MODULES = {
     "checking": "checking",
     "conventions": "conventions",
@@ -79,7 +80,6 @@ _MODULES = {
     "theory": "theory",
     "variants": "optimizer.variants",
 }
-
 _ESTIMATORS = ("LionKClassifier", "LionKRegressor")  # of scikit-learn: lionk_sklearn has them
 
 
@@ -90,11 +90,7 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import entry_points
 
         return next(iter(entry_points(group="lionk.estimators", name=name))).load()
-    if name not in _LATER:
-        raise AttributeError(f"module 'lionk' has no attribute {name!r}")
-    value = getattr(import_module(f".{_LATER[name]}", __name__), name)
-    globals()[name] = value
-    return value
+    return _NAMES(name)
 
 
 def __dir__() -> list[str]:

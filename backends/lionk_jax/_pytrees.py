@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from array_api_compat import is_array_api_obj
 
-from lionk import functions
+from lionk import functions, sets
 from lionk.arrays.containers import READERS, Opened, is_container, leaves
 from lionk.arrays.value import Value, has_arrays
 from lionk.functions import ConvexFunction
@@ -58,8 +58,9 @@ def register_pytrees() -> None:
     """
     import jax
 
-    for module in pkgutil.walk_packages(functions.__path__, f"{functions.__name__}."):  # else classes are missed
-        importlib.import_module(module.name)
+    for room in (sets, functions):  # else classes are missed
+        for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
+            importlib.import_module(module.name)
     for cls in (LionK, *_subclasses(LionK), *_subclasses(Value)):
         if cls not in _registered:
             _registered.add(cls)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..arrays.later import names_of
 
 if TYPE_CHECKING:
     from .ports.adapters import adapt, check
@@ -27,23 +28,13 @@ __all__ = [
     "check",
 ]
 
-_LATER = {
-    "adapt": "ports.adapters",
-    "check": "ports.adapters",
-    "Loopback": "ports.loopback",
-    "Capabilities": "specification.port",
-    "Handle": "specification.port",
-    "Port": "specification.port",
-    "Report": "report.results",
-    "Result": "report.results",
-    "LEVELS": "specification.rules",
-    "RULES": "specification.rules",
-    "VERSION": "specification.rules",
-    "VERSIONS": "specification.rules",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_LATER[name]}", __name__), name)
+__getattr__ = names_of(
+    __name__,
+    {
+        "ports.adapters": ("adapt", "check"),
+        "ports.loopback": ("Loopback",),
+        "report.results": ("Report", "Result"),
+        "specification.port": ("Capabilities", "Handle", "Port"),
+        "specification.rules": ("LEVELS", "RULES", "VERSION", "VERSIONS"),
+    },
+)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..arrays.shape_factor import ShapeFactor
+from ..arrays.later import names_of
 from .base import ArrayFunction, ConvexFunction, Traits
-from .calculus import methods as _methods  # noqa: F401  (which ConvexFunction looks up)
-from .definitions.support import indicator, support
-from .named import algorithms as _named  # noqa: F401
-from .named import catalogue as _catalogue  # noqa: F401  (fills the registry)
 from .registry.entries import Entry, K, algorithms, entry, names, register, rules
 
 if TYPE_CHECKING:
+    from ..arrays.shape_factor import ShapeFactor
     from .calculus.affine import dilate, scale, shift, tilt
     from .calculus.block_sum import blocks
     from .calculus.centered import centered
@@ -26,6 +22,7 @@ if TYPE_CHECKING:
     from .calculus.smoothing import smoothed
     from .calculus.spectral import spectral_lift
     from .calculus.sums import add, infimal_convolution, maximum
+    from .definitions.support import indicator, support
     from .own.own_scalar import from_scalar
     from .own.own_set import from_lmo, from_projection
 
@@ -69,29 +66,26 @@ __all__ = [
     "tilt",
 ]
 
-# Loaded on first use. No module here has the name of a function in it, which would hide that function.
-_LATER = {
-    "calculus.affine": ("dilate", "scale", "shift", "tilt"),
-    "calculus.block_sum": ("blocks",),
-    "calculus.centered": ("centered",),
-    "calculus.eigen": ("eigen_lift",),
-    "calculus.group": ("group_lift", "radial_lift"),
-    "calculus.linear": ("linear_map",),
-    "calculus.moreau": ("moreau_envelope", "ridge"),
-    "calculus.parts": ("block_lift", "kernel_lift", "matrix_lift"),
-    "own.own_scalar": ("from_scalar",),
-    "own.own_set": ("from_lmo", "from_projection"),
-    "calculus.positive": ("positive_part",),
-    "calculus.smoothing": ("smoothed",),
-    "calculus.spectral": ("spectral_lift",),
-    "calculus.sums": ("add", "infimal_convolution", "maximum"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for module, inside in _LATER.items():
-        if name in inside:
-            value = getattr(import_module(f".{module}", __name__), name)
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module 'lionk.functions' has no attribute {name!r}")
+# Loaded on first use. No module here has the name of a function in it, which would hide that function. The methods of
+# a function (``K.scale``, ``K1 + K2``, its tables in notebooks) are looked up here, too: no arrow points up.
+__getattr__ = names_of(
+    __name__,
+    {
+        "calculus.affine": ("ShapeFactor", "dilate", "scale", "shift", "tilt"),
+        "calculus.block_sum": ("blocks",),
+        "calculus.centered": ("centered",),
+        "calculus.eigen": ("eigen_lift",),
+        "calculus.group": ("group_lift", "radial_lift"),
+        "calculus.linear": ("linear_map",),
+        "calculus.moreau": ("moreau_envelope", "ridge"),
+        "calculus.parts": ("block_lift", "kernel_lift", "matrix_lift"),
+        "calculus.positive": ("positive_part",),
+        "calculus.smoothing": ("smoothed",),
+        "calculus.spectral": ("spectral_lift",),
+        "calculus.sums": ("add", "infimal_convolution", "maximum"),
+        "definitions.support": ("indicator", "support"),
+        "own.own_scalar": ("from_scalar",),
+        "own.own_set": ("from_lmo", "from_projection"),
+        "registry.describe": ("described", "formulas"),
+    },
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
@@ -18,8 +19,11 @@ from ..errors import NotAvailable
 from ..sets.base import ArraySet, ConvexSet, resolve_tol
 from . import enclosure
 
-# What K can do that needs the rules or the registry, by name. ``calculus/methods.py`` fills it: no arrow points up.
-METHODS: dict[str, Callable[..., Any]] = {}
+
+def above(name: str) -> Callable[..., Any]:
+    """What K can do that needs the rules or the registry, by its name in ``lionk.functions``: no import points up."""
+    found: Callable[..., Any] = getattr(sys.modules["lionk.functions"], name)
+    return found
 
 
 @dataclass(eq=False, repr=False)
@@ -147,12 +151,11 @@ class ConvexFunction(Value, ABC):
         return self.traits.structure == "elementwise" and self.traits.symmetric and not self._arrays
 
     def _repr_latex_(self) -> str | None:
-        return METHODS["formulas"](self)
+        return above("formulas")(self)
 
     def _repr_html_(self) -> str | None:
-        return (
-            None if METHODS["formulas"](self) else METHODS["described"](self)
-        )  # a notebook would take this one of two
+        # None where there are formulas: of the two, a notebook would show this one.
+        return None if above("formulas")(self) else above("described")(self)
 
     def to(self, *, like: Array) -> ConvexFunction:
         """The same function with its array parameters in the library, precision and on the device of ``like``.
@@ -167,30 +170,30 @@ class ConvexFunction(Value, ABC):
 
     def scale(self, a: Any) -> ConvexFunction:
         """``a K(x)``, a > 0, a number or a ``ShapeFactor``; conjugate ``a K*(y/a)``."""
-        return METHODS["scale"](self, a)
+        return above("scale")(self, a)
 
     def dilate(self, a: float) -> ConvexFunction:
         """``K(a x)``, a != 0; conjugate ``K*(y/a)``."""
-        return METHODS["dilate"](self, a)
+        return above("dilate")(self, a)
 
     def tilt(self, c: Any) -> ConvexFunction:
         """``K(x) + Re<c, x>``; conjugate ``K*(y - c)``. The selection is ``dK + c``."""
-        return METHODS["tilt"](self, c)
+        return above("tilt")(self, c)
 
     def shift(self, b: Any) -> ConvexFunction:
         """``K(x + b)``; conjugate ``K*(y) - Re<b, y>``."""
-        return METHODS["shift"](self, b)
+        return above("shift")(self, b)
 
     def moreau(self, mu: float = 1.0) -> ConvexFunction:
         """Moreau envelope ``min_z K(z) + |x - z|^2/(2 mu)``; conjugate ``K* + mu/2 |y|^2``."""
-        return METHODS["moreau_envelope"](self, mu)
+        return above("moreau_envelope")(self, mu)
 
     def ridge(self, mu: float = 1.0) -> ConvexFunction:
         """``K(x) + mu/2 |x|^2``; conjugate: the Moreau envelope of K*."""
-        return METHODS["ridge"](self, mu)
+        return above("ridge")(self, mu)
 
     def __add__(self, other: ConvexFunction) -> ConvexFunction:
-        return METHODS["add"](self, other) if isinstance(other, ConvexFunction) else NotImplemented
+        return above("add")(self, other) if isinstance(other, ConvexFunction) else NotImplemented
 
     def __mul__(self, a: float) -> ConvexFunction:
         return self.scale(a) if isinstance(a, (int, float)) else NotImplemented
@@ -216,7 +219,7 @@ class ConvexFunction(Value, ABC):
         """Raise ValueError or TypeError, naming the parameter."""
 
     def __reduce__(self) -> Any:
-        return METHODS["K"], (self.spec,)
+        return above("K"), (self.spec,)
 
 
 @dataclass(eq=False, repr=False)

@@ -1,12 +1,19 @@
 """Convex sets: the domains of conjugates, each with its oracle, projection, distance and membership test."""
 
-from .atoms import Ball, Box, Whole
-from .base import ArraySet, ConvexSet
-from .eigen import Eigen
-from .intersection import Intersection
-from .product import Product
-from .rules import Affine, Minkowski, Spectral
-from .top_k import TopK
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..arrays.later import names_of
+
+if TYPE_CHECKING:
+    from .atoms import Ball, Box, Whole
+    from .base import ArraySet, ConvexSet
+    from .eigen import Eigen
+    from .intersection import Intersection
+    from .product import Product
+    from .rules import Affine, Minkowski, Spectral
+    from .top_k import TopK
 
 __all__ = [
     "Affine",
@@ -22,3 +29,16 @@ __all__ = [
     "TopK",
     "Whole",
 ]
+
+__getattr__ = names_of(
+    __name__,
+    {
+        "atoms": ("Ball", "Box", "Whole"),
+        "base": ("ArraySet", "ConvexSet"),
+        "eigen": ("Eigen",),
+        "intersection": ("Intersection",),
+        "product": ("Product",),
+        "rules": ("Affine", "Minkowski", "Spectral"),
+        "top_k": ("TopK",),
+    },
+)

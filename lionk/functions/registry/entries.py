@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from ...arrays import namespace as _xp
@@ -41,9 +41,31 @@ class Entry(Value):
         return {n: p.default for n, p in inspect.signature(self.build).parameters.items()}
 
 
+Builder = Callable[..., ConvexFunction]
 _ENTRIES: dict[str, Entry] = {}
+# The modules of lionk's own names, in the order of the tables. A name loads those before it and its own, all names all.
+SOURCES = tuple(
+    f"lionk.functions.named.{room}" for room in ("scalar", "vector", "groups", "matrix", "rules", "algorithms", "scion")
+)
 DEPTH = 50  # of functions of functions in a spec
 FUNCTIONS = ("K", "K1", "K2", "k", "phi", "norm")  # the parameters of rules that are functions
+
+
+def registered(kind: str, rows: list[tuple[str, Builder, str, str, str, str, str]]) -> None:
+    """Enter names of lionk's own: name, builder, K(x), dK(x), K*(y), what it imposes, source."""
+    for name, build, formula, subgradient, conjugate, constraint, source in rows:
+        enter(Entry(name, build, kind, formula, subgradient, conjugate, constraint, source))
+
+
+def enter(made: Entry) -> None:
+    _ENTRIES[made.name] = made
+
+
+def _all() -> dict[str, Entry]:
+    """Everything that is registered."""
+    for source in SOURCES:
+        import_module(source)
+    return _ENTRIES
 
 
 def register(
@@ -74,7 +96,7 @@ def register(
     """
     if not name.isidentifier():
         raise ValueError(f"name must be an identifier, got {name!r}")
-    if name in _ENTRIES and not replace:
+    if name in _all() and not replace:
         raise ValueError(f"{name!r} is registered already; choose another name or pass replace=True")
     if isinstance(build, ConvexFunction):
         fixed = build
@@ -84,12 +106,12 @@ def register(
 
     if not callable(build):
         raise TypeError(f"build must be a convex function, or a callable that returns one, got {build!r}")
-    _ENTRIES[name] = Entry(name, build, kind, formula, subgradient, conjugate, constraint, source, algorithm)
+    enter(Entry(name, build, kind, formula, subgradient, conjugate, constraint, source, algorithm))
 
 
 def names() -> list[str]:
     """The registered convex functions, each of which works with its default parameters."""
-    return [e.name for e in _ENTRIES.values() if e.kind != "rule" and not e.algorithm]
+    return [e.name for e in _all().values() if e.kind != "rule" and not e.algorithm]
 
 
 def algorithms() -> list[str]:
@@ -97,16 +119,20 @@ def algorithms() -> list[str]:
 
     Each works with its default parameters, and wherever a name of ``lionk.names()`` does.
     """
-    return [e.name for e in _ENTRIES.values() if e.algorithm]
+    return [e.name for e in _all().values() if e.algorithm]
 
 
 def rules() -> list[str]:
     """The registered rules, which build functions from functions."""
-    return [e.name for e in _ENTRIES.values() if e.kind == "rule"]
+    return [e.name for e in _all().values() if e.kind == "rule"]
 
 
 def entry(name: str) -> Entry:
     """What is registered under a name. Raises KeyError, with the nearest names."""
+    for source in SOURCES:
+        if name in _ENTRIES:
+            break
+        import_module(source)
     if name not in _ENTRIES:
         import difflib  # here, so that `import lionk` stays light
 
@@ -219,7 +245,11 @@ def _check_kind(spec: str, name: str, value: Any, default: Any, function: bool) 
 
 def _plain(value: Any) -> Any:
     """A parameter as a spec holds it: scalars of a library become numbers, 1-d arrays of integers tuples."""
-    if isinstance(value, numbers.Real) and not isinstance(value, (bool, int)):
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return float(value) if isinstance(value, float) else value
+    import numbers  # here, so that `import lionk` stays light
+
+    if isinstance(value, numbers.Real):
         return int(value) if isinstance(value, numbers.Integral) else float(value)
     if _xp.is_array_api_obj(value) and value.ndim == 1 and _xp.is_integer(value):
         return tuple(int(value[i]) for i in range(value.shape[0]))
