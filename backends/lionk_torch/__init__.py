@@ -1,6 +1,8 @@
 """lionk on PyTorch: the backend, and the optimizer ``LionK``, which is loaded with PyTorch at first use."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lionk.arrays.later import names_of
 
 from ._backend import TorchBackend
 
@@ -12,17 +14,11 @@ if TYPE_CHECKING:
 backend = TorchBackend()
 __all__ = ["MUON", "LionK", "TorchBackend", "backend", "groups", "watch"]
 
-_LATER = {
-    "LionK": "optimizer.lion_k",
-    "MUON": "optimizer.rules",
-    "groups": "optimizer.rules",
-    "watch": "optimizer.monitor",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'lionk_torch' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f".{_LATER[name]}", __name__), name)
+__getattr__ = names_of(
+    __name__,
+    {
+        "optimizer.lion_k": ("LionK",),
+        "optimizer.monitor": ("watch",),
+        "optimizer.rules": ("MUON", "groups"),
+    },
+)
