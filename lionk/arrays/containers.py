@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from . import namespace as _xp
 from . import reductions
 
 
-class Opened(NamedTuple):
-    """One level of a container."""
+class Opened:
+    """One level of a container: keys, children, and what makes the same container of other children."""
 
-    keys: list[Any]
-    children: list[Any]
-    rebuild: Callable[[Iterable[Any]], Any]  # the same container with other children
+    def __init__(self, keys: list[Any], children: list[Any], rebuild: Callable[[Iterable[Any]], Any]) -> None:
+        self.keys, self.children, self.rebuild = keys, children, rebuild
 
 
 # Each opens what its framework counts as a container, and answers None to the rest; arrays are not asked.

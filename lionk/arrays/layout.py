@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any
 
 from .namespace import Array, Namespace
-from .value import Value
+from .value import Value, value_class
 
 Part = tuple[Array, int]  # an array, and how many of its first axes count events
 
@@ -42,7 +41,7 @@ class Layout(Value, ABC):
         """Name and parameters of the rule that has this layout."""
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Axes(Layout):
     """Matrices whose rows are the axes ``rows`` and whose columns are the axes ``columns``; the other axes count them.
 
@@ -103,7 +102,7 @@ class Axes(Layout):
 KERNEL = Axes()
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Sections(Layout):
     """Slices along ``axis``: as many equal ones as ``sections`` says, or of the sizes that it lists."""
 

@@ -16,14 +16,14 @@ from . import reductions
 from . import spectral as _spectral
 from .namespace import Array, Namespace
 from .spectral import adjoint
-from .value import Value
+from .value import Value, value_class
 
 Step = tuple[float, float, float]
 JORDAN: Step = (3.4445, -4.7750, 2.0315)
 FORMS = ("product", "gram")
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class NewtonSchulzSet(Value):
     """``X -> a X + b X X^H X + c X (X^H X)^2`` for each (a, b, c), after a division by ``|X|_F``.
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import NotAvailable
 from . import namespace as _xp
 from .namespace import Array, Namespace
 from .spectral import adjoint, check_matrix, eigh
-from .value import Value
+from .value import Value, value_class
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Operator(Value):
     """``x -> left x right``, with the inverses of both factors; a missing factor is the identity.
 

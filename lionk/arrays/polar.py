@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -14,12 +14,12 @@ from . import spectral as _spectral
 from .namespace import Array, Namespace
 from .newton_schulz import JORDAN, SETS, NewtonSchulzSet, published
 from .spectral import adjoint
-from .value import Value
+from .value import Value, value_class
 
 METHODS = ("svd", "newton_schulz")
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class NewtonSchulz(Value):
     """The matmul-only solver of ``lionk.polar``, as data: its accuracy ``tol`` and the ratio ``resolve``."""
 

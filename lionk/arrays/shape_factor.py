@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from .namespace import Array
-from .value import Value
+from .value import Value, value_class
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class ShapeFactor(Value):
     """``times max(at_least, rows^a cols^b longer^c window^d size^e)``, or ``times`` over that maximum if ``inverse``.
 

@@ -15,7 +15,8 @@ from ..arrays import reductions
 from ..functions.own.own_scalar import from_scalar
 from ..functions.own.own_set import from_lmo, from_projection
 from ..functions.registry.entries import K as _function
-from ..sets.atoms import Ball, Box
+from ..sets.ball import Ball
+from ..sets.box import Box
 from ..sets.top_k import TopK
 from .altered import altered, with_domain, with_traits
 

@@ -6,7 +6,7 @@ import math
 import warnings
 from typing import Any
 
-from ..sets.atoms import Whole
+from ..sets.box import Whole
 from .on import On, finite, inner, kinks, norm
 from .verdict import DoesNotApply, at_most, available, expect
 

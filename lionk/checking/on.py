@@ -11,7 +11,7 @@ from array_api_compat import is_array_api_obj
 
 from ..arrays import namespace as _xp
 from ..functions.base import ArrayFunction
-from ..sets.atoms import Whole
+from ..sets.box import Whole
 from .library import Library, host
 from .verdict import available, expect
 

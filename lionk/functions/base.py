@@ -6,18 +6,16 @@ import math
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any, ClassVar
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays.containers import is_container, tree_map
-from ..arrays.derivative import differentiated, with_derivative
 from ..arrays.namespace import Array, Namespace
-from ..arrays.value import Value, arrays_in, has_arrays
+from ..arrays.value import Value, arrays_in, has_arrays, value_class
 from ..errors import NotAvailable
 from ..sets.base import ArraySet, ConvexSet, resolve_tol
-from . import enclosure
 
 
 def above(name: str) -> Callable[..., Any]:
@@ -26,7 +24,7 @@ def above(name: str) -> Callable[..., Any]:
     return found
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Traits(Value):
     """What is known of a function K, stated once; dispatch, tests and tables read it from here."""
 
@@ -53,7 +51,7 @@ def inherited(*parts: Traits) -> str:
     return "approximate" if any(p.selection == "approximate" for p in parts) else "composed"
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class ConvexFunction(Value, ABC):
     """A closed convex function K, a stated selection of its subgradient, and its conjugate.
 
@@ -222,7 +220,7 @@ class ConvexFunction(Value, ABC):
         return above("K"), (self.spec,)
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class ArrayFunction(ConvexFunction):
     """A convex function of one array: the checked public layer over four private hooks.
 
@@ -234,8 +232,11 @@ class ArrayFunction(ConvexFunction):
 
     def value(self, x: Array, tol: float | None = None) -> Array:
         kind, z, n = self._read(x, "x")
-        if kind.differentiable and differentiated(x) and not any(map(differentiated, self._arrays)):
-            return with_derivative(lambda z: self._number(*self._read(z, "x"), tol), self.subgradient, x)
+        if kind.differentiable:
+            from ..arrays.derivative import differentiated, with_derivative
+
+            if differentiated(x) and not any(map(differentiated, self._arrays)):
+                return with_derivative(lambda z: self._number(*self._read(z, "x"), tol), self.subgradient, x)
         return self._number(kind, z, n, tol)
 
     def _number(self, kind: _xp.Kind, z: Array, n: int, tol: float | None) -> Array:
@@ -243,6 +244,8 @@ class ArrayFunction(ConvexFunction):
         return _xp.astype(kind.xp, reductions.total(kind.xp, v, 0) if n else v, kind.real_dtype)
 
     def bounds(self, x: Array, tol: float | None = None) -> tuple[Array, Array]:
+        from . import enclosure  # with the iterations that it brackets: here, so that `import lionk` stays light
+
         kind, z, n = self._read(x, "x")
         lower, upper = enclosure.bounds(self, kind.xp, z, n, resolve_tol(kind, x, tol))
         return enclosure.outward(kind.xp, lower, upper, kind.real_dtype)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from ..arrays.later import names_of
 
 if TYPE_CHECKING:
-    from .atoms import Ball, Box, Whole
+    from .ball import Ball
     from .base import ArraySet, ConvexSet
+    from .box import Box, Whole
     from .eigen import Eigen
     from .intersection import Intersection
     from .product import Product
@@ -33,7 +34,8 @@ __all__ = [
 __getattr__ = names_of(
     __name__,
     {
-        "atoms": ("Ball", "Box", "Whole"),
+        "ball": ("Ball",),
+        "box": ("Box", "Whole"),
         "base": ("ArraySet", "ConvexSet"),
         "eigen": ("Eigen",),
         "intersection": ("Intersection",),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
@@ -15,7 +14,6 @@ from ..arrays.value import Value
 from ..errors import NotAvailable
 
 
-@dataclass(eq=False, repr=False)
 class ConvexSet(Value, ABC):
     """A nonempty convex set C of arrays, or of containers of arrays (``Product``)."""
 
@@ -47,7 +45,6 @@ class ConvexSet(Value, ABC):
         """Largest Euclidean distance between two arrays of this shape in C (inf if unbounded)."""
 
 
-@dataclass(eq=False, repr=False)
 class ArraySet(ConvexSet):
     """A convex set of arrays: the checked public layer over private hooks.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
@@ -11,11 +10,12 @@ from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays import spectral as _spectral
 from ..arrays.namespace import Array, Namespace
+from ..arrays.value import value_class
 from ..backend.discovery import assignment
 from .base import ArraySet
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Birkhoff(ArraySet):
     """``{ Y >= 0 : rows and columns sum to 1 }`` in the last two axes (Birkhoff 1946); leading axes are blocks.
 

@@ -1,20 +1,19 @@
-"""The sets that everything else is made of: the whole space, boxes and lq balls."""
+"""Boxes, and the whole space."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
-from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
+from ..arrays.value import value_class
 from ..errors import NotAvailable
 from .base import ArraySet
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Whole(ArraySet):
     """Every array. Its support function is 0 at 0 and +inf elsewhere, so it has no linear minimisation oracle."""
 
@@ -34,7 +33,7 @@ class Whole(ArraySet):
         return self._violation(xp, y, batch)
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Box(ArraySet):
     """``{ y : lower <= y <= upper }``, entry by entry; the ends are numbers, tuples or arrays that broadcast.
 
@@ -166,97 +165,3 @@ def _is_one(v: Any) -> bool:
 
 def _negative(v: Any) -> Any:
     return tuple(-p for p in v) if isinstance(v, tuple) else -v
-
-
-@dataclass(eq=False, repr=False)
-class Ball(ArraySet):
-    """The unit ball ``{ y : |y|_q <= 1 }`` for 1 < q < inf; its support function is the lp norm, 1/p + 1/q = 1."""
-
-    q: float = 2.0
-
-    def __post_init__(self) -> None:
-        if not 1 < self.q < math.inf:
-            raise ValueError(f"Ball needs 1 < q < inf, got q={self.q!r}; use TopK(1) for q = 1 and Box() for q = inf")
-
-    @property
-    def p(self) -> float:
-        return self.q / (self.q - 1)
-
-    def diameter(self, shape: tuple[int, ...]) -> float:
-        n = math.prod(shape)
-        return 2.0 * n ** max(0.0, 0.5 - 1 / self.q) if n else 0.0
-
-    def _traits(self) -> dict[str, Any]:
-        return {"structure": "reduce"}
-
-    def _spec(self) -> dict[str, Any]:
-        return {"name": "lp", "p": self.p}
-
-    def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
-        return lp_norm(xp, x, self.p, batch)
-
-    def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
-        c = c / _xp.spread(xp, reductions.unit_scale(xp, c, batch), c)
-        size = _xp.spread(xp, _length(xp, c, self.p, batch), c)
-        if self.p == 2:
-            return _xp.divide(xp, c, size)
-        return _xp.sign(xp, c) * _xp.divide(xp, xp.abs(c), size) ** (self.p - 1)
-
-    def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
-        size = lp_norm(xp, y, self.q, batch)
-        near = (
-            y / _xp.spread(xp, xp.where(size > 1, size, 1 + 0 * size), y) if self.q == 2 else self._shrink(xp, y, batch)
-        )
-        return xp.where(_xp.spread(xp, size <= 1 + reductions.slack(xp, y, batch), y), y, near)
-
-    def _shrink(self, xp: Namespace, y: Array, batch: int) -> Array:
-        """Projection of a point outside: ``|z| + m |y|_max |z|^(q-1) = |y|``, with m such that ``|z|_q = 1``.
-
-        Accuracy: a few ulp of max |y|. m <= |y|_p / |y|_max because z^(q-1) <= |y| / (m |y|_max). Derived here.
-        """
-        scale = _xp.spread(xp, reductions.unit_scale(xp, y, batch), y)
-        a = xp.abs(y) / scale
-
-        def magnitude(m: Array) -> Array:
-            return _solve_power(xp, a, 1 / scale, _xp.spread(xp, m, y), self.q - 1)
-
-        top = lp_norm(xp, a, self.p, batch)
-        z = magnitude(_roots.root(xp, lambda m: 1 - lp_norm(xp, magnitude(m), self.q, batch), xp.zeros_like(top), top))
-        return _xp.sign(xp, y) * _xp.divide(xp, z, _xp.spread(xp, lp_norm(xp, z, self.q, batch), y))
-
-    def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
-        return xp.clip(lp_norm(xp, y, self.q, batch) - 1, 0.0, None)
-
-    def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
-        if self.q == 2:
-            return self._violation(xp, y, batch)
-        return reductions.norm(xp, y - self._project(xp, y, batch), batch)
-
-    def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
-        at_zero = reductions.peak(xp, x, batch) == 0
-        return xp.where(at_zero, self._distance(xp, s, batch), reductions.norm(xp, s - self._lmo(xp, x, batch), batch))
-
-
-def _solve_power(xp: Namespace, a: Array, c: Array, m: Array, r: float) -> Array:
-    """``z >= 0`` with ``c z + m z^r = a``, for r > 0, c > 0, m >= 0, a in [0, 1]: Newton from the right."""
-    positive = m + xp.zeros_like(a) > 0
-    m = xp.where(positive, m + xp.zeros_like(a), xp.ones_like(a))
-    if r >= 1:  # convex in z
-        z = xp.minimum(a / c, (a / m) ** (1 / r))
-        z = _roots.repeated(xp, lambda z: (a + m * (r - 1) * z**r) / (c + m * r * z ** (r - 1)), z, 14)
-        return xp.where(positive, z, a / c)
-    k = 1 / r  # convex in w = z^r
-    w = xp.minimum((a / c) ** r, a / m)
-    w = _roots.repeated(xp, lambda w: (a + (k - 1) * c * w**k) / (m + k * c * w ** (k - 1)), w, 14)
-    return xp.where(positive, w**k, a / c)
-
-
-def lp_norm(xp: Namespace, x: Array, p: float, batch: int) -> Array:
-    """``(sum |x|^p)^(1/p)``, scaled by the largest entry first."""
-    m = reductions.unit_scale(xp, x, batch)
-    return m * _length(xp, x / _xp.spread(xp, m, x), p, batch)
-
-
-def _length(xp: Namespace, x: Array, p: float, batch: int) -> Array:
-    """``lp_norm`` where the largest entry is 1 already."""
-    return reductions.unit_norm(xp, x, batch) if p == 2 else reductions.total(xp, xp.abs(x) ** p, batch) ** (1 / p)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
+from ..arrays.value import value_class
 from .base import ArraySet, nearer, settled
 from .chain import sequence
 from .sorted import _take
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class BoxSimplex(ArraySet):
     """``{ y : lower <= y <= upper, sum y = 1 }``, entry by entry; the ends are numbers, tuples or arrays.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays.namespace import Array, Namespace
+from ..arrays.value import value_class
 from .base import ArraySet, nearer
 from .sorted import _non_increasing, _take
 
@@ -20,7 +20,7 @@ def sequence(xp: Namespace, x: Array, batch: int) -> Array:
     return _xp.flat(xp, x, batch)
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Falling(ArraySet):
     """``{ y : 1 >= y_1 >= y_2 >= ... >= y_n >= 0 }``; support ``max(0, x_1, x_1 + x_2, ..., x_1 + ... + x_n)``.
 
@@ -68,7 +68,7 @@ class Falling(ArraySet):
         return xp.clip(xp.max(steps, axis=-1), 0.0, None) + reductions.poison(xp, y, batch)
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Chain(ArraySet):
     """``{ y : sum y = 0, |y_1 + ... + y_i| <= 1 for all i }``; support: the total variation ``sum |x_(i+1) - x_i|``.
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
-from .atoms import Whole
+from ..arrays.value import value_class
 from .base import ArraySet, settled
+from .box import Whole
 from .rules import ball_radius
 
 
@@ -37,7 +37,7 @@ def constant(xp: Namespace, slope: Callable[[Array], Array], x: Array, batch: in
     return first + (last - first) / 2
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class UpToConstants(ArraySet):
     """``{ y : sum y = 0, and y + c is in C for a number c }``: C, projected along the constants.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays import spectral as _spectral
 from ..arrays.namespace import Array, Namespace
+from ..arrays.value import value_class
 from .base import ArraySet
 from .rules import projected_values
 
@@ -20,7 +20,7 @@ def check_square(x: Array) -> None:
         raise ValueError(f"eigenvalues need a square matrix in the last two axes, got shape {tuple(x.shape)}")
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Eigen(ArraySet):
     """Matrices whose symmetric part has its eigenvalues in a symmetric set; with ``only``, symmetric matrices alone."""
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
+from ..arrays.value import value_class
 from ..errors import NotAvailable
 from .base import ArraySet, joint_traits
 from .rules import ball_radius
 from .top_k import TopK
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Hull(ArraySet):
     """``conv(C1 u C2)``; its support function is the larger of the two.
 
@@ -98,7 +98,7 @@ class Hull(ArraySet):
         return self.first._scale(xp, y) + self.second._scale(xp, y)
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Polytope(ArraySet):
     """The convex hull of finitely many points, the rows of ``vertices`` (m x n).
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
+from ..arrays.value import value_class
 from ..errors import NotAvailable
 from .base import ArraySet, joint_traits, nearer
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Intersection(ArraySet):
     """``{ y : y in C1 and y in C2 }``, not empty.
 

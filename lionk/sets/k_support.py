@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
+from ..arrays.value import value_class
 from .base import ArraySet
 from .top_k import TopK
 
@@ -43,7 +43,7 @@ def _k_support_norm(xp: Namespace, r: Array, largest: Array, batch: int) -> Arra
     return m * xp.sqrt(reductions.total(xp, r * xp.maximum(r, level), batch)) + infinite
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class _KBall(ArraySet):
     """What the two balls share: order, scale, and the pair of proximal operators of their gauges.
 
@@ -112,7 +112,7 @@ class _KBall(ArraySet):
         return xp.clip(self._gauge(xp, *self._entries(xp, y, batch), batch) - 1, 0.0, None)
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class KSupportBall(_KBall):
     """``{ |y|_ksp <= 1 }``, the hull of the unit vectors with at most k entries; support: l2 of the k largest ``|x|``.
 
@@ -159,7 +159,7 @@ class KSupportBall(_KBall):
         return xp.where(reductions.peak(xp, x, batch) == 0, self._distance(xp, s, batch), off)
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class TopKL2Ball(_KBall):
     """``{ y : the k largest |y_i| have Euclidean norm <= 1 }``; support: the k-support norm.
 

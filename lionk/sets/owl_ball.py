@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
+from ..arrays.value import value_class
 from .base import ArraySet, nearer
 from .sorted import Sorted, _non_increasing, _take
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class OwlBall(ArraySet):
     """``{ y : sum_i w_i |y|_(i) <= 1 }``, the entries in descending order, w non-increasing, w_1 > 0.
 

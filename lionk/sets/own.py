@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays.namespace import Array, Namespace
+from ..arrays.value import value_class
 from ..errors import NotAvailable
 from .base import ArraySet
 from .hull import towards_least
@@ -17,7 +17,7 @@ from .hull import towards_least
 Map = Callable[[Array], Array]
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Own(ArraySet):
     """What both kinds share: a map of arrays, the diameter, and claims that become traits of the support function."""
 
@@ -59,7 +59,7 @@ def _shaped(s: Array, y: Array) -> Array:
     return s
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Projectable(Own):
     """The set that ``map`` projects onto: ``P(y)``, the nearest point. Members are where ``P(y) = y``."""
 
@@ -75,7 +75,7 @@ class Projectable(Own):
         return self._distance(xp, y, batch)
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Oracle(Own):
     """The hull of what ``map`` answers: ``map(c)`` is a member s with the largest ``<c, s>``.
 

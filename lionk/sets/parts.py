@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import reductions
 from ..arrays.layout import Layout, Part
 from ..arrays.namespace import Array, Namespace
+from ..arrays.value import value_class
 from .base import ArraySet
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Parts(ArraySet):
     """``{ y : every part of y is in C }``."""
 

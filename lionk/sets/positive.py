@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays.namespace import Array, Namespace
+from ..arrays.value import value_class
 from .base import ArraySet
 
 
@@ -19,7 +19,7 @@ def part(xp: Namespace, x: Array) -> Array:
     return xp.clip(x, 0.0, None)
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Positive(ArraySet):
     """``{ y : max(y, 0) in C }``, and with ``only`` those of them that are nonnegative: ``{ y in C : y >= 0 }``.
 

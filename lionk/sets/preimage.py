@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
@@ -11,12 +10,13 @@ from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from ..arrays.operator import Operator
 from ..arrays.spectral import adjoint, eigh
+from ..arrays.value import value_class
 from ..errors import NotAvailable
 from .base import ArraySet
 from .rules import ball_radius
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Preimage(ArraySet):
     """``{ x : B x in C }``. The projection is closed for orthogonal B, a scalar root for C a Euclidean ball."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays.containers import is_container, leaves, tree_map
 from ..arrays.namespace import Array
+from ..arrays.value import value_class
 from .base import ConvexSet
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Product(ConvexSet):
     """``{ y : y_i in C_i }`` over the leaves of a container; ``tree`` holds the sets, as in ``lionk.blocks``."""
 

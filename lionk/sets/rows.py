@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays.namespace import Array, Namespace
 from ..arrays.spectral import adjoint
-from ..arrays.value import Value
+from ..arrays.value import Value, value_class
 from ..errors import NotAvailable
 from .base import ArraySet, settled
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Wide(Value):
     """A real p x n matrix B of full row rank, p < n, with its pseudo-inverse ``B' (B B')^-1``.
 
@@ -45,7 +44,7 @@ class Wide(Value):
         return y - self.back(xp, self.times(xp, y, batch, True), y, False)
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class RowSpace(ArraySet):
     """``{ B' z : z in C }``, or, not ``combined``, ``{ x : B x in C }``.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
@@ -12,11 +11,13 @@ from ..arrays import roots as _roots
 from ..arrays import spectral as _spectral
 from ..arrays.namespace import Array, Namespace
 from ..arrays.shape_factor import ShapeFactor, at, constant, whole
-from .atoms import Ball, Box
+from ..arrays.value import value_class
+from .ball import Ball
 from .base import ArraySet, joint_traits
+from .box import Box
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Affine(ArraySet):
     """``factor * C + offset``, with a nonzero number or ``ShapeFactor``, and an offset that broadcasts (None: 0)."""
 
@@ -75,7 +76,7 @@ class Affine(ArraySet):
         return abs(at(self.factor, x, batch)) * self.inner._face_distance(xp, z, self._back(xp, s, batch), batch)
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Spectral(ArraySet):
     """Matrices whose singular values lie in an absolutely symmetric set; leading axes are independent blocks."""
 
@@ -169,7 +170,7 @@ def interval(c: Any) -> tuple[float, float] | None:
     return None
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Minkowski(ArraySet):
     """``C1 + C2``. Closed if one is a Euclidean ball; else by accelerated alternating projections, a fixed number.
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays.namespace import Array, Namespace
+from ..arrays.value import value_class
 from .base import ArraySet
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Sorted(ArraySet):
     """The set whose support function is ``sum_i w_i x_(i)`` with the entries in descending order, w non-increasing.
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
+from ..arrays.value import value_class
 from ..errors import NotAvailable
 from .base import ArraySet
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class TopK(ArraySet):
     """The set whose support function adds the k largest entries.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays.namespace import Array, Namespace
+from ..arrays.value import value_class
 from .base import ArraySet, settled
 from .chain import sequence
 from .top_k import TopK
@@ -16,7 +16,7 @@ from .top_k import TopK
 SIMPLEX = TopK(1, absolute=False)
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Differences(ArraySet):
     """``{ y : sum y = 0, sum |y| <= 2 }``; support ``max x - min x``.
 

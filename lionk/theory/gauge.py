@@ -13,7 +13,8 @@ from ..errors import NotAvailable
 from ..functions.base import ArrayFunction, ConvexFunction
 from ..functions.calculus.group import Grouped, dual_norm
 from ..functions.definitions.support import Support
-from ..sets.atoms import Ball, Box, Whole
+from ..sets.ball import Ball
+from ..sets.box import Box, Whole
 from ..sets.owl_ball import OwlBall
 from ..sets.parts import Parts, parts_of
 from ..sets.rules import Affine, Spectral

@@ -481,7 +481,7 @@ def test_a_users_class_is_registered_on_call():
 
     import jax
 
-    from lionk.sets.atoms import Box
+    from lionk.sets.box import Box
 
     @dataclass(eq=False, repr=False)
     class Mine(Box):

@@ -9,7 +9,8 @@ import numpy as np
 
 from lionk.arrays.shape_factor import at, constant
 from lionk.functions.calculus.group import Grouped
-from lionk.sets.atoms import Ball, Box, Whole
+from lionk.sets.ball import Ball
+from lionk.sets.box import Box, Whole
 from lionk.sets.rules import Affine, Spectral
 from lionk.sets.top_k import TopK
 

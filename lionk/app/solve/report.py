@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 import lionk
-from lionk.sets.atoms import Whole
+from lionk.sets.box import Whole
 
 from ..console import write_json, write_text
 from ..tables.table import Table as DataTable

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays.namespace import Array, Namespace
 from ...arrays.shape_factor import ShapeFactor, at, constant, factor, whole
+from ...arrays.value import value_class
 from ...sets import rules as sets
-from ...sets.atoms import Whole
 from ...sets.base import ConvexSet
+from ...sets.box import Whole
 from ..base import ArrayFunction, ConvexFunction, Traits, inherited, labelled
 from ..registry.parameters import numbers_of
 from .block_sum import over_blocks
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Affine(ArrayFunction):
     """``slope width K((x + shift)/width) + Re<tilt, x>`` (``Re<tilt, x + shift>`` if ``paired``).
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ...arrays.containers import is_container, leaves, named_leaves, opened, tree_map
 from ...arrays.namespace import Array
+from ...arrays.value import value_class
 from ...errors import NotAvailable
 from ...sets.product import Product
 from ..base import ConvexFunction, Traits, inherited
 from ..registry.entries import K
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Blocks(ConvexFunction):
     """``K(x) = sum_i K_i(x_i)`` over the leaves of a container; ``K*(y) = sum_i K_i*(y_i)``.
 

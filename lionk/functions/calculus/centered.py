@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays.layout import Axes
 from ...arrays.namespace import Array, Namespace
+from ...arrays.value import value_class
 from ...errors import NotAvailable
-from ...sets.atoms import Whole
 from ...sets.base import ConvexSet
+from ...sets.box import Whole
 from ...sets.constants import UpToConstants, constant, mean
 from ...sets.rules import ball_radius
 from ..base import ArrayFunction, ConvexFunction, Traits, inherited, outside_is_infinite
@@ -31,7 +32,7 @@ def _traits(k: Traits) -> Traits:
     return replace(k, absolute=False, structure=structure, along=None, minimum_at_zero=zero)
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Centered(ArrayFunction):
     """``k(x - mean x)``; conjugate: ``min over c of k*(y + c)`` where ``sum y = 0``, else ``+inf``.
 
@@ -83,7 +84,7 @@ class Centered(ArrayFunction):
         return {"name": "centered", "k": self.inner.spec}
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class CenteredConjugate(ArrayFunction):
     """``min over c of k*(y + c)`` where ``sum y = 0``, else ``+inf``: c by one scalar root."""
 

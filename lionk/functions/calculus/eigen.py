@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ...arrays import reductions
 from ...arrays import spectral as _spectral
 from ...arrays.namespace import Array, Namespace
-from ...sets.atoms import Whole
+from ...arrays.value import value_class
 from ...sets.base import ConvexSet
+from ...sets.box import Whole
 from ...sets.eigen import Eigen, check_square
 from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class EigenLift(ArrayFunction):
     """``K(X) = k(eigenvalues of (X + X^H)/2)`` for a symmetric k (Davis 1957; Lewis 1996).
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -12,15 +12,18 @@ from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays import spectral as _spectral
 from ...arrays.namespace import Array, Namespace
+from ...arrays.value import value_class
 from ...errors import NotAvailable
-from ...sets.atoms import Ball, Box, Whole
+from ...sets.ball import Ball
 from ...sets.base import ArraySet, ConvexSet
+from ...sets.box import Box, Whole
 from ...sets.k_support import KSupportBall, TopKL2Ball
 from ...sets.owl_ball import OwlBall
 from ...sets.sorted import Sorted
 from ...sets.top_k import TopK
 from ..base import ArrayFunction, ConvexFunction, Traits, inherited
-from ..definitions.support import L2, Support
+from ..definitions.euclidean import L2
+from ..definitions.support import Support
 from ..registry.entries import K
 from .affine import Affine
 from .spectral import SpectralLift
@@ -72,7 +75,7 @@ def _layout(groups: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, ...], 
     return (len(members), longest), tuple(into), tuple(place[i] for i in range(len(groups)))
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class GroupLift(ArrayFunction):
     """``K(x) = k(N(x_1), ..., N(x_G))``, k even in each argument, N a norm; ``K* = k*(N*(y_1), ..., N*(y_G))``.
 
@@ -264,7 +267,7 @@ class GroupLift(ArrayFunction):
         }
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Grouped(ArraySet):
     """``{ y : (N(y_1), ..., N(y_G)) in C }`` for a set C that depends on absolute values only."""
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays.namespace import Array, Namespace
 from ...arrays.operator import Operator, inverse, positive_root, square
+from ...arrays.value import value_class
 from ...errors import NotAvailable
-from ...sets.atoms import Whole
 from ...sets.base import ConvexSet
+from ...sets.box import Whole
 from ...sets.preimage import Preimage
 from ..base import ArrayFunction, ConvexFunction, Traits, inherited
-from ..definitions.support import L2
+from ..definitions.euclidean import L2
 from .rows import after_rows
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class LinearMap(ArrayFunction):
     """``K(B x)`` for an invertible B; selection ``B^H dK(B x)``; conjugate ``K*(B^-H y)`` (Rockafellar 1970, Thm 16.3).
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays.namespace import Array, Namespace
+from ...arrays.value import value_class
 from ...errors import NotAvailable
-from ...sets.atoms import Whole
 from ...sets.base import ConvexSet
+from ...sets.box import Whole
 from ..base import ArrayFunction, ConvexFunction, Traits, inherited
 from ..registry.parameters import positive
 from .block_sum import over_blocks
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Moreau(ArrayFunction):
     """``min_z K(z) + |x - z|^2/(2 mu)``, smooth with constant 1/mu; conjugate ``K* + mu/2 |y|^2`` (Moreau 1965).
 
@@ -71,7 +72,7 @@ def _cut(xp: Namespace, x: Array) -> Array:
     return xp.where(xp.isinf(x), far * xp.sign(x), x)
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Ridge(ArrayFunction):
     """``K(x) + mu/2 |x|^2``; conjugate: the Moreau envelope of K*, finite everywhere.
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ...arrays import reductions
 from ...arrays.layout import KERNEL, Axes, Layout, Sections, axes
 from ...arrays.layout import sections as read_sections
 from ...arrays.namespace import Array, Namespace
-from ...sets.atoms import Whole
+from ...arrays.value import value_class
 from ...sets.base import ConvexSet
+from ...sets.box import Whole
 from ...sets.parts import Parts, of_parts, parts_of, root_of_squares, traits_of_parts
 from ..base import ArrayFunction, ConvexFunction, Traits, labelled
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class PartLift(ArrayFunction):
     """``K(x) = sum_p k(x_p)`` over the parts of x; ``K*(y) = sum_p k*(y_p)``.
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ...arrays import reductions
 from ...arrays.namespace import Array, Namespace
-from ...sets.atoms import Box, Whole
+from ...arrays.value import value_class
 from ...sets.base import ConvexSet
+from ...sets.box import Box, Whole
 from ...sets.positive import Positive, part, where_positive
 from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 from .block_sum import over_blocks
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class PositivePart(ArrayFunction):
     """``k(max(x, 0))`` for a k that depends on absolute values; the conjugate, ``only``: ``k*(y)`` where y >= 0.
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays.namespace import Array, Namespace
+from ...arrays.value import value_class
 from ...errors import NotAvailable
-from ...sets.atoms import Whole
 from ...sets.base import ConvexSet
+from ...sets.box import Whole
 from ...sets.rows import RowSpace, Wide
 from ..base import ArrayFunction, ConvexFunction, Traits, inherited, outside_is_infinite
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class RowMap(ArrayFunction):
     """``k(B x)`` for a p x n matrix B of full row rank, on all entries as one vector.
 

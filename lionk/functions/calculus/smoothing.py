@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from statistics import NormalDist
 from typing import Any
@@ -12,9 +12,10 @@ from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
+from ...arrays.value import value_class
 from ...errors import NotAvailable
-from ...sets.atoms import Whole
 from ...sets.base import ConvexSet
+from ...sets.box import Whole
 from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 from ..registry.parameters import positive
 from .block_sum import over_blocks
@@ -45,7 +46,7 @@ def _traits_of(k: Traits) -> Traits:
     )
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Smoothed(ArrayFunction):
     """``E K(x + delta Z)`` with Z replaced by ``POINTS`` fixed points: exactly convex, and the same at every call.
 
@@ -109,7 +110,7 @@ class Smoothed(ArrayFunction):
         return {"name": "smoothed", "K": self.inner.spec, "delta": self.delta, "noise": self.noise}
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class SmoothedConjugate(ArrayFunction):
     """``sup_x <x, y> - E K(x + delta Z)`` on dom K*, for a K that is a sum over entries: by the root of the slope.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ...arrays import namespace as _xp
@@ -11,14 +11,15 @@ from ...arrays import spectral as _spectral
 from ...arrays.namespace import Array, Namespace
 from ...arrays.newton_schulz import NewtonSchulzSet
 from ...arrays.polar import NewtonSchulz, solver
+from ...arrays.value import value_class
 from ...sets import rules as sets
-from ...sets.atoms import Box, Whole
 from ...sets.base import ConvexSet
+from ...sets.box import Box, Whole
 from ..base import ArrayFunction, ConvexFunction, Traits
 from ..definitions.support import Support
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class SpectralLift(ArrayFunction):
     """``K(X) = k(s(X))`` for an absolutely symmetric k (von Neumann 1937; Lewis 1995).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,9 +12,10 @@ from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
+from ...arrays.value import value_class
 from ...errors import NotAvailable
-from ...sets.atoms import Box, Whole
 from ...sets.base import ArraySet, ConvexSet, joint_traits
+from ...sets.box import Box, Whole
 from ...sets.hull import Hull
 from ...sets.intersection import Intersection
 from ...sets.rules import Minkowski, ball_radius, interval
@@ -63,7 +64,7 @@ def _prox_is_closed(K1: ArrayFunction, K2: ArrayFunction) -> bool:
     return _elementwise(K1, K2) or _norm_and_ball(K1, K2) is not None
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Sum(ArrayFunction):
     """``K1(x) + K2(x)``; selection ``dK1 + dK2``; conjugate: the infimal convolution of K1* and K2*."""
 
@@ -134,7 +135,7 @@ class Sum(ArrayFunction):
         return {"name": "add", "K1": self.first.spec, "K2": self.second.spec}
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class InfimalConvolution(ArrayFunction):
     """``inf { K1(u) + K2(y - u) }``; conjugate ``K1* + K2*``; subgradient: the one that both share at the split.
 

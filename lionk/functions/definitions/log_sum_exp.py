@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
-from ...sets.atoms import Whole
+from ...arrays.value import value_class
 from ...sets.base import ConvexSet
+from ...sets.box import Whole
 from ...sets.top_k import TopK
 from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 from .formulas import _xlogx
@@ -28,7 +29,7 @@ def _real(xp: Namespace, x: Array) -> None:
         raise TypeError("log_sum_exp is not even, so it has no meaning for complex entries; use a real array")
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class LogSumExp(ArrayFunction):
     """``log sum exp(x_i)``; gradient softmax; conjugate ``sum y log y`` on the simplex. -inf on the empty array."""
 
@@ -68,7 +69,7 @@ def _finite_max(xp: Namespace, x: Array, batch: int) -> Array:
     return xp.where(xp.isinf(top), xp.zeros_like(top), top)
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class NegativeEntropy(ArrayFunction):
     """``sum y_i log y_i`` on the simplex, ``+inf`` off it; subgradient ``log y + 1`` plus any constant.
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays.namespace import Array, Namespace
 from ...arrays.operator import positive_eigen
-from ...sets.atoms import Whole
+from ...arrays.value import value_class
 from ...sets.base import ConvexSet
+from ...sets.box import Whole
 from ..base import ArrayFunction, ConvexFunction, Traits
 from .scalar import power
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Quadratic(ArrayFunction):
     """``1/2 <x, P x>``, ``P = V diag(w) V^T``, w > 0, on all entries as one vector; conjugate ``1/2 <y, P^-1 y>``."""
 

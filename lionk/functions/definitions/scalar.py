@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
-from ...arrays.value import Value
+from ...arrays.value import Value, value_class
 from ...errors import NotAvailable
-from ...sets.atoms import Box, Whole
 from ...sets.base import ConvexSet
+from ...sets.box import Box, Whole
 from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 from . import formulas as f
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Scalar(Value):
     """A convex function phi of one real variable.
 
@@ -58,7 +57,7 @@ class Scalar(Value):
         return self.low == -math.inf and self.high == math.inf
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Separable(ArrayFunction):
     """``K(x) = sum_i phi(x_i)``, with the conjugate pair (phi, phi*). Complex entries (phi even): ``phi(|x_i|)``."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
-from ...sets.atoms import Whole
+from ...arrays.value import value_class
 from ...sets.base import ConvexSet
+from ...sets.box import Whole
 from ...sets.top_k import TopK
 from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 from .formulas import _xlogx
@@ -19,7 +20,7 @@ from .formulas import _xlogx
 _TRAITS = Traits(smooth=True, bounded_domain=True, structure="reduce")
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class SmoothMax(ArrayFunction):
     """``log sum 2 cosh(x_i)``: log-sum-exp of x and -x together. -inf on the empty array.
 
@@ -62,7 +63,7 @@ class SmoothMax(ArrayFunction):
         return {"name": "smooth_linf"}
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class SymmetricEntropy(ArrayFunction):
     """``min { sum p log p + q log q : p - q = y, sum p + q = 1 }`` for ``|y|_1 <= 1``, ``+inf`` outside.
 

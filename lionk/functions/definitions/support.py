@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays.namespace import Array, Namespace
+from ...arrays.value import value_class
 from ...errors import NotAvailable
-from ...sets.atoms import Ball, Box, Whole
 from ...sets.base import ArraySet, ConvexSet
+from ...sets.box import Box, Whole
 from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Support(ArrayFunction):
     """``K(x) = sup { Re<x, s> : s in C }`` for a bounded C; ``K* = indicator of C`` (Rockafellar 1970, Thm 13.2).
 
@@ -57,7 +57,7 @@ class Support(ArrayFunction):
             raise ValueError("set must be bounded: the support function of the whole space is infinite")
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Indicator(ArrayFunction):
     """0 on C, ``+inf`` outside; conjugate: the support function. Subgradient on C: 0, the least-norm normal."""
 
@@ -105,6 +105,3 @@ def support(c: ArraySet) -> ConvexFunction:
 def indicator(c: ArraySet) -> ConvexFunction:
     """The indicator of a convex set: 0 inside, +inf outside."""
     return Indicator(c)
-
-
-L2 = Support(Ball(2.0))

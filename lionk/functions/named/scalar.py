@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...arrays.later import Later
-from ...sets.atoms import Box
+from ...sets.box import Box
 from ..base import ConvexFunction
 from ..definitions.support import Support
 from ..registry.entries import registered

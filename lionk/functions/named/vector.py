@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 from ...arrays.later import Later
-from ...sets.atoms import Ball
+from ...sets.ball import Ball
 from ...sets.top_k import TopK, whole
 from ..base import ConvexFunction
-from ..definitions.support import L2, Support
+from ..definitions.support import Support
 from ..registry.entries import Builder, registered
 from ..registry.parameters import descending, entries, first, ordered, positive
 from . import scalar as s
@@ -41,7 +41,7 @@ _PAPER = "2310.05898, Table 2"
 
 
 def l2() -> ConvexFunction:
-    return L2
+    return Support(Ball(2.0))
 
 
 def lp(p: float = 1.5) -> ConvexFunction:

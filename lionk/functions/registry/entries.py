@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays.containers import is_container
-from ...arrays.value import Value
+from ...arrays.value import Value, value_class
 from ..base import ConvexFunction, labelled
 
 
-@dataclass(eq=False, repr=False)
+@value_class
 class Entry(Value):
     """A registered function: how it is built and what a table says of it.
 
