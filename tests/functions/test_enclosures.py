@@ -117,7 +117,7 @@ def test_nothing_branches_on_traced_values() -> None:
 @pytest.mark.parametrize("build", [lambda: K("softsign") + K("l2"), lambda: K("log_sum_exp") + K("l1")])
 def test_a_composed_conjugate_takes_few_proximal_steps(build, monkeypatch) -> None:
     """Counts, not times: 150 steps with nested bisections took 2 s for 4 entries."""
-    from lionk.functions.calculus import splitting
+    from lionk.arrays import splitting
 
     steps, run = [], splitting._Memory.next
     monkeypatch.setattr(splitting._Memory, "next", lambda self, *a: steps.append(1) or run(self, *a))

@@ -12,6 +12,7 @@ from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
+from ...arrays.splitting import split
 from ...arrays.value import value_class
 from ...errors import NotAvailable
 from ...sets.base import ArraySet, ConvexSet, joint_traits
@@ -25,7 +26,6 @@ from ..definitions.support import Support
 from .affine import Affine
 from .block_sum import Blocks
 from .moreau import Ridge, moreau_envelope, ridge
-from .splitting import split
 
 
 def _elementwise(*parts: ConvexFunction) -> bool:
@@ -170,24 +170,27 @@ class InfimalConvolution(ArrayFunction):
     def _value_and_subgradient(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array]:
         if self._indicators or self._entrywise:
             return super()._value_and_subgradient(xp, x, batch, tol)
+        shared = self.conjugate.domain
+        if self._met and isinstance(shared, Intersection):
+            return shared._extreme(xp, x, batch)
         y = _xp.finite(xp, x)
         if not _xp.event_size(x, batch):
             return self._at(xp, y, y, batch, tol), y
-        size = reductions.total(xp, 0 * xp.abs(y), batch) + 1
-        if self.first.traits.homogeneous and self.second.traits.homogeneous:  # so is this one: of the size of 1
-            size = reductions.unit_scale(xp, y, batch)
-            y = y / _xp.spread(xp, size, y)
         u, v, s = split(xp, self.first, self.second, y, batch)
         zero = xp.zeros_like(y)
         value = self._at(xp, u, y - u, batch, tol)
         for one, two in ((y - v, v), (y, zero), (zero, y)):  # towards a part that is 0 the split may drift slowly
             value = xp.minimum(value, self._at(xp, one, two, batch, tol))
-        shared = self.conjugate.domain
         if isinstance(shared, Intersection):
             s = shared._inside(xp, s, batch)
         elif not isinstance(shared, Whole):
             s = shared._project(xp, s, batch)
-        return size * value + reductions.poison(xp, x, batch), s + _xp.only_nan(xp, x)
+        return value + reductions.poison(xp, x, batch), s + _xp.only_nan(xp, x)
+
+    @property
+    def _met(self) -> bool:
+        """Are both support functions, so that this is the one of what the two sets share?"""
+        return self.first.traits.homogeneous and self.second.traits.homogeneous
 
     def _at(self, xp: Namespace, u: Array, v: Array, batch: int, tol: float) -> Array:
         return self.first._value(xp, u, batch, tol) + self.second._value(xp, v, batch, tol)
@@ -234,14 +237,13 @@ class InfimalConvolution(ArrayFunction):
         smooth = self.first.traits.smooth or self.second.traits.smooth
         duals = self.first.conjugate, self.second.conjugate
         exact = self._entrywise or _norm_and_ball(*duals) is not None
-        met = self.first.traits.homogeneous and self.second.traits.homogeneous  # two sets: dom K* is what they share
         split_up = isinstance(self.conjugate.domain, Whole) and self.first.traits.prox and self.second.traits.prox
         width = 1e-4 if self._indicators and not any(map(_flat_faces, duals)) else 1e-6
         return replace(
             both,
             smooth=smooth,
             bounded_domain=self.first.traits.bounded_domain or self.second.traits.bounded_domain,
-            prox=exact or met or split_up or _elementwise(*duals),
+            prox=exact or self._met or split_up or _elementwise(*duals),
             accuracy=max(both.accuracy, 0.0 if exact else width),
         )
 

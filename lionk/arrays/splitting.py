@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...arrays import namespace as _xp
-from ...arrays import reductions
-from ...arrays import roots as _roots
-from ...arrays.namespace import Array, Namespace
+from . import namespace as _xp
+from . import reductions
+from . import roots as _roots
+from .namespace import Array, Namespace
 
 STEPS, FIXED = 400, 60  # at most, where values can be seen; and where they cannot
 MEMORY = 12, 5  # past steps that the next one is made of; the second beyond 1000 entries
