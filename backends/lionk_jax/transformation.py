@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from lionk.functions import ConvexFunction
-from lionk.functions.calculus.block_sum import Blocks
+from lionk.functions.calculus.block_sum import Blocks, ContainerFunction
 from lionk.optimizer import variants
 
 from ._numbers import Compiled
@@ -134,7 +134,10 @@ def _step(
         x, m = method.update(wide, m, g, lr, lam if decays is None else jnp.where(decay, lam, 0.0), K=k)
         return _Step((x - wide).astype(g.dtype), m)
 
-    functions, spread = _spread(method.K, params), _broadcast(True if decays is None else decays, params)
+    functions = method.K
+    if isinstance(functions, ContainerFunction):
+        functions = method.function_of_each(params, state.m, updates, lam)
+    functions, spread = _spread(functions, params), _broadcast(True if decays is None else decays, params)
     done = jax.tree.map(one, params, state.m, updates, functions, spread, is_leaf=_is_function)
     x, m = (jax.tree.map(lambda s, i=i: s.parts[i], done, is_leaf=_is_step) for i in (0, 1))
     return x, LionKState(optax.safe_increment(jnp.asarray(state.count)), m)

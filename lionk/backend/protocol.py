@@ -123,6 +123,8 @@ class Backend(ABC):
         found = self.runners()
         if runner is not None and runner not in found:
             raise ValueError(f"{self.name} has no runner {runner!r}; choose one of {', '.join(map(repr, found))}")
+        if opt.K.traits.structure == "coupled":  # the arrays of a call are not stepped one by one
+            return reference_runner(opt)
         return found[runner or next(iter(found))](opt)
 
     def adapt(self, obj: Any, request: Any = None) -> Any:  # noqa: ARG002  (a backend with optimizers uses them)

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from .calculus.block_sum import blocks
     from .calculus.centered import centered
     from .calculus.eigen import eigen_lift
-    from .calculus.group import group_lift, radial_lift
+    from .calculus.group import group_lift
     from .calculus.linear import linear_map
     from .calculus.moreau import moreau_envelope, ridge
     from .calculus.parts import block_lift, kernel_lift, matrix_lift
     from .calculus.positive import positive_part
+    from .calculus.radial import radial_lift
     from .calculus.smoothing import smoothed
     from .calculus.spectral import spectral_lift
     from .calculus.sums import add, infimal_convolution, maximum
@@ -75,11 +76,12 @@ __getattr__ = names_of(
         "calculus.block_sum": ("blocks",),
         "calculus.centered": ("centered",),
         "calculus.eigen": ("eigen_lift",),
-        "calculus.group": ("group_lift", "radial_lift"),
+        "calculus.group": ("group_lift",),
         "calculus.linear": ("linear_map",),
         "calculus.moreau": ("moreau_envelope", "ridge"),
         "calculus.parts": ("block_lift", "kernel_lift", "matrix_lift"),
         "calculus.positive": ("positive_part",),
+        "calculus.radial": ("radial_lift",),
         "calculus.smoothing": ("smoothed",),
         "calculus.spectral": ("spectral_lift",),
         "calculus.sums": ("add", "infimal_convolution", "maximum"),

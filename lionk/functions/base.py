@@ -35,7 +35,7 @@ class Traits(Value):
     smooth: bool = False  # differentiable wherever it is finite in the interior of its domain
     bounded_domain: bool = False  # dom K* is bounded
     open_domain: bool = False  # dom K* lacks part of its boundary
-    structure: str = "reduce"  # elementwise | rowwise | reduce | order | matrix
+    structure: str = "reduce"  # elementwise | rowwise | reduce | order | matrix | blocks | coupled
     along: int | None = None  # the axis of the slices that belong together, where the structure is rowwise
     stacks: bool = False  # a function of matrices: axes before the last two are independent blocks, whose values add up
     selection: str = "min_norm"  # min_norm | composed | approximate (in dK up to a stated accuracy)

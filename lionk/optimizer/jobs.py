@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..arrays import namespace as _xp
 from ..arrays.namespace import Array
 from ..functions import ConvexFunction
-from ..functions.calculus.block_sum import Blocks
+from ..functions.calculus.block_sum import ContainerFunction
 
 if TYPE_CHECKING:
     from .lion_k import LionK
@@ -46,7 +46,7 @@ def arguments(
     rate, decay = coefficients(opt, lr, weight_decay)
     if not isinstance(x, list):
         return rate, decay, [(x, m, grad, opt.K)]
-    functions = opt.K.tree if isinstance(opt.K, Blocks) else [opt.K] * len(x)
+    functions = opt.function_of_each(x, m, grad, decay) if isinstance(opt.K, ContainerFunction) else [opt.K] * len(x)
     lengths = [len(v) if isinstance(v, list) else None for v in (x, m, grad, functions)]
     if lengths != [len(x)] * 4:
         raise ValueError(f"x, m, grad and the blocks of K must be lists of one length, got {lengths}")

@@ -13,7 +13,7 @@ from ..arrays.namespace import Array
 from ..errors import LionKWarning
 from ..functions import ConvexFunction
 from ..functions import K as build
-from ..functions.calculus.block_sum import Blocks
+from ..functions.calculus.block_sum import ContainerFunction
 from . import step
 from .jobs import arguments, coefficient, results
 
@@ -141,7 +141,7 @@ class LionK:
         self.check_product(lr, self.weight_decay)
         if not isinstance(state, State):
             raise TypeError(f"state must be what init or the step before gave, got {type(state).__name__}")
-        if isinstance(self.K, Blocks):
+        if isinstance(self.K, ContainerFunction):
             self.K.check_argument(x)
         elif not (is_container(x) or is_container(grad) or is_container(state.m)):
             _check_shape("grad", grad, x)
@@ -150,7 +150,7 @@ class LionK:
             return x, State(m, state.count + 1)
         _check_alike("grad", grad, x)
         _check_alike("state.m", state.m, x)
-        K = self.K.tree if isinstance(self.K, Blocks) else self.K
+        K = self.function_of_each(x, state.m, grad, self.weight_decay)
         both = tree_map(
             lambda a, m, g, k: _Pair(*self.update(a, m, g, lr, self.weight_decay, K=k)), x, state.m, grad, K
         )
@@ -177,6 +177,13 @@ class LionK:
         dK = (self.K if K is None else K).subgradient
         new_x, new_m = step.update(dK, a, b, c, e, lam, b1, b2, self.decay == "implicit")
         return _xp.astype(xp, new_x, x.dtype), _xp.astype(xp, new_m, m.dtype)
+
+    def function_of_each(self, x: Any, m: Any, grad: Any, weight_decay: Any) -> Any:  # noqa: ARG002  (variants do)
+        """K for each array of a container. A K that couples them looks at all readouts."""
+        if not isinstance(self.K, ContainerFunction):
+            return self.K
+        b1 = self.betas[0]
+        return self.K.at(lambda: tree_map(lambda a, g: b1 * a - (1 - b1) * g, m, grad))
 
     def run(self, x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
         """``update`` of an array, or of each in lists of arrays, with the optimizer's own coefficients where None."""

@@ -26,6 +26,7 @@ from ..arrays import reductions
 from ..arrays.containers import tree_map
 from ..arrays.namespace import Array
 from ..functions import ConvexFunction
+from ..functions.calculus.block_sum import ContainerFunction
 from ..functions.registry.parameters import positive
 from .lion_k import LionK, cast
 
@@ -85,6 +86,11 @@ class Variant(LionK):
         """The gradient of what is minimised but for the constraint."""
         grad = -grad if self.maximize else grad
         return grad + weight_decay * x if self.coupled else grad
+
+    def function_of_each(self, x: Any, m: Any, grad: Any, weight_decay: Any) -> Any:
+        if isinstance(self.K, ContainerFunction):
+            grad = tree_map(lambda a, g: self.gradient(a, g, weight_decay), x, grad)
+        return super().function_of_each(x, m, grad, weight_decay)
 
     def update(
         self, x: Array, m: Array, grad: Array, lr: Any, weight_decay: Any, *, K: ConvexFunction | None = None,

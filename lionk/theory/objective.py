@@ -9,7 +9,7 @@ from ..arrays import namespace as _xp
 from ..arrays.containers import is_container, leaves, tree_inner, tree_map, tree_norm
 from ..arrays.namespace import Array
 from ..functions import K as build
-from ..functions.calculus.block_sum import Blocks
+from ..functions.calculus.block_sum import Blocks, ContainerFunction
 from ..optimizer.jobs import coefficient
 
 
@@ -19,7 +19,7 @@ def over(K: Any, x: Any) -> Any:
     Raises ValueError if x holds no array, TypeError if it holds something else, or integers.
     """
     function = build(K)
-    if not is_container(x) and not isinstance(function, Blocks):
+    if not is_container(x) and not isinstance(function, ContainerFunction):
         _xp.floating(x)
         return function
     arrays = leaves(x)
@@ -27,7 +27,7 @@ def over(K: Any, x: Any) -> Any:
         raise ValueError(f"x holds no array: {x!r}")
     for a in arrays:
         _xp.floating(a)
-    if isinstance(function, Blocks):
+    if isinstance(function, ContainerFunction):
         function.check_argument(x)
         return function
     return Blocks(function) if is_container(x) else function

@@ -37,6 +37,8 @@ MESSAGE = 1 << 22  # entries, at most, that are exchanged at once
 def check(name: str | None, K: lionk.ConvexFunction) -> None:
     if name not in EXCHANGES:
         raise ValueError(f'exchange must be None, "majority" or "average", got {name!r}')
+    if name is not None and K.traits.structure == "coupled":
+        raise lionk.NotAvailable(f"exchange={name!r} sends the direction of one array, and this K couples them all")
     if name == "majority" and not _signs_suffice(K):
         raise lionk.NotAvailable(
             'exchange="majority" needs a K whose subgradient depends on signs only, such as l1; use "average" for '

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+import lionk
 from lionk.backend.protocol import Runner
 from lionk.optimizer.variants import Variant
 
@@ -79,6 +80,14 @@ def make(
         functions = [exchanges.Exchanged(f, method.K, group["exchange"], process_group) for f in functions]
         exchanges.step(method, functions, given, lr, lam)
         x, m = values, moments
+    elif method.K.traits.structure == "coupled":
+        if seen.pieces:
+            raise lionk.NotAvailable(
+                "K couples the parameters of a group by their norms, and some of them are sharded: shard the batch "
+                "instead (DistributedDataParallel), or give each parameter a K of its own"
+            )
+        functions = method.function_of_each(values, moments, grads, lam)
+        x, m = one_by_one(method, functions, params, given, lr, lam)
     elif any(f is not method.K for f in functions) or (seen.pieces and method.whole):
         x, m = one_by_one(method, functions, params, given, lr, lam)
     else:

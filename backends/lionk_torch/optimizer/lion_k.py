@@ -49,7 +49,8 @@ class LionK(torch.optim.Optimizer):
         Weight of the old momentum in the readout, and in the state.
     weight_decay : float or 0-d tensor
     K : str, dict or lionk.ConvexFunction
-        A plain K acts on each tensor of the group; ``kernel_lift`` takes a function of matrices to convolution kernels.
+        A plain K acts on each tensor of the group; ``kernel_lift`` takes a function of matrices to convolution kernels,
+        and ``radial_lift(phi, lionk.blocks(norm))`` couples the tensors of a group.
         Groups and ``state_dict`` hold its spec.
     decay : "explicit" or "implicit"
         As in ``lionk.LionK``.
@@ -171,7 +172,7 @@ class LionK(torch.optim.Optimizer):
         exchanges.check(group["exchange"], method.K)
         if group["exchange"] and (group["cautious"] or group["cautious_decay"]):
             raise lionk.NotAvailable("cautious pieces look at one gradient, and with exchange there are several")
-        if group["complex_as_real"] and method.K.traits.structure in ("matrix", "rowwise"):
+        if group["complex_as_real"] and method.K.traits.structure in ("matrix", "rowwise", "coupled"):
             raise lionk.NotAvailable(
                 "complex_as_real gives each array one more axis, of two entries, and this K is a function of rows or "
                 "matrices: leave complex_as_real out"
@@ -191,6 +192,7 @@ class LionK(torch.optim.Optimizer):
         method = options.method(group, K)
         run = TorchBackend().runner(method, {None: None, False: "tiles", True: "compiled"}[group["compile"]])
         plain = not (group["mars"] or group["exchange"]) and group["rounding"] == "nearest"
+        plain = plain and K.traits.structure != "coupled"
         plain = plain and not (group["complex_as_real"] and any(map(torch.is_complex, group["params"])))
         made = self._made[id(group)] = Made(group["K"], rest, method, run, plain)
         return made

@@ -42,7 +42,7 @@ class Monitor:
         found: dict[str, float] = {}
         for name, p, K, lam in self._parameters():
             x = p.detach().full_tensor() if hasattr(p, "full_tensor") else p.detach()
-            if lam > 0:
+            if lam > 0 and isinstance(K, lionk.functions.ArrayFunction):
                 try:
                     near = nearness(K, x, lam)
                 except lionk.NotAvailable:

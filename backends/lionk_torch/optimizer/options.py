@@ -8,6 +8,8 @@ from typing import Any
 import torch
 
 import lionk
+from lionk.arrays.containers import opened
+from lionk.functions.calculus.block_sum import Blocks, ContainerFunction
 from lionk.optimizer import decay as decays
 from lionk.optimizer.jobs import coefficient
 from lionk.optimizer.variants import Variant
@@ -72,7 +74,12 @@ def decay_of(group: dict[str, Any]) -> Any:
 def spec(K: Any) -> dict[str, Any]:
     """K as a group and a checkpoint hold it."""
     function = lionk.K(K)
-    if function.spec["name"] == "blocks":
+    if isinstance(function, ContainerFunction) and opened(getattr(function, "tree", None)) is not None:
+        raise TypeError(
+            "K has a function for each block; give each parameter group its own K instead, or, to couple the "
+            "parameters of a group, radial_lift(phi, lionk.blocks(norm)) with one norm for all of them"
+        )
+    if isinstance(function, Blocks):
         raise TypeError("K is a sum of blocks; give each parameter group its own K instead")
     return function.spec
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,21 @@ from ..registry.entries import K
 
 
 @value_class
-class Blocks(ConvexFunction):
+class ContainerFunction(ConvexFunction):
+    """A function of a container of arrays."""
+
+    def check_argument(self, x: Any) -> None:
+        """Refuse one array, of which there are no blocks."""
+        if not is_container(x):
+            raise TypeError("K is a function of blocks, but x is one array: give a K of one array, or a container")
+
+    @abstractmethod
+    def at(self, x: Callable[[], Any]) -> Any:
+        """A tree with a function for each block, whose subgradient at the block of ``x()`` is that of this function."""
+
+
+@value_class
+class Blocks(ContainerFunction):
     """``K(x) = sum_i K_i(x_i)`` over the leaves of a container; ``K*(y) = sum_i K_i*(y_i)``.
 
     ``tree`` holds the functions. It is the container of the argument, or its upper part: a function that stands where
@@ -24,10 +39,8 @@ class Blocks(ConvexFunction):
 
     tree: Any
 
-    def check_argument(self, x: Any) -> None:
-        """Refuse one array, of which there are no blocks."""
-        if not is_container(x):
-            raise TypeError("K is a sum of blocks, but x is one array: give a K of one array, or a container of arrays")
+    def at(self, x: Callable[[], Any]) -> Any:  # the blocks of a sum do not know of each other
+        return self.tree
 
     def value(self, x: Any, tol: float | None = None) -> Array:
         return _sum(tree_map(lambda a, k: k.value(a, tol), x, self.tree))
@@ -57,7 +70,7 @@ class Blocks(ConvexFunction):
         if not leaves(self.tree):
             raise ValueError("blocks needs at least one convex function, got an empty container")
         for path, k in named_leaves(self.tree):
-            if not isinstance(k, ConvexFunction) or isinstance(k, Blocks):
+            if not isinstance(k, ConvexFunction) or isinstance(k, ContainerFunction):
                 raise TypeError(
                     f"blocks: {path or 'the tree'} is {type(k).__name__}, not a convex function of one array"
                 )

@@ -318,10 +318,11 @@ class Grouped(ArraySet):
         return self.inner._scale(xp, xp.abs(y))
 
 
-def _norm(norm: Any) -> ArrayFunction:
+def of_one_array(norm: Any) -> ArrayFunction:
+    """A convex function of one array, from what a rule was given. Raises TypeError."""
     k = K(norm)
     if not isinstance(k, ArrayFunction):
-        raise TypeError(f"group_lift takes convex functions of one array, got {type(k).__name__}")
+        raise TypeError(f"a lift takes convex functions of one array, got {type(k).__name__}")
     return k
 
 
@@ -353,9 +354,4 @@ def group_lift(k: Any, norm: Any = "l2", axis: int | None = -1, ndim: int = 1, g
     >>> float(K(xp.asarray([3.0, 4.0, -2.0])))
     7.0
     """
-    return GroupLift(_norm(k), _norm(norm), -1 if groups is not None else axis, ndim, _labels(groups))
-
-
-def radial_lift(phi: Any, norm: Any = "l2") -> ConvexFunction:
-    """``phi(N(x))`` for an even phi: a group lift with one group."""
-    return GroupLift(_norm(phi), _norm(norm), None)
+    return GroupLift(of_one_array(k), of_one_array(norm), -1 if groups is not None else axis, ndim, _labels(groups))

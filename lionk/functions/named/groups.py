@@ -11,7 +11,7 @@ from . import scalar as s
 from . import vector as v
 
 group_lift = Later("lionk.functions.calculus.group", "group_lift")
-radial_lift = Later("lionk.functions.calculus.group", "radial_lift")
+radial_lift = Later("lionk.functions.calculus.radial", "radial_lift")
 
 
 def along(k: Builder, norm: str = "l2") -> Builder:

@@ -25,7 +25,12 @@ _RULES: list[tuple[str, str, str, str]] = [
     ("moreau_envelope", "moreau", "min_z K(z) + |x - z|^2/(2 mu)", "K* + mu/2 |y|^2"),
     ("ridge", "moreau", "K + mu/2 |x|^2", "Moreau envelope of K*"),
     ("group_lift", "group", "k(N(x_1), ..., N(x_G))", "k*(N*(y_1), ..., N*(y_G))"),
-    ("radial_lift", "group", "phi(N(x))", "phi*(N*(y))"),
+    (
+        "radial_lift",
+        "radial",
+        "phi(N(x)); over blocks phi(sum_j N_j(x_j)) or phi(max_j N_j(x_j))",
+        "phi*(N*(y)); of the sum of norms the largest dual norm, of the largest their sum",
+    ),
     ("eigen_lift", "eigen", "k(eigenvalues of the symmetric part)", "k*(eigenvalues), +inf if not symmetric"),
     (
         "linear_map",

@@ -17,7 +17,7 @@ from . import scalar as s
 add = Later("lionk.functions.calculus.sums", "add")
 ellipsoid = Later("lionk.functions.calculus.linear", "ellipsoid")
 quadratic = Later("lionk.functions.definitions.quadratic", "quadratic")
-radial_lift = Later("lionk.functions.calculus.group", "radial_lift")
+radial_lift = Later("lionk.functions.calculus.radial", "radial_lift")
 rotated = Later("lionk.functions.calculus.linear", "rotated")
 unit_log_sum_exp = Later("lionk.functions.definitions.log_sum_exp", "LogSumExp")
 moreau_envelope = Later("lionk.functions.calculus.moreau", "moreau_envelope")

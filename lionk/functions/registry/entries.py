@@ -200,7 +200,7 @@ def K(spec: Any, **parameters: Any) -> ConvexFunction:
     parameters = {p: _plain(v) for p, v in parameters.items()}
     for p, v in parameters.items():
         _check_depth(p, v)
-    given = {p: _build(v, rule and p not in ("noise", "polar")) for p, v in parameters.items()}
+    given = {p: _build(v, rule and p not in ("noise", "polar", "combine")) for p, v in parameters.items()}
     for p, v in given.items():
         _check_kind(spec, p, v, known[p], rule and p in FUNCTIONS)
     try:
