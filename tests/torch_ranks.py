@@ -197,8 +197,9 @@ def sixteen_bits_and_cautious_pieces(mesh):
 
 
 def norms_and_means_of_the_whole(mesh):
-    """MARS and the rescaled mask send a number of each piece, also of one without entries."""
-    for options in ({"cautious": "rescale"}, {"mars": 0.5}):
+    """Norms and the rescaled mask send a number of each piece, also of one without entries."""
+    once, twice = [{"cautious": "rescale"}, {"mars": 0.5}], [{"radial_brake": 0.5}, {"relative": True}]
+    for options in (*once, *twice, {"hyperball": 2.0}):
         for shape, K in ((8, 4), "l1"), ((5, 3), "huber"), ((8, 4), "nuclear"):
             opt = layouts_agree(mesh, LINES, shape, K, exact=False, **options)
             for p, state in opt.state.items():
@@ -209,7 +210,7 @@ def norms_and_means_of_the_whole(mesh):
         opt = LionK([p], **options)
         with CommDebugMode() as sent:
             opt.step()
-        assert sent.get_total_counts() == 1
+        assert sent.get_total_counts() == (1 if options in once else 2)
         assert set(map(str, sent.get_comm_counts())) == {"c10d_functional.all_gather_into_tensor"}
 
 

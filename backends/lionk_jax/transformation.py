@@ -38,6 +38,9 @@ def lion_k(
     decay: str = "explicit",
     cautious: str | None = None,
     cautious_decay: bool = False,
+    hyperball: float | str | None = None,
+    radial_brake: float | None = None,
+    relative: bool = False,
 ) -> optax.GradientTransformationExtraArgs:
     """Lion-K: ``x <- x + lr (dK(r) - weight_decay x)`` with the readout ``r = b1 m - (1 - b1) g``.
 
@@ -64,6 +67,7 @@ def lion_k(
     decay : "explicit" or "implicit"
         As in ``lionk.LionK``.
     cautious : None, "mask" or "rescale"; cautious_decay : bool
+    hyperball : None, float or "keep"; radial_brake : None or float; relative : bool
         Optional pieces that are not Lion-K, off by default; ``lionk.variants`` says what each does to the theory.
 
     Returns
@@ -92,7 +96,10 @@ def lion_k(
         )
     lr, lam = (v if callable(v) else _real(v) for v in (learning_rate, weight_decay))
     first = 0.0 if callable(lr) else lr, 1.0 if callable(lam) else lam
-    method = variants.Variant(K, first[0], (b1, b2), first[1], decay, mu_dtype, cautious, cautious_decay)
+    method = variants.Variant(
+        K, first[0], (b1, b2), first[1], decay, mu_dtype, cautious, cautious_decay,
+        hyperball=hyperball, radial_brake=radial_brake, relative=relative,
+    )  # fmt: skip
     method = replace(method, lr=0.0, weight_decay=1.0)  # checked, and now of all rates: they are arguments of the step
 
     @cache

@@ -7,9 +7,15 @@
 - **rescaled** by (entries)/(entries kept): the update leaves dom K*, and nothing bounds ``lam x`` by it.
 - **Cautious decay** (Chen et al. 2025, 2510.12402): decay only where it agrees with the update. Entries that grow do
   not decay, so there is no constraint, and F is not what is minimised.
-- **Hyperball** (MuonH and its relatives): after each step x is scaled to the norm R. That is a step whose decay depends
-  on x, the one that makes ``|x| = R``; the sphere is not convex, so no K has it as its set: there is no gap, no phase I
-  and no Lyapunov function.
+- **Hyperball** (Wen et al. 2025; Emerging-Optimizers): after each step x is scaled to the norm R, or to the norm that
+  it had ("keep"). That is a step whose decay depends on x, the one that makes ``|x| = R``; the sphere is not convex, so
+  no K has it as its set: there is no gap, no phase I and no Lyapunov function. MuonH also has ``relative``.
+- **Radial brake** (nilin 2026, modded-nanogpt; Emerging-Optimizers): where a step makes x longer, x is scaled to
+  ``|x| + s (|x'| - |x|)``, s in [0, 1]. x only gets shorter by it, so that the constraint holds as before for every K
+  with 0 in dom K*, and for s > 0 the fixed points are those of Lion-K. The identity, the Lyapunov inequality and the
+  rates do not apply.
+- **Relative update** (Emerging-Optimizers): the update is as long as x, ``dK(r) |x|/|dK(r)|``, and 0 where one of both
+  is. It leaves dom K*, and nothing bounds ``lam x`` by it; x = 0 stays.
 - **MARS** (Yuan et al. 2024, 2411.10438), with the gradient of the last batch: the step gets ``g + gamma b1/(1-b1)
   (g - g_last)``, cut to norm 1. The theory holds with the difference to the gradient for noise: phase I and constraint
   as before, fixed points too where the gradient is below 1 in norm, the identity with its noise term.
@@ -45,13 +51,18 @@ class Variant(LionK):
         Go up: the gradient is that of minus f.
     coupled : bool
         The weight decay of a step is added to the gradient, ``g + weight_decay x``, and there is no other.
-    hyperball : float, optional
-        The norm R > 0 of each array after a step; where the step gives 0, it stays 0. Not with pieces of arrays.
+    hyperball : float or "keep", optional
+        The norm R > 0 of each array after a step, or "keep" for the norm before it; where the step gives 0, it stays 0.
+    radial_brake : float, optional
+        The share s in [0, 1] of a growth of the norm that is kept, of each array; 0.5 in the publication.
+    relative : bool
+        Updates as long as the array that they change.
 
     Raises
     ------
     ValueError
-        cautious is none of those, cautious_decay goes with implicit decay, or hyperball is no radius.
+        cautious is none of those, cautious_decay goes with implicit decay, hyperball is no radius, radial_brake is not
+        in [0, 1], or both are given.
 
     Examples
     --------
@@ -67,7 +78,9 @@ class Variant(LionK):
     cautious_decay: bool = False
     maximize: bool = False
     coupled: bool = False
-    hyperball: float | None = None
+    hyperball: float | str | None = None
+    radial_brake: float | None = None
+    relative: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,12 +88,43 @@ class Variant(LionK):
             raise ValueError(f'cautious must be None, "mask" or "rescale", got {self.cautious!r}')
         if self.cautious_decay and self.decay != "explicit":
             raise ValueError("cautious_decay is a form of explicit decay; use decay='explicit'")
-        if self.hyperball is not None:
+        if isinstance(self.hyperball, str) and self.hyperball != "keep":
+            raise ValueError(f'hyperball must be a norm > 0, "keep" or None, got {self.hyperball!r}')
+        if self.hyperball is not None and self.hyperball != "keep":
             positive("hyperball", self.hyperball)
+        if self.radial_brake is not None and not 0 <= self.radial_brake <= 1:
+            raise ValueError(f"radial_brake must be in [0, 1], got {self.radial_brake!r}")
+        if self.radial_brake is not None and self.hyperball is not None:
+            raise ValueError("hyperball sets the norm that radial_brake would only slow down; give one of them")
 
     @property
     def whole(self) -> bool:
-        return self.cautious == "rescale" or self.hyperball is not None
+        return self.cautious == "rescale" or self.relative or self._resizes
+
+    @property
+    def _resizes(self) -> bool:
+        return self.hyperball is not None or self.radial_brake is not None
+
+    @property
+    def loses(self) -> dict[str, str]:
+        """The statements of a certificate that do not apply to steps with these pieces, each with its reason."""
+        pieces = {
+            "cautious": self.cautious is not None, "cautious_decay": self.cautious_decay, "relative": self.relative,
+            "hyperball": self.hyperball is not None, "radial_brake": self.radial_brake is not None,
+        }  # fmt: skip
+        given = [name for name, there in pieces.items() if there]
+        if not given:
+            return {}
+        changed = f"{' and '.join(given)}: the update is no subgradient at the readout"
+        lost = dict.fromkeys(("exact identity", "Lyapunov inequality", "decrease of H over the run"), changed)
+        reason = why_unbounded(
+            self.K, self.cautious, self.cautious_decay, self.hyperball, self.radial_brake, self.relative
+        )
+        if reason:
+            lost["phase I"] = reason
+        if self.hyperball is not None:
+            lost |= dict.fromkeys(("suboptimality bound", "momentum bound"), reason)
+        return lost
 
     def gradient(self, x: Array, grad: Array, weight_decay: Any) -> Array:
         """The gradient of what is minimised but for the constraint."""
@@ -95,22 +139,32 @@ class Variant(LionK):
     def update(
         self, x: Array, m: Array, grad: Array, lr: Any, weight_decay: Any, *, K: ConvexFunction | None = None,
         betas: tuple[Any, Any] | None = None, mean: Callable[[Array], Array] | None = None,
+        norm: Callable[[Array], Array] | None = None,
     ) -> tuple[Array, Array]:  # fmt: skip
-        """``LionK.update``. ``mean``: over the whole, where the arrays are pieces of it; None: they are the whole."""
+        """``LionK.update``. ``mean``, ``norm``: of the whole, where the arrays are pieces of it; None: they are it."""
         weight_decay = cast(_xp.namespace(x), weight_decay, x, "weight_decay")
         grad = self.gradient(x, grad, weight_decay)
         lam = 0.0 if self.coupled else weight_decay
         k: Any = self.K if K is None else K
-        if self.cautious is not None or self.cautious_decay:
-            k = Cautious(k, x, grad, lam, self.cautious, self.cautious_decay, mean)
-        x, m = super().update(x, m, grad, lr, lam, K=k, betas=betas)
-        return (x if self.hyperball is None else _on_sphere(x, self.hyperball)), m
+        norm = _norm if norm is None else norm
+        if self.cautious is not None or self.cautious_decay or self.relative:
+            k = Cautious(k, x, grad, lam, self.cautious, self.cautious_decay, mean, norm if self.relative else None)
+        new, m = super().update(x, m, grad, lr, lam, K=k, betas=betas)
+        return (self._resized(new, norm(x), norm(new)) if self._resizes else new), m
+
+    def _resized(self, x: Array, before: Array, size: Array) -> Array:
+        xp = _xp.namespace(x)
+        if self.radial_brake is not None:
+            wanted = before + self.radial_brake * xp.clip(size - before, 0.0, None) + xp.clip(size - before, None, 0.0)
+        else:
+            wanted = before if self.hyperball == "keep" else self.hyperball
+        factor = wanted / xp.where(size > 0, size, xp.ones_like(size))
+        return _xp.astype(xp, _xp.astype(xp, x, factor.dtype) * factor if _xp.kind(x).low else x * factor, x.dtype)
 
 
-def _on_sphere(x: Array, radius: float) -> Array:
-    xp = _xp.namespace(x)
-    size = reductions.norm(xp, x)
-    return _xp.astype(xp, x * (radius / xp.where(size > 0, size, xp.ones_like(size))), x.dtype)
+def _norm(x: Array) -> Array:
+    kind = _xp.kind(x)
+    return reductions.norm(kind.xp, kind.xp.astype(x, kind.computed) if kind.low else x)
 
 
 @dataclass(frozen=True)
@@ -124,6 +178,7 @@ class Cautious:
     cautious: str | None = None
     decay: bool = False
     mean: Callable[[Array], Array] | None = None
+    relative: Callable[[Array], Array] | None = None  # the norm, where updates are as long as x
 
     def subgradient(self, r: Array) -> Array:
         xp, u = _xp.namespace(r), self.K.subgradient(r)
@@ -133,6 +188,10 @@ class Cautious:
             if self.cautious == "rescale":
                 kept = (self.mean or _mean)(xp.astype(keep, _xp.real_dtype(u)))
                 u = u / xp.where(kept > 0, kept, xp.ones_like(kept))
+        if self.relative is not None:
+            there, size = self.relative(self.x), self.relative(u)
+            factor = xp.where(size > 0, there, xp.zeros_like(size)) / xp.where(size > 0, size, xp.ones_like(size))
+            u = u * _xp.astype(xp, factor, _xp.real_dtype(u))
         if self.decay:  # the step subtracts lam x everywhere: add it again where x grows
             x = _xp.astype(xp, self.x, u.dtype)
             grows = reductions.inner(xp, u, x, batch=u.ndim) > 0
@@ -144,10 +203,18 @@ def _mean(a: Array) -> Array:
     return reductions.total(_xp.namespace(a), a, 0) / max(_xp.event_size(a, 0), 1)
 
 
-def why_unbounded(K: ConvexFunction, cautious: str | None, decay: bool, hyperball: float | None = None) -> str:
+def why_unbounded(
+    K: ConvexFunction, cautious: str | None, decay: bool, hyperball: float | str | None = None,
+    radial_brake: float | None = None, relative: bool = False,
+) -> str:  # fmt: skip
     """Why decay implies no bound with these pieces; empty if it does."""
     if hyperball is not None:
-        return f"the norm is set to {hyperball:g} after each step, and a sphere is not convex: no gap, no phase I"
+        to = "kept" if hyperball == "keep" else f"set to {hyperball:g}"
+        return f"the norm is {to} after each step, and a sphere is not convex: no gap, no phase I"
+    if relative:
+        return "an update as long as x leaves dom K*"
+    if radial_brake is not None and K.traits.minimum_at_zero is not True:
+        return "the brake makes x shorter, and 0 may be outside dom K*"
     if decay:
         return "cautious decay leaves alone what grows"
     if cautious == "rescale":

@@ -159,6 +159,81 @@ def test_hyperball_is_the_step_and_a_scaling():
         variants.Variant("l1", hyperball=0.0)
 
 
+def resized(kind, value):
+    """The step of Lion, and the published rules: Emerging-Optimizers' hooks and the page on the radial brake."""
+    x, m = X.copy(), np.zeros_like(X)
+    for g in GRADS:
+        r, m = B1 * m - (1 - B1) * g, B2 * m - (1 - B2) * g
+        u = np.sign(r)
+        if kind == "relative":
+            u = u / np.sqrt((u**2).sum()) * np.sqrt((x**2).sum())
+        new, old = x + LR * (u - LAM * x), np.sqrt((x**2).sum())
+        size = np.sqrt((new**2).sum())
+        if kind == "radial_brake":
+            new = new / size * (old + (value if size > old else 1.0) * (size - old))
+        if kind == "hyperball":
+            new = new / size * (old if value == "keep" else value)
+        x = new
+    return x
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("hyperball", 3.0), ("hyperball", "keep"), ("radial_brake", 0.5), ("radial_brake", 0.0), ("relative", True)],
+)
+def test_what_is_done_to_norms_is_what_is_published(kind, value):
+    want, options = resized(kind, value), {kind: value}
+    np.testing.assert_allclose(on_numpy("l1", **options), want, rtol=1e-12)
+    np.testing.assert_allclose(on_jax("l1", **options), want, rtol=1e-10)
+    got, opt = on_torch("l1", **options)
+    np.testing.assert_allclose(got, want, rtol=1e-12)
+    kept = kind == "radial_brake"
+    assert opt.bounds()[0].startswith("|x_i| <= 1/lam" if kept else "no bound: ")
+    lost = opt.loses()[0]
+    assert {"exact identity", "Lyapunov inequality", "decrease of H over the run"} <= set(lost)
+    assert ("phase I" not in lost) == kept
+    assert ("suboptimality bound" in lost) == (kind == "hyperball")
+    assert on_torch("l1")[1].loses() == [{}]
+    half = torch.nn.Parameter(torch.ones(4, dtype=torch.bfloat16))
+    opt = lionk_torch.LionK([half], 0.1, weight_decay=1.0, **options)
+    half.grad = torch.ones_like(half)
+    opt.step()
+    assert half.dtype == torch.bfloat16
+    assert torch.isfinite(half).all()
+
+
+def test_the_brake_keeps_the_constraint_and_relative_updates_leave_zero():
+    opt = variants.Variant("l1", 0.5, (B1, B2), 1.0, radial_brake=0.3)
+    x, state = X / np.abs(X).max(), opt.init(X)
+    for g in GRADS:
+        x, state = opt.step(x, g, state)
+        assert np.abs(x).max() <= 1
+    relative = variants.Variant("l1", 0.5, (B1, B2), 1.0, relative=True)
+    assert not np.any(relative.step(0 * X, GRADS[0], relative.init(X))[0])
+    assert not np.any(relative.step(X, 0 * X, relative.init(X))[0] - X / 2)
+    assert "0 may be outside" in variants.why_unbounded(lionk.K("max"), None, False, radial_brake=0.5)
+    for wrong in ({"radial_brake": 1.5}, {"hyperball": "held"}, {"hyperball": 1.0, "radial_brake": 0.5}):
+        with pytest.raises(ValueError, match=r"radial_brake|hyperball"):
+            variants.Variant("l1", **wrong)
+
+
+def test_the_certificate_says_what_no_longer_applies():
+    from lionk.theory.certificate import Record, certificate_of
+
+    def verdicts(**options):
+        opt = variants.Variant("l1", LR, (B1, B2), LAM, **options)
+        found = certificate_of(opt, Record(), eps=1e-16, gap=0.1, rounding=0.0, distance=0.0, momentum_gap=0.1,
+                               convex=True, stochastic=False)  # fmt: skip
+        return {s.name: s for s in found.statements}
+
+    plain, ball, brake = verdicts(), verdicts(hyperball=2.0), verdicts(radial_brake=0.5)
+    assert plain["suboptimality bound"].verdict == plain["phase I"].verdict == "holds"
+    assert {s.verdict for s in ball.values()} == {"does not apply"}
+    assert "a sphere is not convex" in ball["phase I"].text
+    assert brake["phase I"].verdict == "holds"
+    assert "radial_brake" in brake["Lyapunov inequality"].text
+
+
 def test_palm_decay_shrinks_by_the_square_of_lr():
     for lr in (0.1, 0.02):
         assert lr * lionk.decay.at("palm", 0.5, lr, 1.0) == pytest.approx(lr * lr * 0.5)

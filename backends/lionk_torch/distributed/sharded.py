@@ -92,6 +92,11 @@ def mean(p: Any) -> Callable[[torch.Tensor], torch.Tensor] | None:
     return (lambda a: _of_all(a.sum(), p).sum() / p.numel()) if is_sharded(p) else None
 
 
+def norm_of(p: Any) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """The norm of the whole, from the piece of it that is placed like p; None if p is a whole."""
+    return (lambda a: norm([tree_norm(a)], p)) if is_sharded(p) else None
+
+
 def _of_all(number: torch.Tensor, p: Any) -> Any:
     """The numbers of all pieces of p, once for copies, as a vector that every rank has."""
     from torch.distributed.tensor import DTensor, Replicate, Shard

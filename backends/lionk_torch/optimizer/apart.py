@@ -109,7 +109,7 @@ def gradient(p: torch.Tensor) -> torch.Tensor:
 
 def one_by_one(method: Variant, functions: list[Any], params: list[Any], given: list[Any], lr: Any, lam: Any) -> Any:
     done = [
-        method.update(a, m, g, lr, lam, K=k, mean=sharded.mean(p))
+        method.update(a, m, g, lr, lam, K=k, mean=sharded.mean(p), norm=sharded.norm_of(p))
         for a, m, g, k, p in zip(*given, functions, params, strict=True)
     ]
     return [a for a, _ in done], [m for _, m in done]

@@ -14,7 +14,6 @@ from torch.nn.parameter import is_lazy
 
 import lionk
 from lionk.optimizer import decay as decays
-from lionk.optimizer import variants
 from lionk.optimizer.variants import Variant
 from lionk.theory import Bounds, Watch, watch
 
@@ -71,8 +70,10 @@ class LionK(torch.optim.Optimizer):
         which take a second at the first step; else as False.
 
     cautious : None, "mask" or "rescale"; cautious_decay : bool; mars : float
-        Optional pieces that are not Lion-K, off by default; ``lionk.variants`` says what each does to the theory. mars
-        is its gamma, 0.025 in the paper, and estimates the gradient before ``maximize`` and coupled decay.
+    hyperball : None, float or "keep"; radial_brake : None or float; relative : bool
+        Optional pieces that are not Lion-K, off by default; ``lionk.variants`` says what each does to the theory, and
+        ``bounds()`` and ``loses()`` what it does to this optimizer. mars is its gamma, 0.025 in the paper, and
+        estimates the gradient before ``maximize`` and coupled decay.
     complex_as_real : bool
         How complex parameters are stepped. False: as complex numbers, ``dl1(z) = z/|z|``, which turns with z. True: as
         their real and imaginary parts, as most of PyTorch's own optimizers do; K must not be a function of matrices.
@@ -121,6 +122,9 @@ class LionK(torch.optim.Optimizer):
         cautious: str | None = None,
         cautious_decay: bool = False,
         mars: float = 0.0,
+        hyperball: float | str | None = None,
+        radial_brake: float | None = None,
+        relative: bool = False,
         compile: bool | None = None,  # noqa: A002  (the name it has in PyTorch)
         complex_as_real: bool = False,
         exchange: str | None = None,
@@ -144,6 +148,9 @@ class LionK(torch.optim.Optimizer):
                 "cautious": cautious,
                 "cautious_decay": cautious_decay,
                 "mars": mars,
+                "hyperball": hyperball,
+                "radial_brake": radial_brake,
+                "relative": relative,
                 "compile": compile,
                 "complex_as_real": complex_as_real,
                 "exchange": exchange,
@@ -328,10 +335,14 @@ class LionK(torch.optim.Optimizer):
         """What the decay of each group imposes on its parameters at the present lr, one line each."""
         lines = []
         for g in self.param_groups:
-            reason = variants.why_unbounded(self._make(g).method.K, g["cautious"], g["cautious_decay"])
+            reason = self._make(g).method.loses.get("phase I")
             numbers = (float(g[k]) for k in ("weight_decay", "lr", "reference_lr"))
             lines.append(f"no bound: {reason}" if reason else decays.bound(g["K"], g["convention"], *numbers))
         return lines
+
+    def loses(self) -> list[dict[str, str]]:
+        """For each group, the statements of the theory that its options give up, each with the reason."""
+        return [self._make(g).method.loses for g in self.param_groups]
 
     # -- state ---------------------------------------------------------------------------------------------------
 

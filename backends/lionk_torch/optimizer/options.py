@@ -19,7 +19,7 @@ from . import rounding as roundings
 # Those that a group's step is made for; others may change without making it anew.
 COMPILED = itemgetter(
     "betas", "decay", "state_dtype", "compile", "maximize", "convention", "rounding", "cautious", "cautious_decay",
-    "mars", "exchange", "complex_as_real",
+    "mars", "exchange", "complex_as_real", "hyperball", "radial_brake", "relative",
 )  # fmt: skip
 
 
@@ -60,7 +60,10 @@ def number(group: dict[str, Any], name: str) -> Any:
 def method(group: dict[str, Any], K: lionk.ConvexFunction) -> Variant:
     """The optimizer of lionk whose steps the group takes."""
     dtype = group["state_dtype"] and getattr(torch, group["state_dtype"])
-    pieces = group["cautious"], group["cautious_decay"], group["maximize"], group["convention"] == "coupled"
+    pieces = (
+        group["cautious"], group["cautious_decay"], group["maximize"], group["convention"] == "coupled",
+        group["hyperball"], group["radial_brake"], group["relative"],
+    )  # fmt: skip
     return Variant(K, number(group, "lr"), group["betas"], decay_of(group), group["decay"], dtype, *pieces)
 
 

@@ -1,0 +1,57 @@
+"""Intersections, as sets that a user makes: oracle, support and the sums of sets over them, against bisection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+
+import lionk
+from backends_under_test import BACKENDS
+from lionk.sets import Ball, Box, Intersection
+
+RADIUS = 1.3
+
+
+def best(c: Any) -> Any:
+    """The farthest point along c in box and ball: ``clip(t c)`` with the t that makes it as long as the ball."""
+    c = c / np.abs(c).max()
+    if np.linalg.norm(np.sign(c)) <= RADIUS:
+        return np.sign(c)
+    return np.clip(brentq(lambda t: np.linalg.norm(np.clip(t * c, -1, 1)) - RADIUS, 0, 1e6, xtol=1e-14) * c, -1, 1)
+
+
+def scaled_ball() -> Any:
+    return (RADIUS * lionk.K("l2")).conjugate.domain
+
+
+@pytest.mark.parametrize("name", ["numpy", "strict", "torch", "jax"])
+def test_the_oracle_of_box_and_ball(name: str) -> None:
+    there, c = BACKENDS[name], np.asarray([3.0, -0.2, 0.5, 0.0])
+    met = Intersection(Box(), scaled_ball())
+    for x in (c, 1e-20 * c, 1e20 * c, np.asarray([0.0, 5.0, 0.0, 0.0]))[: 4 if name == "numpy" else 2]:
+        found = there.get(met.lmo(there.put(x, "float64")))
+        np.testing.assert_allclose(found, best(x), atol=1e-6)
+        assert bool(met.contains(there.put(found, "float64")))
+        assert float(met.support(there.put(x, "float64"))) == pytest.approx(float(best(x) @ x), rel=1e-9)
+    zero = there.put(0 * c, "float64")
+    assert float(met.support(zero)) == 0
+    assert not np.any(there.get(met.lmo(zero)))
+    assert np.isnan(float(met.support(there.put(np.asarray([np.nan, 1.0]), "float64"))))
+    assert float(met.support(there.put(np.zeros(0), "float64"))) == 0
+
+
+def test_a_function_over_an_intersection_is_complete() -> None:
+    """The support function of the set, and sums with it, whose conjugates ask the sum of two sets for members."""
+    met = Intersection(Box(), Ball(2.0))
+    K = lionk.functions.support(met)
+    rng = np.random.default_rng(0)
+    for x in rng.standard_normal((4, 5)):
+        assert abs(float(K.fenchel_young(x, K.subgradient(x)))) <= 1e-5 * np.linalg.norm(x)
+    both = lionk.K("infimal_convolution", K1="l1", K2="l2") + lionk.K("l1_plus_l2")
+    for x in rng.standard_normal((3, 4)):
+        s = both.subgradient(x)
+        assert float(both.conjugate(s)) == 0
+        assert float(both.conjugate(s + 0.01 * x / np.linalg.norm(x))) == np.inf
