@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import lionk
+from lionk.arrays.newton_schulz import SETS
 from lionk.functions import Entry, entry, rules
 
 PAGE = Path(__file__).parent / "catalogue.md"
@@ -47,6 +48,17 @@ Factors that depend on the shape of the argument (rows and columns of a matrix; 
 kernel) are part of K. With `polar="newton_schulz"` the polar factor comes from matrix products alone: see
 `lionk.polar` for what it promises.
 """
+POLAR = """\
+## Newton-Schulz sets
+
+Where a function takes `polar=`, it also takes the name of a published Newton-Schulz set. Such a set does not compute
+the polar factor but comes near it. What it promises is a range: every singular value of the result is at most `reach`,
+so that weight decay bounds the largest singular value of X by `reach/lam`, where the exact polar factor gives `1/lam`.
+`error` says how far the singular values end from 1, for those of at least a hundredth of the norm of the readout;
+`aol` scales by rows first, and small singular values may change their sign there. `bfloat16` is the largest singular
+value that was seen in that format, and `inf` says that some matrices diverged. As `polar=`, a set is computed in at
+least 32 bits. `NAME:gram` is the same set from Gram matrices.
+"""
 RULES = """\
 ## Rules
 
@@ -73,6 +85,11 @@ def page() -> str:
     assert {e.kind for e in entries} <= set(KINDS), "a kind of function has no section"
     parts += [ALGORITHMS, table([entry(n) for n in lionk.algorithms()])]
     columns = [(code(e.name), code(signature(e)), code(e.formula), code(e.conjugate)) for e in map(entry, rules())]
+    sets = [
+        (f'`polar="{s.name}"`', f"`{s.reach:.4g}/lam`", f"{s.error:.2g}", f"{s.half:g}", str(len(s.steps)), linked(s.source))
+        for s in SETS.values()
+    ]
+    parts += [POLAR, rows(("set", "bound on s_1(X)", "error", "bfloat16", "steps", "source"), sets)]
     parts += [RULES, rows(("rule", "parameters", "K", "conjugate"), columns)]
     return "\n".join(parts)
 
@@ -84,8 +101,11 @@ def table(entries: list[Entry]) -> str:
 
 def row(e: Entry) -> tuple[str, ...]:
     texts = (e.formula, e.subgradient, e.conjugate, e.constraint)
-    source = re.sub(r"\b(\d{4}\.\d{4,5})\b", r"[\1](https://arxiv.org/abs/\1)", e.source)
-    return (f"`{e.name}`", code(signature(e)), *map(code, texts), traits(e.name), source)
+    return (f"`{e.name}`", code(signature(e)), *map(code, texts), traits(e.name), linked(e.source))
+
+
+def linked(source: str) -> str:
+    return re.sub(r"\b(\d{4}\.\d{4,5})\b", r"[\1](https://arxiv.org/abs/\1)", source)
 
 
 def rows(head: tuple[str, ...], cells: list[tuple[str, ...]]) -> str:

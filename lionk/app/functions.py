@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 import lionk
+from lionk.arrays.newton_schulz import SETS
 from lionk.functions import Entry, entry, rules
 from lionk.functions.registry.text import parse
 
@@ -108,6 +109,7 @@ def describe(text: str) -> dict[str, Any]:
     K, e = build_k(text), entry(parse_k(text)[0])
     return {
         **_texts(e),
+        **({"polar": _promises()} if "polar" in e.parameters else {}),
         "K domain": repr(K.domain),
         "K* domain": repr(K.conjugate.domain),
         "traits": asdict(K.traits),
@@ -123,6 +125,14 @@ def _texts(e: Entry) -> dict[str, Any]:
         **texts,
         "algorithm": e.algorithm,
         "parameters": {p: str(d) if d == math.inf else d for p, d in known.items()},
+    }
+
+
+def _promises() -> dict[str, dict[str, Any]]:
+    """What each Newton-Schulz set promises, by the name that ``polar=`` takes."""
+    return {
+        s.name: {"reach": s.reach, "error": round(s.error, 6), "bfloat16": str(s.half), "source": s.source}
+        for s in SETS.values()
     }
 
 
@@ -165,6 +175,9 @@ def _show(out: Console, text: str, d: dict[str, Any]) -> None:
     for key, value in rows.items():
         if value:
             table.add_row(key, escape(value))
+    for name, promise in d.get("polar", {}).items():
+        words = f"the bound is {promise['reach']:.4g} times as large; singular values off 1 by {promise['error']:.2g}"
+        table.add_row(f"polar={name}", escape(f"{words} ({promise['source']})"))
     for key in ("traits", "conjugate traits"):
         for trait, value in d.get(key, {}).items():
             label = f"{'K* ' if key != 'traits' else ''}{trait}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ class Monitor:
         self.optimizer, self._names = optimizer, names
         self._last: dict[int, torch.Tensor] = {}
         self.history: list[dict[str, float]] = []
+        self._live: Any = None
 
     def _parameters(self) -> Iterator[tuple[str, torch.Tensor, lionk.ConvexFunction, float]]:
         place = 0
@@ -54,16 +56,61 @@ class Monitor:
                 found[f"{name}/moved"] = (x - last).abs().square().mean().sqrt().item()
             self._last[id(p)] = x.clone()
         self.history.append(found)
+        if self._live is not None:
+            self._live.update(self._table(), refresh=True)
         return found
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """Show the last read as a table that stays in its place in the terminal. Needs rich, of the extra cli.
+
+        >>> import torch, lionk_torch
+        >>> p = torch.nn.Parameter(torch.tensor([1.0, -0.5]))
+        >>> optimizer = lionk_torch.LionK([p], 0.1, weight_decay=1.0)
+        >>> monitor = lionk_torch.watch(optimizer)
+        >>> with monitor.live():  # doctest: +SKIP
+        ...     for step in range(1000):
+        ...         optimizer.step()
+        ...         if step % 100 == 0:
+        ...             monitor.read()
+        """
+        from rich.live import Live
+
+        if self._live is not None:
+            raise RuntimeError("this monitor is shown already; leave the first live() before the next")
+        with Live(self._table(), auto_refresh=False) as shown:
+            self._live = shown
+            try:
+                yield
+            finally:
+                self._live = None
+
+    def _table(self) -> Any:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table("parameter", title=f"read {len(self.history)}", title_justify="left")
+        for column in ("gauge", "at bound", "moved"):
+            table.add_column(column, justify="right")
+        for name, gauge, share, moved in self._rows(self.history[-1] if self.history else {}):
+            style = "bold red" if gauge > 1 + 1e-6 else "bold" if share > 0 else ""
+            cells = (f"{gauge:.3f}", f"{100 * share:.1f} %", f"{moved:.2g}")
+            table.add_row(Text(name), *(Text("" if "nan" in cell else cell, style) for cell in cells))
+        return table
+
+    @staticmethod
+    def _rows(now: dict[str, float]) -> Iterator[tuple[str, float, float, float]]:
+        for name in dict.fromkeys(key.rpartition("/")[0] for key in now):
+            gauge, share, moved = (now.get(f"{name}/{k}", math.nan) for k in ("gauge", "at_bound", "moved"))
+            yield name, gauge, share, moved
 
     def __str__(self) -> str:
         """The last read as a table."""
         now = self.history[-1] if self.history else self.read()
-        names = list(dict.fromkeys(key.rpartition("/")[0] for key in now))
-        width = max(map(len, names), default=9)
+        rows = list(self._rows(now))
+        width = max((len(name) for name, *_ in rows), default=9)
         lines = [f"{'parameter':{width}}   gauge  at bound     moved"]
-        for name in names:
-            gauge, share, moved = (now.get(f"{name}/{k}", math.nan) for k in ("gauge", "at_bound", "moved"))
+        for name, gauge, share, moved in rows:
             lines.append(f"{name:{width}}  {gauge:6.3f}  {100 * share:6.1f} %  {moved:8.2g}")
         return "\n".join(lines)
 
@@ -85,8 +132,9 @@ class Monitor:
 def watch(optimizer: Any, module: torch.nn.Module | None = None) -> Monitor:
     """A monitor of a ``lionk_torch.LionK``; with the module, its parameters have their names.
 
-    A read takes one decomposition of each matrix, about as much as its step with ``polar="svd"``: read every hundredth
-    step, and it is a hundredth of a run. It keeps a copy of the parameters.
+    A read takes the singular values of each matrix. Seen on one core, for stacks of square layers: 0.06 of a training
+    step (forward, backward and update) with l1, and 0.5 to 0.6 with an exact Muon. Read every hundredth step, and it
+    adds less than one percent to a run. It keeps a copy of the parameters.
 
     >>> import torch, lionk_torch
     >>> net = torch.nn.Linear(2, 1)

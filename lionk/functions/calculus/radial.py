@@ -12,8 +12,8 @@ from ...arrays.containers import is_container, leaves, named_leaves, tree_inner,
 from ...arrays.namespace import Array
 from ...arrays.value import value_class
 from ...errors import NotAvailable
-from ...sets.box import Whole
 from ...sets.base import ConvexSet
+from ...sets.box import Whole
 from ...sets.product import Product
 from ..base import ArrayFunction, ConvexFunction, Traits, inherited
 from ..definitions.support import Indicator

@@ -54,3 +54,31 @@ def test_the_same_for_optax():
 def test_examples():
     outcome = doctest.testmod(lionk_torch.optimizer.monitor)
     assert outcome.attempted and not outcome.failed
+
+
+def test_the_last_read_stays_in_its_place_in_a_terminal(monkeypatch):
+    """One table, drawn anew at each read; what is beyond the bound is red."""
+    import io
+
+    import rich
+    from rich.console import Console
+
+    screen = Console(file=io.StringIO(), force_terminal=True, width=60, color_system="standard")
+    monkeypatch.setattr(rich, "_console", screen)
+    p = torch.nn.Parameter(torch.tensor([2.0, -0.5]))
+    opt = LionK([p], 0.5, weight_decay=1.0)
+    monitor = lionk_torch.watch(opt, torch.nn.ParameterDict({"gain [x]": p}))
+    with monitor.live():
+        for k in range(2):
+            p.grad = torch.ones(2)
+            opt.step()
+            monitor.read()
+            assert f"read {k + 1}" in screen.file.getvalue()
+        with pytest.raises(RuntimeError, match="shown already"), monitor.live():
+            pass
+    shown = screen.file.getvalue()
+    assert "gain [x]" in shown and "\x1b[1A" in shown, "the cursor goes back up to the first line"
+    p.data.fill_(3.0)
+    with monitor.live():
+        monitor.read()
+    assert "\x1b[1;31m3.000" in screen.file.getvalue().replace(" ", "").split("read3")[-1]
