@@ -24,8 +24,9 @@ from . import measures
 if TYPE_CHECKING:
     from .anchored import Anchored
 
-FALL = 0.7  # L, when the center moves
-RISE = 2.0  # L, where F is above the center by more than the promise after as many points as
+FAR = 0.5  # of the proven gap: a model that promises more goes far enough
+FALL = 0.7  # L, when the center moves and the model does not go far
+RISE = 2.0  # L, where the model goes far, and F is above the center by more than the promise after as many points as
 NULLS = 3  # that do not move the center
 SHARE = 0.1  # of the promise that a point must keep to become the center
 STEPS = 200  # of the ascent at most, and
@@ -55,13 +56,14 @@ class Bundle:
         run, s = self.method.run, self.method.state
         now, record = run.now, self.method.record
         record.compared += 1
+        far = s.promised > FAR * (now.low - now.lower)
         if F < s.F - SHARE * s.promised:
-            s.L, s.nulls = FALL * s.L, 0
+            s.L, s.nulls = s.L if far else FALL * s.L, 0
             now.kept["center"], s.F = now.x, F
         else:
             record.taken_back += 1
             s.nulls += 1
-            if s.nulls >= NULLS and F > s.F + s.promised:
+            if far and s.nulls >= NULLS and F > s.F + s.promised:
                 s.L, s.nulls = RISE * s.L, 0
             if F < s.F:
                 now.kept["center"], s.F = now.x, F

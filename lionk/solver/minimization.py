@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ..arrays.containers import tree_map
+from ..arrays.containers import leaves, tree_map
 from ..backend.discovery import backend_of
 from ..errors import LionKWarning, NonFiniteError
 from ..optimizer.lion_k import LionK
@@ -22,6 +22,9 @@ from .progress import Progress
 from .result import Info, Result
 from .state import AnchoredState
 
+FEWEST, MOST = 40, 400  # gradients that are kept where f has kinks,
+ENTRIES = 1 << 22  # of no more entries together where there are more than the fewest
+
 
 def minimize(
     fun: Callable[..., Any],
@@ -31,7 +34,7 @@ def minimize(
     weight_decay: float,
     lr: Any = None,
     rule: str | None = None,
-    memory: int = 40,
+    memory: int | None = None,
     betas: tuple[float, float] = (0.9, 0.99),
     decay: str = "explicit",
     state_dtype: Any = None,
@@ -68,8 +71,9 @@ def minimize(
         with its readout minus the gradient, for every K whose conjugate has a prox; where f has kinks, weights that the
         certificate chooses; where it is not convex, steps that lower F. "plateau": Lion-K's own steps, with an lr that
         falls where the gap stops falling. None: "anchored", where it can be.
-    memory : int
-        At most so many gradients are kept for f with kinks, each as large as x; 1: none.
+    memory : int, optional
+        At most so many gradients are kept for f with kinks, each as large as x; 1: none. None: 40, and up to 400 where
+        all of them have no more than 4 million entries. A corner of d dimensions takes d + 1 of them.
     betas, decay, state_dtype
         As in ``LionK``.
     jac : True, callable or None
@@ -130,8 +134,10 @@ def minimize(
     backend = backend_of(x0)
     opt = LionK(over(K, x0), 0.0 if lr is None else lr, betas, float(weight_decay), decay, state_dtype)
     chosen = _rule(rule, opt, lr, stochastic=batches is not None or seed is not None)
+    if memory is None:
+        memory = min(max(FEWEST, ENTRIES // max(sum(math.prod(a.shape) for a in leaves(x0)), 1)), MOST)
     if isinstance(memory, bool) or not isinstance(memory, numbers.Integral) or memory < 1:
-        raise ValueError(f"memory must be a whole number >= 1, got {memory!r}")
+        raise ValueError(f"memory must be a whole number >= 1, or None, got {memory!r}")
     evaluate = Evaluation(fun, jac, backend, batches, seed)
     m0 = opt.init(x0).m
     x0 = backend.synchronize(x0)
