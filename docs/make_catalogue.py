@@ -86,9 +86,16 @@ def page() -> str:
     parts += [ALGORITHMS, table([entry(n) for n in lionk.algorithms()])]
     columns = [(code(e.name), code(signature(e)), code(e.formula), code(e.conjugate)) for e in map(entry, rules())]
     sets = [
-        (f'`polar="{s.name}"`', f"`{s.reach:.4g}/lam`", f"{s.error:.2g}", f"{s.half:g}", str(len(s.steps)), linked(s.source))
+        (
+            f'`polar="{s.name}"`',
+            f"`{s.reach:.4g}/lam`",
+            f"{s.error:.2g}",
+            f"{s.half:g}",
+            str(len(s.steps)),
+            linked(s.source),
+        )
         for s in SETS.values()
-    ]
+    ]  # fmt: skip
     parts += [POLAR, rows(("set", "bound on s_1(X)", "error", "bfloat16", "steps", "source"), sets)]
     parts += [RULES, rows(("rule", "parameters", "K", "conjugate"), columns)]
     return "\n".join(parts)

@@ -113,8 +113,10 @@ def _named(table: dict[Any, str], option: str) -> tuple[Callable[..., Any], Call
 
 
 _TORCH = {"original": "original", "match_rms_adamw": "match_rms_adamw"}
-_torch, _emerging, _dion = (
-    _named(_TORCH, "adjust_lr_fn"), _named(_EMERGING, "scale_mode"), _named(_DION, "adjust_lr")
+_TIMM = {**_TORCH, "rms_to_rms": "ratio"}
+_torch, _timm, _emerging, _dion = (
+    _named(_TORCH, "adjust_lr_fn"), _named(_TIMM, "adjust_lr_fn"), _named(_EMERGING, "scale_mode"),
+    _named(_DION, "adjust_lr"),
 )  # fmt: skip
 
 
@@ -167,9 +169,10 @@ LIBRARIES: dict[str, Library] = {
                "weights are (in, out) in optax: rows and columns are exchanged"),
     ),
     "timm.muon": Library(
-        "muon", {**_MUON, "momentum": 0.95, "adjust_lr_fn": "original"},
-        _muon(_torch[0], "momentum"), _write_muon("momentum", _torch[1]), ("original", "match_rms_adamw"),
-        source="timm 1.0, by its published formulas",
+        "muon",
+        {"lr": 0.02, "weight_decay": 0.0, "momentum": 0.95, "nesterov": False, "adjust_lr_fn": "match_rms_adamw"},
+        _muon(_timm[0], "momentum"), _write_muon("momentum", _timm[1]), ("original", "match_rms_adamw", "ratio"),
+        source="timm 1.0.31",
     ),
     "dion.Muon": Library(
         "muon", {"lr": 0.01, "mu": 0.95, "weight_decay": 0.01, "nesterov": False, "adjust_lr": "spectral_norm"},

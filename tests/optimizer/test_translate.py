@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -97,6 +99,42 @@ def test_lion_ports():
     np.testing.assert_allclose(translate_momentum(buffer, source="lion_pytorch", target="lionk"), m, atol=1e-12)
     theirs = by_optax(optax.lion(**translate(given, source="lionk", target="optax.lion").settings))
     np.testing.assert_allclose(theirs, mine, atol=1e-6)
+
+
+@pytest.mark.parametrize("adjust", ["original", "match_rms_adamw", "rms_to_rms"])
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_timm(adjust, nesterov):
+    """Its Newton-Schulz steps are the quintic set, in bfloat16; its Lion agrees to rounding."""
+    timm = pytest.importorskip("timm.optim", reason="timm is not installed", exc_type=ImportError)
+    given = {"lr": 0.02, "weight_decay": 0.3, "momentum": 0.8, "nesterov": nesterov, "adjust_lr_fn": adjust}
+    theirs, buffer = by_torch(lambda ps: timm.Muon(ps, **given))
+    there = translate(given, source="timm.muon", target="torch.optim.Muon", shape=SHAPE).settings
+    settings = translate(there, source="torch.optim.Muon", target="lionk").settings
+    mine, m = by_lionk(settings, "quintic")
+    np.testing.assert_allclose(theirs, mine, atol=0.03 * np.abs(X0 - mine).max())
+    np.testing.assert_allclose(translate_momentum(m, source="lionk", target="timm.muon"), buffer, atol=1e-12)
+    signature = inspect.signature(timm.Muon).parameters
+    assert {k: signature[k].default for k in LIBRARIES["timm.muon"].defaults} == LIBRARIES["timm.muon"].defaults
+    given = {"lr": 0.02, "betas": (0.7, 0.9), "weight_decay": 0.3, "K": "l1"}
+    theirs, buffer = by_torch(lambda ps: timm.Lion(ps, **translate(given, source="lionk", target="timm.lion").settings))
+    mine, m = by_lionk(given)
+    np.testing.assert_allclose(theirs, mine, atol=1e-12)
+    np.testing.assert_allclose(translate_momentum(buffer, source="timm.lion", target="lionk"), m, atol=1e-12)
+
+
+def test_defaults_are_those_of_the_libraries_that_are_installed():
+    import lion_pytorch
+    import optax
+
+    makers = {"torch.optim.Muon": torch.optim.Muon, "lion_pytorch": lion_pytorch.Lion, "optax.lion": optax.lion,
+              "optax.contrib.muon": optax.contrib.muon, "lionk": lionk.LionK}  # fmt: skip
+    for name, make in makers.items():
+        theirs = inspect.signature(make).parameters
+        for setting, value in LIBRARIES[name].defaults.items():
+            given = theirs[setting].default
+            if given is inspect.Parameter.empty or (name == "torch.optim.Muon" and given is None):
+                continue  # required there; torch's None is "original"
+            assert given == value, f"{name}: {setting} is {given!r}"
 
 
 def by_formula(settings, library):
