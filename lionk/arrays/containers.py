@@ -98,11 +98,11 @@ def leaves(tree: Any) -> list[Any]:
     return [leaf for _, leaf in named_leaves(tree)]
 
 
-def tree_inner(x: Any, y: Any) -> Any:
-    """``Re <x, y>`` over all leaves, 0-d."""
+def tree_inner(x: Any, y: Any, batch: int = 0) -> Any:
+    """``Re <x, y>`` over all leaves, 0-d; with ``batch = 1`` of each entry of a stack of such containers."""
 
     def one(a: Any, b: Any) -> Any:
-        return reductions.inner(_xp.namespace(a, b), a, b)
+        return reductions.inner(_xp.namespace(a, b), a, b, batch)
 
     if not is_container(x) and not is_container(y):
         return one(x, y)

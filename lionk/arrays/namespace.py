@@ -51,6 +51,8 @@ class Kind:
     """What is known of the arrays of one type and dtype, looked up once: their library, and facts of the dtype."""
 
     __slots__ = (
+        "all",
+        "asarray",
         "chunked",
         "complex",
         "computed",
@@ -58,9 +60,12 @@ class Kind:
         "eps",
         "integer",
         "low",
+        "max",
+        "min",
         "real",
         "real_dtype",
         "sign",
+        "sum",
         "xp",
     )
 
@@ -70,7 +75,8 @@ class Kind:
         self.chunked = hasattr(x, "chunks")
         self.differentiable = type(x).__module__.startswith(("torch", "jax"))
         own = x.__array_namespace__() if hasattr(x, "__array_namespace__") else xp
-        self.sign = own.sign  # of real arrays: where the library follows the standard, its own needs no wrapper
+        self.sign, self.asarray = own.sign, own.asarray  # of a library that follows the standard, without a wrapper
+        self.sum, self.max, self.min, self.all = _reductions(xp, own if type(x).__module__ == "numpy" else None)
         self.real = _isdtype(xp, dtype, "real floating")
         self.complex = _isdtype(xp, dtype, "complex floating")
         self.integer = _isdtype(xp, dtype, "integral")
@@ -83,7 +89,22 @@ class Kind:
         self.computed = xp.float32 if self.low else dtype
 
 
+def _reductions(xp: Namespace, ufuncs: Any) -> list[Any]:
+    """Sum, extremes and "all" over some axes, ``(x, axes)``: of NumPy those of its ufuncs, which its functions wrap."""
+    if ufuncs is not None:
+        return [getattr(ufuncs, name).reduce for name in ("add", "maximum", "minimum", "logical_and")]
+    return [lambda x, axes, f=f: f(x, axis=axes) for f in (xp.sum, xp.max, xp.min, xp.all)]
+
+
 _KINDS: dict[Any, Kind] = {}
+
+
+def seen(x: Any) -> Kind | None:
+    """``kind(x)`` if such an array was seen before; None for all that may be no array."""
+    try:
+        return _KINDS.get((type(x), x.dtype))
+    except (AttributeError, TypeError):
+        return None
 
 
 def kind(x: Array, name: str = "x") -> Kind:

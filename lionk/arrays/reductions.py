@@ -22,7 +22,10 @@ RUN = 32  # entries that are added one after another
 def total(xp: Namespace, x: Array, batch: int) -> Array:
     """Sum over the event (0 if it is empty)."""
     axes = tuple(range(batch, x.ndim))
-    return xp.sum(x, axis=axes) if axes else x
+    if not axes:
+        return x
+    own = kind(x)
+    return own.sum(x, axes) if own.xp is xp else xp.sum(x, axis=axes)
 
 
 def peak(xp: Namespace, x: Array, batch: int) -> Array:
@@ -33,7 +36,8 @@ def peak(xp: Namespace, x: Array, batch: int) -> Array:
         return r
     if event_size(x, batch) == 0:
         return xp.sum(r, axis=axes)
-    return xp.max(r, axis=axes)
+    own = kind(r)
+    return own.max(r, axes) if own.xp is xp else xp.max(r, axis=axes)
 
 
 def kth_largest(xp: Namespace, x: Array, k: int, batch: int) -> Array:
