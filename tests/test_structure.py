@@ -24,6 +24,7 @@ FLOORS = [
     "lionk.backend",
     "lionk.sets",
     "lionk.functions.enclosure",
+    "lionk.functions.bound",
     "lionk.functions.base",
     "lionk.functions.registry",
     "lionk.functions.definitions",

@@ -8,6 +8,7 @@ after them are the argument of the function (the "event"). ``batch = 0`` is the 
 from __future__ import annotations
 
 import math
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -237,3 +238,20 @@ def only_nan(xp: Namespace, x: Array) -> Array:
 def finite(xp: Namespace, x: Array) -> Array:
     """x with 0 for NaN and infinite entries: for a projection whose result is not used where they are."""
     return xp.where(xp.isfinite(x), x, xp.zeros_like(x))
+
+
+def visible(*arrays: Array) -> bool:
+    """Can a branch look at these arrays without waiting for a device, and without breaking a trace?"""
+    return all(_visible(x) for x in arrays)
+
+
+def _visible(x: Array) -> bool:
+    kind = type(x)
+    library, name = kind.__module__.partition(".")[0], kind.__name__
+    if library == "torch":
+        torch = sys.modules["torch"]
+        plain = kind is torch.Tensor or kind is torch.nn.Parameter
+        if not plain or torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return False
+        return x.device.type == "cpu" and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+    return library in ("numpy", "array_api_strict") or name == "ArrayImpl"

@@ -8,33 +8,16 @@ a fixed number of steps, and nothing branches on data.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from .namespace import Array, Namespace, divide, eps, only_nan, spread
+from .namespace import visible as visible
 from .reductions import inner, peak
 
 SPARE = 8  # the most steps that bracketing takes beyond the number that halving needs
 
 Map = Callable[[Array], Array]
-
-
-def visible(*arrays: Array) -> bool:
-    """Can a branch look at these arrays without waiting for a device, and without breaking a trace?"""
-    return all(_visible(x) for x in arrays)
-
-
-def _visible(x: Array) -> bool:
-    kind = type(x)
-    library, name = kind.__module__.partition(".")[0], kind.__name__
-    if library == "torch":
-        torch = sys.modules["torch"]
-        plain = kind is torch.Tensor or kind is torch.nn.Parameter
-        if not plain or torch.compiler.is_compiling() or torch.jit.is_tracing():
-            return False
-        return x.device.type == "cpu" and not torch._C._functorch.is_functorch_wrapped_tensor(x)
-    return library in ("numpy", "array_api_strict") or name == "ArrayImpl"
 
 
 def settled(xp: Namespace, last: Array, x: Array, unit: float = 0.0) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays.containers import is_container, tree_map
-from ..arrays.namespace import Array, Namespace
+from ..arrays.namespace import Array, Namespace, visible
 from ..arrays.value import Value, arrays_in, has_arrays, value_class
 from ..errors import NotAvailable
 from ..sets.base import ArraySet, ConvexSet, resolve_tol
@@ -135,6 +135,13 @@ class ConvexFunction(Value, ABC):
     @abstractmethod
     def subdifferential_distance(self, x: Array, s: Array) -> Array:
         """Euclidean distance from s to dK(x), 0-d. Raises NotAvailable where it has no closed form."""
+
+    @abstractmethod
+    def bind(self, like: Array, batch: int = 0) -> Any:
+        """Its methods for arrays of the library, dtype and axes of ``like``, without their checks: ``functions.bound``.
+
+        With ``batch = 1`` they take stacks of such arrays along a first axis, each an argument of its own.
+        """
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -272,6 +279,13 @@ class ArrayFunction(ConvexFunction):
         away = self._subdifferential_distance(kind.xp, a, b, n)
         return _xp.astype(kind.xp, reductions.norm(kind.xp, away) if away.ndim else away, kind.real_dtype)
 
+    def bind(self, like: Array, batch: int = 0) -> Any:
+        from .bound import Bound  # here, so that `import lionk` stays light
+
+        made, dual = Bound(self, like, batch), Bound(self.conjugate, like, batch)
+        made.conjugate, dual.conjugate = dual, made
+        return made
+
     @abstractmethod
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         """K over the event; +inf outside the domain enlarged by ``tol`` times its scale."""
@@ -347,9 +361,13 @@ def _transfer(xp: Namespace, value: Array, like: Array) -> Array:
         return xp.asarray(value, device=_xp.device(like))
 
 
-def outside_is_infinite(xp: Namespace, value: Array, violation: Array, tol: Any) -> Array:
-    """``value`` inside, ``+inf`` where the violation exceeds ``tol``, NaN where the violation is NaN."""
-    return xp.where(violation <= tol, value, violation + math.inf)
+def outside_is_infinite(xp: Namespace, value: Array | None, violation: Array, tol: Any) -> Array:
+    """``value`` (None: 0) inside, ``+inf`` where the violation exceeds ``tol``, NaN where the violation is NaN."""
+    if not violation.ndim and visible(violation):
+        inside = bool(violation <= tol)
+        return violation + math.inf if not inside else violation - violation if value is None else value
+    zero = xp.zeros_like(violation) if value is None else value
+    return xp.where(violation <= tol, zero, violation + math.inf)
 
 
 def labelled(k: ConvexFunction, label: dict[str, Any]) -> ConvexFunction:

@@ -13,7 +13,7 @@ from ..arrays.namespace import Array
 from ..errors import LionKWarning
 from ..functions import ConvexFunction
 from ..functions import K as build
-from ..functions.calculus.block_sum import ContainerFunction
+from ..functions.calculus.block_sum import Blocks, ContainerFunction
 from . import step
 from .jobs import arguments, coefficient, results
 
@@ -150,11 +150,14 @@ class LionK:
             return x, State(m, state.count + 1)
         _check_alike("grad", grad, x)
         _check_alike("state.m", state.m, x)
-        K = self.function_of_each(x, state.m, grad, self.weight_decay)
-        both = tree_map(
-            lambda a, m, g, k: _Pair(*self.update(a, m, g, lr, self.weight_decay, K=k)), x, state.m, grad, K
-        )
-        return tree_map(lambda p: p.x, both), State(tree_map(lambda p: p.m, both), state.count + 1)
+        x, m = self._update_each(x, state.m, grad, lr)
+        return x, State(m, state.count + 1)
+
+    def _update_each(self, x: Any, m: Any, grad: Any, lr: Any) -> tuple[Any, Any]:
+        """``update`` of every array of a container."""
+        K = self.function_of_each(x, m, grad, self.weight_decay)
+        both = tree_map(lambda a, b, g, k: _Pair(*self.update(a, b, g, lr, self.weight_decay, K=k)), x, m, grad, K)
+        return tree_map(lambda p: p.x, both), tree_map(lambda p: p.m, both)
 
     def update(
         self, x: Array, m: Array, grad: Array, lr: Any, weight_decay: Any, *, K: ConvexFunction | None = None,
@@ -184,6 +187,35 @@ class LionK:
             return self.K
         b1 = self.betas[0]
         return self.K.at(lambda: tree_map(lambda a, g: b1 * a - (1 - b1) * g, m, grad))
+
+    def bind(self, x: Any, m: Any) -> Callable[[Any, Any, Any, float], tuple[Any, Any]]:
+        """``step(x, m, grad, lr)`` of arrays, or containers, like these: what it asks is looked up, its checks are left
+        out.
+        """
+        if isinstance(self.K, ContainerFunction) and not isinstance(self.K, Blocks):
+            return self._update_each
+        K = self.K.tree if isinstance(self.K, Blocks) else self.K
+        steps = tree_map(lambda a, b, k: _Leaf(self._bind(a, b, k)), x, m, K)
+        if isinstance(steps, _Leaf):
+            return steps.step
+
+        def step_all(x: Any, m: Any, grad: Any, lr: float) -> tuple[Any, Any]:
+            both = tree_map(lambda a, b, g, s: _Pair(*s.step(a, b, g, lr)), x, m, grad, steps)
+            return tree_map(lambda p: p.x, both), tree_map(lambda p: p.m, both)
+
+        return step_all
+
+    def _bind(self, x: Array, m: Array, K: ConvexFunction) -> Callable[[Array, Array, Array, float], Any]:
+        dtype, lam, implicit, (b1, b2) = x.dtype, self.weight_decay, self.decay == "implicit", self.betas
+        dK = K.bind(x).subgradient
+        plain = m.dtype == dtype and type(self) is LionK and isinstance(lam, float)
+
+        def step_one(x: Array, m: Array, grad: Array, lr: float) -> tuple[Array, Array]:
+            if plain and grad.dtype == dtype:
+                return step.update(dK, x, m, grad, lr, lam, b1, b2, implicit)
+            return self.update(x, m, grad, lr, lam, K=K)
+
+        return step_one
 
     def run(self, x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
         """``update`` of an array, or of each in lists of arrays, with the optimizer's own coefficients where None."""
@@ -227,6 +259,13 @@ class _Pair:
 
     def __init__(self, x: Array, m: Array) -> None:
         self.x, self.m = x, m
+
+
+class _Leaf:
+    """The step of one array, a leaf of containers."""
+
+    def __init__(self, step: Callable[[Any, Any, Any, float], tuple[Any, Any]]) -> None:
+        self.step = step
 
 
 def _number(value: Any) -> Any:

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import lionk
+from lionk.arrays.containers import leaves
 from lionk.optimizer.lion_k import explicit_lr, implicit_lr
 
 
@@ -51,6 +52,22 @@ def test_step_is_the_formula_at_the_negative_average(name, decay):
     np.testing.assert_allclose(new, expected, rtol=1e-14, atol=1e-15)
     np.testing.assert_allclose(state.m, 0.95 * m - 0.05 * g, rtol=1e-14, atol=1e-15)
     assert state.count == 4
+
+
+@pytest.mark.parametrize("decay", ["explicit", "implicit"])
+@pytest.mark.parametrize("dtypes", [*itertools.product(["float32", "float64"], repeat=3)], ids="-".join)
+def test_the_bound_step_is_the_step(dtypes, decay):
+    """Bit for bit, of containers too, and where x, m and grad have dtypes of their own."""
+    x, m, g = (a.astype(d) for a, d in zip(np.random.default_rng(2).normal(size=(3, 4, 5)), dtypes, strict=True))
+    for K in ("l1", "nuclear", lionk.K("huber") + lionk.K("l2")):
+        opt = lionk.LionK(K, lr=0.1, weight_decay=0.5, decay=decay)
+        for a, b, c in ((x, m, g), ({"u": x, "v": [2 * x]}, {"u": m, "v": [m]}, {"u": g, "v": [-g]})):
+            want, state = opt.step(a, c, lionk.State(b, 0), lr=0.2)
+            made = opt.bind(a, b)(a, b, c, 0.2)
+            for one, other in zip(map(leaves, made), (leaves(want), leaves(state.m)), strict=True):
+                for s, t in zip(one, other, strict=True):
+                    np.testing.assert_array_equal(s, t)
+                    assert s.dtype == t.dtype
 
 
 @pytest.mark.parametrize("name", ["l1", "half_square", "linf", "spectral", "exp"])

@@ -12,6 +12,7 @@ from ...arrays.value import value_class
 from ...errors import NotAvailable
 from ...sets.product import Product
 from ..base import ConvexFunction, Traits, inherited
+from ..bound import BoundBlocks, BoundWhole
 from ..registry.entries import K
 
 
@@ -27,6 +28,13 @@ class ContainerFunction(ConvexFunction):
     @abstractmethod
     def at(self, x: Callable[[], Any]) -> Any:
         """A tree with a function for each block, whose subgradient at the block of ``x()`` is that of this function."""
+
+    def bind(self, like: Any, batch: int = 0) -> Any:
+        if batch:
+            raise NotAvailable(f"{self!r} is bound to single containers, not to stacks of them")
+        made, dual = BoundWhole(self), BoundWhole(self.conjugate)
+        made.conjugate, dual.conjugate = dual, made
+        return made
 
 
 @value_class
@@ -61,6 +69,12 @@ class Blocks(ContainerFunction):
     def subdifferential_distance(self, x: Any, s: Any) -> Array:
         each = leaves(tree_map(lambda a, b, k: k.subdifferential_distance(a, b), x, s, self.tree))
         return sum(d * d for d in each) ** 0.5
+
+    def bind(self, like: Any, batch: int = 0) -> BoundBlocks:
+        tree = tree_map(lambda a, k: k.bind(a, batch), like, self.tree)
+        made, dual = BoundBlocks(tree, batch), BoundBlocks(tree_map(lambda b: b.conjugate, tree), batch)
+        made.conjugate, dual.conjugate = dual, made
+        return made
 
     def map(self, f: Callable[..., ConvexFunction], *rest: Any) -> Blocks:
         """Apply a rule to every block."""

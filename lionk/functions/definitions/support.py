@@ -65,7 +65,7 @@ class Indicator(ArrayFunction):
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         violation = self.set._violation(xp, x, batch)
-        return outside_is_infinite(xp, xp.zeros_like(violation), violation, tol * self.set._scale(xp, x))
+        return outside_is_infinite(xp, None, violation, tol * self.set._scale(xp, x))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         return _xp.only_nan(xp, x)

@@ -1,0 +1,112 @@
+"""A convex function bound to arrays of one kind: what its methods do behind the door, with everything looked up once.
+
+The door of ``K.value(x)`` asks what x is: its library, dtype, precision, and whether K's parameters go with it. A loop
+asks that once, by ``K.bind(x)``, and then calls plain functions. They take arrays of the same library, dtype and number
+of axes, which nobody checks again, and are not differentiable.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..arrays import namespace as _xp
+from ..arrays import reductions
+from ..arrays.containers import SHORT, leaves, tree_inner, tree_map
+from ..arrays.namespace import Array
+from ..sets.base import resolve_tol
+
+
+class Bound:
+    """A function of one array. With ``batch = 1`` the first axis counts independent points, and so in the results."""
+
+    __slots__ = ("K", "_n", "_plain", "_product", "_tol", "batch", "conjugate", "dtype", "kind", "xp")
+
+    conjugate: Bound
+
+    def __init__(self, K: Any, like: Array, batch: int) -> None:
+        kind, _, stacked = K._read(like, "x")
+        self.K, self.kind, self.xp, self.dtype, self.batch = K, kind, kind.xp, like.dtype, batch
+        self._n, self._tol = batch + stacked, resolve_tol(kind, like, None)
+        self._plain = not (kind.low or stacked)
+        self._product = batch == 0 and kind.real and like.ndim == 1 and like.shape[0] <= SHORT
+
+    def value(self, x: Array, tol: float | None = None) -> Array:
+        """``K.value``"""
+        if x.dtype != self.dtype:
+            return self.K.value(x, tol)  # by the door: of a momentum with a dtype of its own
+        if self._plain:
+            return self.K._value(self.xp, x, self._n, self._tol if tol is None else tol)
+        v = self.K._value(self.xp, self._computed(x), self._n, self._tol if tol is None else tol)
+        return _xp.astype(self.xp, reductions.total(self.xp, v, self.batch), self.kind.real_dtype)
+
+    def subgradient(self, x: Array) -> Array:
+        """``K.subgradient``"""
+        if x.dtype != self.dtype:
+            return self.K.subgradient(x)
+        if self._plain:
+            return self.K._subgradient(self.xp, x, self._n)
+        return _xp.astype(self.xp, self.K._subgradient(self.xp, self._computed(x), self._n), self.dtype)
+
+    def prox(self, x: Array, t: float) -> Array:
+        """``K.prox``"""
+        return _xp.astype(self.xp, self.K._prox(self.xp, self._computed(x), t, self._n), x.dtype)
+
+    def inner(self, x: Array, y: Array) -> Array:
+        """``Re <x, y>``, of short vectors by the library's own product, which costs less than a sum."""
+        return x @ y if self._product and x.dtype == y.dtype else reductions.inner(self.xp, x, y, self.batch)
+
+    def scaled(self, x: Array, a: float) -> Array:
+        return a * x
+
+    def _computed(self, x: Array) -> Array:
+        return self.xp.astype(x, self.kind.computed) if self.kind.low else x
+
+
+class BoundBlocks:
+    """A function of a container: ``tree`` holds what is bound to each array."""
+
+    conjugate: BoundBlocks
+
+    def __init__(self, tree: Any, batch: int) -> None:
+        self.tree, self.batch = tree, batch
+        self._parts = leaves(tree)
+
+    def value(self, x: Any, tol: float | None = None) -> Array:
+        return _sum([k.value(a, tol) for k, a in zip(self._parts, leaves(x), strict=True)])
+
+    def subgradient(self, x: Any) -> Any:
+        return tree_map(lambda a, k: k.subgradient(a), x, self.tree)
+
+    def prox(self, x: Any, t: float) -> Any:
+        return tree_map(lambda a, k: k.prox(a, t), x, self.tree)
+
+    def inner(self, x: Any, y: Any) -> Array:
+        return _sum([k.inner(a, b) for k, a, b in zip(self._parts, leaves(x), leaves(y), strict=True)])
+
+    def scaled(self, x: Any, a: float) -> Any:
+        return tree_map(lambda v: a * v, x)
+
+
+class BoundWhole:
+    """A function of a container whose blocks know of each other: by its own methods, and for no stacks."""
+
+    conjugate: BoundWhole
+
+    def __init__(self, K: Any) -> None:
+        self.value, self.subgradient, self.prox = K.value, K.subgradient, K.prox
+        self.inner = tree_inner
+
+    def scaled(self, x: Any, a: float) -> Any:
+        return tree_map(lambda v: a * v, x)
+
+
+def _sum(values: list[Array]) -> Array:
+    first, *rest = values
+    for v in rest:
+        first = first + v
+    return first
+
+
+def bound(K: Any, like: Any, batch: int = 0) -> Any:
+    """K bound to arrays, or containers, like this one; as it is if it is bound already."""
+    return K if isinstance(K, (Bound, BoundBlocks, BoundWhole)) else K.bind(like, batch)
