@@ -92,14 +92,18 @@ class JaxBackend(Backend):
         register_pytrees()
         return value_and_grad
 
-    def numbers(self, function: Callable[..., tuple[Any, ...]], *args: Any, **fixed: Any) -> tuple[float, ...]:
+    def bind(self, K: Any, like: Any, batch: int = 0) -> Any:
+        return K
+
+    def numbers(self, function: Callable[..., tuple[Any, ...]], *args: Any, **fixed: Any) -> tuple[Any, ...]:
         """Compiled where that is possible and soon done."""
         import jax
 
         from ._numbers import compiled
 
         register_pytrees()
-        return tuple(float(v) for v in jax.device_get(compiled(function, fixed, args)(*args)))
+        found = jax.device_get(compiled(function, fixed, args)(*args))
+        return tuple([v.tolist() if getattr(v, "ndim", 0) else float(v) for v in found])
 
     def runners(self) -> dict[str, Callable[[LionK], Runner]]:
         """ "jit": compiled for each shape, with x and m donated."""

@@ -94,13 +94,20 @@ class Backend(ABC):
         """f and its gradient as they came from a user's function, so that nothing below computes them a second time."""
         return f, grad
 
-    def numbers(self, function: Callable[..., tuple[Any, ...]], *args: Any, **fixed: Any) -> tuple[float, ...]:
-        """``function(*args, **fixed)``, a tuple of numbers and 0-d arrays, as floats; together where that is cheaper.
+    def bind(self, K: Any, like: Any, batch: int = 0) -> Any:
+        """K as ``numbers`` takes it for arrays like these: bound; where ``numbers`` compiles, as it is."""
+        return K.bind(like, batch)
 
-        ``args`` are convex functions, arrays, containers of them, numbers and None; ``fixed`` is hashable. A library
-        may compile: ``function`` is one object for all calls, and reads nothing but its arguments.
+    def numbers(self, function: Callable[..., tuple[Any, ...]], *args: Any, **fixed: Any) -> tuple[Any, ...]:
+        """``function(*args, **fixed)``, a tuple of numbers and of 0-d and 1-d arrays, as floats and lists of floats;
+        together where that is cheaper.
+
+        ``args`` are convex functions (see ``bind``), arrays, containers of them, numbers and None; ``fixed`` is
+        hashable. A library may compile: ``function`` is one object for all calls, and reads nothing but its arguments.
         """
-        return tuple(float(v) for v in function(*args, **fixed))
+        return tuple([
+            self.to_host(v).tolist() if getattr(v, "ndim", 0) else float(v) for v in function(*args, **fixed)
+        ])  # fmt: skip
 
     @property
     def value_and_grad(self) -> ValueAndGrad | None:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from ..arrays.containers import is_container, tree_map
 from ..errors import NotAvailable
+from ..functions.bound import bound
 from ..theory.anchored import AnchoredRecord, certificate_of_anchored, optimality
 from ..theory.certificate import Certificate
 from ..theory.lower_bound import CURVED, Average, rounding_unit
@@ -55,6 +56,7 @@ class Anchored(Method):
     def __init__(self, run: Any, memory: int) -> None:
         super().__init__(run)
         K = run.opt.K
+        self.K, self.bound = run.backend.bind(K, run.now.x), bound(K, run.now.x)
         self.dual = K.conjugate
         self.unit, self.slack = rounding_unit(K, run.now.x), run.tolerance(0.0)
         self.bundle = Bundle(self, memory)
@@ -73,7 +75,7 @@ class Anchored(Method):
         return record
 
     def numbers(self, function: Any, *args: Any) -> tuple[float, ...]:
-        found: tuple[float, ...] = self.run.backend.numbers(function, self.run.opt.K, *args, lam=self.run.lam)
+        found: tuple[float, ...] = self.run.backend.numbers(function, self.K, *args, lam=self.run.lam)
         return found
 
     # -- points --------------------------------------------------------------------------------------------------
@@ -103,7 +105,7 @@ class Anchored(Method):
         """``argmin <slope, z> + (L/2) |z - anchor|^2 + K*(lam z)/lam``."""
         lam = self.run.lam
         moved = combined(lam, anchor, -lam / L, slope)
-        return scaled(self.dual.prox(moved, lam / L), 1 / lam)
+        return scaled(self.bound.conjugate.prox(moved, lam / L), 1 / lam)
 
     # -- what is seen --------------------------------------------------------------------------------------------
 
@@ -127,7 +129,9 @@ class Anchored(Method):
         lower = max(Average(1.0, f - gx, scale).bound(K_g, lam, self.unit), average.bound(K_m, lam, self.unit))
         pair = Pair(gx, s.f - f - turn, abs(s.f - f) + abs(turn), jump, apart)
         self._fresh = m, average, pair, average.bends(mx, f, self.unit)
-        distance = 0.0 if math.isfinite(F) else self.numbers(measures.distance, now.x)[0]
+        distance = 0.0
+        if not math.isfinite(F):
+            distance = self.run.backend.numbers(measures.distance, self.run.opt.K, now.x, lam=lam)[0]
         return Seen(f, F, F - f + gx + K_g / lam, F + s.L / 2 * apart, distance, lr, lower, rounding)
 
     def exhausted(self, seen: Seen) -> str | None:  # noqa: ARG002  (others look)

@@ -73,36 +73,43 @@ class Evaluation:
         f, grad = out
         if not hasattr(f, "ndim") and not isinstance(f, numbers.Real):
             raise TypeError(f"f must be a real number or a 0-d array, got {type(f).__name__}")
-        if getattr(f, "ndim", 0) != 0:
+        if getattr(f, "ndim", 0):
             if math.prod(f.shape) != 1:
                 raise ValueError(f"f must be a number or an array of one entry, got shape {tuple(f.shape)}")
             f = _xp.namespace(f, name="f").reshape(f, ())
-        paths = [p for p, _ in named_leaves(x)]
-        if is_container(grad) != is_container(x) or [p for p, _ in named_leaves(grad)] != paths:
-            what = f"a container like x, with {paths}" if is_container(x) else "an array like x"
-            raise ValueError(f"the gradient must be {what}, got {type(grad).__name__}")
-        for (path, a), b in zip(named_leaves(grad), leaves(x), strict=True):
-            where = f" at {path}" if path else ""
-            if tuple(getattr(a, "shape", (None,))) != tuple(b.shape):
-                raise ValueError(
-                    f"the gradient{where} must have shape {tuple(b.shape)}, got {getattr(a, 'shape', a)!r}"
-                )
-            theirs, ours = _xp.namespace(a, name="the gradient"), _xp.namespace(b)
-            if theirs is not ours:
-                raise TypeError(
-                    f"the gradient{where} is an array of {_library(theirs)}, but x is one of {_library(ours)}: return "
-                    "the gradient in the library of x"
-                )
+        if not (type(grad) is type(x) and _xp.seen(grad) is not None and grad.shape == x.shape):
+            _check_gradient(grad, x)
         f, grad = self.backend.settle(f, grad)
         value, *finite = self.backend.numbers(_value_and_finite, f, grad)
         return Value(value, grad, math.isfinite(value) and all(finite))
 
 
+def _check_gradient(grad: Any, x: Any) -> None:
+    """Refuse what is no array, or container, like x."""
+    paths = [p for p, _ in named_leaves(x)]
+    if is_container(grad) != is_container(x) or [p for p, _ in named_leaves(grad)] != paths:
+        what = f"a container like x, with {paths}" if is_container(x) else "an array like x"
+        raise ValueError(f"the gradient must be {what}, got {type(grad).__name__}")
+    for (path, a), b in zip(named_leaves(grad), leaves(x), strict=True):
+        where = f" at {path}" if path else ""
+        if tuple(getattr(a, "shape", (None,))) != tuple(b.shape):
+            raise ValueError(f"the gradient{where} must have shape {tuple(b.shape)}, got {getattr(a, 'shape', a)!r}")
+        theirs, ours = _xp.namespace(a, name="the gradient"), _xp.namespace(b)
+        if theirs is not ours:
+            raise TypeError(
+                f"the gradient{where} is an array of {_library(theirs)}, but x is one of {_library(ours)}: return "
+                "the gradient in the library of x"
+            )
+
+
 def _copied(x: Any) -> Any:
     """The arrays of x anew; what is no array stays, to be refused by its check."""
+    of = _xp.seen(x)
+    if of is not None:
+        return of.asarray(x, copy=True)
 
     def copy(a: Any) -> Any:
-        return _xp.namespace(a, name="the gradient").asarray(a, copy=True) if _xp.is_array_api_obj(a) else a
+        return _xp.kind(a, "the gradient").asarray(a, copy=True) if _xp.is_array_api_obj(a) else a
 
     return tree_map(copy, x)
 
@@ -121,5 +128,5 @@ def _value_and_finite(f: Any, grad: Any) -> tuple[Any, ...]:
 
 def is_finite(a: Any) -> Any:
     """Are all entries? 0-d."""
-    xp = _xp.namespace(a, name="the gradient")
-    return xp.all(xp.isfinite(a))
+    of = _xp.kind(a, "the gradient")
+    return of.all(of.xp.isfinite(a), tuple(range(a.ndim)))

@@ -50,6 +50,7 @@ class Run:
         self.xp, self.like = _xp.namespace(arrays[0]), arrays[0]
         self.size = sum(math.prod(a.shape) for a in arrays)
         self.eps = max(_xp.eps(a) for a in arrays)
+        self.mixed = any(a.dtype != b.dtype for a, b in zip(arrays, leaves(self.now.m), strict=True))
         self.last: tuple[Any, Value] | None = None  # where f was evaluated last
         self.method: Method = Anchored(self, self.memory) if self.rule == "anchored" else Steps(self)
 
@@ -72,20 +73,27 @@ class Run:
             self.last = now.x, point
             seen = method.measure(point)
             self._note(seen)
+            due = now.count % self.every == 0 and now.count > first
+            if due or callback is not None:
+                method.settle(now)
             if point.finite:
                 self.safe = now.copy()
-            if now.count % self.every == 0 and now.count > first:
+            if due:
                 self._save_on_the_way()
             if bar is not None:
                 bar.update(now.count - bar.n)
                 bar.set_postfix(objective=f"{seen.objective:.6g}", gap=f"{seen.gap:.2e}", lr=f"{seen.lr:.1e}")
             end = self._end(seen)
-            if callback is not None and callback(Info(now.count, now.x, *seen[:6], self.history.momentum_gap[-1])):
+            if callback is not None and callback(self._info(seen)):
                 end = end or ("stopped by the callback", False)
             if end is not None:
                 return self.finish(*end)
             method.advance(point, seen)
             now.count += 1
+
+    def _info(self, seen: Seen) -> Info:
+        rows, now = self.history, self.now
+        return Info(now.count, now.x, *seen[:3], rows.lyapunov[-1], *seen[4:6], rows.momentum_gap[-1])
 
     def _note(self, seen: Seen) -> None:
         """Account for an iterate; twice, after a resume, is as good as once."""
@@ -172,6 +180,7 @@ class Run:
     def finish(self, message: str, success: bool) -> Result:
         now, K, lam = self.now, self.opt.K, self.lam
         self.save()
+        self.method.settle(now)
         lowest = self.rule == "anchored" or self.bound < 0.999 * now.best_gap
         x = self._feasible(now.low_x if lowest and math.isfinite(now.low) else now.best_x)
         point = None
@@ -220,6 +229,7 @@ class Run:
         """Write the last accounted iterate, if there is one; could it be done?"""
         if self.path is None or self.safe is None:
             return False
+        self.method.settle(self.safe)
         try:
             save(self.path, self.safe, self.history, self._settings())
         except (OSError, MemoryError) as error:  # a full disk must not cost the run

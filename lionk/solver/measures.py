@@ -6,29 +6,29 @@ import math
 from typing import Any
 
 from ..arrays.containers import inner, is_container, tree_map
-from ..theory.lyapunov import lyapunov
+from ..functions.bound import bound
+from ..theory.lower_bound import tangent
 from ..theory.objective import distance_to_domain, gap_rounding, kkt_gap, objective, scaled
 
 
-def values(
-    K: Any, f: Any, x: Any, m: Any, grad: Any, c: Any, slack: Any, *, lam: float
+def iterate(
+    K: Any, x: Any, m: Any, grad: Any, weight: Any, slack: Any, *, lam: float
 ) -> tuple[Any, ...]:  # fmt: skip
-    """Gap, F and H of a step of Lion-K."""
-    H = math.inf if c is None else lyapunov(K, f, x, m, lam, c, slack)
-    return kkt_gap(K, x, grad, lam, slack) / (lam or 1.0), objective(K, f, x, lam, slack), H
+    """K*(lam x), and the numbers of ``tangent``: F, the gap and the lower bounds are sums of them."""
+    K = bound(K, x)
+    return K.conjugate.value(K.scaled(x, lam), slack), *tangent(K, x, m, grad, weight)
 
 
 def neighbours(
     K: Any, x: Any, m: Any, grad: Any, before: Any, grad_before: Any, slack: Any, *, lam: float
 ) -> tuple[Any, ...]:  # fmt: skip
-    """K*(lam x), what ``tangent`` has, with m an average; from the point before |g-g'|^2, <g, x'-x> and |x-x'|^2."""
-    mean = inner(m, x)
-    found = K.conjugate.value(scaled(x, lam), slack), inner(grad, x), inner(grad, grad), inner(x, x)
-    values = K.value(scaled(grad, -1.0)), K.value(m), mean
+    """``iterate`` with m an average; then, from the point before, |g-g'|^2, <g, x'-x> and |x-x'|^2."""
+    K = bound(K, x)
+    found = iterate(K, x, m, grad, 1.0, slack, lam=lam)
     if before is None:
-        return *found, *values, 0.0, 0.0, 0.0
+        return *found, 0.0, 0.0, 0.0
     dg, dx = difference(grad, grad_before), difference(before, x)
-    return *found, *values, inner(dg, dg), inner(grad, dx), inner(dx, dx)
+    return *found, K.inner(dg, dg), K.inner(grad, dx), K.inner(dx, dx)
 
 
 def turned(anchor: Any, x: Any, before: Any) -> tuple[Any]:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 from ..theory.certificate import Certificate
+from .progress import Progress
 
 
 class Seen(NamedTuple):
@@ -34,11 +35,17 @@ class Method(ABC):
 
     @abstractmethod
     def measure(self, point: Any) -> Seen:
-        """The numbers of ``run.now.x``, where ``point`` is f with its gradient. Changes nothing that is saved."""
+        """The numbers of ``run.now.x``, where ``point`` is f with its gradient.
+
+        H may be known only once ``settle`` was called, which puts it into the history.
+        """
 
     @abstractmethod
     def advance(self, point: Any, seen: Seen) -> None:
         """Set ``run.now`` to the next iterate."""
+
+    def settle(self, p: Progress) -> None:  # noqa: B027  (where nothing waits)
+        """Account for what waits of the run as it stands in p, before it is saved or shown."""
 
     @abstractmethod
     def exhausted(self, seen: Seen) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..theory.anchored import AnchoredRecord
-from ..theory.certificate import Record
+from ..theory.certificate import Iterate, Record
 from ..theory.lower_bound import Average
 from .plateau import PlateauRule
 from .result import History
@@ -25,6 +25,8 @@ class Progress:
     lower : the best lower bound of min F, its rounding taken off.
     average, best_average : what goes with m, and with best_m.
     record : what the certificate needs. rule : the numbers of the step rule, if there is one. kept : its arrays.
+    pending : iterates that the record does not account for yet, behind the last one that it does (``settled``: is that
+    one there?). None wait in a checkpoint.
     """
 
     x: Any
@@ -35,6 +37,8 @@ class Progress:
     record: Record | AnchoredRecord
     rule: PlateauRule | AnchoredState | None
     kept: dict[str, Any] = field(default_factory=dict)
+    pending: list[Iterate] = field(default_factory=list)
+    settled: bool = False
     average: Average = field(default_factory=Average)
     best_average: Average = field(default_factory=Average)
     count: int = 0
@@ -47,7 +51,7 @@ class Progress:
     def copy(self) -> Progress:
         """A snapshot: nothing in it changes with the run."""
         new = _copied(self)
-        new.record, new.kept = _copied(self.record), dict(self.kept)
+        new.record, new.kept, new.pending = _copied(self.record), dict(self.kept), list(self.pending)
         new.rule = None if self.rule is None else _copied(self.rule)
         return new
 
@@ -70,8 +74,8 @@ def save(path: Path, p: Progress, history: History, settings: dict[str, Any]) ->
     meta = {
         **{name: getattr(p, name) for name in NUMBERS},
         "f": history.f[p.count],
-        "average": asdict(p.average),
-        "best_average": asdict(p.best_average),
+        "average": p.average._asdict(),
+        "best_average": p.best_average._asdict(),
         "record": asdict(p.record),
         "rule": None if p.rule is None else asdict(p.rule),
         "kept": {name: len(a) if name == "cuts" else 0 for name, a in p.kept.items()},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ..arrays.containers import inner
@@ -104,7 +104,7 @@ class Account:
             self.average, self.fresh, self.ended = Account.average, None, ""
         elif self.fresh is not None and count == self.count + 1:
             b2, offset, scale = self.fresh
-            self.average = astuple(Average(*self.average).then(b2, 1 - b2, offset, scale))
+            self.average = tuple(Average(*self.average).then(b2, 1 - b2, offset, scale))
         elif self.fresh is not None and count != self.count:
             self.ended = f"the momentum holds gradients of steps {self.count + 1} to {count}, which were not looked at"
         self.count = count

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..arrays import namespace as _xp
+from ..arrays.containers import tree_map
 from ..arrays.html import table
 from ..optimizer.lion_k import LionK
-from .lyapunov import Coefficients, coefficients_of, descent_of
+from .lyapunov import At, Coefficients, descent_of, lyapunov_at, point_of
 from .phase import phase_one_factor
 
 ROUNDING = 1000  # rounding is allowed this many eps, relative to the sum of the magnitudes of the terms
@@ -22,15 +25,18 @@ class Statement(NamedTuple):
     text: str
 
 
-class Point(NamedTuple):
-    """What the certificate needs of an iterate."""
+class Iterate(NamedTuple):
+    """What the certificate needs of a point of the run, and of the step from it."""
 
+    number: int  # of steps before it
     x: Any
     m: Any
     f: float
     grad: Any
     objective: float
     distance: float
+    lr: float
+    k: Coefficients | None  # None: lr has no implicit step
 
 
 @dataclass
@@ -54,10 +60,12 @@ class Record:
     unbounded: int = 0  # steps at which K* or its subgradient was infinite inside the set
     skipped: str = ""  # why the identity was not checked at some step
 
-    def observe(self, opt: LionK, lr: float, before: Point, after: Point, eps: float, tol: float, numbers: Any) -> None:
-        """Account for one step, from ``before`` to ``after``, with learning rate ``lr``; ``Backend.numbers``."""
+    def observe(
+        self, opt: LionK, before: Iterate, after: Iterate, terms: Sequence[float] | None, eps: float, tol: float
+    ) -> None:
+        """Account for one step; ``terms`` is what ``measured`` says of it, None where F is infinite at an end."""
         self.steps += 1
-        lam = float(opt.weight_decay)
+        lr, lam = before.lr, float(opt.weight_decay)
         if self.last_lr is not None and lr > self.last_lr:
             self.rises += 1
         self.last_lr = lr
@@ -69,21 +77,17 @@ class Record:
             expected = phase_one_factor(lr, lam, opt.decay) * before.distance
             slack = ROUNDING * eps * (1 + before.distance) + tol
             self.phase_excess = max(self.phase_excess, (after.distance - expected - slack) / max(expected, slack))
-        if opt.decay == "explicit" and lr * lam >= 1:
+        if before.k is None:
             self.skipped = "lr weight_decay = 1"
             return
-        if not (math.isfinite(before.objective) and math.isfinite(after.objective)):
+        if terms is None:
             return
-        if lam == 0 and opt.K.traits.minimum_at_zero is False:  # K*(0) is infinite
-            self.unbounded += 1
-            return
-        k, start, end = coefficients_of(opt, lr), before[:4], after[:3]
-        terms = numbers(_terms, opt.K, k, start, end, tol, betas=opt.betas, lam=lam)
         if not all(map(math.isfinite, terms)):
             self.unbounded += 1
             return
         residual, scale, D1, D2, bregman, start, end = terms
         scale = scale or 1.0
+        k = before.k
         dissipated = k.h * (k.a * D1 + (0.0 if k.b is None else k.b) * D2)
         self.identity_steps += 1
         self.identity_residual = max(self.identity_residual, abs(residual) / scale)
@@ -94,9 +98,33 @@ class Record:
         self.last_H = end
 
 
-def _terms(K: Any, k: Coefficients, start: Any, end: Any, tol: Any, *, betas: Any, lam: float) -> tuple[Any, ...]:
-    d = descent_of(K, k, betas, lam, *start, *end, tol=tol)
-    return d.residual, d.scale, d.D1, d.D2, d.bregman_f, d.before, d.after
+def measured(
+    K: Any, x: list[Any], m: list[Any], grad: list[Any], numbers: Any, tol: Any, *, lam: float,
+    betas: tuple[float, float], batch: int, steps: bool,
+) -> tuple[Any, ...]:  # fmt: skip
+    """H of iterates, and the terms of the identity of the steps between them; with ``batch = 1`` as arrays.
+
+    ``numbers`` has a row for each iterate: f, and the coefficients h, c, a and b of the step from it. Without ``batch``
+    there are one or two iterates, and two H.
+    """
+    if batch:
+        x, m, grad = (tree_map(lambda *a: _xp.namespace(a[0]).stack(a), *rows) for rows in (x, m, grad))
+        f, h, c, a, b = (numbers[:, i] for i in range(5))
+        at = point_of(K, lam, x, m, f, grad, tol, 1)
+        H = [lyapunov_at(at, lam, c)]
+        start, end = (
+            At(*(tree_map(lambda v, s=s: v[(s, ...)], part) for part in at)) for s in (slice(-1), slice(1, None))
+        )
+        k = Coefficients(h[:-1], c[:-1], a[:-1], b[:-1])
+    else:
+        rows = list(zip(x, m, grad, numbers, strict=True))
+        points = [point_of(K, lam, x, m, n[0], g, tol) for x, m, g, n in rows]
+        H = [lyapunov_at(p, lam, n[2]) for p, n in zip(points, numbers, strict=True)]
+        start, end, k = points[0], points[-1], Coefficients(*numbers[0][1:])
+    if not steps:
+        return tuple(H)
+    d = descent_of(K, k if betas[0] != betas[1] else k._replace(b=None), betas, lam, start, end, batch=batch)
+    return *H, d.residual, d.scale, d.D1, d.D2, d.bregman_f, d.before, d.after
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..arrays import namespace as _xp
-from ..arrays.containers import inner, leaves
-from .objective import scaled
+from ..arrays.containers import leaves
+from ..functions.bound import bound
 
 CURVED = 1e-3  # f below an average of its tangents by so much, relative to the terms: it is not convex
 
 
-@dataclass(frozen=True)
-class Average:
+class Average(NamedTuple):
     """What goes with an average of minus the gradients, ``m = -sum_i w_i g_i``; plain numbers.
 
     For convex f (smooth or not), any weights ``w_i >= 0`` and ``W = sum_i w_i > 0``,
@@ -32,10 +30,10 @@ class Average:
 
     def then(self, keep: float, add: float, offset: float, scale: float) -> Average:
         """Beside ``m' = keep m - add g``."""
+        weight, total, terms, steps = self
         return Average(
-            keep * self.weight + add, keep * self.offset + add * offset, keep * self.scale + add * scale,
-            min(keep, 1.0) * self.steps + 1,
-        )  # fmt: skip
+            keep * weight + add, keep * total + add * offset, keep * terms + add * scale, min(keep, 1.0) * steps + 1
+        )
 
     def bound(self, K_of_m: float, lam: float, unit: float) -> float:
         """The lower bound less its rounding, for ``K_of_m = K(m/W)``; -inf where there is none."""
@@ -54,11 +52,12 @@ class Average:
 
 def tangent(K: Any, x: Any, m: Any, grad: Any, weight: Any) -> tuple[Any, ...]:
     """For the bounds: ``<g, x>``, |g|^2, |x|^2, K(-g), and of the average ``m/weight`` K and ``<., x>``."""
-    found = inner(grad, x), inner(grad, grad), inner(x, x), K.value(scaled(grad, -1.0))
+    K = bound(K, x)
+    found = K.inner(grad, x), K.inner(grad, grad), K.inner(x, x), K.value(K.scaled(grad, -1.0))
     if weight is None:
         return *found, math.inf, 0.0
-    mean = scaled(m, 1 / weight)
-    return *found, K.value(mean), inner(mean, x)
+    mean = K.scaled(m, 1 / weight)
+    return *found, K.value(mean), K.inner(mean, x)
 
 
 def rounding_unit(K: Any, x: Any) -> float:

@@ -52,16 +52,48 @@ def coefficients_of(opt: LionK, lr: float) -> Coefficients:
     return coefficients(h, *opt.betas, lam)
 
 
+class At(NamedTuple):
+    """A point and what the Lyapunov function is made of there, each number computed once.
+
+    ``dual`` is ``K*(lam x)``; at lam = 0 it is ``-K(0)``, which is K*(0) where K is smallest at 0.
+    """
+
+    x: Any
+    m: Any
+    f: Any
+    grad: Any
+    dual: Array
+    value: Array  # K(m)
+    product: Array  # Re <m, x>
+
+
+def point_of(
+    K: Any, lam: float, x: Any, m: Any, f: Any, grad: Any, tol: float | None = None, batch: int = 0
+) -> At:  # fmt: skip
+    """The numbers of a point; with ``batch = 1`` of each of a stack of them, for a K that is bound to stacks."""
+    dual = K.conjugate.value(scaled(x, lam), tol) if lam else -1 * K.value(tree_map(lambda a: 0 * a, m))
+    tree_map(_check_shapes, x, m)
+    return At(x, m, f, grad, dual, K.value(m), tree_inner(m, x, batch))
+
+
+def _check_shapes(x: Array, m: Array) -> None:
+    if x.shape != m.shape:
+        raise ValueError(f"x and m must have one shape, got {tuple(x.shape)} and {tuple(m.shape)}")
+
+
+def lyapunov_at(at: At, lam: float, c: Any) -> Array:
+    """``lyapunov`` from the numbers of the point."""
+    F = at.f + at.dual / lam if lam else at.f
+    return F + c * (at.value + at.dual - lam * at.product)
+
+
 def lyapunov(K: Any, f: Any, x: Any, m: Any, weight_decay: float, c: float, tol: float | None = None) -> Array:
     """``H(x, m) = f(x) + K*(lam x)/lam + c (K*(lam x) + K(m) - lam Re<m, x>)``, 0-d; H >= F.
 
     At lam = 0, ``f(x) + c (K(m) - K(0))``, which needs 0 in dK(0).
     """
-    function, lam = over(K, x), decay_of(weight_decay)
-    if lam == 0:
-        return f + c * (function.value(m) - function.value(tree_map(lambda a: 0 * a, m)))
-    y = scaled(x, lam)
-    return f + function.conjugate.value(y, tol) / lam + c * function.fenchel_young(m, y, tol)
+    lam = decay_of(weight_decay)
+    return lyapunov_at(point_of(over(K, x), lam, x, m, f, None, tol), lam, c)
 
 
 class Descent(NamedTuple):
@@ -120,37 +152,40 @@ def descent(
     apply there.
     """
     K, lam, k = over(opt.K, x), float(opt.weight_decay), coefficients_of(opt, lr)
-    return descent_of(K, k, opt.betas, lam, x, m, f, grad, x_next, m_next, f_next, noisy_grad=noisy_grad, tol=tol)
+    start = point_of(K, lam, x, m, f, grad, tol)
+    end = point_of(K, lam, x_next, m_next, f_next, None, tol)
+    return descent_of(K, k, opt.betas, lam, start, end, noisy_grad=noisy_grad)
 
 
 def descent_of(
-    K: Any, k: Coefficients, betas: tuple[float, float], lam: float, x: Any, m: Any, f: Any, grad: Any,
-    x_next: Any, m_next: Any, f_next: Any, *, noisy_grad: Any = None, tol: float | None = None,
+    K: Any, k: Coefficients, betas: tuple[float, float], lam: float, start: At, end: At, *, noisy_grad: Any = None,
+    batch: int = 0,
 ) -> Descent:  # fmt: skip
-    """``descent`` from the coefficients of the step, which may be arrays that a compiler traces."""
-    (b1, _), used = betas, grad if noisy_grad is None else noisy_grad
-    readout = tree_map(lambda a, g: b1 * a - (1 - b1) * g, m, used)
-    y, y_next = scaled(x, lam), scaled(x_next, lam)
-    u, v = K.subgradient(readout), K.subgradient(m_next)
-    p = K.conjugate.subgradient(y_next)
-    dx = _difference(x_next, x)
+    """``descent`` from the numbers of two points and the coefficients of the step, which may be arrays.
 
-    D1 = tree_inner(_difference(readout, p), _difference(u, y_next))
-    D2 = tree_inner(_difference(readout, m_next), _difference(u, v))
+    With ``batch = 1`` of a stack of steps, for a K that is bound to stacks.
+    """
+    (b1, _), used = betas, start.grad if noisy_grad is None else noisy_grad
+    readout = tree_map(lambda a, g: b1 * a - (1 - b1) * g, start.m, used)
+    y, y_next = scaled(start.x, lam), scaled(end.x, lam)
+    u, v = K.subgradient(readout), K.subgradient(end.m)
+    p = K.conjugate.subgradient(y_next)
+    dx = _difference(end.x, start.x)
+
+    D1 = tree_inner(_difference(readout, p), _difference(u, y_next), batch)
+    D2 = tree_inner(_difference(readout, end.m), _difference(u, v), batch)
     if k.b is None:
         D2 = 0 * D2
-    bregman_f = f_next - f - tree_inner(grad, dx)
-    noise = 0 * D1 if noisy_grad is None else tree_inner(_difference(used, grad), dx)
-    dual = (K.conjugate.value(y, tol), K.conjugate.value(y_next, tol))
-    bregman_conjugate = dual[0] - dual[1] - tree_inner(p, _difference(y, y_next))
-    bregman_K = K.value(m) - K.value(m_next) - tree_inner(v, _difference(m, m_next))
-    before = lyapunov(K, f, x, m, lam, k.c, tol)
-    after = lyapunov(K, f_next, x_next, m_next, lam, k.c, tol)
+    bregman_f = end.f - start.f - tree_inner(start.grad, dx, batch)
+    noise = 0 * D1 if noisy_grad is None else tree_inner(_difference(used, start.grad), dx, batch)
+    bregman_conjugate = start.dual - end.dual - tree_inner(p, _difference(y, y_next), batch)
+    bregman_K = start.value - end.value - tree_inner(v, _difference(start.m, end.m), batch)
+    before, after = lyapunov_at(start, lam, k.c), lyapunov_at(end, lam, k.c)
     dissipated = k.h * (k.a * D1 + (0.0 if k.b is None else k.b) * D2)
     over_dual = (1 / lam + k.c if lam else 0.0) * bregman_conjugate
     terms = (after, -1 * before, dissipated, -1 * bregman_f, noise, over_dual, k.c * bregman_K)
-    sizes = tree_map(lambda a, b: abs(a) + abs(b), x, x_next)
-    scale = sum(abs(t) for t in terms) + tree_inner(tree_map(abs, grad), sizes)
+    sizes = tree_map(lambda a, b: abs(a) + abs(b), start.x, end.x)
+    scale = sum(abs(t) for t in terms) + tree_inner(tree_map(abs, start.grad), sizes, batch)
     return Descent(k, before, after, D1, D2, bregman_f, bregman_conjugate, bregman_K, sum(terms), scale)
 
 

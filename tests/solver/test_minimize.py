@@ -669,6 +669,35 @@ def test_history_is_what_the_theory_says():
     assert r.fun == fun(r.x)[0] and r.objective == pytest.approx(float(theory.objective(K, r.fun, r.x, lam)))
 
 
+@pytest.mark.parametrize("K", ["l1", "nuclear", "log_cosh", "huber", {"a": "l1", "b": "l2"}], ids=str)
+@pytest.mark.parametrize("lr", [0.05, lambda t: 0.2 / (1 + t)], ids=["constant", "falling"])
+def test_what_waits_for_the_certificate_is_what_a_callback_sees_at_once(K, lr):
+    """H and the identity are computed for many iterates at a time, and at each one where somebody looks."""
+    target = RNG(25).normal(size=(4, 3))
+
+    def fun(x):
+        if isinstance(x, dict):
+            each = {n: fun(a) for n, a in x.items()}
+            return sum(f for f, _ in each.values()), {n: g for n, (_, g) in each.items()}
+        return 0.5 * float(np.sum((x - target) ** 2)), x - target
+
+    x0 = {"a": np.full((4, 3), 3.0), "b": np.zeros((4, 3))} if isinstance(K, dict) else np.full((4, 3), 3.0)
+    K = lionk.blocks(K) if isinstance(K, dict) else K
+    run = {"K": K, "weight_decay": 0.5, "lr": lr, "jac": True, "tol": 0.0, "maxiter": 77}
+    seen = []
+    alone, watched = lionk.minimize(fun, x0, **run), lionk.minimize(fun, x0, callback=seen.append, **run)
+    assert len(seen) == 78 and "exact identity: holds" in str(alone.certificate)
+    assert [i.lyapunov for i in seen] == watched.history.lyapunov.tolist()
+    for name, a, b in zip(alone.history._fields, alone.history, watched.history, strict=True):
+        if name == "lyapunov":
+            np.testing.assert_allclose(a, b, rtol=1e-13)
+        else:
+            np.testing.assert_array_equal(a, b)
+    numbers = re.compile(r"[-\d.e]+")
+    verdicts = [[numbers.sub("", line) for line in str(r.certificate).splitlines()] for r in (alone, watched)]
+    assert verdicts[0] == verdicts[1]
+
+
 def test_b1_above_b2_is_certified_without_the_inequality():
     fun, _ = random_quadratic(RNG(19), 3)
     with pytest.warns(lionk.LionKWarning, match="b1 > b2"):
