@@ -670,7 +670,7 @@ def test_history_is_what_the_theory_says():
 
 
 @pytest.mark.parametrize("K", ["l1", "nuclear", "log_cosh", "huber", {"a": "l1", "b": "l2"}], ids=str)
-@pytest.mark.parametrize("lr", [0.05, lambda t: 0.2 / (1 + t)], ids=["constant", "falling"])
+@pytest.mark.parametrize("lr", [0.05, lambda t: 0.3 / (1 + t) ** 0.5], ids=["constant", "falling"])
 def test_what_waits_for_the_certificate_is_what_a_callback_sees_at_once(K, lr):
     """H and the identity are computed for many iterates at a time, and at each one where somebody looks."""
     target = RNG(25).normal(size=(4, 3))
