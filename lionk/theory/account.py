@@ -104,7 +104,8 @@ class Account:
             self.average, self.fresh, self.ended = Account.average, None, ""
         elif self.fresh is not None and count == self.count + 1:
             b2, offset, scale = self.fresh
-            self.average = tuple(Average(*self.average).then(b2, 1 - b2, offset, scale))
+            weight, total, terms, steps = Average(*self.average).then(b2, 1 - b2, offset, scale)
+            self.average = weight, total, terms, steps
         elif self.fresh is not None and count != self.count:
             self.ended = f"the momentum holds gradients of steps {self.count + 1} to {count}, which were not looked at"
         self.count = count
