@@ -29,6 +29,7 @@ def _load(name):
 
 @pytest.fixture(autouse=True)
 def _registry(monkeypatch):
+    lionk.names()  # which enters all of them: what is entered later, into the copy, would be lost with it
     monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
 
 
