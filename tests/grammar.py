@@ -1,7 +1,7 @@
 """A grammar of K: names and rules, two or three deep, each with K(x) written out in NumPy, apart from the library.
 
-``Made`` holds the library's function and its oracle, a NumPy function that is K(x), or not below it. So ``<y, s> -
-oracle(s)`` is below K*(y) for every s, whatever the library does.
+``Made`` holds the library's function and its oracle, K(x) for each x of a stack (count, *shape), or not below it. So
+``<y, s> - oracle(s)`` is below K*(y) for every s, whatever the library does.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special
+from array_api_compat import array_namespace as namespace
+from scipy import special
 
 import lionk
+from lionk.functions import block_lift, centered, linear_map, maximum, positive_part, radial_lift, spectral_lift
 
-Oracle = Callable[[np.ndarray], float]
+Oracle = Callable[[np.ndarray], np.ndarray]
+Draw = Callable[[Any], Any]
 
 
 @dataclass
@@ -28,36 +31,71 @@ class Made:
     oracle: Oracle
     exact: bool = True  # is the oracle K, and not only not below it?
 
+    def at(self, x: np.ndarray) -> float:
+        """The oracle at one array. Where K is a function of matrices, a stack of them is a sum."""
+        return float(self.each(np.asarray(x, float)[None])[0])
+
+    def each(self, x: np.ndarray) -> np.ndarray:
+        if not (self.K.traits.stacks and x.ndim > 3):
+            return self.oracle(x)
+        blocks = x.reshape(x.shape[0], -1, *x.shape[-2:])
+        return np.stack([self.oracle(blocks[:, i]) for i in range(blocks.shape[1])], -1).sum(-1)
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    return x.reshape(x.shape[0], -1)
+
 
 def _entries(phi: Callable[[np.ndarray], np.ndarray]) -> Oracle:
-    return lambda x: float(np.sum(phi(np.asarray(x, float))))
+    return lambda x: phi(_flat(x)).sum(-1)
 
 
-def _largest(r: np.ndarray, k: int) -> np.ndarray:
-    return np.sort(r.ravel())[::-1][:k]
+def _falling(r: np.ndarray) -> np.ndarray:
+    return -np.sort(-_flat(r), -1)
 
 
-def _k_support(x: np.ndarray, k: int) -> float:
-    """Argyriou, Foygel, Srebro 2012: sqrt(sum of the largest k-r-1 squares + (sum of the rest)^2/(r+1))."""
-    z = np.append(np.sort(np.abs(x).ravel())[::-1], 0.0)
-    n = z.size - 1
+def _norm(x: np.ndarray, p: float = 2) -> np.ndarray:
+    return np.linalg.norm(_flat(x), p, -1)
+
+
+def _k_support(x: np.ndarray, k: int) -> np.ndarray:
+    """Argyriou, Foygel, Srebro 2012: sqrt(sum of the largest k-r-1 squares + (sum of the rest)^2/(r+1)), for the one r
+    with z_(k-r-1) > (sum of the rest)/(r+1) >= z_(k-r).
+    """
+    z = _falling(abs(x))
+    found = np.zeros(len(z))
     for r in range(k):
-        rest = z[k - r - 1 : n].sum() / (r + 1)
-        if (k - r - 1 == 0 or z[k - r - 2] > rest) and rest >= z[k - r - 1]:
-            return math.sqrt((z[: k - r - 1] ** 2).sum() + (r + 1) * rest**2)
-    raise AssertionError("one r satisfies both inequalities")
+        head, rest = z[:, : k - r - 1], z[:, k - r - 1 :].sum(-1) / (r + 1)
+        right = (rest >= z[:, k - r - 1]) & ((head[:, -1] > rest) if head.shape[1] else True)
+        found = np.where(right, np.hypot(_norm(head), rest * math.sqrt(r + 1)), found)
+    return found
 
 
-def _slices(f: Callable[[np.ndarray], float], axis: int) -> Oracle:
-    return lambda x: float(sum(f(v) for v in np.moveaxis(x, axis, -1).reshape(-1, x.shape[axis])))
+def _slices(f: Oracle, axis: int) -> Oracle:
+    def total(x: np.ndarray) -> np.ndarray:
+        z = np.moveaxis(x, axis, -1)
+        return f(z.reshape(-1, z.shape[-1])).reshape(x.shape[0], -1).sum(-1)
+
+    return total
 
 
 def _singular(f: Oracle) -> Oracle:
-    return lambda x: float(sum(f(np.linalg.svd(m, compute_uv=False)) for m in x.reshape(-1, *x.shape[-2:])))
+    return lambda x: f(np.linalg.svd(x, compute_uv=False))
 
 
-def _norm(x: np.ndarray) -> float:
-    return float(np.linalg.norm(np.ravel(x)))
+def _eigen(f: Oracle) -> Oracle:
+    return lambda x: f(np.linalg.eigvalsh((x + np.swapaxes(x, -1, -2)) / 2))
+
+
+def _owl(w: Callable[[int], np.ndarray]) -> Oracle:
+    return lambda x: _falling(abs(x)) @ w(_flat(x).shape[1])
+
+
+def _fill(x: np.ndarray, top: float) -> np.ndarray:
+    """The largest <x, y> over 0 <= y <= top, sum y = 1: the largest entries first."""
+    z = _falling(x)
+    before = top * np.arange(z.shape[1])
+    return z @ np.clip(1 - before, 0, top)
 
 
 SCALAR: dict[str, tuple[dict[str, Any], Oracle]] = {
@@ -65,67 +103,143 @@ SCALAR: dict[str, tuple[dict[str, Any], Oracle]] = {
     "half_square": ({}, _entries(lambda x: x * x / 2)),
     "power": ({"p": 3.0}, _entries(lambda x: np.abs(x) ** 3 / 3)),
     "huber": ({"delta": 0.7}, _entries(lambda x: np.where(abs(x) <= 0.7, x * x / 1.4, abs(x) - 0.35))),
+    "clip": ({"bound": 2.0}, _entries(lambda x: np.where(abs(x) <= 2, x * x / 2, 2 * abs(x) - 2))),
     "dead_zone": ({"threshold": 0.4}, _entries(lambda x: np.maximum(abs(x) - 0.4, 0))),
     "soft_threshold": ({"threshold": 0.4}, _entries(lambda x: np.maximum(abs(x) - 0.4, 0) ** 2 / 2)),
     "elastic": ({"mu": 0.5}, _entries(lambda x: abs(x) + x * x / 4)),
-    "log_cosh": ({}, _entries(lambda x: np.logaddexp(x, -x) - math.log(2))),
-    "pseudo_huber": ({}, _entries(lambda x: np.hypot(x, 1) - 1)),
+    "log_cosh": ({}, _entries(lambda x: abs(x) + np.log1p(np.exp(-2 * abs(x))) - math.log(2))),
+    "pseudo_huber": ({}, _entries(lambda x: x * x / (np.hypot(x, 1) + 1))),
     "softsign": ({}, _entries(lambda x: abs(x) - np.log1p(abs(x)))),
     "arctan": ({}, _entries(lambda x: 2 / math.pi * (x * np.arctan(x) - np.log1p(x * x) / 2))),
     "asinh": ({}, _entries(lambda x: x * np.arcsinh(x) - np.hypot(x, 1) + 1)),
     "softplus": ({}, _entries(lambda x: np.logaddexp(0, x))),
     "relu": ({}, _entries(lambda x: np.maximum(x, 0))),
+    "relu_square": ({}, _entries(lambda x: np.maximum(x, 0) ** 2 / 2)),
+    "berhu": ({}, _entries(lambda x: np.where(abs(x) <= 1, abs(x), (x * x + 1) / 2))),
     "box": ({"lower": -0.5, "upper": 2.0}, _entries(lambda x: np.maximum(-0.5 * x, 2 * x))),
 }
 
 VECTOR: dict[str, tuple[dict[str, Any], Oracle]] = {
     "l2": ({}, _norm),
-    "lp": ({"p": 3.0}, lambda x: float(np.linalg.norm(np.ravel(x), 3))),
-    "linf": ({}, lambda x: float(np.abs(x).max())),
-    "top_k": ({"k": 2}, lambda x: float(_largest(abs(x), 2).sum())),
-    "top_k_l2": ({"k": 2}, lambda x: _norm(_largest(abs(x), 2))),
+    "lp": ({"p": 3.0}, lambda x: _norm(x, 3)),
+    "linf": ({}, lambda x: _norm(x, np.inf)),
+    "top_k": ({"k": 2}, lambda x: _falling(abs(x))[:, :2].sum(-1)),
+    "top_k_l2": ({"k": 2}, lambda x: _norm(_falling(abs(x))[:, :2])),
     "k_support": ({"k": 2}, lambda x: _k_support(x, 2)),
-    "max": ({}, lambda x: float(np.max(x))),
-    "capped_simplex": ({"k": 2}, lambda x: float(_largest(x, 2).sum())),
-    "log_sum_exp": ({}, lambda x: float(special.logsumexp(x))),
-    "smooth_linf": ({}, lambda x: float(special.logsumexp(np.append(x, -x)))),
-    "huber_l2": ({}, lambda x: _norm(x) ** 2 / 2 if _norm(x) <= 1 else _norm(x) - 0.5),
-    "half_l1_squared": ({}, lambda x: float(np.abs(x).sum()) ** 2 / 2),
-    "half_linf_squared": ({}, lambda x: float(np.abs(x).max()) ** 2 / 2),
-    "owl": ({}, lambda x: float((_largest(abs(x), x.size) * np.arange(x.size, 0, -1) / x.size).sum())),
-}
+    "k_norm": ({"k": 2}, lambda x: np.maximum(_norm(x, np.inf), _norm(x, 1) / 2)),
+    "max": ({}, lambda x: _flat(x).max(-1)),
+    "capped_simplex": ({"k": 2}, lambda x: _falling(x)[:, :2].sum(-1)),
+    "cvar": ({"k": 1.5}, lambda x: _falling(x)[:, :2] @ np.asarray([1, 0.5])),
+    "simplex_plus": ({}, lambda x: np.maximum(_flat(x).max(-1), 0)),
+    "l2_plus": ({}, lambda x: _norm(np.maximum(x, 0))),
+    "range": ({}, lambda x: np.ptp(_flat(x), -1)),
+    "std": ({}, lambda x: _norm(_flat(x) - _flat(x).mean(-1, keepdims=True))),
+    "total_variation": ({}, lambda x: abs(np.diff(_flat(x), axis=-1)).sum(-1)),
+    "monotone": ({}, lambda x: np.maximum(np.cumsum(_flat(x), -1).max(-1), 0)),
+    "box_simplex": ({"upper": 0.6}, lambda x: _fill(x, 0.6)),
+    "log_sum_exp": ({}, lambda x: special.logsumexp(_flat(x), -1)),
+    "smooth_linf": ({}, lambda x: special.logsumexp(np.append(_flat(x), -_flat(x), -1), -1)),
+    "huber_l2": ({}, lambda x: np.where(_norm(x) <= 1, _norm(x) ** 2 / 2, _norm(x) - 0.5)),
+    "half_l1_squared": ({}, lambda x: _norm(x, 1) ** 2 / 2),
+    "half_linf_squared": ({}, lambda x: _norm(x, np.inf) ** 2 / 2),
+    "max_l1_l2": ({"alpha": 0.7}, lambda x: np.maximum(0.7 * _norm(x, 1), _norm(x))),
+    "owl": ({}, _owl(lambda n: np.arange(n, 0, -1) / n)),
+    "dual_owl": (
+        {},
+        lambda x: (np.cumsum(_falling(abs(x)), -1) / np.cumsum(np.arange(n := _flat(x).shape[1], 0, -1) / n)).max(-1),
+    ),
+}  # fmt: skip
 
 MATRIX: dict[str, tuple[dict[str, Any], Oracle]] = {
-    "nuclear": ({}, _singular(np.sum)),
-    "spectral": ({}, _singular(np.max)),
-    "frobenius": ({}, _singular(_norm)),
-    "schatten": ({"p": 3.0}, _singular(lambda s: float(np.linalg.norm(s, 3)))),
-    "ky_fan": ({"k": 2}, _singular(lambda s: float(_largest(s, 2).sum()))),
-    "spectral_huber": ({}, _singular(_entries(lambda s: np.where(s <= 1, s * s / 2, s - 0.5)))),
-    "spectral_log_cosh": ({}, _singular(_entries(lambda s: np.logaddexp(s, -s) - math.log(2)))),
-    "spectral_softsign": ({}, _singular(_entries(lambda s: s - np.log1p(s)))),
+    "nuclear": ({}, _singular(lambda s: s.sum(-1))),
+    "spectral": ({}, _singular(lambda s: s.max(-1))),
+    "frobenius": ({}, _norm),
+    "schatten": ({"p": 3.0}, _singular(lambda s: _norm(s, 3))),
+    "ky_fan": ({"k": 2}, _singular(lambda s: s[:, :2].sum(-1))),
+    "spectral_huber": ({}, _singular(lambda s: np.where(s <= 1, s * s / 2, s - 0.5).sum(-1))),
+    "spectral_log_cosh": ({}, _singular(SCALAR["log_cosh"][1])),
+    "spectral_softsign": ({}, _singular(SCALAR["softsign"][1])),
+    "spectral_elastic": ({"mu": 0.5}, _singular(SCALAR["elastic"][1])),
+    "half_nuclear_squared": ({}, _singular(lambda s: s.sum(-1) ** 2 / 2)),
     "row_l1_l2": ({}, _slices(_norm, -1)),
-    "col_l1_linf": ({}, _slices(lambda v: float(abs(v).max()), -2)),
-    "group_linf_l2": ({}, lambda x: float(np.linalg.norm(x, axis=-1).max())),
+    "col_l1_linf": ({}, _slices(lambda v: _norm(v, np.inf), -2)),
+    "group_linf_l2": ({}, lambda x: np.linalg.norm(x, axis=-1).reshape(x.shape[0], -1).max(-1)),
 }
 
+SQUARE: dict[str, tuple[dict[str, Any], Oracle]] = {
+    "lambda_max": ({}, _eigen(lambda w: w.max(-1))),
+    "trace_positive_part": ({}, _eigen(lambda w: np.maximum(w, 0).sum(-1))),
+    "log_trace_exp": ({}, _eigen(lambda w: special.logsumexp(w, -1))),
+}
 
-def atom(draw: Callable[[list[Any]], Any], shape: tuple[int, ...]) -> Made:
+FEW = {"k": 2, "box_simplex": 2, "cvar": 2, "total_variation": 2}  # entries, or singular values, that a name needs
+
+
+def atom(draw: Draw, shape: tuple[int, ...], tables: list[Any] | None = None) -> Made:
     """A name of the tables that takes arrays of this shape."""
-    tables = [SCALAR, VECTOR] + ([MATRIX] if len(shape) == 2 else [])
+    if tables is None:
+        matrices = [MATRIX, MATRIX] if len(shape) >= 2 else []
+        square = [SQUARE] if len(shape) == 2 and shape[0] == shape[1] else []
+        tables = [SCALAR, VECTOR, VECTOR, *matrices, *square]
     table = draw(tables)
     name = draw(sorted(table))
     parameters, oracle = table[name]
-    if "k" in parameters and min(shape[-2:] if table is MATRIX else (math.prod(shape),)) < 2:
+    least = max(FEW.get(name, 1), parameters.get("k", 1))
+    if (min(shape[-2:]) if table is MATRIX else math.prod(shape)) < least:
         name, (parameters, oracle) = "l2", VECTOR["l2"]
     return Made(name, lionk.K(name, **parameters), oracle)
 
 
-def function(draw: Callable[[list[Any]], Any], shape: tuple[int, ...], depth: int) -> Made:
+def _shifted(a: Made, name: str, c: Any, text: str) -> Made:
+    if name == "tilt":
+        return Made(f"{a.text}.tilt({text})", a.K.tilt(c), lambda x: a.oracle(x) + _flat(c * x).sum(-1), a.exact)
+    return Made(f"{a.text}.shift({text})", a.K.shift(c), lambda x: a.oracle(x + c), a.exact)
+
+
+def _matrix(n: int) -> np.ndarray:
+    return np.eye(n) + 0.3 * np.cos(np.arange(n * n)).reshape(n, n)
+
+
+def _lift(draw: Draw, shape: tuple[int, ...]) -> Made:
+    """A rule that changes the argument before a function of few properties sees it."""
+    n = math.prod(shape)
+    rule = draw(["radial", "positive", "centered", "linear", "maximum", "blocks", "spectral"])
+    even = [{k: SCALAR[k] for k in SCALAR if k not in ("softplus", "relu", "relu_square", "box")}]
+    norms = [{k: VECTOR[k] for k in ("l2", "lp", "linf", "top_k", "owl", "k_support")} | {"l1": SCALAR["l1"]}]
+    if rule == "radial":
+        a, b = atom(draw, (1,), even), atom(draw, shape, norms)
+        return Made(f"radial({a.text}, {b.text})", radial_lift(a.K, b.K), lambda x: a.oracle(b.oracle(x)[:, None]))
+    if rule == "positive":
+        a = atom(draw, shape, [even[0] | norms[0]])
+        return Made(f"positive({a.text})", positive_part(a.K), lambda x: a.oracle(np.maximum(x, 0)))
+    if rule == "centered":
+        a = atom(draw, shape, [even[0] | norms[0]])
+        mean = tuple(range(1, len(shape) + 1))
+        return Made(f"centered({a.text})", centered(a.K), lambda x: a.oracle(x - x.mean(mean, keepdims=True)))
+    if rule == "linear" and len(shape) == 1:
+        a, b = atom(draw, shape), _matrix(n)
+        return Made(f"linear({a.text})", linear_map(a.K, b), lambda x: a.oracle(x @ b.T))
+    if rule == "blocks" and len(shape) >= 1 and shape[0] > 1:
+        a = atom(draw, (1, *shape[1:]), [SCALAR, norms[0]])
+        parts = len(shape), shape[0]
+        return Made(
+            f"blocks({a.text})", block_lift(a.K, -parts[0], parts[1]),
+            lambda x: sum(a.oracle(x[:, i : i + 1]) for i in range(x.shape[1])),
+        )  # fmt: skip
+    if rule == "spectral" and len(shape) >= 2:
+        a = atom(draw, (min(shape[-2:]),), [even[0] | norms[0]])
+        return Made(f"singular({a.text})", spectral_lift(a.K), _singular(a.oracle))
+    a, c = atom(draw, shape, norms), draw([0.5, 1.2])
+    return Made(
+        f"max({a.text}, {c} l2)", maximum(a.K, c * lionk.K("l2")), lambda x: np.maximum(a.oracle(x), c * _norm(x))
+    )
+
+
+def function(draw: Draw, shape: tuple[int, ...], depth: int) -> Made:
     """A name, or a rule of functions of one depth less."""
     if depth == 0:
-        return atom(draw, shape)
-    rule = draw(["add", "add", "scale", "dilate", "tilt", "shift", "ridge", "moreau"])
+        return _lift(draw, shape) if draw([False] * 4 + [True]) else atom(draw, shape)
+    rule = draw(["add", "add", "add", "scale", "dilate", "tilt", "shift", "ridge", "moreau"])
     a = function(draw, shape, depth - 1)
     if rule == "add":
         b = function(draw, shape, draw([0, depth - 1]))
@@ -135,38 +249,44 @@ def function(draw: Callable[[list[Any]], Any], shape: tuple[int, ...], depth: in
         return Made(f"{c} {a.text}", c * a.K, lambda x: c * a.oracle(x), a.exact)
     if rule == "dilate":
         return Made(f"{a.text}.dilate(-{c})", a.K.dilate(-c), lambda x: a.oracle(-c * x), a.exact)
-    if rule == "tilt":
-        return Made(f"{a.text}.tilt({c})", a.K.tilt(c), lambda x: a.oracle(x) + c * float(np.sum(x)), a.exact)
-    if rule == "shift":
-        return Made(f"{a.text}.shift({c})", a.K.shift(c), lambda x: a.oracle(x + c), a.exact)
+    if rule in ("tilt", "shift"):
+        vector = draw([True, False])
+        by = c * np.cos(np.arange(math.prod(shape[-2:]))).reshape(shape[-2:]) if vector else c
+        return _shifted(a, rule, by, f"{c} cos" if vector else f"{c}")
     if rule == "ridge":
         return Made(f"{a.text}.ridge({c})", a.K.ridge(c), lambda x: a.oracle(x) + c / 2 * _norm(x) ** 2, a.exact)
-    return Made(f"{a.text}.moreau({c})", a.K.moreau(c), _envelope(a.oracle, c), False)
+    return Made(f"{a.text}.moreau({c})", a.K.moreau(c), _envelope(a, c), False)
 
 
-def _envelope(oracle: Oracle, mu: float) -> Oracle:
-    """``K(z) + |x - z|^2/(2 mu)`` at the best z that a direct search finds: not below the envelope."""
+def _envelope(a: Made, mu: float) -> Oracle:
+    """``K(z) + |x - z|^2/(2 mu)`` at the z that the library's prox finds, and at others: not below the envelope."""
 
-    def above(x: np.ndarray) -> float:
-        def at(z: np.ndarray) -> float:
-            z = z.reshape(x.shape)
-            return oracle(z) + _norm(x - z) ** 2 / (2 * mu)
-
-        found = optimize.minimize(at, x.ravel(), method="Nelder-Mead", options={"maxfev": 12 * x.size})
-        return min(float(found.fun), at(x), at(0 * x))
+    def above(x: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            near = a.K._prox(namespace(x), x, mu, 1)
+        steps = [near, x, 0 * x, x / 2, x - 0.9 * (x - near)]
+        return np.min([a.oracle(z) + _norm(x - z) ** 2 / (2 * mu) for z in steps], axis=0)
 
     return above
 
 
-def from_below(made: Made, y: np.ndarray, starts: list[np.ndarray], effort: int) -> float:
-    """The largest ``<y, s> - K(s)`` that a direct search finds: below K*(y)."""
-
-    def minus(s: np.ndarray) -> float:
-        s = s.reshape(y.shape)
-        return made.oracle(s) - float(np.sum(y * s))
-
-    best = -math.inf
-    for start in starts:
-        found = optimize.minimize(minus, start.ravel(), method="Nelder-Mead", options={"maxfev": effort})
-        best = max(best, -float(found.fun), -minus(start))
+def from_below(made: Made, y: np.ndarray, starts: list[np.ndarray], effort: int = 60, seed: int = 0) -> float:
+    """The largest ``<y, s> - K(s)`` that a search finds: below K*(y)."""
+    rng = np.random.default_rng(seed)
+    y = np.asarray(y, float)
+    found = [np.asarray(s, float) for s in starts]
+    found = [s for s in found if np.all(np.isfinite(s))] + [0 * y]
+    pool = np.stack([t * s for s in found for t in (0.5, 0.9, 0.999, 1.0, 1.001, 1.1, 2.0)])
+    best, at = -math.inf, 0 * y
+    size = max(float(np.abs(np.stack(found)).max()), 1e-300)
+    while effort > 0:
+        values = (pool * y).reshape(len(pool), -1).sum(-1) - made.each(pool)
+        values = np.where(np.isnan(values), -math.inf, values)
+        i = int(np.argmax(values))
+        if values[i] > best:
+            best, at = float(values[i]), pool[i]
+        effort -= len(pool)
+        spread = 10.0 ** rng.uniform(-7, 0, (24,) + (1,) * y.ndim) * size
+        noise = rng.standard_normal((24, *y.shape)) * (rng.random((24, *y.shape)) < rng.choice([0.3, 1.0]))
+        pool = at + spread * noise
     return best

@@ -12,6 +12,8 @@ from .namespace import Array, Namespace
 STEPS, FIXED = 400, 60  # at most, where values can be seen; and where they cannot
 MEMORY = 12, 5  # past steps that the next one is made of; the second beyond 1000 entries
 PATIENCE = 40, 5  # steps without progress, after which the points are taken as they are; the second next to rounding
+DRIFT = 0.03  # how much steps that are alike may differ, relative
+FARTHEST = 2.0**24  # steps taken at once, where one step is like the last
 RENEWAL = 8  # steps from one look at the length of the proximal steps to the next
 
 
@@ -20,8 +22,9 @@ def split(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> tuple
 
     The fixed points of ``z -> y - prox_K2(y - 2 prox_K1(z) + z) + z - prox_K1(z)`` (Lions and Mercier 1979), by
     Anderson's method (1965) with an orthonormal basis of the last changes of the residual ``y - u - v``: 10 to 40 steps
-    to rounding for most pairs, in place of hundreds. A step that doubles the least residual is taken back. The length t
-    of the proximal steps follows ``|u|/|s|``, where values can be seen.
+    to rounding for most pairs, in place of hundreds. A step that doubles the least residual is taken back. Where a step
+    is like the last one, a part drifts towards the next kink, and as many steps as before are taken at once, twice as
+    many each time. The length t of the proximal steps follows ``|u|/|s|``, where values can be seen.
     """
     t = _length(xp, first, second, y, batch)
 
@@ -40,14 +43,17 @@ def split(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> tuple
     best, residual, memory = (u, v, z), y - u - v, _Memory(xp, batch, unit, most)
     least, since, seen = length(residual), 0, _roots.visible(y, u, v)
     noise = _xp.eps(y) * (length(y) + length(u) + length(v))
+    last = residual
+    before = stride = xp.ones_like(least)
     for k in range(1, STEPS if seen else FIXED):
         step = y - u - v
         size = length(step)
-        better = _xp.spread(xp, size <= least, z)
+        better = _xp.spread(xp, size <= (1 + DRIFT) * least, z)  # of steps that are alike, the last
         best = tuple(xp.where(better, new, old) for new, old in zip((u, v, z), best, strict=True))
         residual = xp.where(better, step, residual)
         if seen:
-            since = 0 if k == 1 or bool(xp.any(size < 0.9 * least)) else since + 1
+            drifting = (stride >= 2 * before) & (stride < FARTHEST)
+            since = 0 if k == 1 or bool(xp.any((size < 0.9 * least) | drifting)) else since + 1
             close = not bool(xp.any(size > 64 * noise))
             if not bool(xp.any(size > 2 * noise)) or since > PATIENCE[close]:
                 break
@@ -59,9 +65,14 @@ def split(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> tuple
                     best, residual = (u, v, z), y - u - v
                     least = length(residual)
                     continue
-        worse = _xp.spread(xp, size > 2 * least, z)
+        back, drifts = size > 2 * least, (length(step - last) <= DRIFT * size) & (k > 1)
+        longer = xp.where(drifts, xp.minimum(2 * stride, FARTHEST + 0 * stride), xp.ones_like(stride))
+        before, stride = stride, xp.where(back, xp.maximum(stride / 4, xp.ones_like(stride)), longer)
+        worse, alike, far = (_xp.spread(xp, a, z) for a in (back, drifts, stride))
         least = xp.minimum(size, least)
-        z = xp.where(worse, best[2] + residual, memory.next(z, step, worse))
+        ahead = xp.where(alike, z + far * step, memory.next(z, step, worse | alike))
+        z = xp.where(worse, best[2] + far * residual, ahead)
+        last = xp.where(worse, residual, step)
         u, v = at(z)
     u, v, z = best
     return u, v, (z - u) / t

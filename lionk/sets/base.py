@@ -95,7 +95,9 @@ class ArraySet(ConvexSet):
     # -- hooks -----------------------------------------------------------------------------------------------
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
-        return reductions.inner(xp, x, self._lmo(xp, x, batch), batch)
+        """By the oracle, at large numbers in place of infinite entries, which count where its entry is not 0."""
+        s = self._lmo(xp, x if _xp.is_complex(x) else _xp.cut(xp, x), batch)
+        return reductions.inner(xp, xp.where((s == 0) & xp.isinf(x), xp.zeros_like(x), x), s, batch)
 
     @abstractmethod
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array: ...

@@ -41,7 +41,10 @@ class Falling(ArraySet):
         z = sequence(xp, x, batch)
         if z.shape[-1] == 0:
             return reductions.total(xp, x, batch)
-        return xp.clip(xp.max(xp.cumulative_sum(z, axis=-1), axis=-1), 0.0, None)
+        large = _xp.cut(xp, z)  # of inf - inf, the first of both decides
+        top = xp.clip(xp.max(xp.cumulative_sum(large, axis=-1), axis=-1), 0.0, None)
+        far = reductions.peak(xp, xp.where(xp.isinf(z), large, xp.zeros_like(z)), z.ndim - 1) / 2
+        return xp.where((far > 0) & (top > far), top * math.inf, top)
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         z = sequence(xp, c, batch)

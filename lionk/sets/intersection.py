@@ -76,14 +76,15 @@ class Intersection(ArraySet):
         return xp.where(outside, near, given)  # a member is its own projection, bit for bit
 
     def _inside(self, xp: Namespace, z: Array, batch: int) -> Array:
-        """z, drawn towards 0 by as much as it is outside."""
+        """z, drawn towards 0 by as much as it is outside, beyond half of the tolerance of membership."""
         if not self._holds_zero:
             return z
-        off = self._violation(xp, z, batch)
+        room = 4 * _xp.eps(z) * math.sqrt(max(_xp.event_size(z, batch), 1)) * self._scale(xp, z)
+        off = xp.clip(self._violation(xp, z, batch) - room, 0.0, None)
         one = xp.ones_like(off)
 
         def beyond(t: Array) -> Array:
-            return xp.where(self._violation(xp, _xp.spread(xp, t, z) * z, batch) > 0, one, -one)
+            return xp.where(self._violation(xp, _xp.spread(xp, t, z) * z, batch) > room, one, -one)
 
         low = _roots.bracket(xp, beyond, 0 * one, one)[0]
         return xp.where(_xp.spread(xp, off > 0, z), _xp.spread(xp, low, z) * z, z)

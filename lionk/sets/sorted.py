@@ -86,13 +86,14 @@ class Sorted(ArraySet):
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         """The largest mean excess of the k largest entries over k, and of the total."""
-        r = self._magnitude(xp, y, batch)
+        r = self._magnitude(xp, _xp.finite(xp, y), batch)
         n = r.shape[-1]
         if n == 0:
             return reductions.total(xp, xp.abs(y), batch)
+        infinite = reductions.poison(xp, xp.abs(y), batch)
         excess = reductions.running_sum(xp, xp.sort(r, axis=-1, descending=True) - self._weights(xp, y, n))
         mean = excess / xp.astype(xp.arange(1, n + 1, device=_xp.device(y)), r.dtype)
-        above = xp.clip(xp.max(mean, axis=-1), 0.0, None)
+        above = xp.clip(xp.max(mean, axis=-1), 0.0, None) + infinite
         return above if self.absolute else xp.maximum(above, xp.abs(mean[..., -1]))
 
     def _scale(self, xp: Namespace, y: Array) -> Any:

@@ -13,6 +13,7 @@ import grammar
 import lionk
 from backends_under_test import BACKENDS
 from lionk.arrays import roots
+from lionk.functions import infimal_convolution
 from lionk.theory import gap_rounding
 
 K = lionk.K
@@ -36,10 +37,10 @@ def test_the_gap_of_softsign_and_l2_bounds_the_distance_to_the_minimum() -> None
 
     def dual(s: np.ndarray) -> tuple[float, np.ndarray]:  # of K*: minus <x, s> - K(s)
         r = float(np.linalg.norm(s))
-        return made.oracle(s) - float(x @ s), s / (1 + abs(s)) + s / r - x
+        return made.at(s) - float(x @ s), s / (1 + abs(s)) + s / r - x
 
     value = -optimize.minimize(dual, np.asarray([500.0, 40, 100]), jac=True, method="BFGS", options={"gtol": 1e-12}).fun
-    least = -optimize.minimize(lambda s: made.oracle(s) + s @ s / 2 - c @ s, c / 2, options={"gtol": 1e-12}).fun
+    least = -optimize.minimize(lambda s: made.at(s) + s @ s / 2 - c @ s, c / 2, options={"gtol": 1e-12}).fun
     gap = float(lionk.kkt_gap(made.K, x, x - c, 1.0)) + float(gap_rounding(made.K, x, x - c, 1.0))
     truth = float((x - c) @ (x - c)) / 2 + value - least
     assert value == pytest.approx(float(made.K.conjugate.value(x)), rel=1e-9)
@@ -56,10 +57,10 @@ def test_the_ends_hold_the_truth_and_the_value_and_are_close(a: str, b: str) -> 
         lower, upper = dual.bounds(y)
         assert lower <= dual.value(y) <= upper
         slope = dual.subgradient(y)
-        scale = abs(upper) + abs(made.oracle(slope)) + float(abs(slope) @ abs(y))
+        scale = abs(upper) + abs(made.at(slope)) + float(abs(slope) @ abs(y))
         assert upper - lower <= (dual.traits.accuracy + 1e-13) * scale
         assert grammar.from_below(made, y, [s, slope], 400) <= upper + 1e-14 * scale
-        assert lower <= float(slope @ y) - made.oracle(slope) + 1e-13 * scale
+        assert lower <= float(slope @ y) - made.at(slope) + 1e-13 * scale
 
 
 @pytest.mark.parametrize("name", ["linf", "huber", "log_cosh", "log_sum_exp", "exp"])
@@ -128,3 +129,23 @@ def test_a_composed_conjugate_takes_few_proximal_steps(build, monkeypatch) -> No
         lower, upper = k.conjugate.bounds(y)
         assert upper - lower <= 1e-10 * (1 + abs(upper))
         assert len(steps) <= 120
+
+
+@pytest.mark.parametrize(
+    "rows", [[[85.0], [1.0]], [[1e6], [1.0]], [[1e5, 3.0], [3.0, 2e-3]], [[1.0, 0.0], [1e-4, 2e3]]]
+)
+def test_a_split_whose_parts_drift_goes_on_until_they_arrive(rows) -> None:
+    """Parts at a kink move by the same small step for as long as the sizes of the entries differ."""
+    k, x = K("spectral_row"), np.asarray(rows)
+    s = k.subgradient(x)
+    assert abs(float(k.fenchel_young(x, s))) <= 1e-12 * float(np.sum(abs(x)))
+    assert float(k.bounds(x)[1]) - float(k.bounds(x)[0]) <= 1e-10 * float(np.sum(abs(x)))
+
+
+@pytest.mark.parametrize(("a", "b"), [("range", "linf"), ("total_variation", "linf"), ("total_variation", "l2")])
+def test_the_slope_of_an_infimal_convolution_where_the_shared_set_is_flat(a: str, b: str) -> None:
+    """dom K* lies in sum y = 0, which rounding leaves: the slope must not be drawn to 0 for that."""
+    k, x = infimal_convolution(K(a), K(b)), np.asarray([-131.0, 542.0, -0.46, 1.86e-3])
+    lower, upper = (float(e) for e in k.bounds(x))
+    assert 0 < upper - 1e-9 * upper <= lower
+    assert abs(float(k.fenchel_young(x, k.subgradient(x)))) <= 1e-9 * upper

@@ -66,7 +66,7 @@ def test_enclosures_hold_the_truth(case: Case) -> None:
     made, on, rng = case.made, case.on, case.rng
     s, r = (on.round(size * rng.standard_normal(on.shape)) for size in (rng.choice([0.1, 1.0, 30.0]), 1.0))
     lower, upper = on.K.bounds(on.put(s))
-    truth = made.oracle(s)
+    truth = made.at(s)
     assert lower <= on.K.value(on.put(s)) <= upper
     assert lower <= truth + 4 * on.eps * abs(truth)
     assert not made.exact or truth <= upper + 4 * on.eps * abs(truth)

@@ -35,3 +35,25 @@ def test_limits_of_envelopes_that_are_finite() -> None:
     assert K("sparsemax").value(np.asarray([np.inf, 0.0])) == np.inf
     assert K("soft_ball").conjugate.value(np.asarray([3.0, 4.0])) == pytest.approx(16 / 2)
     assert K("soft_ball").conjugate.value(np.asarray([np.inf, 0.0])) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "value"),
+    [
+        ("std", [np.inf, 0.3, -1.0], np.inf),
+        ("std", [np.inf, -np.inf, 1.0], np.inf),
+        ("std", [-np.inf, 2.0], np.inf),
+        ("box_simplex", [-np.inf, 0.3, 0.1, 2.0], 1.15),
+        ("box_simplex", [-np.inf, 0.3, np.inf, 2.0], np.inf),
+        ("monotone", [np.inf, -np.inf, 1.0], np.inf),
+        ("monotone", [-np.inf, 2.0, 1.0], 0.0),
+        ("monotone", [1.0, -np.inf, 5.0], 1.0),
+    ],
+)
+def test_infinite_entries_give_what_the_definition_gives(name: str, x: list[float], value: float) -> None:
+    assert float(K(name).value(np.asarray(x))) == pytest.approx(value)
+    assert np.isnan(K(name).value(np.asarray([np.nan, *x[1:]])))
+
+
+def test_infinite_entries_are_outside_a_hull_of_permutations() -> None:
+    assert K("permutahedron").conjugate.value(np.asarray([np.inf, -np.inf, 0.5])) == np.inf

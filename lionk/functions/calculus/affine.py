@@ -49,8 +49,10 @@ class Affine(ArrayFunction):
         return z if self.width == 1 else z / at(self.width, x, batch)
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
-        factor = at(self.slope, x, batch) * at(self.width, x, batch)
-        v = factor * self.inner._value(xp, self._into(xp, x, batch), batch, tol)
+        return self._raised(xp, self.inner._value(xp, self._into(xp, x, batch), batch, tol), x, batch)
+
+    def _raised(self, xp: Namespace, inner: Array, x: Array, batch: int) -> Array:
+        v = at(self.slope, x, batch) * at(self.width, x, batch) * inner
         if self.tilt_by is None:
             return v
         if not isinstance(self.domain, Whole):
@@ -59,9 +61,15 @@ class Affine(ArrayFunction):
         return v + reductions.inner(xp, xp.zeros_like(x) + _xp.parameter(xp, self.tilt_by, x, "c"), y, batch)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
-        s = self.inner._subgradient(xp, self._into(xp, x, batch), batch)
+        return self._turned(xp, self.inner._subgradient(xp, self._into(xp, x, batch), batch), x, batch)
+
+    def _turned(self, xp: Namespace, s: Array, x: Array, batch: int) -> Array:
         s = s if self.slope == 1 else at(self.slope, x, batch) * s
         return s if self.tilt_by is None else s + _xp.parameter(xp, self.tilt_by, x, "c")
+
+    def _value_and_subgradient(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array]:
+        v, s = self.inner._value_and_subgradient(xp, self._into(xp, x, batch), batch, tol)
+        return self._raised(xp, v, x, batch), self._turned(xp, s, x, batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         y = x if self.tilt_by is None else x - t * _xp.parameter(xp, self.tilt_by, x, "c")

@@ -32,6 +32,16 @@ def _traits(k: Traits) -> Traits:
     return replace(k, absolute=False, structure=structure, along=None, minimum_at_zero=zero)
 
 
+def _less_mean(xp: Namespace, x: Array, batch: int) -> Array:
+    """``x - mean x``; where entries are infinite, its limit as large numbers in their place grow."""
+    if _xp.is_complex(x):
+        return x - mean(xp, x, batch)
+    large = _xp.cut(xp, x)
+    z, infinite = large - mean(xp, large, batch), xp.where(xp.isinf(x), xp.abs(large), xp.zeros_like(x))
+    far = _xp.spread(xp, reductions.peak(xp, infinite, batch), x) / (4 * max(_xp.event_size(x, batch), 1))
+    return xp.where((far > 0) & (xp.abs(z) > far), z * math.inf, z)
+
+
 @value_class
 class Centered(ArrayFunction):
     """``k(x - mean x)``; conjugate: ``min over c of k*(y + c)`` where ``sum y = 0``, else ``+inf``.
@@ -48,7 +58,7 @@ class Centered(ArrayFunction):
             raise NotAvailable(f"centered needs a k that is finite everywhere, and {self.inner!r} is not")
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
-        return self.inner._value(xp, x - mean(xp, x, batch), batch, tol)
+        return self.inner._value(xp, _less_mean(xp, x, batch), batch, tol)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         s = self.inner._subgradient(xp, x - mean(xp, x, batch), batch)

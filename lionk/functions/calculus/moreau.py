@@ -29,7 +29,7 @@ class Moreau(ArrayFunction):
     mu: float = 1.0
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
-        z = _cut(xp, x)
+        z = _xp.cut(xp, x)
         y = self._subgradient(xp, z, batch)
         if self.inner.traits.homogeneous and _xp.event_size(x, batch):  # K* = 0 on its domain: one projection is enough
             return self._infinite(xp, x, reductions.inner(xp, z - self.mu / 2 * y, y, batch), batch)
@@ -62,14 +62,6 @@ class Moreau(ArrayFunction):
 
     def _spec(self) -> dict[str, Any]:
         return {"name": "moreau_envelope", "K": self.inner.spec, "mu": self.mu}
-
-
-def _cut(xp: Namespace, x: Array) -> Array:
-    """x with large numbers, whose squares are finite, for its infinite entries."""
-    if _xp.is_complex(x):
-        return xp.where(xp.isinf(x), xp.zeros_like(x), x)
-    far = float(xp.finfo(x.dtype).max) ** 0.25
-    return xp.where(xp.isinf(x), far * xp.sign(x), x)
 
 
 @value_class
