@@ -44,7 +44,7 @@ class Falling(ArraySet):
         large = _xp.cut(xp, z)  # of inf - inf, the first of both decides
         top = xp.clip(xp.max(xp.cumulative_sum(large, axis=-1), axis=-1), 0.0, None)
         far = reductions.peak(xp, xp.where(xp.isinf(z), large, xp.zeros_like(z)), z.ndim - 1) / 2
-        return xp.where((far > 0) & (top > far), top * math.inf, top)
+        return xp.where((far > 0) & (top > far), math.inf * xp.ones_like(top), top)
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         z = sequence(xp, c, batch)

@@ -39,7 +39,7 @@ def _less_mean(xp: Namespace, x: Array, batch: int) -> Array:
     large = _xp.cut(xp, x)
     z, infinite = large - mean(xp, large, batch), xp.where(xp.isinf(x), xp.abs(large), xp.zeros_like(x))
     far = _xp.spread(xp, reductions.peak(xp, infinite, batch), x) / (4 * max(_xp.event_size(x, batch), 1))
-    return xp.where((far > 0) & (xp.abs(z) > far), z * math.inf, z)
+    return xp.where((far > 0) & (xp.abs(z) > far), math.inf * xp.where(z > 0, 1 + far, -1 - far), z)
 
 
 @value_class
