@@ -288,6 +288,9 @@ class Grouped(ArraySet):
     def stacks(self) -> bool:
         return self.norm.traits.stacks or self.ndim == 2
 
+    def _traits(self) -> dict[str, Any]:
+        return vars(self._lift.conjugate.traits)
+
     def diameter(self, shape: tuple[int, ...]) -> float:
         """Exact for l2 and for a box of norms; else an upper bound."""
         if 0 in shape:
