@@ -16,6 +16,7 @@ from ..optimizer.lion_k import LionK
 from ..theory.anchored import AnchoredRecord
 from ..theory.certificate import Record
 from ..theory.objective import over
+from .batch import solve
 from .evaluation import Evaluation
 from .loop import Run
 from .progress import Progress
@@ -31,7 +32,8 @@ def minimize(
     x0: Any,
     *,
     K: Any,
-    weight_decay: float,
+    weight_decay: Any,
+    batch: int = 0,
     lr: Any = None,
     rule: str | None = None,
     memory: int | None = None,
@@ -63,7 +65,12 @@ def minimize(
     K : str, dict or ConvexFunction
         A plain K serves every array of a container; ``lionk.blocks`` gives each its own.
     weight_decay : float
-        lam >= 0; the constraint is ``lam x`` in dom K*.
+        lam >= 0; the constraint is ``lam x`` in dom K*. With ``batch=1`` a number > 0, or one for each problem.
+    batch : 0 or 1
+        1: the first axis of x0 counts B problems, ``fun`` gives f of shape (B,) and, with ``jac=True``, their gradients
+        in the shape of x0. Each problem has steps and an end of its own by the anchored rule, all in one array program;
+        those whose f has kinks, or is not convex, are then solved one by one. The numbers of the result are arrays of
+        shape (B,), those of its history of shape (steps, B). Takes no lr, batches, callback or checkpoint.
     lr : float, callable or None
         Learning rate of Lion-K's own steps. None: ``rule`` (stochastic: from a tenth of the radius linearly to 0).
     rule : "anchored", "plateau" or None
@@ -127,8 +134,27 @@ def minimize(
     >>> result.success, [round(float(v), 2) for v in result.x]
     (True, [1.0, 0.3])
     """
-    _check_numbers(weight_decay, tol, atol, maxiter, checkpoint_every)
+    _check_numbers(weight_decay if batch == 0 else 0.0, tol, atol, maxiter, checkpoint_every)
     tol, atol, maxiter = float(tol), float(atol), int(maxiter)
+    if isinstance(batch, bool) or batch not in (0, 1):
+        raise ValueError(f"batch must be 0, for one problem, or 1: the first axis of x0 counts them; got {batch!r}")
+    if batch:
+        others = {
+            "lr": lr, "batches": batches, "seed": seed, "callback": callback, "checkpoint": checkpoint,
+            "state_dtype": state_dtype, "rule": None if rule == "anchored" else rule,
+        }  # fmt: skip
+        given = [name for name, value in others.items() if value is not None]
+        if given or resume or convex is False:
+            raise ValueError(
+                "batch=1 runs convex problems by the anchored rule, without checkpoints: leave out "
+                + ", ".join(given + ["resume"] * resume + ["convex=False"] * (convex is False))
+            )
+
+        def alone(fun: Any, x: Any, lam: float, steps: int) -> Result:
+            more: Any = {"jac": True, "convex": convex, "tol": tol, "atol": atol, "maxiter": steps, "memory": memory}
+            return minimize(fun, x, K=K, weight_decay=lam, certify=False, **more)
+
+        return solve(fun, x0, K, weight_decay, jac, tol, atol, maxiter, convex, alone)
     if resume and checkpoint is None:
         raise ValueError("resume=True needs checkpoint=PATH")
     backend = backend_of(x0)

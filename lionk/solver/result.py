@@ -40,7 +40,7 @@ class Info(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """The end of a run.
+    """The end of a run; with ``batch=1`` its numbers are arrays, with an entry for each problem.
 
     Attributes
     ----------
@@ -101,6 +101,8 @@ class Result:
         """
         from importlib.metadata import entry_points
 
+        if getattr(self.objective, "ndim", 0):
+            raise NotAvailable("a result of batch=1 has no picture: plot its arrays, or solve one problem alone")
         try:
             (draw,) = (e.load() for e in entry_points(group="lionk.results", name="plot"))
         except (ModuleNotFoundError, ValueError) as error:

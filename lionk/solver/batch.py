@@ -1,0 +1,147 @@
+"""`minimize` with ``batch=1``: the arguments of many problems, their f as it is evaluated, and their result."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+from ..arrays import namespace as _xp
+from ..arrays import reductions
+from ..arrays.containers import is_container
+from ..backend.discovery import backend_of
+from ..errors import NotAvailable
+from ..functions import K as build
+from ..optimizer.lion_k import State
+from ..theory.certificate import Certificate, Statement
+from .anchored import STALE
+from .many import CERTIFIED, CURVES, EXHAUSTED, KINKED, RUNNING, ZERO, Many, Stack, advance, begin
+from .result import History, Result
+
+ENDS = {
+    EXHAUSTED: f"neither F nor its bound improved in {STALE} evaluations",
+    KINKED: "f has kinks",
+    CURVES: "f is not convex",
+    RUNNING: "maxiter steps made",
+}
+
+
+def solve(
+    fun: Any, x0: Any, K: Any, weight_decay: Any, jac: Any, tol: float, atol: float, maxiter: int, convex: bool | None,
+    alone: Callable[..., Result],
+) -> Result:  # fmt: skip
+    """Minimise ``F_b(x_b) = f_b(x_b) + K*(lam_b x_b)/lam_b`` for each b of the first axis of x0.
+
+    ``alone(fun, x, weight_decay, maxiter)`` solves one problem: those whose f has kinks, or is not convex.
+    """
+    if is_container(x0) or not getattr(x0, "shape", ()) or not x0.shape[0]:
+        raise ValueError("with batch=1, x0 must be one array whose first axis counts the problems, of which there is "
+                         f"one at least; got {type(x0).__name__} of shape {getattr(x0, 'shape', None)}")  # fmt: skip
+    kind = _xp.floating(x0, "x0")
+    if kind.low:
+        raise ValueError(f"with batch=1, x0 must have 32 bits or more, got {x0.dtype}: convert it first")
+    function, backend = build(K), backend_of(x0)
+    if not hasattr(function, "_read") or not function.conjugate.traits.prox:
+        raise ValueError(f"batch=1 needs a K of one array whose conjugate has a prox, which {function!r} has not")
+    stack = Stack(function, x0, _decays(weight_decay, x0, kind))
+    evaluate = _evaluation(fun, jac, backend, x0)
+    s, rows = backend.synchronize(begin(stack, x0)), []
+    while True:
+        s, row = backend.synchronize(advance(stack, s, *evaluate(s.x), tol, atol, convex))
+        rows.append(row)
+        if len(rows) > maxiter or not bool(kind.xp.any(s.end == RUNNING)):
+            break
+    return _result(stack, s, rows, evaluate, alone, maxiter)
+
+
+def _decays(weight_decay: Any, x0: Any, kind: _xp.Kind) -> Any:
+    """lam of each problem, an array of shape (B,)."""
+    xp, count = kind.xp, x0.shape[0]
+    if isinstance(weight_decay, numbers.Real) and not isinstance(weight_decay, bool):
+        weight_decay = [float(weight_decay)] * count
+    lam = xp.asarray(weight_decay, dtype=kind.real_dtype, device=_xp.device(x0))
+    if tuple(lam.shape) != (count,):
+        raise ValueError(f"weight_decay must be a number or one for each of {count} problems, got shape {lam.shape}")
+    if not bool(xp.all((lam > 0) & (lam < math.inf))):
+        raise ValueError(f"with batch=1, each weight_decay must be a finite number > 0, got {weight_decay!r}")
+    return lam
+
+
+def _evaluation(fun: Any, jac: Any, backend: Any, x0: Any) -> Callable[[Any], tuple[Any, Any]]:
+    """f of shape (B,) and its gradients, checked. fun and jac get copies."""
+    xp, shape = _xp.namespace(x0), tuple(x0.shape)
+
+    def copied(x: Any) -> Any:
+        return xp.asarray(x, copy=True)
+
+    if jac is None and backend.value_and_grad is None:
+        raise ValueError(f"{backend.name} arrays have no automatic differentiation: pass jac=True or jac=callable")
+    if jac is not None and jac is not True and not callable(jac):
+        raise TypeError(f"jac must be True, a callable or None, got {jac!r}")
+    total = None if jac is not None else backend.value_and_grad(lambda x: xp.sum(fun(x)))
+
+    def evaluate(x: Any) -> tuple[Any, Any]:
+        if jac is True:
+            out = fun(copied(x))
+            if not (isinstance(out, tuple) and len(out) == 2):
+                raise TypeError(f"fun must return (f, grad) with jac=True, got {type(out).__name__}")
+            f, grad = out
+        else:
+            f, grad = fun(copied(x)), total(copied(x))[1] if total is not None else jac(copied(x))
+        for name, a, wanted in (("f", f, shape[:1]), ("the gradient", grad, shape)):
+            if tuple(getattr(a, "shape", ())) != wanted:
+                raise ValueError(f"with batch=1, {name} must have shape {wanted}, got {getattr(a, 'shape', a)!r}")
+            if _xp.namespace(a, name=name) is not xp:
+                raise TypeError(f"{name} is an array of another library than x0: return it in the library of x0")
+        f, grad = backend.settle(f, grad)
+        return xp.astype(f, _xp.real_dtype(x0)), xp.asarray(grad, dtype=x0.dtype, copy=True)
+
+    return evaluate
+
+
+def _result(
+    stack: Stack, s: Many, rows: list[Any], evaluate: Any, alone: Any, maxiter: int
+) -> Result:  # fmt: skip
+    xp, lam, B = stack.xp, stack.lam, s.x.shape[0]
+    conjugate = stack.conjugate(s.low_x)
+    gap = s.low - s.lower + s.rounding
+    fields = {
+        "x": s.low_x, "fun": s.low - conjugate, "objective": s.low, "gap": gap, "momentum_gap": gap,
+        "gap_rounding": s.rounding,
+        "nit": xp.where(s.end == RUNNING, maxiter, s.nit), "success": (s.end == CERTIFIED) | (s.end == ZERO),
+    }  # fmt: skip
+    ends = [int(e) for e in s.end]
+    again = {b: _alone(evaluate, alone, s, stack, b, maxiter) for b, e in enumerate(ends) if e in (KINKED, CURVES)}
+    for name in fields if again else ():
+        column = [getattr(again[b], name) if b in again else fields[name][b, ...] for b in range(B)]
+        made = [xp.asarray(v, dtype=fields[name].dtype, device=_xp.device(s.x)) for v in column]
+        fields[name] = xp.stack(made)
+    if again:
+        fields["nit"] = fields["nit"] + s.nit * xp.asarray([b in again for b in range(B)], dtype=s.nit.dtype)
+    y = stack.over(lam, s.x) * fields["x"]
+    try:
+        distance = reductions.total(xp, stack.dual.domain._distance(xp, y, stack.axes), 1)
+    except NotAvailable:
+        distance = xp.where(xp.isfinite(stack.value(stack.dual, y)), 0 * lam, math.inf)
+    certified, convex = int(xp.sum(xp.astype(fields["success"], s.nit.dtype))), B - ends.count(CURVES)
+    whys = [f"{n} of them: {text}" for e, text in ENDS.items() if e not in (KINKED, CURVES) and (n := ends.count(e))]
+    text = f"F(x) - min F <= gap for {convex} of {B} problems, if f is convex"
+    return Result(
+        **fields, distance=distance, message="; ".join([f"{certified} of {B} problems certified", *whys]),
+        history=History(*(xp.stack(list(series)) for series in zip(*rows, strict=True))),
+        certificate=Certificate((Statement("momentum bound", "holds" if convex else "does not apply", text),)),
+        state=State(s.m, int(xp.max(s.nit))), last_x=s.x, weight_decay=lam, K=stack.K,
+    )  # fmt: skip
+
+
+def _alone(evaluate: Any, alone: Any, s: Many, stack: Stack, b: int, maxiter: int) -> Result:
+    """One problem from its best point; f is evaluated for all, and one entry is taken."""
+    mine = stack.xp.arange(s.x.shape[0]) == b
+
+    def fun(x: Any) -> tuple[Any, Any]:
+        f, grad = evaluate(stack.xp.where(stack.over(mine, s.x), x, s.low_x))
+        return f[b], grad[b, ...]
+
+    found: Result = alone(fun, s.low_x[b, ...], float(stack.lam[b]), max(maxiter - int(s.nit[b]), 0))
+    return found
