@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class Case:
     shape: tuple[int, ...] = (6,)
     long: bool = False  # thousands of operations in one call
 
-    @property
+    @cached_property
     def K(self) -> Any:
         return self.build()
 
@@ -47,7 +48,7 @@ class Case:
             return False
         return "Sections(" in repr(self.K) or (len(self.shape) > 2 and "columns=None" not in repr(self.K))
 
-    @property
+    @cached_property
     def heavy(self) -> bool:
         """Few checks, unless LIONK_FULL=1; so it is where an iteration stands in for a closed form."""
         return self.long or max(k.traits.accuracy for k in (self.K, self.K.conjugate)) > 0

@@ -1,4 +1,4 @@
-"""One of several processes of test_torch_sharded.py: ``python torch_ranks.py RANK WORLD FOLDER``.
+"""One of several processes of test_torch_sharded.py: ``python torch_ranks.py RANK WORLD FOLDER CLAIM...``.
 
 Claims are functions whose asserts hold at every rank; each that held is printed.
 """
@@ -324,7 +324,7 @@ CLAIMS = {
 }
 
 
-def main(rank, world, folder):
+def main(rank, world, folder, chosen):
     dist.init_process_group(
         "gloo", init_method=f"file://{folder}/meet{world}", rank=rank, world_size=world, timeout=timedelta(seconds=60)
     )
@@ -335,15 +335,15 @@ def main(rank, world, folder):
     claims = {name: lambda c=claim: c(mesh) for name, claim in CLAIMS.items()}
     claims |= {name: lambda c=claim: c() for name, claim in torch_votes.CLAIMS.items()}
     claims["each_its_own_momentum"] = lambda: torch_votes.each_its_own_momentum(folder)
-    if world == 2:
-        claims["numbers_only"] = lambda: numbers_only(mesh)
-    if world == 4:
-        claims |= {"grids": lambda: grids(mesh), "votes_of_pieces": torch_votes.votes_of_pieces}
-    claims["fully_sharded"] = lambda: fully_sharded(mesh, folder)
-    if world == 2 and (folder / "checkpoint4").exists():
-        claims["resumed"] = lambda: resumed(mesh, folder)
-    for name, claim in claims.items():
-        claim()
+    claims |= {
+        "numbers_only": lambda: numbers_only(mesh),
+        "grids": lambda: grids(mesh),
+        "votes_of_pieces": torch_votes.votes_of_pieces,
+        "fully_sharded": lambda: fully_sharded(mesh, folder),
+        "resumed": lambda: resumed(mesh, folder),
+    }
+    for name in chosen:
+        claims[name]()
         sys.stdout.write(f"held: {name}\n")
     dist.barrier()
     if world == 2:
@@ -352,4 +352,4 @@ def main(rank, world, folder):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])

@@ -1,11 +1,14 @@
 """Which rows meet which library in the default run. ``LIONK_FULL=1`` takes the whole product.
 
-On JAX every shape is compiled, and on Dask every call is a graph. There a third of the rows have their turn, other
-rows on each of the two, so that each library still sees every kind of function and each row is seen on the others.
+On JAX every shape is compiled, and on Dask every call is a graph: there one row in six has its turn, other rows on each
+of the two. The variants of NumPy and of the strict namespace differ in one respect each (arrays that cannot be written,
+another device, no float64): there every second row has its turn. Each library still sees every kind of function, and
+each name is seen on NumPy, on the strict namespace and on PyTorch.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -15,19 +18,35 @@ import pytest
 from backends_under_test import BACKENDS
 
 FULL = os.environ.get("LIONK_FULL") == "1"
-COSTLY = ("jax", "dask")
+TURNS = {  # one row in how many, beginning with which
+    "jax": (6, 0),
+    "dask": (6, 3),
+    "numpy:readonly": (2, 0),
+    "strict:device1": (2, 0),
+    "strict:no_float64": (2, 1),
+}
+OF_PARAMETERS = TURNS | {"strict": (2, 0), "torch": (2, 1)}
 
 
-def has_its_turn(place: int, library: str) -> bool:
-    return FULL or library not in COSTLY or place % 3 == COSTLY.index(library)
+def has_its_turn(place: int, library: str, turns: dict[str, tuple[int, int]] = TURNS) -> bool:
+    every, first = turns.get(library, (1, 0))
+    return FULL or place % every == first
 
 
-def on_libraries(rows: Iterable[Any], argument: str = "name", libraries: Iterable[str] = tuple(BACKENDS)) -> Any:
-    """A mark that hands a test ``argument`` and ``backend``, for all pairs that have their turn."""
+def on_libraries(
+    rows: Iterable[Any],
+    argument: str = "name",
+    libraries: Iterable[str] = tuple(BACKENDS),
+    defaults: float = math.inf,
+) -> Any:
+    """A mark that hands a test ``argument`` and ``backend``, for all pairs that have their turn.
+
+    Rows after the first ``defaults`` are these with other parameters: the strict namespace and PyTorch share them.
+    """
     pairs = [
         pytest.param(row, b, id=f"{getattr(row, 'id', row)}-{b}")
         for place, row in enumerate(rows)
         for b in libraries
-        if has_its_turn(place, b)
+        if has_its_turn(place, b, TURNS if place < defaults else OF_PARAMETERS)
     ]
     return pytest.mark.parametrize((argument, "backend"), pairs, indirect=["backend"])

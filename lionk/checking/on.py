@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from array_api_compat import is_array_api_obj
@@ -24,6 +24,7 @@ class On:
     backend: Library
     dtype: str = "float64"
     shape: tuple[int, ...] = (6,)
+    _inside: dict[bytes, list[Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def moved(cls, K: Any, backend: Library, dtype: str, shape: tuple[int, ...]) -> Self:
@@ -129,11 +130,15 @@ class On:
         """Points where K is finite, in the relative interior of the domain and, if it is everything, at kinks."""
         if self.everywhere:
             return [self.random(rng, size) for size in (0.3, 1.0, 4.0)[:count]]
-        near = [available(self.call, self.K.domain.project, self.random(rng, 2.0)) for _ in range(8)]
-        if near[0] is None:  # no projection is known: the range of the dual gradient
-            near = [self.dual().gradient(self.random(rng, 2.0)) for _ in range(8)]
-        middle = sum(near) / 8
-        return [self.round(0.6 * p + 0.4 * middle) for p in near[:count]]
+        drawn = [self.random(rng, 2.0) for _ in range(8)]
+        key = b"".join(z.tobytes() for z in drawn)
+        if key not in self._inside:  # properties draw the same ones, from one seed
+            near = [available(self.call, self.K.domain.project, z) for z in drawn]
+            if near[0] is None:  # no projection is known: the range of the dual gradient
+                near = [self.dual().gradient(z) for z in drawn]
+            middle = sum(near) / 8
+            self._inside[key] = [self.round(0.6 * p + 0.4 * middle) for p in near]
+        return [p.copy() for p in self._inside[key][:count]]
 
 
 def full(shape: tuple[int, ...], v: float) -> Any:

@@ -14,6 +14,7 @@ import pytest
 import lionk
 from lionk.backend.protocol import Backend
 from lionk.solver.measures import final, membership, values
+from turns import FULL
 
 SHAPE = (6, 8)
 
@@ -41,7 +42,7 @@ CASES = [
     "l1",
     "huber",
     "l2",
-    pytest.param("linf", marks=pytest.mark.slow),
+    *(["linf"] if FULL else []),
     "half_square",
     "row_l1_l2",
     {"name": "blocks", "k": ["l1", "l2"]},  # of two arrays
@@ -49,8 +50,11 @@ CASES = [
 
 
 @pytest.mark.parametrize("library", ["jax", "dask"])
-@pytest.mark.parametrize("name", CASES, ids=str)
-@pytest.mark.parametrize("lam", [0.0, 0.5])
+@pytest.mark.parametrize(
+    ("name", "lam"),
+    [(name, lam) for i, name in enumerate(CASES) for lam in (0.0, 0.5) if FULL or lam == (i % 2) / 2],
+    ids=str,
+)
 def test_they_are_those_of_one_by_one(library, name, lam):
     """In lists of arrays too, outside the constraint as well as inside, with H and without."""
     backend = lionk.backends()[library]

@@ -11,6 +11,7 @@ import lionk
 from backends_under_test import BACKENDS, Backend
 from lionk.arrays.polar import NewtonSchulz, _closest_quintic, _in_two, _quintics
 from lionk.conventions import muon_ns5
+from turns import FULL
 
 SHAPES = ((6, 6), (5, 40), (50, 7), (1, 4), (4, 1))
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23}
@@ -73,7 +74,7 @@ def test_newton_schulz_finds_the_directions():
 
 def test_newton_schulz_on_every_library(backend: Backend):
     x = np.stack([matrix((5, 3), [1.0, 0.1, 0.01]), 1e20 * np.ones((5, 3)), np.zeros((5, 3))])
-    for dtype in (*backend.dtypes, *backend.low):
+    for dtype in (*backend.dtypes, *backend.low) if FULL or backend.name != "jax" else ("float32",):
         wide = "float64" if dtype == "float64" else "float32"
         for a in (x, x.swapaxes(-1, -2)) if dtype not in backend.low else (x / [[[1.0]], [[1e20]], [[1.0]]],):
             put = backend.put(a, dtype, matrix=True)
@@ -235,7 +236,7 @@ def test_the_range_of_the_quintic():
 
 
 def test_the_quintic_acts_on_singular_values(backend: Backend):
-    for shape in ((5, 3), (3, 5), (2, 4, 4)):
+    for shape in ((5, 3), (3, 5), (2, 4, 4)) if FULL or backend.name != "jax" else ((3, 5),):
         x = np.random.default_rng(0).normal(size=shape)
         u, s, vt = np.linalg.svd(x, full_matrices=False)
         want = (u * _quintic(s / np.sqrt(np.sum(s * s, axis=-1, keepdims=True)))[..., None, :]) @ vt

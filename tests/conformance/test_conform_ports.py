@@ -274,7 +274,7 @@ def test_optax_by_the_newest_specification():
     assert report.passed, failures(report)
 
 
-@pytest.mark.parametrize("library", ["torch", "jax"])
+@pytest.mark.parametrize("library", ["torch", pytest.param("jax", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("version", ["1.0", pytest.param("1.1", marks=pytest.mark.slow)])
 def test_keras(library, version, tmp_path):
     """Its library is chosen when it is imported, so in a process of its own."""

@@ -17,10 +17,13 @@ import torch_lost_rank
 import torch_ranks
 import torch_votes
 from lionk_torch import LionK, groups
+from turns import FULL
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "torchrun" / "train.py"
 EVERYWHERE = [*torch_ranks.CLAIMS, *torch_votes.CLAIMS, "each_its_own_momentum", "fully_sharded"]
-CLAIMS = {4: [*EVERYWHERE, "grids", "votes_of_pieces"], 2: [*EVERYWHERE, "numbers_only", "resumed"]}
+# Two processes go on from the checkpoint of four. Four show again what two show with LIONK_FULL=1.
+ON_FOUR = EVERYWHERE if FULL else ["uneven_pieces", "fully_sharded"]  # some have no piece at all
+CLAIMS = {4: [*ON_FOUR, "grids", "votes_of_pieces"], 2: [*EVERYWHERE, "numbers_only", "resumed"]}
 
 pytestmark = pytest.mark.timeout(300)  # processes that wait for each other wait long where others take the processors
 
@@ -42,7 +45,7 @@ def test_claims_on_four_processes_and_on_two_and_a_run_that_goes_on_in_one(tmp_p
     """One test, because the two processes go on from the checkpoint of the four, and starting them takes most time."""
     for world, claims in CLAIMS.items():
         command = [sys.executable, torch_ranks.__file__]
-        codes, said = run([[*command, str(r), str(world), str(tmp_path)] for r in range(world)])
+        codes, said = run([[*command, str(r), str(world), str(tmp_path), *claims] for r in range(world)])
         for claim in claims:
             assert all(f"held: {claim}\n" in text for text in said), f"{claim}, {world}:\n" + "\n".join(said)
         assert codes == ([0] * 4 if world == 4 else [0, -signal.SIGKILL]), "\n".join(said)
