@@ -6,6 +6,7 @@ A library of the test extra that is missing makes its tests fail: a skip would h
 
 from __future__ import annotations
 
+import gc
 import os
 import pathlib
 import sys
@@ -53,6 +54,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(1200))
         elif item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.skip(reason="slow: LIONK_FULL=1 runs it"))
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
