@@ -105,9 +105,11 @@ class Backend(ABC):
         ``args`` are convex functions (see ``bind``), arrays, containers of them, numbers and None; ``fixed`` is
         hashable. A library may compile: ``function`` is one object for all calls, and reads nothing but its arguments.
         """
-        return tuple([
-            self.to_host(v).tolist() if getattr(v, "ndim", 0) else float(v) for v in function(*args, **fixed)
-        ])  # fmt: skip
+        return tuple([self._plain(v) if getattr(v, "ndim", 0) else float(v) for v in function(*args, **fixed)])
+
+    def _plain(self, row: Array) -> list[float]:
+        found: list[float] = (row if hasattr(row, "tolist") else self.to_host(row)).tolist()
+        return found
 
     @property
     def value_and_grad(self) -> ValueAndGrad | None:

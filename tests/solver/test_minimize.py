@@ -612,7 +612,7 @@ FAULTS = [
     ({"fun": lambda x: (1.0, [0.0, 0.0, 0.0])}, ValueError, "an array like x, got list"),
     ({"lr": lambda count: None}, TypeError, "lr must be a number"),
     ({"batches": [], "fun": lambda x, b: (0.5 * x @ x, x)}, ValueError, "batches is empty"),
-    ({"K": lionk.blocks({"a": "l1"})}, TypeError, "sum of blocks, but x is one array"),
+    ({"K": lionk.blocks({"a": "l1"})}, TypeError, "function of blocks, but x is one array"),
     ({"state_dtype": "float33"}, ValueError, "state_dtype must be a dtype"),
     ({"checkpoint": "no_such_folder/run.safetensors"}, FileNotFoundError, "no folder no_such_folder"),
     ({"checkpoint": "."}, OSError, "is a directory, a device or a pipe"),
