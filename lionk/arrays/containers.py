@@ -102,7 +102,8 @@ def tree_inner(x: Any, y: Any, batch: int = 0) -> Any:
     """``Re <x, y>`` over all leaves, 0-d; with ``batch = 1`` of each entry of a stack of such containers."""
 
     def one(a: Any, b: Any) -> Any:
-        return reductions.inner(_xp.namespace(a, b), a, b, batch)
+        xp = _xp.kind(a).xp
+        return reductions.inner(xp if xp is _xp.kind(b).xp else _xp.namespace(a, b), a, b, batch)
 
     if not is_container(x) and not is_container(y):
         return one(x, y)

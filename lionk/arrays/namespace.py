@@ -67,6 +67,7 @@ class Kind:
         "real_dtype",
         "sign",
         "sum",
+        "visible",
         "xp",
     )
 
@@ -74,6 +75,9 @@ class Kind:
         dtype = x.dtype
         self.xp = xp
         self.chunked = hasattr(x, "chunks")
+        library, name = type(x).__module__.partition(".")[0], type(x).__name__
+        seen = library in ("numpy", "array_api_strict") or name == "ArrayImpl"
+        self.visible = None if library == "torch" else seen  # to a branch; None: each array has to be asked
         self.differentiable = type(x).__module__.startswith(("torch", "jax"))
         own = x.__array_namespace__() if hasattr(x, "__array_namespace__") else xp
         self.sign, self.asarray = own.sign, own.asarray  # of a library that follows the standard, without a wrapper
@@ -242,19 +246,25 @@ def finite(xp: Namespace, x: Array) -> Array:
 
 def visible(*arrays: Array) -> bool:
     """Can a branch look at these arrays without waiting for a device, and without breaking a trace?"""
-    return all(_visible(x) for x in arrays)
+    return all(map(_visible, arrays))
 
 
 def _visible(x: Array) -> bool:
-    kind = type(x)
-    library, name = kind.__module__.partition(".")[0], kind.__name__
-    if library == "torch":
-        torch = sys.modules["torch"]
-        plain = kind is torch.Tensor or kind is torch.nn.Parameter
-        if not plain or torch.compiler.is_compiling() or torch.jit.is_tracing():
-            return False
-        return x.device.type == "cpu" and not torch._C._functorch.is_functorch_wrapped_tensor(x)
-    return library in ("numpy", "array_api_strict") or name == "ArrayImpl"
+    known = kind(x).visible
+    if known is not None:
+        return known
+    torch = sys.modules["torch"]
+    plain = type(x) is torch.Tensor or type(x) is torch.nn.Parameter
+    if not plain or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    return x.device.type == "cpu" and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+
+
+def positive(xp: Namespace, v: Array) -> Array:
+    """``max(v, 0)``, by a branch where v is one value that can be seen."""
+    if v.ndim == 0 and _visible(v):
+        return v if not v < 0 else v - v if v > -math.inf else xp.zeros_like(v)
+    return xp.maximum(v, 0.0)
 
 
 def cut(xp: Namespace, x: Array) -> Array:

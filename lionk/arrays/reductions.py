@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .namespace import Array, Namespace, device, eps, event_size, flat, kind, spread
+from .namespace import Array, Namespace, device, eps, event_size, flat, kind, spread, visible
 
 # By the name of a namespace that cannot sort, or would gather the array: its own (x, k) -> (cut, above, at), and its
 # own (x, k) -> the k largest entries.
@@ -102,6 +102,8 @@ def slack(xp: Namespace, x: Array, batch: int) -> float:
 def unit_scale(xp: Namespace, x: Array, batch: int) -> Array:
     """``max |x|`` where it can be divided by, else 1: dividing by it first keeps squares and powers in range."""
     m = peak(xp, x, batch)
+    if m.ndim == 0 and visible(m):
+        return m if 0 < m < math.inf else xp.ones_like(m)
     return xp.where((m > 0) & (m < math.inf), m, xp.ones_like(m))
 
 

@@ -363,9 +363,8 @@ def _transfer(xp: Namespace, value: Array, like: Array) -> Array:
 
 def outside_is_infinite(xp: Namespace, value: Array | None, violation: Array, tol: Any) -> Array:
     """``value`` (None: 0) inside, ``+inf`` where the violation exceeds ``tol``, NaN where the violation is NaN."""
-    if not violation.ndim and visible(violation):
-        inside = bool(violation <= tol)
-        return violation + math.inf if not inside else violation - violation if value is None else value
+    if violation.ndim == 0 and visible(violation):
+        return violation + math.inf if not violation <= tol else violation - violation if value is None else value
     zero = xp.zeros_like(violation) if value is None else value
     return xp.where(violation <= tol, zero, violation + math.inf)
 

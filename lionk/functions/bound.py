@@ -19,13 +19,14 @@ from ..sets.base import resolve_tol
 class Bound:
     """A function of one array. With ``batch = 1`` the first axis counts independent points, and so in the results."""
 
-    __slots__ = ("K", "_n", "_plain", "_product", "_tol", "batch", "conjugate", "dtype", "kind", "xp")
+    __slots__ = ("K", "_n", "_plain", "_product", "_tol", "batch", "conjugate", "dtype", "kind", "traits", "xp")
 
     conjugate: Bound
 
     def __init__(self, K: Any, like: Array, batch: int) -> None:
         kind, _, stacked = K._read(like, "x")
-        self.K, self.kind, self.xp, self.dtype, self.batch = K, kind, kind.xp, like.dtype, batch
+        self.K, self.traits, self.batch = K, K.traits, batch
+        self.kind, self.xp, self.dtype = kind, kind.xp, like.dtype
         self._n, self._tol = batch + stacked, resolve_tol(kind, like, None)
         self._plain = not (kind.low or stacked)
         self._product = batch == 0 and kind.real and like.ndim == 1 and like.shape[0] <= SHORT
@@ -67,8 +68,8 @@ class BoundBlocks:
 
     conjugate: BoundBlocks
 
-    def __init__(self, tree: Any, batch: int) -> None:
-        self.tree, self.batch = tree, batch
+    def __init__(self, K: Any, tree: Any, batch: int) -> None:
+        self.traits, self.tree, self.batch = K.traits, tree, batch
         self._parts = leaves(tree)
 
     def value(self, x: Any, tol: float | None = None) -> Array:
@@ -93,7 +94,7 @@ class BoundWhole:
     conjugate: BoundWhole
 
     def __init__(self, K: Any) -> None:
-        self.value, self.subgradient, self.prox = K.value, K.subgradient, K.prox
+        self.traits, self.value, self.subgradient, self.prox = K.traits, K.value, K.subgradient, K.prox
         self.inner = tree_inner
 
     def scaled(self, x: Any, a: float) -> Any:

@@ -70,7 +70,7 @@ class Ball(ArraySet):
         return _xp.sign(xp, y) * _xp.divide(xp, z, _xp.spread(xp, lp_norm(xp, z, self.q, batch), y))
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
-        return xp.clip(lp_norm(xp, y, self.q, batch) - 1, 0.0, None)
+        return _xp.positive(xp, lp_norm(xp, y, self.q, batch) - 1)
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         if self.q == 2:

@@ -129,7 +129,7 @@ class Box(ArraySet):
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         if self.lower is None and isinstance(self.upper, (int, float)):  # the modulus of the largest entry says it
-            return xp.maximum(reductions.peak(xp, y, batch) - self.upper, 0.0)
+            return _xp.positive(xp, reductions.peak(xp, y, batch) - self.upper)
         low, up = self._ends(xp, y)
         if self._polar(xp, y):
             y, low = xp.abs(y), 0 * up

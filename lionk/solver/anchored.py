@@ -21,7 +21,7 @@ from ..errors import NotAvailable
 from ..functions.bound import bound
 from ..theory.anchored import AnchoredRecord, certificate_of_anchored, optimality
 from ..theory.certificate import Certificate
-from ..theory.lower_bound import CURVED, Average, rounding_unit
+from ..theory.lower_bound import CURVED, below, rounding_unit
 from ..theory.objective import scaled
 from . import measures
 from .bundle import Bundle
@@ -126,7 +126,7 @@ class Anchored(Method):
         if s.mode != "bundle":
             average = average.then(1 - share, share, f - gx, scale)
         F, rounding = f + dual / lam, self.unit * (abs(f) + abs(dual) / lam)
-        lower = max(Average(1.0, f - gx, scale).bound(K_g, lam, self.unit), average.bound(K_m, lam, self.unit))
+        lower = max(below(f - gx, scale, K_g / lam, self.unit), average.bound(K_m, lam, self.unit))
         pair = Pair(gx, s.f - f - turn, abs(s.f - f) + abs(turn), jump, apart)
         self._fresh = m, average, pair, average.bends(mx, f, self.unit)
         distance = 0.0

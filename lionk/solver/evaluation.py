@@ -123,7 +123,7 @@ def _library(xp: Any) -> str:
 
 
 def _value_and_finite(f: Any, grad: Any) -> tuple[Any, ...]:
-    return f, *(is_finite(g) for g in leaves(grad))
+    return f, *(map(is_finite, leaves(grad)) if _xp.seen(grad) is None else (is_finite(grad),))
 
 
 def is_finite(a: Any) -> Any:

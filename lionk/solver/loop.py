@@ -103,9 +103,15 @@ class Run:
         now.lower = max(now.lower, seen.lower)
         if seen.gap < now.best_gap or self.evaluate.stochastic or now.count == 0:
             now.best_x, now.best_m, now.best_gap, now.best_average = now.x, now.m, seen.gap, now.average
-        row = seen.f, seen.objective - seen.f, seen.objective, *seen[2:6], self.bound
-        for series, value in zip(self.history, row, strict=True):
-            series.append(value)
+        h = self.history
+        h.f.append(seen.f)
+        h.conjugate.append(seen.objective - seen.f)
+        h.objective.append(seen.objective)
+        h.gap.append(seen.gap)
+        h.lyapunov.append(seen.lyapunov)
+        h.distance.append(seen.distance)
+        h.lr.append(seen.lr)
+        h.momentum_gap.append(self.bound)
 
     @property
     def bound(self) -> float:
@@ -155,8 +161,9 @@ class Run:
             if math.isfinite(seen.objective) and math.isfinite(seen.gap) and seen.gap <= target:
                 return f"gap {seen.gap:.3g} <= {target:.3g}", True
             target = self.atol + self.tol * abs(now.low)
-            if math.isfinite(now.low) and self.bound <= target:
-                return f"momentum gap {self.bound:.3g} <= {target:.3g}", True
+            bound = self.history.momentum_gap[-1]
+            if bound <= target < math.inf:
+                return f"momentum gap {bound:.3g} <= {target:.3g}", True
             if self.rule == "anchored" and abs(now.low) <= (least := self._least()) and seen.gap <= least:
                 return f"F is 0 to the rounding of where the run began: gap {seen.gap:.3g} <= {least:.3g}", True
             why = self.method.exhausted(seen)

@@ -49,9 +49,9 @@ class Progress:
     not_convex: bool = False  # was f seen to lie below a tangent of its own, or below an average of them?
 
     def copy(self) -> Progress:
-        """A snapshot: nothing in it changes with the run."""
+        """A snapshot: nothing in it changes with the run, but that later iterates may join those that are pending."""
         new = _copied(self)
-        new.record, new.kept, new.pending = _copied(self.record), dict(self.kept), list(self.pending)
+        new.record, new.kept = _copied(self.record), dict(self.kept)
         new.rule = None if self.rule is None else _copied(self.rule)
         return new
 

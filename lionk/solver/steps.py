@@ -8,7 +8,7 @@ from typing import Any
 from ..arrays.containers import is_container, tree_norm
 from ..optimizer.jobs import coefficient
 from ..theory.certificate import Certificate, Iterate, Record, certificate_of
-from ..theory.lower_bound import Average, rounding_unit
+from ..theory.lower_bound import below, rounding_unit
 from ..theory.lyapunov import coefficients_of
 from ..theory.objective import scaled
 from . import measures
@@ -57,11 +57,10 @@ class Steps(Method):
         if bounded:
             scale = abs(f) + math.sqrt(gg * xx) + abs(K_g) / lam
             self._fresh = f - gx, scale
-            own = Average(1.0, f - gx, scale).bound(K_g, lam, self.unit)
-            lower = max(own, now.average.bound(K_m, lam, self.unit))
+            lower = max(below(f - gx, scale, K_g / lam, self.unit), now.average.bound(K_m, lam, self.unit))
             if run.convex is None and now.average.bends(mx, f, self.unit):
                 now.not_convex = True
-        now.pending.append(Iterate(now.count, now.x, now.m, f, grad, F, distance, lr, k))
+        now.pending.append(Iterate(now.count, now.x, now.m, f, grad, F, distance, lr, slack, k))
         return Seen(f, F, gap, math.inf, distance, lr, lower, rounding)
 
     def advance(self, point: Any, seen: Seen) -> None:

@@ -16,7 +16,7 @@ from ..functions.bound import Bound, BoundBlocks
 from ..theory.certificate import Iterate, Record, measured
 from .progress import Progress
 
-STEPS = 32  # that are accounted for at once, where
+STEPS = 64  # that are accounted for at once, where
 SIZE = 1 << 14  # entries, at most, are stacked
 
 
@@ -38,42 +38,46 @@ class Trail:
 
     def settle(self, p: Progress) -> None:
         """Their H goes to the history, what the steps between them show to the record."""
-        rows = p.pending
+        rows, run = p.pending, self.run
+        if rows and rows[-1].number > p.count:  # of a snapshot
+            rows = [r for r in rows if r.number <= p.count]
         if len(rows) <= p.settled:
             return
-        record = copy.copy(p.record)
+        record, lyapunov, fresh = copy.copy(p.record), run.history.lyapunov, rows[p.settled].number
         assert isinstance(record, Record)
-        found: dict[int, list[float]] = {}  # the terms of the identity, by the number of the first iterate
-        lyapunov = self.run.history.lyapunov
+        terms: dict[int, Any] = {}  # of the identity, by the number of the first iterate
         for part in _finite(rows):
             H, steps = self._measured(part)
             for row, value in zip(part, H, strict=True):
-                if row.k is not None and row.number >= rows[p.settled].number:
+                if row.k is not None and row.number >= fresh:
                     lyapunov[row.number] = value
-            found |= {row.number: terms for row, terms in zip(part, steps, strict=False)}
-        if self.run.certify:
+            terms |= {row.number: found for row, found in zip(part, steps, strict=False)}
+        if run.certify:
             for before, after in pairwise(rows):
-                tol = self.run.tolerance(after.lr)
-                record.observe(self.run.opt, before, after, found.get(before.number), self.run.eps, tol)
-        p.record, p.pending, p.settled = record, rows[-1:] if self.run.certify else [], self.run.certify
+                record.observe(run.opt, before, after, terms.get(before.number), run.eps)
+        p.record, p.pending, p.settled = record, rows[-1:] if run.certify else [], run.certify
 
-    def _measured(self, rows: list[Iterate]) -> tuple[list[float], list[list[float]]]:
+    def _measured(self, rows: list[Iterate]) -> tuple[list[float], Any]:
         """H of each, and the terms of each step."""
         run = self.run
         batch = int(len(rows) > 2)
-        numbers: Any = [[r.f, *((v or 0.0 for v in r.k) if r.k else (0.0, 0.0, 0.0, 0.0))] for r in rows]
+        _, x, m, f, grad, _, _, _, tol, k = zip(*rows, strict=True)
+        numbers: Any = [list(f), *map(list, zip(*map(_plain, k), strict=True))]
         if batch:
             numbers = run.backend.asarray(numbers, dtype=self._wide, device=_xp.device(run.like))
         steps = self._identity and len(rows) > 1
-        tol = max(run.tolerance(r.lr) for r in rows)
         out = run.backend.numbers(
-            measured, self.stacked if batch else self.K, *([getattr(r, n) for r in rows] for n in ("x", "m", "grad")),
-            numbers, tol, lam=run.lam, betas=run.opt.betas, batch=batch, steps=steps,
+            measured, self.stacked if batch else self.K, list(x), list(m), list(grad), numbers, max(tol), lam=run.lam,
+            betas=run.opt.betas, batch=batch, steps=steps,
         )  # fmt: skip
         if batch:
-            H, *terms = out
-            return H, [list(column) for column in zip(*terms, strict=True)]
-        return list(out[: len(rows)]), [list(out[len(rows) :])] if steps else []
+            return out[0], zip(*out[1:], strict=True)
+        return list(out[: len(rows)]), [out[len(rows) :]] if steps else []
+
+
+def _plain(k: Any) -> tuple[float, ...]:
+    """Coefficients as numbers, of which those that are not there are not looked at."""
+    return (0.0, 0.0, 0.0, 0.0) if k is None else (k.h, k.c, k.a, k.b or 0.0)
 
 
 def _finite(rows: list[Iterate]) -> list[list[Iterate]]:

@@ -36,6 +36,7 @@ class Iterate(NamedTuple):
     objective: float
     distance: float
     lr: float
+    tol: float  # of membership in dom K*
     k: Coefficients | None  # None: lr has no implicit step
 
 
@@ -61,11 +62,11 @@ class Record:
     skipped: str = ""  # why the identity was not checked at some step
 
     def observe(
-        self, opt: LionK, before: Iterate, after: Iterate, terms: Sequence[float] | None, eps: float, tol: float
-    ) -> None:
+        self, opt: LionK, before: Iterate, after: Iterate, terms: Sequence[float] | None, eps: float
+    ) -> None:  # fmt: skip
         """Account for one step; ``terms`` is what ``measured`` says of it, None where F is infinite at an end."""
         self.steps += 1
-        lr, lam = before.lr, float(opt.weight_decay)
+        lr, k = before.lr, before.k
         if self.last_lr is not None and lr > self.last_lr:
             self.rises += 1
         self.last_lr = lr
@@ -74,10 +75,10 @@ class Record:
             return
         if before.distance > 0:
             self.outside += 1
-            expected = phase_one_factor(lr, lam, opt.decay) * before.distance
-            slack = ROUNDING * eps * (1 + before.distance) + tol
+            expected = phase_one_factor(lr, float(opt.weight_decay), opt.decay) * before.distance
+            slack = ROUNDING * eps * (1 + before.distance) + after.tol
             self.phase_excess = max(self.phase_excess, (after.distance - expected - slack) / max(expected, slack))
-        if before.k is None:
+        if k is None:
             self.skipped = "lr weight_decay = 1"
             return
         if terms is None:
@@ -87,7 +88,6 @@ class Record:
             return
         residual, scale, D1, D2, bregman, start, end = terms
         scale = scale or 1.0
-        k = before.k
         dissipated = k.h * (k.a * D1 + (0.0 if k.b is None else k.b) * D2)
         self.identity_steps += 1
         self.identity_residual = max(self.identity_residual, abs(residual) / scale)
@@ -104,12 +104,12 @@ def measured(
 ) -> tuple[Any, ...]:  # fmt: skip
     """H of iterates, and the terms of the identity of the steps between them; with ``batch = 1`` as arrays.
 
-    ``numbers`` has a row for each iterate: f, and the coefficients h, c, a and b of the step from it. Without ``batch``
-    there are one or two iterates, and two H.
+    ``numbers`` has rows for f and for the coefficients h, c, a and b of the step from each iterate. Without ``batch``
+    there are one or two iterates.
     """
     if batch:
-        x, m, grad = (tree_map(lambda *a: _xp.namespace(a[0]).stack(a), *rows) for rows in (x, m, grad))
-        f, h, c, a, b = (numbers[:, i] for i in range(5))
+        x, m, grad = (tree_map(_stacked, *rows) for rows in (x, m, grad))
+        f, h, c, a, b = (numbers[i, ...] for i in range(5))
         at = point_of(K, lam, x, m, f, grad, tol, 1)
         H = [lyapunov_at(at, lam, c)]
         start, end = (
@@ -117,14 +117,19 @@ def measured(
         )
         k = Coefficients(h[:-1], c[:-1], a[:-1], b[:-1])
     else:
-        rows = list(zip(x, m, grad, numbers, strict=True))
-        points = [point_of(K, lam, x, m, n[0], g, tol) for x, m, g, n in rows]
-        H = [lyapunov_at(p, lam, n[2]) for p, n in zip(points, numbers, strict=True)]
-        start, end, k = points[0], points[-1], Coefficients(*numbers[0][1:])
+        f, h, c, a, b = numbers
+        points = [point_of(K, lam, *point, tol) for point in zip(x, m, f, grad, strict=True)]
+        H = [lyapunov_at(p, lam, weight) for p, weight in zip(points, c, strict=True)]
+        start, end, k = points[0], points[-1], Coefficients(h[0], c[0], a[0], b[0])
     if not steps:
         return tuple(H)
     d = descent_of(K, k if betas[0] != betas[1] else k._replace(b=None), betas, lam, start, end, batch=batch)
     return *H, d.residual, d.scale, d.D1, d.D2, d.bregman_f, d.before, d.after
+
+
+def _stacked(*rows: Any) -> Any:
+    xp, shape = _xp.kind(rows[0]).xp, rows[0].shape
+    return xp.reshape(xp.concat(rows), (len(rows), *shape)) if shape else xp.stack(rows)
 
 
 @dataclass(frozen=True)

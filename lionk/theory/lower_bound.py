@@ -39,8 +39,7 @@ class Average(NamedTuple):
         """The lower bound less its rounding, for ``K_of_m = K(m/W)``; -inf where there is none."""
         if not (self.weight > 0 and lam > 0 and math.isfinite(K_of_m)):
             return -math.inf
-        dual, eps_steps = K_of_m / lam, 1 + self.steps / 8
-        return self.offset / self.weight - dual - unit * eps_steps * (self.scale / self.weight + abs(dual))
+        return below(self.offset / self.weight, self.scale / self.weight, K_of_m / lam, unit * (1 + self.steps / 8))
 
     def bends(self, mx: float, f: float, unit: float) -> bool:
         """Is f at x below the average of its tangents, for ``mx = <m/W, x>``? Then it is not convex."""
@@ -50,14 +49,20 @@ class Average(NamedTuple):
         return above > CURVED * (abs(f) + abs(mx)) + unit * self.scale / self.weight
 
 
+def below(offset: float, scale: float, dual: float, unit: float) -> float:
+    """The lower bound ``offset - dual`` less its rounding: of one gradient, or of an average."""
+    return offset - dual - unit * (scale + abs(dual))
+
+
 def tangent(K: Any, x: Any, m: Any, grad: Any, weight: Any) -> tuple[Any, ...]:
     """For the bounds: ``<g, x>``, |g|^2, |x|^2, K(-g), and of the average ``m/weight`` K and ``<., x>``."""
     K = bound(K, x)
-    found = K.inner(grad, x), K.inner(grad, grad), K.inner(x, x), K.value(K.scaled(grad, -1.0))
+    traits = K.traits
+    found = K.inner(grad, x), K.inner(grad, grad), K.inner(x, x), K.value(grad if traits.even else K.scaled(grad, -1.0))
     if weight is None:
         return *found, math.inf, 0.0
-    mean = K.scaled(m, 1 / weight)
-    return *found, K.value(mean), K.inner(mean, x)
+    mean = K.value(m) / weight if traits.homogeneous else K.value(K.scaled(m, 1 / weight))
+    return *found, mean, K.inner(m, x) / weight
 
 
 def rounding_unit(K: Any, x: Any) -> float:

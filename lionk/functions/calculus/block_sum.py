@@ -72,7 +72,10 @@ class Blocks(ContainerFunction):
 
     def bind(self, like: Any, batch: int = 0) -> BoundBlocks:
         tree = tree_map(lambda a, k: k.bind(a, batch), like, self.tree)
-        made, dual = BoundBlocks(tree, batch), BoundBlocks(tree_map(lambda b: b.conjugate, tree), batch)
+        made, dual = (
+            BoundBlocks(self, tree, batch),
+            BoundBlocks(self.conjugate, tree_map(lambda b: b.conjugate, tree), batch),
+        )
         made.conjugate, dual.conjugate = dual, made
         return made
 
