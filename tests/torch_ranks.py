@@ -175,7 +175,7 @@ def matrices_shared_out(mesh):
 
 
 def sixteen_bits_and_cautious_pieces(mesh):
-    """Remainders are placed like the parameters; random numbers differ between pieces, and not between copies."""
+    """Remainders are placed like the parameters; random numbers are those of the whole."""
     half = {"dtype": torch.bfloat16, "exact": True}
     opt = layouts_agree(mesh, LINES, (8, 4), "l1", rounding="kahan", state_dtype="float32", **half)
     layouts_agree(mesh, LINES, (5, 3), "huber", rounding="kahan", **half)
@@ -186,14 +186,13 @@ def sixteen_bits_and_cautious_pieces(mesh):
     layouts_agree(mesh, LINES, (8, 4), "nuclear", exact=False, cautious_decay=True)
     for K in ("l1", "nuclear", "l2"):
         layouts_agree(mesh, LINES, (8, 4), K, exact=K == "l1", convention="coupled", maximize=True, cautious="mask")
-    for layout in (Shard(0), Replicate()):
-        p = torch.nn.Parameter(distribute_tensor(torch.ones(64, 8, dtype=torch.bfloat16), mesh, [layout]))
-        p.grad = torch.ones_like(p)
-        LionK([p], 2**-10, rounding="stochastic", seed=1).step()
-        assert set(whole(p.detach()).unique().tolist()) == {1.0, 1 - 2**-8}
-        mine, first = p.to_local().clone(), p.to_local().clone()
-        dist.broadcast(first, 0)
-        assert torch.equal(mine, first) == (layout == Replicate() or dist.get_rank() == 0)
+    for name in ("rows", "columns", "replicated"):  # one by one: each parameter of an optimizer has random numbers of its own
+        layouts_agree(mesh, {name: LINES[name]}, (8, 4), "l1", rounding="stochastic", **half)
+        layouts_agree(mesh, {name: LINES[name]}, (5, 3), "huber", rounding="stochastic", state_dtype="float32", **half)
+    p = torch.nn.Parameter(distribute_tensor(torch.ones(64, 8, dtype=torch.bfloat16), mesh, [Shard(0)]))
+    p.grad = torch.ones_like(p)
+    LionK([p], 2**-10, rounding="stochastic", seed=1).step()
+    assert set(whole(p.detach()).unique().tolist()) == {1.0, 1 - 2**-8}
 
 
 def norms_and_means_of_the_whole(mesh):
@@ -220,6 +219,8 @@ def grids(mesh):
     for K, exact in ("l1", True), ("l2", False), ({"name": "top_k", "k": 5}, False), ("nuclear", False):
         layouts_agree(grid, GRIDS, (8, 4), K, exact)
         layouts_agree(grid, GRIDS, (5, 3), K, exact)
+    for name in ("blocks", "rows twice", "columns and copies"):
+        layouts_agree(grid, {name: GRIDS[name]}, (5, 3), "l1", rounding="stochastic", dtype=torch.bfloat16, exact=True)
     for K, exact in ("l1", True), ("nuclear", False), ("row_l1_l2", False):
         torch.manual_seed(1)
         plain = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Tanh(), torch.nn.Linear(8, 4)).double()

@@ -54,7 +54,7 @@ def _launch(program: Program, x: Any, m: Any, grad: Any, rate: Any, decay: Any, 
     import array_api_compat.cupy as xp
     import cupy
 
-    known = program.given(xp, x, rate, decay, betas)
+    known = program.given(xp, rate, decay, betas)
     wanted = [i for i in program.passes()[-1].numbers if program.nodes[i].op != "constant"]
     values = dict(zip(wanted, program.numbers(wanted, known, _meaning()), strict=True))
     text = kernel(program, frozenset(i for i, v in values.items() if isinstance(v, cupy.ndarray)))

@@ -1,4 +1,4 @@
-"""lionk on NumPy: the backend, ``scipy_method``, and ``plan``, the step of arrays in the memory of this machine.
+"""lionk on NumPy: the backend, ``scipy_method``, and ``borrowed``, the plan of another library's record.
 
 The last two are loaded at first use.
 """
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from ._backend import NumPyBackend
 
 if TYPE_CHECKING:
-    from .runner.plan import plan
+    from .runner.plan import borrowed
     from .scipy_solver import scipy_method
 
 backend = NumPyBackend()
-__all__ = ["NumPyBackend", "backend", "plan", "scipy_method"]
+__all__ = ["NumPyBackend", "backend", "borrowed", "scipy_method"]
 
-_LATER = {"plan": "runner.plan", "scipy_method": "scipy_solver"}
+_LATER = {"borrowed": "runner.plan", "scipy_method": "scipy_solver"}
 
 
 def __getattr__(name: str) -> Any:

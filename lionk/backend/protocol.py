@@ -26,7 +26,9 @@ class Runner(Protocol):
     """``run(x, m, grad)`` on arrays, or on lists of arrays of one length: the next ``(x, m)``.
 
     x and m are consumed and may be written in place; grad is read only. ``lr`` and ``weight_decay`` are numbers or real
-    0-d arrays (None: those of the optimizer; a schedule must be evaluated by the caller).
+    0-d arrays (None: those of the optimizer; a schedule must be evaluated by the caller). An optimizer that names
+    arrays ``beside`` x and m takes them, and the numbers that go with them, in the dict ``beside``, which the
+    reference, NumPy and PyTorch know: they are written in place.
     """
 
     def __call__(self, x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]: ...

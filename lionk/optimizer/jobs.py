@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..arrays import namespace as _xp
 from ..arrays.namespace import Array
-from ..functions import ConvexFunction
 from ..functions.calculus.block_sum import ContainerFunction
 
 if TYPE_CHECKING:
@@ -40,17 +39,20 @@ def coefficients(opt: LionK, lr: Any, weight_decay: Any) -> tuple[Any, Any]:
 
 
 def arguments(
-    opt: LionK, x: Any, m: Any, grad: Any, lr: Any, weight_decay: Any
-) -> tuple[Any, Any, list[tuple[Array, Array, Array, ConvexFunction]]]:
-    """What a runner was called with, checked: lr, weight decay, and ``(x, m, grad, K)`` for each array."""
+    opt: LionK, x: Any, m: Any, grad: Any, lr: Any, weight_decay: Any, beside: dict[str, Any] | None = None
+) -> tuple[Any, Any, list[tuple[Any, ...]]]:
+    """What a runner was called with, checked: lr, weight decay, and ``(x, m, grad, *beside, K)`` for each array."""
     rate, decay = coefficients(opt, lr, weight_decay)
+    if lacking := [name for name in opt.beside if name not in (beside or {})]:
+        raise TypeError(f"a step of this optimizer takes {', '.join(lacking)}, too: give them in beside={{...}}")
+    kept = [(beside or {})[name] for name in opt.beside]
     if not isinstance(x, list):
-        return rate, decay, [(x, m, grad, opt.K)]
+        return rate, decay, [(x, m, grad, *kept, opt.K)]
     functions = opt.function_of_each(x, m, grad, decay) if isinstance(opt.K, ContainerFunction) else [opt.K] * len(x)
-    lengths = [len(v) if isinstance(v, list) else None for v in (x, m, grad, functions)]
-    if lengths != [len(x)] * 4:
-        raise ValueError(f"x, m, grad and the blocks of K must be lists of one length, got {lengths}")
-    return rate, decay, list(zip(x, m, grad, functions, strict=True))
+    lengths = [len(v) if isinstance(v, list) else None for v in (x, m, grad, functions, *kept)]
+    if lengths != [len(x)] * (4 + len(kept)):
+        raise ValueError(f"x, m, grad, the blocks of K and what is beside must be lists of one length, got {lengths}")
+    return rate, decay, list(zip(x, m, grad, *kept, functions, strict=True))
 
 
 def results(x: Any, pairs: list[tuple[Array, Array]]) -> tuple[Any, Any]:
@@ -59,26 +61,29 @@ def results(x: Any, pairs: list[tuple[Array, Array]]) -> tuple[Any, Any]:
 
 
 def check_memory(
-    jobs: list[tuple[Array, Array, Array, ConvexFunction]],
+    jobs: list[tuple[Any, ...]],
     span: Callable[[Array], tuple[int, int]],
     share: Callable[[Array, Array], bool],
 ) -> None:
     """Refuse different shapes, and arrays to be stepped in place whose memory is shared.
 
     ``span(a)``: the first address of an array and the one behind its last; ``share(a, b)``: have they an entry in
-    common? Raises ValueError.
+    common? Of what is beside, numbers are passed over. Raises ValueError.
     """
-    for x, m, grad, _ in jobs:
-        if not x.shape == m.shape == grad.shape:
-            shapes = ", ".join(str(tuple(a.shape)) for a in (x, m, grad))
+    every: list[tuple[Any, bool]] = []  # the arrays, and whether they are written
+    for job in jobs:
+        arrays = [a for a in job[:-1] if hasattr(a, "shape")]
+        every += [(a, k != 2) for k, a in enumerate(arrays)]
+        if any(a.shape != arrays[0].shape for a in arrays):
+            shapes = ", ".join(str(tuple(a.shape)) for a in arrays)
             raise ValueError(f"x, m and grad must have one shape, got {shapes}")
-    spans = sorted((*span(a), k) for k, a in enumerate(a for job in jobs for a in job[:3]))
+    spans = sorted((*span(a), k) for k, (a, _) in enumerate(every))
     reach = 0  # of the arrays that start before the next one
     for place, (start, end, k) in enumerate(spans):
         if start < reach and end > start:
             for _, other_end, j in spans[:place]:
-                written = k % 3 < 2 or j % 3 < 2  # not two gradients
-                if start < other_end and written and share(jobs[k // 3][k % 3], jobs[j // 3][j % 3]):
+                written = every[k][1] or every[j][1]  # not two gradients
+                if start < other_end and written and share(every[k][0], every[j][0]):
                     raise ValueError(
                         "x and m are stepped in place, and may share no memory with each other or with grad; copy one "
                         "of them first"

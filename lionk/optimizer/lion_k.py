@@ -102,6 +102,11 @@ class LionK:
         """Does a step need numbers of the whole array even where K is a sum over entries?"""
         return False
 
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The arrays that a step takes beside x, m and the gradient: none here, see ``variants.Variant``."""
+        return ()
+
     def init(self, x: Any) -> State:
         """The state before the first step: m = 0, count = 0. ``x`` is an array or a container of arrays."""
 
@@ -174,9 +179,10 @@ class LionK:
         if not x.dtype == m.dtype == grad.dtype:
             dtype = xp.result_type(x.dtype, m.dtype)
             a, b, c = (_xp.astype(xp, v, dtype) for v in (x, m, grad))
-        e, lam = cast(xp, lr, a, "lr"), cast(xp, weight_decay, a, "weight_decay")
+        real = _xp.real_dtype(a)
+        e, lam = cast(xp, lr, real, "lr"), cast(xp, weight_decay, real, "weight_decay")
         b1, b2 = betas or self.betas
-        b1, b2 = cast(xp, b1, a, "betas"), cast(xp, b2, a, "betas")
+        b1, b2 = cast(xp, b1, real, "betas"), cast(xp, b2, real, "betas")
         dK = (self.K if K is None else K).subgradient
         new_x, new_m = step.update(dK, a, b, c, e, lam, b1, b2, self.decay == "implicit")
         return _xp.astype(xp, new_x, x.dtype), _xp.astype(xp, new_m, m.dtype)
@@ -217,10 +223,21 @@ class LionK:
 
         return step_one
 
-    def run(self, x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
-        """``update`` of an array, or of each in lists of arrays, with the optimizer's own coefficients where None."""
-        rate, decay, jobs = arguments(self, x, m, grad, lr, weight_decay)
-        return results(x, [self.update(a, b, g, rate, decay, K=k) for a, b, g, k in jobs])
+    def run(
+        self, x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None,
+        beside: dict[str, Any] | None = None,
+    ) -> tuple[Any, Any]:  # fmt: skip
+        """``update`` of an array, or of each in lists of arrays, with the optimizer's own coefficients where None.
+
+        ``beside``: what the property of that name asks for, whose arrays are written in place.
+        """
+        rate, decay, jobs = arguments(self, x, m, grad, lr, weight_decay, beside)
+        return results(x, [self.one(job, rate, decay, beside or {}) for job in jobs])
+
+    def one(self, job: tuple[Any, ...], lr: Any, weight_decay: Any, _: dict[str, Any]) -> tuple[Array, Array]:
+        """``update`` of the arrays of one job, ``(x, m, grad, *beside, K)``, without checks."""
+        x, m, grad, K = job
+        return self.update(x, m, grad, lr, weight_decay, K=K)
 
     def with_decay(self, decay: str) -> LionK:
         """The same iteration with the other decay: ``h = lr/(1 - lr lam)`` implicit, ``h/(1 + h lam)`` explicit.
@@ -290,13 +307,13 @@ def explicit_lr(lr: Any, weight_decay: Any) -> Any:
     return lr / (1 + lr * weight_decay)
 
 
-def cast(xp: Any, c: Any, like: Array, name: str) -> Any:
-    """A coefficient ready for arithmetic with ``like``: numbers stay numbers, 0-d arrays take its real dtype."""
+def cast(xp: Any, c: Any, dtype: Any, name: str) -> Any:
+    """A coefficient ready for arithmetic with arrays: numbers stay numbers, 0-d arrays take their real dtype."""
     if isinstance(c, (int, float)):
         return c
     if _xp.namespace(c, name=name) is not xp:
         raise TypeError(f"{name} is an array of another library than x; pass a Python number")
-    return _xp.astype(xp, c, _xp.real_dtype(like))
+    return _xp.astype(xp, c, dtype)
 
 
 def _check_alike(name: str, tree: Any, x: Any) -> None:

@@ -34,6 +34,7 @@ from ..arrays.namespace import Array
 from ..functions import ConvexFunction
 from ..functions.calculus.block_sum import ContainerFunction
 from ..functions.registry.parameters import positive
+from . import rounding as roundings
 from .lion_k import LionK, cast
 
 MASKS = (None, "mask", "rescale")
@@ -57,12 +58,16 @@ class Variant(LionK):
         The share s in [0, 1] of a growth of the norm that is kept, of each array; 0.5 in the publication.
     relative : bool
         Updates as long as the array that they change.
+    rounding : "nearest", "stochastic" or "kahan"
+        How ``update_beside`` keeps x where it has 16 bits (``lionk.optimizer.rounding``).
+    mars : float
+        The gamma of MARS in ``update_beside``, 0.025 in the paper; 0: without it.
 
     Raises
     ------
     ValueError
         cautious is none of those, cautious_decay goes with implicit decay, hyperball is no radius, radial_brake is not
-        in [0, 1], or both are given.
+        in [0, 1], both are given, or there is no such rounding.
 
     Examples
     --------
@@ -81,9 +86,12 @@ class Variant(LionK):
     hyperball: float | str | None = None
     radial_brake: float | None = None
     relative: bool = False
+    rounding: str = "nearest"
+    mars: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        roundings.check(self.rounding)
         if self.cautious not in MASKS:
             raise ValueError(f'cautious must be None, "mask" or "rescale", got {self.cautious!r}')
         if self.cautious_decay and self.decay != "explicit":
@@ -99,7 +107,7 @@ class Variant(LionK):
 
     @property
     def whole(self) -> bool:
-        return self.cautious == "rescale" or self.relative or self._resizes
+        return self.cautious == "rescale" or self.relative or self._resizes or self.mars > 0
 
     @property
     def _resizes(self) -> bool:
@@ -126,6 +134,11 @@ class Variant(LionK):
             lost |= dict.fromkeys(("suboptimality bound", "momentum bound"), reason)
         return lost
 
+    @property
+    def beside(self) -> tuple[str, ...]:
+        kept = {"low": self.rounding == "kahan", "last": self.mars > 0, "index": self.rounding == "stochastic"}
+        return tuple(name for name, there in kept.items() if there)
+
     def gradient(self, x: Array, grad: Array, weight_decay: Any) -> Array:
         """The gradient of what is minimised but for the constraint."""
         grad = -grad if self.maximize else grad
@@ -142,7 +155,7 @@ class Variant(LionK):
         norm: Callable[[Array], Array] | None = None,
     ) -> tuple[Array, Array]:  # fmt: skip
         """``LionK.update``. ``mean``, ``norm``: of the whole, where the arrays are pieces of it; None: they are it."""
-        weight_decay = cast(_xp.namespace(x), weight_decay, x, "weight_decay")
+        weight_decay = cast(_xp.namespace(x), weight_decay, _xp.real_dtype(x), "weight_decay")
         grad = self.gradient(x, grad, weight_decay)
         lam = 0.0 if self.coupled else weight_decay
         k: Any = self.K if K is None else K
@@ -160,6 +173,46 @@ class Variant(LionK):
             wanted = before if self.hyperball == "keep" else self.hyperball
         factor = wanted / xp.where(size > 0, size, xp.ones_like(size))
         return _xp.astype(xp, _xp.astype(xp, x, factor.dtype) * factor if _xp.kind(x).low else x * factor, x.dtype)
+
+    def one(self, job: tuple[Any, ...], lr: Any, weight_decay: Any, beside: dict[str, Any]) -> tuple[Array, Array]:
+        x, m, grad, *arrays, K = job
+        if not self.beside:
+            return super().one(job, lr, weight_decay, beside)
+        given = dict(zip(self.beside, arrays, strict=True))
+        if "index" in given:
+            given |= {k: beside[k] for k in roundings.KEYS}
+            given["index"] = roundings.index(_xp.namespace(x), given["index"], x)
+        new_x, new_m, kept = self.update_beside(x, m, grad, given, lr, weight_decay, K=K)
+        for name, value in kept.items():
+            given[name][...] = value
+        return new_x, new_m
+
+    def update_beside(
+        self, x: Array, m: Array, grad: Array, beside: dict[str, Any], lr: Any, weight_decay: Any, *,
+        K: ConvexFunction | None = None, betas: tuple[Any, Any] | None = None,
+    ) -> tuple[Array, Array, dict[str, Array]]:  # fmt: skip
+        """The step with MARS and rounding: x, m, and what is kept beside them.
+
+        ``beside`` has the arrays that the property ``beside`` names, in the shape of x: "low", the remainders of Kahan;
+        "last", the gradient of the step before; "index", the int32 place of each entry, which comes with the numbers
+        "key0" and "key1".
+        """
+        xp, kept = _xp.namespace(x), {}
+        if self.mars:
+            estimate = mars(grad, beside["last"], (betas or self.betas)[0], self.mars)
+            grad, kept["last"] = estimate, grad
+        if self.rounding == "nearest":
+            x, m = self.update(x, m, grad, lr, weight_decay, K=K, betas=betas)
+            return x, m, kept
+        wide, dtype = roundings.widened(xp, x, beside.get("low")), x.dtype
+        wide, m = self.update(wide, m, grad, lr, weight_decay, K=K, betas=betas)
+        if self.rounding == "kahan":
+            x, kept["low"] = roundings.with_rest(xp, wide, dtype)
+        else:
+            x = roundings.by_chance(
+                xp, wide, dtype, roundings.noise(xp, beside["index"], *(beside[k] for k in roundings.KEYS))
+            )
+        return x, m, kept
 
 
 def _norm(x: Array) -> Array:
@@ -238,11 +291,14 @@ def mars(
     def one(g: Array, last: Array) -> Array:
         xp, c = _xp.namespace(g, last), corrected(g, last, beta1, gamma)
         size = reductions.norm(xp, c) if norm is None else norm(c)
-        return c / xp.where(size > 1, size, xp.ones_like(size))
+        return _xp.astype(xp, c / xp.where(size > 1, size, xp.ones_like(size)), g.dtype)
 
     return tree_map(one, grad, previous)
 
 
 def corrected(grad: Array, previous: Array, beta1: float, gamma: float) -> Array:
-    """The c of ``mars``, entry by entry."""
+    """The c of ``mars``, entry by entry; of 16 bits, in float32."""
+    xp = _xp.namespace(grad, previous)
+    if _xp.is_low_precision(grad):
+        grad, previous = (_xp.astype(xp, a, xp.float32) for a in (grad, previous))
     return grad + gamma * beta1 / (1 - beta1) * (grad - previous)

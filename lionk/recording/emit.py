@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from ..arrays.namespace import Array
 from .program import BETAS, PYTHON, REDUCTIONS, Node, NotTraceableError, Pass, Program
 
-Arrays = tuple[Array, Array, Array]  # x, m, grad
+Arrays = tuple[Array, ...]  # x, m, grad, and those beside them
 Alike = TypeVar("Alike", bound=tuple[Array, ...])  # arrays of one shape
 T = TypeVar("T")
 
@@ -111,10 +111,17 @@ def bracket(program: Program, step: Pass) -> list[str]:
     return ["low", "high"] if program.nodes[step.targets[0]].op == "order_statistic" else []
 
 
-def scalar(program: Program, step: Pass, phrases: Mapping[str, str], constant: Callable[[Any, Any], str]) -> Text:
+def scalar(
+    program: Program,
+    step: Pass,
+    phrases: Mapping[str, str],
+    constant: Callable[[Any, Any], str],
+    rounded: Callable[[Node], str] = lambda _: "",
+) -> Text:
     """One assignment for each operation, for languages that compile a loop over entries.
 
     ``constant(value, dtype)`` is the text of a number known now; the others are arguments ``s0``, ``s1``, ...
+    ``rounded`` names what brings the result of an operation into its dtype, where the language does not do so.
     """
     n = program.nodes
     name: dict[int, str] = {}
@@ -136,6 +143,7 @@ def scalar(program: Program, step: Pass, phrases: Mapping[str, str], constant: C
     for i in step.body:
         name[i] = f"v{i}"
         lines.append(phrase(phrases, program, i, [argument(i, a) for a in n[i].args], name[i]))
+        lines += [f"{name[i]} = {call}({name[i]})" for call in (rounded(n[i]),) if call]
     if any(n[i].op in REDUCTIONS for i in step.targets):
         return Text(lines, numbers, {}, [phrase(phrases, program, i, [name[n[i].args[0]]]) for i in step.targets])
     for target, i in program.outputs.items():
@@ -162,12 +170,10 @@ def function(name: str, arguments: list[str], lines: list[str], space: dict[str,
     return space[name]
 
 
-def tile(text: Text, space: dict[str, Any]) -> Callable[..., Any]:
+def tile(text: Text, arrays: Iterable[str], space: dict[str, Any]) -> Callable[..., Any]:
     """``tile(x, m, grad, *numbers, *buffers)``: a pass over some of the entries; returns what it has reduced."""
     results = "".join(f"{r}, " for r in text.results)
-    return function(
-        "tile", ["x", "m", "grad", *text.numbers, *text.buffers], [*text.lines, f"return ({results})"], space
-    )
+    return function("tile", [*arrays, *text.numbers, *text.buffers], [*text.lines, f"return ({results})"], space)
 
 
 def pieces(arrays: Alike, limit: int, axes: Sequence[int] | None = None) -> Iterator[Alike]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from ..arrays import namespace as _xp
 from .emit import Arrays, pieces
+from .places import Places
 from .program import Pass, Program
 from .selection import SAMPLE, Ranking, Tally, brackets
 from .threads import one_after_the_other, run_all
@@ -127,10 +128,9 @@ def replay(
 
 def _sample(arrays: Arrays, every: int) -> Arrays:
     """One entry, or slice along the first axis, of ``every`` (an odd number of them, so that all columns occur)."""
-    xp = _xp.namespace(*arrays)
+    xp = _xp.namespace(arrays[0])
     step = min(every, arrays[0].shape[0]) | 1
-    x, m, grad = (xp.asarray(a[::step], copy=True) for a in arrays)
-    return x, m, grad
+    return tuple(a if isinstance(a, Places) else xp.asarray(a[::step], copy=True) for a in arrays)
 
 
 def run_passes(steps: Iterable[Step], others: Iterable[Task] = (), run: Callable[[list[Task]], None] = run_all) -> None:

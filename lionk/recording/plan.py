@@ -31,18 +31,18 @@ def meaning(called: Callable[[str], Any], compared: Callable[[str], Any] | None 
 class Known:
     """The numbers that are known before the first pass, found again only where lr or weight decay is another one."""
 
-    def __init__(self, find: Callable[[Any, Any, Any], dict[int, Any]]) -> None:
-        """``find(lr, weight_decay, like)``: all that can be known without the arrays."""
+    def __init__(self, find: Callable[..., dict[int, Any]]) -> None:
+        """``find(lr, weight_decay, *keys)``: all that can be known without the arrays."""
         self._find = find
         self._last: tuple[Any, dict[int, Any]] = (None, {})
 
-    def __call__(self, lr: Any, weight_decay: Any, like: Any) -> dict[int, Any]:
+    def __call__(self, lr: Any, weight_decay: Any, *keys: int) -> dict[int, Any]:
         if not (type(lr) is type(weight_decay) is float):  # an array may change its value
-            return self._find(lr, weight_decay, like)
+            return self._find(lr, weight_decay, *keys)
         key, found = self._last
-        if key != (lr, weight_decay):
-            found = self._find(lr, weight_decay, like)
-            self._last = (lr, weight_decay), found
+        if key != (lr, weight_decay, *keys):
+            found = self._find(lr, weight_decay, *keys)
+            self._last = (lr, weight_decay, *keys), found
         return found
 
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..optimizer.lion_k import cast
+from ..optimizer.rounding import KEYS
 
 ARITHMETIC = ("add", "subtract", "multiply", "divide", "pow", "maximum", "minimum", "hypot", "atan2")
 COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
+INTEGER = ("bitwise_and", "bitwise_xor", "bitwise_right_shift")
 LOGICAL = ("logical_and", "logical_or", "logical_not")
 # as Python and C spell them, and as Python computes them
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"} | dict(
@@ -68,6 +70,11 @@ class Program:
     outputs: dict[str, int]
     along: int | None = None
 
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The names of the arrays that go in."""
+        return tuple(n.args[0] for n in self.nodes if n.op == "input" and n.array)
+
     def by_slices(self, i: int) -> bool:
         """Is this number one for each slice?"""
         return self.along is not None and self.nodes[i].level > 0 and not self.nodes[i].array
@@ -111,12 +118,14 @@ class Program:
         """What is done to entries."""
         return {self.nodes[i].op for p in self.passes() for i in p.body}
 
-    def given(self, xp: Any, like: Any, lr: Any, weight_decay: Any, betas: tuple[Any, Any]) -> dict[int, Any]:
-        """The places of the numbers that are inputs, with their values made ready for arithmetic with ``like``."""
+    def given(
+        self, xp: Any, lr: Any, weight_decay: Any, betas: tuple[Any, Any], keys: tuple[int, ...] = ()
+    ) -> dict[int, Any]:
+        """The places of the numbers that are inputs, with their values made ready for arithmetic with the arrays."""
         values = {"lr": lr, "weight_decay": weight_decay, **dict(zip(BETAS, betas, strict=True))}
-        ready = {k: cast(xp, v, like, k) for k, v in values.items()}
-        nodes = enumerate(self.nodes)
-        return {i: ready[n.args[0]] for i, n in nodes if n.op == "input" and not n.array}
+        values |= zip(KEYS, keys, strict=False)
+        nodes = [(i, n) for i, n in enumerate(self.nodes) if n.op == "input" and not n.array]
+        return {i: cast(xp, values[n.args[0]], n.dtype, n.args[0]) for i, n in nodes}
 
     def numbers(self, wanted: Iterable[int], known: dict[int, Any], meaning: Mapping[str, Callable[..., Any]]) -> Any:
         """The numbers at these places, by the library's own arithmetic on numbers; ``known`` grows by what is found."""

@@ -11,61 +11,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..arrays import reductions
-from ..arrays.layout import KERNEL
 from ..arrays.value import has_arrays
 from ..functions.base import ConvexFunction
-from ..functions.calculus.parts import PartLift
-from ..optimizer.lion_k import LionK
-from .program import ARITHMETIC, BETAS, COMPARISONS, LOGICAL, PARTS, TESTS, UNARY, Node, NotTraceableError, Program
-
-
-class Extent(NamedTuple):
-    """What of an array's shape a record depends on.
-
-    ``shape``: None for a record of entries, (n,) for one of all n entries, (1, ..., 1, n) for one of each slice with n
-    entries along the axis ``along``, which counts as the last. ``many``: is there more than one slice?
-    """
-
-    shape: tuple[int, ...] | None
-    along: int | None = None
-    many: bool = False
-
-    @classmethod
-    def of(cls, opt: LionK, K: ConvexFunction, shape: tuple[int, ...]) -> Extent:
-        """The extent of a step with this K on arrays of this shape."""
-        structure, along, ndim = K.traits.structure, K.traits.along, len(shape)
-        if opt.whole:
-            return cls((math.prod(shape),))
-        if structure == "elementwise":
-            return cls(None)
-        if structure == "rowwise" and along is not None and -ndim <= along < ndim:
-            n = shape[along]
-            return cls((1,) * (ndim - 1) + (n,), along % ndim, math.prod(shape) != n)
-        return cls((math.prod(shape),))
-
-    def viewed(self, arrays: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
-        """The arrays with as many axes as the record: of contiguous ones that are ``seen`` as matrices, views."""
-        if self.shape is None or self.along is None or arrays[0].ndim == len(self.shape):
-            return arrays
-        x, m, grad = (a.reshape((-1, self.shape[-1]) if self.along else (self.shape[-1], -1)) for a in arrays)
-        return x, m, grad
-
-
-def seen(opt: LionK, K: ConvexFunction, shape: tuple[int, ...], contiguous: bool) -> tuple[ConvexFunction, Extent]:
-    """The function whose step is recorded for an array of this shape, and the extent of the record.
-
-    Contiguous arrays are seen as matrices where that is the same step: convolution kernels are matrices by definition;
-    slices along the last of many axes, or the first one, are rows or columns.
-    """
-    if contiguous and isinstance(K, PartLift) and K.layout == KERNEL and len(shape) > 1:
-        K, shape = K.inner, (shape[0], math.prod(shape[1:]))
-    elif contiguous and K.traits.structure == "rowwise" and len(shape) > 2 and K.traits.along in (0, -1):
-        rows = shape[:-1] if K.traits.along else shape[:1]
-        shape = (math.prod(rows), math.prod(shape[len(rows) :]))
-    return K, Extent.of(opt, K, shape)
+from ..optimizer.rounding import KEYS
+from .extent import Extent
+from .program import (
+    ARITHMETIC,
+    BETAS,
+    COMPARISONS,
+    INTEGER,
+    LOGICAL,
+    PARTS,
+    TESTS,
+    UNARY,
+    Node,
+    NotTraceableError,
+    Program,
+)
 
 
 class Space:
@@ -80,9 +45,9 @@ class Space:
         self.pi, self.e, self.inf, self.nan = math.pi, math.e, math.inf, math.nan
 
     def __getattr__(self, name: str) -> Any:
-        if name in ARITHMETIC + COMPARISONS + LOGICAL + TESTS or name in UNARY:
+        if name in ARITHMETIC + COMPARISONS + LOGICAL + TESTS + INTEGER + UNARY:
             return lambda *args: self.apply(name, *args)
-        if name in ("isdtype", "finfo", "result_type", "bool", "complex64", "complex128") or "float" in name:
+        if name in ("isdtype", "finfo", "result_type", "bool", "complex64", "complex128", "int32") or "float" in name:
             return getattr(self.xp, name)
         raise NotTraceableError(f"{name} is not recorded")
 
@@ -211,6 +176,11 @@ class Symbol:
             raise NotTraceableError("the shape is not known in a record for all sizes")
         return self.space.extent.shape
 
+    def view(self, dtype: Any) -> Symbol:
+        """The same bits as another dtype of as many, as the arrays of libraries have it."""
+        n = self.space.nodes[self.place]
+        return self.space.symbol("view", (self.place,), dtype, n.level, n.array)
+
     def __bool__(self) -> bool:
         raise NotTraceableError("a branch on values cannot be recorded")
 
@@ -243,10 +213,10 @@ for _names, _op in {
     setattr(Symbol, f"__{_names}__", _method(_op))
 
 
-def step_program(
-    opt: LionK, K: ConvexFunction, xp: Any, dtypes: tuple[Any, Any, Any], shape: tuple[int, ...]
-) -> Program:
-    """The record of ``opt.update`` with this K, for dtypes of x, m and grad, and arrays of this ``Extent``.
+def step_program(opt: Any, K: ConvexFunction, xp: Any, dtypes: tuple[Any, ...], shape: tuple[int, ...]) -> Program:
+    """The record of ``opt.update`` with this K, or of ``opt.update_beside`` where there are arrays beside x and m.
+
+    dtypes are of x, m, grad and those of ``opt.beside``, the arrays of this ``Extent``.
 
     lr, weight decay and betas are its inputs: where they change, what was compiled stays.
 
@@ -258,18 +228,32 @@ def step_program(
     extent = Extent.of(opt, K, shape)
     if structure == "matrix" or (structure == "rowwise" and extent.along is None) or has_arrays(K):
         raise NotTraceableError(f"{structure} functions, and those with array parameters, are not recorded")
-    kind = xp.result_type(*dtypes[:2])
-    real = _real(xp, kind)
+    rounds = {"low", "index"} & {*opt.beside}  # x is widened first
+    real = _real(xp, xp.result_type(xp.float32 if rounds else dtypes[0], dtypes[1]))
 
     def update(
-        x: Symbol, m: Symbol, grad: Symbol, lr: Symbol, weight_decay: Symbol, beta1: Symbol, beta2: Symbol
-    ) -> tuple[Symbol, Symbol]:
-        return opt.update(x, m, grad, lr, weight_decay, K=K, betas=(beta1, beta2))
+        x: Symbol,
+        m: Symbol,
+        grad: Symbol,
+        lr: Symbol,
+        weight_decay: Symbol,
+        beta1: Symbol,
+        beta2: Symbol,
+        **beside: Any,
+    ) -> tuple[Symbol, ...]:
+        if not beside:
+            x, m = opt.update(x, m, grad, lr, weight_decay, K=K, betas=(beta1, beta2))
+            return x, m
+        x, m, kept = opt.update_beside(x, m, grad, beside, lr, weight_decay, K=K, betas=(beta1, beta2))
+        return x, m, *(kept[name] for name in written)
 
-    arrays = dict(zip(("x", "m", "grad"), dtypes, strict=True))
+    written = [name for name in opt.beside if name != "index"]
+    arrays = dict(zip(("x", "m", "grad", *opt.beside), dtypes, strict=True))
     numbers = dict.fromkeys(("lr", "weight_decay", *BETAS), real)
+    if "index" in opt.beside:
+        numbers |= dict.fromkeys(KEYS, arrays["index"])
     try:
-        return record(update, xp, arrays, numbers, extent, ("x", "m"))
+        return record(update, xp, arrays, numbers, extent, ("x", "m", *written))
     except ValueError as error:  # a function of matrices or kernels: the record knows all entries or slices
         raise NotTraceableError(str(error)) from error
 

@@ -10,8 +10,9 @@ import pytest
 
 import lionk
 from lionk.recording.emit import buffered, contracted, scalar
+from lionk.recording.extent import Extent
 from lionk.recording.program import NotTraceableError
-from lionk.recording.record import Extent, record, step_program
+from lionk.recording.record import record, step_program
 
 F4 = np.dtype("float32")
 # Norms of groups under one number, and functions of an entry and its neighbours.

@@ -16,11 +16,13 @@ from lionk.recording.emit import bracket, function, phrase, scalar
 from lionk.recording.program import REDUCTIONS, SIGNS, Node, Pass, Program
 from lionk.recording.selection import tally
 
+from .bits import bits
 from .text import CALLS, over
 
+SIGNS_OF_BITS = {"bitwise_and": "&", "bitwise_xor": "^", "bitwise_right_shift": ">>"}
 # A conditional expression, since np.where of two numbers is hundreds of times slower; every number is made ``real``,
 # since an integer in the text would promote float32.
-PHRASES = {op: f"{{out}} = {{0}} {s} {{1}}" for op, s in SIGNS.items()} | {
+PHRASES = {op: f"{{out}} = {{0}} {s} {{1}}" for op, s in (SIGNS | SIGNS_OF_BITS).items()} | {
     "negative": "{out} = -{0}",
     "abs": "{out} = abs({0})",
     "sqrt": "{out} = real(sqrt({0}))",
@@ -29,11 +31,18 @@ PHRASES = {op: f"{{out}} = {{0}} {s} {{1}}" for op, s in SIGNS.items()} | {
     "minimum": "{out} = {0} if ({0} <= {1} or {0} != {0}) else {1}",
     "where": "{out} = {1} if {0} else {2}",
     "isnan": "{out} = {0} != {0}",
+    "isfinite": "{out} = {0} - {0} == zero",
+    "astype": "{out} = real({0})",
+    "view": "{out} = view_{dtype}({0})",
     "logical_and": "{out} = {0} and {1}",
     "logical_or": "{out} = {0} or {1}",
     "logical_not": "{out} = not {0}",
-    "output": "{out}_[i] = {0}",
+    "output": "{out}_[i] = kept_{out}({0})",
 }
+# Of numbers with 16 bits: these give one where they are given some.
+KEPT_AS_IS = ("negative", "abs", "sign", "maximum", "minimum", "where")
+# 16 bits lie in memory as integers, since neither NumPy nor numba has all such numbers, and are float32 in a loop.
+HALVES = ("float16", "bfloat16")
 
 
 Words = tuple[str, ...]
@@ -41,9 +50,15 @@ KEPT = 256  # compiled loops
 
 
 def compilable(program: Program) -> bool:
-    """Is numba here, and are entries real and of one dtype?"""
-    kinds = {str(n.dtype) for n in program.nodes if n.array} - {"bool"}
-    return kinds in ({"float32"}, {"float64"}) and not missing("numba", "numba")
+    """Is numba here, and are entries real, of 64 bits or of at most 32, of which the latter are computed in float32?"""
+    n = program.nodes
+    kinds = {str(v.dtype) for v in n if v.array} - {"bool"}
+    called = [i for p in program.passes() for i in p.body if n[i].op not in PHRASES]
+    called += [a for i in called for a in n[i].args if n[a].array]
+    called += [v.args[0] for v in n if v.op in REDUCTIONS]
+    between = {str(n[i].dtype) for i in called}  # what NumPy's functions take and give
+    one = kinds == {"float64"} or (kinds <= {"float32", "int32", *HALVES} and not between & {"int32", *HALVES})
+    return one and not missing("numba", "numba")
 
 
 class Loops:
@@ -60,10 +75,12 @@ class Loops:
         n = list(program.nodes)
         self._along = program.along
         self.buffers: dict[str, Any] = {}  # name and dtype
-        self._real = next(v.dtype.type for v in n if v.op == "input")
+        self._real = np.float64 if any(str(v.dtype) == "float64" for v in n if v.array) else np.float32
+        self._kinds = {v.args[0]: str(v.dtype) for v in n if v.op == "input" and v.array}
         self._names = {i: f"s{k}" for k, i in enumerate(step.numbers)}
         self._lines: list[str] = []
         self._space: dict[str, Any] = {"np": np, "tally": tally, "real": self._real, "over": over(program)}
+        self._space |= {"int32": np.int32, "float16": np.float16}
         names = self._names | {i: v.args[0] for i, v in enumerate(n) if v.op == "input" and v.array}
         calls = [i for i in step.body if n[i].op not in PHRASES]
         depth: dict[int, int] = {}  # how many calls lie before a node, one after the other
@@ -87,15 +104,20 @@ class Loops:
             f"{phrase(CALLS, program, i, [names[a]])}, " for i, a in zip(step.targets, roots, strict=False)
         )
         numbers = [*self._names.values(), *bracket(program, step)]
-        arguments = ["x", "m", "grad", *numbers, *self.buffers]
+        arguments = [*program.arrays, *numbers, *self.buffers]
         self.run = function("run", arguments, [*self._lines, f"return ({results})"], self._space)
         self.alone = not (calls or roots)  # is it one loop, that needs nothing else?
         self._many = ["places", "sizes", *numbers]
+        self._arrays = program.arrays
 
     @cached_property
     def many(self) -> Callable[..., None]:
-        """``many(places, sizes, *numbers)``: the step of contiguous arrays at these addresses, a row for x, m, grad."""
-        return _jit_many(tuple(self._many), tuple(self._lines), self._space["loop0"], self._real)
+        """``many(places, sizes, *numbers)``: the step of contiguous arrays at these addresses, a row for each array.
+
+        The places of entries have a row of numbers, those of the first ones.
+        """
+        kinds = tuple((a, self._kinds[a]) for a in self._arrays)
+        return _jit_many(tuple(self._many), tuple(self._lines), self._space["loop0"], kinds)
 
     def _buffer(self, names: dict[int, str], n: list[Node], i: int) -> str:
         names[i] = f"b{len(self.buffers)}"
@@ -108,7 +130,7 @@ class Loops:
             return
         program = Program(tuple(n), outputs, self._along)
         step = program.passes()[-1]
-        text = scalar(program, step, PHRASES, lambda value, _: f"real({value!r})")  # inf and nan are names there
+        text = scalar(program, step, PHRASES, _constant, _rounded)
         used = [a for i in step.body for a in n[i].args] + list(outputs.values())
         read = list(dict.fromkeys(n[i].args[0] for i in used if n[i].op == "input" and n[i].array))
         arrays = list(dict.fromkeys([*read, *outputs]))
@@ -119,11 +141,34 @@ class Loops:
             if program.by_slices(i):
                 slices[own] = self._names[i]
             else:
-                numbers[own] = f"real({self._names[i]})"
+                given_as = f"float16({self._names[i]})" if _is_half(n[i].dtype) else self._names[i]
+                numbers[own] = _number(given_as, n[i].dtype)
         name = f"loop{len(self._lines)}"
-        words = (arrays, slices, numbers, read, text.lines)
+        kinds = [(a, self._kinds.get(a, "")) for a in arrays]
+        words = (arrays, slices, numbers, read, text.lines, kinds)
         self._space[name] = _jit(*map(tuple, words), along=self._along, real=self._real)
         self._lines.append(f"{name}({', '.join([*arrays, *slices.values(), *numbers.values()])})")
+
+
+def _constant(value: Any, dtype: Any) -> str:
+    return _number(repr(float(dtype.type(value)) if _is_half(dtype) else value), dtype)  # inf and nan are names there
+
+
+def _number(text: str, dtype: Any) -> str:
+    return f"{'int32' if str(dtype) == 'int32' else 'real'}({text})"
+
+
+def _is_half(dtype: Any) -> bool:
+    """Is it NumPy's float16, to which NumPy rounds numbers, too, before it computes with them? PyTorch does not."""
+    return getattr(dtype, "char", "") == "e"
+
+
+def _rounded(node: Node) -> str:
+    """numba promotes integers; 16 bits are computed with in float32, of which each result is rounded."""
+    kind = str(node.dtype)
+    if kind == "int32":
+        return kind
+    return f"to_{kind}" if kind in HALVES and node.op not in KEPT_AS_IS else ""
 
 
 @cache
@@ -144,35 +189,69 @@ def _pointer() -> Any:
 
 
 @lru_cache(KEPT)
-def _jit_many(arguments: Words, lines: Words, loop: Callable[..., None], real: Any) -> Callable[..., None]:
+def _jit_many(
+    arguments: Words, lines: Words, loop: Callable[..., None], kinds: tuple[tuple[str, str], ...]
+) -> Callable[..., None]:
+    import numpy as np
     from numba import carray, njit
 
-    arrays = [f"{a} = carray(pointer(places[{k}, k]), (sizes[k],), real)" for k, a in enumerate(("x", "m", "grad"))]
+    arrays = [
+        f"{a} = places[{k}, k]" if kind == "int32" else f"{a} = carray(pointer(places[{k}, k]), (sizes[k],), {kind})"
+        for k, (a, kind) in enumerate(kinds)
+    ]
     text = ["for k in range(sizes.size):", *(f"    {line}" for line in (*arrays, *lines))]
-    space = {"loop0": loop, "real": real, "carray": carray, "pointer": _pointer()}
+    space = {"loop0": loop, "carray": carray, "pointer": _pointer(), "int32": np.int32}
+    space |= {
+        "float32": np.float32,
+        "float64": np.float64,
+        "real": np.float64 if ("x", "float64") in kinds else np.float32,
+    }
+    space |= dict.fromkeys(HALVES, np.int16)
     return njit(nogil=True, error_model="numpy")(function("many", list(arguments), text, space))
 
 
 @lru_cache(KEPT)
 def _jit(
-    arrays: Words, slices: Words, numbers: Words, read: Words, lines: Words, along: int | None, real: Any
+    arrays: Words,
+    slices: Words,
+    numbers: Words,
+    read: Words,
+    lines: Words,
+    kinds: tuple[tuple[str, str], ...],
+    along: int | None,
+    real: Any,
 ) -> Callable[..., None]:
     """``loop(*arrays, *slices, *numbers)``: over one axis, or over the rows of matrices and along each of them.
 
-    ``slices`` are the names of numbers of which each slice along the axis ``along`` has its own. What has been compiled
-    serves every optimizer with the same text, whatever its lr, decay and betas.
+    ``slices`` are the names of numbers of which each slice along the axis ``along`` has its own. ``kinds``: the dtypes
+    of the arrays, by their names. What has been compiled serves every optimizer with the same text, whatever its lr,
+    decay and betas.
     """
+    import numpy as np
     from numba import njit
 
     by_entry = slices if along == 0 else ()
-    body = [f"{a} = {a}_[i]" for a in (*read, *by_entry)] + list(lines)
-    text = [f"for i in range({arrays[0]}_.size):", *(f"    {line}" for line in body)]
+    halves = {a: kind for a, kind in kinds if kind in HALVES}
+    counted = [a for a, kind in kinds if kind == "int32" and along is None]  # the place of the first entry is given
+    body = [_read(a, halves.get(a), a in counted) for a in (*read, *by_entry)] + list(lines)
+    for a in arrays:
+        body = [line.replace(f"kept_{a}(", f"narrow_{halves[a]}(" if a in halves else "(") for line in body]
+    sized = next(a for a in arrays if a not in counted)
+    text = [f"for i in range({sized}_.size):", *(f"    {line}" for line in body)]
     if along is not None:
         rows = [f"{a}_ = {a}__[r]" for a in arrays] + [f"{s}_ = {s}__[0]" for s in by_entry]
         rows += [f"{s} = {s}__[r, 0]" for s in slices if s not in by_entry]
-        text = [f"for r in range({arrays[0]}__.shape[0]):", *(f"    {line}" for line in (*rows, *text))]
+        text = [f"for r in range({sized}__.shape[0]):", *(f"    {line}" for line in (*rows, *text))]
     mark = "_" if along is None else "__"
     arguments = [f"{a}{mark}" for a in (*arrays, *slices)] + list(numbers)
-    space: dict[str, Any] = {"real": real, "sqrt": math.sqrt, "inf": math.inf, "nan": math.nan}
+    space: dict[str, Any] = {"real": real, "sqrt": math.sqrt, "inf": math.inf, "nan": math.nan, "int32": np.int32}
+    if {"int32", *HALVES} & {kind for _, kind in kinds}:
+        space |= bits()
     whole = function("loop", arguments, ["one, zero = real(1), real(0)", *text], space)
     return njit(nogil=True, error_model="numpy")(whole)
+
+
+def _read(a: str, half: str | None, counted: bool) -> str:
+    if counted:
+        return f"{a} = int32({a}_ + i)"
+    return f"{a} = wide_{half}({a}_[i])" if half else f"{a} = {a}_[i]"

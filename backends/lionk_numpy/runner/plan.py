@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
 from lionk.optimizer.lion_k import LionK
 from lionk.recording.emit import Arrays, buffered, chunks, tile
+from lionk.recording.extent import Extent
 from lionk.recording.passes import Step, Task, replay
+from lionk.recording.places import Places
 from lionk.recording.plan import Buffers, Known, in_order, meaning
 from lionk.recording.program import NotTraceableError, Program
-from lionk.recording.record import Extent, step_program
+from lionk.recording.record import step_program
 from lionk.recording.selection import tally
 from lionk.recording.threads import threads
 
-from .compiled import Loops, compilable
+from .bits import Half
+from .compiled import HALVES, Loops, compilable
 from .text import APART, CALLS, over, select
 
 # Entries that a thread takes at once: so few that a tile and its buffers stay in a cache, so many that threads do not
@@ -29,30 +33,37 @@ LOOPS = 8  # passes, at most, that are: each takes a second
 class Plan:
     """One record for arrays of given dtypes, with its passes as functions of tiles."""
 
-    def __init__(self, program: Program, extent: Extent, betas: tuple[float, float], compiled: bool) -> None:
+    def __init__(
+        self, program: Program, extent: Extent, betas: tuple[float, float], compiled: bool, tiled: bool = True
+    ) -> None:
+        """``tiled``: has NumPy numbers of these dtypes, so that its functions take them? Else there are but loops."""
         import numpy as np
 
         self.program, self.passes, self.extent, self._betas = program, program.passes(), extent, betas
-        self._compiled = compiled and len(self.passes) <= LOOPS and compilable(program)
+        self.compiled = compiled and len(self.passes) <= LOOPS and compilable(program)
         self._texts = [buffered(program, p, CALLS, APART) for p in self.passes]
         space = {"np": np, "select": select, "tally": tally, "over": over(program)}
-        self._tiles = [tile(t, space) for t in self._texts]
+        self.tiled = tiled
+        self._tiles = [tile(t, program.arrays, space) for t in self._texts] if tiled else []
+        halves = {n.args[0] for n in program.nodes if n.op == "input" and str(n.dtype) in HALVES}
+        self._halves = [a in halves for a in program.arrays]
         self._loops: list[Loops] = []  # made when first needed
         self.known = Known(self._find)
         self._buffers = Buffers(np.empty, max(TILE, GATHERED))
 
-    def _find(self, rate: Any, decay: Any, like: Any) -> dict[int, Any]:
+    def _find(self, rate: Any, decay: Any, *keys: int) -> dict[int, Any]:
         import array_api_compat.numpy as xp
 
-        known = self.program.given(xp, like, rate, decay, self._betas)
+        known = self.program.given(xp, rate, decay, self._betas, keys)
         self.program.numbers(self.passes[0].numbers, known, _meaning())
         return known
 
     def replay(self, known: dict[int, Any], arrays: Arrays) -> Step:
         """The step of one array; it is compiled for large ones that lie in one piece."""
         if self.program.along is None:
-            see = in_order(arrays, arrays[0].strides, lambda a, axes: a.transpose(axes), _contiguous)
-            arrays = see(arrays[0]), see(arrays[1]), see(arrays[2])
+            there = tuple(a for a in arrays if not isinstance(a, Places))
+            see = in_order(there, arrays[0].strides, lambda a, axes: a.transpose(axes), _contiguous)
+            arrays = tuple(a if isinstance(a, Places) else see(a) for a in arrays)
         else:
             arrays = self.extent.viewed(arrays)
         loops = self.loops(arrays)
@@ -69,7 +80,7 @@ class Plan:
 
     def many(self, known: dict[int, Any], places: Any, sizes: Any) -> Task | None:
         """The step of many small contiguous arrays at these addresses, in one call; None if there is no loop for it."""
-        if not (self._compiled and self._made[0].alone):
+        if not (self.compiled and self._made[0].alone):
             return None
         return partial(self._made[0].many, places, sizes, *self._numbers(known))
 
@@ -79,19 +90,33 @@ class Plan:
 
     def expect(self, entries: int) -> None:
         """As many entries, of all arrays, will be stepped at once: where they are worth it, compile the loops."""
-        if self._compiled and entries >= COMPILE:
+        if self.compiled and entries >= COMPILE:
             _ = self._made
 
     def loops(self, arrays: Arrays) -> bool:
         """Are compiled loops for these arrays, large ones in one piece? Once they are made, for small ones too."""
         large, ndim = arrays[0].size >= COMPILE or bool(self._loops), 1 if self.program.along is None else 2
-        return self._compiled and large and all(a.ndim == ndim and a.flags.c_contiguous for a in arrays)
+        flat = all(isinstance(a, Places) or (a.ndim == ndim and a.flags.c_contiguous) for a in arrays)
+        return self.compiled and large and flat
 
     def _by_tiles(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
+        arrays = tuple(self._entries(a) if isinstance(a, Places) else a for a in arrays)
         buffers = self._buffers.take(k, [*self._texts[k].buffers.values()], arrays[0].shape)
         return [self._tiles[k](*arrays, *numbers, *buffers)]
 
+    def _entries(self, places: Places) -> Any:
+        import numpy as np
+
+        (found,) = self._buffers.take("places", [np.int32], places.shape)
+        return np.add(np.arange(places.shape[0], dtype=np.int32), places.start, out=found)
+
     def _by_loops(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
+        import numpy as np
+
+        arrays = tuple(
+            a.start if isinstance(a, Places) else a.view(np.int16) if half else a
+            for a, half in zip(arrays, self._halves, strict=True)
+        )
         buffers = self._buffers.take(("loops", k), [*self._loops[k].buffers.values()], arrays[0].shape)
         return [self._loops[k].run(*arrays, *numbers, *buffers)]
 
@@ -105,14 +130,39 @@ class Plan:
     def _together(self, group: list[Arrays], numbers: list[Any]) -> None:
         import numpy as np
 
-        x, m, grad = (np.concatenate([a.reshape(-1) for a in column]) for column in zip(*group, strict=True))
-        self._by_tiles(0, (x, m, grad), numbers)
+        names = self.program.arrays
+        columns = [np.concatenate([self._flat(a) for a in column]) for column in zip(*group, strict=True)]
+        self._by_tiles(0, tuple(columns), numbers)
+        written = [k for k, name in enumerate(names) if name in self.program.outputs]
         start = 0
-        for a, b, _ in group:
-            end = start + a.size
-            a[...] = x[start:end].reshape(a.shape)
-            b[...] = m[start:end].reshape(b.shape)
+        for arrays in group:
+            end = start + arrays[0].size
+            for k in written:
+                arrays[k][...] = columns[k][start:end].reshape(arrays[k].shape)
             start = end
+
+    def _flat(self, a: Any) -> Any:
+        return self._entries(a).copy() if isinstance(a, Places) else a.reshape(-1)
+
+
+def borrowed(program: Program, extent: Extent, betas: tuple[float, float]) -> Plan | None:
+    """The plan for the record of another library, whose arrays share their memory with NumPy's; None without loops.
+
+    Numbers of 16 bits come as int16, in loops only.
+    """
+    import numpy as np
+
+    def ours(dtype: Any, array: bool) -> Any:
+        name = str(dtype).rpartition(".")[2]
+        if name in HALVES:
+            return Half(name) if array else np.dtype(np.float32)
+        return None if dtype is None else np.dtype(name)
+
+    nodes = tuple(n._replace(dtype=ours(n.dtype, n.array)) for n in program.nodes)
+    program = replace(program, nodes=nodes)
+    tiled = not any(str(n.dtype) in HALVES for n in nodes)
+    found = Plan(program, extent, betas, True, tiled)
+    return found if tiled or found.compiled else None
 
 
 def plan(opt: LionK, K: Any, extent: Extent, arrays: Arrays, compiled: bool) -> Plan | None:
@@ -120,9 +170,8 @@ def plan(opt: LionK, K: Any, extent: Extent, arrays: Arrays, compiled: bool) -> 
     import array_api_compat.numpy as xp
 
     try:
-        x, m, grad = extent.viewed(arrays)
         native = all(a.dtype.isnative for a in arrays)
-        program = step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), x.shape)
+        program = step_program(opt, K, xp, tuple(a.dtype for a in arrays), extent.viewed(arrays)[0].shape)
         return Plan(program, extent, opt.betas, compiled and native)
     except NotTraceableError:
         return None
@@ -138,6 +187,7 @@ def _meaning() -> dict[str, Callable[..., Any]]:
     import array_api_compat.numpy as xp
     import numpy as np
 
-    own = dict.fromkeys(("full", "number", "astype"), lambda value, dtype: dtype.type(value))
+    own: dict[str, Any] = dict.fromkeys(("full", "number"), lambda value, dtype: dtype.type(value))
+    own["astype"] = lambda value, dtype: dtype.type(value) if hasattr(value, "dtype") else value
     columns = {f"all_{op}": partial(getattr(np, op), axis=0) for op in ("sum", "max", "min")}
     return meaning(partial(getattr, xp), partial(getattr, xp), **own, **columns)

@@ -11,8 +11,11 @@ from typing import Any
 from lionk.backend.protocol import Runner
 from lionk.optimizer.jobs import arguments, check_memory, results
 from lionk.optimizer.lion_k import LionK
+from lionk.optimizer.rounding import KEYS, index
+from lionk.recording.emit import Arrays
+from lionk.recording.extent import seen
 from lionk.recording.passes import Step, run_passes
-from lionk.recording.record import seen
+from lionk.recording.places import Places
 
 from . import plan as _plan
 from .plan import Plan, plan
@@ -32,42 +35,69 @@ def _runner(opt: LionK, compiled: bool) -> Runner:
     plans: dict[Any, Plan | None] = {}
     last = Last()
 
-    def plan_of(x: Any, m: Any, grad: Any, K: Any) -> Plan | None:
-        k, extent = seen(opt, K, x.shape, all(a.flags.c_contiguous for a in (x, m, grad)))
-        key = (id(k), x.dtype, m.dtype, grad.dtype, extent)
+    def plan_of(arrays: Arrays, K: Any) -> Plan | None:
+        k, extent = seen(opt, K, arrays[0].shape, _contiguous(arrays))
+        key = (id(k), tuple(a.dtype for a in arrays), extent)
         if key not in plans:
-            plans[key] = plan(opt, k, extent, (x, m, grad), compiled)
+            plans[key] = plan(opt, k, extent, arrays, compiled)
         return plans[key]
 
-    def apart(rate: Any, decay: Any, jobs: list[Any]) -> tuple[list[Any], dict[Plan, list[Any]], list[Step]]:
+    def with_places(arrays: Arrays, K: Any) -> Arrays:
+        """The arrays with the places of their entries, where their first one was given."""
+        import array_api_compat.numpy as xp
+        import numpy as np
+
+        if "index" not in opt.beside:
+            return arrays
+        *others, start = arrays
+        sliced = seen(opt, K, arrays[0].shape, _contiguous(others))[1].along is not None
+        if sliced or not _contiguous(others):
+            return *others, index(xp, start, arrays[0])
+        return *others, Places(start, arrays[0].size, np.dtype(np.int32))
+
+    def apart(
+        rate: Any, decay: Any, jobs: list[Any], beside: dict[str, Any]
+    ) -> tuple[list[Any], dict[Plan, list[Any]], list[Step]]:
         """The results, the small arrays by their plans, and the steps of the large ones."""
         check_memory(jobs, _span, _share)
         done: list[tuple[Any, Any]] = []
         large: list[Step] = []
         small: dict[Plan, list[Any]] = {}
-        for a, b, g, K in jobs:
-            fits = a.size and _steppable(a) and _steppable(b) and hasattr(g, "strides")
-            p = plan_of(a, b, g, K) if fits else None
-            done.append((a, b) if p else opt.update(a, b, g, rate, decay, K=K))
+        keys = tuple(beside[k] for k in KEYS if k in beside)
+        for job in jobs:
+            x, m, grad, *others, K = job
+            written = [a for a in (x, m, *others) if hasattr(a, "shape")]
+            fits = x.size and all(map(_steppable, written)) and hasattr(grad, "strides")
+            arrays = with_places(job[:-1], K) if fits else ()
+            p = plan_of(arrays, K) if fits else None
+            done.append((x, m) if p else opt.one(job, rate, decay, beside))
             if p is None:
                 continue
-            if a.size < _plan.GATHERED // 4 and len(jobs) > 1 and p.extent.shape is None:
-                small.setdefault(p, []).append((a, b, g))
+            if x.size < _plan.GATHERED // 4 and len(jobs) > 1 and p.extent.shape is None:
+                small.setdefault(p, []).append(arrays)
             else:
-                large.append(p.replay(p.known(rate, decay, a), (a, b, g)))
+                large.append(p.replay(p.known(rate, decay, *keys), arrays))
         return done, small, large
 
-    def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
-        rate, decay, jobs = arguments(opt, x, m, grad, lr, weight_decay)
-        known = last.find(jobs)
-        done, small, large = known or apart(rate, decay, jobs)
+    def run(
+        x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None, beside: dict[str, Any] | None = None
+    ) -> tuple[Any, Any]:
+        rate, decay, jobs = arguments(opt, x, m, grad, lr, weight_decay, beside)
+        beside = beside or {}
+        known = None if "index" in opt.beside else last.find(jobs)
+        done, small, large = known or apart(rate, decay, jobs, beside)
         if known is None and sum(map(len, small.values())) == len(jobs) > 1:
             last.keep(jobs, (done, small, []))
-        gathered = [t for p, group in small.items() for t in p.gathered(p.known(rate, decay, group[0][0]), group)]
+        keys = tuple(beside[k] for k in KEYS if k in beside)
+        gathered = [t for p, group in small.items() for t in p.gathered(p.known(rate, decay, *keys), group)]
         run_passes(large, gathered)
         return results(x, done)
 
     return run
+
+
+def _contiguous(arrays: Any) -> bool:
+    return all(a.flags.c_contiguous for a in arrays if hasattr(a, "flags"))
 
 
 def _steppable(a: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lionk.recording.program import ARITHMETIC, COMPARISONS, LOGICAL, TESTS, UNARY, Program
+from lionk.recording.program import ARITHMETIC, COMPARISONS, INTEGER, LOGICAL, TESTS, UNARY, Program
 
 NAMES = {
     "abs": "absolute",
@@ -13,13 +13,18 @@ NAMES = {
     "atanh": "arctanh",
     "atan": "arctan",
     "conj": "conjugate",
+    "bitwise_right_shift": "right_shift",
 }
 
 CALLS = (
     {op: f"np.{NAMES.get(op, op)}({{0}}, out={{out}})" for op in (*UNARY, *TESTS, "logical_not")}
-    | {op: f"np.{NAMES.get(op, op)}({{0}}, {{1}}, out={{out}})" for op in (*ARITHMETIC, *COMPARISONS, *LOGICAL[:2])}
+    | {
+        op: f"np.{NAMES.get(op, op)}({{0}}, {{1}}, out={{out}})"
+        for op in (*ARITHMETIC, *COMPARISONS, *LOGICAL[:2], *INTEGER)
+    }
     | {
         "where": "select({0}, {1}, {2}, {out}, {spare})",
+        "view": "np.copyto({out}.view({0}.dtype), {0})",
         "astype": 'np.copyto({out}, {0}, casting="unsafe")',
         "sum": "np.add.reduce({0}, **over)",
         "max": "np.maximum.reduce({0}, **over)",

@@ -68,12 +68,25 @@ def in_place_of(a: torch.Tensor, p: Any) -> Any:
     return _dtensor(a, p) if is_sharded(p) else a
 
 
-def piece(p: Any) -> int:
-    """The number of the piece that is here, 0 for a whole; copies have the same."""
-    if not is_sharded(p):
-        return 0
-    axes = zip(p.device_mesh.shape, p.device_mesh.get_coordinate(), p.placements, strict=True)
-    return _number((size, at) for size, at, placement in axes if not placement.is_replicate())
+def places(p: Any, start: int) -> torch.Tensor:
+    """The numbers of the entries of the piece that is here in the whole, plus ``start``, as int32 modulo 2^32.
+
+    Those along each axis are placed like p along it; nothing is sent.
+    """
+    from torch.distributed.tensor import Replicate, distribute_tensor
+
+    found = torch.zeros((), dtype=torch.int64, device=p.device)
+    for axis, size in enumerate(p.shape):
+        there = [_along(at) if not at.is_replicate() and at.dim == axis else Replicate() for at in p.placements]
+        number = distribute_tensor(torch.arange(size, device=p.device), p.device_mesh, there, src_data_rank=None)
+        found = found[..., None] * size + number.to_local()
+    return (found + start).to(torch.int32)
+
+
+def _along(at: Any) -> Any:
+    """Sharded as by ``at``, which says along which axis of many, along the only one."""
+    factor = {"split_factor": at.split_factor} if hasattr(at, "split_factor") else {}
+    return type(at)(0, **factor)
 
 
 def _number(axes: Iterable[tuple[int, int]]) -> int:

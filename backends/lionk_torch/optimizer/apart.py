@@ -6,10 +6,13 @@ from collections.abc import Collection
 from operator import is_
 from typing import Any, NamedTuple
 
+import array_api_compat.torch as xp
 import torch
 
 import lionk
 from lionk.backend.protocol import Runner
+from lionk.optimizer.rounding import KEYS
+from lionk.optimizer.rounding import index as _index
 from lionk.optimizer.variants import Variant
 
 from ..distributed import exchange as exchanges
@@ -26,6 +29,8 @@ class Made(NamedTuple):
     method: Variant
     run: Runner
     plain: bool  # is a step a call of the runner, and nothing else?
+    beside: dict[bool, tuple[Variant, Any]]  # the method with what is beside x and m, and its runner; True: of 16 bits
+    alone: bool  # does a step of whole tensors need nothing else than these runners?
 
 
 class Seen(NamedTuple):
@@ -38,6 +43,9 @@ class Seen(NamedTuple):
     states: list[dict[str, Any]]
     moments: list[torch.Tensor]
     pieces: bool  # is one of them sharded?
+    low: list[bool]  # have they 16 bits?
+    starts: list[int]  # how many entries the parameters of the group before each have
+    entries: int  # of all of them
 
 
 def rows_of(group: dict[str, Any], seen: Seen, place: int) -> list[Row]:
@@ -49,9 +57,37 @@ def rows_of(group: dict[str, Any], seen: Seen, place: int) -> list[Row]:
         if group["complex_as_real"] and x.is_complex():
             x, m, grad = (torch.view_as_real(a.resolve_conj()) for a in (x, m, grad))
             last = None if last is None else torch.view_as_real(last)
-        beside = roundings.begin(p, x, state, group["rounding"], group["seed"], place + seen.numbers[k])
-        rows.append(Row(k, x, m, grad, last, beside))
+        beside = roundings.begin(p, x, state, group["rounding"], group["seed"], place + seen.starts[k])
+        index, keys = None, tuple(beside[name] for name in KEYS if name in beside)
+        if keys:
+            index = sharded.places(p, beside["index"]) if sharded.is_sharded(p) else _index(xp, beside["index"], x)
+        rows.append(Row(k, x, m, grad, last, beside.get("low"), index, keys))
     return rows
+
+
+def make_beside(
+    made: Made, seen: Seen, group: dict[str, Any], grads: list[torch.Tensor], place: int, lr: Any, lam: Any
+) -> None:
+    """The step of whole tensors with MARS and rounding: a call of the runner for those of 16 bits, and for the rest.
+
+    A parameter that had no gradient at an earlier step has random numbers of another step, and a call of its own.
+    """
+    calls: dict[Any, list[int]] = {}
+    given: list[dict[str, Any]] = []
+    for k, (p, state) in enumerate(zip(seen.params, seen.states, strict=True)):
+        beside = roundings.begin(p, p, state, group["rounding"], group["seed"], place + seen.starts[k])
+        if group["mars"]:
+            beside["last"] = last_gradient(p, grads[k], state)
+        given.append(beside)
+        calls.setdefault((seen.low[k], *(beside.get(key) for key in KEYS)), []).append(k)
+    for (low, *keys), some in calls.items():
+        method, run = made.beside[low]
+        beside = {name: [given[k][name] for k in some] for name in method.beside}
+        beside |= {} if None in keys else dict(zip(KEYS, keys, strict=True))
+        params, moments = [seen.params[k] for k in some], [seen.moments[k] for k in some]
+        x, m = run(list(params), list(moments), [grads[k] for k in some], lr=lr, weight_decay=lam, beside=beside)
+        store(moments, m)
+        store(params, x)
 
 
 def make(
@@ -70,7 +106,7 @@ def make(
     """
     method, params = made.method, [seen.params[row.number] for row in rows]
     moments, grads = [row.m for row in rows], [row.grad for row in rows]
-    values = [roundings.widen(row.x, row.beside) for row in rows]
+    values = [row.widened() for row in rows]
     given = [values, moments, grads]
     functions = sharded.functions(method, params, given, lam) if seen.pieces else [method.K] * len(params)
     if group["exchange"]:
@@ -94,10 +130,10 @@ def make(
         x, m = made.run(*map(list, given), lr=lr, weight_decay=lam)  # lists of its own: they are consumed
     store(moments, m)
     for row, new in zip(rows, x, strict=True):
-        if row.beside is None:
+        if row.low is None and row.index is None:
             store([row.x], [new])  # which shares its memory with the parameter
         else:
-            roundings.narrow(row.x, new, row.beside)
+            row.narrowed(new)
 
 
 def gradient(p: torch.Tensor) -> torch.Tensor:

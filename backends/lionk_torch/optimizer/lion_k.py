@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import replace
-from itertools import compress, repeat
+from itertools import accumulate, compress, repeat
 from operator import attrgetter, is_, is_not
 from typing import Any, overload
 
@@ -23,7 +23,7 @@ from ..distributed import sharded
 from ..runner.small import side_by_side
 from . import full, options, saved
 from . import rounding as roundings
-from .apart import Made, Seen, gradient, make, rows_of, same, sparse, store
+from .apart import Made, Seen, gradient, make, make_beside, rows_of, same, sparse, store
 from .momentum import in_order_of
 from .rows import mars, tiles
 
@@ -197,11 +197,13 @@ class LionK(torch.optim.Optimizer):
             K = K.to(like=like.detach())
         group["K"] = options.spec(K)
         method = options.method(group, K)
-        run = TorchBackend().runner(method, {None: None, False: "tiles", True: "compiled"}[group["compile"]])
-        plain = not (group["mars"] or group["exchange"]) and group["rounding"] == "nearest"
-        plain = plain and K.traits.structure != "coupled"
-        plain = plain and not (group["complex_as_real"] and any(map(torch.is_complex, group["params"])))
-        made = self._made[id(group)] = Made(group["K"], rest, method, run, plain)
+        backend, way = TorchBackend(), {None: None, False: "tiles", True: "compiled"}[group["compile"]]
+        run = backend.runner(method, way)
+        plain = not group["mars"] and group["rounding"] == "nearest"
+        alone = not (group["exchange"] or (group["complex_as_real"] and any(map(torch.is_complex, group["params"]))))
+        alone = alone and K.traits.structure != "coupled"
+        beside = {low: (v, backend.runner(v, way)) for low, v in options.variants(group, method).items()}
+        made = self._made[id(group)] = Made(group["K"], rest, method, run, plain and alone, beside, alone)
         return made
 
     # -- the step ------------------------------------------------------------------------------------------------
@@ -218,10 +220,11 @@ class LionK(torch.optim.Optimizer):
             return loss
         if not same(self._states, self.state.values()):
             self._seen.clear()
-        place = 0
+        place = 0  # of the first entry of a group
         for group in self.param_groups:
             self._step(group, place)
-            place += len(group["params"])
+            seen = self._seen.get(id(group))
+            place += seen.entries if seen else sum(map(torch.Tensor.numel, group["params"]))
         full.stepped(self.param_groups)
         if not self._states:
             self._states = list(self.state.values())
@@ -258,7 +261,11 @@ class LionK(torch.optim.Optimizer):
         moments = self._moments(params, method)
         states = [self.state[p] for p in params]
         self._states = []
-        self._seen[id(group)] = Seen(list(given), takes_part, numbers, params, states, moments, sharded.some(params))
+        ends = list(accumulate(map(torch.Tensor.numel, given), initial=0))
+        self._seen[id(group)] = Seen(
+            list(given), takes_part, numbers, params, states, moments, sharded.some(params),
+            list(map(roundings.is_low, params)), [ends[i] for i in numbers], ends[-1],
+        )  # fmt: skip
         return self._seen[id(group)]
 
     def _step(self, group: dict[str, Any], place: int) -> None:
@@ -274,12 +281,15 @@ class LionK(torch.optim.Optimizer):
         seen = self._look(group, made.method, there)
         if not seen.params:
             return
+        if len(present) > len(seen.params):  # one is there twice
+            present = [every[i] for i in seen.numbers]
         if made.plain and not seen.pieces:
-            if len(present) > len(seen.params):  # one is there twice
-                present = [every[i] for i in seen.numbers]
             x, m = made.run(list(seen.params), list(seen.moments), present, lr=lr, weight_decay=lam)
             store(seen.moments, m)
             store(seen.params, x)
+            return
+        if made.alone and not seen.pieces:
+            make_beside(made, seen, group, present, place, lr, lam)
             return
         rows = rows_of(group, seen, place)
         estimate = mars(rows, seen.params, group["betas"][0], group["mars"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
@@ -11,10 +13,9 @@ import lionk
 from lionk.arrays.containers import opened
 from lionk.functions.calculus.block_sum import Blocks, ContainerFunction
 from lionk.optimizer import decay as decays
+from lionk.optimizer import rounding as roundings
 from lionk.optimizer.jobs import coefficient
 from lionk.optimizer.variants import Variant
-
-from . import rounding as roundings
 
 # Those that a group's step is made for; others may change without making it anew.
 COMPILED = itemgetter(
@@ -65,6 +66,14 @@ def method(group: dict[str, Any], K: lionk.ConvexFunction) -> Variant:
         group["hyperball"], group["radial_brake"], group["relative"],
     )  # fmt: skip
     return Variant(K, number(group, "lr"), group["betas"], decay_of(group), group["decay"], dtype, *pieces)
+
+
+def variants(group: dict[str, Any], method: Variant) -> dict[bool, Variant]:
+    """The method with all that the group adds to it: of parameters with 32 bits and more, and (True) with fewer."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what the method has warned of
+        wide = replace(method, mars=group["mars"])
+        return {False: wide, True: replace(wide, rounding=group["rounding"])}
 
 
 def decay_of(group: dict[str, Any]) -> Any:

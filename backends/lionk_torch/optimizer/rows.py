@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import array_api_compat.torch as xp
 import torch
 
 from lionk.arrays.containers import tree_norm
+from lionk.optimizer import rounding as roundings
 from lionk.optimizer import variants
 from lionk.recording.emit import pieces
 
@@ -27,7 +29,22 @@ class Row(NamedTuple):
     m: torch.Tensor
     grad: torch.Tensor
     last: Any = None  # the gradient of the step before, if it is kept
-    beside: Any = None  # the remainders of a 16-bit parameter, or a generator of random numbers
+    low: Any = None  # the remainders of a 16-bit parameter
+    index: Any = None  # the places of its entries, and the keys of the random numbers of this step
+    keys: Any = None
+
+    def widened(self) -> torch.Tensor:
+        """x as it is stepped."""
+        return self.x if self.low is None and self.index is None else roundings.widened(xp, self.x, self.low)
+
+    def narrowed(self, value: torch.Tensor) -> None:
+        """Keep the result of a step, and what is left over."""
+        if self.low is not None:
+            near, left = roundings.with_rest(xp, value, self.x.dtype)
+            self.low.copy_(left)
+        else:
+            near = roundings.by_chance(xp, value, self.x.dtype, roundings.noise(xp, self.index, *self.keys))
+        self.x.copy_(near)
 
     def tiles(self) -> Iterator[Row]:
         """Some entries at a time of a large one; else all."""

@@ -9,9 +9,11 @@ from typing import Any
 
 from lionk.optimizer.lion_k import LionK
 from lionk.recording.emit import Arrays, Text, buffered, contracted, scalar, tile
+from lionk.recording.extent import Extent
 from lionk.recording.passes import Replay, Step, Task, replay, run_passes
+from lionk.recording.places import Places
 from lionk.recording.plan import Buffers, Known, in_order, meaning
-from lionk.recording.record import Extent, step_program
+from lionk.recording.record import step_program
 from lionk.recording.selection import tally
 from lionk.recording.threads import one_after_the_other
 
@@ -37,9 +39,10 @@ class Plan:
         """
         import array_api_compat.torch as xp
 
-        x, m, grad = extent.viewed(arrays)
-        self.K, self.extent, self.kind, self.device, self._betas = K, extent, kind, x.device, opt.betas
-        self.exact = step_program(opt, K, xp, (x.dtype, m.dtype, grad.dtype), tuple(x.shape))
+        x = extent.viewed(arrays)[0]
+        self.K, self.extent, self.kind, self.device, self.betas = K, extent, kind, x.device, opt.betas
+        self.exact = step_program(opt, K, xp, tuple(a.dtype for a in arrays), tuple(x.shape))
+        self.written = [k for k, name in enumerate(self.exact.arrays) if name in self.exact.outputs]
         self.program = self.exact if rounded else contracted(self.exact, numbers)
         self.passes = self.program.passes()
         # Does it count and collect, to find an order statistic? Its passes make the readout again, and must all round
@@ -58,12 +61,13 @@ class Plan:
         import torch
 
         over = {"dim": self.exact.along, "keepdim": True} if self.sliced else {}
-        return [tile(t, {"torch": torch, "tally": _tally, "over": over}) for t in self._texts]
+        space = {"torch": torch, "tally": _tally, "over": over}
+        return [tile(t, self.exact.arrays, dict(space)) for t in self._texts]
 
-    def _find(self, rate: Any, decay: Any, like: Any) -> dict[int, Any]:
+    def _find(self, rate: Any, decay: Any, *keys: int) -> dict[int, Any]:
         import array_api_compat.torch as xp
 
-        known = self.exact.given(xp, like, rate, decay, self._betas)
+        known = self.exact.given(xp, rate, decay, self.betas, keys)
         self.program.numbers(self.passes[0].numbers, known, operations())  # once for all tensors
         return known
 
@@ -81,7 +85,14 @@ class Plan:
 
     def run(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
         buffers = self._buffers.take(k, self._wanted[k], arrays[0].shape)
-        return [self._tiles[k](*arrays, *numbers, *buffers)]
+        there = (self.entries(a) if isinstance(a, Places) else a for a in arrays)
+        return [self._tiles[k](*there, *numbers, *buffers)]
+
+    def entries(self, places: Places) -> Any:
+        """The places as a tensor."""
+        import torch
+
+        return torch.arange(places.shape[0], dtype=torch.int32, device=self.device).add_(places.start)
 
 
 class Host:
@@ -91,27 +102,36 @@ class Host:
         self._plan = plan
 
     @staticmethod
-    def of(opt: LionK, theirs: Plan, like: Arrays) -> Host | None:
-        from lionk_numpy import plan
+    def of(theirs: Plan, like: Arrays) -> Host | None:
+        from lionk_numpy import borrowed
 
-        found = plan(opt, theirs.K, theirs.extent, _memory(like), compiled=True) if all(map(_is_host, like)) else None
+        found = borrowed(theirs.exact, theirs.extent, theirs.betas) if all(map(_is_host, like)) else None
         return Host(found) if found else None
 
-    def replay(self, rate: Any, decay: Any, arrays: Arrays) -> Step:
+    @property
+    def tiled(self) -> bool:
+        """Are there tiles, too, where loops are not worth their compilation, or do not fit?"""
+        return bool(self._plan.tiled)
+
+    def replay(self, numbers: tuple[Any, ...], arrays: Arrays) -> Step | None:
+        """The step of these tensors, given lr, decay and keys; None where it takes tiles that there are not."""
         memory = _memory(arrays)
-        step: Step = self._plan.replay(self._plan.known(rate, decay, memory[0]), memory)
+        if not (self.tiled or self._plan.loops(memory)):
+            return None
+        step: Step = self._plan.replay(self._plan.known(*numbers), memory)
         return step
 
     def expect(self, entries: int) -> None:
         """As many entries will be stepped at once."""
         self._plan.expect(entries)
 
-    def step(self, rate: Any, decay: Any, arrays: Arrays) -> None:
-        run_passes([self.replay(rate, decay, arrays)], run=one_after_the_other)
+    def step(self, numbers: tuple[Any, ...], arrays: Arrays) -> None:
+        memory = _memory(arrays)
+        run_passes([self._plan.replay(self._plan.known(*numbers), memory)], run=one_after_the_other)
 
-    def many(self, rate: Any, decay: Any, like: Any, places: Any, sizes: Any) -> Task | None:
+    def many(self, numbers: tuple[Any, ...], places: Any, sizes: Any) -> Task | None:
         """The step of many small contiguous tensors at these addresses, or None if there is no loop for them."""
-        task: Task | None = self._plan.many(self._plan.known(rate, decay, like.detach().numpy()), places, sizes)
+        task: Task | None = self._plan.many(self._plan.known(*numbers), places, sizes)
         return task
 
 
@@ -129,12 +149,21 @@ def _empty(size: int, dtype: Any, device: Any) -> Any:
 def _is_host(a: Any) -> bool:
     import torch
 
-    return a.device.type == "cpu" and a.dtype in (torch.float32, torch.float64)
+    if isinstance(a, Places):
+        return True
+    halves = (torch.float16, torch.bfloat16)
+    return a.device.type == "cpu" and a.dtype in (torch.float32, torch.float64, torch.int32, *halves)
 
 
 def _memory(arrays: Arrays) -> Arrays:
-    x, m, grad = (a.detach().numpy() for a in arrays)
-    return x, m, grad
+    """The tensors as arrays of NumPy; of numbers with 16 bits, as integers."""
+    import torch
+
+    plain = (a if isinstance(a, Places) else a.detach() for a in arrays)
+    halves = (torch.float16, torch.bfloat16)
+    return tuple(
+        a if isinstance(a, Places) else (a.view(torch.int16) if a.dtype in halves else a).numpy() for a in plain
+    )
 
 
 class Fused:
@@ -144,7 +173,12 @@ class Fused:
         self.program, self.passes = plan.exact, plan.exact.passes()
         texts = [scalar(self.program, p, EXPRESSIONS, lambda v, _: repr(v)) for p in self.passes]
         dtypes = tuple(n.dtype for n in self.program.nodes if n.op == "input")
-        self._loops = [_fused(*map(tuple, (t.lines, t.numbers, t.results)), (*dtypes, plan.device)) for t in texts]
+        counted = ["index = torch.arange(x.shape[0], dtype=torch.int32, device=x.device) + index"]
+        start = counted if "index" in self.program.arrays else []
+        self._loops = [
+            _fused(self.program.arrays, *map(tuple, (start + t.lines, t.numbers, t.results)), (*dtypes, plan.device))
+            for t in texts
+        ]
         self._real = next(n.dtype for n in self.program.nodes if n.op == "input" and not n.array)
 
     def replay(self, known: dict[int, Any], arrays: Arrays) -> Replay:
@@ -154,19 +188,26 @@ class Fused:
         import torch
 
         places = zip(self.passes[k].numbers, numbers, strict=True)
-        varying = (v for i, v in places if self.program.nodes[i].op != "constant")
+        varying = ((v, self.program.nodes[i].dtype) for i, v in places if self.program.nodes[i].op != "constant")
         # numbers as tensors, whose values may change without compiling again
-        ready = [v if hasattr(v, "dtype") else torch.tensor(v, dtype=self._real) for v in varying]
-        return [self._loops[k](*arrays, *ready)]
+        ready = [
+            v if hasattr(v, "dtype") else torch.tensor(v, dtype=self._real if d is None or d.is_floating_point else d)
+            for v, d in varying
+        ]
+        there = (torch.tensor(a.start, dtype=torch.int32) if isinstance(a, Places) else a for a in arrays)
+        return [self._loops[k](*there, *ready)]
 
 
 @lru_cache(256)
-def _fused(lines: tuple[str, ...], numbers: tuple[str, ...], results: tuple[str, ...], _kind: Any) -> Any:
+def _fused(
+    arrays: tuple[str, ...], lines: tuple[str, ...], numbers: tuple[str, ...], results: tuple[str, ...], _kind: Any
+) -> Any:
     """A compiled pass. It serves every optimizer with the same text, whatever its lr, decay and betas."""
     import torch
 
     text = Text(list(lines), list(numbers), {}, list(results))
-    return torch.compile(tile(text, {"torch": torch, "inf": math.inf, "nan": math.nan}), dynamic=True, fullgraph=True)
+    space = {"torch": torch, "inf": math.inf, "nan": math.nan}
+    return torch.compile(tile(text, arrays, space), dynamic=True, fullgraph=True)
 
 
 def limit(device: Any) -> int:
@@ -185,7 +226,8 @@ def plain(a: Any) -> bool:
 
 def fits(arrays: Arrays) -> bool:
     """Is a compiled loop for these? Each layout would be compiled for itself, and a few entries take less by tiles."""
-    return all(a.ndim == 1 and a.is_contiguous() for a in arrays) and arrays[0].numel() > ALONE
+    there = [a for a in arrays if not isinstance(a, Places)]
+    return all(a.ndim == 1 and a.is_contiguous() for a in there) and arrays[0].numel() > ALONE
 
 
 def alone(arrays: Arrays) -> Arrays:
@@ -193,11 +235,12 @@ def alone(arrays: Arrays) -> Arrays:
     import torch
 
     def plain(a: Any) -> Any:
+        if isinstance(a, Places):
+            return a
         empty = torch.empty(0, dtype=a.dtype, device=a.device)
         return empty.set_(a.untyped_storage(), a.storage_offset(), (a.numel(),), (1,))
 
-    x, m, grad = map(plain, arrays)
-    return x, m, grad
+    return tuple(map(plain, arrays))
 
 
 def seeing(plan: Plan, arrays: Arrays) -> Callable[[Any], Any]:
@@ -206,9 +249,9 @@ def seeing(plan: Plan, arrays: Arrays) -> Callable[[Any], Any]:
 
     if plan.sliced:
         return lambda a: plan.extent.viewed((a, a, a))[0]
-    x, m, grad = (a.detach() for a in arrays)
-    see = in_order((x, m, grad), x.stride(), torch.permute, torch.Tensor.is_contiguous)
-    return lambda a: see(a.detach())
+    there = tuple(a.detach() for a in arrays if not isinstance(a, Places))
+    see = in_order(there, there[0].stride(), torch.permute, torch.Tensor.is_contiguous)
+    return lambda a: a if isinstance(a, Places) else see(a.detach())
 
 
 def _of_numbers(call: Callable[..., Any], *args: Any) -> Any:

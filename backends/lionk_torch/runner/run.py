@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 from lionk.backend.protocol import Runner
 from lionk.optimizer.jobs import arguments, check_memory, coefficients, results
 from lionk.optimizer.lion_k import LionK
+from lionk.optimizer.rounding import KEYS, index
 from lionk.recording.emit import Arrays, chunks
+from lionk.recording.extent import seen
 from lionk.recording.passes import Step, Task, run_passes
+from lionk.recording.places import Places
 from lionk.recording.program import NotTraceableError
-from lionk.recording.record import seen
 from lionk.recording.threads import one_after_the_other, run_all
 
 from . import small as _small
@@ -54,41 +56,62 @@ def compiled(opt: LionK) -> Runner:
 def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
     plans: dict[Any, Plan | None] = {}
     made: dict[Any, Any] = {}  # Fused or Host, by the kind of a plan
-    last = Last()
+    counted = "index" in opt.beside
+    last = Last([name for name in opt.beside if name != "index"], counted)
 
-    def plan_of(numbers: bool, x: Any, m: Any, grad: Any, K: Any) -> Plan | None:
-        k, extent = seen(opt, K, tuple(x.shape), all(a.is_contiguous() for a in (x, m, grad)))
-        kind = (id(k), x.dtype, m.dtype, grad.dtype, x.device, extent)
+    def with_places(arrays: Arrays, K: Any) -> Arrays:
+        """The tensors with the places of their entries, where their first one was given."""
+        import array_api_compat.torch as xp
+
+        if not counted:
+            return arrays
+        *others, start = arrays
+        if not _contiguous(others) or seen(opt, K, tuple(arrays[0].shape), True)[1].along is not None:
+            return *others, index(xp, start, arrays[0])
+        return *others, Places(start, arrays[0].numel(), xp.int32)
+
+    def plan_of(numbers: bool, arrays: Arrays, K: Any) -> Plan | None:
+        x = arrays[0]
+        k, extent = seen(opt, K, tuple(x.shape), _contiguous(arrays))
+        kind = (id(k), tuple(a.dtype for a in arrays), x.device, extent)
         if (kind, numbers) not in plans:
             try:
-                plan = Plan(opt, k, extent, (x, m, grad), kind, numbers, rounded=fused)
+                # a loop of numba rounds every operation, and with 16 bits it takes turns with tiles of PyTorch
+                low = any(a.dtype.itemsize < 4 for a in arrays)
+                rounds = fused or (host and x.device.type == "cpu" and low)
+                plan = Plan(opt, k, extent, arrays, kind, numbers, rounded=rounds)
                 waits = plan.searches and not (numbers and x.device.type == "cpu")  # for counts, as a sort does not
                 plans[kind, numbers] = None if waits else plan
             except NotTraceableError:
                 plans[kind, numbers] = None
         return plans[kind, numbers]
 
-    def apart(rate: Any, decay: Any, jobs: list[Any], numbers: bool) -> Work:
+    def apart(rate: Any, decay: Any, jobs: list[Any], numbers: bool, beside: dict[str, Any]) -> Work:
         check_memory(jobs, lambda a: span(a) if plain(a) else (0, 0), _share)
         done: list[tuple[Any, Any]] = []
         large: dict[int, Large] = {}
         small: dict[Plan, list[int]] = {}
-        for i, (a, b, g, K) in enumerate(jobs):
-            steppable = all(map(plain, (a, b, g))) and a.numel() and 0 not in a.stride() and 0 not in b.stride()
-            plan = plan_of(numbers, a, b, g, K) if steppable else None
-            done.append((a, b) if plan else opt.update(a, b, g, rate, decay, K=K))
+        stepped: dict[int, Arrays] = {}
+        for i, job in enumerate(jobs):
+            x, m, grad, *others, K = job
+            tensors = [a for a in (x, m, *others) if hasattr(a, "shape")]
+            steppable = all(map(plain, (*tensors, grad))) and x.numel() and not any(0 in a.stride() for a in tensors)
+            arrays = with_places(job[:-1], K) if steppable else ()
+            plan = plan_of(numbers, arrays, K) if steppable else None
+            done.append((x, m) if plan else opt.one(job, rate, decay, beside))
             if plan:
-                by_entry = plan.extent.shape is None and all(v.is_contiguous() for v in (a, b, g))
+                stepped[i] = arrays
+                by_entry = plan.extent.shape is None and _contiguous(arrays)
                 few = _small.SMALL if host and numbers else _small.TINY
-                if len(jobs) > 1 and a.numel() < few and by_entry:
+                if len(jobs) > 1 and x.numel() < few and by_entry:
                     small.setdefault(plan, []).append(i)
                 else:
-                    large[i] = Large.of(plan, (a, b, g))
+                    large[i] = Large.of(plan, arrays)
         gathered = [
             (p, some) for p, places in small.items() for some in chunks(places, lambda i: jobs[i][0].numel(), GATHERED)
         ]
-        groups = [Group(plan, [jobs[i][:3] for i in some]) for plan, some in gathered]
-        if numbers and len(large) + sum(map(len, small.values())) == len(jobs):
+        groups = [Group(plan, [stepped[i] for i in some]) for plan, some in gathered]
+        if numbers and len(large) + sum(map(len, small.values())) == len(jobs) > 0:
             last.keep(jobs, large, groups, [some for _, some in gathered])
         found = [(one, one.see(jobs[i][2])) for i, one in large.items()]
         if host and numbers:
@@ -99,90 +122,95 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
         """Say how many entries there are of each kind, so that loops over them are compiled where they are worth it."""
         entries: dict[Host, int] = {}
         for one, grad in large:
-            if memory := host_of(one.plan, (one.x, one.m, grad)):
+            if memory := host_of(one.plan, one.arrays(grad)):
                 entries[memory] = entries.get(memory, 0) + grad.numel()
         for memory, size in entries.items():
             memory.expect(size)
 
-    def step(rate: Any, decay: Any, large: list[tuple[Large, Any]], groups: list[Group]) -> None:
+    def step(given_numbers: tuple[Any, ...], large: list[tuple[Large, Any]], groups: list[Group]) -> None:
         import torch
 
         known: dict[Plan, dict[int, Any]] = {}
         given: dict[Plan, list[Any]] = {}
 
-        def known_of(plan: Plan, x: Any) -> dict[int, Any]:
+        def known_of(plan: Plan) -> dict[int, Any]:
             if plan not in known:
-                known[plan] = plan.known(rate, decay, x)
+                known[plan] = plan.known(*given_numbers)
                 given[plan] = plan.numbers(known[plan])
             return known[plan]
 
         steps: list[Step] = []
         on_host: list[Step] = []
-        numbers = isinstance(rate, float) and isinstance(decay, float)
+        numbers = all(isinstance(v, float) for v in given_numbers[:2])
         for one, grad in large:
-            plan, arrays = one.plan, (one.x, one.m, grad)
+            plan, arrays = one.plan, one.arrays(grad)
             memory = host_of(plan, arrays) if numbers else None
-            if memory:
-                on_host.append(memory.replay(rate, decay, arrays))
-                torch.autograd.graph.increment_version(arrays[:2])
+            if memory and (here := memory.replay(given_numbers, arrays)):
+                on_host.append(here)
+                torch.autograd.graph.increment_version(one.written(arrays))
             elif fused and plan.fusable and fits(arrays):
                 if plan.kind not in made:
                     made[plan.kind] = Fused(plan)
-                run_passes([made[plan.kind].replay(known_of(plan, arrays[0]), arrays)], run=one_after_the_other)
-                torch.autograd.graph.increment_version(arrays[:2])
+                run_passes([made[plan.kind].replay(known_of(plan), arrays)], run=one_after_the_other)
+                torch.autograd.graph.increment_version(one.written(arrays))
             elif one.at_once:
-                known_of(plan, one.x)
+                known_of(plan)
                 plan.run(0, arrays, given[plan])
             else:
-                steps.append(plan.replay(known_of(plan, arrays[0]), arrays))
+                steps.append(plan.replay(known_of(plan), arrays))
         # Short calls of two threads wait for the interpreter; large tensors take long ones.
         shared = torch.get_num_threads() > 1 and any(grad.numel() >= TILE for _, grad in large)
         if on_host:
             run_passes(on_host, run=run_all if shared else one_after_the_other)
         # below, PyTorch shares the work of each call among threads of its own
-        tasks = [
-            (numbers and together(rate, decay, group)) or group.task(known_of(group.plan, group.rows[0][0]))
-            for group in groups
-        ]
+        tasks = [(numbers and together(given_numbers, group)) or group.task(known_of(group.plan)) for group in groups]
         if steps or tasks:
             run_passes(steps, tasks, one_after_the_other)
 
     def host_of(plan: Plan, arrays: Arrays) -> Host | None:
         """The plan of NumPy for tensors like these, if there is one."""
-        if not host or any(a.is_neg() for a in arrays):
+        if not host or any(a.is_neg() for a in arrays if not isinstance(a, Places)):
             return None
         if plan.kind not in made:
-            made[plan.kind] = Host.of(opt, plan, arrays)
+            made[plan.kind] = Host.of(plan, arrays)
         found: Host | None = made[plan.kind]
         return found
 
-    def together(rate: float, decay: float, group: Group) -> Task | None:
+    def together(numbers: tuple[Any, ...], group: Group) -> Task | None:
         """The step of a group by the plan of NumPy: by one compiled loop over many tensors, or gathered. Or None."""
-        x, like = group.rows[0][0], (group.rows[0][0], group.rows[1][0], group.grads[0])
-        memory = host_of(group.plan, like)
+        memory = host_of(group.plan, (*(rows[0] for rows in group.rows.values()), group.grads[0]))
         if not memory:
             return None
         places = group.memory()
-        task = memory.many(rate, decay, x, *places) if places else None
-        return partial(group.written_by, task) if task else group.as_one(partial(memory.step, rate, decay))
+        task = memory.many(numbers, *places) if places else None
+        if task:
+            return partial(group.written_by, task)
+        return group.as_one(partial(memory.step, numbers)) if memory.tiled else None
 
-    def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
+    def run(
+        x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None, beside: dict[str, Any] | None = None
+    ) -> tuple[Any, Any]:
         import torch
 
         rate, decay = coefficients(opt, lr, weight_decay)
-        numbers = isinstance(rate, float) and isinstance(decay, float)
+        numbers, beside = isinstance(rate, float) and isinstance(decay, float), beside or {}
+        given = (rate, decay, *(beside[k] for k in KEYS if k in beside))
         with torch.no_grad() if torch.is_grad_enabled() else _NOTHING:
-            if numbers and not torch.compiler.is_compiling() and last.find(x, m, grad):
-                step(rate, decay, last.large(grad), last.groups)
+            if numbers and not torch.compiler.is_compiling() and last.find(x, m, grad, beside):
+                step(given, last.large(grad), last.groups)
                 return list(x), list(m)
-            _, _, jobs = arguments(opt, x, m, grad, rate, decay)
+            _, _, jobs = arguments(opt, x, m, grad, rate, decay, beside)
             if torch.compiler.is_compiling():  # in somebody's own torch.compile: the plain step fuses best
-                return results(x, [opt.update(a, b, g, rate, decay, K=k) for a, b, g, k in jobs])
-            work = apart(rate, decay, jobs, numbers)
-            step(rate, decay, work.large, work.groups)
+                return results(x, [opt.one(job, rate, decay, beside) for job in jobs])
+            work = apart(rate, decay, jobs, numbers, beside)
+            step(given, work.large, work.groups)
         return results(x, work.done)
 
     return run
+
+
+def _contiguous(arrays: Any) -> bool:
+    return all(a.is_contiguous() for a in arrays if not isinstance(a, Places))
 
 
 def _share(a: Any, b: Any) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from lionk.recording.emit import Arrays, pieces
 from lionk.recording.passes import Task
+from lionk.recording.places import Places
 
 from .plan import Plan, limit, operations, plain, seeing
 
@@ -22,6 +23,7 @@ SMALL = 1 << 14  # entries below which tensors are stepped as one, by a loop ove
 TINY = 1 << 12  # and by calls of PyTorch: gathering more takes longer than a call for each
 MANY = 100  # of them, or so many entries in all, from which on a loop over them is worth its compilation
 LONG = 1 << 17
+GRAD = 2  # the place of the gradient among the arrays of a step
 # What makes a gradient fit where the last one did, beside its strides.
 _KIND, _STRIDES = attrgetter("dtype", "device", "layout", "shape"), methodcaller("stride")
 
@@ -33,36 +35,42 @@ class Group:
     """
 
     def __init__(self, plan: Plan, group: list[Arrays]) -> None:
-        x, m, grads = zip(*group, strict=True)
-        self.plan, self.grads = plan, list(grads)
-        self.rows = [list(map(_row, column)) for column in (x, m)]
+        columns = list(map(list, zip(*group, strict=True)))
+        self.plan = plan
+        self.rows = {k: list(map(_row, columns[k])) for k in plan.written}
         self.sizes = [r.numel() for r in self.rows[0]]
-        self.flat: list[Any] = []  # x, m and gradients, each as one tensor
+        self.starts = columns[-1] if isinstance(columns[-1][0], Places) else []  # of the places of entries
+        self.grads = columns[GRAD]
+        self.flat: list[Any] = []  # x, m, gradients and what is beside, each as one tensor
         self._memory: Any = None
 
     def _gather(self) -> None:
         """Places for all as one: those that lie side by side stay there, the others have copies."""
         import torch
 
-        like = self.rows[0][0], self.rows[1][0], self.grads[0]
-        joined = [_joined(a, self.sizes) for a in (*self.rows, self.grads)]
-        self.copied = [whole is None for whole in joined]
-        size = sum(self.sizes)
-        made = (torch.empty(size, dtype=a.dtype, device=a.device) for a in like)
-        self.flat = [own if whole is None else whole for own, whole in zip(made, joined, strict=True)]
-        self.parts = [list(flat.split(self.sizes)) for flat in self.flat[:2]]
-        self._grad_parts()
+        flat: dict[int, Any] = {}
+        self.parts: dict[int, list[Any]] = {}  # of what is copied
+        for k, tensors in (self.rows | {GRAD: self.grads}).items():
+            flat[k] = _joined(tensors, self.sizes)
+            if flat[k] is None:
+                flat[k] = torch.empty(sum(self.sizes), dtype=tensors[0].dtype, device=tensors[0].device)
+                self.parts[k] = list(flat[k].split(self.sizes))
+        self.flat = [flat[k] for k in sorted(flat)]
+        if self.starts:
+            self.flat.append(torch.cat([self.plan.entries(p) for p in self.starts]))
+        if GRAD in self.parts:
+            self._grad_parts()
 
     def _grad_parts(self) -> None:
-        shaped = zip(self.flat[2].split(self.sizes), self.grads, strict=True)
-        self.parts[2:] = [[part.view(g.shape) for part, g in shaped]]
+        shaped = zip(self.flat[GRAD].split(self.sizes), self.grads, strict=True)
+        self.parts[GRAD] = [part.view(g.shape) for part, g in shaped]
 
     def replace_gradients(self, grads: Iterable[Any]) -> None:
         import torch
 
         self.grads = list(grads)
-        if self.flat and not self.copied[2]:
-            self.copied[2], self.flat[2] = True, torch.empty_like(self.flat[2])
+        if self.flat and GRAD not in self.parts:
+            self.flat[GRAD] = torch.empty_like(self.flat[GRAD])
             self._grad_parts()
 
     def task(self, known: dict[int, Any]) -> Task:
@@ -80,9 +88,9 @@ class Group:
             self.plan.run(0, part, numbers)
 
     def memory(self) -> tuple[Any, ...]:
-        """The addresses of many tensors, a row for x, m and gradients, and their sizes; () where no loop is worth it.
+        """The addresses of many tensors, a row for each array, and their sizes; () where no loop is worth it.
 
-        Those of x and m are looked up once: the tensors of another call make another group.
+        Those of what is written are looked up once: the tensors of another call make another group.
         """
         import numpy as np
         import torch
@@ -90,12 +98,16 @@ class Group:
         if len(self.sizes) < MANY and sum(self.sizes) < LONG:
             return ()
         if self._memory is None:
-            plain = not any(map(torch.Tensor.is_neg, chain.from_iterable(self.rows)))
-            written = np.asarray([*map(_places, self.rows), self.sizes]), np.asarray(self.sizes)
-            self._memory = written if plain else ()
+            plain = not any(map(torch.Tensor.is_neg, chain.from_iterable(self.rows.values())))
+            places = np.zeros((len(self.plan.exact.arrays), len(self.sizes)), dtype=np.int64)
+            for k, rows in self.rows.items():
+                places[k] = _places(rows)
+            if self.starts:
+                places[-1] = [p.start for p in self.starts]
+            self._memory = (places, np.asarray(self.sizes)) if plain else ()
         if not self._memory or any(map(torch.Tensor.is_neg, self.grads)):
             return ()
-        self._memory[0][2] = _places(self.grads)
+        self._memory[0][GRAD] = _places(self.grads)
         return self._memory
 
     def written_by(self, task: Task) -> None:
@@ -103,7 +115,7 @@ class Group:
         import torch
 
         task()
-        for rows in self.rows[:2]:
+        for rows in self.rows.values():
             torch.autograd.graph.increment_version(rows)
 
     def _step(self, step: Callable[[Arrays], None]) -> None:
@@ -111,13 +123,12 @@ class Group:
 
         if not self.flat:
             self._gather()
-        for parts, given, copied in zip(self.parts, (*self.rows, self.grads), self.copied, strict=True):
-            if copied:
-                torch._foreach_copy_(parts, given)
-        step((self.flat[0], self.flat[1], self.flat[2]))
-        for rows, parts, copied in zip(self.rows, self.parts[:2], self.copied[:2], strict=True):
-            if copied:
-                torch._foreach_copy_(rows, parts)
+        for k, parts in self.parts.items():
+            torch._foreach_copy_(parts, self.grads if k == GRAD else self.rows[k])
+        step(tuple(self.flat))
+        for k, rows in self.rows.items():
+            if k in self.parts:
+                torch._foreach_copy_(rows, self.parts[k])
             else:
                 torch.autograd.graph.increment_version(rows)
 
@@ -173,19 +184,28 @@ def side_by_side(tensors: list[Any]) -> list[Any]:
 
 
 class Large(NamedTuple):
-    """A tensor that is stepped by itself, and its moment, as the plan takes them."""
+    """A tensor that is stepped by itself, with its moment and what is beside them, as the plan takes them."""
 
     plan: Plan
     see: Callable[[Any], Any]
-    x: Any
-    m: Any
+    before: Arrays  # the arrays before the gradient, x and m, and those behind it
+    behind: Arrays
     at_once: bool  # is its step one pass over one tile?
 
     @classmethod
     def of(cls, plan: Plan, arrays: Arrays) -> Large:
         at_once = plan.at_once(arrays)
-        see = _itself if at_once and all(a.is_contiguous() for a in arrays) else seeing(plan, arrays)
-        return cls(plan, see, see(arrays[0].detach()), see(arrays[1].detach()), at_once)
+        as_is = at_once and not any(isinstance(a, Places) or not a.is_contiguous() for a in arrays)
+        see = _itself if as_is else seeing(plan, arrays)
+        own = [a if isinstance(a, Places) else see(a.detach()) for a in arrays]
+        return cls(plan, see, tuple(own[:GRAD]), tuple(own[GRAD + 1 :]), at_once)
+
+    def arrays(self, grad: Any) -> Arrays:
+        """All of them, with this gradient."""
+        return (*self.before, grad, *self.behind)
+
+    def written(self, arrays: Arrays) -> list[Any]:
+        return [arrays[k] for k in self.plan.written]
 
 
 def _itself(a: Any) -> Any:
@@ -198,9 +218,11 @@ class Last:
     Large gradients are not kept: their memory is the user's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: list[str], counted: bool) -> None:
+        """``kept``: the names of the arrays beside x and m; ``counted``: are the places of entries given, too?"""
         self.groups: list[Group] = []
-        self._x: list[Any] = []
+        self._own: list[list[Any]] = []
+        self._kept, self._counted = kept, counted
 
     def large(self, grads: list[Any]) -> list[tuple[Large, Any]]:
         """The tensors that are stepped by themselves, with their gradients."""
@@ -208,35 +230,41 @@ class Last:
 
     def keep(self, jobs: list[Any], large: dict[int, Large], groups: list[Group], members: list[list[int]]) -> None:
         """``large`` and ``members`` (of each group): the places in ``jobs`` of all that are there."""
-        self._x, self._m, grads = ([job[k] for job in jobs] for k in range(3))
+        columns = [list(column) for column in zip(*(job[:-1] for job in jobs), strict=True)]
+        self._starts_given = columns.pop() if self._counted else []
+        grads, self._own = columns.pop(GRAD), columns
         self._large, self.groups, self._members = large, groups, members
         self._is_small = [i not in large for i in range(len(jobs))]
         self._kinds, self._strides = list(map(_KIND, grads)), list(map(_STRIDES, grads))
         self._spans = [end - start for start, end in map(span, grads)]
         self._grads = list(compress(grads, self._is_small))
-        self._places = [_places(self._x), _places(self._m), _places(self._grads)]
-        written = sorted(map(span, [*self._x, *self._m]))
+        self._places, self._grad_places = list(map(_places, self._own)), _places(self._grads)
+        written = sorted(map(span, chain.from_iterable(self._own)))
         self._starts, self._ends = [*(start for start, _ in written), math.inf], [end for _, end in written]
         if any(map(gt, self._ends, self._starts[1:])):
-            self._x = []  # they interleave: what lies apart of them is not seen from their ends
+            self._own = []  # they interleave: what lies apart of them is not seen from their ends
 
-    def find(self, x: Any, m: Any, grads: Any) -> bool:
+    def find(self, x: Any, m: Any, grads: Any, beside: dict[str, Any]) -> bool:
         """Are these the tensors that were kept, where they were? Gradients may be new ones that fit."""
-        if not all(isinstance(column, list) and len(column) == len(self._x) > 0 for column in (x, m, grads)):
+        own = [x, m, *map(beside.get, self._kept)]
+        n = len(self._own[0]) if self._own else 0
+        if not all(isinstance(column, list) and len(column) == n > 0 for column in (*own, grads)):
             return False
-        if not (all(map(is_, x, self._x)) and all(map(is_, m, self._m))):
+        if not all(all(map(is_, *columns)) for columns in zip(own, self._own, strict=True)):
             return False
-        if [_places(x), _places(m)] != self._places[:2]:  # ``data`` may have been exchanged
+        if list(map(_places, own)) != self._places:  # ``data`` may have been exchanged
+            return False
+        if self._counted and beside.get("index") != self._starts_given:
             return False
         small = list(compress(grads, self._is_small))
-        again = all(map(is_, small, self._grads)) and _places(small) == self._places[2]
-        if not self._fit(grads, list(self._large) if again else range(len(x))):
-            self._x = []
+        again = all(map(is_, small, self._grads)) and _places(small) == self._grad_places
+        if not self._fit(grads, list(self._large) if again else range(n)):
+            self._own = []
             return False
         if not again:
             for group, members in zip(self.groups, self._members, strict=True):
                 group.replace_gradients(grads[i] for i in members)
-            self._grads, self._places[2] = small, _places(small)
+            self._grads, self._grad_places = small, _places(small)
         return True
 
     def _fit(self, grads: list[Any], numbers: Sequence[int]) -> bool:

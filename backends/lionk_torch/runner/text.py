@@ -6,7 +6,7 @@ array-api-compat many times more slowly, and with warnings.
 
 from __future__ import annotations
 
-from lionk.recording.program import COMPARISONS, SIGNS, UNARY
+from lionk.recording.program import COMPARISONS, INTEGER, SIGNS, UNARY
 
 _OUT = "out={out})"
 _NAMES = dict(zip(COMPARISONS, ("lt", "le", "gt", "ge", "eq", "ne"), strict=True))
@@ -41,11 +41,13 @@ CALLS = (
         "isnan": f"torch.ne({{0}}, {{0}}, {_OUT}",
         "isfinite": "{out}.copy_(torch.isfinite({0}))",
         "astype": "{out}.copy_({0})",
+        "view": "{out}.view({0}.dtype).copy_({0})",
         "sum": "torch.sum({0}, **over)",
         "max": "torch.amax({0}, **over)",
         "min": "torch.amin({0}, **over)",
         "order_statistic": "tally({0}, low, high)",
     }
+    | {op: f"torch.{op}({{0}}, {{1}}, {_OUT}" for op in INTEGER}
     | {f"where:{c}an": f"{{out}}.fill_({{2}}); torch.where({{0}}, {{1}}, {{out}}, {_OUT}" for c in "an"}
     | {f"where:{c}na": f"{{out}}.fill_({{1}}); torch.where({{0}}, {{out}}, {{2}}, {_OUT}" for c in "an"}
     | {"where:ann": "{out}.fill_({2}); {out}.masked_fill_({0}, {1})"}
@@ -57,6 +59,7 @@ EXPRESSIONS = (
     {op: f"{{out}} = torch.{name}({{0}})" for op, name in (_UNARY | {op: op for op in ("isnan", "isfinite")}).items()}
     | {op: f"{{out}} = {{0}} {sign} {{1}}" for op, sign in (SIGNS | {"pow": "**"}).items()}
     | {op: f"{{out}} = torch.{op}({{0}}, {{1}})" for op in ("logical_and", "logical_or", "maximum", "minimum")}
+    | {op: f"{{out}} = torch.{op}({{0}}, {{1}})" for op in INTEGER}
     | {
         "logical_not": "{out} = torch.logical_not({0})",
         "maximum:an": "{out} = torch.clamp({0}, min={1})",
@@ -66,6 +69,7 @@ EXPRESSIONS = (
         "sign": "{out} = torch.where({0} != {0}, {0}, torch.sign({0}))",
         "where": "{out} = torch.where({0}, {1}, {2})",
         "astype": "{out} = {0}.to({dtype})",
+        "view": "{out} = {0}.view({dtype})",
         "output": "{out}.copy_({0})",
         "sum": "torch.sum({0})",
         "max": "torch.max({0})",

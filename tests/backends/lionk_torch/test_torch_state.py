@@ -164,22 +164,28 @@ def test_large_tensors_are_stepped_in_tiles(options, monkeypatch):
         torch.testing.assert_close(one, many, rtol=1e-13, atol=1e-13)
 
 
-def test_stochastic_rounding_is_unbiased_seeded_and_takes_special_values():
-    from lionk_torch.optimizer.rounding import begin, narrow
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_stochastic_rounding_is_unbiased_seeded_and_takes_special_values(dtype):
+    import array_api_compat.torch as xp
 
-    values = torch.tensor([1.0 + 2**-9, -3.0 - 2**-8, 1e-40, -1e-40, 0.0, 2.0, math.inf, -math.inf, math.nan, 3.4e38])
+    from lionk.optimizer import rounding
+
+    between = {torch.bfloat16: [1e-40, -1e-40], torch.float16: [1.1e-5, -3e-8]}[dtype]
+    values = torch.tensor([1.0 + 2**-9, -3.0 - 2**-8, *between, 0.0, 2.0, math.inf, -math.inf, math.nan, 3.4e38])
+    values[:2] += values[:2] * torch.finfo(dtype).eps / 3
 
     def draws(seed):
-        p = torch.empty(20_000, len(values), dtype=torch.bfloat16)
-        narrow(p, values.expand_as(p), begin(p, p, {}, "stochastic", seed, 0))
-        return p
+        whole = values.repeat(20_000, 1)
+        index = rounding.index(xp, 2**32 - 500, whole)  # counters wrap
+        return rounding.by_chance(xp, whole, dtype, rounding.noise(xp, index, *rounding.keys(seed, 0)))
 
     p = draws(0)
     low, high = p[:, :4].amin(0).double(), p[:, :4].amax(0).double()
     mean, spread = p[:, :4].double().mean(0), high - low
     assert (abs(mean - values[:4].double()) < 0.02 * spread).all()
     assert (low < values[:4]).all() and (high > values[:4]).all()
-    assert torch.equal(p[0, 4:8], values[4:8].bfloat16()) and (p[:, 4:8] == p[0, 4:8]).all()
+    assert torch.equal(torch.nextafter(low.to(dtype), high.to(dtype)), high.to(dtype)), "neighbours"
+    assert torch.equal(p[0, 4:8], values[4:8].to(dtype)) and (p[:, 4:8] == p[0, 4:8]).all()
     assert p[:, 8].isnan().all()
     assert torch.equal(draws(0).view(torch.int16), p.view(torch.int16))
     assert not torch.equal(draws(1)[:, :4], p[:, :4])
