@@ -202,7 +202,8 @@ class LionK(torch.optim.Optimizer):
         plain = not group["mars"] and group["rounding"] == "nearest"
         alone = not (group["exchange"] or (group["complex_as_real"] and any(map(torch.is_complex, group["params"]))))
         alone = alone and K.traits.structure != "coupled"
-        beside = {low: (v, backend.runner(v, way)) for low, v in options.variants(group, method).items()}
+        ways = {} if plain or not alone else options.variants(group, method)
+        beside = {low: (variant, backend.runner(variant, way)) for low, variant in ways.items()}
         made = self._made[id(group)] = Made(group["K"], rest, method, run, plain and alone, beside, alone)
         return made
 
