@@ -186,7 +186,7 @@ def sixteen_bits_and_cautious_pieces(mesh):
     layouts_agree(mesh, LINES, (8, 4), "nuclear", exact=False, cautious_decay=True)
     for K in ("l1", "nuclear", "l2"):
         layouts_agree(mesh, LINES, (8, 4), K, exact=K == "l1", convention="coupled", maximize=True, cautious="mask")
-    for name in ("rows", "columns", "replicated"):  # one by one: each parameter of an optimizer has random numbers of its own
+    for name in ("rows", "columns", "replicated"):  # one by one: a parameter has random numbers of its own
         layouts_agree(mesh, {name: LINES[name]}, (8, 4), "l1", rounding="stochastic", **half)
         layouts_agree(mesh, {name: LINES[name]}, (5, 3), "huber", rounding="stochastic", state_dtype="float32", **half)
     p = torch.nn.Parameter(distribute_tensor(torch.ones(64, 8, dtype=torch.bfloat16), mesh, [Shard(0)]))

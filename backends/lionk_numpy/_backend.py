@@ -17,6 +17,7 @@ class NumPyBackend(Backend):
     """``numpy.ndarray`` and NumPy scalars, on the host."""
 
     name = "numpy"
+    steps_beside = True
 
     def why_unavailable(self) -> str:
         return missing("numpy")

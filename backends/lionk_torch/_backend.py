@@ -25,6 +25,7 @@ class TorchBackend(Backend):
     """``torch.Tensor`` on any device."""
 
     name = "torch"
+    steps_beside = True
 
     def why_unavailable(self) -> str:
         return missing("torch", "torch")

@@ -43,6 +43,7 @@ class Backend(ABC):
     """One array library. Subclasses are final, and hold no state."""
 
     name: str  # the key in ``lionk.backends()``
+    steps_beside: bool = False  # do its runners take what ``LionK.beside`` names?
     small: int = 1 << 16  # entries of x below which ``minimize`` steps without a runner, which needs two copies
 
     def available(self) -> bool:
@@ -136,6 +137,11 @@ class Backend(ABC):
             raise ValueError(f"{self.name} has no runner {runner!r}; choose one of {', '.join(map(repr, found))}")
         if opt.K.traits.structure == "coupled":  # the arrays of a call are not stepped one by one
             return reference_runner(opt)
+        if opt.beside and not self.steps_beside:
+            raise NotAvailable(
+                f"{self.name} makes no steps with {', '.join(opt.beside)} beside x and m (rounding, MARS); the "
+                "runners of NumPy and PyTorch do"
+            )
         return found[runner or next(iter(found))](opt)
 
     def adapt(self, obj: Any, request: Any = None) -> Any:  # noqa: ARG002  (a backend with optimizers uses them)

@@ -79,6 +79,12 @@ class Space:
         level, array = max(n.level for n in nodes), any(n.array for n in nodes)
         return self.symbol(op, tuple(s.place for s in symbols), dtype, level, array)
 
+    def asarray(self, *_: Any, **__: Any) -> Any:
+        raise NotTraceableError("arrays of values are not recorded")
+
+    def all(self, *_: Any, **__: Any) -> Any:
+        raise NotTraceableError("a branch on values cannot be recorded")
+
     # -- the functions that take more than symbols ---------------------------------------------------------------
 
     def where(self, condition: Symbol, a: Any, b: Any) -> Symbol:

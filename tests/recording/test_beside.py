@@ -144,3 +144,5 @@ def test_what_is_lacking_is_named():
     x, m, g = (np.zeros(3, dtype=np.float16) for _ in range(3))
     with pytest.raises(TypeError, match="takes low"):
         lionk.backends()["numpy"].runner(opt)(x, m, g)
+    with pytest.raises(lionk.NotAvailable, match="jax makes no steps with low"):
+        lionk.backends()["jax"].runner(opt)
