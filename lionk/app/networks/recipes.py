@@ -68,4 +68,4 @@ def optax_solver(recipe: Recipe, rate: Any, parts: dict[str, tuple[Any, float, f
             return optax.lion(rate(lr), *BETAS, weight_decay=lam)
         return lionk_jax.lion_k(rate(lr), *BETAS, K=K, weight_decay=lam)
 
-    return optax.partition({label: solver(*part) for label, part in parts.items()}, labels)
+    return optax.multi_transform({label: solver(*part) for label, part in parts.items()}, labels)

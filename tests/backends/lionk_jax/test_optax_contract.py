@@ -252,13 +252,14 @@ def test_a_dtype_that_is_taken_for_a_schedule_is_refused_with_the_way_out():
         solver.init({"w": W})
 
 
+partition = getattr(optax, "partition", optax.multi_transform)  # its name until 0.2.5
 WRAPPERS = {
     "apply_if_finite": lambda s: optax.apply_if_finite(s, 3),
     "masked": lambda s: optax.chain(
         optax.masked(s, {"w": True, "b": False}), optax.masked(optax.set_to_zero(), {"w": False, "b": True})
     ),
     "MultiSteps": lambda s: optax.MultiSteps(s, 2),
-    "partition": lambda s: optax.partition({"a": s, "f": optax.set_to_zero()}, {"w": "a", "b": "f"}),
+    "partition": lambda s: partition({"a": s, "f": optax.set_to_zero()}, {"w": "a", "b": "f"}),
     "chain": lambda s: optax.chain(optax.clip_by_global_norm(1.0), s, optax.scale(0.5)),
     "lookahead": None,
     "inject": lambda s: optax.inject_hyperparams(lion_k)(0.1, weight_decay=0.3),
@@ -272,7 +273,7 @@ WRAPPERS = {
     "conditionally_mask": lambda s: optax.conditionally_mask(s, lambda step: step < 2),
     "trust_ratio": lambda s: optax.chain(s, optax.scale_by_trust_ratio()),
     "MultiSteps of partition": lambda s: optax.MultiSteps(
-        optax.partition({"a": s, "b": optax.sgd(0.1)}, {"w": "a", "b": "b"}), 2
+        partition({"a": s, "b": optax.sgd(0.1)}, {"w": "a", "b": "b"}), 2
     ),
 }
 NO_EXTRAS = {

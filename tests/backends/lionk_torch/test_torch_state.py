@@ -227,7 +227,8 @@ def test_a_run_of_sgd_goes_on_as_half_square(nesterov):
     torch.testing.assert_close(drive(opt, q, grads[5:]), drive(sgd, p, grads[5:]), rtol=1e-12, atol=1e-13)
 
 
-def test_momentum_of_muon_adamw_and_optax():
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this PyTorch has no Muon")
+def test_momentum_of_muon():
     p, grads = parameter(4, 3, dtype=torch.float32), gradients(3, 4, 3, dtype=torch.float32)
     muon = torch.optim.Muon([p], momentum=0.95)
     drive(muon, p, grads)
@@ -235,6 +236,11 @@ def test_momentum_of_muon_adamw_and_optax():
     opt.load_momentum(muon.state_dict())
     expected = sum(-0.05 * 0.95 ** (2 - i) * g for i, g in enumerate(grads))
     torch.testing.assert_close(opt.state[p]["m"], expected.double(), rtol=1e-5, atol=1e-6)
+
+
+def test_momentum_of_adamw_and_optax():
+    p, grads = parameter(4, 3, dtype=torch.float32), gradients(3, 4, 3, dtype=torch.float32)
+    opt = LionK([p], K="nuclear", state_dtype="float64")
     adam = torch.optim.AdamW([p], betas=(0.9, 0.999))
     drive(adam, p, grads)
     opt.load_momentum(adam.state_dict())
