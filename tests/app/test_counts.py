@@ -77,6 +77,28 @@ def test_bytes_that_pytorch_moves_are_seen():
     assert count == {"operations": 1, "bytes per entry": 8.0}
 
 
+def test_a_loop_over_the_matrices_of_a_stack_is_seen():
+    """As many calls for a hundred matrices as for five; a loop of Python over them would make more."""
+    few, many = (counting.work(scenes._step("nuclear", np.asarray, shape=(n, 6, 3))) for n in (5, 100))
+    assert few == many
+    assert {s.case for s in scenes.scenes()} >= set(scenes.STACKS)
+
+
+def test_what_is_compiled_again_for_another_optimizer_is_seen():
+    made = []
+
+    def make():
+        made.append([])
+        return lambda: made[-1].append(1)
+
+    for when, expected in zip(steps.WHEN, ([[1]], [[1, 1, 1, 1]], [[1], [1]]), strict=True):
+        made.clear()
+        run = steps.ready(make, when)
+        before = sum(map(len, made))
+        run()
+        assert made == expected and sum(map(len, made)) - before == (3 if when == "3 later steps" else 1)
+
+
 def test_two_counts_of_one_thing_are_equal():
     for subject in scenes.EVALUATED:
         thunk = scenes._evaluation(subject, "top_k", np.asarray)

@@ -9,16 +9,18 @@ from typing import Any
 
 import lionk
 
-from .steps import LARGE, Count, Stepped, runners
+from .steps import LARGE, WHEN, Count, Stepped, ready, runners, worked
 
 
 def jax() -> Iterator[Count]:
     """Steps of the runner; what is traced, compiled and moved, by the runner and under a user's own jit."""
     yield from runners("jax", "jit", models=("one of 100", "50 of 100"))
-    for case, make in (("runner", partial(Stepped, "jax", "jit", [100])), ("optax under jit", _optax)):
-        for steps in (1, 3):
-            name = f"{case}, {'first step' if steps == 1 else '3 later steps'}"
-            yield Count("compiled by jax", name, "compilations", partial(_programs, make, steps), "jax")
+    made: dict[str, Callable[[], Callable[[], Any]]]
+    made = {"runner": partial(Stepped, "jax", "jit", [100]), "optax under jit": _optax, "optax, not under jit": _eager}
+    for case, make in made.items():
+        for when in WHEN[: 2 if case == "optax under jit" else 3]:  # a user's jit compiles each function once
+            yield Count("compiled by jax", f"{case}, {when}", "compilations", partial(_programs, make, when), "jax")
+    yield from worked("optax", "update of 50, not under jit", _eager)
     for K in ("l1", "huber", "l2"):
         for unit in ("bytes per entry", "fusions"):
             yield Count("moved by jax", K, unit, partial(_program, K, unit), "jax")
@@ -29,7 +31,14 @@ def _optax() -> Callable[[], Any]:
 
     import lionk_jax
 
-    return _under_jit(lionk_jax.lion_k(optax.cosine_decay_schedule(1e-3, 100), weight_decay=0.1), [100, 25])
+    return _stepped(lionk_jax.lion_k(optax.cosine_decay_schedule(1e-3, 100), weight_decay=0.1), [100, 25])
+
+
+def _eager() -> Callable[[], Any]:
+    """Steps as in a notebook: nothing is under a jit of the user's."""
+    import lionk_jax
+
+    return _stepped(lionk_jax.lion_k(1e-3, weight_decay=0.1), [100] * 50, jit=False)
 
 
 def both() -> tuple[Callable[[], Any], Callable[[], Any]]:
@@ -41,11 +50,11 @@ def both() -> tuple[Callable[[], Any], Callable[[], Any]]:
     import lionk_jax
 
     rules = (make(1e-3, weight_decay=0.1) for make in (optax.lion, lionk_jax.lion_k))
-    first, second = (_under_jit(rule, [100] * 50) for rule in rules)
+    first, second = (_stepped(rule, [100] * 50) for rule in rules)
     return first, second
 
 
-def _under_jit(rule: Any, sizes: list[int]) -> Callable[[], Any]:
+def _stepped(rule: Any, sizes: list[int], jit: bool = True) -> Callable[[], Any]:
     import jax
     import jax.numpy as jnp
     import optax
@@ -58,24 +67,21 @@ def _under_jit(rule: Any, sizes: list[int]) -> Callable[[], Any]:
         change, state = rule.update(grad, state, x)
         return optax.apply_updates(x, change), state
 
-    compiled = jax.jit(update)
+    run = jax.jit(update) if jit else update
 
     def step() -> None:
-        held[:] = jax.block_until_ready(compiled(*held))
+        held[:] = jax.block_until_ready(run(*held))
 
     return step
 
 
-def _programs(make: Callable[[], Callable[[], Any]], steps: int) -> float:
+def _programs(make: Callable[[], Callable[[], Any]], when: str) -> float:
     from jax import monitoring
 
-    step = make()
-    if steps > 1:
-        step()
+    run = ready(make, when)
     seen: list[str] = []
     monitoring.register_event_duration_secs_listener(lambda event, *_, **__: seen.append(event))
-    for _ in range(steps):
-        step()
+    run()
     found = sum("jaxpr_trace" in event or "backend_compile" in event for event in seen)
     monitoring.clear_event_listeners()
     return found

@@ -12,7 +12,7 @@ import numpy as np
 import lionk
 
 from . import counting
-from .steps import LARGE, Count, Stepped, runners
+from .steps import LARGE, WHEN, Count, Stepped, ready, runners
 
 RECORDED = ("l1", "huber", "pseudo_huber", "softsign", "log_cosh", "l2", "top_k", "row_l1_l2")
 
@@ -26,8 +26,8 @@ def numpy() -> Iterator[Count]:
             yield Count("memory", case, "bytes per entry", partial(_peak, name, K), "numpy")
     for K in ("l1", "l2", "row_l1_l2"):
         yield Count("first step", K, "calls", partial(_first, K), "python")
-    for name, wanted in (("first step", 1), ("3 later steps", 3)):
-        yield Count("compiled by numba", name, "compilations", partial(_loops, wanted), "numba")
+    for when in WHEN:
+        yield Count("compiled by numba", when, "compilations", partial(_loops, when), "numba")
     for K in RECORDED:
         for unit in ("passes", "calls", "buffers", "bytes per entry", "loop lines"):
             yield Count("record", K, unit, partial(_recorded, K, unit))
@@ -47,15 +47,12 @@ def _first(K: str) -> float:
     return counting.work(lambda: backend.runner(opt, "tiles")(x, m, grad)).calls
 
 
-def _loops(steps: int) -> float:
+def _loops(when: str) -> float:
     from numba.core import event
 
-    step = Stepped("numpy", "numba", [LARGE], "huber")
-    if steps > 1:
-        step()
+    run = ready(partial(Stepped, "numpy", "numba", [LARGE], "huber"), when)
     with event.install_recorder("numba:compile") as recorder:
-        for _ in range(steps):
-            step()
+        run()
     return sum(e.is_start for _, e in recorder.buffer)
 
 

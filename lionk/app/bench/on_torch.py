@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from .steps import LARGE, MODELS, Count, Stepped, runners, worked
+from .steps import LARGE, MODELS, WHEN, Count, Stepped, ready, runners, worked
 
 
 def torch() -> Iterator[Count]:
@@ -34,8 +34,8 @@ def torch() -> Iterator[Count]:
                 step = partial(optimizer, [LARGE], **given)
                 yield Count("moved by torch", case, unit, partial(_moved, step, unit, LARGE), "torch")
     yield from worked("torch optimizer", "load_state_dict", _loaded)
-    yield Count("compiled by torch", "first step", "kernels", partial(_kernels, 1), "torch")
-    yield Count("compiled by torch", "3 later steps", "kernels", partial(_kernels, 3), "torch")
+    for when in WHEN:
+        yield Count("compiled by torch", when, "kernels", partial(_kernels, when), "torch")
     for case in ("l1", "l2"):
         yield Count("sent by a sharded step", case, "collectives", partial(_collectives, case), "torch")
 
@@ -86,16 +86,13 @@ def _moved(make: Callable[[], Callable[[], Any]], unit: str, size: int) -> float
     return moved[0] if unit == "operations" else round(moved[1] / size, 1)
 
 
-def _kernels(steps: int) -> float:
+def _kernels(when: str) -> float:
     """The loops that torch.compile makes of these steps of l1."""
     from torch._inductor import metrics
 
-    step = Stepped("torch", "compiled", [1 << 16])
-    if steps > 1:
-        step()
+    run = ready(partial(Stepped, "torch", "compiled", [1 << 16]), when)
     before = metrics.generated_kernel_count
-    for _ in range(steps):
-        step()
+    run()
     return metrics.generated_kernel_count - before
 
 

@@ -96,9 +96,14 @@ def _steps() -> Iterator[Scene]:
     for K in FUNCTIONS:
         yield Scene("step", K, partial(_step, K), generic=True)
         yield Scene("kkt_gap", K, partial(_gap, K), generic=True)
+    for case, spec in STACKS.items():
+        yield Scene("step", case, partial(_step, spec, shape=(5, 6, 3)), generic=True)
     for name, options in VARIANTS.items():
         yield Scene("variant", name, partial(_variant, options), generic=True)
 
+
+# Many matrices in one array: a loop of Python over them shows here.
+STACKS = {"nuclear, stack of 5": "nuclear", "muon, 5 of 2 heads": {"name": "muon", "sections": 2}}
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "cautious": {"cautious": "mask"},
@@ -113,9 +118,9 @@ def _arrays(put: Put, shape: tuple[int, ...]) -> tuple[Any, Any]:
     return put(array(shape, 1, 0.3)), put(array(shape, 2))
 
 
-def _step(K: str, put: Put) -> Callable[[], Any]:
+def _step(K: Any, put: Put, shape: tuple[int, ...] | None = None) -> Callable[[], Any]:
     opt = lionk.LionK(K, lr=1e-3, weight_decay=0.1)
-    x, grad = _arrays(put, shape_of(K))
+    x, grad = _arrays(put, shape or shape_of(K))
     return partial(opt.step, x, grad, opt.init(x))
 
 

@@ -14,6 +14,7 @@ from . import counting
 from .scenes import quiet
 
 LARGE = 1 << 20  # entries
+WHEN = ("first step", "3 later steps", "first step of another")  # when something may be compiled
 MODELS = {"one of 100": [100], "50 of 100": [100] * 50, "one of 2^20": [LARGE]}
 
 
@@ -41,6 +42,16 @@ def worked(subject: str, case: str, make: Callable[[], Callable[[], Any]]) -> It
 
     yield Count(subject, case, "calls", lambda: once().calls, "python")
     yield Count(subject, case, "lines", lambda: once().lines, "python")
+
+
+def ready(make: Callable[[], Callable[[], Any]], when: str) -> Callable[[], Any]:
+    """The steps of ``WHEN``; what comes before them is done. "Another" is a second optimizer with the same options."""
+    step = make()
+    if when != WHEN[0]:
+        step()
+    if when == WHEN[2]:
+        step = make()
+    return lambda: [step() for _ in range(3 if when == WHEN[1] else 1)]
 
 
 def available(library: str) -> bool:
