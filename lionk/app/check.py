@@ -22,7 +22,9 @@ from .functions import parse_k
 
 @command
 def check(
-    name: Annotated[str, typer.Argument(help="The function: NAME:param=value,..., or module:attribute for your own.")],
+    name: Annotated[
+        str, typer.Argument(help="The function to check: NAME:param=value,..., or module:attribute for your own.")
+    ],
     xp: Annotated[
         str, typer.Option(help="Check it on arrays of this library: numpy, torch, jax, ..., or a module.")
     ] = "numpy",
@@ -32,7 +34,7 @@ def check(
     shape: Annotated[
         str | None,
         typer.Option(
-            help="Shape of the argument, for example 6 or 4,3. By default a fitting one is chosen.", metavar="N[,N...]"
+            help="Shape of the argument, for example 6 or 4,3. By default one that fits is chosen.", metavar="N[,N...]"
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random points.")] = 0,
@@ -40,7 +42,9 @@ def check(
         str | None, typer.Option("--json", help="Write JSON instead; '-' is the terminal.", metavar="PATH")
     ] = None,
 ) -> None:
-    """Is it convex, and is its conjugate right? Runs lionk.check_K; exit code 1 if a property fails.
+    """Check a function K: is it convex, and are its conjugate, its set and its prox right?
+
+    The exit code is 1 if a property fails. lionk.check_K does the same in Python.
 
     Examples: lionk check huber:delta=0.5; lionk check my_functions:my_k --xp torch
     """

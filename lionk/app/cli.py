@@ -19,7 +19,7 @@ from .reproduce import reproduce
 from .solve.command import solve
 
 app = typer.Typer(
-    help="Fit, train and judge with Lion-K optimizers: Lion, Muon, and all that a convex function K gives.",
+    help="Fit models with Lion-K optimizers (Lion, Muon, all that a convex function K gives), and judge yours.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",

@@ -17,7 +17,9 @@ from .console import BadInput, command, output_path, reason, say, write_json
 def convert(
     settings: Annotated[
         list[str] | None,
-        typer.Argument(help="What you set there, for example lr=0.02 nesterov=False. The rest is its default."),
+        typer.Argument(
+            help="What you set now, for example lr=0.02 nesterov=False. What you leave out has its default."
+        ),
     ] = None,
     source: Annotated[
         str, typer.Option("--from", help="The optimizer that you have, for example torch.optim.Muon.")
@@ -25,13 +27,18 @@ def convert(
     target: Annotated[str, typer.Option("--to", help="The optimizer that you want, for example lionk.")] = "lionk",
     shape: Annotated[
         str | None,
-        typer.Option(help="Rows and columns of the matrix, where the two scale by its shape.", metavar="OUT,IN"),
+        typer.Option(
+            help="Rows and columns of the matrix. Needed if the two scale by its shape in different ways.",
+            metavar="OUT,IN",
+        ),
     ] = None,
     json: Annotated[
         str | None, typer.Option("--json", help="Write JSON instead; '-' is the terminal.", metavar="PATH")
     ] = None,
 ) -> None:
-    """What settings there make the same steps? Lion and Muon of PyTorch, optax, timm, dion, Emerging-Optimizers.
+    """Translate the settings of one library's Lion or Muon into those of another, so that both make the same steps.
+
+    It knows PyTorch, optax, timm, lion-pytorch, dion, Emerging-Optimizers and lionk.
 
     Example: lionk convert lr=0.02 weight_decay=0.1 --from torch.optim.Muon --to optax.contrib.muon
     """

@@ -51,9 +51,10 @@ def functions(
         str | None, typer.Option("--json", help="Write JSON instead; '-' is the terminal.", metavar="PATH")
     ] = None,
 ) -> None:
-    """The convex functions K: what each is, and what constraint or penalty it imposes. K* is the conjugate.
+    """List the convex functions K, and what constraint or penalty each imposes on the weights.
 
-    Published optimizers by name are --kind algorithm, rules that build functions from functions --kind rule.
+    --kind algorithm lists published optimizers by name, and --kind rule the rules that build functions from functions.
+    K* is the conjugate of K.
 
     Examples: lionk functions --kind matrix; lionk functions huber:delta=0.5; lionk functions muon
     """

@@ -43,17 +43,22 @@ class Row:
 
 @command
 def bench(
-    json: Annotated[str | None, typer.Option("--json", help="Write JSON too; - is stdout.", metavar="PATH")] = None,
-    plot: Annotated[str | None, typer.Option("--plot", help="Draw the ratios.", metavar="PATH")] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", help="Write the numbers as JSON too; '-' is the terminal.", metavar="PATH")
+    ] = None,
+    plot: Annotated[str | None, typer.Option("--plot", help="Draw the ratios into this file.", metavar="PATH")] = None,
     seconds: Annotated[
         float | None,
-        typer.Option("--seconds", min=0.1, help="At least, for one table (default 3) or one scene of --against (0.5)."),
+        typer.Option(
+            "--seconds", min=0.1, help="Measure each table this long (default 3), or each call of --against (0.5)."
+        ),
     ] = None,
     group: Annotated[
         str | None,
         typer.Option(
             "--only",
-            help="One table: " + ", ".join(GROUPS) + "; or one part of the counts; or words of scenes of --against.",
+            help="Make only one table (" + ", ".join(GROUPS) + "), only one part of the counts, or only the calls of "
+            "--against that have these words in their names.",
         ),
     ] = None,
     counts: Annotated[
@@ -63,20 +68,20 @@ def bench(
         bool, typer.Option("--check", help="With --counts: compare with the record. Exit code 1 if a count grew.")
     ] = False,
     record: Annotated[
-        bool, typer.Option("--record", help="With --counts: write the counts down, because the change is meant.")
+        bool, typer.Option("--record", help="With --counts: write the counts into the record: the change is meant.")
     ] = False,
     file: Annotated[
         str | None,
         typer.Option(
-            "--file", help="The record of counts. Default: asv_bench/counts.json of the checkout.", metavar="PATH"
+            "--file", help="The record of counts. By default asv_bench/counts.json of the checkout.", metavar="PATH"
         ),
     ] = None,
     against: Annotated[
         str | None,
         typer.Option(
             "--against",
-            help="Play the same scenes with this checkout and with that commit, in turns, and say what differs. "
-            "With --counts: compare the counts of both.",
+            help="Compare this checkout with that commit: run the same calls with both, in turns, and say what became "
+            "slower or faster. With --counts: compare the counts of both.",
             metavar="COMMIT",
         ),
     ] = None,
@@ -84,27 +89,32 @@ def bench(
         str | None,
         typer.Option(
             "--environment",
-            help="For --against: an environment of asv, such as virtualenv:3.11, made at need. Default: this Python.",
+            help="For --against: run both in an environment that asv makes, such as virtualenv:3.11. By default "
+            "in this Python.",
         ),
     ] = None,
     overhead: Annotated[
-        bool, typer.Option("--overhead", help="Print what a call costs beside its arithmetic, and nothing else.")
+        bool, typer.Option("--overhead", help="Print only what a call costs beside its arithmetic.")
     ] = False,
     solver: Annotated[
         bool,
         typer.Option(
-            "--solver", help="Print how many evaluations of f minimize needs to certify a gap, and nothing else."
+            "--solver", help="Print only how many evaluations of f minimize needs until it has certified a gap."
         ),
     ] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="For --solver: six functions K in place of all.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="For --solver: take six functions K instead of all.")] = False,
 ) -> None:
-    """Time the step of every library here, and of other libraries' Lion, against the limit of the memory.
+    """Measure how fast a step is with every library here, and with other libraries' Lion.
 
-    A step reads x, m and the gradient and writes x and m; the limit is a loop that does only that, in the same process
-    on the same arrays and threads, timed right before each step. The steps take turns; medians count.
+    The unit is the limit of the memory. A step reads x, m and the gradient, and it writes x and m. A loop that does
+    only that is timed right before each step, in the same process and on the same arrays. The steps take turns, and
+    medians are printed.
 
-    --counts prints what does not depend on the machine: calls of functions, operations on arrays, memory, compilations,
-    evaluations, modules. Slow-downs show there first. --against COMMIT says what became slower or faster since.
+    Times depend on the machine. --counts prints what does not: calls of functions, operations on arrays, memory,
+    compilations, evaluations, modules. So slow-downs show there first. --against COMMIT says what became slower or
+    faster since that commit.
+
+    Examples: lionk bench --only 2^24; lionk bench --counts --check; lionk bench --against main
     """
     if environment is not None and against is None:
         raise BadInput("--environment is for --against COMMIT")

@@ -94,9 +94,10 @@ def conform(
         str | None, typer.Option("--html", help="Write the report as one HTML page with plots.", metavar="PATH")
     ] = None,
 ) -> None:
-    """Judge an optimizer: a torch.optim class, an optax function, a class, a plain function, a program.
+    """Judge an implementation of Lion, Muon or another Lion-K, and say what is wrong with it.
 
-    Exit code 0 if it keeps every rule up to the level, 1 if it breaks one, 2 if it cannot be run.
+    It may be a torch.optim class, an optax function, a class, a plain function, or a program in any language. The exit
+    code is 0 if it keeps every rule up to the level, 1 if it breaks one, and 2 if it cannot be run.
 
     Examples: lionk conform lion_pytorch:Lion; lionk conform my_code.py:step --map m=velocity --level 1
     """

@@ -57,10 +57,10 @@ def doctor(
     json: Annotated[
         str | None, typer.Option("--json", help="Write the results as JSON too; '-' is the terminal.", metavar="PATH")
     ] = None,
-    backend: Annotated[str | None, typer.Option(help="Examine this one library at length, on one device.")] = None,
+    backend: Annotated[str | None, typer.Option(help="Examine only this library, at length, on one device.")] = None,
     device: Annotated[
         str | None,
-        typer.Option(help="The device of that library, or a part of its name; the first that fits is taken."),
+        typer.Option(help="The device, or a part of its name. The first device that fits is taken."),
     ] = None,
     report: Annotated[
         str | None,
@@ -70,10 +70,13 @@ def doctor(
         float, typer.Option("--seconds", min=0.1, help="With --backend: how long the steps on each model are timed.")
     ] = 5.0,
 ) -> None:
-    """Look at the installation: array libraries, devices, and a short self-test on each.
+    """Say which array libraries and devices work here, after a short test of each.
 
-    The test: one step of l1 against its formula, the Fenchel-Young equality of three K, and the time of a step. With
-    --backend: conformance and speed of that library, and a report. Exit code 1 if a library that is available fails.
+    The test makes one step of l1 and compares it with its formula, checks the Fenchel-Young equality of three K, and
+    times a step. With --backend it judges the conformance and the speed of one library, and writes a report. The exit
+    code is 1 if a library that is available fails.
+
+    Examples: lionk doctor; lionk doctor --backend torch --device cuda
     """
     path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
     out = console(to_stderr=json == "-")

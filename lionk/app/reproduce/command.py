@@ -70,7 +70,7 @@ def reproduce(
         bool, typer.Option("--quiet", "-q", help="Write the files, and print nothing but problems.")
     ] = False,
 ) -> None:
-    """Reproduce a figure or a claim of the paper (arXiv 2310.05898): a picture, numbers, and whether they agree.
+    """Reproduce a figure or a claim of the paper (arXiv 2310.05898), and say whether the numbers agree.
 
     Examples: lionk reproduce; lionk reproduce lyapunov; lionk reproduce all --plot figures --json figures
     """
