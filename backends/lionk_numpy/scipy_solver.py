@@ -248,10 +248,10 @@ def _read(bounds: Any, x0: Any) -> tuple[Any, Any]:
         low = [-np.inf if a is None else a for a, _ in pairs]
         high = [np.inf if b is None else b for _, b in pairs]
     low, high = (np.broadcast_to(np.asarray(b, dtype=x0.dtype), x0.shape).copy() for b in (low, high))
-    if not (low <= high).all():
-        raise ValueError("one of the lower bounds is greater than its upper bound, or NaN")
-    if (low == np.inf).any() or (high == -np.inf).any():
-        raise ValueError("a lower bound must not be inf, nor an upper bound -inf: no number is within them")
+    wrong = ~(low <= high) | (low == np.inf) | (high == -np.inf)
+    if wrong.any():
+        i = int(wrong.ravel().argmax())
+        raise ValueError(f"bounds: no number is between {low.ravel()[i]} and {high.ravel()[i]}, those of variable {i}")
     return low, high
 
 

@@ -45,9 +45,11 @@ def check(path: str | os.PathLike[str], tree: Any = None) -> None:
     if path.exists() and not path.is_file():
         raise OSError(f"{path} is a directory, a device or a pipe, where a checkpoint is a file; name another")
     if not target.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {target.parent} for the checkpoint {target.name}")
+        raise FileNotFoundError(
+            f"there is no folder {target.parent} for the checkpoint {target.name}; make it first, or name another"
+        )
     if not os.access(target.parent, os.W_OK):
-        raise PermissionError(f"the folder {target.parent} of the checkpoint {target.name} is read-only")
+        raise PermissionError(f"the folder {target.parent} of the checkpoint {target.name} is read-only; name another")
     encode(tree, "", {})
 
 
@@ -168,7 +170,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint {path}")
+        raise FileNotFoundError(f"there is no checkpoint {path}; a run with checkpoint=PATH writes one")
     try:
         with safe_open(str(path), framework="numpy") as file:
             header = file.metadata() or {}

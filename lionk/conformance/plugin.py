@@ -92,7 +92,9 @@ class Conformance(pytest.Collector):
                     needs = [n for n in TESTS[test.rpartition("/")[0]][0] if hasattr(claims, n)]
                     yield self._test(test, needs, lambda t=test, d=dtype: compare(t, d))
         if known - listed:
-            raise pytest.UsageError(f"--lionk-known: no tests of this port: {', '.join(sorted(known - listed))}")
+            raise pytest.UsageError(
+                f"--lionk-known: no tests of this port: {', '.join(sorted(known - listed))}; take them off the list"
+            )
 
     def _test(self, name: str, needs: Iterable[str], judge: Any) -> Case:
         from .specification.rules import rule_of

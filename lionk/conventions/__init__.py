@@ -158,7 +158,9 @@ def anchored(K: Any, x0: Any, weight_decay: float) -> ConvexFunction:
     ``weight_decay (x - x0)`` in dom K*. Derived here. ``x0``: an array or a container of arrays.
     """
     if not weight_decay > 0:
-        raise ValueError(f"anchored decay needs weight_decay > 0, got {weight_decay!r}")
+        raise ValueError(
+            f"anchored decay needs weight_decay > 0, got {weight_decay!r}: without decay nothing pulls towards x0"
+        )
     function = build(K)
 
     def pull(a: Any, k: ConvexFunction) -> ConvexFunction:

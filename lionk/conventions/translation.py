@@ -72,7 +72,7 @@ def _momentum(step: Step) -> tuple[float, bool]:
 
 def _decay(step: Step, lr: float) -> float:
     if lr == 0 and step.shrink:
-        raise ValueError("a decay that does not shrink with lr has no decoupled form at lr = 0")
+        raise ValueError("at lr = 0 a weight decay that does not shrink with lr has no decoupled form; give an lr > 0")
     return step.shrink / lr if step.shrink else 0.0
 
 
@@ -249,8 +249,8 @@ def translate(
     if step.kind == "muon" and step.scaling not in two.scalings:
         if shape is None:
             raise ValueError(
-                f"{target} has not the scale factor of {source}, {step.scaling!r}: give the shape of the matrix, "
-                "shape=(out, in), for which lr and decay shall hold"
+                f"{target} lacks the scale factor {step.scaling!r} of {source}: give the shape of the matrix, "
+                "shape=(out, in), and lr and weight decay will be those for this shape"
             )
         name = two.scalings[0]
         ratio = SCALINGS[step.scaling].of(shape) / SCALINGS[name].of(shape)

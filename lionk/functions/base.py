@@ -298,7 +298,9 @@ class ArrayFunction(ConvexFunction):
         return self._value(xp, x, batch, tol), self._subgradient(xp, x, batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
-        raise NotAvailable(f"{self!r} has no known proximal operator")
+        raise NotAvailable(
+            f"{self!r} has no known proximal operator; traits.prox of a function says whether it has one"
+        )
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         if self.traits.smooth:

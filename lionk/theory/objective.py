@@ -24,7 +24,7 @@ def over(K: Any, x: Any) -> Any:
         return function
     arrays = leaves(x)
     if not arrays:
-        raise ValueError(f"x holds no array: {x!r}")
+        raise ValueError(f"x holds no array, got {x!r}; give an array, or a container of arrays")
     for a in arrays:
         _xp.floating(a)
     if isinstance(function, ContainerFunction):

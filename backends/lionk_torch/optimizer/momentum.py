@@ -48,13 +48,19 @@ def in_order_of(
         )
     params = mine if params is None else list(params)
     if set(params) - set(mine):
-        raise ValueError("params has a tensor that is no parameter of this optimizer")
+        raise ValueError("params has a tensor that is no parameter of this optimizer: give those that it was made with")
     averages = list(gradient_averages(source))
     if len(averages) != len(params):
-        raise ValueError(f"source has momentum for {len(averages)} parameters, but there are {len(params)}")
+        raise ValueError(
+            f"source has momentum for {len(averages)} parameters, but there are {len(params)}; give the parameters "
+            "of the source in its order, params=..."
+        )
     for i, (p, average) in enumerate(zip(params, averages, strict=True)):
         if average is None:
             continue
         if tuple(average.shape) != tuple(p.shape):
-            raise ValueError(f"the momentum {i} has shape {tuple(average.shape)}, the parameter {tuple(p.shape)}")
+            raise ValueError(
+                f"the momentum {i} has shape {tuple(average.shape)}, the parameter {tuple(p.shape)}; give the "
+                "parameters in the order of the source, params=..."
+            )
         yield p, average

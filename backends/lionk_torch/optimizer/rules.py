@@ -115,7 +115,7 @@ def groups(
             rates = f", lr {options['lr']:.3g}, lam {options['weight_decay']:.3g}" if adamw is not None else ""
             report(f"{name} {tuple(p.shape)}: {_text(K.spec)}, {imposed(K)}{rates}{why}")
     if not made:
-        raise ValueError("the module has no parameter that needs a gradient")
+        raise ValueError("the module has no parameter that needs a gradient; set requires_grad of those to be trained")
     return [group for _, group in made]
 
 

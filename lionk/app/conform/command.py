@@ -149,7 +149,7 @@ def _elsewhere(
     if vectors is not None:
         path = Path(vectors)
         if path.exists() and not path.is_dir():
-            raise BadInput(f"--vectors {vectors} is no directory")
+            raise BadInput(f"--vectors {vectors} is a file; name a folder")
         shipped = claims.K in SHIPPED and claims == claims_of_program(claims.K) and level == max(LEVELS)
         count = unpack(claims.K, path) if shipped else export(path, claims, level)
         say(f"wrote {count} cases to {path}; README.md there says how to go on")

@@ -175,7 +175,9 @@ def apply_known(results: list[Result], known: Iterable[str]) -> list[Result]:
             done.append(r)
     unknown = sorted(listed - {r.id for r in results})
     if unknown:
-        raise ValueError(f"known failures that are no tests of this port, or pass now: {', '.join(unknown)}")
+        raise ValueError(
+            f"known failures that are no tests of this port, or pass now: {', '.join(unknown)}; take them off the list"
+        )
     return done
 
 

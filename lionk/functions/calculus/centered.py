@@ -55,7 +55,9 @@ class Centered(ArrayFunction):
 
     def _validate(self) -> None:
         if not isinstance(self.inner.domain, Whole):
-            raise NotAvailable(f"centered needs a k that is finite everywhere, and {self.inner!r} is not")
+            raise NotAvailable(
+                f"centered needs a k that is finite everywhere, such as l1, l2, huber, max; {self.inner!r} is not"
+            )
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         return self.inner._value(xp, _less_mean(xp, x, batch), batch, tol)

@@ -94,7 +94,9 @@ class GroupLift(ArrayFunction):
 
     def _validate(self) -> None:
         if not self.inner.traits.absolute:
-            raise ValueError(f"group_lift needs a k that depends on |x_i| only, and {self.inner!r} does not")
+            raise ValueError(
+                f"group_lift needs a k that depends on |x_i| only, such as l1, linf, huber; {self.inner!r} does not"
+            )
         if not (self.norm.traits.homogeneous and self.norm.traits.even):
             raise ValueError(
                 f"group_lift needs a norm, and {self.norm!r} is not one; use l2, l1, linf, lp, nuclear, ..."

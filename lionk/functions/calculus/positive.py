@@ -28,7 +28,9 @@ class PositivePart(ArrayFunction):
 
     def _validate(self) -> None:
         if not self.inner.traits.absolute:
-            raise ValueError(f"positive_part needs a k that depends on |x_i| only, and {self.inner!r} does not")
+            raise ValueError(
+                f"positive_part needs a k that depends on |x_i| only, such as l1, l2, huber; {self.inner!r} does not"
+            )
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         value = self.inner._value(xp, part(xp, x), batch, tol)

@@ -273,7 +273,9 @@ def _met(a: ConvexFunction, b: ConvexFunction, rule: str) -> ConvexFunction | No
         return None
     (low, high), (least, most) = (interval(c) or (0.0, 0.0) for c in sets)
     if max(low, least) > min(high, most):
-        raise ValueError(f"{rule}: the intervals [{low}, {high}] and [{least}, {most}] share no point")
+        raise ValueError(
+            f"{rule}: the intervals [{low}, {high}] and [{least}, {most}] share no point; choose intervals that overlap"
+        )
     shared = Support(Box(max(low, least), min(high, most)))
     return labelled(shared.conjugate if duals else shared, {"name": rule, "K1": a.spec, "K2": b.spec})
 

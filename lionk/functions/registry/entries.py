@@ -94,7 +94,7 @@ def register(
         List it with ``lionk.algorithms()`` and not with ``lionk.names()``.
     """
     if not name.isidentifier():
-        raise ValueError(f"name must be an identifier, got {name!r}")
+        raise ValueError(f"name must be an identifier, such as my_norm, got {name!r}")
     if name in _all() and not replace:
         raise ValueError(f"{name!r} is registered already; choose another name or pass replace=True")
     if isinstance(build, ConvexFunction):
@@ -195,7 +195,7 @@ def K(spec: Any, **parameters: Any) -> ConvexFunction:
         raise TypeError(f"{spec} has no parameter {unknown[0]!r}; it takes: {valid}")
     missing = [p for p, d in known.items() if d is inspect.Parameter.empty and p not in parameters]
     if missing:
-        raise TypeError(f"{spec} needs {missing[0]!r}")
+        raise TypeError(f"{spec} needs {missing[0]!r}; it takes: {', '.join(known)}")
     rule = e.kind == "rule"  # the texts that a rule takes are names of functions, but for polar="svd"
     parameters = {p: _plain(v) for p, v in parameters.items()}
     for p, v in parameters.items():

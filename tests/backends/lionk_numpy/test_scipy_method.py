@@ -134,9 +134,9 @@ def test_what_is_unknown_or_not_used_is_said_as_scipy_says_it():
     ("given", "message"),
     [
         ({"bounds": [(0, 1)]}, "5 pairs"),
-        ({"bounds": [(1, 0)] * 5}, "greater than"),
-        ({"bounds": [(np.nan, 0)] * 5}, "greater than"),
-        ({"bounds": [(np.inf, np.inf)] * 5}, "no number is within"),
+        ({"bounds": [(0, 1)] * 2 + [(1, 0)] * 3}, "no number is between 1.0 and 0.0, those of variable 2"),
+        ({"bounds": [(np.nan, 0)] * 5}, "no number is between nan and 0.0"),
+        ({"bounds": [(np.inf, np.inf)] * 5}, "no number is between inf"),
         ({"bounds": Bounds(np.zeros(3), np.ones(3))}, "one entry, or 5, one for each variable; got 3"),
         ({"jac": lambda x: np.zeros((5, 5)), "fun": lambda x: 0.0}, r"gradient must have shape \(5,\)"),
         ({"bounds": BOX, "options": {"K": "l1"}}, "not both"),
