@@ -42,7 +42,8 @@ def predict(
     """
     from ..tables.columns import Habits, habits
     from ..tables.design import apply
-    from ..tables.file import Reading, read
+    from ..tables.file import read
+    from ..tables.sheet import Reading
 
     screen = console(to_stderr=out == "-")
     path = None if out == "-" else output_path(out, "--out")

@@ -67,7 +67,8 @@ def check_texts(s: Source) -> None:
 def read_table(s: Source) -> tuple[Table, bool]:
     """The table of a file, and whether the file names its columns. Raises BadInput."""
     from ..tables.design import Wishes, split, table
-    from ..tables.file import Reading, read
+    from ..tables.file import read
+    from ..tables.sheet import Reading
 
     check_texts(s)
     if s.target is None:

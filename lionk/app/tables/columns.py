@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..console import BadInput
 from . import cells
-from .file import Sheet
+from .sheet import Sheet
 from .table import Column
 
 Array = Any

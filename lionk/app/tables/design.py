@@ -11,7 +11,7 @@ import numpy as np
 
 from ..console import BadInput
 from .columns import Habits, column, habits
-from .file import Sheet
+from .sheet import Sheet
 from .table import MISSING, Column, Feature, Line, Table
 
 Array = Any

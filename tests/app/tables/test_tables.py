@@ -10,7 +10,8 @@ import pytest
 
 from lionk.app.console import BadInput
 from lionk.app.tables.design import Wishes, split, table
-from lionk.app.tables.file import Reading, read
+from lionk.app.tables.file import read
+from lionk.app.tables.sheet import Reading
 
 
 @pytest.fixture
