@@ -53,6 +53,15 @@ class _Linear(BaseEstimator):
             return lionk.K(name, **parameters)
         return lionk.K(self.K)
 
+    def _data(self, *arrays: Any, **how: Any) -> Any:
+        """What is given to ``fit`` or to a fitted model, checked by scikit-learn."""
+        return validate_data(self, *arrays, accept_sparse=("csr", "csc"), dtype=np.float64, **how)
+
+    def _seen(self, X: Any) -> Any:
+        """X for a model that is fitted, with the features that it was fitted to."""
+        check_is_fitted(self)
+        return self._data(X, reset=False)
+
     def _solve(self, loss: str, X: Any, targets: Array, shape: tuple[int, ...]) -> Array:
         """Minimise, and note what is known of the result. Returns the weights in this shape."""
         K = self._function()
@@ -149,7 +158,7 @@ class LionKRegressor(RegressorMixin, _Linear):
 
     def fit(self, X: Any, y: Any) -> LionKRegressor:
         """Fit to X (n x p, dense or sparse) and numbers y (n)."""
-        X, y = validate_data(self, X, y, accept_sparse=("csr", "csc"), dtype=np.float64, y_numeric=True)
+        X, y = self._data(X, y, y_numeric=True)
         w = self._solve(self.loss, X, np.asarray(y, dtype=np.float64), (X.shape[1],))
         self.coef_ = w.reshape(-1)
         self.intercept_ = float(self.intercept_)
@@ -157,9 +166,7 @@ class LionKRegressor(RegressorMixin, _Linear):
 
     def predict(self, X: Any) -> Array:
         """``X @ coef_ + intercept_``."""
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=("csr", "csc"), dtype=np.float64, reset=False)
-        return X @ self.coef_ + self.intercept_
+        return self._seen(X) @ self.coef_ + self.intercept_
 
 
 class LionKClassifier(ClassifierMixin, _Linear):
@@ -208,7 +215,7 @@ class LionKClassifier(ClassifierMixin, _Linear):
 
     def fit(self, X: Any, y: Any) -> LionKClassifier:
         """Fit to X (n x p, dense or sparse) and classes y (n). Raises ValueError if there is one class only."""
-        X, y = validate_data(self, X, y, accept_sparse=("csr", "csc"), dtype=np.float64)
+        X, y = self._data(X, y)
         check_classification_targets(y)
         self.classes_, index = np.unique(y, return_inverse=True)
         count = len(self.classes_)
@@ -225,9 +232,7 @@ class LionKClassifier(ClassifierMixin, _Linear):
 
     def decision_function(self, X: Any) -> Array:
         """The scores: of the second class for two classes, else one for each class."""
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=("csr", "csc"), dtype=np.float64, reset=False)
-        z = X @ self.coef_.T + self.intercept_
+        z = self._seen(X) @ self.coef_.T + self.intercept_
         if z.shape[1] == 1:
             return z[:, 0]
         return z[:, 1] - z[:, 0] if len(self.classes_) == 2 else z
