@@ -199,6 +199,10 @@ RULES = [
     _rule("l1.tilt(number)", lambda: K("l1").tilt(0.5)),
     _rule("log_cosh.shift(array)", lambda: K("log_cosh").shift(_A)),
     _rule("affine of all", lambda: K("pseudo_huber").shift(_A).tilt(-_A).scale(2.0).dilate(-0.5)),
+    _rule(
+        "affine, one map",
+        lambda: K("affine", K="huber", slope=2.0, width=0.5, shift_by=_A, tilt_by=_W - 1.5),
+    ),
     _rule("top_k.shift.tilt", lambda: K("top_k", k=2).shift(_A).tilt(0.3 * _A)),
     _rule("nuclear.tilt(array)", lambda: K("nuclear").tilt(_M), (4, 3)),
     _rule("l1 + huber", lambda: K("l1") + K("huber")),
