@@ -99,6 +99,9 @@ class TorchHandle:
             given = [{"params": [p], **g} for p, g in zip(self.parameters, own, strict=True)]
         named, extra = port.names.split(hyper)
         self.optimizer = port.kind(given, **named, **{**port.request.options, **extra})
+        if self.rate is not None:  # which a scheduler writes there
+            for group in self.optimizer.param_groups:
+                group.setdefault("initial_lr", self.rate(0))
 
     def _tensor(self, a: Any) -> Any:
         """In the layout of the NumPy array: transposed or strided where it is."""
@@ -107,6 +110,8 @@ class TorchHandle:
         device = self.port.request.device
         if a.ndim > 1 and not a.flags.c_contiguous and a.flags.f_contiguous:
             return backend.asarray(a.T, device=device).permute(*range(a.ndim)[::-1])
+        if a.ndim and a.shape[0] > 1 and a.strides[0] == 0:
+            return backend.asarray(a[:1], device=device).expand(a.shape)
         t = backend.asarray(a, device=device)
         if a.flags.c_contiguous or a.size == 0:
             return t
@@ -122,6 +127,8 @@ class TorchHandle:
         self._step(each_parameter(grad, self._tensor))
 
     def _step(self, received: Any, closure: Any = None) -> Any:
+        import torch
+
         self.received = received
         for p, g in zip(self.parameters, self.received if self.several else [self.received], strict=True):
             p.grad = g
@@ -129,7 +136,8 @@ class TorchHandle:
             for group in self.optimizer.param_groups:
                 group[self.port.names.found["lr"]] = self.rate(self.count)
         value = self.optimizer.step() if closure is None else self.optimizer.step(closure)
-        self.received = None if self.several else self.parameters[0].grad
+        left = self.parameters[0].grad
+        self.received = None if self.several else torch.zeros(0) if left is None else left  # cleared is changed
         self.count += 1
         return value
 
@@ -162,7 +170,7 @@ class TorchHandle:
             self.parameters[0].grad = given
             return loss
 
-        value = self._step(None, closure)
+        value = self._step(-given, closure)  # until then, the gradient of another step is there
         return len(calls), all(calls), value is not None and float(value) == float(loss)
 
     def reuse(self, grad: Any) -> None:

@@ -1,13 +1,14 @@
-"""Which dtypes a port keeps: those that it refuses are left out, and float64 where it is computed in float32."""
+"""Which dtypes a port keeps: those that it refuses are left out, and those that are computed in fewer bits."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from ..report.results import FAIL, PASS, WARN, Result
-from ..specification.cases import Case, host
-from ..specification.port import Capabilities, Port
+from ..specification.cases import Case
+from ..specification.port import DTYPES, Capabilities, Port
+from ..specification.script import rounded
 from .trace import Raised, Trace, run
 
 #: What is run to find out, and has no dyadic rate, so that a result in float64 is no number of float32.
@@ -22,7 +23,8 @@ def kept(port: Port, everything: list[Case]) -> tuple[Capabilities, list[Result]
     taken = [d for d in wanted if not refused[d]]
     if not taken:  # it refuses everything: then that is not a matter of dtypes
         return claims, []
-    left = [d for d in taken if not (d == "float64" and "float32" in taken and _single(port, asked[d]))]
+    inner = {d: computed_in(d, taken, [run(port, case) for case in asked[d]]) for d in taken}
+    left = [d for d in taken if not inner[d]]
     judged = f"judged in {', '.join(left)}"
     results = []
     for d in wanted:
@@ -31,10 +33,9 @@ def kept(port: Port, everything: list[Case]) -> tuple[Capabilities, list[Result]
             results.append(Result(f"S5.taken/{d}", WARN if claims.tried else FAIL, text))
             continue
         results.append(Result(f"S5.taken/{d}", PASS))
-        if d == "float64":
-            narrow = d not in left
-            text = f"float64 is computed in float32; {judged}" if narrow else ""
-            results.append(Result(f"S5.inner/{d}", WARN if narrow else PASS, text))
+        if d != DTYPES[-1]:
+            text = f"{d} is computed in {inner[d]}; {judged}" if inner[d] else ""
+            results.append(Result(f"S5.inner/{d}", WARN if inner[d] else PASS, text))
     return replace(claims, dtypes=tuple(d for d in claims.dtypes if d in left)), results
 
 
@@ -52,15 +53,20 @@ def _refusal(port: Port, asked: list[Case]) -> str:
     return ""
 
 
-def _single(port: Port, asked: list[Case]) -> bool:
-    traces = [run(port, case) for case in asked]
-    return bool(traces) and all(t.xs and in_single(t) for t in traces)
+def computed_in(dtype: str, taken: Iterable[str], traces: list[Trace]) -> str:
+    """The dtype of fewer bits, among those taken, that every x of these runs is a number of; "" if there is none.
+
+    In a dtype that is computed in that happens to no run, whose rates are not dyadic.
+    """
+    if not traces or not all(t.xs for t in traces):
+        return ""
+    values = {float(v) for t in traces for x in t.xs for v in x.reshape(-1)}
+    narrower = [d for d in DTYPES[DTYPES.index(dtype) + 1 :] if d in taken]
+    return next((d for d in reversed(narrower) if all(_holds(d, v) for v in values)), "")
 
 
-def in_single(trace: Trace) -> bool:
-    """Is every x a number of float32? In float64 that happens to no entry of a run with rates that are not dyadic."""
-
-    def rounded(x: Any) -> Any:
-        return host().asarray(host().asarray(x, dtype="float32"), dtype="float64")
-
-    return all(bool((rounded(x) == x).all()) for x in trace.xs)
+def _holds(dtype: str, value: float) -> bool:
+    try:
+        return value != value or rounded(value, dtype) == value
+    except OverflowError:  # beyond its largest number
+        return False

@@ -8,14 +8,14 @@ from typing import Any
 from ..specification.cases import Case, function_of, host
 from ..specification.port import Port, each_parameter
 from .comparator import judge_step
-from .pairs import CLOSE, arrays, close, differs, start, steps, stored, two
+from .pairs import CLOSE, arrays, differs, start, steps, stored, two
 from .reference import follow
-from .trace import read, run, same
+from .trace import Raised, changed, read, run, same
 
 
 def again(port: Port, case: Case) -> str:
     a = run(port, case)
-    run(port, replace(case, grads=tuple(tuple(-v for v in g) for g in case.grads)))  # which must leave no trace
+    run(port, replace(case, grads=tuple(tuple(-64 * v for v in g) for g in case.grads)))  # which must leave no trace
     b = run(port, case)
     return "" if all(same(p, q) for p, q in zip(a.xs, b.xs, strict=True)) else "two runs of the same inputs differ"
 
@@ -40,11 +40,20 @@ def _reused(handle: Any, grads: list[Any]) -> list[Any]:
 
 
 def reused(port: Port, case: Case) -> str:
+    """With b2 = 0, too, where the state is the last gradient, and must not be its memory."""
     grads = arrays(case)
-    fresh = steps(start(port, case, case.array(case.x0)), grads)
-    buffered = _reused(start(port, case, case.array(case.x0)), grads)
-    if found := differs(buffered, fresh, case.dtype):
-        return f"step {found[0]} is another one where the gradient's memory is written again: by {found[1]}"
+    for b2 in (case.betas[1], *((0.0,) if port.capabilities.betas == "free" else ())):
+        own = replace(case, betas=(case.betas[0], b2))
+        try:
+            fresh = steps(start(port, own, own.array(own.x0)), grads)
+        except (ValueError, AssertionError, TypeError):
+            if b2:
+                raise
+            continue  # b2 = 0 is refused, which has its own verdict
+        buffered = _reused(start(port, own, own.array(own.x0)), grads)
+        if found := differs(buffered, fresh, case.dtype):
+            where = "" if b2 else " and b2 = 0"
+            return f"step {found[0]} is another one where the gradient's memory is written again{where}: by {found[1]}"
     return ""
 
 
@@ -58,11 +67,11 @@ def shared(port: Port, case: Case) -> str:
     return ""
 
 
-def _judged(port: Port, case: Case, xs: list[Any], what: str, **changed: Any) -> str:
+def _judged(port: Port, case: Case, xs: list[Any], what: str, **later: Any) -> str:
     """Against the reference."""
     claims = port.capabilities
     K = function_of(claims.K, case.shape)
-    for point, after in follow(case, xs, claims.state_dtype, **changed):
+    for point, after in follow(case, xs, claims.state_dtype, **later):
         found = judge_step(case, K, point, after, claims.accuracy)
         if found is not None and not found.advice:
             return f"{what}: {found}"
@@ -77,25 +86,29 @@ def edited(port: Port, case: Case) -> str:
             written[t] = read(stored(read(handle.x) * -0.5 + 0.25, case.dtype))
             handle.write(stored(written[t], case.dtype))
         xs += steps(handle, [g])
-    return _judged(port, case, xs, "x was written by the user before steps 2 and 4", written=written)
+    wrong = _judged(port, case, xs, "x was written by the user before steps 2 and 4", written=written)
+    if wrong and not _judged(port, case, xs, ""):
+        return f"the x that the user writes is not read: the step goes on from another copy of it; {wrong}"
+    return wrong
 
 
 def settings(port: Port, case: Case) -> str:
-    changes: list[dict[str, Any]] = [{"weight_decay": 0.125}]
+    changes: list[dict[str, Any]] = [{"weight_decay": 0.125}, {"weight_decay": 0.0}]
     if port.capabilities.betas == "free":  # b2 stays: a state without the factor 1 - b2 is right, and would change
         changes.append({"betas": (0.5, case.betas[1])})
     if case.decay not in ("lr_ratio", "lr2_max"):
-        changes.append({"lr": 0.02})
+        changes += [{"lr": 0.02}, {"lr": 0.0}]
     for change in changes:
         handle = start(port, case, case.array(case.x0))
         grads = arrays(case)
         xs = steps(handle, grads[:3])
         handle.edit(**change)
         xs += steps(handle, grads[3:])
-        now = replace(case, **({"lr": (0.02,) * len(case.lr)} if "lr" in change else change))
-        (name,) = change
-        if wrong := _judged(port, case, xs, f"{name} was changed before step 3", later=(3, now)):
-            return wrong
+        ((name, value),) = change.items()
+        now = replace(case, **({"lr": (value,) * len(case.lr)} if name == "lr" else change))
+        if wrong := _judged(port, case, xs, f"{name} was changed to {value} before step 3", later=(3, now)):
+            unread = not _judged(port, case, xs, "")
+            return (f"{name} = {value}, set between two steps, is not read; " if unread else "") + wrong
     return ""
 
 
@@ -118,22 +131,45 @@ def closure(port: Port, case: Case) -> str:
 
 
 def options(port: Port, case: Case) -> str:
-    x0, grads = case.array(case.x0), arrays(case)
-    plain, refused = steps(start(port, case, x0), grads), []
+    """Each against none: one parameter, and several of which one lacks its gradient at a step."""
+    plain, refused = _optional(port, case, 1)[0], []
     for name, choice in port.capabilities.options.items():
-        turned = [-g for g in grads] if name == "maximize" else grads
+        sign = -1 if name == "maximize" else 1
         try:
-            seen = steps(start(port, case, x0, **choice), turned)
+            start(port, case, case.array(case.x0), **choice).step(sign * arrays(case)[0])
         except Exception as error:  # an option that this machine or this call does not allow
             refused.append(f"{name}: {type(error).__name__}: {error}"[:200])
             continue
-        if not all(close(a, b, case.dtype) for a, b in zip(seen, plain, strict=True)):
-            found = differs(seen, plain, case.dtype)
-            sign = ", with the gradients turned," if name == "maximize" else ""
-            return f"with {name}{sign} step {found[0] if found else 0} is another one than without"
+        try:
+            seen, impure = _optional(port, case, sign, **choice)
+        except Exception as error:
+            return f"with {name} {error if isinstance(error, Raised) else f'the port raised {error!r}'}"
+        if impure is not None:
+            return f"with {name} step {impure} has changed its gradient"
+        for what, runs in seen.items():
+            if found := differs(runs, plain[what], case.dtype):
+                turned = ", with the gradients turned," if sign < 0 else ""
+                return f"with {name}{turned} step {found[0]} of {what} is another one than without: by {found[1]}"
     if len(refused) == len(port.capabilities.options):
         raise NotImplementedError("; ".join(refused) or "the port claims no options")
     return ""
+
+
+def _optional(port: Port, case: Case, sign: int, **choice: Any) -> tuple[dict[str, list[Any]], int | None]:
+    """The runs of one parameter and, where lists are claimed, of two; and the first step that changed its gradient."""
+    handle, seen, impure = start(port, case, case.array(case.x0), **choice), [], None
+    for t, g in enumerate(arrays(case)):
+        given = sign * g
+        seen += steps(handle, [given])
+        impure = t if impure is None and changed(handle, given, sign * g) else impure
+    runs = {"one parameter": seen}
+    if port.capabilities.lists:
+        x, grads = two(case)
+        gap = 1 if port.capabilities.missing else len(grads)
+        given = [[sign * a, None if t == gap else sign * b] for t, (a, b) in enumerate(grads)]
+        together = steps(start(port, case, x, **choice), given)
+        runs |= {f"parameter {i} of two": [xs[i] for xs in together] for i in range(2)}
+    return runs, impure
 
 
 def complex_arrays(port: Port, case: Case) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import traceback
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
-from ..report.results import FAIL, PASS, SKIP, SURE, WARN, XFAIL, Report, Result
+from ..report.results import FAIL, PASS, SKIP, SURE, WARN, XFAIL, Report, Result, belongs
 from ..specification.cases import Case, function_of
 from ..specification.dialects import spoken
 from ..specification.families import cases, level_of
@@ -16,6 +17,7 @@ from ..specification.port import Capabilities, Port
 from ..specification.rules import RULES, rule_of
 from .behaviour import behaviours
 from .comparator import judge_step, judge_steps
+from .conditions import condition
 from .dtypes import kept
 from .reference import follow
 from .trace import Raised, Trace, run
@@ -92,11 +94,48 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         weights = weights_of(port) if filtered else ""
         counted = next((long_of(c, port.capabilities, t) for c, t in wrong if c.repeat > 1), "")
     said = next((r.text for r in report.failures if r.divergence is None and r.text.startswith("the port ")), "")
-    report.measured = [words for words in (counted, step, weights, said) if words]
+    report.where = condition(
+        [c for c, _ in traces.values() if c.id in failing],
+        [c for c, _ in traces.values() if not any(belongs(i, c.id) for i in failing)],
+    )
+    told = _told(report, port) if not (wrong and report.sure) else []
+    report.measured = [words for words in (counted, step, weights, *told, said) if words]
     if not report.measured and not report.looks_like.startswith("looks like") and report.first is not None:
         report.measured = [f"{report.first.id}: {report.first.text}"]
     if report.diagnosis:
         report.focus = MUTANTS[report.diagnosis[0][0]].rules[0]
+
+
+def _told(report: Report, port: Port) -> list[str]:
+    """What the tests that compare runs say, one for each rule."""
+    first: dict[str, Result] = {}
+    for r in report.failures:
+        if r.divergence is None and r.rule.level == 3:
+            first.setdefault(r.rule.id, r)
+    told = [f"{r.id}: {r.text}" for r in first.values()]
+    if "S7.options" in first and (more := _under_option(port, first["S7.options"].text)):
+        told.insert(0, more)
+    return told[:3]
+
+
+def _under_option(port: Port, text: str) -> str:
+    """What the port does with the option that the text names, judged like a port of its own; "" if that is right."""
+    name = next((n for n in port.capabilities.options if text.startswith(f"with {n} ")), "")
+    if not name or name == "maximize":
+        return ""
+    other = judge(_With(port, name), 1, None, "S", (), True, None)
+    return f"with {name} it {other.hint}" if other.failures else ""
+
+
+class _With:
+    """A port with one of its options, and without the choice of another."""
+
+    def __init__(self, port: Port, option: str) -> None:
+        self.port, self.option, self.name, self.defaults = port, option, f"{port.name} ({option})", port.defaults
+        self.capabilities = replace(port.capabilities, options={})
+
+    def create(self, x0: Any, **hyper: Any) -> Any:
+        return self.port.create(x0, **hyper, **self.port.capabilities.options[self.option])
 
 
 def judge_case(port: Port, case: Case) -> tuple[list[Result], Trace | None]:

@@ -30,7 +30,7 @@ def steps(handle: Any, grads: list[Any]) -> list[Any]:
 
 def arrays(case: Case) -> list[Any]:
     """Its gradients."""
-    return [case.array(g) for _, g in case.gradients()]
+    return [case.gradient(g) for _, g in case.gradients()]
 
 
 def stored(x: Any, dtype: str) -> Any:

@@ -3,24 +3,60 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ..specification.cases import Case, Rates
-from ..specification.maker import Maker
+from ..specification.maker import WIDE, Maker
 from ..specification.port import Port, each_parameter
+from . import explain
 from .pairs import arrays, most, start, steps, stored, two
 from .trace import read, same
 
 _RATES = Rates((0.05, 0.04, 0.03, 0.02, 0.01, 0.005))
 
 
-def _compared(goes_on: list[Any], resumed: list[Any], first: int, what: str) -> str:
+#: What explains the run of a parameter (which of them, x after each step) after loading; "" if nothing is known.
+Why = Callable[[int, list[Any]], str]
+
+
+def _compared(goes_on: list[Any], resumed: list[Any], first: int, what: str, why: Why) -> str:
     for t, (a, b) in enumerate(zip(goes_on, resumed, strict=True)):
         for i, (p, q) in enumerate(zip(*(v if isinstance(v, list) else [v] for v in (a, b)), strict=True)):
             if not same(p, q):
                 whose = f", of parameter {i}," if isinstance(a, list) else ""
-                return f"step {first + t} {what} is another one than without: x{whose} differs by {most(p, q)}"
+                seen = [x[i] if isinstance(x, list) else x for x in resumed]
+                text = f"step {first + t} {what} is another one than without: x{whose} differs by {most(p, q)}"
+                return why(i, seen) + text
     return ""
+
+
+def _why(
+    port: Port, case: Case, x: Any, grads: list[Any], split: int, rates: tuple[float, ...] = (), there: Any = ()
+) -> Why:
+    """The momentum that explains what was seen after loading at step ``split``. ``there``: gradients of before it."""
+
+    def why(i: int, seen: list[Any]) -> str:
+        if case.dtype not in WIDE:
+            return ""
+        columns = list(zip(*grads, strict=True)) if isinstance(x, list) else [grads]
+        own, start_x = columns[i], x[i] if isinstance(x, list) else x
+        watched = explain.Watched(case, start_x, own[split:], seen, rates[split:])
+        m, earlier = (explain.momentum(case, own[:n], start_x) for n in (split, split - 1))
+        others = {"that of one step before": earlier}
+        others |= {
+            f"that of parameter {k}": explain.momentum(case, c[:split], x[k]) for k, c in enumerate(columns) if k != i
+        }
+        if there:
+            others["that which was there"] = explain.momentum(case, there, start_x)
+        anew = replace(watched, rates=rates[: len(seen)])
+        for begins, what in ((m, "the count of steps begins"), (0 * m, "the momentum and the count of steps begin")):
+            if rates and explain.follows(port.capabilities.K, anew, begins):
+                return f"after loading {what} anew; "
+        return explain.loaded(port.capabilities.K, watched, m, others)
+
+    return why
 
 
 def _left(handle: Any, case: Case, grads: list[Any], split: int) -> tuple[Any, Any, list[Any]]:
@@ -37,11 +73,22 @@ def resume(port: Port, case: Case, split: int = 3) -> str:
     saved, x, goes_on = _left(start(port, case, case.array(case.x0), **rate), case, grads, split)
     second = start(port, case, x, **rate)
     second.load(copy.deepcopy(saved))
-    return _compared(goes_on, steps(second, grads[split:]), split, "after loading")
+    why = _why(port, case, x, grads, split, tuple(map(_RATES, range(len(grads)))) if rate else ())
+    return _compared(goes_on, steps(second, grads[split:]), split, "after loading", why)
 
 
 def early(port: Port, case: Case) -> str:
     return resume(port, case, 1)
+
+
+def narrow(port: Port, case: Case) -> str:
+    """In 16 bits, where a port may keep more than the parameter; not of a port that rounds at random."""
+    runs = [steps(start(port, case, case.array(case.x0)), arrays(case)) for _ in range(2)]
+    if not all(map(same, *runs)):
+        raise NotImplementedError("two runs of the same inputs differ in 16 bits, so that none can be gone on with")
+    wrong = resume(port, case)
+    kept = "the checkpoint does not bring back all that there is: a state of more bits, or a master copy of x; "
+    return kept + wrong if wrong else ""
 
 
 def twice(port: Port, case: Case) -> str:
@@ -51,7 +98,8 @@ def twice(port: Port, case: Case) -> str:
     start(port, case, x).load(saved)
     second = start(port, case, x)
     second.load(saved)
-    return _compared(goes_on, steps(second, grads[3:]), 3, "after loading a state that another optimizer has loaded")
+    what = "after loading a state that another optimizer has loaded"
+    return _compared(goes_on, steps(second, grads[3:]), 3, what, _why(port, case, x, grads, 3))
 
 
 def back(port: Port, case: Case) -> str:
@@ -61,7 +109,8 @@ def back(port: Port, case: Case) -> str:
     saved, x, goes_on = _left(handle, case, grads, 3)
     handle.load(copy.deepcopy(saved))
     handle.write(x)
-    return _compared(goes_on, steps(handle, grads[3:]), 3, "after rolling back")
+    why = _why(port, case, x, grads, 3, there=grads)
+    return _compared(goes_on, steps(handle, grads[3:]), 3, "after rolling back", why)
 
 
 def late(port: Port, case: Case) -> str:
@@ -69,10 +118,12 @@ def late(port: Port, case: Case) -> str:
     grads = arrays(case)
     saved, x, goes_on = _left(start(port, case, case.array(case.x0)), case, grads, 3)
     other = start(port, case, case.array(tuple(-v for v in case.x0)))
-    steps(other, [-g for g in grads[:2]])
+    turned = [-g for g in grads[:2]]
+    steps(other, turned)
     other.load(copy.deepcopy(saved))
     other.write(x)
-    return _compared(goes_on, steps(other, grads[3:]), 3, "after loading into an optimizer that has made steps")
+    what, why = "after loading into an optimizer that has made steps", _why(port, case, x, grads, 3, there=turned)
+    return _compared(goes_on, steps(other, grads[3:]), 3, what, why)
 
 
 def values(port: Port, case: Case) -> str:
@@ -83,7 +134,8 @@ def values(port: Port, case: Case) -> str:
         saved, x, goes_on = _left(start(port, case, case.array(case.x0)), case, grads, 3)
         second = start(port, case, x, **other)
         second.load(copy.deepcopy(saved))
-        if wrong := _compared(goes_on, steps(second, grads[3:]), 3, f"after loading over another {name}"):
+        why, what = _why(port, case, x, grads, 3), f"after loading over another {name}"
+        if wrong := _compared(goes_on, steps(second, grads[3:]), 3, what, why):
             return f"loading does not bring back {name}: {wrong}"
     return ""
 
@@ -97,7 +149,16 @@ def of_groups(port: Port, case: Case) -> str:
     saved, x, goes_on = _left(start(port, case, x, groups=own), case, grads, 3)
     second = start(port, case, x, groups=own[::-1])
     second.load(copy.deepcopy(saved))
-    return _compared(goes_on, steps(second, grads[3:]), 3, "after loading over other groups")
+    cases = [replace(case, weight_decay=o["weight_decay"], lr=(o["lr"],) * len(case.lr)) for o in own]
+
+    def why(i: int, seen: list[Any]) -> str:
+        of = [g[i] for g in grads]
+        watched = explain.Watched(cases[i], x[i], of[3:], seen)
+        made, m = {"those that it was made with": cases[1 - i]}, explain.momentum(case, of[:3], x[i])
+        found = explain.settings(port.capabilities.K, watched, made, m)
+        return f"after loading, of group {i} {found}" if found else _why(port, cases[i], x, grads, 3)(i, seen)
+
+    return _compared(goes_on, steps(second, grads[3:]), 3, "after loading over other groups", why)
 
 
 def sparse(port: Port, case: Case) -> str:
@@ -107,4 +168,4 @@ def sparse(port: Port, case: Case) -> str:
     saved, x, goes_on = _left(start(port, case, x), case, given, 3)
     second = start(port, case, x)
     second.load(copy.deepcopy(saved))
-    return _compared(goes_on, steps(second, given[3:]), 3, "after loading")
+    return _compared(goes_on, steps(second, given[3:]), 3, "after loading", _why(port, case, x, given, 3))

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..specification.cases import Case, size
+from ..specification.cases import Case, host, size
 from ..specification.maker import FINEST, Maker, takes
 from ..specification.port import DTYPES, Port
 from ..specification.script import Script, rounded
-from .pairs import Test, close, differs, most, start, steps, two
+from . import explain
+from .explain import Watched
+from .pairs import Test, arrays, close, differs, most, start, steps, two
 from .trace import same
 
 
@@ -57,22 +59,31 @@ PATTERNS: dict[str, tuple[int, Callable[[int, int], bool]]] = {
 }
 
 
+def _watched(parameters: list[_Parameter], given: list[list[Any]], seen: list[list[Any]]) -> list[Watched]:
+    return [Watched(p.case, p.x0, [g[i] for g in given], [x[i] for x in seen]) for i, p in enumerate(parameters)]
+
+
+def _pair(case: Case, x: list[Any], grads: list[list[Any]], seen: list[list[Any]]) -> list[Watched]:
+    return [Watched(case, x[i], [g[i] for g in grads], [s[i] for s in seen]) for i in range(len(x))]
+
+
 def gaps(name: str) -> Test:
     count, present = PATTERNS[name]
 
     def test(port: Port, case: Case) -> str:
         parameters = _parameters(case, [case.shape] * 3)
         handle = start(port, case, [p.x0 for p in parameters])
-        used, seen = [0, 0, 0], []
+        used, seen, given = [0, 0, 0], [], []
         for t in range(count):
-            given: list[Any] = []
+            now: list[Any] = []
             for i, p in enumerate(parameters):
-                given.append(p.gradient(min(used[i], len(p.case.grads) - 1)) if present(t, i) else None)
+                now.append(p.gradient(min(used[i], len(p.case.grads) - 1)) if present(t, i) else None)
                 used[i] += present(t, i)
+            given.append(now)
             try:
-                seen += steps(handle, [given])
+                seen += steps(handle, [now])
             except Exception as error:
-                if any(g is not None for g in given):
+                if any(g is not None for g in now):
                     raise
                 raise NotImplementedError(f"a step without any gradient is refused: {error}") from None
         for i, p in enumerate(parameters):
@@ -82,10 +93,10 @@ def gaps(name: str) -> Test:
                 made += present(t, i)
                 if made < len(right) and not close(seen[t][i], right[made], case.dtype):
                     lacks = [i for i in range(3) if not all(present(s, i) for s in range(t + 1))]
-                    return (
-                        f"parameter {i} of 3 is not where it is alone at step {t}, by {most(seen[t][i], right[made])}; "
-                        f"a gradient was missing for {', '.join(map(str, lacks)) or 'none'}"
-                    )
+                    why = explain.gaps(port.capabilities.K, _watched(parameters, given, seen), i)
+                    missed = f"a gradient was missing for {', '.join(map(str, lacks)) or 'none'}"
+                    far = most(seen[t][i], right[made])
+                    return f"{why}parameter {i} of 3 is not where it is alone at step {t}, by {far}; {missed}"
         return ""
 
     return test
@@ -97,7 +108,8 @@ def parameters(port: Port, case: Case) -> str:
     for i in range(2):
         alone = steps(start(port, case, x[i]), [g[i] for g in grads])
         if found := differs([t[i] for t in together], alone, case.dtype):
-            return f"parameter {i} of two steps otherwise than alone, from step {found[0]}: by {found[1]}"
+            why = explain.together(port.capabilities.K, _pair(case, x, grads, together), i)
+            return f"{why}parameter {i} of two steps otherwise than alone, from step {found[0]}: by {found[1]}"
     return ""
 
 
@@ -111,7 +123,11 @@ def groups(port: Port, case: Case) -> str:
     for i in range(2):
         alone = steps(start(port, case, x[i], **own[i]), [g[i] for g in grads])
         if found := differs([t[i] for t in together], alone, case.dtype):
-            return f"group {i} does not follow its own hyper-parameters, from step {found[0]}: by {found[1]}"
+            cases = [replace(case, **{**o, "lr": (o["lr"],) * len(case.lr)}) for o in own]
+            watched = replace(_pair(case, x, grads, together)[i], case=cases[i])
+            others = {"those that all groups were given": case, f"those of group {1 - i}": cases[1 - i]}
+            why = explain.settings(port.capabilities.K, watched, others)
+            return f"group {i}: {why}it does not follow its own settings, from step {found[0]}: by {found[1]}"
     return ""
 
 
@@ -119,11 +135,12 @@ def missing(port: Port, case: Case) -> str:
     x, grads = two(case)
     given = [[g[0], None if t in (1, 2) else g[1]] for t, g in enumerate(grads)]
     together = steps(start(port, case, x), given)
+    why = explain.gaps(port.capabilities.K, _pair(case, x, given, together), 1)
     if not same(together[0][1], together[2][1]):
-        return "a parameter without gradient has moved"
+        return f"{why}a parameter without gradient has moved"
     alone = steps(start(port, case, x[1]), [g[1] for t, g in enumerate(grads) if t not in (1, 2)])
     if not close(together[-1][1], alone[-1], case.dtype):
-        return "a parameter that had no gradient for two steps goes on from another state"
+        return f"{why}a parameter that had no gradient for two steps goes on from another state"
     return "" if not same(together[0][0], together[1][0]) else "the other parameter has not moved"
 
 
@@ -133,13 +150,15 @@ def _together(port: Port, case: Case, made: list[_Parameter], what: str) -> str:
     seen = steps(handle, [[p.gradient(t) for p in made] for t in range(count)])
     for i, p in enumerate(made):
         if found := differs([s[i] for s in seen], p.alone(port, count), p.case.dtype):
-            return f"of {what}, number {i} steps otherwise than alone, from step {found[0]}: by {found[1]}"
+            given = [[p.gradient(t) for p in made] for t in range(count)]
+            why = explain.together(port.capabilities.K, _watched(made, given, seen), i)
+            return f"{why}of {what}, number {i} steps otherwise than alone, from step {found[0]}: by {found[1]}"
     return ""
 
 
 def shapes(port: Port, case: Case) -> str:
-    known: list[tuple[int, ...]] = [case.shape, (), (5,), (2, 3), (1,), (4, 2), (3, 3), (5, 5)]
-    chosen = [s for s in known if takes(port.capabilities.K, s)][:5]
+    known: list[tuple[int, ...]] = [case.shape, (), (5,), (2, 3), (0,), (1,), (4, 2), (3, 3), (5, 5)]
+    chosen = [s for s in known if takes(port.capabilities.K, s)][:6]
     made = _parameters(case, chosen)
     return _together(port, case, made, f"parameters of the shapes {chosen}")
 
@@ -164,15 +183,23 @@ def _taken(port: Port, case: Case) -> bool:
 
 
 def added(port: Port, case: Case) -> str:
+    """With hyper-parameters of its own."""
     first, second = _parameters(case, [case.shape] * 2)
+    rate = case.lr[0] if case.decay in ("lr_ratio", "lr2_max") else 0.02
+    betas = Maker(port.capabilities, case.dtype).betas(0.5, 0.75)
+    second.case = replace(second.case, weight_decay=0.125, betas=betas, lr=(rate,) * len(second.case.lr))
     handle = start(port, case, [first.x0])
     seen = steps(handle, [[first.gradient(0)], [first.gradient(1)]])
-    handle.add(second.x0, **case.hyper())
+    handle.add(second.x0, **second.case.hyper())
     seen += steps(handle, [[first.gradient(t), second.gradient(t - 2)] for t in range(2, 6)])
     if found := differs([s[0] for s in seen], first.alone(port, 6), case.dtype):
         return f"the first parameter steps otherwise once another is added at step 2: at step {found[0]} by {found[1]}"
     if found := differs([s[1] for s in seen[2:]], second.alone(port, 4), case.dtype):
-        return f"a parameter that is added at step 2 steps otherwise than alone: at its step {found[0]} by {found[1]}"
+        watched = Watched(second.case, second.x0, [second.gradient(t) for t in range(4)], [s[1] for s in seen[2:]])
+        why = explain.settings(port.capabilities.K, watched, {"those of the first parameter": case})
+        return (
+            f"{why}a parameter that is added at step 2 steps otherwise than alone: at its step {found[0]} by {found[1]}"
+        )
     return ""
 
 
@@ -183,4 +210,30 @@ def shards(port: Port, case: Case) -> str:
         alone = steps(start(port, case, case.array(case.x0)[part]), [case.array(g)[part] for g in case.grads])
         if found := differs([x[part] for x in whole], alone, case.dtype):
             return f"entries {part.start} to {part.stop} step otherwise than in the whole array, from step {found[0]}"
+    return ""
+
+
+#: Beyond the blocks and grids of kernels: a vector of more than 2^17 entries, a matrix of more than 128 rows.
+LARGE: tuple[tuple[int, ...], ...] = ((8209, 16), (131344,), (129, 16, 9))
+
+
+def tiled(port: Port, case: Case) -> str:
+    """Every entry of a large array is one of a few, in a pattern without a period, and steps as that one does."""
+    xp, n = host().namespace(), size(case.shape)
+    alone = steps(start(port, case, case.array(case.x0)), arrays(case))
+    for shape in LARGE:
+        count = size(shape)
+        which = xp.arange(count) * 2654435761 % 2**32 * n // 2**32  # multiples of the golden ratio, modulo 1
+
+        def spread(a: Any, shape: tuple[int, ...] = shape, which: Any = which) -> Any:
+            return xp.reshape(xp.reshape(a, (-1,))[which], shape)
+
+        seen = steps(start(port, case, spread(case.array(case.x0))), [spread(g) for g in arrays(case)])
+        right = [spread(x) for x in alone]
+        if found := differs(seen, right, case.dtype):
+            wrong = [int(i) for i in xp.nonzero(xp.reshape(seen[found[0]] != right[found[0]], (-1,)))[0]]
+            return (
+                f"of an array of {count} entries in shape {shape} the entries from {wrong[0]} to {wrong[-1]} step "
+                f"otherwise than the same entries of a small array, from step {found[0]}: by {found[1]}"
+            )
     return ""

@@ -9,7 +9,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..specification.port import Capabilities
-from . import arrays, average, counting, decay, direction, gradient, handling, matrices, parameters, rate, rounding
+from . import (
+    arrays,
+    average,
+    counting,
+    decay,
+    direction,
+    gradient,
+    handling,
+    matrices,
+    options,
+    parameters,
+    rate,
+    rounding,
+)
 from .registry import MUTANTS
 from .step import Variant
 
@@ -23,6 +36,7 @@ __all__ = [
     "gradient",
     "handling",
     "matrices",
+    "options",
     "parameters",
     "rate",
     "rounding",

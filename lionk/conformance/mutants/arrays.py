@@ -85,3 +85,44 @@ def transposed_gradient(s: Slot, x: Any, m: Any, g: Any) -> Any:
 @mutant("the direction of the first entry used for all", "S1.first", "S1.readout")
 def first_entry(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=lambda r: 0 * r + s.dK(r).reshape(-1)[0] if r.size else r)
+
+
+@mutant("parameters with more than three axes left out", "S5.shape")
+def kernels_left_out(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g) if x.ndim < 4 else (x, m)
+
+
+@mutant("a gradient read in the order of its memory where x is contiguous", "S5.shape", raw=True)
+def memory_like_x(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g.ravel(order="K").reshape(g.shape) if g.flags.f_contiguous else g)
+
+
+@mutant("an expanded gradient that counts at its first row only", "S5.shape", raw=True)
+def expanded_once(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    if 0 not in g.strides[:1] or g.size < 2:
+        return s.formula(x, m, g)
+    return s.formula(x, m, xp.where(xp.arange(len(g)).reshape(-1, *[1] * (g.ndim - 1)) == 0, g, 0 * g))
+
+
+@mutant(
+    "a kernel whose blocks beyond {} entries read the momentum of the first block", "S5.shape", constants=(65536, 8192)
+)
+def second_block(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
+    xp = host().namespace()
+    read = xp.reshape(m, (-1,))[xp.arange(m.size) % value]
+    return s.formula(x, xp.reshape(read, m.shape), g)[0], s.formula(x, m, g)[1]
+
+
+@mutant("a momentum of 8 bits in arrays of {} entries and more", "S5.shape", constants=(4096, 65536))
+def large_quantised(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
+    xp = host().namespace()
+    x, m = s.formula(x, m, g)
+    unit = float(xp.max(xp.abs(m))) / 127 if m.size >= value else 0.0
+    return x, xp.round(m / unit) * unit if unit else m
+
+
+@mutant("rows centred in matrices of more than {} rows", "S5.shape", constants=(128, 1024))
+def large_centred(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
+    large = x.ndim > 1 and x.shape[0] > value
+    return s.formula(x, m, g - g.mean(axis=tuple(range(1, g.ndim)), keepdims=True) if large else g)

@@ -127,3 +127,19 @@ def begins_after_pause(s: Slot, x: Any, m: Any, g: Any) -> Any:
 def falsy_rate(s: Slot, x: Any, m: Any, g: Any) -> Any:
     s.memory["lr"] = lr = s.lr or s.memory.get("lr", 0.0)
     return s.formula(x, m, g, lr=lr)
+
+
+@mutant("a weight decay below {} taken for 0", "S3.large", constants=(1e-6, 1e-5, 1e-4))
+def least_decay(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
+    return s.formula(x, m, g, wd=s.wd if s.wd >= value else 0.0)
+
+
+@mutant("b2 kept below {}", "S1.betas", constants=(0.9995, 0.999))
+def capped_b2(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
+    return s.formula(x, m, g, b2=min(s.b2, value))
+
+
+@mutant("entries of x that are 0 stay 0 (a pruning mask)", "S3.step")
+def zeros_stay(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    new, after = s.formula(x, m, g)
+    return host().namespace().where(x == 0, x, new), after

@@ -1,11 +1,10 @@
-"""Mistakes around the step: gradients that are missing, buffers, loading, edits, closures, options."""
+"""Mistakes around the step: gradients that are missing, buffers, loading, edits, parameters of several kinds."""
 
 from __future__ import annotations
 
 import copy
 from typing import Any
 
-from ..specification.cases import host
 from .registry import mutant_handle
 from .step import Running
 
@@ -73,6 +72,19 @@ class GradientKept(Running):
         super().step(grad)
         for s, g in zip(self.slots, grads, strict=True):
             if s.count == 1 and g is not None:
+                s.memory["alias"] = g
+
+
+@mutant_handle("with b2 = 0, a state that is the gradient's own memory", "S7.buffers")
+class GradientKeptWithoutMemory(Running):
+    def step(self, grad: Any) -> None:
+        grads = grad if self.several else [grad]
+        for s in self.slots:
+            if "alias" in s.memory:
+                s.m = -self._real(s.memory["alias"])
+        super().step(grad)
+        for s, g in zip(self.slots, grads, strict=True):
+            if s.b2 == 0 and g is not None:
                 s.memory["alias"] = g
 
 
@@ -159,6 +171,23 @@ class MasterCopy(Running):
         super().step(grad)
 
 
+@mutant_handle("a master copy under 16 bits that is never read again when the user has changed x", "S7.edited")
+class NarrowMasterCopy(MasterCopy):
+    def step(self, grad: Any) -> None:
+        for s in self.slots:
+            if s.x.dtype.itemsize > 2:
+                s.memory.pop("master", None)
+        super().step(grad)
+
+
+@mutant_handle(
+    "a weight decay or rate that is set to 0 taken for one that was not given: the last is kept", "S7.settings"
+)
+class FalsySettings(Running):
+    def edit(self, **hyper: Any) -> None:
+        super().edit(**{n: v for n, v in hyper.items() if v})
+
+
 @mutant_handle("hyper-parameters that are read once, when the optimizer is made", "S7.settings")
 class ReadsOnce(Running):
     def edit(self, **hyper: Any) -> None:
@@ -170,6 +199,12 @@ class AddedWithMomentum(Running):
     def add(self, x0: Any, **hyper: Any) -> None:
         super().add(x0, **hyper)
         self.slots[-1].m = self.slots[0].m
+
+
+@mutant_handle("an added parameter that takes the hyper-parameters of the first", "S7.added")
+class AddedLikeFirst(Running):
+    def add(self, x0: Any, **_: Any) -> None:
+        super().add(x0, **self.base)
 
 
 @mutant_handle("an added parameter that is never stepped", "S7.added")
@@ -185,65 +220,6 @@ class AddingResets(Running):
         super().add(x0, **hyper)
         for s in self.slots:
             s.m = 0 * s.m
-
-
-@mutant_handle("a closure that is not called", "S7.closure")
-class ClosureIgnored(Running):
-    answer: tuple[int, bool, bool] = (0, True, False)
-
-    def closure(self, grad: Any) -> tuple[int, bool, bool]:
-        super().closure(grad)
-        return self.answer
-
-
-@mutant_handle("a closure that is called twice", "S7.closure")
-class ClosureTwice(ClosureIgnored):
-    answer = (2, True, True)
-
-
-@mutant_handle("a closure that is called without gradients enabled", "S7.closure")
-class ClosureWithoutGradients(ClosureIgnored):
-    answer = (1, False, True)
-
-
-@mutant_handle("the value of the closure is not returned", "S7.closure")
-class ClosureValueLost(ClosureIgnored):
-    answer = (1, True, False)
-
-
-@mutant_handle("maximize turns the decay too", "S7.options")
-class MaximizeTurnsDecay(Running):
-    def step(self, grad: Any) -> None:
-        if self.turned > 0:
-            super().step(grad)
-            return
-        before = [s.x for s in self.slots]
-        self.turned = 1
-        super().step(grad)
-        self.turned = -1
-        for s, x in zip(self.slots, before, strict=True):
-            s.x = 2 * x - s.x
-
-
-@mutant_handle("maximize has no effect", "S7.options")
-class MaximizeIgnored(Running):
-    def step(self, grad: Any) -> None:
-        self.turned = 1
-        super().step(grad)
-
-
-@mutant_handle("complex entries divided by their modulus", "S7.complex")
-class ComplexModulus(Running):
-    def step(self, grad: Any) -> None:
-        if self.complex is None:
-            super().step(grad)
-            return
-        xp, (s,) = host().namespace(), self.slots
-        before, m = s.x, s.m
-        super().step(grad)
-        r = s.readout(m, self._real(grad))
-        size = xp.sqrt((r * r).sum(axis=-1, keepdims=True))
-        s.x = before + s.lr * (r / xp.where(size > 0, size, 1.0) - s.wd * before)
 
 
 @mutant_handle("all parameters computed in the dtype of the first", "S7.mixed")

@@ -165,7 +165,8 @@ class ApartHandle:
         return message.unpacked_list(self._ask("x"))
 
     def step(self, grad: Any) -> None:
-        self._ask("step", grad=message.packed_list(grad))
+        left = self._ask("step", grad=message.packed_list(grad))
+        self.received = None if left is None else message.unpacked(left)
 
     def reuse(self, grad: Any) -> None:
         self._ask("reuse", grad=message.packed_list(grad))

@@ -16,7 +16,7 @@ from array_api_compat import is_array_api_obj
 
 from ...backend.discovery import backend_of
 from ...functions import ConvexFunction
-from ..judging.trace import read, run
+from ..judging.trace import changed, read, run
 from ..specification.cases import Case, function_of, host
 from ..specification.port import Port, each_parameter
 from . import message
@@ -63,8 +63,14 @@ class Served:
     def x(self, handle: int) -> Any:
         return each_parameter(self.kept[handle].x, _numbers)
 
-    def step(self, handle: int, grad: Any) -> None:
-        self.kept[handle].step(message.unpacked_list(grad))
+    def step(self, handle: int, grad: Any) -> dict[str, Any] | None:
+        """What a gradient has been made, if the step has changed it."""
+        given, was = message.unpacked_list(grad), message.unpacked_list(grad)
+        self.kept[handle].step(given)
+        if isinstance(given, list) or given.dtype.kind == "c" or not changed(self.kept[handle], given, was):
+            return None
+        left = getattr(self.kept[handle], "received", None)
+        return _numbers(given if left is None else left)
 
     def reuse(self, handle: int, grad: Any) -> None:
         self.kept[handle].reuse(message.unpacked_list(grad))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..judging.dtypes import ASKED, in_single
+from ..judging.dtypes import ASKED, computed_in
 from ..judging.judge import DEFAULTS, apply_known, diagnose_into, judge_trace, name_of
 from ..judging.reference import expected, follow, reference_run
 from ..judging.trace import Trace, from_numbers
@@ -155,7 +155,7 @@ def judge_results(
         traces[case.id] = (case, trace)
         results += judge_trace(claims, case, trace)
     asked = [t for c, t in traces.values() if c.id.startswith(ASKED) and c.dtype == "float64"]
-    if asked and "float32" in claims.dtypes and all(in_single(t) for t in asked):
+    if computed_in("float64", ("float32",) * ("float32" in claims.dtypes), asked):
         claims = replace(claims, dtypes=tuple(d for d in claims.dtypes if d != "float64"))
         text = f"float64 is computed in float32; judged in {', '.join(claims.dtypes)}"
         results = [Result("S5.inner/float64", WARN, text), *(r for r in results if not r.id.endswith("/float64"))]

@@ -67,6 +67,7 @@ class Report:
     specification: str = VERSION
     measured: list[str] = field(default_factory=list)  # of a failing port: its step, its precision, its weights
     dialect: dict[str, str] | None = None  # the name of the one it was judged in, and what is said of it
+    where: str = ""  # what the failing cases have and the passing ones have not: "only where ..."
     focus: str = ""  # the rule that the nearest mistake breaks first
     claims: Any = field(default=None, repr=False)  # the port's Capabilities
     runs: dict[str, tuple[Any, Any]] = field(default_factory=dict, repr=False)  # id -> (Case, Trace) of what was run
@@ -118,7 +119,13 @@ class Report:
     @property
     def hint(self) -> str:
         """What is wrong in a few words: the nearest known mistake, else what was measured; "" if neither is known."""
-        return self.looks_like or "".join(self.measured[:1])
+        words = self.looks_like if self.sure else "".join(self.measured[:1]) or self.looks_like
+        return f"{words}, {self.where}" if words and self.where else words
+
+    @property
+    def sure(self) -> bool:
+        """Does a known mistake explain what failed?"""
+        return bool(self.diagnosis) and self.diagnosis[0][2] >= SURE
 
     def summary(self) -> str:
         """One line."""

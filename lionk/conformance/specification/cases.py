@@ -13,7 +13,17 @@ from ...backend.protocol import Backend
 from ...functions import ConvexFunction
 from ...functions import K as build
 
-LAYOUTS = ("C", "transposed", "strided", "readonly")
+#: Of the parameter, and of its gradients. "expanded": one row in memory for all rows, where they are equal.
+LAYOUTS = {
+    "C": ("C", "C"),
+    "transposed": ("transposed", "transposed"),
+    "strided": ("strided", "strided"),
+    "readonly": ("readonly", "readonly"),
+    "transposed_x": ("transposed", "C"),
+    "transposed_gradient": ("C", "transposed"),
+    "strided_gradient": ("C", "strided"),
+    "expanded": ("C", "expanded"),
+}
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
@@ -73,16 +83,25 @@ class Case:
         }
 
     def array(self, entries: tuple[float, ...]) -> Any:
-        """The entries as a NumPy array of this dtype, shape and layout."""
+        """A parameter of these entries: a NumPy array of this dtype, shape and layout."""
+        return self._laid(entries, LAYOUTS[self.layout][0])
+
+    def gradient(self, entries: tuple[float, ...]) -> Any:
+        """A gradient of these entries, in the layout of gradients."""
+        return self._laid(entries, LAYOUTS[self.layout][1])
+
+    def _laid(self, entries: tuple[float, ...], layout: str) -> Any:
+        xp = host().namespace()
         a = host().asarray(list(entries), dtype="float64")
         a = host().asarray(a, dtype=self.dtype).reshape(self.shape)
-        if self.layout == "transposed":
+        if layout == "transposed":
             return a.T.copy().T
-        if self.layout == "strided":
-            xp = host().namespace()
+        if layout == "strided":
             return xp.stack([a, a + 1], axis=-1)[..., 0]
-        if self.layout == "readonly":
+        if layout == "readonly":
             a.flags.writeable = False
+        if layout == "expanded" and (a == a[:1]).all():
+            return xp.broadcast_to(a[:1], self.shape)
         return a
 
     def to_json(self) -> dict[str, Any]:

@@ -1,12 +1,13 @@
-"""The cases of version 1.1: numbers beside a tie, rates beyond 1, rates that jump and pause, thousands of steps."""
+"""The cases of version 1.1: numbers beside a tie, rates beyond 1 or that jump, places in memory, thousands of steps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from .cases import Case
-from .maker import PROBES, Maker
+from .maker import PROBES, Maker, takes
 from .script import Script
 
 #: Where the gradients of float64 are smaller, or larger, than float32 holds.
@@ -20,9 +21,11 @@ def edges(make: Maker) -> Iterator[Case]:
     elementwise = make.K.traits.structure == "elementwise"
     if make.claims.betas == "free":
         yield make.case("S1.zero_b2/random", make.script("b2 = 0", 0.9, 0.0).random(3).probe(2.0**-11, 2.0**-12))
+        yield make.case("S1.betas/0.02_0.9999", make.script("far", 0.02, 0.9999).random(3).probe(*PROBES[:3]))
     if elementwise:
         yield from _fine(make)
     yield from _large(make)
+    yield from _places(make)
     if make.claims.schedule:
         yield from _rates(make)
     if elementwise and make.shape == (16,) and make.dtype == make.widest:
@@ -59,8 +62,30 @@ def _large(make: Maker) -> Iterator[Case]:
             script = make.script(f"large {name}").random(3)
             yield make.case(f"S3.large/{decay}_{name}", script, lr=lr, wd=wd, decay=decay)
     yield make.case("S3.large/rate", make.script("large rate").random(3), lr=64.0, wd=2.0**-8)
+    if make.decay not in ("coupled", "none"):
+        yield make.case("S3.large/small_decay", make.script("small decay").random(3), lr=0.5, wd=2.0**-22)
     start = (2.0**-42, 2.0**-40, 48)
     yield make.case("S3.large/small_rate", make.script("small rate").random(3), lr=2.0**-41, wd=0.5, start=start)
+
+
+def _places(make: Maker) -> Iterator[Case]:
+    """A gradient that lies in memory otherwise than its parameter, four axes, and entries of x that are 0."""
+    matrix = len(make.shape) == 2
+    shape = make.shape if matrix else (3, 5)
+    if takes(make.claims.K, shape):
+        for layout in ("transposed_x", "transposed_gradient", "strided_gradient"):
+            script = make.script(f"layout {layout}", shape=shape).random(3)
+            yield make.case(f"S5.shape/{layout}", script, shape=shape, layout=layout)
+    if not matrix and takes(make.claims.K, shape):
+        script = make.script("expanded", shape=shape)
+        for _ in range(3):
+            script.add(script.numbers(0.125, 2.0)[:5] * 3)
+        yield make.case("S5.shape/expanded", script, shape=shape, layout="expanded")
+    if not matrix and takes(make.claims.K, (2, 3, 2, 2)):
+        script = make.script("kernel", shape=(2, 3, 2, 2)).random(3)
+        yield make.case("S5.shape/kernel", script, shape=(2, 3, 2, 2))
+    case = make.case("S3.step/from_zero", make.script("from zero").random(3))
+    yield replace(case, x0=tuple(0.0 if i % 2 else v for i, v in enumerate(case.x0)))
 
 
 def _rates(make: Maker) -> Iterator[Case]:

@@ -38,7 +38,7 @@ def _all(claims: Capabilities, dtype: str) -> Iterator[Case]:
     if dtype in WIDE:
         for family in (_approximate,) if not make.tuned else (_readout, _selection, _update, _state, _long, _shapes):
             yield from family(make)
-        if make.tuned:
+        if make.tuned and claims.specification >= "1.1":
             yield from edges(make)
     else:
         yield from _narrow(make)
