@@ -51,7 +51,7 @@ def test_float64_computed_in_float32_is_said_and_the_other_dtypes_are_judged():
 
     report = check(torch_lion(torch.float32), level=2, diagnose=False)
     assert report.passed, failures(report)
-    (said,) = [r for r in report.results if r.rule.id == "S5.inner"]
+    (said,) = [r for r in report.results if r.id == "S5.inner/float64"]
     assert (said.verdict, said.text) == (
         "warn",
         "float64 is computed in float32; judged in float32, float16, bfloat16",

@@ -52,9 +52,11 @@ NARROW = ("S7.restore/narrow", "S7.edited/written")
 _SINCE = {"S5.shape/tiled": "1.1"}
 
 
-def behaviours(port: Port, dtype: str, level: int = 3, only: str = "") -> Iterator[tuple[str, str, str]]:
-    """``(id, what is wrong or "", why it was left out or "")`` of each test up to a level."""
-    claims = port.capabilities
+def behaviours(
+    port: Port, dtype: str, level: int = 3, only: str = "", claims: Capabilities | None = None
+) -> Iterator[tuple[str, str, str]]:
+    """``(id, what is wrong or "", why it was left out or "")`` of each test up to a level. ``claims``: those kept."""
+    claims = claims or port.capabilities
     make = Maker(claims, dtype)
     for name in _names(claims, dtype):
         if level_of(name, dtype, claims.dtypes) > level or not f"{name}/{dtype}".startswith(only):

@@ -45,7 +45,7 @@ def nearest(port: Port, report: Report, traces: dict[str, tuple[Case, Trace]]) -
     if not wrong:
         if "S4.pure" in rules:
             return _by_name("gradient_in_place")
-        return _by_behaviour(port, failing) if failing <= set(ids(port.capabilities)) else []
+        return _by_behaviour(port, failing) if failing <= set(ids(report.claims or port.capabilities)) else []
     if name := _restless(port, report, *wrong[0]):
         return _by_name(name)
     right = _spread([(c, t) for c, t in seen if not any(i.endswith(c.id) for i in failing)])

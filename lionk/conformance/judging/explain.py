@@ -150,8 +150,11 @@ def together(K: Any, parameters: Sequence[Watched], index: int) -> str:
         check("only decays", decayed, after)
         lam, _ = decay_and_gradient(own.case, 0, x, 0 * x)
         shrunk = x * (1 - own.case.lr[0] * lam)
-        right, _ = moved(K, own.case, shrunk, momentum(own.case, own.grads[:t], x), own.grads[t])
-        check("decays once more for each other parameter", right, after)
+        m = momentum(own.case, own.grads[:t], x)
+        more = "decays once more for each other parameter"
+        check(more, moved(K, own.case, shrunk, m, own.grads[t])[0], after)
+        right, _ = moved(K, own.case, x, m, own.grads[t])
+        check(f"{more}, after its step", right * (1 - own.case.lr[0] * lam), after)
         x = after
     found = next((says for says, holds in runs.items() if holds), "")
     return f"parameter {index} {found}; " if found else ""

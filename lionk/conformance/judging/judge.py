@@ -195,7 +195,7 @@ def _beyond(port: Port, claims: Capabilities, level: int, dtypes: tuple[str, ...
     results = []
     for dtype in claims.dtypes:
         if dtypes is None or dtype in dtypes:
-            for test, wrong, absent in behaviours(port, dtype, level, only):
+            for test, wrong, absent in behaviours(port, dtype, level, only, claims):
                 verdict = SKIP if absent else FAIL if wrong else PASS
                 results.append(Result(test, verdict, absent or wrong))
     return results
