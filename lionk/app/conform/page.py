@@ -54,7 +54,7 @@ def _directions(report: Report) -> tuple[str, str] | None:
             if point.lr:
                 wrong = judge_step(case, K, point, after, claims.accuracy)
                 seen = (after - point.x) / point.lr + point.lam * point.x
-                bad = np.abs(seen - expected(K, point)[0]) > 1e-3 if wrong and not wrong.advice else 0 * seen
+                bad = np.abs(seen - expected(case, K, point)[0]) > 1e-3 if wrong and not wrong.advice else 0 * seen
                 rows.append(np.stack([v.reshape(-1) for v in (point.readout, seen, bad * 1.0)]))
     if not rows:
         return None
@@ -84,7 +84,7 @@ def _divergence(report: Report) -> tuple[str, str] | None:
         return None
     case, trace = report.runs[first.id]
     d, K = first.divergence, function_of(report.claims.K, case.shape)
-    points = [(p, after, *expected(K, p)) for p, after in follow(case, trace.xs, report.claims.state_dtype)]
+    points = [(p, after, *expected(case, K, p)) for p, after in follow(case, trace.xs, report.claims.state_dtype)]
     steps = [p.step + 1 for p, *_ in points]
     seen = [float(points[0][0].x[d.entry]), *(float(after[d.entry]) for _, after, *_ in points)]
     right = [float(x[d.entry]) for *_, x in points]

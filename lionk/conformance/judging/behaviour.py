@@ -44,12 +44,13 @@ TESTS: dict[str, tuple[tuple[str, ...], Test]] = {
     "S7.settings/changed": (("live", "editable", "exact K"), handling.settings),
     "S7.closure/once": (("live", "closure"), handling.closure),
     "S7.options/each": (("live", "options"), handling.options),
+    "S7.shards/pieces": (("live", "pieces"), several.pieces),
     "S7.complex/pairs": (("live", "complex", "elementwise K"), handling.complex_arrays),
 }
 #: Asked in 16 bits, where a port may keep more than the parameter; the first in these alone.
 NARROW = ("S7.restore/narrow", "S7.edited/written")
 #: Younger than their rules.
-_SINCE = {"S5.shape/tiled": "1.1"}
+_SINCE = {"S5.shape/tiled": "1.1", "S7.shards/pieces": "1.1"}
 
 
 def behaviours(
@@ -102,5 +103,5 @@ def _has(need: str, make: Maker, port: Port) -> bool:
     if need == "exact K":
         return make.tuned
     if need == "elementwise K":
-        return make.K.by_entry
+        return make.K.by_entry and make.claims.cautious != "rescale" and not make.claims.state_error
     return bool(getattr(port.capabilities, need))

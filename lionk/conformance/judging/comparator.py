@@ -21,7 +21,7 @@ from typing import Any
 from ...functions import ConvexFunction
 from ..report.results import Divergence
 from ..specification.cases import EPS, Case, host
-from .reference import Point, expected, ulps
+from .reference import Point, direction, expected, ulps
 
 
 def judge_step(case: Case, K: ConvexFunction, point: Point, after: Any, accuracy: float = 0.0) -> Divergence | None:
@@ -29,14 +29,14 @@ def judge_step(case: Case, K: ConvexFunction, point: Point, after: Any, accuracy
     xp = host().namespace()
     if case.shape and 0 in case.shape:
         return None
-    u, x_next = expected(K, point)
+    u, x_next = expected(case, K, point)
     if point.lr == 0:
         return _first(point, u, u, after != point.x, "lr = 0, but x has changed")
     eps = EPS[case.dtype]
     seen = (after - point.x) / point.lr + point.lam * point.x
     tau = ulps(eps) * eps * ((xp.abs(point.x) + xp.abs(after)) / point.lr + xp.abs(xp.nan_to_num(u)))
     if K.traits.structure == "elementwise":
-        low, high = K.subgradient(point.readout - point.bound), K.subgradient(point.readout + point.bound)
+        low, high = _between(case, K, point)
         return _elementwise(case, point, u, x_next, after, seen, tau, low, high)
     n = max(u.size, 1) ** 0.5
     tau = tau + 32 * eps * n * xp.max(xp.abs(u))
@@ -63,13 +63,28 @@ def judge_step(case: Case, K: ConvexFunction, point: Point, after: Any, accuracy
     return _member(K, point, u, seen, tau)
 
 
+def _between(case: Case, K: ConvexFunction, point: Point) -> tuple[Any, Any]:
+    """The least and the largest direction, entry by entry, that a readout within the bound may have."""
+    xp = host().namespace()
+    ends = [point.readout - point.bound, point.readout + point.bound]
+    if not (case.cautious or case.cautious_decay):
+        return K.subgradient(ends[0]), K.subgradient(ends[1])
+    both = [K.subgradient(r) * point.grad < 0 for r in ends]
+    shares = {float(xp.mean(1.0 * b)) for b in (both[0] & both[1], both[0] | both[1])} if point.x.size else {1.0}
+    seen = [
+        direction(case, K, point.x, point.grad, point.lam, r, share or 1.0) for r in ends for share in sorted(shares)
+    ]
+    return xp.min(xp.stack(seen), axis=0), xp.max(xp.stack(seen), axis=0)
+
+
 def judge_steps(case: Case, K: ConvexFunction, pairs: list[tuple[Point, Any]]) -> Divergence | None:
     """The first wrong step of a long run at one rate, for an elementwise K: all steps are judged as one array first."""
     xp = host().namespace()
-    x, readout, bound, m = (xp.stack([getattr(p, n) for p, _ in pairs]) for n in ("x", "readout", "bound", "m"))
+    names = ("x", "readout", "bound", "m", "grad")
+    x, readout, bound, m, grad = (xp.stack([getattr(p, n) for p, _ in pairs]) for n in names)
     after = xp.stack([a for _, a in pairs])
-    whole = replace(pairs[0][0], x=x, readout=readout, bound=bound, m=m)
-    if judge_step(replace(case, shape=tuple(x.shape)), K, whole, after) is None:
+    whole = replace(pairs[0][0], x=x, readout=readout, bound=bound, m=m, grad=grad)
+    if case.cautious != "rescale" and judge_step(replace(case, shape=tuple(x.shape)), K, whole, after) is None:
         return None
     return next(filter(None, (judge_step(case, K, p, a) for p, a in pairs)), None)
 
@@ -100,6 +115,7 @@ def _elementwise(
     dyadic = short and xp.all(xp.isfinite(u)) and xp.all(16 * u == xp.round(16 * u)) and xp.all(rounded == x_next)
     if (
         case.exact
+        and not case.state_error
         and dyadic
         and (found := _first(point, u, seen, after != x_next, "all numbers are dyadic, and x is not exact"))
     ):

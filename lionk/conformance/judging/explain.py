@@ -14,7 +14,7 @@ from ...optimizer import step
 from ..specification.cases import Case, function_of, host
 from ..specification.script import rounded
 from .pairs import CLOSE
-from .reference import decay_and_gradient
+from .reference import decay_and_gradient, stepped
 
 _ENOUGH = 0.97  # of the entries: the finest probes turn in another order of evaluation
 
@@ -205,18 +205,16 @@ def _to(m: Any, dtype: str) -> Any:
 
 def momentum(case: Case, grads: Iterable[Any], like: Any) -> Any:
     """That after these gradients, minus the average; None stands for a missing one."""
-    m = 0 * _wide(like)
+    m, sign = 0 * _wide(like), -1.0 if case.maximize else 1.0
     for g in grads:
-        m = m if g is None else step.update(lambda r: r, 0 * m, m, _wide(g), 0.0, 0.0, *case.betas, False)[1]
+        m = m if g is None else step.update(lambda r: r, 0 * m, m, sign * _wide(g), 0.0, 0.0, *case.betas, False)[1]
     return m
 
 
 def moved(K: Any, case: Case, x: Any, m: Any, g: Any) -> tuple[Any, Any]:
     """``(x, m)`` after a step of the reference with the settings of this case."""
     lam, g = decay_and_gradient(case, 0, x, _wide(g))
-    K = function_of(K, x.shape)
-    new: tuple[Any, Any] = step.update(K.subgradient, x, m, g, case.lr[0], lam, *case.betas, False)
-    return new
+    return stepped(case, function_of(K, x.shape), x, m, g, case.lr[0], lam)
 
 
 def _near(a: Any, b: Any, dtype: str) -> bool:

@@ -134,6 +134,9 @@ def options(port: Port, case: Case) -> str:
     """Each against none: one parameter, and several of which one lacks its gradient at a step."""
     plain, refused = _optional(port, case, 1)[0], []
     for name, choice in port.capabilities.options.items():
+        if name == "maximize" and case.maximize:  # which the dialect is
+            refused.append("maximize is the dialect")
+            continue
         sign = -1 if name == "maximize" else 1
         try:
             start(port, case, case.array(case.x0), **choice).step(sign * arrays(case)[0])

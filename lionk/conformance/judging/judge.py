@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import traceback
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..report.results import FAIL, PASS, SKIP, SURE, WARN, XFAIL, Report, Result, belongs
+from ..report.results import FAIL, PASS, SKIP, WARN, XFAIL, Report, Result, belongs
 from ..specification.cases import Case, function_of
 from ..specification.dialects import spoken
 from ..specification.families import cases, level_of
@@ -68,7 +68,7 @@ def judge(
     )
     if diagnose and report.failures:
         diagnose_into(report, port, traces)
-    report.dialect = spoken(claims, [name for name, _, share in report.diagnosis if share >= SURE])
+    report.dialect = spoken(claims, [name for name, *_ in report.diagnosis])
     return report
 
 
@@ -123,19 +123,20 @@ def _under_option(port: Port, text: str) -> str:
     name = next((n for n in port.capabilities.options if text.startswith(f"with {n} ")), "")
     if not name or name == "maximize":
         return ""
-    other = judge(_With(port, name), 1, None, "S", (), True, None)
+    claims = replace(port.capabilities, options={})
+    other = judge(With(port, claims, port.capabilities.options[name]), 1, None, "S", (), True, None)
     return f"with {name} it {other.hint}" if other.failures else ""
 
 
-class _With:
-    """A port with one of its options, and without the choice of another."""
+class With:
+    """A port with other claims, and further arguments."""
 
-    def __init__(self, port: Port, option: str) -> None:
-        self.port, self.option, self.name, self.defaults = port, option, f"{port.name} ({option})", port.defaults
-        self.capabilities = replace(port.capabilities, options={})
+    def __init__(self, port: Port, claims: Capabilities, choice: Mapping[str, Any]) -> None:
+        self.port, self.capabilities, self.choice = port, claims, choice
+        self.name, self.defaults, self.versions = port.name, port.defaults, getattr(port, "versions", {})
 
     def create(self, x0: Any, **hyper: Any) -> Any:
-        return self.port.create(x0, **hyper, **self.port.capabilities.options[self.option])
+        return self.port.create(x0, **hyper, **self.choice)
 
 
 def judge_case(port: Port, case: Case) -> tuple[list[Result], Trace | None]:

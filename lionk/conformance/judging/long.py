@@ -28,7 +28,7 @@ def long_of(case: Case, claims: Capabilities, trace: Trace) -> str:
         return f"from step {at} on x does not move any more ({at} steps are right)"
     if (pairs[at][1] == pairs[at][0].x).all():
         return f"step {at} is left out: x does not move ({at} steps are right)"
-    scaled = _scaled(K, later)
+    scaled = _scaled(case, K, later)
     if scaled:
         return f"from step {at} on {scaled} ({at} steps are right)"
     for what, change in (("begins anew at 0", _anew), ("is not updated any more", _frozen)):
@@ -38,11 +38,11 @@ def long_of(case: Case, claims: Capabilities, trace: Trace) -> str:
     return f"{at} steps are right, and step {at} is the first wrong one: something depends on the count of steps"
 
 
-def _scaled(K: ConvexFunction, later: list[tuple[Point, Any]]) -> str:
+def _scaled(case: Case, K: ConvexFunction, later: list[tuple[Point, Any]]) -> str:
     """Two constants that describe all steps from there on, where these are not the right ones."""
     from .measure import two_constants
 
-    rows = [(expected(K, p)[0], p.x, (after - p.x) / p.lr) for p, after in later]
+    rows = [(expected(case, K, p)[0], p.x, (after - p.x) / p.lr) for p, after in later]
     found = two_constants(rows)
     lam = later[0][0].lam
     if found is None or abs(found[0] - 1) + abs(found[1] - lam) < 1e-6:

@@ -34,7 +34,7 @@ def step_of(case: Case, claims: Capabilities, trace: Trace) -> str:
     ):
         return ""
     K = function_of(claims.K, case.shape)
-    points = [(p, after, *expected(K, p)) for p, after in follow(case, trace.xs, claims.state_dtype) if p.lr]
+    points = [(p, after, *expected(case, K, p)) for p, after in follow(case, trace.xs, claims.state_dtype) if p.lr]
     rows = [(u, p.x, (after - p.x) / p.lr) for p, after, u, _ in points]
     fits = [two_constants(rows)] * len(rows) if rows and two_constants(rows) else [two_constants([row]) for row in rows]
     pairs = [f for f in fits if f]
@@ -70,7 +70,7 @@ def bits_of(case: Case, claims: Capabilities, trace: Trace) -> int:
     """To how many bits x is right at every step, if that is at least six and fewer than its dtype has; else 0."""
     xp = host().namespace()
     K = function_of(claims.K, case.shape)
-    points = [(p, after, *expected(K, p)) for p, after in follow(case, trace.xs, claims.state_dtype)]
+    points = [(p, after, *expected(case, K, p)) for p, after in follow(case, trace.xs, claims.state_dtype)]
     worst = max((float(xp.max(xp.abs(a - x) / (xp.abs(a) + p.lr))) for p, a, _, x in points), default=0.0)
     close = all(float(xp.max(xp.abs(a - x))) < p.lr / 8 for p, a, _, x in points)
     if not (close and 8 * EPS[case.dtype] < worst < 2.0**-6):

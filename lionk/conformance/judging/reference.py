@@ -12,6 +12,7 @@ from typing import Any
 
 from ...functions import ConvexFunction
 from ...optimizer import decay, step
+from ...optimizer.variants import Cautious
 from ..specification.cases import EPS, Case, host
 from ..specification.port import DECAYS
 
@@ -27,6 +28,7 @@ class Point:
     readout: Any
     bound: Any  # |readout of any correct port - readout| <= bound, entry by entry
     m: Any  # the momentum after the step, minus the average
+    grad: Any  # of what is minimised
 
 
 def ulps(eps: float) -> float:
@@ -41,6 +43,7 @@ def ulps(eps: float) -> float:
 def decay_and_gradient(case: Case, t: int, x: Any, g: Any) -> tuple[float, Any]:
     """``(lam, g)`` such that the declared convention of decay is an ordinary step with them."""
     lr, wd, name = case.rate(t), case.weight_decay, DECAYS[case.decay]
+    g = -g if case.maximize else g
     if name is None or wd == 0:
         return 0.0, g
     return decay.at(name, wd, lr, case.lr[0]), g + wd * x if name == "coupled" else g
@@ -77,15 +80,35 @@ def follow(
             * eps
             * (xp.abs(m) + xp.abs(g) + abs(now.weight_decay) * xp.abs(x) * (case.decay == "coupled"))
         )
-        yield Point(t, x, now.rate(t), lam, readout, b1 * off + rounding, m_next), after
+        yield Point(t, x, now.rate(t), lam, readout, b1 * off + rounding, m_next, g), after
         m, off, x = m_next, b2 * off + rounding, after
+        if case.state_error and m.size:
+            off = off + case.state_error * xp.max(xp.where(xp.isfinite(m), xp.abs(m), 0.0))
 
 
-def expected(K: ConvexFunction, point: Point) -> tuple[Any, Any]:
+def direction(case: Case, K: ConvexFunction, x: Any, g: Any, lam: float, r: Any, kept: float | None = None) -> Any:
+    """dK(r), with what the dialect of the case adds. ``kept``: the share of entries that a cautious step keeps."""
+    if not (case.cautious or case.cautious_decay):
+        return K.subgradient(r)
+    mean = None if kept is None else lambda _: kept
+    return Cautious(K, x, g, lam, case.cautious or None, case.cautious_decay, mean).subgradient(r)
+
+
+def expected(case: Case, K: ConvexFunction, point: Point) -> tuple[Any, Any]:
     """``(u, x')`` of the reference at this point."""
-    u = K.subgradient(point.readout)
+    u = direction(case, K, point.x, point.grad, point.lam, point.readout)
     x, _ = step.update(lambda _: u, point.x, point.readout, point.readout, point.lr, point.lam, 1.0, 0.0, False)
     return u, x
+
+
+def stepped(case: Case, K: ConvexFunction, x: Any, m: Any, g: Any, lr: float, lam: float) -> tuple[Any, Any]:
+    """``(x, m)`` after a step of the reference in the dialect of the case; g is of what is minimised."""
+
+    def dK(r: Any) -> Any:
+        return direction(case, K, x, g, lam, r)
+
+    made: tuple[Any, Any] = step.update(dK, x, m, g, lr, lam, *case.betas, False)
+    return made
 
 
 def reference_run(case: Case, K: ConvexFunction) -> list[Any]:
@@ -97,6 +120,6 @@ def reference_run(case: Case, K: ConvexFunction) -> list[Any]:
     for t, entries in case.gradients():
         raw = host().asarray(list(entries), dtype="float64").reshape(case.shape)
         lam, g = decay_and_gradient(case, t, x, raw)
-        x, m = step.update(K.subgradient, x, m, g, case.rate(t), lam, *case.betas, False)
+        x, m = stepped(case, K, x, m, g, case.rate(t), lam)
         xs.append(x)
     return xs

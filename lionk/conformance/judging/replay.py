@@ -81,7 +81,7 @@ def show(port: Port, case: Case, write: Any = print) -> bool:
         return False
     right = True
     for point, after in follow(case, trace.xs, claims.state_dtype):
-        u, x = expected(K, point)
+        u, x = expected(case, K, point)
         wrong = judge_step(case, K, point, after, claims.accuracy)
         write(f"step {point.step}, lr = {point.lr:g}" + (f": {wrong.why}, entry {list(wrong.entry)}" if wrong else ""))
         rows = zip(point.x.reshape(-1), point.readout.reshape(-1), u.reshape(-1), x.reshape(-1), after.reshape(-1))  # noqa: B905

@@ -213,6 +213,21 @@ def shards(port: Port, case: Case) -> str:
     return ""
 
 
+def pieces(port: Port, case: Case) -> str:
+    """For any K: an array that is given in pieces steps as the whole."""
+    xp, n = host().namespace(), case.shape[0]
+    whole = steps(start(port, case, case.array(case.x0)), arrays(case))
+    for cut in ((n // 2,), (1, n - 1)):
+
+        def split(a: Any, cut: tuple[int, ...] = cut) -> list[Any]:
+            return [part.copy() for part in xp.split(a, cut)]
+
+        parted = steps(start(port, case, split(case.array(case.x0)), pieces=True), [split(g) for g in arrays(case)])
+        if found := differs([xp.concat(x) for x in parted], whole, case.dtype):
+            return f"in pieces cut at {cut} step {found[0]} is another one than in the whole: by {found[1]}"
+    return ""
+
+
 #: Beyond the blocks and grids of kernels: a vector of more than 2^17 entries, a matrix of more than 128 rows.
 LARGE: tuple[tuple[int, ...], ...] = ((8209, 16), (131344,), (129, 16, 9))
 

@@ -17,6 +17,14 @@ def rounded_momentum(s: Slot, x: Any, m: Any, g: Any, value: str) -> Any:
     return x, _to(m, value)
 
 
+@mutant("a momentum of 8 bits, in 1/127 of its largest entry", "S4.state")
+def momentum_in_8_bits(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    x, m = s.formula(x, m, g)
+    unit = float(xp.max(xp.abs(m))) / 127 if m.size else 0.0
+    return x, xp.round(m / unit) * unit if 0 < unit < float("inf") else m
+
+
 @mutant("arithmetic in float32 where the parameter is float64", "S5.inner")
 def single_precision(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()

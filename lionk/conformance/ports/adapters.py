@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from ...backend.discovery import backends
-from ..judging.judge import judge
+from ..judging.judge import With, judge
 from ..report.results import Report
+from ..specification.dialects import in_dialect
 from ..specification.port import Port
 from .names import Request
 from .plain import PlainClass, PlainFunction
@@ -44,6 +45,7 @@ def check(
     known: Iterable[str] = (),
     diagnose: bool = True,
     progress: Callable[[str], None] | None = None,
+    dialect: str | None = None,
     **wishes: Any,
 ) -> Report:
     """Judge a port by the specification.
@@ -65,9 +67,13 @@ def check(
         Compare a failing port with the known mistakes.
     progress : callable, optional
         Called with the id of each test before it runs.
+    dialect : str, optional
+        The dialect that the port declares, among ``lionk.conformance.specification.dialects.DIALECTS``.
 
     Returns
     -------
     Report
     """
-    return judge(adapt(port, **wishes), level, dtypes, only, known, diagnose, progress)
+    made = adapt(port, **wishes)
+    made = made if dialect is None else With(made, in_dialect(made.capabilities, dialect), {})
+    return judge(made, level, dtypes, only, known, diagnose, progress)

@@ -21,6 +21,7 @@ from ..judging.reference import expected, follow, reference_run
 from ..judging.trace import Trace, from_numbers
 from ..report.results import FAIL, SKIP, WARN, Report, Result
 from ..specification.cases import FLAGS, Case, flags_of, function_of, host
+from ..specification.dialects import DIALECTS, in_dialect
 from ..specification.families import cases
 from ..specification.port import Capabilities, Port
 from ..specification.rules import LEVELS, RULES, VERSION
@@ -46,7 +47,9 @@ def agreed(claims: Capabilities, about: Mapping[str, Any]) -> Capabilities:
         more["decays"] = {str(d): {} for d in told["decays"]}
     if "K" in told and claims.K == "l1":
         more["K"] = told["K"]
-    return replace(claims, **more)
+    claims = replace(claims, **more)
+    spoken = next((d for d in about.get("dialects", ()) if d in DIALECTS), None)
+    return claims if spoken is None or spoken in ("lion", "lion-k") else in_dialect(claims, spoken)
 
 
 def line(case: Case) -> str:
@@ -72,7 +75,7 @@ def export(folder: Path, claims: Capabilities, level: int = 3) -> int:
             K = function_of(claims.K, case.shape)
             xs = _stored(case, reference_run(case, K))
             shown = [t for t in range(case.steps) if case.repeat == 1 or _near_power(t)]
-            points = [(p, expected(K, p)[0]) for p, _ in follow(case, xs, claims.state_dtype) if p.step in shown]
+            points = [(p, expected(case, K, p)[0]) for p, _ in follow(case, xs, claims.state_dtype) if p.step in shown]
             row = {
                 "id": case.id,
                 "x": [_hex(x) for x in xs],

@@ -42,6 +42,7 @@ class Case:
 
     ``x0`` and each of ``grads`` are the entries in C order, all exact in ``dtype``; ``lr`` has one rate for each step.
     ``exact``: every correct order of evaluation gives the readouts without rounding, so that ties are ties.
+    ``cautious``, ``cautious_decay``, ``maximize``, ``state_error``: what a dialect is (``Capabilities``).
     ``repeat``: the gradients and rates are used so often, from the first again when they end.
     """
 
@@ -58,6 +59,10 @@ class Case:
     layout: str = "C"
     scheduled: bool = False
     repeat: int = 1
+    cautious: str = ""
+    cautious_decay: bool = False
+    maximize: bool = False
+    state_error: float = 0.0
 
     @property
     def steps(self) -> int:

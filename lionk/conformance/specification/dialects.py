@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ...arrays.newton_schulz import SETS
 from .port import Capabilities
 
 
@@ -22,14 +23,51 @@ def _decay(name: str) -> dict[str, Any]:
     return {"K": "l1", "decays": {name: {}}}
 
 
+#: The error of a direction by a set of Newton-Schulz that is run in bfloat16: torch.optim.Muon has up to 0.074.
+_BFLOAT16 = 0.1
+
 #: By name; a port's own is the first whose claims it has.
 DIALECTS: dict[str, Dialect] = {
+    "lion-cautious": Dialect(
+        "the entries of the direction that go up for the present gradient are 0", {"cautious": "mask"}, ("cautious",)
+    ),
+    "lion-cautious-rescaled": Dialect(
+        "as lion-cautious, divided by the share of entries that is left",
+        {"cautious": "rescale"},
+        ("cautious_normalised",),
+    ),
+    "lion-cautious-decay": Dialect(
+        "decay only where it goes the way of the direction", {"cautious_decay": True}, ("cautious_decay",)
+    ),
+    "lion-maximize": Dialect("it goes up: the gradient is that of minus f", {"maximize": True}, ("ascent",)),
+    "lion-8bit": Dialect(
+        "a momentum of 8 bits, right to 1/128 of its largest entry after each step",
+        {"state_error": 2.0**-7},
+        ("momentum_in_8_bits",),
+    ),
     "lion-coupled": Dialect("wd x is added to the gradient (L2)", _decay("coupled"), ("coupled_decay",)),
     "lion-ratio": Dialect("decay by wd lr/lr(0)", _decay("lr_ratio")),
     "lion-corrected": Dialect("decay by wd lr^2/lr(0)", _decay("lr2_max")),
+    "lion-palm": Dialect("decay by wd lr^2", _decay("palm"), ("decay_lr_squared",)),
     "lion-fixed": Dialect("decay by wd, without the rate", _decay("fixed"), ("decay_without_lr",)),
     "signum": Dialect(
         "one beta for readout and state", {"K": "l1", "betas": "equal"}, ("state_as_readout", "one_beta")
+    ),
+    "lion-nesterov": Dialect("Nesterov's spelling, one beta: b1 = beta^2, b2 = beta", {"K": "l1", "betas": "nesterov"}),
+    **{
+        f"muon-{name.replace('_', '-')}": Dialect(
+            f"the polar factor by the published set {name} of Newton-Schulz, to {_BFLOAT16:g}, Nesterov's spelling",
+            {"K": {"name": "muon", "polar": name}, "betas": "nesterov", "accuracy": _BFLOAT16},
+        )
+        for name in SETS
+    },
+    "muon-heads": Dialect(
+        "a polar factor for each of two heads of rows (more by --k muon:heads=N)",
+        {"K": {"name": "muon", "heads": 2}, "betas": "nesterov", "accuracy": 0.35},
+    ),
+    "muon-fused": Dialect(
+        "a polar factor for each of three fused projections of rows (more by --k muon:sections=N)",
+        {"K": {"name": "muon", "sections": 3}, "betas": "nesterov", "accuracy": 0.35},
     ),
     "muon": Dialect(
         "the polar factor by the quintic of Newton-Schulz, singular values in [0.68, 1.20], Nesterov's spelling",
@@ -41,17 +79,23 @@ DIALECTS: dict[str, Dialect] = {
 }
 #: Algorithms that have no table here, by the known mistakes that they are.
 OTHERS = {
-    "cautious": ("cautious", "cautious_rescaled", "cautious_normalised"),
-    "cautious decay": ("cautious_decay",),
+    "cautious, divided by another share": ("cautious_rescaled",),
     "Adam": ("adam",),
 }
 
 
 def in_dialect(claims: Capabilities, name: str) -> Capabilities:
-    """The claims of a port that declares this dialect. Raises ValueError for a name that is not in ``DIALECTS``."""
+    """The claims of a port that declares this dialect. Raises ValueError for a name that is not in ``DIALECTS``.
+
+    A K that was asked for stays, unless it is that of the dialect with nothing said of its parameters.
+    """
     if name not in DIALECTS:
         raise ValueError(f"there is no dialect {name!r}; there are {', '.join(DIALECTS)}")
-    return replace(claims, **{k: v for k, v in DIALECTS[name].claims.items() if k != "K" or claims.K == "l1"})
+    wanted = dict(DIALECTS[name].claims)
+    own = wanted.get("K")
+    if claims.K not in ("l1", own["name"] if isinstance(own, Mapping) else own):
+        wanted.pop("K", None)
+    return replace(claims, **wanted)
 
 
 def spoken(claims: Capabilities, mistakes: list[str]) -> dict[str, str]:

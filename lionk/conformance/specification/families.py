@@ -242,6 +242,8 @@ def _approximate(make: Maker) -> Iterator[Case]:
     if len(make.shape) == 2:  # where a scale by the shape is 2 or 1/2
         for name, shape in (("tall", (12, 3)), ("wide", (3, 12))):
             script = push(make.script(name, shape=shape), 1, 2, cols=shape[1])
+            if not takes(make.claims.K, shape):
+                continue
             yield make.case(f"S5.shape/{name}", script, shape=shape)
     yield make.case("S3.zero_decay/push", push(make.script("no decay"), 1, 2), wd=0.0)
     yield make.case("S4.state/impulse", push(make.script("impulse"), 16, 0.5, -0.25, -0.5, -1))

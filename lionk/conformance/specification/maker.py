@@ -18,11 +18,13 @@ FINE = {"float64": (2.0**-24, 2.0**-32, 2.0**-38)}  # where a momentum of float3
 
 
 def main_shape(K: Any) -> tuple[int, ...]:
-    """(16,), or a matrix, or a square matrix: the first that K takes."""
-    for shape in ((16,), (4, 3), (4, 4)):
+    """(16,), a matrix, a square one, or one of six rows: the first that K takes."""
+    for shape in ((16,), (4, 3), (4, 4), (6, 4)):
         if takes(K, shape):
             return shape
-    raise ValueError(f"K={K!r} takes neither a vector of 16 nor a 4 x 3 or 4 x 4 matrix; nothing can be asked of it")
+    raise ValueError(
+        f"K={K!r} takes no vector of 16, and no matrix of 4 x 3, 4 x 4 or 6 x 4; nothing can be asked of it"
+    )
 
 
 def takes(K: Any, shape: tuple[int, ...]) -> bool:
@@ -47,6 +49,9 @@ class Maker:
         self.K: ConvexFunction = function_of(claims.K, self.shape)
         self.decay = next(iter(claims.decays))
         self.tuned = claims.accuracy == 0
+        self.added = {n: getattr(claims, n) for n in ("cautious", "cautious_decay", "maximize", "state_error")}
+        if (claims.cautious or claims.cautious_decay) and not self.K.by_entry:
+            raise ValueError(f"cautious steps are judged for an elementwise K, and {claims.K!r} is none")
         self.widest = next((d for d in WIDE if d in claims.dtypes), dtype)
 
     def betas(self, b1: float, b2: float) -> tuple[float, float]:
@@ -66,5 +71,5 @@ class Maker:
         decay = more.pop("decay", self.decay)
         return Case(
             f"{name}/{self.dtype}", self.dtype, shape, x0, tuple(script.grads), rates, script.betas,
-            0.0 if decay == "none" else wd, decay, **more,
+            0.0 if decay == "none" else wd, decay, **self.added, **more,
         )  # fmt: skip

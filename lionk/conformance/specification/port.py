@@ -14,6 +14,7 @@ DECAYS: dict[str, str | None] = {
     "lr_wd": "decoupled",
     "lr_ratio": "relative",
     "lr2_max": "corrected",
+    "palm": "palm",
     "fixed": "fixed",
     "coupled": "coupled",
     "none": None,
@@ -61,6 +62,13 @@ class Capabilities:
     options : mapping
         Options by name that say how a step is computed, and not which one, with the arguments of ``create`` that choose
         them, as ``{"foreach": {"foreach": True}}``. One called "maximize" turns the gradient.
+    cautious : "", "mask" or "rescale"; cautious_decay, maximize : bool
+        What is added to the step, as in ``lionk.variants``: for an elementwise K.
+    state_error : float
+        Declared error of the momentum after each step, relative to its largest entry: 0 but for states of few bits.
+    pieces : bool
+        ``create([a, b, ...], pieces=True)`` is one array, given in pieces along its first axis, each with its part of
+        the gradient; x and grad are then lists.
     tried : bool
         ``dtypes`` are those to try: one that is refused is left out, not failed.
     specification : str
@@ -87,6 +95,11 @@ class Capabilities:
     mixed: bool = False
     complex: bool = False
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    cautious: str = ""
+    cautious_decay: bool = False
+    maximize: bool = False
+    state_error: float = 0.0
+    pieces: bool = False
     tried: bool = False
     specification: str = VERSION
 
@@ -95,6 +108,7 @@ class Capabilities:
             ("dtypes", self.dtypes, DTYPES),
             ("decays", self.decays, tuple(DECAYS)),
             ("betas", (self.betas,), ("free", "nesterov", "equal")),
+            ("cautious", (self.cautious,), ("", "mask", "rescale")),
         ):
             if isinstance(value, str) or not set(value) <= set(known):
                 raise ValueError(f"capabilities.{name} is {value!r}; it takes {', '.join(known)}")

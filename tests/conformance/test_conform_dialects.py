@@ -1,0 +1,173 @@
+"""Dialects: a right port in each passes when it is declared, a wrong one fails, and one that declares none is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lionk.conformance import Capabilities, Loopback, check
+from lionk.conformance.mutants import MUTANTS
+from lionk.conformance.mutants.step import Running, Variant
+from lionk.conformance.ports.exchange import agreed, claims_of_program
+from lionk.conformance.specification.dialects import DIALECTS, OTHERS, in_dialect, spoken
+
+
+def cautious(share):
+    def move(s, x, m, g):
+        c = s.b1 * -m + (1 - s.b1) * g
+        u = np.where(np.sign(c) * g > 0, np.sign(c), 0.0)
+        kept = np.mean(u != 0) if u.size else 1.0
+        return x - s.lr * (u / (share(kept) or 1.0) + s.wd * x), s.b2 * m - (1 - s.b2) * g
+
+    return move
+
+
+def decays_downhill(s, x, m, g):
+    u = -np.sign(s.b1 * -m + (1 - s.b1) * g)
+    return x + s.lr * (u - s.wd * x * (u * x <= 0)), s.b2 * m - (1 - s.b2) * g
+
+
+def uphill(s, x, m, g):
+    return s.formula(x, m, -g)
+
+
+def palm(s, x, m, g):
+    return x - s.lr * np.sign(s.b1 * -m + (1 - s.b1) * g) - s.lr**2 * s.wd * x, s.b2 * m - (1 - s.b2) * g
+
+
+def in_bits(bits):
+    def move(s, x, m, g):
+        x, m = s.formula(x, m, g)
+        unit = np.max(np.abs(m), initial=0.0) / (2 ** (bits - 1) - 1)
+        return x, np.round(m / unit) * unit if 0 < unit < np.inf else m
+
+    return move
+
+
+RIGHT = {
+    "lion-cautious": cautious(lambda _: 1.0),
+    "lion-cautious-rescaled": cautious(lambda kept: kept),
+    "lion-cautious-decay": decays_downhill,
+    "lion-maximize": uphill,
+    "lion-palm": palm,
+    "lion-8bit": in_bits(8),
+}
+
+
+def ported(move, **claims):
+    return Variant("port", move).claiming(options={}, complex=False, dtypes=("float64",), **claims)
+
+
+def failures(report):
+    return [f"{r.id}: {r.text}" for r in report.failures]
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_port_passes_in_its_dialect_and_in_no_other(name):
+    report = check(ported(RIGHT[name]), dialect=name, diagnose=False)
+    assert report.passed, failures(report)
+    assert report.dialect["name"] == name
+    other = check(ported(RIGHT[name]), level=0)
+    assert not other.passed
+    if DIALECTS[name].mistakes:
+        assert f"--dialect {name} judges it so" in other.dialect["says"], (other.dialect, other.diagnosis)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.parametrize("mistake", ["swapped", "no_state", "decay_twice", "plus_at_zero"])
+def test_a_wrong_port_fails_in_its_dialect(name, mistake):
+    right = RIGHT[name]
+
+    def wrong(s, x, m, g):
+        if mistake == "swapped":
+            s.hyper["betas"] = s.hyper["betas"][::-1]
+            made = right(s, x, m, g)
+            s.hyper["betas"] = s.hyper["betas"][::-1]
+            return made
+        if mistake == "no_state":
+            return right(s, x, 0 * m, g)
+        new, after = right(s, x, m, g)
+        if mistake == "decay_twice":
+            return new - s.lr * s.wd * x, after
+        return np.where(g == 0, new + s.lr, new), after
+
+    assert not check(ported(wrong), dialect=name, level=0, diagnose=False).passed
+
+
+def test_a_state_of_four_bits_is_not_right_to_eight():
+    assert not check(ported(in_bits(4)), dialect="lion-8bit", level=0, diagnose=False).passed
+
+
+@pytest.mark.parametrize("cut", ["heads", "fused"])
+def test_muon_in_heads_and_in_fused_projections(cut):
+    name = f"muon-{cut}"
+    K = DIALECTS[name].claims["K"]
+    report = check(Loopback("numpy", K), dialect=name, dtypes=("float64",), diagnose=False)
+    assert report.passed, failures(report)
+    whole = check(Variant("whole").claiming(K=K, dtypes=("float64",)), dialect=name, level=0, diagnose=False)
+    assert whole.passed, failures(whole)
+    other = Variant("other", MUTANTS["scale_transposed"].move).claiming(K=K, dtypes=("float64",))
+    assert not check(other, dialect=name, level=1, diagnose=False).passed
+
+
+def test_a_named_set_of_newton_schulz_is_told_from_another():
+    import torch
+
+    muon = {"dialect": "muon-muon", "dtypes": ("float32",), "diagnose": False}
+    report = check(torch.optim.Muon, **muon)
+    assert report.passed, failures(report)
+    assert not check(torch.optim.Muon, **{**muon, "dialect": "muon-quintic"}).passed
+    assert not check(torch.optim.Muon, **muon, options={"ns_coefficients": (2.0, -1.5, 0.5)}).passed
+
+
+class InPieces(Running):
+    """One array in pieces along its first axis."""
+
+    def __init__(self, port, x0, *, pieces=False, **hyper):
+        self.cuts = np.cumsum([len(a) for a in x0])[:-1] if pieces else None
+        super().__init__(port, np.concatenate(x0) if pieces else x0, **hyper)
+
+    @property
+    def x(self):
+        return super().x if self.cuts is None else np.split(super().x, self.cuts)
+
+    def step(self, grad):
+        super().step(grad if self.cuts is None else self.joined(grad))
+
+    def joined(self, grad):
+        return np.concatenate(grad)
+
+
+class EachAlone(InPieces):
+    def joined(self, grad):
+        return np.concatenate([g / np.linalg.norm(g) for g in grad])
+
+
+@pytest.mark.parametrize("K", ["l1", "l2", "nuclear"])
+def test_pieces_step_as_the_whole(K):
+    claims = {"K": K, "pieces": True, "options": {}, "complex": False, "dtypes": ("float64",)}
+    right = Variant("pieces", handle=InPieces).claiming(**claims)
+    report = check(right, only="S7.shards/pieces", diagnose=False)
+    assert [r.verdict for r in report.results if r.id.startswith("S7")] == ["pass"], failures(report)
+    assert not check(replace(right, handle=EachAlone), only="S7.shards/pieces", diagnose=False).passed
+
+
+def test_a_program_declares_its_dialect_in_its_handshake():
+    claims = agreed(claims_of_program(), {"dialects": ["lion-palm"]})
+    assert set(claims.decays) == {"palm"}
+    assert agreed(claims_of_program(), {"dialects": ["lion"]}) == claims_of_program()
+
+
+def test_dialects_are_named_and_known():
+    named = {m for d in DIALECTS.values() for m in d.mistakes} | {m for names in OTHERS.values() for m in names}
+    assert named <= set(MUTANTS)
+    for name in DIALECTS:
+        claims = in_dialect(Capabilities(), name)
+        assert spoken(claims, [])["name"] == (name if name != "lion-k" else "lion"), name
+    assert "another algorithm" in spoken(Capabilities(), ["cautious_rescaled"])["says"]
+    with pytest.raises(ValueError, match="no dialect 'x'"):
+        in_dialect(Capabilities(), "x")
+    with pytest.raises(ValueError, match="cautious steps are judged for an elementwise K"):
+        check(Loopback("numpy", "nuclear"), dialect="lion-cautious")
