@@ -43,6 +43,35 @@ def test_the_step_judges(tmp_path, port, code):
     assert json.loads((tmp_path / "r.json").read_text())["passed"] is (code == 0)
 
 
+BLOCKED = """
+import sys
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+    def find_spec(self, name, path=None, target=None):
+        absent = name.partition(".")[0] in {absent!r}
+        return None if absent else self.finder.find_spec(name, path, target)
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+sys.meta_path[:] = [Without(f) for f in sys.meta_path]
+"""
+
+
+@pytest.mark.parametrize(("port", "code"), [("good", 0), ("bad", 1)])
+def test_numpy_rich_and_typer_are_enough(tmp_path, port, code):
+    """What ``lionk[conform]`` installs, in the judge and in the process of the port."""
+    absent = {"dask", "jax", "jinja2", "matplotlib", "numba", "pandas", "PIL", "scipy", "sklearn", "torch", "tqdm"}
+    (tmp_path / "sitecustomize.py").write_text(BLOCKED.format(absent=absent))
+    (tmp_path / "mine.py").write_text(PORT)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    words = ["conform", f"mine.py:{port}", "--level", "L0", "--json", "r.json", "--md", "r.md", "--junit", "r.xml"]
+    done = subprocess.run(
+        [sys.executable, "-m", "lionk", *words], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert json.loads((tmp_path / "r.json").read_text())["passed"] is (code == 0)
+
+
 def test_its_inputs_and_its_package_exist():
     used = set(re.findall(r"\$\{\{ inputs\.(\w+) \}\}", TEXT))
     declared = set(re.findall(r"^  (\w+):$", TEXT.partition("inputs:")[2].partition("runs:")[0], re.MULTILINE))

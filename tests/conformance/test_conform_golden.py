@@ -8,10 +8,12 @@ import zipfile
 
 import mpmath as mp
 import pytest
+from jsonschema import Draft202012Validator, validate
 
 from lionk.conformance import VERSION
 from lionk.conformance.ports.exchange import claims_of_program, export, judge_results
 from lionk.conformance.ports.golden import SHIPPED, archive, pack, unpack
+from lionk.conformance.report.schemas import schema
 
 
 def test_they_are_small():
@@ -89,3 +91,13 @@ def test_directions_agree_with_high_precision(K, direction, tmp_path):
             checked += 1
             assert all(abs(a - float.fromhex(b)) < 1e-11 for a, b in zip(right, seen, strict=True)), case["id"]
     assert checked > 50
+
+
+@pytest.mark.parametrize("K", SHIPPED)
+def test_every_line_of_every_archive_keeps_its_schema(K):
+    with zipfile.ZipFile(archive(K)) as packed:
+        validate(json.loads(packed.read("manifest.json")), schema("manifest"))
+        for name, kind in (("cases.jsonl", "case"), ("expected.jsonl", "expected")):
+            check = Draft202012Validator(schema(kind))
+            for row in packed.read(name).splitlines():
+                check.validate(json.loads(row))

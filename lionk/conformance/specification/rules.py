@@ -142,7 +142,12 @@ RULES: dict[str, Rule] = {
         Rule("S7.parameters", 3, "Parameters have states of their own.", "derived here"),
         Rule("S7.groups", 3, "Groups have hyper-parameters of their own.", "derived here"),
         Rule("S7.missing", 3, "A parameter without gradient keeps its value and its state.", "derived here"),
-        Rule("S7.shards", 3, "For an elementwise K, the parts of an array step as the whole does.", "derived here"),
+        Rule(
+            "S7.shards",
+            3,
+            "For an elementwise K, the parts of an array step as the whole; for any K, so does a port of pieces.",
+            "derived here",
+        ),
         Rule(
             "S1.zero_b2",
             0,
