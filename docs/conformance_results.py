@@ -40,7 +40,8 @@ class Judged:
     versions: tuple[str, ...]
     words: tuple[str, ...] = ()
     blank: tuple[str, ...] = ()
-    also: tuple[str, ...] = ()  # packages that these versions need, and the environment may lack
+    also: tuple[str, ...] = ()  # packages that these versions need, and the environment may lack; {} is the version
+    file: str = ""  # of docs/conformance/ports, where the target is a port in it, and not in the package
     env: dict[str, str] = field(default_factory=dict)
 
 
@@ -60,12 +61,19 @@ PORTS: dict[str, Judged] = {
         blank=("pytorch_optimizer/__init__.py", "pytorch_optimizer/optimizer/__init__.py"),
     ),
     "timm": Judged("timm", "timm.optim.lion:Lion", ("0.9.16", "1.0.15", "1.0.20", "1.0.31"), blank=TIMM),
-    "torch-optimi": Judged("torch-optimi", "optimi:Lion", ("0.1.2", "0.2.1", "0.3.3")),
-    "adv_optm": Judged("adv_optm", "adv_optm:Lion_adv", ("1.0.6", "2.0.1", "2.5.16")),
+    "torch-optimi": Judged("torch-optimi", "optimi:Lion", ("0.1.2", "0.2.1", "0.3.0", "0.3.3")),
+    "adv_optm": Judged("adv_optm", "adv_optm:Lion_adv", ("1.0.6", "1.4.1", "2.0.1", "2.2.3", "2.5.16")),
     "bitsandbytes": Judged("bitsandbytes", "bitsandbytes.optim:Lion32bit", ("0.50.2",)),
-    "optax": Judged("optax", "optax:lion", ("0.2.4", "0.2.6", "0.2.8"), also=("chex", "toolz")),
+    "optax": Judged("optax", "optax:lion", ("0.2.4", "0.2.5", "0.2.6", "0.2.7", "0.2.8"), also=("chex", "toolz")),
     "keras-on-torch": Judged(
         "keras", "keras.optimizers:Lion", ("3.8.0", "3.12.4", "3.15.1"), env={"KERAS_BACKEND": "torch"}
+    ),
+    "mlx": Judged(
+        "mlx",
+        "mlx.optimizers:Lion",
+        ("0.26.5", "0.28.0", "0.30.6", "0.32.4"),
+        also=("mlx-cpu=={}",),
+        file="mlx_lion.py",
     ),
     "torch-muon": Judged("torch", "torch.optim:Muon", ("installed",)),
     "lionk": Judged("lionk", "lionk_torch:LionK", ("installed",)),
@@ -85,17 +93,17 @@ def judge(name: str, port: Judged, version: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
         if version != "installed":
-            install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder]
-            done = subprocess.run(
-                [*install, f"{port.package}=={version}", *port.also], capture_output=True, text=True, check=False
-            )
+            named = [f"{port.package}=={version}", *(a.format(version) for a in port.also)]
+            install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder, *named]
+            done = subprocess.run(install, capture_output=True, text=True, check=False)
             if done.returncode:
                 return f"{name} {version}: cannot be installed: {done.stderr.strip()[-200:]}"
         for file in port.blank:
             if (Path(folder) / file).exists():
                 (Path(folder) / file).write_text("")
         out = Path(folder) / "report.json"
-        words = ["conform", port.target, "--dtype", "float64,float32", "--timeout", "300", *port.words]
+        target = f"{HERE / 'conformance' / 'ports' / port.file}:port" if port.file else port.target
+        words = ["conform", target, "--dtype", "float64,float32", "--timeout", "300", *port.words]
         env = {**os.environ, **port.env, "PYTHONPATH": os.pathsep.join(path), "KERAS_HOME": folder}
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-m", "lionk", *words, "--json", str(out)],

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 
 from ..specification.families import level_of
-from ..specification.maker import FINEST, WIDE, Maker
+from ..specification.maker import WIDE, Maker, probes
 from ..specification.port import Capabilities, Port
 from ..specification.rules import rule_of
 from . import handling, restoring, several
@@ -64,7 +64,7 @@ def behaviours(
             continue
         needs, test = TESTS[name]
         script = make.script(name).random(3, 0.25, 2.0).random(1, 2.0**-12, 2.0**-9, 12)
-        script.probe(2.0**-4, 2.0**-7, FINEST[dtype])
+        script.probe(*probes(dtype, name in NARROW))
         case = make.case(name, script, lr=0.05, wd=0.5)
         absent = [n for n in needs if not _has(n, make, port)]
         if absent:

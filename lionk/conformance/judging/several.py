@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..specification.cases import Case, host, size
-from ..specification.maker import FINEST, Maker, takes
+from ..specification.maker import Maker, probes, takes
 from ..specification.port import DTYPES, Port
 from ..specification.script import Script, rounded
 from . import explain
@@ -38,7 +38,7 @@ def _parameters(case: Case, shapes: list[tuple[int, ...]]) -> list[_Parameter]:
     made = []
     for i, shape in enumerate(shapes):
         script = Script(f"parameter {i}", size(shape), case.betas, case.dtype).random(3, 0.25, 2.0)
-        script.probe(2.0**-4, 2.0**-7, FINEST[case.dtype])
+        script.probe(*probes(case.dtype, finest=False))
         x0 = tuple(rounded(v, case.dtype) for v in script.numbers(0.25, 2.0, 6))
         own = replace(case, shape=shape, x0=x0, grads=tuple(script.grads), lr=(case.lr[0],) * len(script.grads))
         made.append(_Parameter(own))
