@@ -15,7 +15,7 @@ PROBES = (2.0**-3, 2.0**-5, 2.0**-7, 2.0**-9)
 #: evaluation does not.
 FINEST = {"float64": 2.0**-32, "float32": 2.0**-12, "float16": 2.0**-14, "bfloat16": 2.0**-12}
 #: Of these tests in 16 bits, whose loops may round the tails of arrays otherwise.
-COARSE = (2.0**-4, 2.0**-5, 2.0**-4)
+COARSE = (0.25, 0.5, 0.25)
 FINE = {"float64": (2.0**-24, 2.0**-32, 2.0**-38)}  # where a momentum of float32 is seen
 
 
