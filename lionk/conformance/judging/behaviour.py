@@ -90,8 +90,8 @@ def ids(claims: Capabilities) -> list[str]:
 
 def _names(claims: Capabilities, dtype: str) -> list[str]:
     """All in the widest dtype of a port, if that has 16 bits."""
-    wide = dtype in WIDE or not set(WIDE) & set(claims.dtypes)
-    asked = [n for n in TESTS if (n != NARROW[0] if wide else n in NARROW)]
+    every = dtype in WIDE or not set(WIDE) & set(claims.dtypes)
+    asked = [n for n in TESTS if (every or n in NARROW) and (n != NARROW[0] or dtype not in WIDE)]
     return [n for n in asked if _SINCE.get(n, rule_of(n).since) <= claims.specification]
 
 

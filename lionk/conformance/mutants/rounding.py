@@ -69,7 +69,7 @@ def rounded_update(s: Slot, x: Any, m: Any, g: Any, value: str) -> Any:
     return x + _to(new - x, value), after
 
 
-@mutant("the parameter rounded to {} at each step", "S3.step", constants=("float16", "bfloat16", "float32"))
+@mutant("the parameter rounded to {} at each step", "S5.inner", constants=("float16", "bfloat16", "float32"))
 def rounded_parameter(s: Slot, x: Any, m: Any, g: Any, value: str) -> Any:
     new, after = s.formula(x, m, g)
     return _to(new, value), after
