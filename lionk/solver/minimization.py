@@ -61,37 +61,40 @@ def minimize(
     fun : callable
         ``fun(x) -> f`` or, with ``jac=True``, ``fun(x) -> (f, grad)``. In a stochastic run it gets a second argument.
     x0 : array or container of arrays
-        Start; it is not modified. Where it is infeasible the run first closes the distance to the constraint.
+        Where the run starts. It is not modified. If it is outside the constraint, the run first gets inside.
     K : str, dict or ConvexFunction
         A plain K serves every array of a container; ``lionk.blocks`` gives each its own.
     weight_decay : float
         lam >= 0; the constraint is ``lam x`` in dom K*. With ``batch=1`` a number > 0, or one for each problem.
     batch : 0 or 1
-        1: the first axis of x0 counts B problems, ``fun`` gives f of shape (B,) and, with ``jac=True``, their gradients
-        in the shape of x0. Each problem has steps and an end of its own by the anchored rule, all in one array program;
-        those whose f has kinks, or is not convex, are then solved one by one. The numbers of the result are arrays of
-        shape (B,), those of its history of shape (steps, B). Takes no lr, batches, callback or checkpoint.
+        1 solves B problems at once. The first axis of x0 counts them. ``fun`` returns f of shape (B,) and, with
+        ``jac=True``, gradients in the shape of x0. Each problem has its own steps and its own end, by the anchored
+        rule, in one array program. Problems whose f has kinks or is not convex are then solved one by one. The numbers
+        of the result have shape (B,), and those of its history (steps, B). Takes no lr, batches, callback, checkpoint.
     lr : float, callable or None
-        Learning rate of Lion-K's own steps. None: ``rule`` (stochastic: from a tenth of the radius linearly to 0).
+        Learning rate of Lion-K's own steps. None: ``rule`` chooses the steps; a stochastic run then has a rate that
+        falls linearly from a tenth of the radius to 0.
     rule : "anchored", "plateau" or None
-        How a run without lr moves; neither has anything to tune. "anchored": accelerated steps of Lion-K on anchored K
-        with its readout minus the gradient, for every K whose conjugate has a prox; where f has kinks, weights that the
-        certificate chooses; where it is not convex, steps that lower F. "plateau": Lion-K's own steps, with an lr that
-        falls where the gap stops falling. None: "anchored", where it can be.
+        How a run without lr moves. There is nothing to tune. "anchored" makes accelerated proximal gradient steps,
+        which are steps of Lion-K on an anchored K; it needs a conjugate with a prox. If f has kinks, the certificate
+        chooses the weights of the gradients; if f is not convex, each step lowers F. "plateau" makes Lion-K's own
+        steps, with an lr that falls when the gap stops falling. None: "anchored" where it is possible.
     memory : int, optional
-        At most so many gradients are kept for f with kinks, each as large as x; 1: none. None: 40, and up to 400 where
-        all of them have no more than 4 million entries. A corner of d dimensions takes d + 1 of them.
+        How many gradients to keep, at most, if f has kinks. Each is as large as x, and a corner of d dimensions takes
+        d + 1 of them. 1 keeps none. None: 40, or up to 400 if together they have at most 4 million entries.
     betas, decay, state_dtype
         As in ``LionK``.
     jac : True, callable or None
-        True: fun returns the gradient too; a callable: ``jac(x)``; None: the library's own autodiff, where it has one.
+        Where the gradient comes from. True: fun returns it too. A callable: ``jac(x)``. None: the autodiff of the
+        library, if it has one.
     batches : callable or iterable, optional
         Stochastic run: ``batches(count)``, or the next item, is passed to ``fun`` as its second argument. The run ends
         after ``maxiter`` steps, or with the iterable.
     seed : int, optional
         Stochastic run: a random generator of the library, made from (seed, count), is passed to ``fun`` instead.
     convex : bool, optional
-        Assert that f is convex, so that the certificate may say so; False: that it is not, and G measures stationarity.
+        True: you assert that f is convex, so that the gap is a bound. False: it is not, and the gap measures
+        stationarity.
     tol, atol : float
         Stop when the gap, or the momentum gap, is at most ``atol + tol |F|`` (at weight_decay = 0: when
         ``G <= atol + tol G(x0)``).
@@ -104,10 +107,10 @@ def minimize(
     certify : bool
         Check the identity and the inequality of the theory at every step: a few more evaluations of K.
     checkpoint, checkpoint_every, resume
-        File to write every so many steps and at the end (safetensors with JSON); ``resume=True`` starts from it, and
-        the trajectory continues bit for bit. A path that cannot take it is refused before the run. If it cannot be
-        written later, as on a full disk, the file stays as it was, and the run goes on with a LionKWarning and tries
-        again every so many steps; if the end is not saved either, another warning and ``Result.unsaved`` say why.
+        The file to save the run in, every ``checkpoint_every`` steps and at the end (safetensors with JSON).
+        ``resume=True`` continues from it, bit for bit. A path that cannot be written is refused before the run. If
+        writing fails later, as on a full disk, the old file stays, a LionKWarning says so, and the run goes on and
+        tries again. If the end cannot be saved either, another warning and ``Result.unsaved`` say why.
 
     Returns
     -------

@@ -60,14 +60,14 @@ class LionK(torch.optim.Optimizer):
     state_dtype : torch.dtype or str, optional
         Of m, for real parameters; None: that of the parameter.
     rounding : "nearest", "stochastic" or "kahan"
-        How 16-bit parameters take a step, which is then made in float32 (see ``lionk_torch.optimizer.rounding``).
+        How 16-bit parameters are rounded after a step in float32 (see ``lionk_torch.optimizer.rounding``).
     seed : int
-        Of the stochastic rounding: same seed and step, same numbers.
+        The seed of the stochastic rounding. The same seed and step give the same numbers.
 
     compile : bool or None
-        True: torch.compile fuses the step, which takes seconds at the first one; lr and decay may change without
-        another. False: nothing is compiled. None: on a CPU, loops of numba over large tensors where it is installed,
-        which take a second at the first step; else as False.
+        True: torch.compile fuses the step. This takes seconds at the first step; a new lr or decay compiles nothing.
+        False: nothing is compiled. None: on a CPU with numba, large tensors are stepped by a compiled loop, which takes
+        a second at the first step; elsewhere as False.
 
     cautious : None, "mask" or "rescale"; cautious_decay : bool; mars : float
     hyperball : None, float or "keep"; radial_brake : None or float; relative : bool

@@ -41,9 +41,9 @@ MUON: tuple[tuple[Any, Any], ...] = (
     (_is_kernel, {"name": "kernel_lift", "k": "nuclear"}),
     (_is_stack, "nuclear"),
 )
-"""Muon's habit: matrices and convolution kernels spectral, each matrix of a stack of experts for itself, embeddings and
-the rest l1, gains of any shape too. Its users also take the output layer out, by a rule before these:
-``groups(model, [("head.*", "l1"), *MUON])``."""
+"""The usual recipe for Muon. Matrices, convolution kernels and each matrix of a stack of experts get the nuclear norm;
+embeddings, gains of any shape and everything else get l1. Most users of Muon leave out the output layer, too: put a
+rule before these, ``groups(model, [("head.*", "l1"), *MUON])``."""
 
 
 def groups(
@@ -55,29 +55,29 @@ def groups(
     report: Callable[[str], Any] | None = print,
     parts: str | None = "fused",
 ) -> list[dict[str, Any]]:
-    """Parameter groups for ``LionK``, one for each K that the rules choose; the first rule that fits counts.
+    """Make parameter groups for ``LionK``, one for each K that the rules choose. The first rule that fits is used.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Parameters that need no gradient are left out.
+        The network. Parameters that need no gradient are left out.
     rules : iterable of (condition, options)
-        condition: a pattern of the parameter's name ("*.bias"), its number of axes (2), its shape ((10, None)), the
-        class of the module that holds it, or ``f(name, parameter, module) -> bool``. options: a K, or a dict of
+        A condition is a pattern of the parameter's name ("*.bias"), its number of axes (2), its shape ((10, None)), the
+        class of the module that holds it, or ``f(name, parameter, module) -> bool``. The options are a K, or a dict of
         options of ``LionK``.
     default
-        Options where no rule fits.
+        The options of parameters that no rule fits.
     adamw : (lr, weight_decay), optional
-        What works with AdamW: each group gets lr and weight decay of about the same effect
-        (``lionk.conventions.from_adamw``), where its rule gives none; parameters of other shape may need another group.
+        Rates that work with AdamW. Each group without rates of its own gets a learning rate and a weight decay of about
+        the same effect (``lionk.conventions.from_adamw``). Parameters of other shapes may need another group.
     report : callable, optional
-        Gets one line for each parameter; None: no report.
+        It is called with one line for each parameter. None: no report.
     parts : "fused", "heads" or None
-        A function of matrices is applied to each matrix of a parameter that holds several, where its module and shape
-        tell them: "fused" knows q, k and v in one projection (``torch.nn.MultiheadAttention``, GPT-2, timm, grouped
-        queries), a gate and an up projection in one, and the groups of a convolution; "heads" splits projections of
-        attention into their heads, too. The report says what was found. A K that names its own slices, such as
-        ``{"name": "muon", "sections": 12}``, is taken as it is.
+        Which parameters hold several matrices. A function of matrices is then applied to each one. "fused" finds q, k
+        and v in one projection (``torch.nn.MultiheadAttention``, GPT-2, timm, grouped queries), a gate and an up
+        projection in one, and the groups of a convolution, by module and shape. "heads" also splits projections of
+        attention into their heads. None takes each parameter as a whole. The report says what was found. A K that names
+        its own slices, such as ``{"name": "muon", "sections": 12}``, is taken as it is.
 
     Examples
     --------
