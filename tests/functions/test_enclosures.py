@@ -13,7 +13,7 @@ import grammar
 import lionk
 from backends_under_test import BACKENDS
 from lionk.arrays import roots
-from lionk.functions import infimal_convolution
+from lionk.functions import infimal_convolution, spectral_lift
 from lionk.theory import gap_rounding
 
 K = lionk.K
@@ -149,3 +149,13 @@ def test_the_slope_of_an_infimal_convolution_where_the_shared_set_is_flat(a: str
     lower, upper = (float(e) for e in k.bounds(x))
     assert 0 < upper - 1e-9 * upper <= lower
     assert abs(float(k.fenchel_young(x, k.subgradient(x)))) <= 1e-9 * upper
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 2, 3)])
+def test_an_envelope_of_an_infimal_convolution_is_not_below_it(shape) -> None:
+    """A split into y and 0 counts where y is in the domain of its part, and nowhere else."""
+    k = (spectral_lift(K("half_square")) + K("schatten", p=3.0)).ridge(2.5)
+    x = 3 * np.random.default_rng(0).standard_normal(shape)
+    s = k.subgradient(x)
+    value = float(np.sum(x * s)) - float(k.value(x))
+    assert float(k.conjugate.value(s)) == pytest.approx(value, rel=1e-9)

@@ -177,6 +177,8 @@ class InfimalConvolution(ArrayFunction):
             return self._at(xp, y, y, batch, tol), y
         u, v, s = split(xp, self.first, self.second, y, batch)
         zero = xp.zeros_like(y)
+        if tol == math.inf:  # x is a member, but not each of these is a split of it: y + 0, say
+            tol = 8 * _xp.eps(y) * math.sqrt(_xp.event_size(y, batch))
         value = self._at(xp, u, y - u, batch, tol)
         for one, two in ((y - v, v), (y, zero), (zero, y)):  # towards a part that is 0 the split may drift slowly
             value = xp.minimum(value, self._at(xp, one, two, batch, tol))
