@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 from ..arrays.containers import is_container, tree_map
 from ..errors import NotAvailable
 from ..functions.bound import bound
-from ..theory.anchored import AnchoredRecord, certificate_of_anchored, optimality
-from ..theory.certificate import Certificate
+from ..theory.anchored import AnchoredRecord, certificate_of_anchored, optimality, rounding_of_step
+from ..theory.certificate import ROUNDING, Certificate
 from ..theory.lower_bound import CURVED, below, rounding_unit
 from ..theory.objective import scaled
 from . import measures
@@ -261,6 +261,8 @@ class Anchored(Method):
             return
         residual, scale = self.numbers(optimality, x, anchor, slope, self.state.L, self.slack)
         if math.isfinite(residual):
+            if abs(residual) > ROUNDING * self.run.eps * scale:
+                scale += self.numbers(rounding_of_step, x, anchor, slope, self.state.L)[0]
             record = self.record
             record.exact, record.excess = record.exact + 1, max(record.excess, abs(residual) / (scale or 1.0))
 

@@ -40,6 +40,16 @@ def optimality(
     return value + dual - product, abs(value) + abs(dual) + size
 
 
+def rounding_of_step(K: Any, x: Any, anchor: Any, slope: Any, L: Any, *, lam: float) -> tuple[Any]:
+    """What ``optimality``'s scale leaves out: x is lam times as far from exact as the points of dom K* are large, of
+    which dK(p) is one. So p is off by L |dK(p)|/lam more, and the residual by that times ``|dK(p) - lam x|``.
+    """
+    p = tree_map(lambda a, b, g: -g - L * (a - b), x, anchor, slope)
+    s = K.subgradient(p)
+    reach = inner(s, s) ** 0.5 + lam * inner(x, x) ** 0.5
+    return (reach * (inner(slope, slope) ** 0.5 + L * reach / lam),)
+
+
 def certificate_of_anchored(
     K: Any,
     record: AnchoredRecord,

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import grammar
+import hunt
 import lionk
 from backends_under_test import BACKENDS
 from helpers import On, available, norm
@@ -165,3 +166,11 @@ def test_scales(case: Case, exponent: int) -> None:
     far = float(k.conjugate.value(on.put(on.round(y))))
     assert far == pytest.approx(a * here, rel=1e-4, abs=a * _size(on, scale, here) * 8), made.text
     DRAWN["scales"] += 1
+
+
+def test_no_statement_is_false() -> None:
+    """The hunt that ``python tests/hunt.py`` is, on fewer draws; LIONK_FULL=1 gives it ten minutes."""
+    depths = (0, 1, 1, 2, 2, 3) if TIMES > 1 else (0, 1)
+    counts, false, _ = hunt.hunt(100_000 if TIMES > 1 else 10, seconds=600 if TIMES > 1 else 20, depths=depths)
+    DRAWN.update({f"{kind} (hunt)": n for kind, n in counts.items()})
+    assert not false, hunt.told(counts, false, [])

@@ -313,3 +313,14 @@ def test_a_minimum_of_zero_is_reached_to_rounding():
     assert result.success, result.message
     assert result.objective <= 1e-16
     assert result.nit < 200
+
+
+@pytest.mark.parametrize("size", [2.57e-5, 1e-9, 0.3])
+def test_a_solution_much_smaller_than_the_shift_of_dom_dual_is_an_exact_step(size: float) -> None:
+    """x comes from points of dom K*, whose size it is rounded with: the statement about the step must not fail."""
+    c = np.asarray([size])
+    result = lionk.minimize(
+        lambda x: (0.33 * float((x - c) @ (x - c)), 0.66 * (x - c)), 0 * c, K=lionk.K("l2").tilt(0.3), weight_decay=0.3,
+        jac=True, convex=True, maxiter=60, tol=1e-9,
+    )  # fmt: skip
+    assert not result.certificate.failed

@@ -1,0 +1,117 @@
+"""A hunt for false statements: draws compositions of ``grammar``, and asks of each what must hold. Run it with
+
+    python tests/hunt.py --count 1000 --seed 0
+
+It prints how many statements were tried, and those that were false, by kind; its exit code says whether there was one.
+The tests run the same checks on fewer draws.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import signal
+import sys
+import time
+import warnings
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+import grammar
+import lionk
+from statements import CHECKS, SHAPES, Case
+
+LONG = 2  # seconds, of one check
+
+
+def drawn(seed: int, index: int, depths: Any = (0, 1, 1, 2, 2, 3), shapes: Any = SHAPES) -> Case:
+    rng = np.random.default_rng([seed, index])
+
+    def one(choices: Any) -> Any:
+        return choices[int(rng.integers(len(choices)))]
+
+    shape = one(shapes)
+    made = grammar.function(one, shape, one(depths))
+    return Case(made, shape, one(["float64", "float64", "float32"]), rng)
+
+
+def _too_long(*_: Any) -> None:
+    raise TimeoutError(f"more than {LONG} s")
+
+
+def hunt(
+    count: int,
+    seed: int = 0,
+    start: int = 0,
+    seconds: float = math.inf,
+    only: str = "",
+    depths: Any = (0, 1, 1, 2, 2, 3),
+) -> tuple[Counter[str], list[tuple[str, str]], list[tuple[float, str]]]:
+    counts: Counter[str] = Counter()
+    false: list[tuple[str, str]] = []
+    slow: list[tuple[float, str]] = []
+    signal.signal(signal.SIGALRM, _too_long)
+    began = time.perf_counter()
+    for i in range(start, start + count):
+        if time.perf_counter() - began > seconds:
+            break
+        try:
+            case = drawn(seed, i, depths)
+        except (ValueError, lionk.NotAvailable):
+            counts["refused"] += 1
+            continue
+        counts["compositions"] += 1
+        for name, check in CHECKS.items():
+            if only and name not in only.split(","):
+                continue
+            then = time.perf_counter()
+            signal.alarm(LONG)
+            try:
+                with np.errstate(all="ignore"), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    check(case)
+            except lionk.NotAvailable:
+                case.counts[f"{name}: not available"] += 1
+            except TimeoutError:
+                case.counts[f"{name}: more than {LONG} s"] += 1
+            except Exception as error:  # what a user would meet
+                case.false.append((f"{name} raises", f"{case}: {type(error).__name__}: {error}"))
+            finally:
+                signal.alarm(0)
+            slow.append((time.perf_counter() - then, f"{name} {i} {case}"))
+        counts.update(case.counts)
+        false += [(kind, f"[{i}] {text}") for kind, text in case.false]
+        slow = sorted(slow, reverse=True)[:10]
+    return counts, false, slow
+
+
+def told(counts: Counter[str], false: list[tuple[str, str]], slow: list[tuple[float, str]], show: int = 3) -> str:
+    """Counts by statement, the false ones with their first examples, and the longest checks."""
+    kinds = Counter(kind for kind, _ in false)
+    lines = [f"{n:9d}  {kind}" + f"   FALSE: {kinds[kind]}" * (kind in kinds) for kind, n in sorted(counts.items())]
+    lines += [f"           {kind}   FALSE: {n}" for kind, n in kinds.items() if kind not in counts]
+    for kind in sorted(kinds):
+        lines += [f"{kind}: {text}" for text in [t for k, t in false if k == kind][:show]]
+    lines += [f"{seconds:.2f} s {text}" for seconds, text in slow]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=math.inf)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--depths", type=int, nargs="+", default=[0, 1, 1, 2, 2, 3])
+    parser.add_argument("--show", type=int, default=3)
+    options = parser.parse_args()
+    found = hunt(options.count, options.seed, options.start, options.seconds, options.only, options.depths)
+    sys.stdout.write(told(*found, options.show))
+    return int(bool(found[1]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,283 @@
+"""What must hold of a drawn function: each a function of ``Case``, which counts statements and notes the false ones."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import grammar
+import lionk
+from lionk.theory import gap_rounding
+
+SHAPES = [(1,), (2,), (3,), (4,), (7,), (1, 4), (4, 1), (2, 2), (2, 3), (3, 2), (3, 3), (2, 2, 3), (2, 1, 2)]
+SIZES = [0.0, 1e-3, 0.1, 1.0, 1.0, 4.0, 30.0, 1e3]
+
+
+def norm(x: Any) -> float:
+    return float(np.linalg.norm(np.ravel(x)))
+
+
+def inner(x: Any, y: Any) -> float:
+    return float(np.ravel(x).astype(float) @ np.ravel(y).astype(float))
+
+
+@dataclass
+class Case:
+    """A drawn function, and a generator of its points."""
+
+    made: grammar.Made
+    shape: tuple[int, ...]
+    dtype: str
+    rng: np.random.Generator
+    counts: Counter[str] = field(default_factory=Counter)
+    false: list[tuple[str, str]] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"{self.made.text} of {self.shape}, {self.dtype}"
+
+    @property
+    def K(self) -> Any:
+        return self.made.K
+
+    @property
+    def eps(self) -> float:
+        return float(np.finfo(self.dtype).eps) * max(4, math.prod(self.shape))
+
+    @property
+    def accuracy(self) -> float:
+        return float(max(self.K.traits.accuracy, self.K.conjugate.traits.accuracy))
+
+    def point(self, sizes: Any = None) -> np.ndarray:
+        x = self.rng.choice(SIZES if sizes is None else sizes) * self.rng.standard_normal(self.shape)
+        kind = self.rng.integers(8)
+        if kind == 0:  # ties
+            x = np.round(x)
+        elif kind == 1:  # zeros
+            x = x * (self.rng.random(self.shape) < 0.5)
+        elif kind == 2:  # entries of different size
+            x = x * 10.0 ** self.rng.uniform(-4, 2, self.shape)
+        return x.astype(self.dtype)
+
+    def expect(self, kind: str, excess: float, text: Callable[[], str] | str = "") -> None:
+        """Note a statement, true where the excess is not positive."""
+        self.counts[kind] += 1
+        if not excess <= 0:
+            self.false.append((kind, f"{self}: excess {excess:.3g} {text() if callable(text) else text}"))
+
+
+def _terms(x: Any, s: Any) -> float:
+    return float(np.sum(np.abs(x).astype(float) * np.abs(s).astype(float)))
+
+
+def enclosures(case: Case) -> None:
+    """Both ends of K hold the oracle; both ends of K* hold what a search finds below K*, and are as close as stated."""
+    K, made, dual = case.K, case.made, case.K.conjugate
+    s, r = case.point(), case.point([0.1, 1.0, 10.0])
+    lower, upper = (float(e) for e in K.bounds(s))
+    truth = made.at(s)
+    if not math.isfinite(truth):
+        return
+    room = 4 * case.eps * (abs(truth) + _terms(s, K.subgradient(s)))
+    value = float(K.value(s))
+    case.expect("lower <= value <= upper", max(lower - value, value - upper), f"x={s!r}")
+    case.expect("lower end of K", lower - truth - room, f"x={s!r}")
+    if made.exact:
+        case.expect("upper end of K", truth - upper - room, f"x={s!r}")
+    a, b = K.subgradient(s), K.subgradient(r)
+    for part in (1.0, 0.5, 0.97):
+        y = (part * a + (1 - part) * b).astype(case.dtype)
+        try:
+            lower, upper = (float(e) for e in dual.bounds(y))
+            slope = dual.subgradient(y)
+        except lionk.NotAvailable:
+            case.counts["no known conjugate"] += 1
+            return
+        value = float(dual.value(y))
+        below = grammar.from_below(made, y, [s, r, slope], 60, int(case.rng.integers(1 << 30)))
+        product = _terms(y, slope) if np.all(np.isfinite(slope)) else 0.0
+        size = abs(below) + product + _terms(y, s) + abs(truth)
+        where = f"part {part}, y={y!r}, value {value!r}, bounds {lower!r} {upper!r}, below {below!r}"
+        case.expect(
+            "lower <= value <= upper of K*",
+            max(lower - value, value - upper) if value < math.inf else lower - value,
+            where,
+        )
+        case.expect("upper end of K*", below - upper - 8 * case.eps * (size + norm(y)), where)
+        case.counts["K* infinite where no split is found"] += upper == math.inf
+        if math.isfinite(upper) and np.all(np.isfinite(slope)):
+            width = (
+                upper
+                - lower
+                - (dual.traits.accuracy + 128 * case.eps) * (abs(upper) + abs(made.at(slope)) + product + norm(y))
+            )
+            case.expect("width of K* as stated", width, where)
+
+
+def selections(case: Case) -> None:
+    """Fenchel-Young at dK(x), up to the stated accuracy, and monotonicity."""
+    K = case.K
+    x, z = case.point(), case.point()
+    s, r = K.subgradient(x), K.subgradient(z)
+    if not (np.all(np.isfinite(s)) and np.all(np.isfinite(r))):
+        return
+    try:
+        gap, dual = float(K.fenchel_young(x, s)), float(K.conjugate.value(s))
+    except lionk.NotAvailable:
+        return
+    size = abs(float(K.value(x))) + (abs(dual) if math.isfinite(dual) else 0.0) + _terms(x, s) + norm(x)
+    case.expect(
+        "Fenchel-Young at dK(x)",
+        abs(gap) - (case.accuracy + 128 * case.eps) * size,
+        lambda: f"x={x!r} s={s!r} gap {gap!r}",
+    )
+    rise = inner(s.astype(float) - r, x.astype(float) - z)
+    size = (norm(x) + norm(z)) * (norm(s) + norm(r))
+    case.expect(
+        "dK is monotone", -rise - (K.traits.accuracy + 128 * case.eps) * (size + norm(x) + norm(z)), f"x={x!r} z={z!r}"
+    )
+
+
+def projections(case: Case) -> None:
+    """Members stay, projections are idempotent and satisfy the variational inequality."""
+    K, domain = case.K, case.K.conjugate.domain
+    x, z = case.point([0.1, 1.0, 3.0, 30.0]), case.point()
+    members = [K.subgradient(z), K.subgradient(x)]
+    try:
+        near = domain.project(x)
+    except lionk.NotAvailable:
+        case.counts["no known projection"] += 1
+        return
+    bound = (
+        (case.accuracy + 256 * case.eps)
+        * (norm(x) + norm(near) + 1e-30)
+        * (norm(x) + norm(near) + max(map(norm, members)))
+    )
+    for member in members:
+        away = inner(x.astype(float) - near, member.astype(float) - near)
+        case.expect("variational inequality of a projection", away - bound, f"x={x!r} near={near!r} member={member!r}")
+        moved = norm(domain.project(member).astype(float) - member)
+        case.expect(
+            "a member stays",
+            moved - (case.accuracy + 64 * case.eps) * (norm(member) + norm(near)),
+            f"member={member!r}",
+        )
+    again = domain.project(near)
+    case.expect(
+        "a projection is its own",
+        norm(again.astype(float) - near) - (case.accuracy + 64 * case.eps) * norm(near),
+        f"x={x!r}",
+    )
+
+
+def proximals(case: Case) -> None:
+    """(x - p)/t is in dK(p): K(w) >= K(p) + <(x - p)/t, w - p> by the oracle; and Moreau's identity."""
+    K, made = case.K, case.made
+    x, t = case.point([0.1, 1.0, 10.0]), float(case.rng.choice([0.1, 1.0, 5.0]))
+    try:
+        p = K.prox(x, t)
+    except lionk.NotAvailable:
+        case.counts["no known prox"] += 1
+        return
+    at_p = float(K.value(p)) if not made.exact else made.at(p)
+    w = np.stack([x, 0 * p, *(p + 10.0**-k * case.rng.standard_normal(p.shape) for k in (0, 1, 2, 3))]).astype(float)
+    r = (x.astype(float) - p) / t
+    values = made.each(w)
+    lack = at_p + np.sum((r * (w - p)).reshape(len(w), -1), -1) - values
+    size = abs(at_p) + np.abs(values) + (1 + 1 / t) * (norm(x) + norm(p)) ** 2 + norm(x)
+    room = (case.accuracy + 512 * case.eps) * size
+    case.expect("optimality of a prox", float(np.max(lack - room)), f"x={x!r} t={t} p={p!r}")
+
+
+def scales(case: Case) -> None:
+    """a K(x/a) for a from 1e-30 to 1e30 is as large, and its conjugate at y is a K*(y)."""
+    exponent = case.rng.integers(-30, 31) // (3 if case.dtype == "float32" else 1)
+    a, K = 10.0 ** float(exponent), case.K
+    k = K.dilate(1 / a).scale(a)
+    x = case.point([0.1, 1.0, 10.0])
+    far = (a * x.astype(float)).astype(case.dtype)
+    value, s = float(K.value(x)), K.subgradient(x)
+    size = abs(value) + _terms(x, s) + norm(x)
+    room = (case.accuracy + 1024 * case.eps) * size
+    case.expect("K at another scale", abs(float(k.value(far)) / a - value) - room, f"a={a} x={x!r}")
+    y = (0.5 * s).astype(case.dtype)
+    try:
+        here, there = float(K.conjugate.value(y)), float(k.conjugate.value(y)) / a
+    except lionk.NotAvailable:
+        return
+    if math.isfinite(here):
+        case.expect(
+            "K* at another scale",
+            abs(here - there) - room - (case.accuracy + 1024 * case.eps) * abs(here),
+            f"a={a} y={y!r}: {here!r} {there!r}",
+        )
+
+
+def gaps(case: Case) -> None:
+    """gap + gap_rounding bounds F(x) - D, where D is below min F and F(x) is from below by a search.
+
+    f = |x - c|^2/2. D, of the gradient at x alone, is f's tangent and K by the oracle.
+    """
+    K, made, rng = case.K, case.made, case.rng
+    lam = float(rng.choice([0.3, 1.0, 3.0]))
+    c, s = case.point([0.3, 1.0, 3.0]), case.point([0.1, 1.0, 10.0, 100.0])
+    y = K.subgradient(s)
+    x = (rng.choice([1.0, 0.9, 0.5]) * y / lam).astype(case.dtype)
+    g = (x - c).astype(case.dtype)
+    try:
+        gap = float(lionk.kkt_gap(K, x, g, lam)) + float(gap_rounding(K, x, g, lam))
+    except lionk.NotAvailable:
+        return
+    lx = lam * x  # as kkt_gap does
+    slope = K.conjugate.subgradient(lx)
+    below = grammar.from_below(made, lx, [s, slope, -g], 60)
+    if not made.exact:
+        return
+    truth = made.at(-g) + below + lam * inner(g, x)
+    size = abs(below) + abs(made.at(-g)) + lam * _terms(g, x)
+    case.expect(
+        "gap + gap_rounding", truth - gap - 64 * case.eps * size, f"x={x!r} c={c!r} lam={lam}: {truth!r} > {gap!r}"
+    )
+
+
+def runs(case: Case) -> None:
+    """A short run of ``minimize``, whose gaps bound what a longer one gains over it; no statement of either failed."""
+    K, made, rng = case.K, case.made, case.rng
+    lam = float(rng.choice([0.3, 1.0, 3.0]))
+    a, c = rng.uniform(0.2, 2.0, case.shape).astype(case.dtype), case.point([0.3, 1.0, 3.0])
+
+    def fun(x: Any) -> Any:
+        return float(np.sum(a * (x - c) ** 2)) / 2, a * (x - c)
+
+    def run(steps: int) -> Any:
+        rule = "anchored" if K.conjugate.traits.prox else None
+        return lionk.minimize(
+            fun, (0 * c), K=K, weight_decay=lam, jac=True, convex=True, maxiter=steps, tol=1e-9, rule=rule
+        )
+
+    try:
+        short, long = run(int(rng.integers(1, 12))), run(60)
+    except lionk.NotAvailable:
+        return
+    for result in (short, long):
+        case.expect(
+            "no statement of a certificate failed", float(len(result.certificate.failed)), str(result.certificate)
+        )
+    if not math.isfinite(long.objective):
+        return
+    y = (lam * short.x.astype(float)).astype(case.dtype)
+    below = short.fun + grammar.from_below(made, y, [K.conjugate.subgradient(y), -fun(short.x)[1]]) / lam
+    room = 64 * case.eps * (abs(below) + abs(short.fun) + abs(long.objective)) + 1e-290
+    bound = float(short.gap) + float(short.gap_rounding)
+    case.expect("gap of a run", below - long.objective - bound - room, f"lam={lam} c={c!r} a={a!r}: {short}")
+    momentum = float(short.momentum_gap)
+    case.expect("momentum gap of a run", below - long.objective - momentum - room, f"lam={lam} c={c!r} a={a!r}")
+
+
+CHECKS: dict[str, Callable[[Case], None]] = {
+    f.__name__: f for f in (enclosures, selections, projections, proximals, scales, gaps, runs)
+}
