@@ -33,8 +33,12 @@ class Moreau(ArrayFunction):
         y = self._subgradient(xp, z, batch)
         if self.inner.traits.homogeneous and _xp.event_size(x, batch):  # K* = 0 on its domain: one projection is enough
             return self._infinite(xp, x, reductions.inner(xp, z - self.mu / 2 * y, y, batch), batch)
-        nearest = self.inner._value(xp, self.inner._prox(xp, z, self.mu, batch), batch, math.inf)
-        return self._infinite(xp, x, nearest + self.mu / 2 * reductions.inner(xp, y, y, batch), batch)
+        near = self.inner._prox(xp, z, self.mu, batch)
+        # at infinity the envelope is infinite where its square or K is, else the limit of K
+        grows = xp.isinf(x) & (self.mu * xp.abs(y) > xp.abs(z) / 2)
+        y = xp.where(grows, math.inf * xp.ones_like(y), y)
+        near = xp.where(xp.isinf(x) & ~grows, x, near)
+        return self.inner._value(xp, near, batch, math.inf) + self.mu / 2 * reductions.inner(xp, y, y, batch)
 
     def _infinite(self, xp: Namespace, x: Array, value: Array, batch: int) -> Array:
         """The value at infinite x is infinite where K is, and else the limit that far points have reached already."""
