@@ -1,9 +1,8 @@
 """Which rows meet which library in the default run. ``LIONK_FULL=1`` takes the whole product.
 
 On JAX every shape is compiled, and on Dask every call is a graph: there one row in eight has its turn, other rows on
-each of the two. The variants of NumPy and of the strict namespace differ in one respect each (arrays that cannot be
-written, another device, no float64): there every second row has its turn. Each library still sees every kind of
-function, and each name is seen on NumPy, on the strict namespace and on PyTorch.
+each of the two. Every other library sees each name with its defaults, on an array that cannot be written every second
+one. Of the rows with other parameters, the libraries that read the standard strictly take turns with PyTorch.
 """
 
 from __future__ import annotations
@@ -18,14 +17,8 @@ import pytest
 from backends_under_test import BACKENDS
 
 FULL = os.environ.get("LIONK_FULL") == "1"
-TURNS = {  # one row in how many, beginning with which
-    "jax": (8, 0),
-    "dask": (8, 4),
-    "numpy:readonly": (2, 0),
-    "strict:device1": (2, 0),
-    "strict:no_float64": (2, 1),
-}
-OF_PARAMETERS = TURNS | {"strict": (2, 0), "torch": (2, 1)}
+TURNS = {"jax": (8, 0), "dask": (8, 4), "numpy:readonly": (2, 0)}  # one row in how many, beginning with which
+OF_PARAMETERS = TURNS | {"strict": (2, 0), "torch": (2, 1), "strict:device1": (2, 0), "strict:no_float64": (2, 1)}
 
 
 def has_its_turn(place: int, library: str, turns: dict[str, tuple[int, int]] = TURNS) -> bool:

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner
 
 import lionk
+import turns
 from lionk.app import figures
 from lionk.app.cli import app
 from lionk.app.functions import parse_k
@@ -934,7 +935,10 @@ def test_functions():
     assert "scion_row" in lk("functions", "--search", "scion").stdout
 
 
-@pytest.mark.parametrize("name", [*lionk.names(), *lionk.algorithms(), "spectral_lift", "tilt", "kernel_lift"])
+EVERY = [*lionk.names(), *lionk.algorithms(), "spectral_lift", "tilt", "kernel_lift"]
+
+
+@pytest.mark.parametrize("name", EVERY if turns.FULL else EVERY[::3])
 def test_one_function_in_full(name):
     done = lk("functions", name)
     assert done.exit_code == 0, done.output
