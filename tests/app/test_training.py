@@ -24,7 +24,7 @@ def curves(recipe, seeds=1, steps=70):
 
 @pytest.mark.parametrize("name", ["l1 (Lion)", "log_cosh"])
 def test_weights_enter_the_bound_no_later_than_predicted(name):
-    """The paper's Figure 2: weights begin outside of 1/lam; the distance keeps below (1 - lr lam)^t times the first."""
+    """Weights begin outside of 1/lam; the distance keeps below (1 - lr lam)^t times the first."""
     recipe = next(r for r in training.CONVOLUTIONAL if r.name == name)
     c = curves(recipe, steps=160)
     assert c.distance[0, 0] > 0.5

@@ -262,7 +262,7 @@ def test_phase_one_rate_is_attained_and_the_count_is_exact():
 
 
 def toy(x):
-    """Figure 1 of 2310.05898 (as recalled): ``(x1 - 1.5)^2 + x2^2``, with ``|x|_inf <= 1``."""
+    """The toy problem of 2310.05898 (as recalled): ``(x1 - 1.5)^2 + x2^2``, with ``|x|_inf <= 1``."""
     return (x[0] - 1.5) ** 2 + x[1] ** 2, np.array([2 * (x[0] - 1.5), 2 * x[1]])
 
 

@@ -4,7 +4,7 @@
 with ``lionk_torch.LionK`` and a network of two layers on JAX with ``lionk_jax.lion_k``, all seeds of it at once. Equal
 steps, batches and schedule for all. Learning rates were chosen among three or four, factors of 2 apart, for AdamW as
 for the others; lam so that its bound is felt, which AdamW has not, and pays with no training loss. Where l1 is made by
-lion-pytorch, or by optax, all is as in lionk's. The paper's Figure 2 has a ResNet-18 on CIFAR-10 in place of the
+lion-pytorch, or by optax, all is as in lionk's. The paper has a ResNet-18 on CIFAR-10 in place of the
 convolutional network.
 """
 

@@ -8,8 +8,8 @@ normalised net, whose output does not change with the size of most weights, keep
 step by step, and how the weights of the plain net, some of which begin outside, come within the bounds (red), spread,
 and gather at both ends and at 0.
 
-The paper: agrees with its Figure 3 in that loss and accuracy are flat up to a critical lam and degrade beyond, and with
-its Figure 2 in the histograms. Its remark that a stronger bound speeds up the beginning is not seen here: at the same
+The paper: agrees with it in that loss and accuracy are flat up to a critical lam and degrade beyond, and in the
+histograms. Its remark that a stronger bound speeds up the beginning is not seen here: at the same
 lr no larger lam is ahead after 40 steps, with or without normalisation.
 
 Scaled down: ResNet-18 on CIFAR-10 to 8 x 8 digits and a network of 3,818 parameters; hours to a minute.

@@ -6,8 +6,8 @@ distance of lam x to dom K* below its predicted bound (dashed), and what each K 
 start, when part of it is outside, and at the end. l1 and lion-pytorch (dots) are one algorithm: their curves lie on
 each other until rounding parts them.
 
-The paper: agrees with its Figure 2, histograms that stay within 1/lam = 0.1 after about 200 steps, on another task. Its
-Figure 5 compares Lion-lp on GPT-2.
+The paper: agrees with its histograms, which stay within 1/lam = 0.1 after about 200 steps, on another task. It compares
+Lion-lp on GPT-2.
 
 Scaled down: GPT-2 on OpenWebText to 64,000 weights and 400,000 characters.
 """

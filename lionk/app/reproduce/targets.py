@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, Protocol, cast
 
 TARGETS = {  # name, which is the module's: one line for the list
-    "trajectories": "the six K of the paper's Table 2 in the plane: the way in, the way to the solution",
+    "trajectories": "six K of the paper in the plane: the way in, the way to the solution",
     "training": "small networks on digits by five K, AdamW and other people's Lion: weights against 1/lam",
     "lam": "loss and accuracy against lam in a small network, and its weights over time",
     "language": "a small transformer on characters by four K, AdamW and lion-pytorch: weights against 1/lam",

@@ -7,8 +7,8 @@ l1 are the other Lion. Below, what each K bounds, in units of its bound, at the 
 the red lines. lam was chosen so that the bound is felt, which costs training loss; AdamW has no bound, and this is no
 contest.
 
-The paper: agrees with its Figure 2, histograms that stay within 1/lam after about 200 steps. Its Figure 3, accuracy
-against lam, is `lionk reproduce lam`.
+The paper: agrees with its histograms, which stay within 1/lam after about 200 steps. Its accuracy against lam is
+`lionk reproduce lam`.
 
 Scaled down: a ResNet-18 on CIFAR-10 to 8 x 8 digits and networks of a few thousand weights.
 """

@@ -1,4 +1,4 @@
-"""Two phases in the plane, for the six K of the paper's Table 2.
+"""Two phases in the plane, for six K of the paper.
 
 f(x) = |x - (1.5, 0.6)|^2, lam = 1, from (-2.5, 2) outside every bounded set dom K*. What to see: each path first heads
 for the shaded set (phase I: the distance falls at least as fast as (1 - lr)^t, the dashed line), then stays in it and
@@ -6,8 +6,9 @@ goes to the minimum of F = f + K*, the star (phase II: H falls; F - min F ends a
 kink, and at rounding where it is smooth). The star is not found by Lion-K: it is the proximal map of K* at the minimum
 of f. H is infinite outside the set, so its curve begins where phase II does. Certificates hold on every run.
 
-The paper: agrees with Figures 1 and 4 and Theorems 3.1 and 4.1. The minimum of f lies off the axis here, so that six K
-have five different solutions; the paper's toy has its minimum on the axis. The K of row 5 selects the largest entry.
+The paper: agrees with its pictures in the plane and Theorems 3.1 and 4.1. The minimum of f lies off the axis here,
+so that six K have five different solutions; the paper's toy has its minimum on the axis. top_k selects the largest
+entry.
 
 Scaled down: nothing; the paper's figure is of this size.
 """
@@ -96,9 +97,7 @@ def draw(numbers: dict[str, Any]) -> Figure:
         row, column = 2 * (i // 3), i % 3
         _plane(axes[row, column], TITLES[name], n, legend=i == 1)
         _curves(axes[row + 1, column], n, legend=i == 1)
-    figure.suptitle(
-        "The six K of the paper's Table 2: the same f, start, lr = 0.02 and lam = 1", fontsize=14, fontweight="bold"
-    )
+    figure.suptitle("Six K of the paper: the same f, start, lr = 0.02 and lam = 1", fontsize=14, fontweight="bold")
     return figure
 
 

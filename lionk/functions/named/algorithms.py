@@ -77,7 +77,7 @@ def lion() -> ConvexFunction:
     return s.l1()
 
 
-@algorithm("vector", "2310.05898, section 4 (Lion-lp)", like="lp")
+@algorithm("vector", "2310.05898 (Lion-lp)", like="lp")
 def lion_lp(p: float = 1.5) -> ConvexFunction:
     """Lion-lp: K = lp(p) (Chen, Liu, Liang, Liu 2023, 2310.05898)."""
     return v.lp(p)

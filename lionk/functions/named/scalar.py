@@ -18,7 +18,7 @@ scalar = Later("lionk.functions.definitions.scalar", "scalar")
 widen = Later("lionk.functions.calculus.affine", "widen")
 positive_part = Later("lionk.functions.calculus.positive", "positive_part")
 
-_PAPER = "2310.05898, Table 2"
+_PAPER = "2310.05898"
 _BOX = "|x_i| <= 1/lam"
 
 
@@ -112,17 +112,17 @@ def weighted_l1(weights: Any = None) -> ConvexFunction:
 
 
 registered("scalar", [
-    ("l1", l1, "sum |x_i|", "sign(x)", "0 if |y_i| <= 1", _BOX, f"{_PAPER} row 2 (Lion)"),
+    ("l1", l1, "sum |x_i|", "sign(x)", "0 if |y_i| <= 1", _BOX, f"{_PAPER} (Lion)"),
     ("half_square", half_square, "1/2 sum x_i^2", "x", "1/2 sum y_i^2", "adds lam/2 |x|^2",
-     f"{_PAPER} row 1"),
+     _PAPER),
     ("power", power, "sum |x_i|^p / p", "sign(x) |x|^(p-1)", "sum |y_i|^q / q, 1/p + 1/q = 1",
      "adds lam^(q-1) sum |x_i|^q / q", "Rockafellar 1970"),
     ("huber", huber, "x^2/(2 delta) if |x| <= delta, else |x| - delta/2", "clip(x/delta, -1, 1)",
-     "delta/2 |y|^2 if |y_i| <= 1", f"{_BOX}, adds delta lam/2 |x|^2", f"{_PAPER} row 6"),
+     "delta/2 |y|^2 if |y_i| <= 1", f"{_BOX}, adds delta lam/2 |x|^2", _PAPER),
     ("clip", clip, "x^2/2 if |x| <= bound, else bound |x| - bound^2/2", "clip(x, -bound, bound)",
      "1/2 |y|^2 if |y_i| <= bound", "|x_i| <= bound/lam, adds lam/2 |x|^2", "Huber 1964"),
     ("dead_zone", dead_zone, "sum max(|x_i| - threshold, 0)", "sign(x) 1[|x| > threshold]",
-     "threshold |y|_1 if |y_i| <= 1", f"{_BOX}, adds threshold |x|_1", f"{_PAPER} row 4"),
+     "threshold |y|_1 if |y_i| <= 1", f"{_BOX}, adds threshold |x|_1", _PAPER),
     ("soft_threshold", soft_threshold, "1/2 sum max(|x_i| - threshold, 0)^2",
      "sign(x) max(|x| - threshold, 0)", "1/2 |y|^2 + threshold |y|_1", "adds lam/2 |x|^2 + threshold |x|_1",
      "Donoho 1995"),

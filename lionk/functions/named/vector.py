@@ -37,7 +37,7 @@ differences_set = Later("lionk.sets.zero_sum", "Differences")
 positive_part = Later("lionk.functions.calculus.positive", "positive_part")
 centered = Later("lionk.functions.calculus.centered", "centered")
 
-_PAPER = "2310.05898, Table 2"
+_PAPER = "2310.05898"
 
 
 def l2() -> ConvexFunction:
@@ -193,11 +193,11 @@ def rotated_l1(rotation: Any = None) -> ConvexFunction:
 registered("vector", [
     ("l2", l2, "|x|_2", "x/|x|_2", "0 if |y|_2 <= 1", "|x|_2 <= 1/lam", "Cutkosky and Mehta 2020"),
     ("lp", lp, "|x|_p", "sign(x) (|x|/|x|_p)^(p-1)", "0 if |y|_q <= 1", "|x|_q <= 1/lam",
-     f"{_PAPER} row 3"),
+     _PAPER),
     ("linf", linf, "max |x_i|", "sign(x)/ties on the largest |x_i|", "0 if |y|_1 <= 1", "|x|_1 <= 1/lam",
      "derived here"),
     ("top_k", top_k, "sum of the k largest |x_i|", "sign(x) on the k largest, ties shared",
-     "0 if |y|_inf <= 1 and |y|_1 <= k", "|x_i| <= 1/lam and |x|_1 <= k/lam", f"{_PAPER} row 5"),
+     "0 if |y|_inf <= 1 and |y|_1 <= k", "|x_i| <= 1/lam and |x|_1 <= k/lam", _PAPER),
     ("top_k_l2", top_k_l2, "|.|_2 of the k largest |x_i|", "x_S/|x_S|_2 on the k largest, ties shared",
      "0 if the k-support norm of y <= 1", "k-support norm of x <= 1/lam", "1204.5043"),
     ("k_support", k_support, "the k-support norm: sqrt(sum |x_i| max(|x_i|, u))",
