@@ -366,7 +366,7 @@ def _transfer(xp: Namespace, value: Array, like: Array) -> Array:
 def outside_is_infinite(xp: Namespace, value: Array | None, violation: Array, tol: Any) -> Array:
     """``value`` (None: 0) inside, ``+inf`` where the violation exceeds ``tol``, NaN where the violation is NaN."""
     if violation.ndim == 0 and visible(violation):
-        return violation + math.inf if not violation <= tol else violation - violation if value is None else value
+        return violation + math.inf if not violation <= tol else xp.zeros_like(violation) if value is None else value
     zero = xp.zeros_like(violation) if value is None else value
     return xp.where(violation <= tol, zero, violation + math.inf)
 
