@@ -1,12 +1,15 @@
 """What a step size and a precision leave: limit cycles of the sign, and where rounding stops a run.
 
-What to see: left, Lion on f = x^2 ends in a cycle: of two points at lr/(2 - lr lam) without momentum in the readout;
-momentum makes it longer and wider. Middle: so the distance to an optimum in the interior is proportional to lr; a
-smooth K (pseudo-Huber) has no cycle, and goes to rounding. Right: a constant gradient pushes x to the bound 1/lam; it
-stops where the step lr (1 - lam x) falls below half an ulp of x, that is eps/(4 lr lam) before it for lam = 1, from
-inside. Weights in 16 bits stop far from their bound at the usual lr, if they move at all: keep them in 32 bits.
+Two things keep a run from the last digits: the length of its steps, and the precision of its numbers.
 
-The paper: is silent on both. Its discrete theorem allows for the cycle (its remainder is proportional to lr); the
+What to see: on the left, Lion on f = x^2 ends in a cycle. Without momentum in the readout, the cycle has two points at
+lr/(2 - lr lam); momentum makes it longer and wider. So, in the middle, the distance to an optimum in the interior is
+proportional to lr. A smooth K (pseudo-Huber) has no cycle, and goes to rounding. On the right, a constant gradient
+pushes x to the bound 1/lam. It stops where the step lr (1 - lam x) falls below half an ulp of x. For lam = 1 this is
+eps/(4 lr lam) before the bound, on the inside. Weights in 16 bits stop far from their bound at the usual lr, if they
+move at all: keep them in 32 bits.
+
+The paper: is silent on both. Its discrete theorem allows for the cycle (its remainder is proportional to lr). The
 constants are derived here.
 
 Scaled down: nothing; one number is enough to see it.

@@ -1,12 +1,15 @@
 """The iteration becomes its differential equation as lr goes to 0.
 
-A quadratic in the plane; the equation is m' = -grad f - m, x' = dK(m + eps m') - x with eps = 1/2, integrated by
-Runge-Kutta; the iteration has lr = h, b1 = 1 - eps, b2 = 1 - h. What to see: left, the paths of the iteration close in
-on that of the equation. Middle: their largest distance up to time 4 is proportional to lr (slope 1), for smooth K and,
-against an iteration 16 times as fine, for Lion, whose sign makes the equation discontinuous. Right: H falls along the
-equation exactly by the integral of its dissipation: what is left over is the error of the integrator, of order 4.
+The function is a quadratic in the plane. The equation is m' = -grad f - m, x' = dK(m + eps m') - x with eps = 1/2, and
+Runge-Kutta integrates it. The iteration has lr = h, b1 = 1 - eps and b2 = 1 - h.
 
-The paper: agrees with the reading of Lion-K as a discretised flow (Section 3) and with its Lyapunov function; that K
+What to see: on the left, the paths of the iteration close in on that of the equation. In the middle, their largest
+distance up to time 4 is proportional to lr (slope 1). Smooth K are compared with the equation. Lion is compared with
+an iteration 16 times as fine, because its sign makes the equation discontinuous. On the right, H falls along the
+equation exactly by the integral of its dissipation. What is left over is the error of the integrator, which is of
+order 4.
+
+The paper: agrees with the reading of Lion-K as a discretised flow (Section 3) and with its Lyapunov function. That K
 is differentiable is assumed there as here. The constants of the correspondence are derived here.
 
 Scaled down: the paper proves this and shows no measurement of it.

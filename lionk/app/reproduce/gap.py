@@ -1,15 +1,16 @@
 """The certified gap is above the true suboptimality: close where K is smooth, its square root where K has a kink.
 
-Four convex problems, on data: bounded logistic regression (box), stacked regression (simplex), a ridge penalty, a box
-with a ridge inside (Huber). The true minimum comes from SciPy (L-BFGS-B, SLSQP), not from Lion-K. What to see: the gap
-G/lam, which a run computes from x and the gradient alone, is above F - min F at every step. For the smooth K the two
-fall together. For the sign and the simplex the iterate is about lr off its optimum: the gap is then proportional to lr
-and F - min F to lr^2, so the gap is about the square root (slope 1/2, last panel). In float32 (fifth panel) the gap
-itself is rounded, and only the gap together with its rounding bound is proven; that sum is above the suboptimality
-too.
+There are four convex problems on data: bounded logistic regression (box), stacked regression (simplex), a ridge
+penalty, and a box with a ridge inside (Huber). The true minimum comes from SciPy (L-BFGS-B, SLSQP), not from Lion-K.
 
-The paper: has no such bound. G is the Fenchel-Young gap of its fixed points, and for a norm Lion-K's Frank-Wolfe gap;
-that G/lam bounds F - min F for convex f and every K is derived here.
+What to see: a run computes the gap G/lam from x and the gradient alone. At every step it is above F - min F. For the
+smooth K the two fall together. For the sign and the simplex the iterate is about lr off its optimum. Then the gap is
+proportional to lr and F - min F to lr^2, so the gap is about the square root (slope 1/2, last panel). In float32
+(fifth panel) the gap itself is rounded, and only its sum with the rounding bound is proven. This sum is above the
+suboptimality, too.
+
+The paper: has no such bound. G is the Fenchel-Young gap of its fixed points, and for a norm it is Lion-K's Frank-Wolfe
+gap. That G/lam bounds F - min F for convex f and every K is derived here.
 
 Scaled down: the problems are small, so that the true minimum is known to more digits than are shown.
 """

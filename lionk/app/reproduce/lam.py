@@ -1,16 +1,18 @@
 """Loss and accuracy against lam: flat until the bound is felt, then worse; weights over time end at 1/lam.
 
-Lion trains a small convolutional network on digits, without and with batch normalisation, at one lr and lam from 1/4
-to 32 (`lionk.app.training`; biases and gains keep theirs). What to see: above, the loss on the training data at the
-end, the accuracy on the test data and the share of the weights that are at their bound: neither net notices lam up to
-2, where no weight is at 1/lam; with a quarter of them there, at lam = 4, the accuracy is still that of the best. The
-normalised net, whose output does not change with the size of most weights, keeps it up to lam = 16. Below, the loss
-step by step, and how the weights of the plain net, some of which begin outside, come within the bounds (red), spread,
-and gather at both ends and at 0.
+Lion trains a small convolutional network on digits, without and with batch normalisation, at one lr and with lam from
+1/4 to 32 (`lionk.app.training`; biases and gains keep theirs).
+
+What to see: the upper panels show the loss on the training data at the end, the accuracy on the test data, and the
+share of the weights that are at their bound. Neither net notices lam up to 2, where no weight is at 1/lam. At lam = 4
+a quarter of them are there, and the accuracy is still that of the best. The normalised net keeps it up to lam = 16,
+because its output does not change with the size of most weights. The lower panels show the loss step by step, and how
+the weights of the plain net, some of which begin outside, come within the bounds (red), spread, and gather at both
+ends and at 0.
 
 The paper: agrees with it in that loss and accuracy are flat up to a critical lam and degrade beyond, and in the
-histograms. Its remark that a stronger bound speeds up the beginning is not seen here: at the same
-lr no larger lam is ahead after 40 steps, with or without normalisation.
+histograms. Its remark that a stronger bound speeds up the beginning is not seen here: at the same lr no larger lam is
+ahead after 40 steps, with or without normalisation.
 
 Scaled down: ResNet-18 on CIFAR-10 to 8 x 8 digits and a network of 3,818 parameters; hours to a minute.
 """

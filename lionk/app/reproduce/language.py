@@ -1,13 +1,15 @@
 """A small transformer on characters: weights of its blocks enter 1/lam no later than predicted.
 
-Two blocks of width 48 on the text of Python's manual, four K, AdamW and, where it is installed, lion-pytorch, two seeds
-(`lionk.app.language`). What to see: losses of the batches, the share of characters guessed in the text held out, the
-distance of lam x to dom K* below its predicted bound (dashed), and what each K bounds, in units of its bound, at the
-start, when part of it is outside, and at the end. l1 and lion-pytorch (dots) are one algorithm: their curves lie on
-each other until rounding parts them.
+Two blocks of width 48 are trained on the text of Python's manual with four K, with AdamW and, where it is installed,
+with lion-pytorch, two seeds each (`lionk.app.language`).
 
-The paper: agrees with its histograms, which stay within 1/lam = 0.1 after about 200 steps, on another task. It compares
-Lion-lp on GPT-2.
+What to see: the panels show the losses of the batches, the share of the held-out characters that are guessed, and the
+distance of lam x to dom K*, which stays below its predicted bound (dashed). They also show what each K bounds, in
+units of its bound, at the start, when a part of it is outside, and at the end. l1 and lion-pytorch (dots) are the same
+algorithm: their curves lie on each other until rounding parts them.
+
+The paper: agrees with its histograms, which stay within 1/lam = 0.1 after about 200 steps, on another task. It
+compares Lion-lp on GPT-2.
 
 Scaled down: GPT-2 on OpenWebText to 64,000 weights and 400,000 characters.
 """

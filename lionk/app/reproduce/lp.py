@@ -1,14 +1,17 @@
 """Lion-lp: K = |x|_p for p in [1, 2], and which p is best depends on the problem.
 
-dK is on the unit sphere of l_q, so its entries are of size n^(-1/q): lr n^(1/q) and lam n^(-1/q) give every p steps
-and bounds of one size, and the p can be compared. What to see: left and middle, softmax regression of handwritten
-digits: a larger p learns faster at small lr, and at its best lr every p has 98 % of the test digits right. Right, a
-quadratic with its axes along the coordinates, and rotated: p near 1 gains orders of magnitude where the coordinates
-are curved each for itself, and loses where they are mixed; p = 2 does not see the rotation (its two points differ by
-rounding, which a thousand normalised steps amplify).
+dK lies on the unit sphere of l_q, so its entries are of size n^(-1/q). With lr n^(1/q) and lam n^(-1/q), every p has
+steps and bounds of the same size, and the p can be compared.
 
-The paper: reports that p = 1 is best for ViT and GPT-2 and larger p for ResNet-50, so that the architecture decides.
-The problems here are too small to say anything of those networks; that the best p changes with the problem agrees.
+What to see: the left and the middle panel are softmax regression of handwritten digits. A larger p learns faster at
+small lr. At its best lr, every p has 98 % of the test digits right. The right panel is a quadratic, once with its axes
+along the coordinates and once rotated. p near 1 gains orders of magnitude where each coordinate has a curvature of its
+own, and loses where the coordinates are mixed. p = 2 does not see the rotation; its two points differ by rounding,
+which a thousand normalised steps amplify.
+
+The paper: reports that p = 1 is best for ViT and GPT-2 and a larger p for ResNet-50, so that the architecture decides.
+The problems here are too small to say anything of those networks. They agree in that the best p changes with the
+problem.
 
 Scaled down: ImageNet and OpenWebText to 1,797 digits of 8 x 8 pixels and a linear model; hours to seconds.
 """

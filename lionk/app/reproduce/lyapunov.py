@@ -1,12 +1,14 @@
 """The Lyapunov function falls at least as fast as proven, and the reason is an identity.
 
-Bounded logistic regression (569 biopsies), from 0, with four K. What to see: left, each dot is a step; its measured
-decrease of H is on or above the diagonal, which is the proven decrease h (a D1 + b D2) - L/2 |x' - x|^2 with L the
-largest curvature of f (negative where the step is long for that curvature: H may then rise). Middle: the exact
-identity behind the inequality is kept to rounding at every step, and would not be with any other constant. Right:
-where b1 > b2 the coefficient b is negative; the identity still holds, the bound by D1 alone does not.
+The problem is bounded logistic regression (569 biopsies), from 0, with four K.
 
-The paper: agrees with Theorem 4.1, whose inequality this is; its constants, and the identity, are derived here.
+What to see: on the left, each dot is a step. Its measured decrease of H is on or above the diagonal, which is the
+proven decrease h (a D1 + b D2) - L/2 |x' - x|^2, with L the largest curvature of f. This may be negative where the
+step is long for that curvature; then H may rise. In the middle, the exact identity behind the inequality is kept to
+rounding at every step. It would not be with any other constant. On the right, b1 > b2, and the coefficient b is
+negative. The identity still holds, and the bound by D1 alone does not.
+
+The paper: agrees with Theorem 4.1, whose inequality this is. Its constants, and the identity, are derived here.
 
 Scaled down: the paper states the theorem and shows no measurement of it.
 """

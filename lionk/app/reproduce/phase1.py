@@ -1,12 +1,12 @@
 """Phase I: the constraint is reached at the predicted rate, whatever the gradients.
 
-What to see: left, with random gradients, the distance of lam x to dom K*, divided by its first value, stays below (1 -
-lr lam)^t for sets of seven kinds. Middle: where dK stays at one point of the face, the rate is attained, by both forms
-of the decay, and with a schedule it is the product of the factors. Right: the steps to a distance of 0.001 are those
-that the formula gives, over four decades of lr.
+What to see: on the left, with random gradients, the distance of lam x to dom K*, divided by its first value, stays
+below (1 - lr lam)^t. This is so for sets of seven kinds. In the middle, dK stays at one point of the face, and the
+rate is attained, by both forms of the decay. With a schedule the rate is the product of the factors. On the right, the
+number of steps to a distance of 0.001 is the one that the formula gives, over four decades of lr.
 
-The paper: agrees with Theorem B.9 and phase I of Theorem 3.1. One thing is sharper here: at the attained rate the
-distance is never 0, so "after finitely many steps" needs a tolerance, or momentum that carries the iterate across.
+The paper: agrees with Theorem B.9 and with phase I of Theorem 3.1. One thing is sharper here: at the attained rate the
+distance is never 0. So "after finitely many steps" needs a tolerance, or momentum that carries the iterate across.
 
 Scaled down: the paper shows it on a ResNet; `lionk reproduce training` does so on a small net.
 """

@@ -1,17 +1,19 @@
 """Certified gaps beside other people's solvers, on problems that both can state.
 
-Sixteen problems; `minimize` with its default rule, from the feasible point nearest to 0, until
-F - min F <= 1e-3 |F| + 1e-6 is proven; each other solver with its own defaults: L-BFGS-B, lsq_linear, nnls and HiGHS of
-SciPy, scikit-learn, cvxpy with the solver that it chooses, and the accelerated proximal gradients of copt, of those
-that are installed. What to see: on the left, the proven gap against the number of evaluations of f: tens, where f has
-kinks too. On the right, the CPU time. The others give no bound in terms of F for the point that they return; interior
-points come to a relative accuracy of about 1e-8, which is far more than is asked here.
+There are sixteen problems. `minimize` runs with its default rule, from the feasible point nearest to 0, until F - min
+F <= 1e-3 |F| + 1e-6 is proven. Each other solver runs with its own defaults: L-BFGS-B, lsq_linear, nnls and HiGHS of
+SciPy, scikit-learn, cvxpy with the solver that it chooses, and the accelerated proximal gradients of copt, as far as
+they are installed.
 
-Where another is better: L-BFGS-B and lsq_linear on a box take a fifth to a half of the time, nnls, which ends after
-finitely many steps, a hundredth, coordinate descent on the elastic net and on support vectors of scikit-learn a half or
-less. Where f has kinks, HiGHS on absolute deviations and quantiles, which are small linear programs, and an interior
-point on the hinge loss in a ball are many times as fast. For high accuracy on a problem with kinks, an interior point
-is the tool. What no other has here is one call for every K, with a proof.
+What to see: on the left, the proven gap against the number of evaluations of f. Tens suffice, where f has kinks, too.
+On the right, the CPU time. The others give no bound in terms of F for the point that they return. Interior points come
+to a relative accuracy of about 1e-8, which is far more than is asked here.
+
+Where another is better: L-BFGS-B and lsq_linear on a box take a fifth to a half of the time. nnls ends after finitely
+many steps, and takes a hundredth. scikit-learn's coordinate descent on the elastic net and on support vectors takes a
+half or less. Where f has kinks, HiGHS is many times as fast on absolute deviations and quantiles, which are small
+linear programs, and so is an interior point on the hinge loss in a ball. For high accuracy on a problem with kinks, an
+interior point is the tool. What no other has here is one call for every K, with a proof.
 
 The paper: has no solver of this kind, and no numbers to compare with.
 

@@ -1,11 +1,12 @@
 """Small networks on real digits: weights enter 1/lam no later than predicted, and pile up there.
 
-A convolutional network on PyTorch and one of two layers on JAX, three seeds (`lionk.app.training`): five K, AdamW, and
-the Lion of lion-pytorch, where it is installed, and of optax, which are l1 once more. What to see: above, losses, the
-test accuracy of every run, and the distance of lam x to dom K* below its predicted bound (dashed); dots on the line of
-l1 are the other Lion. Below, what each K bounds, in units of its bound, at the start and at the end: histograms end at
-the red lines. lam was chosen so that the bound is felt, which costs training loss; AdamW has no bound, and this is no
-contest.
+A convolutional network on PyTorch and one of two layers on JAX are trained with five K and with AdamW, three seeds
+each (`lionk.app.training`). The Lion of optax, and that of lion-pytorch where it is installed, are l1 once more.
+
+What to see: the upper panels show the losses, the test accuracy of every run, and the distance of lam x to dom K*.
+This distance stays below its predicted bound (dashed). The dots on the line of l1 are the other libraries' Lion. The
+lower panels show what each K bounds, in units of its bound, at the start and at the end: the histograms end at the red
+lines. lam was chosen so that its bound is felt, which costs training loss. AdamW has no bound, so this is no contest.
 
 The paper: agrees with its histograms, which stay within 1/lam after about 200 steps. Its accuracy against lam is
 `lionk reproduce lam`.

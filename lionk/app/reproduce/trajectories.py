@@ -1,14 +1,15 @@
 """Two phases in the plane, for six K of the paper.
 
-f(x) = |x - (1.5, 0.6)|^2, lam = 1, from (-2.5, 2) outside every bounded set dom K*. What to see: each path first heads
-for the shaded set (phase I: the distance falls at least as fast as (1 - lr)^t, the dashed line), then stays in it and
-goes to the minimum of F = f + K*, the star (phase II: H falls; F - min F ends at the size that lr allows where K has a
-kink, and at rounding where it is smooth). The star is not found by Lion-K: it is the proximal map of K* at the minimum
-of f. H is infinite outside the set, so its curve begins where phase II does. Certificates hold on every run.
+Each K minimises f(x) = |x - (1.5, 0.6)|^2 with lam = 1. All runs start at (-2.5, 2), outside every bounded set dom K*.
 
-The paper: agrees with its pictures in the plane and Theorems 3.1 and 4.1. The minimum of f lies off the axis here,
-so that six K have five different solutions; the paper's toy has its minimum on the axis. top_k selects the largest
-entry.
+What to see: in phase I each path heads for the shaded set, and the distance falls at least as fast as (1 - lr)^t, the
+dashed line. In phase II the path stays in the set and goes to the star, which is the minimum of F = f + K*. H falls,
+and F - min F ends at the size that lr allows where K has a kink, and at rounding where K is smooth. H is infinite
+outside the set, so its curve begins with phase II. Lion-K does not find the star: it is the proximal map of K* at the
+minimum of f. The certificates hold on every run.
+
+The paper: agrees with its pictures in the plane and Theorems 3.1 and 4.1. The minimum of f lies off the axis here, so
+that six K have five different solutions; the paper's toy has its minimum on the axis. top_k selects the largest entry.
 
 Scaled down: nothing; the paper's figure is of this size.
 """
