@@ -26,7 +26,9 @@ READERS: list[Callable[[Any], Opened | None]] = []
 
 
 def is_container(tree: Any) -> bool:
-    return isinstance(tree, (dict, list, tuple)) or _read(tree) is not None
+    if isinstance(tree, (dict, list, tuple)):
+        return True
+    return not hasattr(tree, "dtype") and _read(tree) is not None
 
 
 def opened(tree: Any) -> Opened | None:
@@ -37,11 +39,11 @@ def opened(tree: Any) -> Opened | None:
         fields = getattr(tree, "_fields", None)  # a NamedTuple
         make: Any = getattr(tree, "_make", list if isinstance(tree, list) else tuple)
         return Opened(list(range(len(tree)) if fields is None else fields), list(tree), make)
-    return _read(tree)
+    return None if hasattr(tree, "dtype") else _read(tree)
 
 
 def _read(tree: Any) -> Opened | None:
-    if not READERS or tree is None or isinstance(tree, (int, float, str)) or hasattr(tree, "dtype"):
+    if not READERS or tree is None or isinstance(tree, (int, float, str)):
         return None
     return next((found for read in READERS if (found := read(tree)) is not None), None)
 

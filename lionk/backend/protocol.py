@@ -102,17 +102,16 @@ class Backend(ABC):
         return K.bind(like, batch)
 
     def numbers(self, function: Callable[..., tuple[Any, ...]], *args: Any, **fixed: Any) -> tuple[Any, ...]:
-        """``function(*args, **fixed)``, a tuple of numbers and of 0-d and 1-d arrays, as floats and lists of floats;
-        together where that is cheaper.
+        """``function(*args, **fixed)``, a tuple of numbers and 0-d arrays, as floats, or one of 1-d arrays, as lists of
+        them; together where that is cheaper.
 
         ``args`` are convex functions (see ``bind``), arrays, containers of them, numbers and None; ``fixed`` is
         hashable. A library may compile: ``function`` is one object for all calls, and reads nothing but its arguments.
         """
-        return tuple([self._plain(v) if getattr(v, "ndim", 0) else float(v) for v in function(*args, **fixed)])
-
-    def _plain(self, row: Array) -> list[float]:
-        found: list[float] = (row if hasattr(row, "tolist") else self.to_host(row)).tolist()
-        return found
+        found = function(*args, **fixed)
+        if not getattr(found[0], "ndim", 0):
+            return tuple(map(float, found))
+        return tuple([(v if hasattr(v, "tolist") else self.to_host(v)).tolist() for v in found])
 
     @property
     def value_and_grad(self) -> ValueAndGrad | None:

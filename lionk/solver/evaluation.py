@@ -71,7 +71,7 @@ class Evaluation:
         if not (isinstance(out, tuple) and len(out) == 2):
             raise TypeError(f"fun must return (f, grad) with jac=True, got {type(out).__name__}")
         f, grad = out
-        if not hasattr(f, "ndim") and not isinstance(f, numbers.Real):
+        if type(f) is not float and not hasattr(f, "ndim") and not isinstance(f, numbers.Real):
             raise TypeError(f"f must be a real number or a 0-d array, got {type(f).__name__}")
         if getattr(f, "ndim", 0):
             if math.prod(f.shape) != 1:
@@ -81,7 +81,7 @@ class Evaluation:
             _check_gradient(grad, x)
         f, grad = self.backend.settle(f, grad)
         value, *finite = self.backend.numbers(_value_and_finite, f, grad)
-        return Value(value, grad, math.isfinite(value) and all(finite))
+        return Value(value, grad, all(finite) and math.isfinite(value))
 
 
 def _check_gradient(grad: Any, x: Any) -> None:

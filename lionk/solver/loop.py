@@ -158,7 +158,7 @@ class Run:
         if not self.evaluate.stochastic:
             first = self.history.gap[0]
             target = self.atol + self.tol * (abs(seen.objective) if self.lam else first)
-            if math.isfinite(seen.objective) and math.isfinite(seen.gap) and seen.gap <= target:
+            if seen.gap <= target < math.inf:
                 return f"gap {seen.gap:.3g} <= {target:.3g}", True
             target = self.atol + self.tol * abs(now.low)
             bound = self.history.momentum_gap[-1]

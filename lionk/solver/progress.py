@@ -51,15 +51,15 @@ class Progress:
     def copy(self) -> Progress:
         """A snapshot: nothing in it changes with the run, but that later iterates may join those that are pending."""
         new = _copied(self)
-        new.record, new.kept = _copied(self.record), dict(self.kept)
-        new.rule = None if self.rule is None else _copied(self.rule)
+        if self.rule is not None:  # else nothing is changed in place
+            new.rule, new.record, new.kept = _copied(self.rule), _copied(self.record), dict(self.kept)
         return new
 
 
 def _copied(a: Any) -> Any:
     """As ``dataclasses.replace`` would, at a fraction of its time."""
     new = object.__new__(type(a))
-    new.__dict__.update(a.__dict__)
+    new.__dict__ = a.__dict__.copy()
     return new
 
 

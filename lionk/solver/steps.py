@@ -28,6 +28,7 @@ class Steps(Method):
         small = is_container(run.now.x) or run.size < run.backend.small
         self._stepped = run.opt.bind(run.now.x, run.now.m) if small else self._by_runner(run.backend.runner(run.opt))
         self.unit = rounding_unit(run.opt.K, run.now.m)
+        self._rate = None if run.lr is None or callable(run.lr) else float(coefficient("lr", run.lr))
         self._fresh = (0.0, 0.0)
         self._at: tuple[Any, float, Any] = (None, 0.0, None)  # a learning rate, the tolerance, and the coefficients
 
@@ -90,7 +91,7 @@ class Steps(Method):
             return now.rule.lr
         if run.lr is None:  # stochastic: linearly to 0
             return (FIRST / run.lam if run.lam else FIRST) * (1 - now.count / run.maxiter)
-        return float(coefficient("lr", run.lr(now.count) if callable(run.lr) else run.lr))
+        return float(coefficient("lr", run.lr(now.count))) if self._rate is None else self._rate
 
     def _free_step(self, grad: Any) -> float:
         """First lr without a radius: a tenth of the size of x0, or of 1 for each coordinate."""

@@ -7,7 +7,8 @@ less in a stack of thirty than by itself.
 from __future__ import annotations
 
 import copy
-from itertools import pairwise
+import math
+from itertools import compress, pairwise
 from typing import Any
 
 from ..arrays import namespace as _xp
@@ -16,7 +17,7 @@ from ..functions.bound import Bound, BoundBlocks
 from ..theory.certificate import Iterate, Record, measured
 from .progress import Progress
 
-STEPS = 64  # that are accounted for at once, where
+STEPS = 128  # that are accounted for at once, where
 SIZE = 1 << 14  # entries, at most, are stacked
 
 
@@ -30,7 +31,8 @@ class Trail:
         alike = isinstance(K, (Bound, BoundBlocks)) and not run.mixed
         self.steps = max(min(STEPS, SIZE // max(run.size, 1)), 1) if alike else 1
         self.stacked = run.backend.bind(opt.K, now.x, 1) if self.steps > 1 else None
-        self._identity = run.certify and not (run.lam == 0 and opt.K.traits.minimum_at_zero is False)
+        self._unbounded = run.lam == 0 and opt.K.traits.minimum_at_zero is False  # K*(0) is infinite
+        self._identity = run.certify and not self._unbounded
         self._wide = reductions.widest(run.xp, run.like)
 
     def full(self, p: Progress) -> bool:
@@ -45,34 +47,35 @@ class Trail:
             return
         record, lyapunov, fresh = copy.copy(p.record), run.history.lyapunov, rows[p.settled].number
         assert isinstance(record, Record)
-        terms: dict[int, Any] = {}  # of the identity, by the number of the first iterate
         for part in _finite(rows):
-            H, steps = self._measured(part)
+            H, *columns = self._measured(part)
             for row, value in zip(part, H, strict=True):
                 if row.k is not None and row.number >= fresh:
                     lyapunov[row.number] = value
-            terms |= {row.number: found for row, found in zip(part, steps, strict=False)}
+            if columns:
+                known = [row.k is not None for row in part[:-1]]
+                record.compare(columns if all(known) else [[*compress(c, known)] for c in columns])
         if run.certify:
-            for before, after in pairwise(rows):
-                record.observe(run.opt, before, after, terms.get(before.number), run.eps)
+            record.observe(run.opt, rows, run.eps)
+            if self._unbounded:
+                record.unbounded += sum(
+                    a.k is not None for a, b in pairwise(rows) if a.objective + b.objective < math.inf
+                )
         p.record, p.pending, p.settled = record, rows[-1:] if run.certify else [], run.certify
 
-    def _measured(self, rows: list[Iterate]) -> tuple[list[float], Any]:
-        """H of each, and the terms of each step."""
+    def _measured(self, rows: list[Iterate]) -> list[list[float]]:
+        """H of each, and columns about the steps."""
         run = self.run
         batch = int(len(rows) > 2)
         _, x, m, f, grad, _, _, _, tol, k = zip(*rows, strict=True)
         numbers: Any = [list(f), *map(list, zip(*map(_plain, k), strict=True))]
         if batch:
             numbers = run.backend.asarray(numbers, dtype=self._wide, device=_xp.device(run.like))
-        steps = self._identity and len(rows) > 1
         out = run.backend.numbers(
             measured, self.stacked if batch else self.K, list(x), list(m), list(grad), numbers, max(tol), lam=run.lam,
-            betas=run.opt.betas, batch=batch, steps=steps,
+            betas=run.opt.betas, batch=batch, steps=self._identity and len(rows) > 1,
         )  # fmt: skip
-        if batch:
-            return out[0], zip(*out[1:], strict=True)
-        return list(out[: len(rows)]), [out[len(rows) :]] if steps else []
+        return list(out) if batch else [list(out[: len(rows)]), *([v] for v in out[len(rows) :])]
 
 
 def _plain(k: Any) -> tuple[float, ...]:
@@ -84,7 +87,7 @@ def _finite(rows: list[Iterate]) -> list[list[Iterate]]:
     """The runs of iterates where F is finite."""
     parts: list[list[Iterate]] = [[]]
     for row in rows:
-        if row.objective < float("inf"):
+        if row.objective < math.inf:
             parts[-1].append(row)
         elif parts[-1]:
             parts.append([])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ..arrays import namespace as _xp
@@ -61,12 +62,18 @@ class Record:
     unbounded: int = 0  # steps at which K* or its subgradient was infinite inside the set
     skipped: str = ""  # why the identity was not checked at some step
 
-    def observe(
-        self, opt: LionK, before: Iterate, after: Iterate, terms: Sequence[float] | None, eps: float
-    ) -> None:  # fmt: skip
-        """Account for one step; ``terms`` is what ``measured`` says of it, None where F is infinite at an end."""
+    def observe(self, opt: LionK, rows: Sequence[Iterate], eps: float) -> None:
+        """Account for the steps between these iterates: their learning rates, and phase I."""
+        lr = rows[0].lr if self.last_lr is None else self.last_lr
+        if rows[0].k is not None and all(row.lr == lr and row.distance == 0 for row in rows):
+            self.steps, self.last_lr = self.steps + len(rows) - 1, lr
+            return
+        for before, after in pairwise(rows):
+            self._observe(opt, before, after, eps)
+
+    def _observe(self, opt: LionK, before: Iterate, after: Iterate, eps: float) -> None:
         self.steps += 1
-        lr, k = before.lr, before.k
+        lr = before.lr
         if self.last_lr is not None and lr > self.last_lr:
             self.rises += 1
         self.last_lr = lr
@@ -78,31 +85,33 @@ class Record:
             expected = phase_one_factor(lr, float(opt.weight_decay), opt.decay) * before.distance
             slack = ROUNDING * eps * (1 + before.distance) + after.tol
             self.phase_excess = max(self.phase_excess, (after.distance - expected - slack) / max(expected, slack))
-        if k is None:
+        if before.k is None:
             self.skipped = "lr weight_decay = 1"
+
+    def compare(self, columns: Sequence[Sequence[float]]) -> None:
+        """Account for the identity of steps between points with finite F: the columns of ``measured``."""
+        if not math.isfinite(sum(map(sum, columns))):
+            rows = [*zip(*columns, strict=True)]
+            good = [row for row in rows if all(map(math.isfinite, row))]
+            self.unbounded += len(rows) - len(good)
+            columns = [*zip(*good, strict=True)]
+        if not columns or not columns[0]:
             return
-        if terms is None:
-            return
-        if not all(map(math.isfinite, terms)):
-            self.unbounded += 1
-            return
-        residual, scale, D1, D2, bregman, start, end = terms
-        scale = scale or 1.0
-        dissipated = k.h * (k.a * D1 + (0.0 if k.b is None else k.b) * D2)
-        self.identity_steps += 1
-        self.identity_residual = max(self.identity_residual, abs(residual) / scale)
-        self.descent_excess = max(self.descent_excess, (end - start + dissipated - bregman) / scale)
-        self.least_D1, self.least_D2 = min(self.least_D1, D1 / scale), min(self.least_D2, D2 / scale)
-        self.dissipation += dissipated
-        self.first_H = start if self.first_H is None else self.first_H
-        self.last_H = end
+        residual, excess, D1, D2, dissipated, start, end = columns
+        self.identity_steps += len(residual)
+        self.identity_residual = max(self.identity_residual, *residual)
+        self.descent_excess = max(self.descent_excess, *excess)
+        self.least_D1, self.least_D2 = min(self.least_D1, *D1), min(self.least_D2, *D2)
+        self.dissipation = sum(dissipated, self.dissipation)
+        self.first_H = start[0] if self.first_H is None else self.first_H
+        self.last_H = end[-1]
 
 
 def measured(
     K: Any, x: list[Any], m: list[Any], grad: list[Any], numbers: Any, tol: Any, *, lam: float,
     betas: tuple[float, float], batch: int, steps: bool,
 ) -> tuple[Any, ...]:  # fmt: skip
-    """H of iterates, and the terms of the identity of the steps between them; with ``batch = 1`` as arrays.
+    """H of iterates, and what ``Record.compare`` takes of the steps between them; with ``batch = 1`` as arrays.
 
     ``numbers`` has rows for f and for the coefficients h, c, a and b of the step from each iterate. Without ``batch``
     there are one or two iterates.
@@ -124,7 +133,11 @@ def measured(
     if not steps:
         return tuple(H)
     d = descent_of(K, k if betas[0] != betas[1] else k._replace(b=None), betas, lam, start, end, batch=batch)
-    return *H, d.residual, d.scale, d.D1, d.D2, d.bregman_f, d.before, d.after
+    xp = _xp.kind(d.scale).xp
+    scale = xp.where(d.scale == 0, xp.ones_like(d.scale), d.scale)
+    dissipated = k.h * (k.a * d.D1 + k.b * d.D2)
+    excess = (d.after - d.before + dissipated - d.bregman_f) / scale
+    return *H, abs(d.residual) / scale, excess, d.D1 / scale, d.D2 / scale, dissipated, d.before, d.after
 
 
 def _stacked(*rows: Any) -> Any:
