@@ -13,7 +13,7 @@ import pytest
 
 import lionk
 from lionk.backend.protocol import Backend
-from lionk.solver.measures import final, membership, values
+from lionk.solver.measures import final, iterate, membership
 from turns import FULL
 
 SHAPE = (6, 8)
@@ -56,24 +56,24 @@ CASES = [
     ids=str,
 )
 def test_they_are_those_of_one_by_one(library, name, lam):
-    """In lists of arrays too, outside the constraint as well as inside, with H and without."""
+    """In lists of arrays too, outside the constraint as well as inside, with an average of gradients and without."""
     backend = lionk.backends()[library]
     several = isinstance(name, dict) and name["name"] == "blocks"
     K = lionk.blocks(["l1", "l2"]) if several else lionk.K(name)
-    for seed, size, c in ((0, 0.1, 0.4), (1, 0.1, 0.7), (2, 9.0, None)):
+    for seed, size, weight in ((0, 0.1, 0.4), (1, 0.1, 0.7), (2, 9.0, None)):
         x, m, grad = draw(seed, size=size)
-        plain = (K, 1.5, *([a, 2 * a] if several else a for a in (x, m, grad)), c, 1e-9)
-        here = (K, 1.5, *([put(library, a), put(library, 2 * a)] if several else put(library, a) for a in (x, m, grad)))
+        plain = [[a, 2 * a] if several else a for a in (x, m, grad)]
+        here = [[put(library, a), put(library, 2 * a)] if several else put(library, a) for a in (x, m, grad)]
         got, want = (
-            backend.numbers(values, *here, c, 1e-9, lam=lam),
-            Backend.numbers(backend, values, *plain, lam=lam),
+            backend.numbers(iterate, K, *here, weight, 1e-9, lam=lam),
+            Backend.numbers(backend, iterate, K, *plain, weight, 1e-9, lam=lam),
         )
         assert all(isinstance(v, float) for v in got)
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
-        got = backend.numbers(final, *here[:3], here[4], lam=lam)
-        want = Backend.numbers(backend, final, *plain[:3], plain[4], lam=lam)
+        got = backend.numbers(final, K, 1.5, here[0], here[2], lam=lam)
+        want = Backend.numbers(backend, final, K, 1.5, plain[0], plain[2], lam=lam)
         np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-8)
-        assert backend.numbers(membership, K, here[2], 1e-9, lam=lam) in [(0.0, 0.0), (0.0, 1.0), (1.0, 1.0)]
+        assert backend.numbers(membership, K, here[0], 1e-9, lam=lam) in [(0.0, 0.0), (0.0, 1.0), (1.0, 1.0)]
 
 
 @pytest.mark.parametrize("library", ["jax", "dask"])
@@ -111,8 +111,8 @@ def test_parameters_that_are_arrays(library):
     for seed in (0, 1):
         c = 0.1 * np.random.default_rng(seed).normal(size=SHAPE)
         K, here = lionk.K("l1").tilt(put(library, c)), [put(library, a) for a in (x, m, grad)]
-        got = backend.numbers(values, K, 1.5, *here, 0.4, 1e-9, lam=0.5)
-        want = Backend.numbers(backend, values, lionk.K("l1").tilt(c), 1.5, x, m, grad, 0.4, 1e-9, lam=0.5)
+        got = backend.numbers(iterate, K, *here, 0.4, 1e-9, lam=0.5)
+        want = Backend.numbers(backend, iterate, lionk.K("l1").tilt(c), x, m, grad, 0.4, 1e-9, lam=0.5)
         np.testing.assert_allclose(got, want, rtol=1e-9)
 
 
@@ -121,6 +121,6 @@ def test_jax_compiles_nothing_that_asks_the_host():
     from lionk_jax import _numbers
 
     x, K = put("jax", np.full((3, 3), 1 / 3)), lionk.K("birkhoff")
-    args = (K, 1.5, x, x, x, 0.4, 1e-9)
-    assert lionk_jax.backend.numbers(values, *args, lam=1.0)[1] == 1.5
-    assert not hasattr(_numbers.compiled(values, {"lam": 1.0}, args), "lower")
+    args = (K, x, x, x, 0.4, 1e-9)
+    assert lionk_jax.backend.numbers(iterate, *args, lam=1.0)[1] == pytest.approx(1.0)  # <g, x>
+    assert not hasattr(_numbers.compiled(iterate, {"lam": 1.0}, args), "lower")
