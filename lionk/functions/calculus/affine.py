@@ -187,7 +187,7 @@ def _vector(name: str, v: Any) -> Any:
     raise TypeError(f"{name} must be a number, an array, or a list of numbers, got {type(v).__name__}")
 
 
-def scale(K: ConvexFunction, a: Any) -> ConvexFunction:
+def scale(K: Any, a: Any) -> ConvexFunction:
     """``a K(x)``, a > 0. Subgradient ``a dK(x)``; conjugate ``a K*(y/a)``; least norm kept.
 
     ``a``: a number, or a ``ShapeFactor`` (or its spec, a dict) where the factor depends on the shape of x.
@@ -203,26 +203,26 @@ def scale(K: ConvexFunction, a: Any) -> ConvexFunction:
     return over_blocks(K, lambda k: _rescaled(k, "scale", a, a, 1.0))
 
 
-def dilate(K: ConvexFunction, a: float) -> ConvexFunction:
+def dilate(K: Any, a: float) -> ConvexFunction:
     """``K(a x)``, a != 0. Subgradient ``a dK(a x)``; conjugate ``K*(y/a)``; least norm kept."""
     if _number("a", a, "dilate") == 0:
         raise ValueError("dilate needs a != 0, got 0")
     return over_blocks(K, lambda k: _rescaled(k, "dilate", float(a), float(a), 1 / float(a)))
 
 
-def widen(K: ConvexFunction, delta: float) -> ConvexFunction:
+def widen(K: Any, delta: float) -> ConvexFunction:
     """``delta K(x/delta)``, delta > 0: the width of the smoothing in x's units; conjugate ``delta K*(y)``."""
     if not 0 < _number("delta", delta, "the width") < math.inf:
         raise ValueError(f"delta must be > 0, got {delta!r}")
     return over_blocks(K, lambda k: _stretch(k, 1.0, float(delta)))
 
 
-def tilt(K: ConvexFunction, c: Any) -> ConvexFunction:
+def tilt(K: Any, c: Any) -> ConvexFunction:
     """``K(x) + Re<c, x>``; conjugate ``K*(y - c)``. Selection ``dK(x) + c``, in general not of least norm."""
     return over_blocks(K, lambda k, v: Affine(k, tilt_by=_vector("c", v)), c)
 
 
-def shift(K: ConvexFunction, b: Any) -> ConvexFunction:
+def shift(K: Any, b: Any) -> ConvexFunction:
     """``K(x + b)``; conjugate ``K*(y) - Re<b, y>``; least norm kept."""
     return over_blocks(K, lambda k, v: Affine(k, shift_by=_vector("b", v)), b)
 

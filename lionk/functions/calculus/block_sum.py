@@ -137,13 +137,10 @@ def _sum(values: Any) -> Array:
     return first
 
 
-def over_blocks(K: ConvexFunction, f: Callable[..., ConvexFunction], *rest: Any) -> ConvexFunction:
-    """A rule, applied to K, or to every block of K."""
-    if isinstance(K, Blocks):
-        return K.map(f, *rest)
-    if not isinstance(K, ConvexFunction):
-        raise NotAvailable(f"a convex function is needed, got {type(K).__name__}; build one with lionk.K(name)")
-    return f(K, *rest)
+def over_blocks(given: Any, f: Callable[..., ConvexFunction], *rest: Any) -> ConvexFunction:
+    """A rule, applied to a function (or its name or spec), or to every block of it."""
+    function = K(given)
+    return function.map(f, *rest) if isinstance(function, Blocks) else f(function, *rest)
 
 
 def blocks(tree: Any) -> Blocks:

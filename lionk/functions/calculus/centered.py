@@ -17,6 +17,7 @@ from ...sets.box import Whole
 from ...sets.constants import UpToConstants, constant, mean
 from ...sets.rules import ball_radius
 from ..base import ArrayFunction, ConvexFunction, Traits, inherited, outside_is_infinite
+from ..registry.entries import array_function
 from .block_sum import over_blocks
 from .parts import PartLift
 
@@ -156,7 +157,7 @@ class CenteredConjugate(ArrayFunction):
         return {"name": "conjugate", "K": self.conjugate.spec}
 
 
-def centered(k: ConvexFunction, axis: int | None = None) -> ConvexFunction:
+def centered(k: Any, axis: int | None = None) -> ConvexFunction:
     """``k(x - mean x)``, the mean over all entries, or of each slice along ``axis``.
 
     With an axis, k must be a sum over entries (l1, huber, ...), of which each slice gets its own.
@@ -167,8 +168,7 @@ def centered(k: ConvexFunction, axis: int | None = None) -> ConvexFunction:
     """
 
     def lifted(k: ConvexFunction) -> ConvexFunction:
-        if not isinstance(k, ArrayFunction):
-            raise TypeError(f"centered takes a convex function of one array, got {type(k).__name__}")
+        k = array_function(k, "centered")
         if axis is None:
             return Centered(k)
         if isinstance(axis, bool) or not isinstance(axis, int):

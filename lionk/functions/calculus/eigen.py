@@ -14,6 +14,7 @@ from ...sets.base import ConvexSet
 from ...sets.box import Whole
 from ...sets.eigen import Eigen, check_square
 from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from ..registry.entries import array_function
 
 
 @value_class
@@ -80,11 +81,9 @@ class EigenLift(ArrayFunction):
         return {"name": "eigen_lift", "k": self.inner.spec, "only": self.only}
 
 
-def eigen_lift(k: ConvexFunction, only: bool = False) -> ConvexFunction:
+def eigen_lift(k: Any, only: bool = False) -> ConvexFunction:
     """``k(eigenvalues of the symmetric part of X)`` for a symmetric k: ``lambda_max = eigen_lift(max)``.
 
     ``only=True``: ``+inf`` for matrices that are not symmetric, which is what conjugates are.
     """
-    if not isinstance(k, ArrayFunction):
-        raise TypeError(f"eigen_lift takes a convex function of one array, got {type(k).__name__}")
-    return EigenLift(k, only)
+    return EigenLift(array_function(k, "eigen_lift"), only)

@@ -24,7 +24,7 @@ from ...sets.top_k import TopK
 from ..base import ArrayFunction, ConvexFunction, Traits, inherited
 from ..definitions.euclidean import L2
 from ..definitions.support import Support
-from ..registry.entries import K
+from ..registry.entries import array_function
 from .affine import Affine
 from .spectral import SpectralLift
 
@@ -323,14 +323,6 @@ class Grouped(ArraySet):
         return self.inner._scale(xp, xp.abs(y))
 
 
-def of_one_array(norm: Any) -> ArrayFunction:
-    """A convex function of one array, from what a rule was given. Raises TypeError."""
-    k = K(norm)
-    if not isinstance(k, ArrayFunction):
-        raise TypeError(f"a lift takes convex functions of one array, got {type(k).__name__}")
-    return k
-
-
 def _labels(groups: Any) -> tuple[int, ...] | None:
     """Labels as whole numbers, from a sequence or a 1-d array of integers."""
     if groups is None:
@@ -359,4 +351,10 @@ def group_lift(k: Any, norm: Any = "l2", axis: int | None = -1, ndim: int = 1, g
     >>> float(K(xp.asarray([3.0, 4.0, -2.0])))
     7.0
     """
-    return GroupLift(of_one_array(k), of_one_array(norm), -1 if groups is not None else axis, ndim, _labels(groups))
+    return GroupLift(
+        array_function(k, "group_lift"),
+        array_function(norm, "group_lift"),
+        -1 if groups is not None else axis,
+        ndim,
+        _labels(groups),
+    )

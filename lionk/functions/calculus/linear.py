@@ -15,6 +15,7 @@ from ...sets.box import Whole
 from ...sets.preimage import Preimage
 from ..base import ArrayFunction, ConvexFunction, Traits, inherited
 from ..definitions.euclidean import L2
+from ..registry.entries import array_function
 from .rows import after_rows
 
 
@@ -81,7 +82,7 @@ class LinearMap(ArrayFunction):
         return {"name": "linear_map", "K": self.inner.spec, "left": b.left, "right": b.right, "vector": b.vector}
 
 
-def linear_map(K: ConvexFunction, left: Any, right: Any = None, vector: bool | None = None) -> ConvexFunction:
+def linear_map(K: Any, left: Any, right: Any = None, vector: bool | None = None) -> ConvexFunction:
     """``K(left x)`` on all entries as one vector, or ``K(left X right)`` on matrices.
 
     Parameters
@@ -96,8 +97,7 @@ def linear_map(K: ConvexFunction, left: Any, right: Any = None, vector: bool | N
     ValueError
         A factor is not invertible, or the rows of ``left`` depend on one another.
     """
-    if not isinstance(K, ArrayFunction):
-        raise TypeError(f"linear_map takes a convex function of one array, got {type(K).__name__}")
+    K = array_function(K, "linear_map")
     vector = right is None if vector is None else vector
     if vector and getattr(left, "ndim", 0) == 2 and left.shape[0] != left.shape[1]:
         return after_rows(K, left)

@@ -113,11 +113,11 @@ class Ridge(ArrayFunction):
         return {"name": "ridge", "K": self.inner.spec, "mu": self.mu}
 
 
-def moreau_envelope(K: ConvexFunction, mu: float = 1.0) -> ConvexFunction:
+def moreau_envelope(K: Any, mu: float = 1.0) -> ConvexFunction:
     """``min_z K(z) + |x - z|^2/(2 mu)``, mu > 0: smooth, with gradient ``(x - prox_{mu K}(x))/mu``."""
     return over_blocks(K, lambda k: Moreau(k, positive("mu", mu)))
 
 
-def ridge(K: ConvexFunction, mu: float = 1.0) -> ConvexFunction:
+def ridge(K: Any, mu: float = 1.0) -> ConvexFunction:
     """``K(x) + mu/2 |x|^2``, mu > 0: turns the constraint of K into a penalty on the distance to it."""
     return over_blocks(K, lambda k: Ridge(k, positive("mu", mu)))

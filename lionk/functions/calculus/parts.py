@@ -14,6 +14,7 @@ from ...sets.base import ConvexSet
 from ...sets.box import Whole
 from ...sets.parts import Parts, of_parts, parts_of, root_of_squares, traits_of_parts
 from ..base import ArrayFunction, ConvexFunction, Traits, labelled
+from ..registry.entries import array_function
 
 
 @value_class
@@ -58,15 +59,14 @@ class PartLift(ArrayFunction):
         return {**self.layout.spec, "k": self.inner.spec}
 
 
-def _lifted(k: ConvexFunction, layout: Layout, rule: str) -> ConvexFunction:
-    if not isinstance(k, ArrayFunction):
-        raise TypeError(f"{rule} takes a convex function of one array, got {type(k).__name__}")
+def _lifted(k: Any, layout: Layout, rule: str) -> ConvexFunction:
+    k = array_function(k, rule)
     if k.by_entry:  # a sum over entries is the same in parts
         return labelled(k, {**layout.spec, "k": k.spec})
     return PartLift(k, layout)
 
 
-def block_lift(k: ConvexFunction, axis: int, sections: Any) -> ConvexFunction:
+def block_lift(k: Any, axis: int, sections: Any) -> ConvexFunction:
     """``sum_h k(x_h)`` over slices along an axis: heads of attention, experts, fused projections.
 
     Parameters
@@ -91,7 +91,7 @@ def block_lift(k: ConvexFunction, axis: int, sections: Any) -> ConvexFunction:
     return _lifted(k, Sections(axis, read_sections(sections)), "block_lift")
 
 
-def matrix_lift(k: ConvexFunction, rows: Any = 0, columns: Any = None) -> ConvexFunction:
+def matrix_lift(k: Any, rows: Any = 0, columns: Any = None) -> ConvexFunction:
     """``k`` of the matrix whose rows are the axes ``rows`` and whose columns are the axes ``columns``, in that order.
 
     The other axes count matrices, whose values add up. None for one of the two: all axes that the other leaves;
@@ -110,6 +110,6 @@ def matrix_lift(k: ConvexFunction, rows: Any = 0, columns: Any = None) -> Convex
     return _lifted(k, layout, "matrix_lift")
 
 
-def kernel_lift(k: ConvexFunction) -> ConvexFunction:
+def kernel_lift(k: Any) -> ConvexFunction:
     """``k`` of a convolution kernel (out, in, k...) reshaped to the matrix (out, in k...): ``matrix_lift(k, 0)``."""
     return _lifted(k, KERNEL, "kernel_lift")

@@ -12,6 +12,7 @@ from ...sets.base import ConvexSet
 from ...sets.box import Box, Whole
 from ...sets.positive import Positive, part, where_positive
 from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from ..registry.entries import array_function
 from .block_sum import over_blocks
 
 
@@ -65,7 +66,7 @@ class PositivePart(ArrayFunction):
         return {"name": "positive_part", "k": self.inner.spec}
 
 
-def positive_part(k: ConvexFunction) -> ConvexFunction:
+def positive_part(k: Any) -> ConvexFunction:
     """``k(max(x, 0))`` for a k that depends on absolute values: what k* imposes, and ``y >= 0``.
 
     >>> import lionk, numpy as np
@@ -77,8 +78,6 @@ def positive_part(k: ConvexFunction) -> ConvexFunction:
     """
 
     def lifted(k: ConvexFunction) -> ConvexFunction:
-        if not isinstance(k, ArrayFunction):
-            raise TypeError(f"positive_part takes a convex function of one array, got {type(k).__name__}")
-        return PositivePart(k)
+        return PositivePart(array_function(k, "positive_part"))
 
     return over_blocks(k, lifted)

@@ -17,9 +17,9 @@ from ...sets.box import Whole
 from ...sets.product import Product
 from ..base import ArrayFunction, ConvexFunction, Traits, inherited
 from ..definitions.support import Indicator
-from ..registry.entries import K
+from ..registry.entries import K, array_function
 from .block_sum import Blocks, ContainerFunction, blocks
-from .group import GroupLift, dual_norm, of_one_array
+from .group import GroupLift, dual_norm
 
 DUAL = {"sum": "max", "max": "sum"}
 
@@ -230,5 +230,5 @@ def radial_lift(phi: Any, norm: Any = "l2", combine: str = "sum") -> ConvexFunct
     """
     function = blocks(norm) if is_container(norm) and "name" not in norm else K(norm)
     if isinstance(function, Blocks):
-        return Coupled(of_one_array(phi), function.tree, combine)
-    return GroupLift(of_one_array(phi), of_one_array(function), None)
+        return Coupled(array_function(phi, "radial_lift"), function.tree, combine)
+    return GroupLift(array_function(phi, "radial_lift"), array_function(function, "radial_lift"), None)

@@ -169,7 +169,7 @@ class SmoothedConjugate(ArrayFunction):
         return {"name": "conjugate", "K": self.conjugate.spec}
 
 
-def smoothed(K: ConvexFunction, delta: float = 1.0, noise: str = "uniform") -> ConvexFunction:
+def smoothed(K: Any, delta: float = 1.0, noise: str = "uniform") -> ConvexFunction:
     """``E K(x + delta Z)`` for noise that is "uniform" on [-1, 1] or "gaussian", by fixed points: see ``Smoothed``.
 
     Uniform noise on l1 gives Huber(delta) + delta/2 for each entry, up to ``delta/POINTS``. The domain of the

@@ -17,6 +17,7 @@ from ...sets.base import ConvexSet
 from ...sets.box import Box, Whole
 from ..base import ArrayFunction, ConvexFunction, Traits
 from ..definitions.support import Support
+from ..registry.entries import array_function
 
 
 @value_class
@@ -93,13 +94,11 @@ class SpectralLift(ArrayFunction):
 L1 = Support(Box())
 
 
-def spectral_lift(k: ConvexFunction, polar: Any = "svd") -> ConvexFunction:
+def spectral_lift(k: Any, polar: Any = "svd") -> ConvexFunction:
     """``k(singular values of X)`` for an absolutely symmetric k: ``nuclear = spectral_lift(l1)``.
 
     ``polar``: "svd" or, for l1 only, how else ``U V^H`` is found: "newton_schulz", or its settings
     ``{"tol": ..., "resolve": ...}`` (see ``lionk.polar``), or a published Newton-Schulz set by its name (see
     ``lionk.conventions.newton_schulz``). Then the subgradient is an approximate one.
     """
-    if not isinstance(k, ArrayFunction):
-        raise TypeError(f"spectral_lift takes a convex function of one array, got {type(k).__name__}")
-    return SpectralLift(k, solver(polar))
+    return SpectralLift(array_function(k, "spectral_lift"), solver(polar))

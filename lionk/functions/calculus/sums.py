@@ -23,6 +23,7 @@ from ...sets.rules import Minkowski, ball_radius, interval
 from ..base import ArrayFunction, ConvexFunction, Traits, inherited, labelled, outside_is_infinite
 from ..definitions.scalar import power
 from ..definitions.support import Support
+from ..registry.entries import K
 from .affine import Affine
 from .block_sum import Blocks
 from .moreau import Ridge, moreau_envelope, ridge
@@ -251,13 +252,14 @@ class InfimalConvolution(ArrayFunction):
         return {"name": "infimal_convolution", "K1": self.first.spec, "K2": self.second.spec}
 
 
-def _paired(rule: Callable[..., ConvexFunction], K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:
+def _paired(rule: Callable[..., ConvexFunction], first: Any, second: Any) -> ConvexFunction:
+    K1, K2 = K(first), K(second)
     if isinstance(K1, Blocks):
         return K1.map(rule, K2.tree if isinstance(K2, Blocks) else K2)
     return K2.map(lambda b: rule(K1, b)) if isinstance(K2, Blocks) else rule(K1, K2)
 
 
-def add(K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:
+def add(K1: Any, K2: Any) -> ConvexFunction:
     """``K1 + K2``; domain of the conjugate: the sum of the two sets.
 
     Where not both are finite everywhere, the domain is what the two domains share.
@@ -295,7 +297,7 @@ def _with_square(a: ConvexFunction, b: ConvexFunction, rule: Callable[..., Conve
     return None
 
 
-def maximum(K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:
+def maximum(K1: Any, K2: Any) -> ConvexFunction:
     """``max(K1(x), K2(x))`` of two support functions; conjugate: the indicator of the hull of both sets.
 
     Selection: that of the larger one, and halfway between both where they are equal. Membership, projection and prox
@@ -316,7 +318,7 @@ def maximum(K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:
     return _paired(larger, K1, K2)
 
 
-def infimal_convolution(K1: ConvexFunction, K2: ConvexFunction) -> ConvexFunction:
+def infimal_convolution(K1: Any, K2: Any) -> ConvexFunction:
     """``inf over u of K1(u) + K2(x - u)``; conjugate ``K1* + K2*``: constraints intersect, penalties add.
 
     A multiple of half_square makes it a Moreau envelope, whose parts are closed.

@@ -10,7 +10,7 @@ from typing import Any
 from ...arrays import namespace as _xp
 from ...arrays.containers import is_container
 from ...arrays.value import Value, value_class
-from ..base import ConvexFunction, labelled
+from ..base import ArrayFunction, ConvexFunction, labelled
 
 
 @value_class
@@ -214,6 +214,14 @@ def K(spec: Any, **parameters: Any) -> ConvexFunction:
         return built
     values = {p: _as_spec(parameters.get(p, d)) for p, d in known.items()}
     return labelled(built, {"name": spec, **{p: v for p, v in values.items() if v is not None or known[p] is not None}})
+
+
+def array_function(given: Any, rule: str) -> ArrayFunction:
+    """A convex function of one array, from the function, name or spec that a rule was given. Raises TypeError."""
+    k = K(given)
+    if not isinstance(k, ArrayFunction):
+        raise TypeError(f"{rule} takes a convex function of one array, got {type(k).__name__}")
+    return k
 
 
 def _check_depth(name: str, value: Any) -> None:
