@@ -31,12 +31,15 @@ from .state import AnchoredState
 FIRST = 1 / 3  # of the way to the point that -g selects: the length of the first step
 RISE = 1.5  # L grows where a neighbour shows more than so many times it,
 STEEPEST = 2.0  # but by no more than so much at once,
-FALL = 0.8  # and falls by this elsewhere
+FALL = 0.8  # and falls by this elsewhere,
+DROP = 0.1  # or by this where a neighbour shows less than so many times it:
+FLAT = 1e-4
 LEARNING = 2  # pairs of neighbours that set L at once
 GAIN = 0.1  # of L |x' - y|^2: what a steady step must gain
 KINK = 30.0  # times the smallest L, while the gradient jumps as far as ever: f has kinks
 PATIENCE = 30  # evaluations without a smaller F, then back to the best point
-STALE = 100  # evaluations in which neither F nor its bound improves: rounding ends the run
+STALE = 100  # evaluations in which neither F nor its bound improves: rounding ends the run,
+SETTLED = 10  # and these do where F is 0 to rounding
 RETRIES = 60  # evaluations in a row that are not finite
 
 
@@ -83,14 +86,17 @@ class Anchored(Method):
     def begin(self) -> None:
         """From the feasible point nearest to x0."""
         now = self.run.now
-        x = now.x
+        now.x = now.best_x = now.low_x = self.nearest(now.x)
+        if self.run.convex is False:
+            self.state.mode = "steady"
+
+    def nearest(self, x: Any) -> Any:
+        """The feasible point nearest to x."""
         if not self.dual_is_finite(x):
             x = self.projected(x)
         if not self.dual_is_finite(x):
             x = scaled(self.dual.prox(scaled(x, self.run.lam), 1.0), 1 / self.run.lam)
-        now.x = now.best_x = now.low_x = self.run.backend.synchronize(x)
-        if self.run.convex is False:
-            self.state.mode = "steady"
+        return self.run.backend.synchronize(x)
 
     def dual_is_finite(self, x: Any) -> bool:
         return math.isfinite(self.numbers(measures.conjugate, x, self.slack)[0])
@@ -285,8 +291,10 @@ class Anchored(Method):
         s.pairs += 1
         if s.pairs <= LEARNING and local > 0:
             s.L = max(local, 0.01 * s.L)
+        elif local > RISE * s.L:
+            s.L = min(local, STEEPEST * s.L)
         else:
-            s.L = min(local, STEEPEST * s.L) if local > RISE * s.L else FALL * s.L
+            s.L *= DROP if 0 < local < FLAT * s.L else FALL
 
     def certificate(self, **numbers: Any) -> Certificate:
         run = self.run

@@ -47,6 +47,10 @@ def solve(
     stack = Stack(function, x0, _decays(weight_decay, x0, kind))
     evaluate = _evaluation(fun, jac, backend, x0)
     s, rows = backend.synchronize(begin(stack, x0)), []
+    if bool(kind.xp.any(x0 != 0)):
+        near = backend.synchronize(begin(stack, kind.xp.zeros_like(x0))).x
+        F = kind.xp.abs(evaluate(near)[0] + stack.conjugate(near))
+        s = s._replace(origin=kind.xp.where(kind.xp.isfinite(F), F, 0.0))
     while True:
         s, row = backend.synchronize(advance(stack, s, *evaluate(s.x), tol, atol, convex))
         rows.append(row)

@@ -29,6 +29,7 @@ FALL = 0.7  # L, when the center moves and the model does not go far
 RISE = 2.0  # L, where the model goes far, and F is above the center by more than the promise after as many points as
 NULLS = 3  # that do not move the center
 SHARE = 0.1  # of the promise that a point must keep to become the center
+SUMMED = 8  # roundings of a sum of gradients, which is made anew at every choice
 STEPS = 200  # of the ascent at most, and
 EVERY = 5  # steps between looks at its own gap,
 CLOSE = 0.1  # which ends it at so much of the promise
@@ -49,6 +50,7 @@ class Bundle:
         s.mode, s.nulls, s.F = "bundle", 0, now.low
         s.offsets, s.scales, s.weights = (now.average.offset,), (now.average.scale,), (1.0,)
         s.L = self.method.first(now.x, point.grad)
+        now.average = now.average._replace(steps=now.average.steps + SUMMED)
         self._keep(point, gx)
         self._choose()
 
@@ -124,7 +126,7 @@ class Bundle:
         now.m = run.backend.synchronize(tree_map(_minus, slope, now.m))
         offset = sum(w * c for w, c in zip(u, s.offsets, strict=True))
         scale = sum(w * c for w, c in zip(u, s.scales, strict=True))
-        now.average = Average(1.0, offset, scale, now.average.steps + 1)
+        now.average = Average(1.0, offset, scale, now.average.steps)
         K_m = run.backend.numbers(measures.value, run.opt.K, now.m)[0]
         now.lower = max(now.lower, now.average.bound(K_m, lam, method.unit))
 

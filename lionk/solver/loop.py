@@ -13,13 +13,15 @@ from ..arrays.containers import leaves, named_leaves
 from ..backend.protocol import Backend
 from ..errors import LionKWarning, NonFiniteError, NotAvailable
 from ..optimizer.lion_k import LionK, State
+from ..theory.certificate import ROUNDING
 from ..theory.objective import scaled
 from . import measures
-from .anchored import Anchored
+from .anchored import SETTLED, Anchored
 from .evaluation import Evaluation, Value, is_finite
 from .method import Method, Seen
 from .progress import Progress, load, save
 from .result import History, Info, Result
+from .state import AnchoredState
 from .steps import Steps
 
 
@@ -43,6 +45,7 @@ class Run:
     safe: Progress | None = None  # the last iterate that was finite and is fully accounted for
     saved_f: float | None = None  # f where a resumed run begins, as the checkpoint has it
     unsaved: str = ""  # why the last save failed, if it did
+    origin: float | None = None  # |F| at the feasible point nearest to 0, where it was asked for
 
     def __post_init__(self) -> None:
         self.lam = float(self.opt.weight_decay)
@@ -164,8 +167,8 @@ class Run:
             bound = self.history.momentum_gap[-1]
             if bound <= target < math.inf:
                 return f"momentum gap {bound:.3g} <= {target:.3g}", True
-            if self.rule == "anchored" and abs(now.low) <= (least := self._least()) and seen.gap <= least:
-                return f"F is 0 to the rounding of where the run began: gap {seen.gap:.3g} <= {least:.3g}", True
+            if self.rule == "anchored" and self._is_zero(gap := min(seen.gap, now.best_gap, self.bound)):
+                return f"F is 0 to the rounding of where the run began: gap {gap:.3g}", True
             why = self.method.exhausted(seen)
             if why is not None:
                 return why, False
@@ -178,9 +181,27 @@ class Run:
             return f"{made}; best gap {min(now.best_gap, self.bound):.3g}", False
         return None
 
-    def _least(self) -> float:
-        """What rounding leaves of F where the run began: a relative tolerance asks for less where min F = 0."""
-        return self.eps * next((abs(F) for F in self.history.objective if math.isfinite(F)), 0.0)
+    def _is_zero(self, gap: float) -> bool:
+        """Is F 0 to rounding, so that no relative tolerance can be met?
+
+        Of F where the run began, and of F at 0 where that is smaller: a start far away says nothing of the size of F.
+        Once neither F nor its bound improves, more rounding is allowed.
+        """
+        now, state = self.now, self.now.rule
+        first = next((abs(F) for F in self.history.objective if math.isfinite(F)), 0.0)
+        settled = isinstance(state, AnchoredState) and state.stale >= SETTLED
+        share = (ROUNDING if settled else 1) * self.eps
+        return max(abs(now.low), gap) <= share * first and max(abs(now.low), gap) <= share * self._scale(first)
+
+    def _scale(self, first: float) -> float:
+        """|F| at the feasible point nearest to 0, if it is not 0 and smaller than the first one."""
+        if self.origin is None and isinstance(self.method, Anchored):
+            x = self.method.nearest(scaled(self.now.x, 0.0))
+            point = self.evaluate(x, self.now.count)
+            self.origin = math.inf
+            if point is not None and point.finite:
+                self.origin = abs(self.backend.numbers(measures.final, self.opt.K, point.f, x, None, lam=self.lam)[0])
+        return min(self.origin or first, first)
 
     # -- the end -------------------------------------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..errors import NotAvailable
+from ..theory.certificate import ROUNDING
 from ..theory.lower_bound import CURVED, rounding_unit
-from .anchored import FALL, FIRST, KINK, LEARNING, PATIENCE, RETRIES, RISE, STALE, STEEPEST
+from .anchored import DROP, FALL, FIRST, FLAT, KINK, LEARNING, PATIENCE, RETRIES, RISE, SETTLED, STALE, STEEPEST
 
 RUNNING, CERTIFIED, ZERO, EXHAUSTED, CURVES, KINKED = range(6)
 
@@ -49,7 +50,7 @@ class Many(NamedTuple):
     low: Any
     rounding: Any
     lower: Any
-    origin: Any  # |F| at the first feasible point
+    origin: Any  # |F| at the first point, or at the feasible one nearest to 0 where it is smaller and not 0
     nit: Any
     end: Any
 
@@ -134,7 +135,7 @@ def begin(stack: Stack, x: Any) -> Many:
     return Many(
         x=x, anchor=x, grad=empty, before=x, low_x=x, m=empty, known=no, tested=no, L=zero, t=one, mass=zero,
         offset=zero, scale=zero, steps=zero, f=zero, F=inf, start=inf, least=inf, jump=zero, pairs=count, since=count,
-        failed=count, stale=count, best=inf, lowest=inf, low=inf, rounding=zero, lower=-inf, origin=inf, nit=count,
+        failed=count, stale=count, best=inf, lowest=inf, low=inf, rounding=zero, lower=-inf, origin=zero, nit=count,
         end=count,
     )  # fmt: skip
 
@@ -171,18 +172,18 @@ def advance(stack: Stack, s: Many, f: Any, grad: Any, tol: float, atol: float, c
     better = running & good & (F < s.low)
     low, low_x = where(better, F, s.low), where(over(better, x), x, s.low_x)
     low_rounding = where(better, rounding, s.rounding)
-    origin = where(good & ~finite(s.origin), xp.abs(F), s.origin)
+    origin = where(good & (s.nit == 0) & ((xp.abs(F) < s.origin) | (s.origin == 0)), xp.abs(F), s.origin)
     momentum_gap = low - lower + low_rounding
-    zero = stack.eps * origin
     bregman = s.f - f - turn
     terms = xp.abs(s.f - f) + xp.abs(turn)
     bent = offset - mx - f > CURVED * (xp.abs(f) + xp.abs(mx)) + unit * total
     bent = good & (bent | (s.known & (bregman < -CURVED * terms - 8 * rounding))) & (convex is None)
     improved = (low - lower < 0.999 * s.best) | (low * (1 + 1e-9 * xp.sign(low)) < s.lowest)
     stale = where(improved, 0, s.stale + 1)
+    zero = where(stale >= SETTLED, ROUNDING * stack.eps * origin, stack.eps * origin)
     end = where(bent, CURVES, 0 * s.end)
     end = where((stale >= STALE) | (~good & (~s.known | (s.failed >= RETRIES))), EXHAUSTED, end)
-    end = where((xp.abs(low) <= zero) & (gap <= zero), ZERO, end)
+    end = where((xp.abs(low) <= zero) & (xp.minimum(gap, momentum_gap) <= zero), ZERO, end)
     reached = (good & (gap <= atol + tol * xp.abs(F))) | (momentum_gap <= atol + tol * xp.abs(low))
     end = where(running, where(reached & ~bent, CERTIFIED, end), s.end)
     row = f, dual, F, gap, F + s.L / 2 * apart, 0 * f, where(s.L > 0, 1 / where(s.L > 0, s.L, 1.0), 0.0), momentum_gap
@@ -205,7 +206,8 @@ def advance(stack: Stack, s: Many, f: Any, grad: Any, tol: float, atol: float, c
     seen = s.known & ~again
     learns = seen & (s.L > 0) & ~hidden
     pairs = where(learns, s.pairs + 1, s.pairs)
-    later = where(local > RISE * s.L, xp.minimum(local, STEEPEST * s.L), FALL * s.L)
+    fall = where((local > 0) & (local < FLAT * s.L), DROP * s.L, FALL * s.L)
+    later = where(local > RISE * s.L, xp.minimum(local, STEEPEST * s.L), fall)
     learned = where((pairs <= LEARNING) & (local > 0), xp.maximum(local, 0.01 * s.L), later)
     L = where(s.L == 0, first, where(learns, learned, s.L))
     most = where(seen, xp.maximum(s.jump, jump), s.jump)
