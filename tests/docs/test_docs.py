@@ -132,4 +132,6 @@ def test_the_commands_of_the_readme_name_extras_that_exist():
     for line in commands:
         wanted = re.search(r"-e '\.\[([\w,]+)\]'", line)[1].split(",")
         assert set(wanted) <= set(extras), line
+        if "lionk conform " in line:  # the port that is judged comes along
+            assert "lion-pytorch" in line
     assert "lionk[cli,dask,jax,torch]" in extras["docs"]  # the reference imports the backends
