@@ -1,7 +1,11 @@
-"""The gallery: every target of ``lionk reproduce`` is run, and becomes a page with its text, picture and checks."""
+"""The gallery: every target of ``lionk reproduce`` becomes a page with its text, picture and checks.
+
+Each is run, but for those that take minutes, whose results are kept in _static.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -10,9 +14,10 @@ from sphinx.util import logging
 from lionk.app.console import BadInput
 from lionk.app.reproduce import TARGETS, Outcome, load
 from lionk.app.reproduce.command import picture
-from lionk.app.reproduce.targets import text
+from lionk.app.reproduce.targets import restored, text
 
 FOLDER = Path(__file__).parents[1] / "gallery"
+KEPT = Path(__file__).parents[1] / "_static"
 
 
 def page(name: str, outcome: Outcome | None, note: str) -> str:
@@ -47,8 +52,11 @@ def _write(app: Sphinx) -> None:
         if old.name not in wanted:
             old.unlink()
     for name in TARGETS:
-        outcome, note = None, "It was not run for this build."
-        if mode != "none":
+        outcome, note, kept = None, "It was not run for this build.", KEPT / f"{name}.json"
+        if mode != "none" and kept.exists():
+            outcome, note = restored(json.loads(kept.read_text(encoding="utf-8"))), "Here from a run that was kept."
+            picture(name, outcome, FOLDER / f"{name}.png")
+        elif mode != "none":
             logging.getLogger(__name__).info("running %s (%s)", name, mode)
             try:
                 outcome = load(name).run(0, mode == "quick")

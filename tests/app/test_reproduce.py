@@ -52,7 +52,7 @@ def test_a_target_says_what_to_see_what_the_paper_says_and_what_was_scaled_down(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("name", [n for n in TARGETS if n != "contest"])  # takes minutes: its result is kept and tested
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_claims_hold_at_full_size(name, seed):
     for c in load(name).run(seed, False).checks:

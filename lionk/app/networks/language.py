@@ -63,6 +63,7 @@ def transformer(letters: int) -> Any:
     class Block(nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
+            self.num_heads = HEADS  # by this name ``lionk_torch.groups`` tells heads
             self.first, self.second = nn.LayerNorm(WIDTH, bias=False), nn.LayerNorm(WIDTH, bias=False)
             self.qkv = nn.Linear(WIDTH, 3 * WIDTH, bias=False)
             self.out = nn.Linear(WIDTH, WIDTH, bias=False)
@@ -70,7 +71,9 @@ def transformer(letters: int) -> Any:
 
         def forward(self, h: torch.Tensor) -> torch.Tensor:
             n, t, _ = h.shape
-            q, k, v = self.qkv(self.first(h)).view(n, t, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
+            q, k, v = (
+                self.qkv(self.first(h)).view(n, t, 3, self.num_heads, WIDTH // self.num_heads).permute(2, 0, 3, 1, 4)
+            )
             seen = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
             h = h + self.out(seen.transpose(1, 2).reshape(n, t, WIDTH))
             return h + self.down(nn.functional.gelu(self.up(self.second(h))))

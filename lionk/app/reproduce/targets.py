@@ -11,6 +11,7 @@ TARGETS = {  # name, which is the module's: one line for the list
     "training": "small networks on digits by five K, AdamW and other people's Lion: weights against 1/lam",
     "lam": "loss and accuracy against lam in a small network, and its weights over time",
     "language": "a small transformer on characters by four K, AdamW and lion-pytorch: weights against 1/lam",
+    "contest": "training curves of Lion, Muon, Muon per head, lion-pytorch and AdamW: equal budget, tuned alike",
     "lp": "Lion-lp for p in [1, 2]: which p is best depends on the problem",
     "lyapunov": "the decrease of H against its proven bound, and the exact identity behind it",
     "flow": "the iteration against its differential equation, as lr goes to 0",
@@ -47,6 +48,12 @@ class Outcome(NamedTuple):
 
     checks: tuple[Check, ...]
     numbers: dict[str, Any]
+
+
+def restored(document: dict[str, Any]) -> Outcome:
+    """What a run has found, from its JSON file."""
+    checks = (Check(**{key: c[key] for key in Check._fields}) for c in document["checks"])
+    return Outcome(tuple(checks), document["numbers"])
 
 
 class Target(Protocol):
