@@ -40,7 +40,7 @@ def reference_runner(opt: LionK) -> Runner:
 
 
 class Backend(ABC):
-    """One array library. Subclasses are final, and hold no state."""
+    """What lionk knows of one array library. Subclasses are final, and hold no state."""
 
     name: str  # the key in ``lionk.backends()``
     steps_beside: bool = False  # do its runners take what ``LionK.beside`` names?

@@ -207,7 +207,7 @@ def library(name: str) -> Library:
 def translate(
     settings: dict[str, Any] | None = None, *, source: str, target: str, shape: tuple[int, int] | None = None
 ) -> Translation:
-    """What in the terms of ``target`` makes the steps that ``settings`` make in ``source``.
+    """Translate the settings of one library into those of another, such that both make the same steps.
 
     Parameters
     ----------
@@ -261,7 +261,7 @@ def translate(
 
 
 def translate_momentum(m: Any, *, source: str, target: str, momentum: float = 0.0) -> Any:
-    """The buffer of the target, from that of the source: an average of minus, or of plus the gradients, or a sum.
+    """Translate the momentum of one library into that of another: averages of minus or plus the gradients, or sums.
 
     ``momentum``: the mu of a sum ``B' = mu B + g``, which is ``1/(1 - mu)`` times the average. Arrays or containers.
 

@@ -21,7 +21,7 @@ Schedule = Callable[[Any], Any]
 
 
 class State(NamedTuple):
-    """What a step needs beside x."""
+    """The state of a run: what a step needs beside x."""
 
     m: Any  # the average of minus the gradients: shape of x, dtype state_dtype (None: that of x)
     count: Any  # int: number of steps made

@@ -40,7 +40,7 @@ class Info(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """The end of a run; with ``batch=1`` its numbers are arrays, with an entry for each problem.
+    """What a run of ``minimize`` found and proved. With ``batch=1`` its numbers are arrays, an entry for each problem.
 
     Attributes
     ----------

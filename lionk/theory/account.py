@@ -24,12 +24,13 @@ class Bounds(Certificate):
 
 @dataclass
 class Account:
-    """Beside the momentum of a run with full gradients: ``a' = b2 a + (1-b2) (f - <g, x>)``, ``w' = b2 w + (1-b2)``.
+    """Keep the numbers that make the momentum of a run with full gradients a proof.
 
-    Then ``min F >= a/w - K(m/w)/lam`` for convex f (``lower_bound.Average``; derived here), at the cost of plain
-    numbers: ``Account(**dataclasses.asdict(account))`` goes on with a run. It begins where the momentum is 0, and is
-    asked before each step. Other learning rates, betas and restarts of x keep it true; a step that it has not seen
-    ends it, and so does an f that is seen not to be convex.
+    They are ``a' = b2 a + (1-b2) (f - <g, x>)`` and ``w' = b2 w + (1-b2)``. For convex f, ``min F >= a/w - K(m/w)/lam``
+    (``lower_bound.Average``; derived here). They are plain numbers: ``Account(**dataclasses.asdict(account))`` goes on
+    with a run. An account begins where the momentum is 0, and is asked before each step. It stays true with other
+    learning rates, betas and restarts of x. A step that it has not seen ends it, and so does an f that is seen not to be
+    convex.
 
     >>> import lionk, numpy as np
     >>> opt, account = lionk.LionK("l1", 0.05, weight_decay=1.0), lionk.theory.Account()

@@ -23,7 +23,7 @@ from ..sets.top_k import TopK
 
 
 class Nearness(NamedTuple):
-    """``str(nearness)`` is one line."""
+    """How near an array is to its bound. ``str(nearness)`` says it in one line."""
 
     gauge: float  # the least t with lam x in t dom K*: at most 1 in the set; nan where dom K* is everything
     at_bound: float  # the share of entries, singular values, rows, ... whose own gauge is at least 0.99

@@ -16,7 +16,7 @@ from .objective import decay_of, over, scaled
 
 
 class Coefficients(NamedTuple):
-    """Of the Lyapunov function (c) and its dissipation (a, b); b is None where b1 = b2, as D2 drops out."""
+    """The coefficients of the Lyapunov function (c) and of its dissipation (a, b). b is None where b1 = b2: D2 is 0."""
 
     h: float
     c: float

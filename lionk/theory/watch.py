@@ -13,7 +13,7 @@ from .objective import distance_to_domain, kkt_gap, over, scaled
 
 
 class Watch(NamedTuple):
-    """``str(watch)`` is one line."""
+    """Where a run stands, for one batch. ``str(watch)`` says it in one line."""
 
     gap: float  # G for this batch; inf outside the constraint set
     violation: float  # Euclidean distance from lam x to dom K*; nan where no projection is known

@@ -216,7 +216,7 @@ def _stack(values: list[Array]) -> Array:
 
 
 def radial_lift(phi: Any, norm: Any = "l2", combine: str = "sum") -> ConvexFunction:
-    """``phi(N(x))`` for an even phi: a group lift with one group.
+    """``phi(N(x))`` for an even phi and a norm N, of one array or of all arrays of a container.
 
     ``norm`` may be a container of norms, one for each block, or ``lionk.blocks(norm)`` for one that serves every block.
     Then K is a function of a container, ``phi(sum_j N_j(x_j))`` or with ``combine="max"`` ``phi(max_j N_j(x_j))``: one

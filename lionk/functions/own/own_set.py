@@ -18,7 +18,7 @@ CLAIMS = ("even", "absolute", "symmetric", "structure", "minimum_at_zero", "sele
 
 
 def from_projection(project: Map, mu: float = 1.0, *, diameter: float = math.inf, **claims: Any) -> ArrayFunction:
-    """The smooth K whose domain of K* is the set C that ``project`` projects onto.
+    """Make a smooth K from the projection onto a set C: C is then the domain of K*.
 
     ``K(x) = <x, P> - mu/2 |P|^2`` with ``P = P_C(x/mu) = dK(x)``: the Moreau envelope of C's support function (Moreau
     1965), with gradients that are 1/mu-Lipschitz. ``K*(y) = mu/2 |y|^2`` on C, +inf outside, exactly.
