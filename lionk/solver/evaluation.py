@@ -77,15 +77,16 @@ class Evaluation:
             if math.prod(f.shape) != 1:
                 raise ValueError(f"f must be a number or an array of one entry, got shape {tuple(f.shape)}")
             f = _xp.namespace(f, name="f").reshape(f, ())
-        if not (type(grad) is type(x) and _xp.seen(grad) is not None and grad.shape == x.shape):
-            _check_gradient(grad, x)
+        seen = _xp.seen(grad)
+        if not (type(grad) is type(x) and seen is not None and grad.shape == x.shape and grad.dtype == x.dtype):
+            grad = _checked_gradient(grad, x)
         f, grad = self.backend.settle(f, grad)
         value, *finite = self.backend.numbers(_value_and_finite, f, grad)
         return Value(value, grad, all(finite) and math.isfinite(value))
 
 
-def _check_gradient(grad: Any, x: Any) -> None:
-    """Refuse what is no array, or container, like x."""
+def _checked_gradient(grad: Any, x: Any) -> Any:
+    """Refuse what is no array, or container, like x. Fewer digits than those of x are widened to them."""
     paths = [p for p, _ in named_leaves(x)]
     if is_container(grad) != is_container(x) or [p for p, _ in named_leaves(grad)] != paths:
         what = f"a container like x, with {paths}" if is_container(x) else "an array like x"
@@ -100,6 +101,16 @@ def _check_gradient(grad: Any, x: Any) -> None:
                 f"the gradient{where} is an array of {_library(theirs)}, but x is one of {_library(ours)}: return "
                 "the gradient in the library of x"
             )
+        kind, like = _xp.kind(a), _xp.kind(b)
+        if not (kind.real or (kind.complex and like.complex)):
+            raise TypeError(
+                f"the gradient{where} has dtype {a.dtype}, but x has {b.dtype}: return the gradient in the dtype of x"
+            )
+    return tree_map(_widened, grad, x)
+
+
+def _widened(a: Any, b: Any) -> Any:
+    return _xp.astype(_xp.namespace(b), a, b.dtype) if _xp.eps(a) > _xp.eps(b) else a
 
 
 def _copied(x: Any) -> Any:

@@ -87,3 +87,13 @@ def test_masked_arrays_and_sizes_that_are_not_known_are_refused() -> None:
         lionk.K("l1").value(unknown)
     with pytest.raises(ValueError, match="unknown size"):
         lionk.minimize(lambda x: (0.0, x), unknown, K="l1", weight_decay=1.0, jac=True)
+
+
+def test_a_gradient_with_fewer_digits_than_x_is_widened_and_what_is_no_gradient_is_named() -> None:
+    """A float32 gradient for float64 must not fail the statement about the step by its rounding."""
+    result = _solved(lambda x: (0.5 * float((x - TARGET) @ (x - TARGET)), (x - TARGET).astype("float32")))
+    assert result.success
+    assert not result.certificate.failed
+    for dtype in ("int64", "object", "complex128"):
+        with pytest.raises(TypeError, match=f"the gradient has dtype {dtype}, but x has float64"):
+            _solved(lambda x, dtype=dtype: (0.0, (x - TARGET).astype(dtype)))
