@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -242,6 +243,19 @@ def only_nan(xp: Namespace, x: Array) -> Array:
 def finite(xp: Namespace, x: Array) -> Array:
     """x with 0 for NaN and infinite entries: for a projection whose result is not used where they are."""
     return xp.where(xp.isfinite(x), x, xp.zeros_like(x))
+
+
+def looped(step: Callable[[tuple[Any, ...]], tuple[Any, ...]], state: tuple[Any, ...], count: int) -> tuple[Any, ...]:
+    """``state = step(state)``, ``count`` times, for arrays that cannot be looked at and keep their shapes.
+
+    In a program of JAX it is one loop: its compiler takes its time for each copy of a step, hours for nested ones.
+    """
+    if "jax" in sys.modules and any(type(a).__module__.partition(".")[0] == "jax" for a in state):
+        made: tuple[Any, ...] = sys.modules["jax"].lax.fori_loop(0, count, lambda _, s: step(s), state)
+        return made
+    for _ in range(count):
+        state = step(state)
+    return state
 
 
 def visible(*arrays: Array) -> bool:

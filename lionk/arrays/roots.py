@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .namespace import Array, Namespace, divide, eps, only_nan, spread
+from .namespace import Array, Namespace, divide, eps, looped, only_nan, spread
 from .namespace import visible as visible
 from .reductions import inner, peak
 
@@ -31,6 +31,8 @@ def settled(xp: Namespace, last: Array, x: Array, unit: float = 0.0) -> bool:
 def repeated(xp: Namespace, move: Map, start: Array, steps: int, unit: float = 0.0) -> Array:
     """``x = move(x)``, at most ``steps`` times, until x is settled: Newton's method on convex functions."""
     x = start
+    if not visible(x):
+        return looped(lambda state: (move(*state),), (x,), steps)[0]
     for _ in range(steps):
         last, x = x, move(x)
         if settled(xp, last, x, unit):
@@ -43,17 +45,23 @@ def accelerated(xp: Namespace, move: Map, start: Array, steps: int, batch: int) 
     went against ``u - w`` (the gradient restart of O'Donoghue and Candes 2015), in each block for itself. It ends early
     once neither u nor w moves.
     """
-    u = w = start
     t = xp.ones_like(peak(xp, start, batch))
-    for _ in range(steps):
-        last, u = u, move(w)
-        if settled(xp, last, u) and settled(xp, w, u):
-            break
+
+    def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
+        last, w, t = state
+        u = move(w)
         t = xp.where(inner(xp, w - u, u - last, batch) > 0, xp.ones_like(t), t)
         grown = (1 + xp.sqrt(1 + 4 * t * t)) / 2
-        w = u + spread(xp, (t - 1) / grown, u) * (u - last)
-        t = grown
-    return u
+        return u, u + spread(xp, (t - 1) / grown, u) * (u - last), grown
+
+    state = start, start, t
+    if not visible(start):
+        return looped(step, state, steps)[0]
+    for _ in range(steps):
+        (last, ahead, _), state = state, step(state)
+        if settled(xp, last, state[0]) and settled(xp, ahead, state[0]):
+            break
+    return state[0]
 
 
 def bracket(xp: Namespace, increasing: Map, low: Array, high: Array, extra: int = 0) -> tuple[Array, Array]:
@@ -70,10 +78,14 @@ def bracket(xp: Namespace, increasing: Map, low: Array, high: Array, extra: int 
     low, high = low + 0 * high, high + 0 * low
     first = increasing(low + (high - low) / 2)
     if not visible(low, high, first):
-        for j in range(count):
+
+        def halved(ends: tuple[Array, ...]) -> tuple[Array, ...]:
+            low, high = ends
             middle = low + (high - low) / 2
-            below = (increasing(middle) if j else first) < 0
-            low, high = xp.where(below, middle, low), xp.where(below, high, middle)
+            below = increasing(middle) < 0
+            return xp.where(below, middle, low), xp.where(below, high, middle)
+
+        low, high = looped(halved, (low, high), count)
         return low, high
     wide = high - low
     unit, top, small = wide * 2.0**-count, float(xp.finfo(low.dtype).max) / 8, eps(low) / 2

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 from . import namespace as _xp
 from . import reductions
@@ -26,56 +27,119 @@ def split(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> tuple
     is like the last one, a part drifts towards the next kink, and as many steps as before are taken at once, twice as
     many each time. The length t of the proximal steps follows ``|u|/|s|``, where values can be seen.
     """
-    t = _length(xp, first, second, y, batch)
+    problem = _Problem(xp, first, second, y, batch, _length(xp, first, second, y, batch))
+    s = problem.start(y / 2)
+    if not _roots.visible(y, s.u, s.v):
+        return problem.found(_State(*_xp.looped(lambda s: tuple(problem.step(_State(*s))), tuple(s), FIXED - 1)))
+    since, noise = 0, _xp.eps(y) * (problem.length(y) + problem.length(s.u) + problem.length(s.v))
+    for k in range(1, STEPS):
+        drifting = (s.stride >= 2 * s.before) & (s.stride < FARTHEST)
+        since = 0 if k == 1 or bool(xp.any((s.size < 0.9 * s.least) | drifting)) else since + 1
+        close = not bool(xp.any(s.size > 64 * noise))
+        if not bool(xp.any(s.size > 2 * noise)) or since > PATIENCE[close]:
+            break
+        if k % RENEWAL == 0 and not close:
+            ratio = _ratio(xp, xp.maximum(*map(problem.length, (s.u, s.v))), problem.length(s.z - s.u))
+            if not 1 / 4 < ratio < 4:
+                problem.t *= ratio
+                s = problem.best(s)
+                s = problem.start(s.near_u + ratio * (s.near_z - s.near_u))
+                continue
+        s = problem.step(s)
+    return problem.found(s)
 
-    def at(z: Array) -> tuple[Array, Array]:
-        u = first._prox(xp, z, t, batch)
-        return u, second._prox(xp, y - 2 * u + z, t, batch)
 
-    z = y / 2
-    u, v = at(z)
-    unit = _xp.spread(xp, reductions.unit_scale(xp, xp.maximum(xp.maximum(xp.abs(y), xp.abs(u)), xp.abs(v)), batch), y)
+class _State(NamedTuple):
+    u: Array
+    v: Array
+    z: Array
+    near_u: Array  # and near_v, near_z: where the residual was least
+    near_v: Array
+    near_z: Array
+    residual: Array  # there
+    least: Array  # its length
+    size: Array  # of the residual at u, v
+    stride: Array  # how many steps were taken at once, and before that
+    before: Array
+    last: Array  # the step before
+    basis: Array  # the last changes of the residual, orthonormal, along a first axis,
+    images: Array  # and what z + residual changed by with each
+    then: Array  # the residual and z + residual at the last step
+    there: Array
 
-    def length(a: Array) -> Array:
-        return reductions.unit_norm(xp, a / unit, batch)
 
-    most = MEMORY[_xp.event_size(y, batch) > 1000]
-    best, residual, memory = (u, v, z), y - u - v, _Memory(xp, batch, unit, most)
-    least, since, seen = length(residual), 0, _roots.visible(y, u, v)
-    noise = _xp.eps(y) * (length(y) + length(u) + length(v))
-    last = residual
-    before = stride = xp.ones_like(least)
-    for k in range(1, STEPS if seen else FIXED):
-        step = y - u - v
-        size = length(step)
-        better = _xp.spread(xp, size <= (1 + DRIFT) * least, z)  # of steps that are alike, the last
-        best = tuple(xp.where(better, new, old) for new, old in zip((u, v, z), best, strict=True))
-        residual = xp.where(better, step, residual)
-        if seen:
-            drifting = (stride >= 2 * before) & (stride < FARTHEST)
-            since = 0 if k == 1 or bool(xp.any((size < 0.9 * least) | drifting)) else since + 1
-            close = not bool(xp.any(size > 64 * noise))
-            if not bool(xp.any(size > 2 * noise)) or since > PATIENCE[close]:
-                break
-            if k % RENEWAL == 0 and not close:
-                ratio = _ratio(xp, xp.maximum(length(u), length(v)), length(z - u))
-                if not 1 / 4 < ratio < 4:
-                    z, t, memory = best[0] + ratio * (best[2] - best[0]), t * ratio, _Memory(xp, batch, unit, most)
-                    u, v = at(z)
-                    best, residual = (u, v, z), y - u - v
-                    least = length(residual)
-                    continue
-        back, drifts = size > 2 * least, (length(step - last) <= DRIFT * size) & (k > 1)
-        longer = xp.where(drifts, xp.minimum(2 * stride, FARTHEST + 0 * stride), xp.ones_like(stride))
-        before, stride = stride, xp.where(back, xp.maximum(stride / 4, xp.ones_like(stride)), longer)
-        worse, alike, far = (_xp.spread(xp, a, z) for a in (back, drifts, stride))
-        least = xp.minimum(size, least)
-        ahead = xp.where(alike, z + far * step, memory.next(z, step, worse | alike))
-        z = xp.where(worse, best[2] + far * residual, ahead)
-        last = xp.where(worse, residual, step)
-        u, v = at(z)
-    u, v, z = best
-    return u, v, (z - u) / t
+class _Problem:
+    """One step of the iteration. The memory is in the ``unit`` of the problem, so that no square overflows."""
+
+    def __init__(self, xp: Namespace, first: Any, second: Any, y: Array, batch: int, t: float) -> None:
+        self.xp, self.first, self.second, self.y, self.batch, self.t = xp, first, second, y, batch, t
+        u, v = self.at(y / 2)
+        unit = reductions.unit_scale(xp, xp.maximum(xp.maximum(xp.abs(y), xp.abs(u)), xp.abs(v)), batch)
+        self.unit = _xp.spread(xp, unit, y)
+
+    def at(self, z: Array) -> tuple[Array, Array]:
+        u = self.first._prox(self.xp, z, self.t, self.batch)
+        return u, self.second._prox(self.xp, self.y - 2 * u + z, self.t, self.batch)
+
+    def length(self, a: Array) -> Array:
+        return reductions.unit_norm(self.xp, a / self.unit, self.batch)
+
+    def start(self, z: Array) -> _State:
+        xp, (u, v) = self.xp, self.at(z)
+        residual = self.y - u - v
+        size = self.length(residual)
+        one, unknown = xp.ones_like(size), math.nan * residual
+        most = MEMORY[_xp.event_size(z, self.batch) > 1000]
+        basis = xp.zeros_like(xp.stack([residual] * most))
+        return _State(u, v, z, u, v, z, residual, size, size, one, one, unknown, basis, basis, unknown, unknown)
+
+    def best(self, s: _State) -> _State:
+        """With the present u and v, if their residual is the least; of steps that are alike, the last."""
+        better = _xp.spread(self.xp, s.size <= (1 + DRIFT) * s.least, s.z)
+        pairs = ((s.u, s.near_u), (s.v, s.near_v), (s.z, s.near_z), (self.y - s.u - s.v, s.residual))
+        u, v, z, residual = (self.xp.where(better, new, old) for new, old in pairs)
+        return s._replace(near_u=u, near_v=v, near_z=z, residual=residual)
+
+    def found(self, s: _State) -> tuple[Array, Array, Array]:
+        s = self.best(s)
+        return s.near_u, s.near_v, (s.near_z - s.near_u) / self.t
+
+    def step(self, s: _State) -> _State:
+        xp, one, step = self.xp, self.xp.ones_like(s.stride), self.y - s.u - s.v
+        s = self.best(s)
+        back, drifts = s.size > 2 * s.least, self.length(step - s.last) <= DRIFT * s.size
+        longer = xp.where(drifts, xp.minimum(2 * s.stride, FARTHEST * one), one)
+        stride = xp.where(back, xp.maximum(s.stride / 4, one), longer)
+        worse, alike, far = (_xp.spread(xp, a, step) for a in (back, drifts, stride))
+        ahead, memory = self._ahead(s, step, worse | alike)
+        z = xp.where(worse, s.near_z + far * s.residual, xp.where(alike, s.z + far * step, ahead))
+        u, v = self.at(z)
+        return s._replace(
+            u=u, v=v, z=z, least=xp.minimum(s.size, s.least), size=self.length(self.y - u - v), stride=stride,
+            before=s.stride, last=xp.where(worse, s.residual, step), **memory,
+        )  # fmt: skip
+
+    def _ahead(self, s: _State, step: Array, forget: Array) -> tuple[Array, dict[str, Array]]:
+        """``z + step``, corrected by what the past changes say, and the memory; ``forget`` starts it anew."""
+        xp, then, there = self.xp, step / self.unit, (s.z + step) / self.unit
+        changes = then - s.then, there - s.there
+        new = self._without(s, *changes)
+        before, left = (_xp.spread(xp, reductions.unit_norm(xp, a, self.batch), a) for a in (changes[0], new[0]))
+        good = (left > 1e-6 * before) & ~forget
+        zero, one = xp.zeros_like(step), xp.ones_like(left)
+        new = [(xp.where(good, a, zero) / xp.where(good, left, one))[None, ...] for a in new]
+        kept = [xp.where(forget, xp.zeros_like(a), a)[1:, ...] for a in (s.basis, s.images)]
+        basis, images = (xp.concat(pair) for pair in zip(kept, new, strict=True))
+        s = s._replace(basis=basis, images=images)
+        memory = {"basis": basis, "images": images, "then": then, "there": there}
+        return self.unit * self._without(s, then, there)[1], memory
+
+    def _without(self, s: _State, change: Array, image: Array) -> list[Array]:
+        """What is left of both, of the residual's side what is orthogonal to the basis."""
+        parts = reductions.inner(self.xp, s.basis, change[None, ...], self.batch + 1)
+        parts = _xp.spread(self.xp, parts, s.basis)
+        pairs = ((change, s.basis), (image, s.images))
+        return [a - self.xp.sum(parts * b, axis=0) for a, b in pairs]
 
 
 def _ratio(xp: Namespace, u: Array, rest: Array) -> float:
@@ -94,38 +158,3 @@ def _length(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> flo
         parts, rests = ([reductions.norm(xp, a, batch) for a in each] for each in (near, [y / 2 - u for u in near]))
         t *= _ratio(xp, xp.maximum(*parts), xp.maximum(*rests))
     return t
-
-
-class _Memory:
-    """The last changes of the residual, orthonormal, and what z + residual changed by with each: along a first axis.
-
-    All in the ``unit`` of the problem, so that no square overflows.
-    """
-
-    def __init__(self, xp: Namespace, batch: int, unit: Array, most: int) -> None:
-        self.xp, self.batch, self.unit, self.most = xp, batch, unit, most
-        self.basis: list[Array] = []
-        self.last: list[Array] = []
-
-    def next(self, z: Array, step: Array, forget: Array) -> Array:
-        """``z + step``, corrected by what the past changes say; blocks that ``forget`` start anew."""
-        xp, now = self.xp, [step / self.unit, (z + step) / self.unit]
-        if self.last:
-            changes = [a - b for a, b in zip(now, self.last, strict=True)]
-            new = self._without(changes)
-            before, left = (_xp.spread(xp, reductions.unit_norm(xp, a, self.batch), a) for a in (changes[0], new[0]))
-            good = (left > 1e-6 * before) & ~forget
-            new = [xp.where(good, a, 0 * a) / xp.where(good, left, xp.ones_like(left)) for a in new]
-            kept = [xp.where(forget, 0 * a, a)[max(a.shape[0] + 1 - self.most, 0) :, ...] for a in self.basis]
-            new = [a[None, ...] for a in new]
-            self.basis = [xp.concat(pair) for pair in zip(kept, new, strict=True)] if kept else new
-        self.last = now
-        return self.unit * self._without(now)[1]
-
-    def _without(self, pair: list[Array]) -> list[Array]:
-        """What is left of both, of the residual's side what is orthogonal to the basis."""
-        if not self.basis:
-            return pair
-        parts = reductions.inner(self.xp, self.basis[0], pair[0][None, ...], self.batch + 1)
-        parts = _xp.spread(self.xp, parts, self.basis[0])
-        return [a - self.xp.sum(parts * b, axis=0) for a, b in zip(pair, self.basis, strict=True)]
