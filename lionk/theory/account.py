@@ -29,8 +29,8 @@ class Account:
     They are ``a' = b2 a + (1-b2) (f - <g, x>)`` and ``w' = b2 w + (1-b2)``. For convex f, ``min F >= a/w - K(m/w)/lam``
     (``lower_bound.Average``; derived here). They are plain numbers: ``Account(**dataclasses.asdict(account))`` goes on
     with a run. An account begins where the momentum is 0, and is asked before each step. It stays true with other
-    learning rates, betas and restarts of x. A step that it has not seen ends it, and so does an f that is seen not to be
-    convex.
+    learning rates, betas and restarts of x. A step that it has not seen ends it, and so does an f that is seen
+    not to be convex.
 
     >>> import lionk, numpy as np
     >>> opt, account = lionk.LionK("l1", 0.05, weight_decay=1.0), lionk.theory.Account()
