@@ -122,6 +122,8 @@ class Box(ArraySet):
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         low, up = self._ends(xp, y)
         if not self._polar(xp, y):
+            if self.lower is None and isinstance(up, (int, float)) and 0 < up < math.inf:  # no sign of a 0 is at stake
+                return xp.minimum(xp.maximum(y, -up), up)
             return xp.clip(y, low, up)
         r = xp.abs(y)
         outside = r > up

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arrays.containers import inner, tree_map
+from ..functions.bound import bound
 from .certificate import ROUNDING, Certificate, Statement, momentum_bound, suboptimality
-from .objective import scaled
 
 
 @dataclass
@@ -32,11 +32,12 @@ def optimality(
     ``p = -slope - L (x - anchor)`` is then in dK*(lam x), that is ``K(p) + K*(lam x) - lam <p, x> = 0``: the exact
     identity of the step (derived here). The scale holds the terms, and what rounding of p brings.
     """
+    K = bound(K, x)
     moved = tree_map(lambda a, b: a - b, x, anchor)
     p = tree_map(lambda g, d: -g - L * d, slope, moved)
-    value, dual, product = K.value(p), K.conjugate.value(scaled(x, lam), slack), lam * inner(p, x)
-    length = inner(x, x) ** 0.5
-    size = lam * length * (inner(slope, slope) ** 0.5 + L * (length + inner(moved, moved) ** 0.5))
+    value, dual, product = K.value(p), K.conjugate.value(K.scaled(x, lam), slack), lam * K.inner(p, x)
+    length = K.inner(x, x) ** 0.5
+    size = lam * length * (K.inner(slope, slope) ** 0.5 + L * (length + K.inner(moved, moved) ** 0.5))
     return value + dual - product, abs(value) + abs(dual) + size
 
 
