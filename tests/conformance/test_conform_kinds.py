@@ -230,6 +230,16 @@ class Pruned(Lion):
         p.mul_(kept)
 
 
+class Several(Lion):
+    """sign(0) = 1, NaN is a step, and what is not contiguous is copied and lost: as a kernel in C may have it."""
+
+    def one(self, p, g, state, group):
+        (b1, b2), lr = group["betas"], group["lr"]
+        c = b1 * state["m"] + (1 - b1) * g
+        self.move(p.contiguous(), torch.copysign(torch.ones_like(c), c), lr, group["weight_decay"])
+        state["m"] = b2 * state["m"] + (1 - b2) * g
+
+
 WIDE, HALF = ("float64",), ("float32", "float16")
 
 
@@ -266,6 +276,24 @@ def test_the_kind_is_failed_and_named(port, rule, words, dtypes):
     report = check(port, claims={"dtypes": dtypes}, only="S1.first/" if rule == "S4.pure" else f"{rule}/")
     assert rule in {r.rule.id for r in report.failures}
     assert words in " | ".join([report.hint, *report.measured]), (report.hint, report.measured)
+
+
+def test_several_mistakes_are_told_apart():
+    report = check(Several, claims={"dtypes": WIDE}, level=2)
+    words = " | ".join(report.measured)
+    assert "S2.selection" in words
+    assert "sign(0) = 1" in words
+    assert "is copied, and the step is lost with the copy" in words
+    assert "a NaN readout treated as a step" in words
+
+
+def test_where_it_fails_is_in_every_report():
+    report = check(LargeDecay, claims={"dtypes": WIDE}, only="S3.large/")
+    assert report.where == "only where weight_decay is 1 or more"
+    assert report.where in report.hint
+    assert "It fails only where weight" in report.to_markdown()
+    assert report.where in report.to_json()["hint"]
+    assert not check(Lion, claims={"dtypes": WIDE}, only="S3.large/").where
 
 
 def test_the_right_one_passes():

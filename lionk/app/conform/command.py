@@ -250,6 +250,8 @@ def _show(report: Report, to_stderr: bool) -> None:
     for i, (mutant, says, share) in enumerate(report.diagnosis):
         words = f"{'in part' if share < SURE else 'or' if i else 'looks'} like {says}"
         out.print(f"{escape(words)} ({mutant}; {share:.0%} of the failing runs are the same)", soft_wrap=True)
+    if report.where:
+        out.print(f"it fails {escape(report.where)}", soft_wrap=True)
     if report.dialect is not None and not report.passed:
         out.print(Text(f"judged as {report.dialect['name']}; {report.dialect['says']}"), soft_wrap=True)
     for words in report.measured:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-from ..specification.cases import EPS, Case
+from ..specification.cases import EPS, LAYOUTS, Case
 
 
 def _least(case: Case) -> float:
@@ -17,6 +17,7 @@ def _most(case: Case) -> float:
     return max((abs(v) for g in case.grads for v in g if math.isfinite(v)), default=0.0)
 
 
+_PLAIN = ("C", "readonly")
 #: In words, after "only where": the narrowest come first.
 PROPERTIES: dict[str, Callable[[Case], bool]] = {
     "b2 is 0": lambda c: c.betas[1] == 0,
@@ -38,7 +39,8 @@ PROPERTIES: dict[str, Callable[[Case], bool]] = {
     "the parameter has more than two axes": lambda c: len(c.shape) > 2,
     "the gradient is expanded, one row in memory": lambda c: c.layout == "expanded",
     "gradient and parameter lie in memory otherwise": lambda c: c.layout in ("transposed_x", "transposed_gradient"),
-    "the parameter is strided or transposed in memory": lambda c: c.layout not in ("C", "readonly"),
+    "the parameter is strided or transposed in memory": lambda c: LAYOUTS[c.layout][0] not in _PLAIN,
+    "the gradient is strided or transposed in memory": lambda c: LAYOUTS[c.layout][1] not in _PLAIN,
     "the memory is read-only": lambda c: c.layout == "readonly",
     "a gradient is not finite": lambda c: not all(math.isfinite(v) for g in c.grads for v in g),
     "gradients are below 1e-38": lambda c: _least(c) < 1e-38,

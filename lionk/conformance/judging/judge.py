@@ -22,6 +22,7 @@ from .dtypes import kept
 from .reference import follow
 from .trace import Raised, Trace, run
 
+_PARTS = 6  # rules that are looked at alone
 #: The defaults that the specification names: those of the Lion paper, which most ports keep.
 DEFAULTS: dict[str, Any] = {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0.0}
 
@@ -99,11 +100,28 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         [c for c, _ in traces.values() if not any(belongs(i, c.id) for i in failing)],
     )
     told = _told(report, port) if not (wrong and report.sure) else []
-    report.measured = [words for words in (counted, step, weights, *told, said) if words]
+    parts = [] if report.sure or counted else _parts(report, port, traces)
+    report.measured = [words for words in (counted, *parts, step, weights, *told, said) if words]
     if not report.measured and not report.looks_like.startswith("looks like") and report.first is not None:
         report.measured = [f"{report.first.id}: {report.first.text}"]
     if report.diagnosis:
         report.focus = MUTANTS[report.diagnosis[0][0]].rules[0]
+
+
+def _parts(report: Report, port: Port, traces: dict[str, tuple[Case, Trace]]) -> list[str]:
+    """Several mistakes at once: the known one that explains all that failed of a rule, for each rule that has one."""
+    from .diagnosis import nearest
+
+    broken = list(dict.fromkeys(r.rule.id for r in report.failures if r.id in traces))
+    found: dict[str, list[str]] = {}
+    for rule in broken[:_PARTS] if len(broken) > 1 else []:
+        part = replace(report, results=[r for r in report.results if r.verdict != FAIL or r.rule.id == rule])
+        others = {r.id for r in report.failures if r.rule.id != rule}
+        alone = {i: t for i, t in traces.items() if i not in others}
+        part.diagnosis = nearest(port, part, alone)
+        if part.sure:
+            found.setdefault(part.looks_like, []).append(rule)
+    return [f"{', '.join(rules)}: it {words}" for words, rules in found.items()]
 
 
 def _told(report: Report, port: Port) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..specification.cases import host
-from .registry import mutant
-from .step import Slot
+from .registry import mutant, mutant_handle
+from .step import Running, Slot
 
 
 @mutant("a NaN readout treated as a step of {}", "S6.nan", constants=("+1", "-1"))
@@ -52,6 +52,19 @@ def memory_order(s: Slot, x: Any, m: Any, g: Any) -> Any:
 def memory_read(s: Slot, x: Any, m: Any, g: Any) -> Any:
     flat = g if g.flags.c_contiguous or g.base is None else g.base
     return s.formula(x, m, flat.reshape(-1)[: g.size].reshape(g.shape))
+
+
+@mutant_handle("a parameter that is not contiguous is copied, and the step is lost with the copy", "S5.shape")
+class CopyLost(Running):
+    def __init__(self, port: Any, x0: Any, **hyper: Any) -> None:
+        super().__init__(port, x0, **hyper)
+        self.lost = [not a.flags.c_contiguous for a in (x0 if self.several else [x0])]
+
+    def step(self, grad: Any) -> None:
+        before = [s.x for s in self.slots]
+        super().step(grad)
+        for s, x, lost in zip(self.slots, before, self.lost, strict=False):
+            s.x = x if lost else s.x
 
 
 @mutant("parameters without axes left out", "S5.shape")

@@ -181,6 +181,8 @@ class Report:
         if self.diagnosis:
             share = self.diagnosis[0][2]
             lines += ["", f"Diagnosis: {markdown(self.looks_like)} ({share:.0%} of the failing runs explained)."]
+        if self.where:
+            lines += ["", f"It fails {markdown(self.where)}."]
         for words in self.measured:
             lines += ["", f"Measured: {markdown(words)}."]
         if self.defaults:
