@@ -78,7 +78,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     from ..mutants import MUTANTS
     from .diagnosis import nearest
     from .long import long_of
-    from .measure import bits_of, step_of, weights_of
+    from .measure import bits_of, precision_of, step_of, weights_of
 
     report.diagnosis = nearest(port, report, traces)
     failing = {r.id for r in report.failures}
@@ -93,7 +93,9 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
             step = f"wherever x is wrong it is right to {b} bits or more ({c.id})"
         filtered = any(i.startswith(("S1.", "S4.state")) for i in failing)
         weights = weights_of(port) if filtered else ""
-        counted = next((long_of(c, port.capabilities, t) for c, t in wrong if c.repeat > 1), "")
+        only_long = all(c.repeat > 1 for c, _ in wrong)
+        counted = next((long_of(c, port.capabilities, t) for c, t in wrong if only_long), "")
+        inside = precision_of(wrong, port.capabilities) if filtered or "S2" in "".join(failing) else ""
     said = next((r.text for r in report.failures if r.divergence is None and r.text.startswith("the port ")), "")
     report.where = condition(
         [c for c, _ in traces.values() if c.id in failing],
@@ -101,7 +103,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     )
     told = _told(report, port) if not (wrong and report.sure) else []
     parts = [] if report.sure or counted else _parts(report, port, traces)
-    report.measured = [words for words in (counted, *parts, step, weights, *told, said) if words]
+    report.measured = [words for words in (counted, inside, *parts, step, weights, *told, said) if words]
     if not report.measured and not report.looks_like.startswith("looks like") and report.first is not None:
         report.measured = [f"{report.first.id}: {report.first.text}"]
     if report.diagnosis:

@@ -147,3 +147,34 @@ def decay_to_start(s: Slot, x: Any, m: Any, g: Any) -> Any:
     start = s.memory.setdefault("x", x)
     new, after = s.formula(x, m, g)
     return new + s.lr * s.wd * start, after
+
+
+@mutant("decay of the x of one step before", "S3.decay")
+def decay_lags(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    last = s.memory.get("last", x)
+    s.memory["last"] = x
+    new, after = s.formula(x, m, g, wd=0.0)
+    return new - s.lr * s.wd * last, after
+
+
+@mutant("x cut to the constraint |x| <= 1/wd after each step", "S3.large")
+def cut_to_constraint(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    new, after = s.formula(x, m, g)
+    return host().namespace().clip(new, -1 / s.wd, 1 / s.wd) if s.wd else new, after
+
+
+@mutant("no decay in the last entries, those beyond a multiple of {}", "S5.shape", constants=(4, 8, 32))
+def tail_not_decayed(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
+    xp = host().namespace()
+    (decayed, after), (plain, _) = s.formula(x, m, g), s.formula(x, m, g, wd=0.0)
+    tail = xp.reshape(xp.arange(x.size) >= x.size - x.size % value, x.shape)
+    return xp.where(tail, plain, decayed), after
+
+
+@mutant("half of the way back to a slow copy at every {}th step (look-ahead)", "S5.trajectory", constants=(5, 6, 10))
+def slow_copy(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
+    slow = s.memory.setdefault("slow", x)
+    new, after = s.formula(x, m, g)
+    if (s.count + 1) % value == 0:
+        new = s.memory["slow"] = (slow + new) / 2
+    return new, after

@@ -23,8 +23,9 @@ def sign_of_zero_is_minus(s: Slot, x: Any, m: Any, g: Any) -> Any:
 
 
 @mutant(
-    "an epsilon in the sign, r/(|r| + {})", "S2.scale", constants=(1e-8, 1e-4, 1e-6, 1e-7, 1e-10, 1e-12, 1e-15, 1e-20)
-)
+    "an epsilon in the sign, r/(|r| + {})", "S2.scale",
+    constants=(1e-8, 1e-4, 1e-6, 1e-7, 1e-10, 1e-12, 1e-15, 1e-20, 1e-30),
+)  # fmt: skip
 def epsilon_in_sign(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
     xp = host().namespace()
     return s.formula(x, m, g, dK=lambda r: s.dK(r) * xp.abs(r) / (xp.abs(r) + value))

@@ -54,6 +54,11 @@ def rounded_decay(s: Slot, x: Any, m: Any, g: Any, value: str) -> Any:
     return s.formula(x, m, g, wd=rounded(s.wd, value))
 
 
+@mutant("betas rounded to {}", "S4.state", constants=("float32", "bfloat16", "float16"))
+def rounded_betas(s: Slot, x: Any, m: Any, g: Any, value: str) -> Any:
+    return s.formula(x, m, g, b1=rounded(s.b1, value), b2=rounded(s.b2, value))
+
+
 @mutant("the readout computed in {}", "S2.fine", "S4.state", constants=("float32", "float16", "bfloat16"))
 def narrow_readout(s: Slot, x: Any, m: Any, g: Any, value: str) -> Any:
     if value == "bfloat16":
