@@ -274,7 +274,7 @@ WIDE, HALF = ("float64",), ("float32", "float16")
         (Grid, "S5.shape", "a kernel whose blocks beyond 65536 entries", WIDE),
         (SmallDecay, "S3.large", "only where weight_decay is below 1e-5", WIDE),
         (LargeDecay, "S3.large", "only where weight_decay is 1 or more", WIDE),
-        (HalfGradient, "S4.state", "every readout is right to float16", WIDE),
+        (HalfGradient, "S4.state", "every readout is right to float", WIDE),
         (Pruned, "S3.step", "entries of x that are 0 stay 0", WIDE),
     ],
 )

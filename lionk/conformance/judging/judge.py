@@ -95,7 +95,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         weights = weights_of(port) if filtered else ""
         only_long = all(c.repeat > 1 for c, _ in wrong)
         counted = next((long_of(c, port.capabilities, t) for c, t in wrong if only_long), "")
-        inside = precision_of(wrong, port.capabilities) if filtered or "S2" in "".join(failing) else ""
+        inside = precision_of(wrong, port.capabilities) if filtered else ""
     said = next((r.text for r in report.failures if r.divergence is None and r.text.startswith("the port ")), "")
     report.where = condition(
         [c for c, _ in traces.values() if c.id in failing],
