@@ -145,7 +145,7 @@ class Option(Measured):
     }
     params = list(OPTIONS)
     param_names = ("option",)
-    version = "1"
+    version = "2"
     unit = "times the plain step"
 
     def setup(self, option: str) -> None:
@@ -155,6 +155,26 @@ class Option(Measured):
 
     def track_ratio(self, option: str) -> float:
         return self.ratio()
+
+
+class Bytes(Measured):
+    """One step of lionk_torch.LionK with options, on 2^22 entries, in multiples of the time of its own bytes."""
+
+    params = (
+        ["cautious", "bfloat16", "bfloat16, Kahan", "bfloat16, stochastic", "float16, Kahan", "MARS"],
+        ["default", "eager", "compiled"],
+    )
+    param_names = ("option", "way")
+    unit = "times the limit"
+
+    def setup(self, option: str, way: str) -> None:
+        options = tools("options")
+        self.share = options.OPTIONS[option].bytes / 20
+        given = {"compile": options.WAYS[way], **options.OPTIONS[option].options}
+        self.ready([(1 << 22,)], lambda speed, arrays: speed.optimizer(arrays, **given))
+
+    def track_ratio(self, option: str, way: str) -> float:
+        return self.ratio() / self.share
 
 
 class Temporaries:

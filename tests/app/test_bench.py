@@ -33,6 +33,7 @@ def eager(monkeypatch):
     """No compilers, which take seconds, and nobody else's library."""
     cases = bench.cases
     monkeypatch.setattr(bench, "cases", lambda group: {k: v for k, v in cases(group).items() if k in EAGER})
+    monkeypatch.setattr(bench.options, "WAYS", {"eager": False})
 
 
 def lk(*arguments):
@@ -47,7 +48,9 @@ def test_one_run_writes_ratios_to_the_limit(eager):
     assert {"processor", "threads", "numpy", "torch"} <= set(found["machine"])
     groups = {r["group"] for r in found["rows"]}
     assert groups == set(bench.GROUPS)
-    for group in groups - {speed.POLAR}:
+    options = {r["name"]: r for r in found["rows"] if r["group"] == bench.OPTIONS}
+    assert options["bfloat16, Kahan: eager"]["aim"] == 2.5 and options[bench.LIMIT]["ratio"] == 1
+    for group in groups - {speed.POLAR, bench.OPTIONS}:
         rows = {r["name"]: r for r in found["rows"] if r["group"] == group}
         assert {bench.LIMIT, "numpy", "torch"} <= set(rows)
         for r in rows.values():
@@ -60,6 +63,16 @@ def test_one_run_writes_ratios_to_the_limit(eager):
     assert max(errors["svd"], errors["newton_schulz, to rounding"]) < 1e-4
     with open("b.png", "rb") as file:
         assert file.read(4) == b"\x89PNG"
+
+
+def test_busy_processes_end_with_the_times(eager, monkeypatch):
+    from lionk.app.bench import busy
+
+    started, popen = [], busy.subprocess.Popen
+    monkeypatch.setattr(busy.subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
+    done = lk("bench", "--only", "GPT-2", "--busy", "2", "--json", "-", "--seconds", "0.1")
+    assert json.loads(done.stdout)["machine"]["busy processes"] == 2
+    assert len(started) == 2 and all(one.returncode for one in started)
 
 
 def test_one_table_alone(eager):

@@ -20,14 +20,16 @@ from rich.table import Table
 import lionk
 
 from ..console import BadInput, apart, command, console, output_path, write_json, writing
-from . import speed
+from . import options, speed
+from .aims import AIMS, ROWS
+from .busy import busy
 from .overhead import Overhead, overheads
 
 LIMIT = "limit: five streams"
 FUNCTIONS = ("huber", "pseudo_huber", "softsign", "log_cosh", "l2", "top_k")
-ROWS = "row_l1_l2"
 
-GROUPS = (*speed.SHAPES, speed.POLAR)
+OPTIONS = "options"
+GROUPS = (*speed.SHAPES, OPTIONS, speed.POLAR)
 SECONDS = 3.0  # for the steps of one table
 
 
@@ -39,6 +41,7 @@ class Row:
     name: str
     ms: float
     ratio: float
+    aim: float | None = None
 
 
 @command
@@ -102,6 +105,12 @@ def bench(
             "--solver", help="Print only how many evaluations of f minimize needs until it has certified a gap."
         ),
     ] = False,
+    processes: Annotated[
+        int,
+        typer.Option(
+            "--busy", min=0, help="Time the steps while this many other processes compute, ours and the peers' alike."
+        ),
+    ] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="For --solver: take six functions K instead of all.")] = False,
 ) -> None:
     """Measure how fast a step is with every library here, and with other libraries' Lion.
@@ -145,7 +154,7 @@ def bench(
     if group is not None and group not in GROUPS:
         raise BadInput(f"--only {group}: choose one of {', '.join(GROUPS)}")
     out = console(to_stderr=json == "-")
-    facts = machine()
+    facts = machine() | ({"busy processes": processes} if processes else {})
     out.print(", ".join(f"{k} {v}" for k, v in facts.items()), style="dim", soft_wrap=True)
     if overhead:
         costs = overheads(seconds or SECONDS)
@@ -154,10 +163,11 @@ def bench(
             write_json(path, {"machine": facts, "overhead": [asdict(c) for c in costs]})
         return
     rows: list[Row] = []
-    for name in GROUPS if group is None else [group]:
-        rows += measure(name, seconds or SECONDS)
-        gc.collect()
-        out.print(_table(name, [r for r in rows if r.group == name]))
+    with busy(processes):
+        for name in GROUPS if group is None else [group]:
+            rows += measure(name, seconds or SECONDS)
+            gc.collect()
+            out.print(_table(name, [r for r in rows if r.group == name]))
     if path is not None:
         write_json(path, {"machine": facts, "rows": [asdict(r) for r in rows]})
     if picture is not None:
@@ -220,9 +230,28 @@ def measure(group: str, seconds: float) -> list[Row]:
     """The rows of one table; what is not installed is left out."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of other people's libraries
+        if group == OPTIONS:
+            return _of_options(seconds)
         steps = speed.polar_factors() if group == speed.POLAR else _steps(group)
         found = speed.timings(steps, seconds) if steps else {}
-    return [Row(group, name, 1e3 * t.seconds, t.ratio) for name, t in found.items()]
+    aims = AIMS.get(group, {})
+    return [Row(group, name, 1e3 * t.seconds, t.ratio, aims.get(name.partition(" (")[0])) for name, t in found.items()]
+
+
+def _of_options(seconds: float) -> list[Row]:
+    """Each ratio is to the time of the bytes that the step reads and writes at least."""
+    arrays = speed.Arrays(speed.SHAPES["2^24"])
+    try:
+        made = options.steps(arrays)
+    except NotImplementedError:  # without PyTorch
+        return []
+    limit = {LIMIT: speed.limit(arrays)}
+    found = speed.timings(limit | {name: step for name, (step, _, _) in made.items()}, seconds)
+    first = Row(OPTIONS, LIMIT, 1e3 * found[LIMIT].seconds, 1.0)
+    return [first] + [
+        Row(OPTIONS, name, 1e3 * found[name].seconds, found[name].ratio / share, aim)
+        for name, (_, share, aim) in made.items()
+    ]
 
 
 def _steps(group: str) -> dict[str, speed.Step]:
@@ -237,12 +266,14 @@ def _steps(group: str) -> dict[str, speed.Step]:
 
 
 def _table(group: str, rows: list[Row]) -> Table:
-    table = Table(title=f"{_title(group)}, float32", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    title = _title(group) if group == OPTIONS else f"{_title(group)}, float32"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("what", no_wrap=True)
     table.add_column("ms", justify="right")
-    table.add_column("times the first", justify="right")
+    table.add_column("times its bytes" if group == OPTIONS else "times the first", justify="right")
+    table.add_column("aim", justify="right")
     for r in rows:
-        table.add_row(r.name, f"{r.ms:.2f}", f"{r.ratio:.2f}")
+        table.add_row(r.name, f"{r.ms:.2f}", f"{r.ratio:.2f}", "" if r.aim is None else f"{r.aim:g}")
     return table
 
 
@@ -258,6 +289,8 @@ def _overhead_table(rows: list[Overhead]) -> Table:
 
 
 def _title(group: str) -> str:
+    if group == OPTIONS:
+        return "one step on 2^24 by the optimizer of PyTorch"
     return group if group == speed.POLAR else f"one step on {group}"
 
 
