@@ -146,3 +146,33 @@ def test_what_is_lacking_is_named():
         lionk.backends()["numpy"].runner(opt)(x, m, g)
     with pytest.raises(lionk.NotAvailable, match="jax makes no steps with low"):
         lionk.backends()["jax"].runner(opt)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1, 511, 513, 40_000])
+def test_reductions_in_a_loop_are_as_accurate_as_sums_in_double_precision(n, dtype, monkeypatch):
+    """Against math.fsum, at a length that is no multiple of anything, and with NaN and infinite entries."""
+    pytest.importorskip("numba")
+    import math
+
+    monkeypatch.setattr(_plan, "COMPILE", 1)
+    monkeypatch.setattr(_plan, "TILE", 1 << 16)
+    rng = np.random.default_rng(n)
+    m = rng.normal(size=n).astype(dtype)
+    eps = np.finfo(dtype).eps
+
+    def moved(K, entry=None):
+        x, state = np.zeros(n, dtype=dtype), m + m  # the readout is half of it
+        if entry is not None:
+            state[-1] = entry
+        with np.errstate(all="ignore"):
+            lionk.backends()["numpy"].runner(lionk.LionK(K, 1.0, (0.5, 0.5), 0.5), "numba")(x, state, np.zeros_like(x))
+        return x
+
+    norm = math.sqrt(math.fsum(float(v) ** 2 for v in m))
+    np.testing.assert_allclose(moved("l2"), m.astype(float) / norm, rtol=12 * eps, atol=0)
+    shifted = np.exp(m.astype(float) - m.max())
+    soft = shifted / math.fsum(shifted)
+    np.testing.assert_allclose(moved("log_sum_exp"), soft, rtol=40 * eps, atol=0)
+    assert np.isnan(moved("l2", np.nan)).all()
+    assert np.isnan(moved("log_sum_exp", np.nan)).all()

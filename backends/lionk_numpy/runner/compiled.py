@@ -6,7 +6,6 @@ numba is imported when a loop is made.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import cache, cached_property, lru_cache
 from typing import Any
@@ -16,7 +15,8 @@ from lionk.recording.emit import bracket, function, phrase, scalar
 from lionk.recording.program import REDUCTIONS, SIGNS, Node, Pass, Program
 from lionk.recording.selection import tally
 
-from .bits import bits
+from .entries import HALVES, KEPT, Kinds, Words, entry, indented, names, places, rows
+from .reduced import STARTS, reduction
 from .text import CALLS, over
 
 SIGNS_OF_BITS = {"bitwise_and": "&", "bitwise_xor": "^", "bitwise_right_shift": ">>"}
@@ -41,12 +41,6 @@ PHRASES = {op: f"{{out}} = {{0}} {s} {{1}}" for op, s in (SIGNS | SIGNS_OF_BITS)
 }
 # Of numbers with 16 bits: these give one where they are given some.
 KEPT_AS_IS = ("negative", "abs", "sign", "maximum", "minimum", "where")
-# 16 bits lie in memory as integers, since neither NumPy nor numba has all such numbers, and are float32 in a loop.
-HALVES = ("float16", "bfloat16")
-
-
-Words = tuple[str, ...]
-KEPT = 256  # compiled loops
 
 
 def compilable(program: Program) -> bool:
@@ -96,13 +90,14 @@ class Loops:
             for i in now:
                 n[i] = Node("input", (names[i],), n[i].dtype, n[i].level, True)
         roots = [program.nodes[i].args[0] for i in step.targets if program.nodes[i].op in REDUCTIONS]
-        if roots:
+        results = ""
+        if roots and all(program.nodes[i].op in STARTS for i in step.targets):
+            results = self._reduced(n, [(program.nodes[i].op, a) for i, a in zip(step.targets, roots, strict=True)])
+        elif roots:  # an order statistic
             self._loop(n, {self._buffer(names, n, a): a for a in dict.fromkeys(roots) if a not in names})
+            results = f"{phrase(CALLS, program, step.targets[0], [names[roots[0]]])}, "
         else:
             self._loop(n, program.outputs)
-        results = "".join(
-            f"{phrase(CALLS, program, i, [names[a]])}, " for i, a in zip(step.targets, roots, strict=False)
-        )
         numbers = [*self._names.values(), *bracket(program, step)]
         arguments = [*program.arrays, *numbers, *self.buffers]
         self.run = function("run", arguments, [*self._lines, f"return ({results})"], self._space)
@@ -128,6 +123,22 @@ class Loops:
         """A loop that writes these nodes into the arrays of these names."""
         if not outputs:
             return
+        words, given = self._words(n, outputs)
+        name = f"loop{len(self._lines)}"
+        self._space[name] = _jit(*words, along=self._along, real=self._real)
+        self._lines.append(f"{name}({given})")
+
+    def _reduced(self, n: list[Node], targets: list[tuple[str, int]]) -> str:
+        """A loop that reduces these nodes, and the text of what it gives."""
+        roots = list(dict.fromkeys(a for _, a in targets))
+        words, given = self._words(n, {f"t{k}": a for k, a in enumerate(roots)})
+        wanted = tuple((op, f"t{roots.index(a)}") for op, a in targets)
+        self._space["reduce"] = reduction(*words, wanted, self._along, self._real)
+        self._lines.append(f"found = reduce({given})")
+        return "".join(f"real(found[{k}]), " if self._along is None else f"found[{k}], " for k in range(len(targets)))
+
+    def _words(self, n: list[Node], outputs: dict[str, int]) -> tuple[tuple[Any, ...], str]:
+        """What makes the text of a loop that writes these nodes, as ``_jit`` takes it, and what it is called with."""
         program = Program(tuple(n), outputs, self._along)
         step = program.passes()[-1]
         text = scalar(program, step, PHRASES, _constant, _rounded)
@@ -143,11 +154,10 @@ class Loops:
             else:
                 given_as = f"float16({self._names[i]})" if _is_half(n[i].dtype) else self._names[i]
                 numbers[own] = _number(given_as, n[i].dtype)
-        name = f"loop{len(self._lines)}"
         kinds = [(a, self._kinds.get(a, "")) for a in arrays]
         words = (arrays, slices, numbers, read, text.lines, kinds)
-        self._space[name] = _jit(*map(tuple, words), along=self._along, real=self._real)
-        self._lines.append(f"{name}({', '.join([*arrays, *slices.values(), *numbers.values()])})")
+        there = [a for a in arrays if not (a in outputs and a.startswith("t"))]  # those of a reduction are its own
+        return tuple(map(tuple, words)), ", ".join([*there, *slices.values(), *numbers.values()])
 
 
 def _constant(value: Any, dtype: Any) -> str:
@@ -189,9 +199,7 @@ def _pointer() -> Any:
 
 
 @lru_cache(KEPT)
-def _jit_many(
-    arguments: Words, lines: Words, loop: Callable[..., None], kinds: tuple[tuple[str, str], ...]
-) -> Callable[..., None]:
+def _jit_many(arguments: Words, lines: Words, loop: Callable[..., None], kinds: Kinds) -> Callable[..., None]:
     import numpy as np
     from numba import carray, njit
 
@@ -217,7 +225,7 @@ def _jit(
     numbers: Words,
     read: Words,
     lines: Words,
-    kinds: tuple[tuple[str, str], ...],
+    kinds: Kinds,
     along: int | None,
     real: Any,
 ) -> Callable[..., None]:
@@ -227,31 +235,15 @@ def _jit(
     of the arrays, by their names. What has been compiled serves every optimizer with the same text, whatever its lr,
     decay and betas.
     """
-    import numpy as np
     from numba import njit
 
-    by_entry = slices if along == 0 else ()
-    halves = {a: kind for a, kind in kinds if kind in HALVES}
-    counted = [a for a, kind in kinds if kind == "int32" and along is None]  # the place of the first entry is given
-    body = [_read(a, halves.get(a), a in counted) for a in (*read, *by_entry)] + list(lines)
-    for a in arrays:
-        body = [line.replace(f"kept_{a}(", f"narrow_{halves[a]}(" if a in halves else "(") for line in body]
+    body = entry(arrays, slices, read, lines, kinds, along)
+    counted = places(kinds, along)
     sized = next(a for a in arrays if a not in counted)
-    text = [f"for i in range({sized}_.size):", *(f"    {line}" for line in body)]
+    text = [f"for i in range({sized}_.size):", *indented(body)]
     if along is not None:
-        rows = [f"{a}_ = {a}__[r]" for a in arrays] + [f"{s}_ = {s}__[0]" for s in by_entry]
-        rows += [f"{s} = {s}__[r, 0]" for s in slices if s not in by_entry]
-        text = [f"for r in range({sized}__.shape[0]):", *(f"    {line}" for line in (*rows, *text))]
+        text = [f"for r in range({sized}__.shape[0]):", *indented([*rows(arrays, slices, along), *text])]
     mark = "_" if along is None else "__"
     arguments = [f"{a}{mark}" for a in (*arrays, *slices)] + list(numbers)
-    space: dict[str, Any] = {"real": real, "sqrt": math.sqrt, "inf": math.inf, "nan": math.nan, "int32": np.int32}
-    if {"int32", *HALVES} & {kind for _, kind in kinds}:
-        space |= bits()
-    whole = function("loop", arguments, ["one, zero = real(1), real(0)", *text], space)
+    whole = function("loop", arguments, ["one, zero = real(1), real(0)", *text], names(real))
     return njit(nogil=True, error_model="numpy")(whole)
-
-
-def _read(a: str, half: str | None, counted: bool) -> str:
-    if counted:
-        return f"{a} = int32({a}_ + i)"
-    return f"{a} = wide_{half}({a}_[i])" if half else f"{a} = {a}_[i]"

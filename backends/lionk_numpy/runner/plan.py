@@ -19,7 +19,8 @@ from lionk.recording.selection import tally
 from lionk.recording.threads import threads
 
 from .bits import Half
-from .compiled import HALVES, Loops, compilable
+from .compiled import Loops, compilable
+from .entries import HALVES
 from .text import APART, CALLS, over, select
 
 # Entries that a thread takes at once: so few that a tile and its buffers stay in a cache, so many that threads do not
