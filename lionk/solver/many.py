@@ -197,19 +197,16 @@ def advance(stack: Stack, s: Many, f: Any, grad: Any, tol: float, atol: float, c
     again = ~good | ~fell
 
     # L from the neighbours, as in ``Anchored._learn``
-    size, reach = inner(x, x), stack.away(x, grad)
-    length = inner(reach, reach)
-    length = where(finite(length) & (length > 0), xp.sqrt(length), xp.maximum(xp.sqrt(size), xp.ones_like(size)))
-    steep = xp.sqrt(inner(grad, grad))
-    first = where(finite(steep) & (steep > 0), steep / (FIRST * length), 1.0)
+    begun = s.L > 0
+    first = s.L if bool(xp.all(begun)) else _first(stack, x, grad)
     hidden = (jump > 0) & ~(bregman > 8 * stack.eps * (xp.abs(f) + xp.abs(s.f)))
     seen = s.known & ~again
-    learns = seen & (s.L > 0) & ~hidden
+    learns = seen & begun & ~hidden
     pairs = where(learns, s.pairs + 1, s.pairs)
     fall = where((local > 0) & (local < FLAT * s.L), DROP * s.L, FALL * s.L)
     later = where(local > RISE * s.L, xp.minimum(local, STEEPEST * s.L), fall)
     learned = where((pairs <= LEARNING) & (local > 0), xp.maximum(local, 0.01 * s.L), later)
-    L = where(s.L == 0, first, where(learns, learned, s.L))
+    L = where(begun, where(learns, learned, s.L), first)
     most = where(seen, xp.maximum(s.jump, jump), s.jump)
     least = where(seen & (pairs >= LEARNING), xp.minimum(s.least, L), s.least)
     kinked = seen & (L > KINK * least) & (jump > 0.01 * most)
@@ -242,10 +239,22 @@ def advance(stack: Stack, s: Many, f: Any, grad: Any, tol: float, atol: float, c
         best=where(improved, xp.minimum(low - lower, s.best), s.best), lowest=where(improved, low, s.lowest),
         low=low, rounding=low_rounding, lower=lower, origin=origin, nit=s.nit + 1, end=end,
     )  # fmt: skip
-    final = ("low_x", "low", "rounding", "lower", "origin", "end")
+    kinks = where(running & kinked, KINKED, end)
+    if bool(xp.all(running)):
+        return moved._replace(end=kinks), row
+    final = ("low_x", "low", "rounding", "lower", "origin")
     kept = {
         name: where(over(running, new), new, old) if name not in final else new
         for name, new, old in zip(Many._fields, moved, s, strict=True)
     }
-    kept["end"] = where(running & kinked, KINKED, end)
-    return Many(**kept), row
+    return Many(**{**kept, "end": kinks}), row
+
+
+def _first(stack: Stack, x: Any, grad: Any) -> Any:
+    """L of the first step, as in ``Anchored.first``."""
+    xp, where = stack.xp, stack.xp.where
+    reach = stack.away(x, grad)
+    length, size, steep = stack.inner(reach, reach), stack.inner(x, x), xp.sqrt(stack.inner(grad, grad))
+    size = xp.maximum(xp.sqrt(size), xp.ones_like(size))
+    length = where(xp.isfinite(length) & (length > 0), xp.sqrt(length), size)
+    return where(xp.isfinite(steep) & (steep > 0), steep / (FIRST * length), 1.0)
