@@ -33,3 +33,12 @@ class MainJob:
         from lionk.app.bench.solver import times_lbfgsb
 
         return times_lbfgsb()
+
+
+class Many:
+    """A hundred least-squares problems of 20 variables in a box, by batch=1: time, in that of one alone."""
+
+    def track_times_one(self) -> float:
+        from lionk.app.bench.solver import times_one
+
+        return times_one()

@@ -172,8 +172,10 @@ def _runs() -> Iterator[Scene]:
         "iterate of minimize", "l1, no certificate", partial(_iterates, "l1", {"certify": False}), rate=(20, 30)
     )
     yield Scene("iterate of minimize", "l1, fixed lr", partial(_iterates, "l1", {"lr": 1e-2}), rate=(20, 30))
+    yield Scene("iterate of minimize", "l1, batch of 5", _batch, rate=(20, 30))
     yield Scene("start of minimize", "l1", lambda put: partial(_iterates("l1", {}, put), 0))
     yield Scene("certificate", "l1", _certificate)
+    yield Scene("account of a run", "l1", _account, generic=True)
 
 
 def _iterates(K: str, options: dict[str, Any], put: Put) -> Callable[[int], Any]:
@@ -181,6 +183,27 @@ def _iterates(K: str, options: dict[str, Any], put: Put) -> Callable[[int], Any]
     x0 = put(np.zeros(problem.shape))
     given: dict[str, Any] = {"K": K, "weight_decay": 1.0, "jac": True, "convex": True, "tol": 0.0} | options
     return lambda n: quiet(partial(lionk.minimize, problem.fun, x0, maxiter=n, **given))
+
+
+def _batch(put: Put) -> Callable[[int], Any]:
+    """Five bent problems at once."""
+    target, weights = put(array((5, 6), 3, 2.0)), put((1.0 + np.arange(30) / 10).reshape(5, 6))
+
+    def fun(x: Any) -> tuple[Any, Any]:
+        r = x - target
+        root = (1 + r * r) ** 0.5
+        return root.__array_namespace__().sum(weights * (root - 1), axis=1), weights * r / root
+
+    given: dict[str, Any] = {"K": "l1", "weight_decay": 1.0, "batch": 1, "jac": True, "convex": True, "tol": 0.0}
+    return lambda n: quiet(partial(lionk.minimize, fun, put(np.zeros((5, 6))), maxiter=n, **given))
+
+
+def _account(put: Put) -> Callable[[], Any]:
+    """The momentum certificate of a run that somebody else makes, at its first point."""
+    opt = lionk.LionK("l1", lr=1e-3, weight_decay=0.1)
+    x, grad = _arrays(put, (6,))
+    m = opt.init(x).m
+    return lambda: lionk.theory.Account().observe(opt, 1.0, x, grad, m, 0, convex=True)
 
 
 def _certificate(put: Put) -> Callable[[], Any]:

@@ -130,3 +130,28 @@ def times_lbfgsb(turns: int = 15) -> float:
             call()
             sides[side].append(time.process_time() - start)
     return min(sides[1]) / min(sides[0])
+
+
+def times_one(turns: int = 5) -> float:
+    """CPU time of a hundred problems at once over that of one of them alone, each the least of so many turns."""
+    rng = np.random.default_rng(0)
+    A, b = rng.normal(size=(100, ROWS, SIZE)) / math.sqrt(SIZE), 2 * rng.normal(size=(100, ROWS))
+    run: dict[str, Any] = {"K": "l1", "weight_decay": 1.0, "jac": True, "convex": True, "tol": 1e-4}
+
+    def all_of_them(x: Any) -> tuple[Any, Any]:
+        r = (A @ x[..., None])[..., 0] - b
+        return (r * r).mean(-1) / 2, (r[:, None, :] @ A)[:, 0, :] / ROWS
+
+    def alone(i: int) -> Any:
+        return lionk.minimize(loss_of("squared")(np, A[i], b[i]), np.zeros(SIZE), **run)
+
+    sides: list[list[float]] = [[], []]
+    for _ in range(turns):
+        start = time.process_time()
+        lionk.minimize(all_of_them, np.zeros((100, SIZE)), batch=1, **run)
+        middle = time.process_time()
+        for i in range(10):
+            alone(i)
+        sides[0].append(middle - start)
+        sides[1].append((time.process_time() - middle) / 10)
+    return min(sides[0]) / min(sides[1])
