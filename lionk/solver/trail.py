@@ -1,7 +1,7 @@
 """The iterates of a run whose share in the certificate is computed later, many at a time.
 
 What stops a run is computed at each iterate. H, and the identity between two of them, stop nothing: a small array costs
-less in a stack of thirty than by itself.
+less in a stack of a hundred than by itself.
 """
 
 from __future__ import annotations
