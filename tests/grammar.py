@@ -214,12 +214,13 @@ def _lift(draw: Draw, shape: tuple[int, ...]) -> Made:
         return Made(f"positive({a.text})", positive_part(a.K), lambda x: a.oracle(np.maximum(x, 0)))
     if rule == "centered":
         a = atom(draw, shape, [even[0] | norms[0]])
-        mean = tuple(range(1, len(shape) + 1))
-        return Made(f"centered({a.text})", centered(a.K), lambda x: a.oracle(x - x.mean(mean, keepdims=True)))
+        return Made(
+            f"centered({a.text})", centered(a.K), lambda x: a.oracle(_flat(x) - _flat(x).mean(-1, keepdims=True))
+        )
     if rule == "linear" and len(shape) == 1:
         a, b = atom(draw, shape), _matrix(n)
         return Made(f"linear({a.text})", linear_map(a.K, b), lambda x: a.oracle(x @ b.T))
-    if rule == "blocks" and len(shape) >= 1 and shape[0] > 1:
+    if rule == "blocks" and len(shape) <= 2 and shape[0] > 1:
         a = atom(draw, (1, *shape[1:]), [SCALAR, norms[0]])
         parts = len(shape), shape[0]
         return Made(

@@ -129,7 +129,10 @@ def selections(case: Case) -> None:
         gap, dual = float(K.fenchel_young(x, s)), float(K.conjugate.value(s))
     except lionk.NotAvailable:
         return
-    size = abs(float(K.value(x))) + (abs(dual) if math.isfinite(dual) else 0.0) + _terms(x, s) + norm(x)
+    if dual == math.inf and K.conjugate.traits.accuracy:  # at the edge, where no split was found: true, and no help
+        case.counts["K* infinite where no split is found"] += 1
+        return
+    size = abs(float(K.value(x))) + abs(dual) + _terms(x, s) + norm(x)
     case.expect(
         "Fenchel-Young at dK(x)",
         abs(gap) - (case.accuracy + 128 * case.eps) * size,

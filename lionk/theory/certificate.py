@@ -18,6 +18,9 @@ from .phase import phase_one_factor
 ROUNDING = 1000  # rounding is allowed this many eps, relative to the sum of the magnitudes of the terms
 
 
+OUTSIDE = "K*(lam x) is not known to be finite: lam x is outside dom K*, or at its edge"
+
+
 class Statement(NamedTuple):
     """One statement of the theory about one run."""
 
@@ -284,10 +287,11 @@ def _decrease(r: Record, stochastic: bool, b1: float, b2: float, slack: float) -
 def suboptimality(gap: float, rounding: float, lam: float, convex: bool | None, stochastic: bool) -> Statement:
     """The bound by the gradient at the point itself."""
     name = "suboptimality bound"
-    why = _why_no_bound(lam, convex, stochastic) or ("" if math.isfinite(gap) else "lam x is outside dom K*")
+    why = _why_no_bound(lam, convex, stochastic) or ("" if math.isfinite(gap) else OUTSIDE)
     if why:
         return Statement(name, "does not apply", why)
-    text = f"F(x) - min F <= {max(gap, 0.0):.3g} + {rounding:.1g} (rounding){_if_convex(convex)}"
+    text = f"F(x) - min F <= {max(gap, 0.0):.3g} + {rounding:.1g} (rounding, and how closely K and K* are known)"
+    text += _if_convex(convex)
     return Statement(name, "holds" if gap >= -rounding else "failed", text)
 
 
