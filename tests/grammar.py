@@ -107,7 +107,14 @@ SCALAR: dict[str, tuple[dict[str, Any], Oracle]] = {
     "dead_zone": ({"threshold": 0.4}, _entries(lambda x: np.maximum(abs(x) - 0.4, 0))),
     "soft_threshold": ({"threshold": 0.4}, _entries(lambda x: np.maximum(abs(x) - 0.4, 0) ** 2 / 2)),
     "elastic": ({"mu": 0.5}, _entries(lambda x: abs(x) + x * x / 4)),
-    "log_cosh": ({}, _entries(lambda x: abs(x) + np.log1p(np.exp(-2 * abs(x))) - math.log(2))),
+    "log_cosh": (
+        {},
+        _entries(
+            lambda x: np.where(
+                abs(x) < 1, np.log1p(2 * np.sinh(np.clip(x, -1, 1) / 2) ** 2), np.logaddexp(x, -x) - math.log(2)
+            )
+        ),
+    ),
     "pseudo_huber": ({}, _entries(lambda x: x * x / (np.hypot(x, 1) + 1))),
     "softsign": ({}, _entries(lambda x: abs(x) - np.log1p(abs(x)))),
     "arctan": ({}, _entries(lambda x: 2 / math.pi * (x * np.arctan(x) - np.log1p(x * x) / 2))),

@@ -305,3 +305,13 @@ def test_complex_has_no_meaning_without_evenness(name: str) -> None:
     for f in (K(name).value, K(name).subgradient):
         with pytest.raises(TypeError, match="real"):
             f(np.ones(3, dtype=complex))
+
+
+@pytest.mark.parametrize("name", ["softplus", "log_cosh", "pseudo_huber"])
+def test_slopes_of_envelopes_stay_in_the_domain_where_x_is_large(name: str) -> None:
+    """The proximal operator of K* as a difference of large numbers left dom K* by their rounding."""
+    k = lionk.K(name).moreau(2.5)
+    x = np.asarray([1168.8499, 471.9435, -464.74277, 270.31406], dtype="float32")
+    s = k.subgradient(x)
+    assert bool(k.conjugate.domain.contains(s, 0.0))
+    assert np.isfinite(k.conjugate.value(s))

@@ -96,7 +96,8 @@ class Separable(ArrayFunction):
         if phi.nearest is not None:
             return phi.nearest(xp, x, t, *phi.parameters)
         if phi.numeric or not phi.finite:  # Moreau: through the conjugate, which is finite everywhere
-            return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
+            near = x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
+            return near if phi.finite else xp.clip(near, phi.low, phi.high)  # the difference of large numbers
         return _roots.resolvent(xp, lambda z: phi.derivative(xp, z, *phi.parameters), x, t)
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
