@@ -176,3 +176,30 @@ def test_reductions_in_a_loop_are_as_accurate_as_sums_in_double_precision(n, dty
     np.testing.assert_allclose(moved("log_sum_exp"), soft, rtol=40 * eps, atol=0)
     assert np.isnan(moved("l2", np.nan)).all()
     assert np.isnan(moved("log_sum_exp", np.nan)).all()
+
+
+def test_a_loop_takes_over_few_small_tensors_after_many_steps(monkeypatch):
+    """With the same bits; what was looked up of the tensors stays."""
+    if "numba" not in LIBRARIES["torch"].runners():
+        pytest.skip("not here")
+    import torch
+
+    small, calls, ends = lionk_torch.runner.small, [], []
+    many = lionk_torch.runner.plan.Host.many
+    monkeypatch.setattr(small, "MANY", 100)
+    monkeypatch.setattr(small, "SMALL", 1 << 14)
+    monkeypatch.setattr(lionk_torch.runner.plan.Host, "many", lambda *a: calls.append(1) or many(*a))
+    for patience in (1 << 30, 3):
+        monkeypatch.setattr(small, "PATIENCE", patience)
+        calls.clear()
+        torch.manual_seed(0)
+        params = [torch.nn.Parameter(torch.randn(50)) for _ in range(2)]
+        opt = lionk_torch.LionK(params, lr=0.01, weight_decay=0.1)
+        for _ in range(6):
+            for p in params:
+                p.grad = torch.randn(50)
+            opt.step()
+        ends.append((params, len(calls)))
+    (before, none), (after, some) = ends
+    assert (none, some) == (0, 3)
+    assert all(torch.equal(p, q) for p, q in zip(before, after, strict=True))

@@ -23,6 +23,7 @@ SMALL = 1 << 14  # entries below which tensors are stepped as one, by a loop ove
 TINY = 1 << 12  # and by calls of PyTorch: gathering more takes longer than a call for each
 MANY = 100  # of them, or so many entries in all, from which on a loop over them is worth its compilation
 LONG = 1 << 17
+PATIENCE = 1000  # steps of fewer, after which it is, too
 GRAD = 2  # the place of the gradient among the arrays of a step
 # What makes a gradient fit where the last one did, beside its strides.
 _KIND, _STRIDES = attrgetter("dtype", "device", "layout", "shape"), methodcaller("stride")
@@ -43,6 +44,7 @@ class Group:
         self.grads = columns[GRAD]
         self.flat: list[Any] = []  # x, m, gradients and what is beside, each as one tensor
         self._memory: Any = None
+        self._steps = 0
 
     def _gather(self) -> None:
         """Places for all as one: those that lie side by side stay there, the others have copies."""
@@ -95,7 +97,8 @@ class Group:
         import numpy as np
         import torch
 
-        if len(self.sizes) < MANY and sum(self.sizes) < LONG:
+        self._steps += 1
+        if len(self.sizes) < MANY and sum(self.sizes) < LONG and self._steps <= PATIENCE:
             return ()
         if self._memory is None:
             plain = not any(map(torch.Tensor.is_neg, chain.from_iterable(self.rows.values())))
