@@ -9,11 +9,12 @@ What to see: on the left, the proven gap against the number of evaluations of f.
 On the right, the CPU time. The others give no bound in terms of F for the point that they return. Interior points come
 to a relative accuracy of about 1e-8, which is far more than is asked here.
 
-Where another is better: L-BFGS-B and lsq_linear on a box take a fifth to a half of the time. nnls ends after finitely
-many steps, and takes a hundredth. scikit-learn's coordinate descent on the elastic net and on support vectors takes a
-half or less. Where f has kinks, HiGHS is many times as fast on absolute deviations and quantiles, which are small
-linear programs, and so is an interior point on the hinge loss in a ball. For high accuracy on a problem with kinks, an
-interior point is the tool. What no other has here is one call for every K, with a proof.
+Where another is better: L-BFGS-B on a box takes a fourth of the time, lsq_linear about two thirds. nnls ends after
+finitely many steps, and takes a hundredth. copt takes about as long on a simplex, an l1 ball and the smaller
+completion. scikit-learn's coordinate descent on the elastic net and on support vectors takes a half or less. Where f
+has kinks, HiGHS is many times as fast on absolute deviations and quantiles, which are small linear programs, and so is
+an interior point on the hinge loss in a ball. For high accuracy on a problem with kinks, an interior point is the tool.
+What no other has here is one call for every K, with a proof.
 
 The paper: has no solver of this kind, and no numbers to compare with.
 
