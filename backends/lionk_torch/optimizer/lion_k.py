@@ -209,10 +209,13 @@ class LionK(torch.optim.Optimizer):
 
     # -- the step ------------------------------------------------------------------------------------------------
 
-    @torch.compiler.disable  # fused by itself: a compiler around it would trace bookkeeping, and each lr anew
-    @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of all parameters that have a gradient. ``closure`` computes the loss anew, and is returned."""
+        return self._all(closure)
+
+    @torch.compiler.disable  # fused by itself: a compiler around it would trace bookkeeping, and each lr anew
+    @torch.no_grad()
+    def _all(self, closure: Callable[[], Any] | None) -> Any:
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -80,6 +80,7 @@ SHIPPED = sorted(
 )
 
 
+@pytest.mark.filterwarnings("ignore:The epoch parameter")  # SequentialLR of PyTorch 2.6 uses it
 @pytest.mark.parametrize("tensor", [False, True], ids=["float", "tensor"])
 @pytest.mark.parametrize("kind", SHIPPED)
 def test_every_scheduler_that_pytorch_ships_sets_the_rates_that_it_sets_elsewhere(kind, tensor):
