@@ -75,6 +75,13 @@ PORTS: dict[str, Judged] = {
         also=("mlx-cpu=={}",),
         file="mlx_lion.py",
     ),
+    "deepspeed": Judged(
+        "deepspeed",
+        "deepspeed.ops.lion:DeepSpeedCPULion",
+        ("0.19.8",),
+        also=("hjson", "psutil", "py-cpuinfo", "msgpack", "ninja", "pydantic", "einops"),
+        env={"DS_ACCELERATOR": "cpu"},
+    ),
     "torch-muon": Judged("torch", "torch.optim:Muon", ("installed",)),
     "lionk": Judged("lionk", "lionk_torch:LionK", ("installed",)),
 }

@@ -101,7 +101,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         [c for c, _ in traces.values() if c.id in failing],
         [c for c, _ in traces.values() if not any(belongs(i, c.id) for i in failing)],
     )
-    told = _told(report, port) if not (wrong and report.sure) else []
+    told = _told(report, port, bool(wrong)) if not (wrong and report.sure) else []
     parts = [] if report.sure or counted else _parts(report, port, traces)
     report.measured = [words for words in (counted, inside, *parts, step, weights, *told, said) if words]
     if not report.measured and not report.looks_like.startswith("looks like") and report.first is not None:
@@ -126,11 +126,14 @@ def _parts(report: Report, port: Port, traces: dict[str, tuple[Case, Trace]]) ->
     return [f"{', '.join(rules)}: it {words}" for words, rules in found.items()]
 
 
-def _told(report: Report, port: Port) -> list[str]:
-    """What the tests that compare runs say, one for each rule."""
+def _told(report: Report, port: Port, stepped: bool) -> list[str]:
+    """What the tests that compare runs say, one for each rule. ``stepped``: a wrong step has been seen, which edits
+    and changed settings show again.
+    """
     first: dict[str, Result] = {}
     for r in report.failures:
-        if r.divergence is None and r.rule.level == 3:
+        again = stepped and r.rule.id in ("S7.edited", "S7.settings") and " is not read" not in r.text
+        if r.divergence is None and r.rule.level == 3 and not again:
             first.setdefault(r.rule.id, r)
     told = [f"{r.id}: {r.text}" for r in first.values()]
     if "S7.options" in first and (more := _under_option(port, first["S7.options"].text)):

@@ -228,8 +228,8 @@ def pieces(port: Port, case: Case) -> str:
     return ""
 
 
-#: Beyond the blocks and grids of kernels: a vector of more than 2^17 entries, a matrix of more than 128 rows.
-LARGE: tuple[tuple[int, ...], ...] = ((8209, 16), (131344,), (129, 16, 9))
+#: Beyond the blocks and grids of kernels: 2^17, 2^16 and 2^15 entries, more than 128 rows and columns.
+LARGE: tuple[tuple[int, ...], ...] = ((8209, 16), (70659,), (257, 130), (129, 16, 9))
 
 
 def tiled(port: Port, case: Case) -> str:
