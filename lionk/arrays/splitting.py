@@ -15,6 +15,7 @@ MEMORY = 12, 5  # past steps that the next one is made of; the second beyond 100
 PATIENCE = 40, 5  # steps without progress, after which the points are taken as they are; the second next to rounding
 DRIFT = 0.03  # how much steps that are alike may differ, relative
 FARTHEST = 2.0**24  # steps taken at once, where one step is like the last
+REACH = 1e16  # what the length of the proximal steps changes by at most: where there is no split it has no limit
 RENEWAL = 8  # steps from one look at the length of the proximal steps to the next
 
 
@@ -28,7 +29,7 @@ def split(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> tuple
     many each time. The length t of the proximal steps follows ``|u|/|s|``, where values can be seen.
     """
     problem = _Problem(xp, first, second, y, batch, _length(xp, first, second, y, batch))
-    s = problem.start(y / 2)
+    began, s = problem.t, problem.start(y / 2)
     if not _roots.visible(y, s.u, s.v):
         return problem.found(_State(*_xp.looped(lambda s: tuple(problem.step(_State(*s))), tuple(s), FIXED - 1)))
     since, noise = 0, _xp.eps(y) * (problem.length(y) + problem.length(s.u) + problem.length(s.v))
@@ -40,7 +41,7 @@ def split(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> tuple
             break
         if k % RENEWAL == 0 and not close:
             ratio = _ratio(xp, xp.maximum(*map(problem.length, (s.u, s.v))), problem.length(s.z - s.u))
-            if not 1 / 4 < ratio < 4:
+            if not 1 / 4 < ratio < 4 and 1 / REACH < problem.t * ratio / began < REACH:
                 problem.t *= ratio
                 s = problem.best(s)
                 s = problem.start(s.near_u + ratio * (s.near_z - s.near_u))
