@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from .arrays.later import names_of
 from .errors import LionKWarning, NonFiniteError, NotAvailable
-from .functions import ConvexFunction, K, Traits, algorithms, names, register
 
 if TYPE_CHECKING:
     from . import checking, conventions, functions, sets, theory
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from .backend.protocol import Backend
     from .checking import check_K
     from .conventions import anchored
-    from .functions import blocks
+    from .functions import ConvexFunction, K, Traits, algorithms, blocks, names, register
     from .optimizer import decay, variants
     from .optimizer.lion_k import LionK, State
     from .solver.minimization import minimize
@@ -56,7 +55,7 @@ __all__ = [
     "variants",
 ]
 
-# Loaded on first use, so that a program that needs only convex functions starts fast.
+# Loaded on first use, so that a program loads what it needs, and the command answers Ctrl-C from its first moment on.
 _NAMES = names_of(
     __name__,
     {
@@ -65,7 +64,7 @@ _NAMES = names_of(
         "backend.protocol": ("Backend",),
         "checking": ("check_K",),
         "conventions": ("anchored",),
-        "functions": ("blocks",),
+        "functions": ("ConvexFunction", "K", "Traits", "algorithms", "blocks", "names", "register"),
         "optimizer.lion_k": ("LionK", "State"),
         "solver.minimization": ("minimize",),
         "solver.result": ("Result",),
@@ -76,6 +75,7 @@ _MODULES = {
     "checking": "checking",
     "conventions": "conventions",
     "decay": "optimizer.decay",
+    "functions": "functions",
     "sets": "sets",
     "theory": "theory",
     "variants": "optimizer.variants",

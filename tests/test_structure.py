@@ -149,6 +149,12 @@ def test_importing_lionk_imports_no_framework():
     assert not FRAMEWORKS & set(ast.literal_eval(loaded)), FRAMEWORKS & set(ast.literal_eval(loaded))
 
 
+def test_the_command_is_there_before_what_it_needs():
+    """What is imported ahead of ``main`` cannot answer Ctrl-C without a traceback; what ``main`` imports can."""
+    loaded = _python("import lionk.app, sys; print([m for m in sys.modules if m.startswith('lionk')])")
+    assert set(ast.literal_eval(loaded)) == {"lionk", "lionk.app", "lionk.arrays", "lionk.arrays.later", "lionk.errors"}
+
+
 def test_importing_a_backend_imports_no_framework():
     code = "import lionk_numpy, lionk_torch, lionk_jax, lionk_dask, lionk_cupy, sys; print(sorted(sys.modules))"
     loaded = set(ast.literal_eval(_python(code)))

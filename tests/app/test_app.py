@@ -594,6 +594,21 @@ def test_interrupt_saves_the_checkpoint(tmp_path):
     assert err.count("\n") == 1
 
 
+def test_interrupt_while_the_command_is_loaded():
+    code = """
+import sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "lionk.app.cli":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+from lionk.app import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 # -- output that cannot be written -------------------------------------------------------------------------------
 
 FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
