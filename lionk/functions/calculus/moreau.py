@@ -36,7 +36,7 @@ class Moreau(ArrayFunction):
         near = self.inner._prox(xp, z, self.mu, batch)
         # at infinity the envelope is infinite where its square or K is, else the limit of K
         grows = xp.isinf(x) & (self.mu * xp.abs(y) > xp.abs(z) / 2)
-        y = xp.where(grows, math.inf * xp.ones_like(y), y)
+        y = xp.where(grows, xp.full_like(y, math.inf), y)
         near = xp.where(xp.isinf(x) & ~grows, x, near)
         return self.inner._value(xp, near, batch, math.inf) + self.mu / 2 * reductions.inner(xp, y, y, batch)
 
