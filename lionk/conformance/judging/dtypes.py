@@ -23,7 +23,7 @@ def kept(port: Port, everything: list[Case]) -> tuple[Capabilities, list[Result]
     taken = [d for d in wanted if not refused[d]]
     if not taken:  # it refuses everything: then that is not a matter of dtypes
         return claims, []
-    inner = {d: computed_in(d, taken, [run(port, case) for case in asked[d]]) for d in taken}
+    inner = {d: _inside(port, d, taken, asked[d]) for d in taken}
     left = [d for d in taken if not inner[d]]
     judged = f"judged in {', '.join(left)}"
     results = []
@@ -51,6 +51,14 @@ def _refusal(port: Port, asked: list[Case]) -> str:
         except Exception as error:
             return f"{type(error).__name__}: {error}".split("\n")[0][:200]
     return ""
+
+
+def _inside(port: Port, dtype: str, taken: Iterable[str], asked: list[Case]) -> str:
+    """``computed_in`` of these runs; of a port that fails in one, a rule says how."""
+    try:
+        return computed_in(dtype, taken, [run(port, case) for case in asked])
+    except Exception:
+        return ""
 
 
 def computed_in(dtype: str, taken: Iterable[str], traces: list[Trace]) -> str:
