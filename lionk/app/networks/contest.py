@@ -122,7 +122,7 @@ def entries(task: Task, first: int, seeds: int, decays: tuple[float, ...]) -> It
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # nets so small are slower on more
-    at = np.unique(np.linspace(0, task.steps, JUDGED + 1).astype(int)[1:])
+    at = np.unique(np.linspace(0, task.steps, JUDGED + 1).astype(int))[1:]
     try:
         for e in task.entrants:
             if e.by in PEERS and missing(PEERS[e.by]):
