@@ -68,6 +68,7 @@ class Kind:
         "real_dtype",
         "sign",
         "sum",
+        "ufuncs",
         "visible",
         "xp",
     )
@@ -82,7 +83,8 @@ class Kind:
         self.differentiable = type(x).__module__.startswith(("torch", "jax"))
         own = x.__array_namespace__() if hasattr(x, "__array_namespace__") else xp
         self.sign, self.asarray = own.sign, own.asarray  # of a library that follows the standard, without a wrapper
-        self.sum, self.max, self.min, self.all = _reductions(xp, own if type(x).__module__ == "numpy" else None)
+        self.ufuncs = own if type(x).__module__ == "numpy" else None  # NumPy's, without a wrapper
+        self.sum, self.max, self.min, self.all = _reductions(xp, self.ufuncs)
         self.real = _isdtype(xp, dtype, "real floating")
         self.complex = _isdtype(xp, dtype, "complex floating")
         self.integer = _isdtype(xp, dtype, "integral")
@@ -227,6 +229,12 @@ def sign(xp: Namespace, x: Array) -> Array:
     if of.complex:
         return divide(xp, x, xp.astype(xp.abs(x), x.dtype))
     return of.sign(x) if xp is of.xp else xp.sign(x)  # that of a namespace around the library, for pieces of arrays
+
+
+def between(xp: Namespace, x: Array, bound: float) -> Array:
+    """``clip(x, -bound, bound)`` of a bound > 0: by two extremes in NumPy, whose clip costs a small array more."""
+    ufuncs = kind(x).ufuncs
+    return xp.clip(x, -bound, bound) if ufuncs is None else ufuncs.minimum(ufuncs.maximum(x, -bound), bound)
 
 
 def divide(xp: Namespace, x: Array, y: Array) -> Array:

@@ -123,7 +123,7 @@ class Box(ArraySet):
         low, up = self._ends(xp, y)
         if not self._polar(xp, y):
             if self.lower is None and isinstance(up, (int, float)) and 0 < up < math.inf:  # no sign of a 0 is at stake
-                return xp.minimum(xp.maximum(y, -up), up)
+                return _xp.between(xp, y, up)
             return xp.clip(y, low, up)
         r = xp.abs(y)
         outside = r > up
