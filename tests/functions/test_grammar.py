@@ -90,8 +90,9 @@ def test_enclosures_hold_the_truth(case: Case) -> None:
         DRAWN["wide enclosures"] += bool(wide)
 
 
+# Splits inside of splits take seconds on a strict namespace: the full run has them.
 @many(12)
-@given(drawn(libraries=("numpy", "numpy", "strict", "torch")))
+@given(drawn(libraries=("numpy", "strict", "torch")) if TIMES > 1 else drawn((0, 1, 2), ("numpy", "torch")))
 def test_fenchel_young_at_the_selection(case: Case) -> None:
     made, on, rng = case.made, case.on, case.rng
     x = on.round(rng.choice([0.0, 0.1, 1.0, 30.0]) * rng.standard_normal(on.shape))
