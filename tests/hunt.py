@@ -15,6 +15,8 @@ import sys
 import time
 import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -37,8 +39,22 @@ def drawn(seed: int, index: int, depths: Any = (0, 1, 1, 2, 2, 3), shapes: Any =
     return Case(made, shape, one(["float64", "float64", "float32"]), rng)
 
 
-def _too_long(*_: Any) -> None:
-    raise TimeoutError(f"more than {LONG} s")
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raises TimeoutError in what takes longer. A timer that was set before, as that of a test, goes on after it."""
+
+    def late(*_: Any) -> None:
+        raise TimeoutError(f"more than {seconds} s")
+
+    began, before = time.perf_counter(), signal.signal(signal.SIGALRM, late)
+    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        if left:
+            signal.setitimer(signal.ITIMER_REAL, max(left - (time.perf_counter() - began), 0.1))
 
 
 def hunt(
@@ -52,7 +68,6 @@ def hunt(
     counts: Counter[str] = Counter()
     false: list[tuple[str, str]] = []
     slow: list[tuple[float, str]] = []
-    signal.signal(signal.SIGALRM, _too_long)
     began = time.perf_counter()
     for i in range(start, start + count):
         if time.perf_counter() - began > seconds:
@@ -67,9 +82,8 @@ def hunt(
             if only and name not in only.split(","):
                 continue
             then = time.perf_counter()
-            signal.alarm(LONG)
             try:
-                with np.errstate(all="ignore"), warnings.catch_warnings():
+                with limited(LONG), np.errstate(all="ignore"), warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     check(case)
             except lionk.NotAvailable:
@@ -78,8 +92,6 @@ def hunt(
                 case.counts[f"{name}: more than {LONG} s"] += 1
             except Exception as error:  # what a user would meet
                 case.false.append((f"{name} raises", f"{case}: {type(error).__name__}: {error}"))
-            finally:
-                signal.alarm(0)
             slow.append((time.perf_counter() - then, f"{name} {i} {case}"))
         counts.update(case.counts)
         false += [(kind, f"[{i}] {text}") for kind, text in case.false]
