@@ -572,6 +572,8 @@ def test_interrupt_saves_the_checkpoint(tmp_path):
         "solve",
         "--tol",
         "0",
+        "--lr",
+        "1e-4",  # small steps: the run is not over before it is stopped
         "--maxiter",
         "1000000",
         "--checkpoint",
