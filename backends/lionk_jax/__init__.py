@@ -4,7 +4,9 @@
 """
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lionk.arrays.later import names_of
 
 from ._backend import JaxBackend
 from ._pytrees import register_pytrees
@@ -18,10 +20,6 @@ if "jax" in sys.modules:
     register_pytrees()
 __all__ = ["JaxBackend", "LionKState", "backend", "lion_k", "mars", "momentum_of", "register_pytrees", "watch"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in ("LionKState", "lion_k", "mars", "momentum_of", "watch"):
-        raise AttributeError(f"module 'lionk_jax' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(".monitor" if name == "watch" else ".transformation", __name__), name)
+__getattr__ = names_of(
+    __name__, {"monitor": ("watch",), "transformation": ("LionKState", "lion_k", "mars", "momentum_of")}
+)

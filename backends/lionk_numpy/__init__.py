@@ -3,7 +3,9 @@
 The last two are loaded at first use.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lionk.arrays.later import names_of
 
 from ._backend import NumPyBackend
 
@@ -14,12 +16,4 @@ if TYPE_CHECKING:
 backend = NumPyBackend()
 __all__ = ["NumPyBackend", "backend", "borrowed", "scipy_method"]
 
-_LATER = {"borrowed": "runner.plan", "scipy_method": "scipy_solver"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'lionk_numpy' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f".{_LATER[name]}", __name__), name)
+__getattr__ = names_of(__name__, {"runner.plan": ("borrowed",), "scipy_solver": ("scipy_method",)})

@@ -7,20 +7,16 @@ the two is first asked for. Without it: ``pip install 'lionk[cli]'``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lionk.arrays.later import names_of
 
 if TYPE_CHECKING:
     from .estimators import LionKClassifier, LionKRegressor
 
 __all__ = ["LionKClassifier", "LionKRegressor"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'lionk_sklearn' has no attribute {name!r}")
-    from . import estimators
-
-    return getattr(estimators, name)
+__getattr__ = names_of(__name__, {"estimators": ("LionKClassifier", "LionKRegressor")})
 
 
 def __dir__() -> list[str]:
