@@ -38,10 +38,11 @@ def keys(seed: int, step: int) -> tuple[int, int]:
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & ((1 << 64) - 1)
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & ((1 << 64) - 1)
     z ^= z >> 31
-    return _signed(z), _signed(z >> 32)
+    return signed(z), signed(z >> 32)
 
 
-def _signed(z: int) -> int:
+def signed(z: int) -> int:
+    """The last 32 bits of a number, with a sign."""
     return ((z & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
 
 

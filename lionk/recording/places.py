@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
+
+from ..functions.base import ConvexFunction
+from ..optimizer.lion_k import LionK
+from ..optimizer.rounding import index, signed
+from .emit import Arrays
+from .extent import seen
 
 
 class Places:
@@ -11,7 +19,7 @@ class Places:
     ndim = 1
 
     def __init__(self, start: int, size: int, dtype: Any) -> None:
-        self.start, self.dtype, self.shape = wrapped(start), dtype, (size,)
+        self.start, self.dtype, self.shape = signed(start), dtype, (size,)
 
     def __getitem__(self, cut: Any) -> Places:
         """Some in a row."""
@@ -20,6 +28,17 @@ class Places:
         return Places(self.start + start, max(stop - start, 0), self.dtype)
 
 
-def wrapped(number: int) -> int:
-    """As 32 bits with a sign."""
-    return ((number & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+def with_places(
+    opt: LionK, K: ConvexFunction, arrays: Arrays, xp: Any, dtype: Any, contiguous: Callable[[Any], bool]
+) -> Arrays:
+    """The arrays with the places of their entries, int32 of this ``dtype``, where their first one was given.
+
+    ``contiguous`` arrays whose record is of entries need no memory for them.
+    """
+    if "index" not in opt.beside:
+        return arrays
+    *others, start = arrays
+    x = arrays[0]
+    if not contiguous(others) or seen(opt, K, tuple(x.shape), True)[1].along is not None:
+        return *others, index(xp, start, x)
+    return *others, Places(start, math.prod(x.shape), dtype)

@@ -11,11 +11,11 @@ from typing import Any
 from lionk.backend.protocol import Runner
 from lionk.optimizer.jobs import arguments, check_memory, results
 from lionk.optimizer.lion_k import LionK
-from lionk.optimizer.rounding import KEYS, index
+from lionk.optimizer.rounding import KEYS
 from lionk.recording.emit import Arrays
 from lionk.recording.extent import seen
 from lionk.recording.passes import Step, run_passes
-from lionk.recording.places import Places
+from lionk.recording.places import with_places
 
 from . import plan as _plan
 from .plan import Plan, plan
@@ -42,33 +42,23 @@ def _runner(opt: LionK, compiled: bool) -> Runner:
             plans[key] = plan(opt, k, extent, arrays, compiled)
         return plans[key]
 
-    def with_places(arrays: Arrays, K: Any) -> Arrays:
-        """The arrays with the places of their entries, where their first one was given."""
+    def apart(
+        numbers: tuple[Any, ...], jobs: list[Any], beside: dict[str, Any]
+    ) -> tuple[list[Any], dict[Plan, list[Any]], list[Step]]:
+        """The results, the small arrays by their plans, and the steps of the large ones; given lr, decay and keys."""
         import array_api_compat.numpy as xp
         import numpy as np
 
-        if "index" not in opt.beside:
-            return arrays
-        *others, start = arrays
-        sliced = seen(opt, K, arrays[0].shape, _contiguous(others))[1].along is not None
-        if sliced or not _contiguous(others):
-            return *others, index(xp, start, arrays[0])
-        return *others, Places(start, arrays[0].size, np.dtype(np.int32))
-
-    def apart(
-        rate: Any, decay: Any, jobs: list[Any], beside: dict[str, Any]
-    ) -> tuple[list[Any], dict[Plan, list[Any]], list[Step]]:
-        """The results, the small arrays by their plans, and the steps of the large ones."""
         check_memory(jobs, _span, _share)
+        rate, decay, *_ = numbers
         done: list[tuple[Any, Any]] = []
         large: list[Step] = []
         small: dict[Plan, list[Any]] = {}
-        keys = tuple(beside[k] for k in KEYS if k in beside)
         for job in jobs:
             x, m, grad, *others, K = job
             written = [a for a in (x, m, *others) if hasattr(a, "shape")]
             fits = x.size and all(map(_steppable, written)) and hasattr(grad, "strides")
-            arrays = with_places(job[:-1], K) if fits else ()
+            arrays = with_places(opt, K, job[:-1], xp, np.dtype(np.int32), _contiguous) if fits else ()
             p = plan_of(arrays, K) if fits else None
             done.append((x, m) if p else opt.one(job, rate, decay, beside))
             if p is None:
@@ -76,7 +66,7 @@ def _runner(opt: LionK, compiled: bool) -> Runner:
             if x.size < _plan.GATHERED // 4 and len(jobs) > 1 and p.extent.shape is None:
                 small.setdefault(p, []).append(arrays)
             else:
-                large.append(p.replay(p.known(rate, decay, *keys), arrays))
+                large.append(p.replay(p.known(*numbers), arrays))
         return done, small, large
 
     def run(
@@ -85,11 +75,11 @@ def _runner(opt: LionK, compiled: bool) -> Runner:
         rate, decay, jobs = arguments(opt, x, m, grad, lr, weight_decay, beside)
         beside = beside or {}
         known = None if "index" in opt.beside else last.find(jobs)
-        done, small, large = known or apart(rate, decay, jobs, beside)
+        numbers = rate, decay, *(beside[k] for k in KEYS if k in beside)
+        done, small, large = known or apart(numbers, jobs, beside)
         if known is None and sum(map(len, small.values())) == len(jobs) > 1:
             last.keep(jobs, (done, small, []))
-        keys = tuple(beside[k] for k in KEYS if k in beside)
-        gathered = [t for p, group in small.items() for t in p.gathered(p.known(rate, decay, *keys), group)]
+        gathered = [t for p, group in small.items() for t in p.gathered(p.known(*numbers), group)]
         run_passes(large, gathered)
         return results(x, done)
 

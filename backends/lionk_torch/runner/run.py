@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 from lionk.backend.protocol import Runner
 from lionk.optimizer.jobs import arguments, check_memory, coefficients, results
 from lionk.optimizer.lion_k import LionK
-from lionk.optimizer.rounding import KEYS, index
+from lionk.optimizer.rounding import KEYS
 from lionk.recording.emit import Arrays, chunks
 from lionk.recording.extent import seen
 from lionk.recording.passes import Step, Task, run_passes
-from lionk.recording.places import Places
+from lionk.recording.places import Places, with_places
 from lionk.recording.program import NotTraceableError
 from lionk.recording.threads import one_after_the_other, run_all
 
@@ -56,19 +56,7 @@ def compiled(opt: LionK) -> Runner:
 def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
     plans: dict[Any, Plan | None] = {}
     made: dict[Any, Any] = {}  # Fused or Host, by the kind of a plan
-    counted = "index" in opt.beside
-    last = Last([name for name in opt.beside if name != "index"], counted)
-
-    def with_places(arrays: Arrays, K: Any) -> Arrays:
-        """The tensors with the places of their entries, where their first one was given."""
-        import array_api_compat.torch as xp
-
-        if not counted:
-            return arrays
-        *others, start = arrays
-        if not _contiguous(others) or seen(opt, K, tuple(arrays[0].shape), True)[1].along is not None:
-            return *others, index(xp, start, arrays[0])
-        return *others, Places(start, arrays[0].numel(), xp.int32)
+    last = Last([name for name in opt.beside if name != "index"], "index" in opt.beside)
 
     def plan_of(numbers: bool, arrays: Arrays, K: Any) -> Plan | None:
         x = arrays[0]
@@ -87,6 +75,8 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
         return plans[kind, numbers]
 
     def apart(rate: Any, decay: Any, jobs: list[Any], numbers: bool, beside: dict[str, Any]) -> Work:
+        import array_api_compat.torch as xp
+
         check_memory(jobs, lambda a: span(a) if plain(a) else (0, 0), _share)
         done: list[tuple[Any, Any]] = []
         large: dict[int, Large] = {}
@@ -96,7 +86,7 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
             x, m, grad, *others, K = job
             tensors = [a for a in (x, m, *others) if hasattr(a, "shape")]
             steppable = all(map(plain, (*tensors, grad))) and x.numel() and not any(0 in a.stride() for a in tensors)
-            arrays = with_places(job[:-1], K) if steppable else ()
+            arrays = with_places(opt, K, job[:-1], xp, xp.int32, _contiguous) if steppable else ()
             plan = plan_of(numbers, arrays, K) if steppable else None
             done.append((x, m) if plan else opt.one(job, rate, decay, beside))
             if plan:
