@@ -107,6 +107,11 @@ class LionK:
         """The arrays that a step takes beside x, m and the gradient: none here, see ``variants.Variant``."""
         return ()
 
+    @property
+    def loses(self) -> dict[str, str]:
+        """The statements of a certificate that do not apply to these steps, each with its reason: none here."""
+        return {}
+
     def init(self, x: Any) -> State:
         """The state before the first step: m = 0, count = 0. ``x`` is an array or a container of arrays."""
 

@@ -209,7 +209,7 @@ def certificate_of(
             "stationarity", "holds", "b1 > b2: only the rate for a bounded dom K* applies, O(1/sqrt(T)) for lr of that "
             "order (derived here)"
         ))  # fmt: skip
-    lost = getattr(opt, "loses", {})
+    lost = opt.loses
     return Certificate(
         tuple(s._replace(verdict="does not apply", text=lost[s.name]) if s.name in lost else s for s in statements)
     )
