@@ -126,6 +126,11 @@ def inner(x: Any, y: Any) -> Any:
     return tree_inner(x, y)
 
 
+def scaled(x: Any, a: float) -> Any:
+    """``a x``"""
+    return tree_map(lambda v: a * v, x) if is_container(x) else a * x
+
+
 def tree_norm(x: Any) -> Any:
     """Euclidean norm over all leaves, 0-d."""
     first, *rest = [reductions.norm(_xp.namespace(a), a) for a in leaves(x)]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..arrays.containers import tree_map
+from ..arrays.containers import scaled
 from ..arrays.shape_factor import ShapeFactor
 
 ORIGINAL, MATCHED = ShapeFactor(rows=0.5, cols=-0.5, at_least=1.0), ShapeFactor(0.2, longer=0.5)
@@ -275,4 +275,4 @@ def translate_momentum(m: Any, *, source: str, target: str, momentum: float = 0.
         raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
     size = {"minus": -1.0, "average": 1.0, "sum": 1 / (1 - momentum)}
     factor = size[kinds[1]] / size[kinds[0]]
-    return tree_map(lambda a: factor * a, m)
+    return scaled(m, factor)

@@ -7,11 +7,13 @@ of axes, which nobody checks again, and are not differentiable.
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
-from ..arrays.containers import SHORT, leaves, tree_inner, tree_map
+from ..arrays.containers import SHORT, leaves, scaled, tree_inner, tree_map
 from ..arrays.namespace import Array
 from ..sets.base import resolve_tol
 
@@ -73,7 +75,7 @@ class BoundBlocks:
         self._parts = leaves(tree)
 
     def value(self, x: Any, tol: float | None = None) -> Array:
-        return _sum([k.value(a, tol) for k, a in zip(self._parts, leaves(x), strict=True)])
+        return reduce(add, [k.value(a, tol) for k, a in zip(self._parts, leaves(x), strict=True)])
 
     def subgradient(self, x: Any) -> Any:
         return tree_map(lambda a, k: k.subgradient(a), x, self.tree)
@@ -82,10 +84,9 @@ class BoundBlocks:
         return tree_map(lambda a, k: k.prox(a, t), x, self.tree)
 
     def inner(self, x: Any, y: Any) -> Array:
-        return _sum([k.inner(a, b) for k, a, b in zip(self._parts, leaves(x), leaves(y), strict=True)])
+        return reduce(add, [k.inner(a, b) for k, a, b in zip(self._parts, leaves(x), leaves(y), strict=True)])
 
-    def scaled(self, x: Any, a: float) -> Any:
-        return tree_map(lambda v: a * v, x)
+    scaled = staticmethod(scaled)
 
 
 class BoundWhole:
@@ -95,17 +96,7 @@ class BoundWhole:
 
     def __init__(self, K: Any) -> None:
         self.traits, self.value, self.subgradient, self.prox = K.traits, K.value, K.subgradient, K.prox
-        self.inner = tree_inner
-
-    def scaled(self, x: Any, a: float) -> Any:
-        return tree_map(lambda v: a * v, x)
-
-
-def _sum(values: list[Array]) -> Array:
-    first, *rest = values
-    for v in rest:
-        first = first + v
-    return first
+        self.inner, self.scaled = tree_inner, scaled
 
 
 def bound(K: Any, like: Any, batch: int = 0) -> Any:

@@ -16,13 +16,12 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from ..arrays.containers import is_container, tree_map
+from ..arrays.containers import is_container, scaled, tree_map
 from ..errors import NotAvailable
 from ..functions.bound import bound
 from ..theory.anchored import AnchoredRecord, certificate_of_anchored, optimality, rounding_of_step
 from ..theory.certificate import ROUNDING, Certificate
-from ..theory.lower_bound import CURVED, below, rounding_unit
-from ..theory.objective import scaled
+from ..theory.lower_bound import CURVED, below, magnitude, rounding_unit
 from . import measures
 from .bundle import Bundle
 from .method import Method, Seen
@@ -128,7 +127,7 @@ class Anchored(Method):
         dual, gx, gg, size, K_g, K_m, mx, jump, turn, apart = self.numbers(
             measures.neighbours, now.x, m, point.grad, before, last, self.slack
         )
-        scale = abs(f) + math.sqrt(gg * size) + abs(K_g) / lam
+        scale = magnitude(f, gg, size, K_g, lam)
         if s.mode != "bundle":
             average = average.then(1 - share, share, f - gx, scale)
         F, rounding = f + dual / lam, self.unit * (abs(f) + abs(dual) / lam)

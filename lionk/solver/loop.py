@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..arrays import namespace as _xp
-from ..arrays.containers import leaves, named_leaves
+from ..arrays.containers import leaves, named_leaves, scaled
 from ..backend.protocol import Backend
 from ..errors import LionKWarning, NonFiniteError, NotAvailable
 from ..optimizer.lion_k import LionK, State
 from ..theory.certificate import ROUNDING
-from ..theory.objective import scaled
 from . import measures
 from .anchored import SETTLED, Anchored
 from .evaluation import Evaluation, Value, is_finite

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..arrays.containers import inner, is_container, tree_map
+from ..arrays.containers import inner, is_container, scaled, tree_map
 from ..functions.bound import bound
 from ..theory.lower_bound import tangent
-from ..theory.objective import distance_to_domain, gap_rounding, kkt_gap, objective, scaled
+from ..theory.objective import distance_to_domain, gap_rounding, kkt_gap, objective
 
 
 def iterate(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..arrays.containers import is_container, tree_norm
+from ..arrays.containers import is_container, scaled, tree_norm
 from ..optimizer.jobs import coefficient
 from ..theory.certificate import Certificate, Iterate, Record, certificate_of
-from ..theory.lower_bound import below, rounding_unit
+from ..theory.lower_bound import below, magnitude, rounding_unit
 from ..theory.lyapunov import coefficients_of
-from ..theory.objective import scaled
 from . import measures
 from .method import Method, Seen
 from .plateau import FIRST, PlateauRule
@@ -56,7 +55,7 @@ class Steps(Method):
         distance = 0.0 if inside else run.backend.numbers(measures.distance, run.opt.K, now.x, lam=lam)[0]
         lower, rounding = -math.inf, self.unit * (2 * abs(f) + abs(F)) if inside else 0.0
         if bounded:
-            scale = abs(f) + math.sqrt(gg * xx) + abs(K_g) / lam
+            scale = magnitude(f, gg, xx, K_g, lam)
             self._fresh = f - gx, scale
             lower = max(below(f - gx, scale, K_g / lam, self.unit), now.average.bound(K_m, lam, self.unit))
             if run.convex is None and now.average.bends(mx, f, self.unit):

@@ -10,7 +10,7 @@ from ..arrays.containers import inner
 from ..backend.discovery import backend_of
 from ..optimizer.lion_k import LionK
 from .certificate import Certificate, momentum_bound, suboptimality
-from .lower_bound import Average, rounding_unit, tangent
+from .lower_bound import Average, magnitude, rounding_unit, tangent
 from .objective import decay_of, gap_rounding, kkt_gap, objective, over
 
 
@@ -83,7 +83,7 @@ class Account:
         if repr((K, lam)) != self.problem:
             self.problem, self.lower = repr((K, lam)), -math.inf
         unit = rounding_unit(K, [x, m])
-        scale = abs(f) + math.sqrt(gg * size) + abs(K_g) / (lam or 1.0)
+        scale = magnitude(f, gg, size, K_g, lam)
         self.fresh = b2, f - gx, scale
         if not self.ended:
             self.bent = convex is None and (self.bent or average.bends(mx, f, unit))

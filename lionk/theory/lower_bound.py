@@ -54,6 +54,11 @@ def below(offset: float, scale: float, dual: float, unit: float) -> float:
     return offset - dual - unit * (scale + abs(dual))
 
 
+def magnitude(f: float, gg: float, xx: float, K_g: float, lam: float) -> float:
+    """``|f| + |g| |x| + |K(-g)|/lam``, which the rounding of a bound grows with; |g|^2 and |x|^2 are given."""
+    return abs(f) + math.sqrt(gg * xx) + abs(K_g) / (lam or 1.0)
+
+
 def tangent(K: Any, x: Any, m: Any, grad: Any, weight: Any) -> tuple[Any, ...]:
     """For the bounds: ``<g, x>``, |g|^2, |x|^2, K(-g), and of the average ``m/weight`` K and ``<., x>``."""
     K = bound(K, x)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from ..arrays.containers import tree_inner, tree_map
+from ..arrays.containers import scaled, tree_inner, tree_map
 from ..arrays.namespace import Array
 from ..optimizer.lion_k import LionK, implicit_lr
-from .objective import decay_of, over, scaled
+from .objective import decay_of, over
 
 
 class Coefficients(NamedTuple):

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..arrays import namespace as _xp
-from ..arrays.containers import is_container, leaves, tree_inner, tree_map, tree_norm
+from ..arrays.containers import is_container, leaves, scaled, tree_inner, tree_map, tree_norm
 from ..arrays.namespace import Array
 from ..functions import K as build
 from ..functions.calculus.block_sum import Blocks, ContainerFunction
@@ -38,10 +38,6 @@ def decay_of(weight_decay: Any) -> float:
     if type(weight_decay) is float and 0 <= weight_decay < math.inf:  # and not one of NumPy, which would promote
         return weight_decay
     return float(coefficient("weight_decay", float(coefficient("weight_decay", weight_decay))))
-
-
-def scaled(x: Any, a: float) -> Any:
-    return tree_map(lambda v: a * v, x) if is_container(x) else a * x
 
 
 def objective(K: Any, f: Any, x: Any, weight_decay: float, tol: float | None = None) -> Array:

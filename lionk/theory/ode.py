@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..arrays import namespace as _xp
-from ..arrays.containers import tree_inner, tree_map
+from ..arrays.containers import scaled, tree_inner, tree_map
 from ..arrays.namespace import Array
 from ..optimizer.lion_k import LionK
-from .objective import over, scaled
+from .objective import over
 
 
 class FlowParameters(NamedTuple):

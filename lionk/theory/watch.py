@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
-from ..arrays.containers import leaves, tree_map
+from ..arrays.containers import leaves, scaled, tree_map
 from ..errors import NotAvailable
 from ..optimizer.lion_k import LionK
-from .objective import distance_to_domain, kkt_gap, over, scaled
+from .objective import distance_to_domain, kkt_gap, over
 
 
 class Watch(NamedTuple):
