@@ -62,8 +62,10 @@ def test_steps_and_runners(runner: str | None) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"maximize": True}, {"cautious": "mask"}])
 def test_torch(options: dict[str, Any]) -> None:
-    torch = pytest.importorskip("torch")
-    lionk_torch = pytest.importorskip("lionk_torch")
+    import torch
+
+    import lionk_torch
+
     x, gradients = problem()
     params = [torch.nn.Parameter(torch.tensor(a)) for a in x]
     opt = lionk_torch.LionK(params, LR, BETAS, DECAY, K=K, **options)
@@ -82,8 +84,11 @@ def test_torch(options: dict[str, Any]) -> None:
 
 
 def test_optax() -> None:
-    jax = pytest.importorskip("jax")
-    lionk_jax, optax = pytest.importorskip("lionk_jax"), pytest.importorskip("optax")
+    import jax
+    import optax
+
+    import lionk_jax
+
     x, gradients = problem()
     solver = lionk_jax.lion_k(LR, *BETAS, K=K, weight_decay=DECAY)
     with jax.enable_x64(True):

@@ -23,7 +23,6 @@ from lionk.recording.selection import Ranking, tally
 from lionk_numpy.runner import plan as _plan
 
 LIBRARIES: dict[str, Backend] = {"numpy": lionk_numpy.backend, "torch": lionk_torch.backend}
-WAYS = [("numpy", "tiles"), ("numpy", "numba"), ("torch", "tiles"), ("torch", "numba")]
 FAST = ["l1", "huber", "dead_zone", "relu", "pseudo_huber", "softsign", "power", "log_cosh", "l2", "log_sum_exp"]
 # Those that need more of the order than one entry, norms of groups under one number, or neighbours of an entry.
 UNRECORDED = (
@@ -40,23 +39,9 @@ MARGIN = {"float64": 1e-12, "float32": 2e-5, "float16": 4e-3, "bfloat16": 3e-2}
 
 
 @pytest.fixture(autouse=True)
-def small_tiles(monkeypatch):
-    """Tiles of 64 entries, so that short arrays have boundaries; compiled loops from 128 entries on."""
-    monkeypatch.setattr(_plan, "TILE", 64)
-    monkeypatch.setattr(_plan, "GATHERED", 64)
-    monkeypatch.setattr(_plan, "COMPILE", 128)
-    monkeypatch.setattr(lionk_torch.runner.plan, "TILE", 64)
-    monkeypatch.setattr(lionk_torch.runner.small, "SMALL", 16)
-    monkeypatch.setattr(lionk_torch.runner.small, "MANY", 3)
+def short(small_tiles, monkeypatch):
+    """Everything has boundaries in arrays as short as those here."""
     monkeypatch.setattr(lionk.recording.passes, "SAMPLE", 32)
-
-
-@pytest.fixture(params=WAYS, ids=":".join)
-def way(request):
-    library, name = request.param
-    if name not in LIBRARIES[library].runners():
-        pytest.skip(f"{library} has no runner {name!r} here; is its extra installed?")
-    return request.param
 
 
 def draw(library: Backend, shape, dtype="float32", seed=0, special=False):
