@@ -15,6 +15,7 @@ from ..specification.cases import Case, function_of, host
 from ..specification.script import rounded
 from .pairs import CLOSE
 from .reference import decay_and_gradient, stepped
+from .trace import read
 
 _ENOUGH = 0.97  # of the entries: the finest probes turn in another order of evaluation
 
@@ -91,7 +92,7 @@ def gaps(K: Any, parameters: Sequence[Watched], index: int) -> str:
 
 def _explains(K: Any, parameters: Sequence[Watched], index: int, hypothesis: Hypothesis) -> bool:
     own = parameters[index]
-    x, last, ever, late = _wide(own.x0), None, False, own.grads[0] is None
+    x, last, ever, late = read(own.x0), None, False, own.grads[0] is None
     m, gone = 0 * x, [0] * len(parameters)
     for t, after in enumerate(own.seen):
         given = [p.grads[t] for p in parameters]
@@ -111,7 +112,7 @@ def _explains(K: Any, parameters: Sequence[Watched], index: int, hypothesis: Hyp
 
 def _in_turn(K: Any, parameters: Sequence[Watched], index: int) -> bool:
     """Momenta by position among the parameters with a gradient."""
-    xs = [_wide(p.x0) for p in parameters]
+    xs = [read(p.x0) for p in parameters]
     ms = [0 * x for x in xs]
     for t, after in enumerate(parameters[index].seen):
         present = [i for i, p in enumerate(parameters) if p.grads[t] is not None]
@@ -126,16 +127,16 @@ def _in_turn(K: Any, parameters: Sequence[Watched], index: int) -> bool:
 def together(K: Any, parameters: Sequence[Watched], index: int) -> str:
     """Why one of several parameters, all with gradients, steps otherwise than alone; "" if unknown."""
     own = parameters[index]
-    ms = [0 * _wide(p.x0) for p in parameters]
+    ms = [0 * read(p.x0) for p in parameters]
     runs: dict[str, bool] = {}
 
     def check(says: str, right: Any, after: Any) -> None:
         runs[says] = runs.get(says, True) and _near(right, after, own.case.dtype)
 
-    x, shared = _wide(own.x0), 0 * _wide(own.x0)
+    x, shared = read(own.x0), 0 * read(own.x0)
     for t, after in enumerate(own.seen):
         for j, other in enumerate(parameters):
-            if _wide(other.x0).shape != x.shape:
+            if read(other.x0).shape != x.shape:
                 continue
             right, m = moved(K, own.case, x, ms[j], other.grads[t])
             if j != index:
@@ -172,7 +173,7 @@ def settings(K: Any, own: Watched, others: Mapping[str, Case], m: Any = None) ->
 
 def follows(K: Any, own: Watched, m: Any = None) -> bool:
     """Is this run right from this momentum on?"""
-    x = _wide(own.x0)
+    x = read(own.x0)
     m = 0 * x if m is None else m
     rates = own.rates or own.case.lr[:1] * len(own.seen)
     for g, after, lr in zip(own.grads, own.seen, rates, strict=True):
@@ -205,22 +206,18 @@ def _to(m: Any, dtype: str) -> Any:
 
 def momentum(case: Case, grads: Iterable[Any], like: Any) -> Any:
     """That after these gradients, minus the average; None stands for a missing one."""
-    m, sign = 0 * _wide(like), -1.0 if case.maximize else 1.0
+    m, sign = 0 * read(like), -1.0 if case.maximize else 1.0
     for g in grads:
-        m = m if g is None else step.update(lambda r: r, 0 * m, m, sign * _wide(g), 0.0, 0.0, *case.betas, False)[1]
+        m = m if g is None else step.update(lambda r: r, 0 * m, m, sign * read(g), 0.0, 0.0, *case.betas, False)[1]
     return m
 
 
 def moved(K: Any, case: Case, x: Any, m: Any, g: Any) -> tuple[Any, Any]:
     """``(x, m)`` after a step of the reference with the settings of this case."""
-    lam, g = decay_and_gradient(case, 0, x, _wide(g))
+    lam, g = decay_and_gradient(case, 0, x, read(g))
     return stepped(case, function_of(K, x.shape), x, m, g, case.lr[0], lam)
 
 
 def _near(a: Any, b: Any, dtype: str) -> bool:
     xp = host().namespace()
     return bool(a.size == 0 or xp.mean(1.0 * (xp.abs(a - b) <= 8 * CLOSE[dtype] * (1 + xp.abs(a)))) >= _ENOUGH)
-
-
-def _wide(a: Any) -> Any:
-    return host().asarray(a, dtype="float64")
