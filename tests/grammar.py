@@ -22,6 +22,11 @@ Oracle = Callable[[np.ndarray], np.ndarray]
 Draw = Callable[[Any], Any]
 
 
+def by(rng: np.random.Generator) -> Draw:
+    """Draws by a generator of NumPy: the same seed, the same functions."""
+    return lambda choices: choices[int(rng.integers(len(choices)))]
+
+
 @dataclass
 class Made:
     """A drawn function, what it is as text, and its oracle."""

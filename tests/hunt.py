@@ -30,10 +30,7 @@ LONG = 2  # seconds, of one check
 
 def drawn(seed: int, index: int, depths: Any = (0, 1, 1, 2, 2, 3), shapes: Any = SHAPES) -> Case:
     rng = np.random.default_rng([seed, index])
-
-    def one(choices: Any) -> Any:
-        return choices[int(rng.integers(len(choices)))]
-
+    one = grammar.by(rng)
     shape = one(shapes)
     made = grammar.function(one, shape, one(depths))
     return Case(made, shape, one(["float64", "float64", "float32"]), rng)

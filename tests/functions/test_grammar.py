@@ -88,8 +88,7 @@ def many(examples: int, depths: tuple[int, ...] = (0, 1, 2, 3), libraries: tuple
 
         def quick(index: int) -> None:
             rng = np.random.default_rng([zlib.crc32(test.__name__.encode()), index])
-            one = lambda choices: choices[int(rng.integers(len(choices)))]  # noqa: E731
-            check(built(one, depths, libraries, int(rng.integers(2**32))))
+            check(built(grammar.by(rng), depths, libraries, int(rng.integers(2**32))))
 
         quick.__name__, quick.__doc__ = test.__name__, test.__doc__
         return pytest.mark.parametrize("index", range(examples))(quick)

@@ -319,10 +319,13 @@ def test_wrappers_of_optax(name):
     same(*ends)
 
 
+def loss(p):
+    return sum(jnp.sum(jnp.abs(v - 1) ** 2) for v in p.values())
+
+
 @pytest.mark.parametrize("which", ["backtracking", pytest.param("zoom", marks=pytest.mark.slow)])
 def test_a_line_search_scales_the_update(which):
     x = {"w": W, "b": B}
-    loss = lambda p: sum(jnp.sum(jnp.abs(v - 1) ** 2) for v in p.values())  # noqa: E731
     searches = {
         "backtracking": optax.scale_by_backtracking_linesearch(10, store_grad=True),
         "zoom": optax.scale_by_zoom_linesearch(10),
@@ -340,7 +343,6 @@ def test_a_line_search_scales_the_update(which):
 def test_one_may_differentiate_through_steps():
     """Rates and betas that are traced: the derivative of a loss after three steps, against finite differences."""
     x = {"w": W, "b": B}
-    loss = lambda p: sum(jnp.sum(jnp.abs(v - 1) ** 2) for v in p.values())  # noqa: E731
 
     def after(hyper):
         lr, b1, b2, decay = hyper

@@ -160,7 +160,10 @@ def test_what_is_no_real_number_is_said_so(wrong):
 
 def test_other_functions_of_scipy_around_it():
     """Global methods take it as their local one; what asks for no starting point is refused with the way out."""
-    wells = lambda x: float(np.cos(14.5 * x[0] - 0.3) + (x[0] + 0.2) * x[0])  # noqa: E731
+
+    def wells(x):
+        return float(np.cos(14.5 * x[0] - 0.3) + (x[0] + 0.2) * x[0])
+
     found = [
         basinhopping(wells, [1.0], niter=15, minimizer_kwargs={"method": scipy_method, "bounds": [(-3, 3)]}, seed=0),
         dual_annealing(

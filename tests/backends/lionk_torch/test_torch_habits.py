@@ -63,7 +63,9 @@ SCHEDULES = {
 
 
 def schedule(kind, opt):
-    parts = lambda: [lr_scheduler.ConstantLR(opt), lr_scheduler.ExponentialLR(opt, 0.9)]  # noqa: E731
+    def parts():
+        return [lr_scheduler.ConstantLR(opt), lr_scheduler.ExponentialLR(opt, 0.9)]
+
     if kind == "SequentialLR":
         return lr_scheduler.SequentialLR(opt, parts(), milestones=[2])
     if kind == "ChainedScheduler":
@@ -172,7 +174,10 @@ def test_an_optimizer_for_each_parameter_in_the_backward_pass():
 def test_gradients_of_functional_calls():
     model = net()
     opt = LionK(model.parameters(), lr=0.1, weight_decay=0.1)
-    loss = lambda values: torch.func.functional_call(model, values, X).square().sum()  # noqa: E731
+
+    def loss(values):
+        return torch.func.functional_call(model, values, X).square().sum()
+
     for _ in range(3):
         values = {name: p.detach() for name, p in model.named_parameters()}
         for name, g in torch.func.grad(loss)(values).items():
@@ -221,7 +226,10 @@ def test_parametrized_weights_and_their_gains():
         "1.parametrizations.weight.original",
         "2.parametrizations.weight.original",
     }
-    loss = lambda: model(X).square().sum().item()  # noqa: E731
+
+    def loss():
+        return model(X).square().sum().item()
+
     first = loss()
     train(model, opt, 10)
     assert loss() < first
