@@ -31,12 +31,10 @@ class Places:
 def with_places(
     opt: LionK, K: ConvexFunction, arrays: Arrays, xp: Any, dtype: Any, contiguous: Callable[[Any], bool]
 ) -> Arrays:
-    """The arrays with the places of their entries, int32 of this ``dtype``, where their first one was given.
+    """The arrays, the last of which is the place of the first entry, with the places of all, int32 of this ``dtype``.
 
     ``contiguous`` arrays whose record is of entries need no memory for them.
     """
-    if "index" not in opt.beside:
-        return arrays
     *others, start = arrays
     x = arrays[0]
     if not contiguous(others) or seen(opt, K, tuple(x.shape), True)[1].along is not None:

@@ -33,7 +33,7 @@ def numba(opt: LionK) -> Runner:
 
 def _runner(opt: LionK, compiled: bool) -> Runner:
     plans: dict[Any, Plan | None] = {}
-    last = Last()
+    last, counted = Last(), "index" in opt.beside
 
     def plan_of(arrays: Arrays, K: Any) -> Plan | None:
         k, extent = seen(opt, K, arrays[0].shape, _contiguous(arrays))
@@ -58,7 +58,9 @@ def _runner(opt: LionK, compiled: bool) -> Runner:
             x, m, grad, *others, K = job
             written = [a for a in (x, m, *others) if hasattr(a, "shape")]
             fits = x.size and all(map(_steppable, written)) and hasattr(grad, "strides")
-            arrays = with_places(opt, K, job[:-1], xp, np.dtype(np.int32), _contiguous) if fits else ()
+            arrays = job[:-1]
+            if fits and counted:
+                arrays = with_places(opt, K, arrays, xp, np.dtype(np.int32), _contiguous)
             p = plan_of(arrays, K) if fits else None
             done.append((x, m) if p else opt.one(job, rate, decay, beside))
             if p is None:
@@ -74,7 +76,7 @@ def _runner(opt: LionK, compiled: bool) -> Runner:
     ) -> tuple[Any, Any]:
         rate, decay, jobs = arguments(opt, x, m, grad, lr, weight_decay, beside)
         beside = beside or {}
-        known = None if "index" in opt.beside else last.find(jobs)
+        known = None if counted else last.find(jobs)
         numbers = rate, decay, *(beside[k] for k in KEYS if k in beside)
         done, small, large = known or apart(numbers, jobs, beside)
         if known is None and sum(map(len, small.values())) == len(jobs) > 1:

@@ -56,7 +56,8 @@ def compiled(opt: LionK) -> Runner:
 def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
     plans: dict[Any, Plan | None] = {}
     made: dict[Any, Any] = {}  # Fused or Host, by the kind of a plan
-    last = Last([name for name in opt.beside if name != "index"], "index" in opt.beside)
+    counted = "index" in opt.beside
+    last = Last([name for name in opt.beside if name != "index"], counted)
 
     def plan_of(numbers: bool, arrays: Arrays, K: Any) -> Plan | None:
         x = arrays[0]
@@ -86,7 +87,9 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
             x, m, grad, *others, K = job
             tensors = [a for a in (x, m, *others) if hasattr(a, "shape")]
             steppable = all(map(plain, (*tensors, grad))) and x.numel() and not any(0 in a.stride() for a in tensors)
-            arrays = with_places(opt, K, job[:-1], xp, xp.int32, _contiguous) if steppable else ()
+            arrays = job[:-1]
+            if steppable and counted:
+                arrays = with_places(opt, K, arrays, xp, xp.int32, _contiguous)
             plan = plan_of(numbers, arrays, K) if steppable else None
             done.append((x, m) if plan else opt.one(job, rate, decay, beside))
             if plan:
