@@ -9,6 +9,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _KEPT = 4000  # bytes of standard error that are kept, to be shown
 
@@ -112,26 +113,19 @@ class Process:
                     looked = now
                     if memory_of_group(self.inner.pid) > self.limits.memory * 2**30:
                         raise Ended(f"took more than {self.limits.memory:g} GiB of memory")
-                if self.inner.poll() is not None:
-                    open_ = self._drain()
-                    answer = until_line and b"\n" in self._read
+                open_ = open_ and self.inner.poll() is None
         finally:
             if writing and not stdin.closed:
                 self._selector.unregister(stdin)
-        if until_line and not answer:
+        if self.inner.poll() is not None:
+            self._drain()
+        if until_line and b"\n" not in self._read:
             raise Ended(self._how())
 
-    def _drain(self) -> bool:
-        """What the ended process has left in its pipe; a child of it that holds the pipe is not waited for."""
-        assert self.inner.stdout is not None
-        while True:
-            try:
-                data = os.read(self.inner.stdout.fileno(), 1 << 20)
-            except BlockingIOError:
-                return False
-            if not data:
-                return False
-            self._read += data
+    def _drain(self) -> None:
+        """What the ended process has left in its pipes; a child of it that holds one is not waited for."""
+        self._read += _left_in(self.inner.stdout)
+        self.said = (self.said + _left_in(self.inner.stderr))[-_KEPT:]
 
     def _how(self) -> str:
         try:
@@ -142,6 +136,19 @@ class Process:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
             return f"ended the process by {name}"
         return f"ended the process with exit code {code}"
+
+
+def _left_in(pipe: Any) -> bytes:
+    """All that can be read from a pipe without waiting."""
+    found = b""
+    while True:
+        try:
+            data = os.read(pipe.fileno(), 1 << 20)
+        except BlockingIOError:
+            return found
+        if not data:
+            return found
+        found += data
 
 
 def memory_of_group(group: int) -> int:
