@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..arrays import namespace as _xp
@@ -68,15 +69,27 @@ class Preimage(ArraySet):
         z = z * _xp.spread(xp, radius / xp.maximum(length, radius + 0 * length), z)  # where rounding left it outside
         return xp.where(_xp.spread(xp, outside, y), z, y)
 
+    def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
+        """Where the projection has no closed form a bound, ``|B^-1| dist(B y, C)``, which shrinks as that does."""
+        try:
+            return super()._distance(xp, y, batch)
+        except NotAvailable:
+            b = self.operator
+            away = self.inner._distance(xp, b(xp, y, batch), batch)
+            inverses = (b._factor(xp, f, y) for f in (b.left_inverse, b.right_inverse) if f is not None)
+            return away * math.prod(reductions.norm(xp, f) for f in inverses)
+
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         return self.inner._violation(xp, self.operator(xp, y, batch), batch)
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
-        """That of C, and what the entries of B y are sums of: their rounding is relative to it."""
+        """That of C, and what the entries of B y are sums of: their rounding is relative to it. y may be a stack."""
         b = self.operator
-        scale = self.inner._scale(xp, b(xp, y, 0))
+        if b.vector:
+            y = xp.reshape(y, (-1, b.left.shape[0]))
+        scale = self.inner._scale(xp, b(xp, y, int(b.vector)))
         if b.orthogonal or 0 in y.shape:
             return scale
         left, right = (None if f is None else xp.abs(b._factor(xp, f, y)) for f in (b.left, b.right))
         sizes = Operator(left, None, right, None, b.vector)
-        return scale + reductions.peak(xp, sizes(xp, _xp.finite(xp, xp.abs(y)), 0), 0)
+        return scale + reductions.peak(xp, sizes(xp, _xp.finite(xp, xp.abs(y)), int(b.vector)), 0)

@@ -84,7 +84,18 @@ class RowSpace(ArraySet):
         beyond = self.inner._violation(xp, self.map.times(xp, y, batch, self.combined), batch) + infinite
         return xp.maximum(beyond, reductions.peak(xp, self.map.off(xp, y, batch), batch)) if self.combined else beyond
 
+    def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
+        """Where the projection has no closed form an upper bound, by that of C, which shrinks as that does."""
+        try:
+            return super()._distance(xp, y, batch)
+        except NotAvailable:
+            away = self.inner._distance(xp, self.map.times(xp, y, batch, self.combined), batch)
+            back = _xp.parameter(xp, self.map.matrix if self.combined else self.map.inverse, y, "the matrix")
+            away = away * reductions.norm(xp, back)
+            return away + reductions.norm(xp, self.map.off(xp, y, batch), batch) if self.combined else away
+
     def _scale(self, xp: Namespace, y: Array) -> Any:
-        return self.inner._scale(xp, self.map.times(xp, y, 0, self.combined)) + reductions.peak(
+        z = xp.reshape(y, (-1, self.map.matrix.shape[1]))  # y may be a stack
+        return self.inner._scale(xp, self.map.times(xp, z, 1, self.combined)) + reductions.peak(
             xp, _xp.finite(xp, y), 0
         )
