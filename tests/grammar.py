@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from array_api_compat import array_namespace as namespace
 from scipy import special
 
 import lionk
-from lionk.functions import block_lift, centered, linear_map, maximum, positive_part, radial_lift, spectral_lift
+from lionk.functions import block_lift, centered, from_lmo, from_projection, from_scalar
+from lionk.functions import linear_map, maximum, positive_part, radial_lift, spectral_lift
 
 Oracle = Callable[[np.ndarray], np.ndarray]
 Draw = Callable[[Any], Any]
@@ -184,6 +186,74 @@ SQUARE: dict[str, tuple[dict[str, Any], Oracle]] = {
     "log_trace_exp": ({}, _eigen(lambda w: special.logsumexp(w, -1))),
 }
 
+
+
+def _inside(low: float, high: float, phi: Callable[[np.ndarray], np.ndarray]) -> Oracle:
+    """``sum phi(x_i)`` where all entries are in an interval, else infinity."""
+    return lambda x: np.where(
+        ((_flat(x) >= low) & (_flat(x) <= high)).all(-1), phi(np.clip(_flat(x), low, high)).sum(-1), math.inf
+    )
+
+
+# Conjugates, by the name of the function that each belongs to: some are not finite everywhere.
+DUAL: dict[str, tuple[dict[str, Any], Oracle]] = {
+    "power": ({"p": 3.0}, _entries(lambda y: np.abs(y) ** 1.5 / 1.5)),
+    "elastic": ({"mu": 0.5}, _entries(lambda y: np.maximum(abs(y) - 1, 0) ** 2)),
+    "berhu": ({}, _entries(lambda y: np.maximum(y * y - 1, 0) / 2)),
+    "asinh": ({}, _entries(lambda y: 2 * np.sinh(y / 2) ** 2)),
+    "half_l1_squared": ({}, lambda y: _norm(y, np.inf) ** 2 / 2),
+    "l1": ({}, _inside(-1, 1, lambda y: 0 * y)),
+    "box": ({"lower": -0.5, "upper": 2.0}, _inside(-0.5, 2, lambda y: 0 * y)),
+    "huber": ({"delta": 0.7}, _inside(-1, 1, lambda y: 0.35 * y * y)),
+    "exp": ({}, _inside(0, math.inf, lambda y: special.xlogy(y, y) - y)),
+    "softplus": ({}, _inside(0, 1, lambda y: special.xlogy(y, y) + special.xlog1py(1 - y, -y))),
+}  # fmt: skip
+
+
+def _own_log_cosh() -> Any:
+    def f(x: Any) -> Any:  # no digits are lost near 0
+        xp, a = namespace(x), abs(x)
+        half = xp.sinh(xp.clip(a, 0.0, 1.0) / 2)
+        return xp.where(a < 1, xp.log1p(2 * half * half), a + xp.log1p(xp.exp(-2 * a)) - math.log(2))
+
+    return from_scalar(f, lambda x: namespace(x).tanh(x), slope_range=(-1, 1), even=True)
+
+
+def _own_elastic() -> Any:
+    def slope(x: Any) -> Any:
+        return x / 2 + namespace(x).sign(x)
+
+    return from_scalar(
+        lambda x: abs(x) + x * x / 4, slope, slope_range=(-math.inf, math.inf), even=True, smooth=False
+    )
+
+
+def _own_clip() -> Any:
+    return from_projection(lambda y: namespace(y).clip(y, 0.0, 1.0), 0.5, diameter=4.0)
+
+
+def _own_max() -> Any:
+    def vertex(c: Any) -> Any:  # the mean of the largest entries
+        xp = namespace(c)
+        at = xp.astype(c == xp.max(c), c.dtype)
+        return at / xp.sum(at)
+
+    return from_lmo(vertex, diameter=2**0.5)
+
+
+def _between(x: np.ndarray) -> np.ndarray:
+    p = np.clip(2 * x, 0, 1)
+    return x * p - p * p / 4
+
+
+# What users bring, by the public ways: a function and its derivative, a projection, an oracle.
+OWN: dict[str, tuple[Any, Oracle]] = {
+    "own log cosh": (_own_log_cosh, SCALAR["log_cosh"][1]),
+    "own elastic": (_own_elastic, SCALAR["elastic"][1]),
+    "own clip": (_own_clip, _entries(_between)),
+    "own max": (_own_max, VECTOR["max"][1]),
+}
+
 FEW = {"k": 2, "box_simplex": 2, "cvar": 2, "total_variation": 2}  # entries, or singular values, that a name needs
 
 
@@ -192,10 +262,14 @@ def atom(draw: Draw, shape: tuple[int, ...], tables: list[Any] | None = None) ->
     if tables is None:
         matrices = [MATRIX, MATRIX] if len(shape) >= 2 else []
         square = [SQUARE] if len(shape) == 2 and shape[0] == shape[1] else []
-        tables = [SCALAR, VECTOR, VECTOR, *matrices, *square]
+        tables = [SCALAR, SCALAR, VECTOR, VECTOR, VECTOR, DUAL, OWN, *matrices, *square]
     table = draw(tables)
     name = draw(sorted(table))
     parameters, oracle = table[name]
+    if callable(parameters):
+        return Made(name, parameters(), oracle)
+    if table is DUAL:
+        return Made(f"{name}*", lionk.K(name, **parameters).conjugate, oracle)
     least = max(FEW.get(name, 1), parameters.get("k", 1))
     if (min(shape[-2:]) if table is MATRIX else math.prod(shape)) < least:
         name, (parameters, oracle) = "l2", VECTOR["l2"]
@@ -275,7 +349,8 @@ def _envelope(a: Made, mu: float) -> Oracle:
     """``K(z) + |x - z|^2/(2 mu)`` at the z that the library's prox finds, and at others: not below the envelope."""
 
     def above(x: np.ndarray) -> np.ndarray:
-        with np.errstate(all="ignore"):
+        near = x
+        with np.errstate(all="ignore"), contextlib.suppress(lionk.NotAvailable):
             near = a.K._prox(namespace(x), x, mu, 1)
         steps = [near, x, 0 * x, x / 2, x - 0.9 * (x - near)]
         return np.min([a.oracle(z) + _norm(x - z) ** 2 / (2 * mu) for z in steps], axis=0)

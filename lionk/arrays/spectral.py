@@ -86,7 +86,7 @@ def map_singular_values(xp: Namespace, x: Array, f: Callable[[Array], Array], *,
         s = xp.where(s > noise, s, xp.zeros_like(s))
     if merge:
         s = _merged(xp, s, noise)
-    made = f(s) + _no_limit(xp, poison)
+    made = _finite_or_nan(xp, f(s)) + _no_limit(xp, poison)
     out = (u * xp.astype(made, u.dtype)[..., None, :]) @ vh
     return out if rank or merge else xp.where(xp.all(made == s, axis=-1)[..., None, None], x, out)
 
@@ -99,6 +99,11 @@ def noise(xp: Namespace, x: Array) -> float:
 def _no_limit(xp: Namespace, poison: Array) -> Array:
     """NaN for infinite entries too, which give vectors no limit."""
     return xp.where(poison == 0, poison, xp.nan * xp.ones_like(poison))[..., 0]
+
+
+def _finite_or_nan(xp: Namespace, made: Array) -> Array:
+    """NaN for infinite values, as of a function without a subgradient there: products with vectors have no limit."""
+    return xp.where(xp.isinf(made), xp.nan * xp.ones_like(made), made)
 
 
 def _merged(xp: Namespace, s: Array, noise: Array) -> Array:
@@ -159,7 +164,7 @@ def map_eigenvalues(xp: Namespace, x: Array, f: Callable[[Array], Array], *, ran
         w = xp.where(xp.abs(w) > noise, w, xp.zeros_like(w))
     if merge:
         w = -_merged(xp, -w, noise)
-    made = f(w) + _no_limit(xp, poison)
+    made = _finite_or_nan(xp, f(w)) + _no_limit(xp, poison)
     out = symmetric_part(xp, (q * xp.astype(made, q.dtype)[..., None, :]) @ adjoint(xp, q))
     if rank or merge:
         return out

@@ -41,7 +41,7 @@ def outward(xp: Namespace, lower: Array, upper: Array, dtype: Any) -> tuple[Arra
     if lower.dtype == dtype:
         return lower, upper
     step = float(xp.finfo(dtype).eps)
-    return xp.astype(lower - step * xp.abs(lower), dtype), xp.astype(upper + step * xp.abs(upper), dtype)
+    return tuple(xp.astype(e + sign * step * xp.abs(_xp.finite(xp, e)), dtype) for e, sign in ((lower, -1), (upper, 1)))
 
 
 def rounding(K: Any, xp: Namespace, x: Array) -> float:
