@@ -17,8 +17,18 @@ from array_api_compat import array_namespace as namespace
 from scipy import special
 
 import lionk
-from lionk.functions import block_lift, centered, from_lmo, from_projection, from_scalar
-from lionk.functions import linear_map, maximum, positive_part, radial_lift, spectral_lift
+from lionk.functions import (
+    block_lift,
+    centered,
+    from_lmo,
+    from_projection,
+    from_scalar,
+    linear_map,
+    maximum,
+    positive_part,
+    radial_lift,
+    spectral_lift,
+)
 
 Oracle = Callable[[np.ndarray], np.ndarray]
 Draw = Callable[[Any], Any]
@@ -187,7 +197,6 @@ SQUARE: dict[str, tuple[dict[str, Any], Oracle]] = {
 }
 
 
-
 def _inside(low: float, high: float, phi: Callable[[np.ndarray], np.ndarray]) -> Oracle:
     """``sum phi(x_i)`` where all entries are in an interval, else infinity."""
     return lambda x: np.where(
@@ -223,9 +232,7 @@ def _own_elastic() -> Any:
     def slope(x: Any) -> Any:
         return x / 2 + namespace(x).sign(x)
 
-    return from_scalar(
-        lambda x: abs(x) + x * x / 4, slope, slope_range=(-math.inf, math.inf), even=True, smooth=False
-    )
+    return from_scalar(lambda x: abs(x) + x * x / 4, slope, slope_range=(-math.inf, math.inf), even=True, smooth=False)
 
 
 def _own_clip() -> Any:

@@ -27,6 +27,7 @@ import grammar
 import lionk
 from statements import CHECKS, SHAPES, Case
 
+
 def drawn(seed: int, index: int, depths: Any = (0, 1, 1, 2, 2, 3), shapes: Any = SHAPES) -> Case:
     rng = np.random.default_rng([seed, index])
     one = grammar.by(rng)
@@ -117,8 +118,10 @@ def main() -> int:
     parser.add_argument("--limit", type=float, default=2.0, help="seconds that a check may take")
     parser.add_argument("--show", type=int, default=3)
     options = parser.parse_args()
-    found = hunt(options.count, options.seed, options.start, options.seconds, options.only, options.depths, options.limit)
-    sys.stdout.write(told(*found, options.show))
+    given = vars(options)
+    show = given.pop("show")
+    found = hunt(**given)
+    sys.stdout.write(told(*found, show))
     return int(bool(found[1]))
 
 

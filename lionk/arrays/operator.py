@@ -38,6 +38,11 @@ class Operator(Value):
     def inverse_adjoint(self, xp: Namespace, x: Array, batch: int) -> Array:
         return self._multiply(xp, x, batch, *self._adjoints(xp, self.left_inverse, self.right_inverse, x))
 
+    def sizes(self, xp: Namespace, x: Array, batch: int) -> Array:
+        """``|left| |x| |right|``: what the rounding of ``left x right`` is relative to, entry by entry."""
+        factors = (self._factor(xp, f, x) for f in (self.left, self.right))
+        return self._multiply(xp, xp.abs(x), batch, *(None if f is None else xp.abs(f) for f in factors))
+
     @property
     def dual(self) -> Operator:
         """``B^-H``, whose inverse is ``B^H``."""

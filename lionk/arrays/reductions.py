@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .namespace import Array, Namespace, device, eps, event_size, flat, kind, spread, visible
+from .namespace import Array, Namespace, device, eps, event_size, finite, flat, kind, spread, visible
 
 # By the name of a namespace that cannot sort, or would gather the array: its own (x, k) -> (cut, above, at), and its
 # own (x, k) -> the k largest entries.
@@ -124,6 +124,21 @@ def inner(xp: Namespace, x: Array, y: Array, batch: int = 0) -> Array:
     if kind(x).complex or kind(y).complex:
         return total(xp, xp.real(xp.conj(x) * y), batch)
     return total(xp, x * y, batch)
+
+
+def magnitude(xp: Namespace, x: Array) -> Array:
+    """``|x|``, 0 where it is not finite: as a share of a bound on rounding."""
+    return xp.abs(finite(xp, x))
+
+
+def products(xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+    """``sum |x_i s_i|`` over the finite entries of both."""
+    return total(xp, magnitude(xp, x) * magnitude(xp, s), batch)
+
+
+def norms(xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+    """``|x| |s|`` of the finite entries of both."""
+    return norm(xp, finite(xp, x), batch) * norm(xp, finite(xp, s), batch)
 
 
 def poison(xp: Namespace, x: Array, batch: int) -> Array:

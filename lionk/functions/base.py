@@ -16,6 +16,7 @@ from ..arrays.namespace import Array, Namespace, visible
 from ..arrays.value import Value, arrays_in, has_arrays, value_class
 from ..errors import NotAvailable
 from ..sets.base import ArraySet, ConvexSet, resolve_tol
+from ..sets.box import Whole
 
 
 def above(name: str) -> Callable[..., Any]:
@@ -110,8 +111,9 @@ class ConvexFunction(Value, ABC):
     def bounds(self, x: Array, tol: float | None = None) -> tuple[Array, Array]:
         """``(lower, upper)``, 0-d: K(x) lies between them, as does ``value``; ``tol`` as in ``value``.
 
-        Of a closed form they differ by rounding, else by the accuracy of an iteration as well (``traits.accuracy``,
-        relative to ``|K(x)| + |K*(s)| + sum |x_i s_i|``, s in dK(x)). Upper: a representation of x that is feasible;
+        Of a closed form they differ by rounding, relative to the terms that K is the sum of (they may cancel), else by
+        the accuracy of an iteration as well (``traits.accuracy``, relative to ``|K(x)| + |K*(s)| + sum |x_i s_i|``, s
+        in dK(x)). Upper: a representation of x that is feasible;
         lower: Fenchel's inequality (derived here).
 
         >>> import lionk, numpy as np
@@ -293,9 +295,14 @@ class ArrayFunction(ConvexFunction):
     @abstractmethod
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array: ...
 
-    def _value_and_subgradient(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array]:
-        """Both, where one iteration gives them."""
-        return self._value(xp, x, batch, tol), self._subgradient(xp, x, batch)
+    def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
+        """K, dK, and the size of the terms that K is computed from, which its rounding is relative to: they may cancel.
+
+        At least ``|K| + sum |x_i s_i|``, K's change under a rounding of x; ``|x| |s|`` where x is moved into a domain.
+        """
+        value, s = self._value(xp, x, batch, tol), self._subgradient(xp, x, batch)
+        terms = reductions.products if isinstance(self.domain, Whole) else reductions.norms
+        return value, s, reductions.magnitude(xp, value) + terms(xp, x, s, batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         raise NotAvailable(

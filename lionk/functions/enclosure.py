@@ -16,24 +16,37 @@ def bounds(K: Any, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Arr
 
     ``K._value`` is exact, or an upper end: that of a representation of x that is feasible. The lower end is Fenchel's
     inequality ``K(x) >= <x, s> - K*(s)``, which holds for any s: here for the selection s from dK(x), at which it is
-    an equality; where dK(x) is infinite, for that of a point next to x. Both are widened by the rounding of
-    ``|K(x)| + |K*(s)| + sum |x_i s_i|``: K's own terms, and K's change under a rounding of x. Derived here.
+    an equality; where dK(x) is infinite, for that of a point next to x. Both are widened by the rounding of the terms
+    that they are computed from. Derived here.
     """
-    value, s = K._value_and_subgradient(xp, x, batch, tol)
-    if not (_roots.visible(s) and bool(xp.all(xp.isfinite(s)))):
-        pulled = K._subgradient(xp, x * (1 - 8 * _xp.eps(x)), batch)
-        s = xp.where(xp.isfinite(s), s, xp.where(xp.isfinite(pulled), pulled, xp.zeros_like(s)))
-    dual = K.conjugate._value(xp, s, batch, tol)
-    product, terms = reductions.inner(xp, x, s, batch), reductions.total(xp, xp.abs(x) * xp.abs(s), batch)
-    finite = xp.isfinite(dual) & xp.isfinite(terms)
-    zero = xp.zeros_like(value)
-    size = xp.abs(xp.where(xp.isfinite(value), value, zero)) + xp.where(finite, xp.abs(dual) + terms, zero)
-    width = rounding(K, xp, x) * size
-    lower = value - width
+    value, s, size = K._measured(xp, x, batch, tol)
+    lower = value
     if K.traits.accuracy:
-        lower = xp.where(finite, product - dual - width, xp.where(xp.isnan(value), value, -math.inf + zero))
+        if not (_roots.visible(s) and bool(xp.all(xp.isfinite(s)))):
+            pulled = K._subgradient(xp, x * (1 - 8 * _xp.eps(x)), batch)
+            s = xp.where(xp.isfinite(s), s, _xp.finite(xp, pulled))
+        dual, _, terms = K.conjugate._measured(xp, s, batch, tol)
+        lower = reductions.inner(xp, x, s, batch) - dual
+        lower = xp.where(xp.isfinite(lower), lower, xp.where(xp.isnan(value), value, -math.inf + xp.zeros_like(value)))
+        size = size + terms
+    width = rounding(K, xp, x) * size
+    lower = lower - width
     lower, upper = xp.minimum(lower, value), value + width
     return (reductions.total(xp, lower, 0), reductions.total(xp, upper, 0)) if batch else (lower, upper)
+
+
+def size_of_values(inner: Any, xp: Namespace, w: Array) -> Array:
+    """The size of the terms of ``inner`` at the eigenvalues or singular values w of matrices, for ``_measured``.
+
+    All of them are rounded relative to the largest, times the slopes; where these are infinite, those at values that
+    are as much closer to their mean.
+    """
+    _, s, size = inner._measured(xp, w, w.ndim - 1, math.inf)
+    room = 16 * w.shape[-1] * _xp.eps(w)
+    if w.shape[-1]:
+        near = inner._subgradient(xp, (1 - room) * w + room * xp.mean(w, axis=-1, keepdims=True), w.ndim - 1)
+        s = xp.where(xp.isfinite(s), s, near)
+    return size + reductions.norms(xp, w, s, w.ndim - 1)
 
 
 def outward(xp: Namespace, lower: Array, upper: Array, dtype: Any) -> tuple[Array, Array]:

@@ -49,16 +49,18 @@ class Affine(ArrayFunction):
         return z if self.width == 1 else z / at(self.width, x, batch)
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
-        return self._raised(xp, self.inner._value(xp, self._into(xp, x, batch), batch, tol), x, batch)
+        v = self._factor(x, batch) * self.inner._value(xp, self._into(xp, x, batch), batch, tol)
+        return v if self.tilt_by is None else v + reductions.inner(xp, *self._tilted(xp, x, batch), batch)
 
-    def _raised(self, xp: Namespace, inner: Array, x: Array, batch: int) -> Array:
-        v = at(self.slope, x, batch) * at(self.width, x, batch) * inner
-        if self.tilt_by is None:
-            return v
+    def _factor(self, x: Array, batch: int) -> Any:
+        return at(self.slope, x, batch) * at(self.width, x, batch)
+
+    def _tilted(self, xp: Namespace, x: Array, batch: int) -> tuple[Array, Array]:
+        """The two sides of the product with the tilt."""
         if not isinstance(self.domain, Whole):
             x = self.domain._project(xp, _xp.finite(xp, x), batch)
         y = x + _xp.parameter(xp, self.shift_by, x, "b") if self.paired else x
-        return v + reductions.inner(xp, xp.zeros_like(x) + _xp.parameter(xp, self.tilt_by, x, "c"), y, batch)
+        return xp.zeros_like(x) + _xp.parameter(xp, self.tilt_by, x, "c"), y
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         return self._turned(xp, self.inner._subgradient(xp, self._into(xp, x, batch), batch), x, batch)
@@ -67,9 +69,13 @@ class Affine(ArrayFunction):
         s = s if self.slope == 1 else at(self.slope, x, batch) * s
         return s if self.tilt_by is None else s + _xp.parameter(xp, self.tilt_by, x, "c")
 
-    def _value_and_subgradient(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array]:
-        v, s = self.inner._value_and_subgradient(xp, self._into(xp, x, batch), batch, tol)
-        return self._raised(xp, v, x, batch), self._turned(xp, s, x, batch)
+    def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
+        v, s, size = self.inner._measured(xp, self._into(xp, x, batch), batch, tol)
+        v, s, size = self._factor(x, batch) * v, self._turned(xp, s, x, batch), self._factor(x, batch) * size
+        if self.tilt_by is not None:
+            c, y = self._tilted(xp, x, batch)
+            v, size = v + reductions.inner(xp, c, y, batch), size + reductions.products(xp, c, y, batch)
+        return v, s, size
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         y = x if self.tilt_by is None else x - t * _xp.parameter(xp, self.tilt_by, x, "c")

@@ -67,6 +67,10 @@ class Centered(ArrayFunction):
         s = self.inner._subgradient(xp, x - mean(xp, x, batch), batch)
         return s - mean(xp, s, batch)
 
+    def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
+        value, s, size = self.inner._measured(xp, _less_mean(xp, x, batch), batch, tol)
+        return value, s - mean(xp, s, batch), size + reductions.norms(xp, x, s, batch)
+
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         centre = mean(xp, x, batch)
         z = x - centre

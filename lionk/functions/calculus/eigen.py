@@ -14,6 +14,7 @@ from ...sets.base import ConvexSet
 from ...sets.box import Whole
 from ...sets.eigen import Eigen, check_square
 from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from ..enclosure import size_of_values
 from ..registry.entries import array_function
 
 
@@ -51,6 +52,10 @@ class EigenLift(ArrayFunction):
         return _spectral.map_eigenvalues(
             xp, x, lambda w: self.inner._subgradient(xp, w, w.ndim - 1), rank=True, merge=merge
         )
+
+    def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
+        value, s, _ = super()._measured(xp, x, batch, tol)
+        return value, s, reductions.total(xp, size_of_values(self.inner, xp, _spectral.eigenvalues(xp, x)), batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         check_square(x)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays.namespace import Array, Namespace
 from ...arrays.operator import Operator, inverse, positive_root, square
 from ...arrays.value import value_class
@@ -41,6 +42,11 @@ class LinearMap(ArrayFunction):
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         b = self.operator
         return b.adjoint(xp, self.inner._subgradient(xp, b(xp, x, batch), batch), batch)
+
+    def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
+        b = self.operator
+        value, s, size = self.inner._measured(xp, b(xp, x, batch), batch, self._room(xp, x, tol))
+        return value, b.adjoint(xp, s, batch), size + reductions.products(xp, s, b.sizes(xp, x, batch), batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         b = self.operator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -39,6 +40,13 @@ class Moreau(ArrayFunction):
         y = xp.where(grows, xp.full_like(y, math.inf), y)
         near = xp.where(xp.isinf(x) & ~grows, x, near)
         return self.inner._value(xp, near, batch, math.inf) + self.mu / 2 * reductions.inner(xp, y, y, batch)
+
+    def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
+        value, s, size = super()._measured(xp, x, batch, tol)
+        near = _xp.finite(xp, x) - self.mu * _xp.finite(xp, s)
+        with suppress(NotAvailable):  # of a set that is known by its projection only
+            size = size + self.inner._measured(xp, near, batch, math.inf)[2]
+        return value, s, size + self.mu / 2 * reductions.products(xp, s, s, batch)
 
     def _infinite(self, xp: Namespace, x: Array, value: Array, batch: int) -> Array:
         """The value at infinite x is infinite where K is, and else the limit that far points have reached already."""
@@ -84,6 +92,11 @@ class Ridge(ArrayFunction):
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         return self.inner._subgradient(xp, x, batch) + self.mu * x
+
+    def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
+        _, s, size = self.inner._measured(xp, x, batch, tol)
+        squares = self.mu * reductions.products(xp, x, x, batch)
+        return self._value(xp, x, batch, tol), s + self.mu * x, size + squares
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         shrink = 1 + t * self.mu

@@ -17,6 +17,7 @@ from ...sets.base import ConvexSet
 from ...sets.box import Box, Whole
 from ..base import ArrayFunction, ConvexFunction, Traits
 from ..definitions.support import Support
+from ..enclosure import size_of_values
 from ..registry.entries import array_function
 
 
@@ -62,6 +63,10 @@ class SpectralLift(ArrayFunction):
         return _spectral.map_singular_values(
             xp, x, lambda s: edge * self.inner._subgradient(xp, s, s.ndim - 1), rank=True, merge=merge
         )
+
+    def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
+        value, s, _ = super()._measured(xp, x, batch, tol)
+        return value, s, reductions.total(xp, size_of_values(self.inner, xp, _spectral.singular_values(xp, x)), batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         _spectral.check_matrix(x, "a spectral function")

@@ -84,6 +84,10 @@ class Sum(ArrayFunction):
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         return self.first._subgradient(xp, x, batch) + self.second._subgradient(xp, x, batch)
 
+    def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
+        one, two = (k._measured(xp, x, batch, tol) for k in (self.first, self.second))
+        return self._value(xp, x, batch, tol), one[1] + two[1], one[2] + two[2]
+
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         """Entry by entry, by a root; ``prox_{r l2}`` after the other one, if that is homogeneous (Yu 2013); else by
         ``splitting``: it is the x that K1 and ``K2 + |.|^2/(2t)`` share where ``x/t`` is divided between them.
@@ -165,17 +169,32 @@ class InfimalConvolution(ArrayFunction):
             u = self._between(xp, y, *self._ends(xp, y))
             inside = self._at(xp, u, y - u, batch, math.inf)
             return outside_is_infinite(xp, inside, violation + reductions.poison(xp, x, batch), bound)
-        return self._value_and_subgradient(xp, x, batch, tol)[0]
+        return self._found(xp, x, batch, tol)[0]
 
-    def _value_and_subgradient(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array]:
-        if self._indicators or self._entrywise:
-            return super()._value_and_subgradient(xp, x, batch, tol)
+    def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
+        """The two parts may be larger than x, and of different sign, as may be their values ``<u, s> - K1*(s)``."""
+        if self._indicators:
+            return super()._measured(xp, x, batch, tol)
+        if self._entrywise:
+            value, s = self._value(xp, x, batch, tol), self._subgradient(xp, x, batch)
+            u = self.first.conjugate._subgradient(xp, s, batch)
+        else:
+            value, s, u = self._found(xp, x, batch, tol)
+        size, slope = reductions.magnitude(xp, value), _xp.finite(xp, s)
+        for k, part in ((self.first, u), (self.second, x - u)):
+            other = k.conjugate._value(xp, slope, batch, math.inf)
+            size = size + reductions.norms(xp, part, s, batch) + reductions.magnitude(xp, other)
+        return value, s, size
+
+    def _found(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
+        """The value, the subgradient, and the first part of the split."""
         shared = self.conjugate.domain
         if self._met and isinstance(shared, Intersection):
-            return shared._extreme(xp, x, batch)
+            value, s = shared._extreme(xp, x, batch)
+            return value, s, x
         y = _xp.finite(xp, x)
         if not _xp.event_size(x, batch):
-            return self._at(xp, y, y, batch, tol), y
+            return self._at(xp, y, y, batch, tol), y, y
         u, v, s = split(xp, self.first, self.second, y, batch)
         zero = xp.zeros_like(y)
         if tol == math.inf:  # x is a member, but not each of these is a split of it: y + 0, say
@@ -187,7 +206,7 @@ class InfimalConvolution(ArrayFunction):
             s = shared._inside(xp, s, batch)
         elif not isinstance(shared, Whole):
             s = shared._project(xp, s, batch)
-        return value + reductions.poison(xp, x, batch), s + _xp.only_nan(xp, x)
+        return value + reductions.poison(xp, x, batch), s + _xp.only_nan(xp, x), u
 
     @property
     def _met(self) -> bool:
@@ -201,7 +220,7 @@ class InfimalConvolution(ArrayFunction):
         if self._indicators:
             return _xp.only_nan(xp, x)
         if not self._entrywise:
-            return self._value_and_subgradient(xp, x, batch, math.inf)[1]
+            return self._found(xp, x, batch, math.inf)[1]
         r = xp.abs(x) if _xp.is_complex(x) else x
         s = _roots.middle(xp, *self._ends(xp, r))
         return s if r is x else _xp.sign(xp, x) * s

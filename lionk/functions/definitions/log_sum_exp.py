@@ -47,6 +47,11 @@ class LogSumExp(ArrayFunction):
         e = xp.exp(x - _xp.spread(xp, _finite_max(xp, x, batch), x))
         return e / _xp.spread(xp, reductions.total(xp, e, batch), x)
 
+    def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
+        """The sum of exponentials is rounded relative to itself: its logarithm by as much, however small it is."""
+        value, s, size = super()._measured(xp, x, batch, tol)
+        return value, s, 1 + size
+
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
 
