@@ -121,7 +121,7 @@ def test_enclosures_hold_the_truth(case: Case) -> None:
         assert lower <= value <= upper or math.isinf(value)
         slope = dual.subgradient(on.put(y))
         below = grammar.from_below(made, y, [s, r], 60)
-        scale = abs(below) + float(abs(y) @ abs(s) if y.ndim == 1 else (abs(y) * abs(s)).sum()) + abs(truth)
+        scale = abs(below) + float((abs(y) * (abs(s) + abs(r))).sum()) + abs(truth)
         assert below <= upper + 8 * on.eps * scale
         DRAWN["enclosures"] += 1
         wide = upper - lower > dual.traits.accuracy * (scale + norm(y) * norm(slope)) + _size(on, scale)
