@@ -42,19 +42,19 @@ FLAGS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"), ("off", "on")
 
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 _SPECIAL = r"[+-]?inf(?:inity)?"
-_GROUPS = {POINT: r"[,]", COMMA: r"[.]"}  # thousands, by what marks the decimals
-_SPACES = "[ '\u2019\u00a0\u2009\u202f]"  # thousands in either case
+_GROUPS = {POINT: COMMA, COMMA: POINT}  # thousands, by what marks the decimals
+_SPACES = " '\u2019\u00a0\u2009\u202f"  # thousands in either case
 
 
 def _number(point: str) -> str:
     p, whole = re.escape(point), r"[1-9]\d{0,2}"
     plain = rf"(?:\d+(?:{p}\d*)?|{p}\d+){_EXPONENT}"
-    grouped = rf"{whole}(?:(?:{_GROUPS[point]}\d{{3}})+|(?:{_SPACES}\d{{3}})+)(?:{p}\d*)?"
+    grouped = rf"{whole}(?:(?:[{_GROUPS[point]}]\d{{3}})+|(?:[{_SPACES}]\d{{3}})+)(?:{p}\d*)?"
     return rf"[+-]?(?:{grouped}|{plain})|{_SPECIAL}"
 
 
 NUMBER = {point: re.compile(_number(point), re.IGNORECASE) for point in (POINT, COMMA)}
-_SYMBOL = re.compile(r"(?P<before>[$€£¥]?)\s*(?P<number>[^$€£¥%]*?)\s*(?P<after>[$€£¥%]?)")
+_SYMBOL = re.compile(r"[(+\u2212-]?\s*(?P<before>[$€£¥]?)[^$€£¥%]*(?P<after>[$€£¥%]?)\)?")
 
 
 @dataclass(frozen=True)
@@ -69,28 +69,34 @@ class Numbers:
 
 def missing(texts: Series) -> Array:
     """Which cells have no value, bool."""
-    return texts.str.lower().isin(MISSING).to_numpy(dtype=bool)
+    return np.fromiter((t.lower() in MISSING for t in texts.tolist()), dtype=bool, count=len(texts))
 
 
 def numbers(texts: Series, point: str) -> Numbers:
     """Texts as numbers, with this mark of the decimals."""
-    bare, symbol = _bare(texts)
-    good = bare.str.fullmatch(NUMBER[point]).fillna(False).to_numpy(dtype=bool)
-    plain = bare.where(good, "nan").str.replace(rf"{_GROUPS[point]}|{_SPACES}", "", regex=True)
-    if point != POINT:
-        plain = plain.str.replace(point, POINT, regex=False)
-    return Numbers(pd.to_numeric(plain, errors="coerce").to_numpy(dtype=float), good, point, symbol)
+    bare, symbol = _bare(texts.tolist())
+    is_number = NUMBER[point].fullmatch
+    good = np.fromiter((is_number(t) is not None for t in bare), dtype=bool, count=len(bare))
+    without = str.maketrans({point: POINT, **dict.fromkeys(_GROUPS[point] + _SPACES)})
+    values = [float(t.translate(without)) if fits else np.nan for t, fits in zip(bare, good.tolist(), strict=True)]
+    return Numbers(np.asarray(values, dtype=float), good, point, symbol)
 
 
-def _bare(texts: Series) -> tuple[Series, str]:
+def _bare(texts: list[str]) -> tuple[list[str], str]:
     """Without a currency or a percent sign, if all cells have the same; a minus of typesetters is one of keyboards."""
-    texts = texts.str.replace("\u2212", "-", regex=False)
-    texts = texts.str.replace(r"^\(([^()]+)\)$", r"-\1", regex=True)  # as accountants write what is below 0
-    parts = _SYMBOL.fullmatch(texts.iloc[0])
-    symbol = parts and (parts["before"] or parts["after"])
-    if not symbol or not texts.str.contains(symbol, regex=False).all():
-        return texts, ""
-    return texts.str.replace(symbol, "", n=1, regex=False).str.strip(), symbol
+    parts = _SYMBOL.fullmatch(texts[0]) if texts else None
+    symbol = (parts and (parts["before"] or parts["after"])) or ""
+    if symbol and not all(symbol in t for t in texts):
+        symbol = ""
+    return [_signed(t.replace(symbol, "", 1) if symbol else t) for t in texts], symbol
+
+
+def _signed(text: str) -> str:
+    """With a minus of keyboards before the digits: accountants put what is below 0 in brackets."""
+    text = text.strip().replace("\u2212", "-", 1)
+    if text.startswith("(") and text.endswith(")"):
+        text = "-" + text[1:-1].strip()
+    return text[0] + text[1:].lstrip() if text[:1] in ("+", "-") else text
 
 
 def decimal(texts: Series) -> str | None:
@@ -117,10 +123,11 @@ def flags(texts: Series) -> tuple[str, str] | None:
 # -- dates -------------------------------------------------------------------------------------------------------
 
 _DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y",
-         "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%a, %d %b %Y")  # fmt: skip
+         "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%a, %d %b %Y", "%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%m/%Y")  # fmt: skip
+_BEGIN = {"%d": True, "%m": False}  # is the day first?
 _EITHER = (("%d/%m/%Y", "%m/%d/%Y"), ("%d-%m-%Y", "%m-%d-%Y"), ("%d/%m/%y", "%m/%d/%y"))
 _GERMAN = ("%d.%m.%Y", "%d.%m.%y")
-_CLOCK = ("%H:%M", "%H:%M:%S", "%I:%M %p")
+CLOCK = ("%H:%M", "%H:%M:%S", "%I:%M %p")
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 _ISO = re.compile(r"\d{4}-\d{2}(-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?\s*(Z|[+-]\d{2}:?\d{2})?)?)?")
 DATE_LIKE = re.compile(r"(?=.*\d)[\w ,./:+-]{4,40}")  # what else is not worth the trial
@@ -133,7 +140,7 @@ def date_formats(texts: Series) -> list[str]:
     if texts.str.fullmatch(_ISO).all() and _parses(texts, "ISO8601"):
         return ["ISO8601"]
     sample = texts.iloc[:20]
-    for form in _CLOCK:
+    for form in CLOCK:
         if _parses(sample, form) and _parses(texts, form):
             return [form]
     for family in (*((day,) for day in (*_DAYS, *_GERMAN)), *_EITHER):
@@ -142,6 +149,12 @@ def date_formats(texts: Series) -> list[str]:
             if fits:
                 return fits if len(fits) < 2 or not _same(texts, *fits) else fits[:1]
     return []
+
+
+def day_first(form: str) -> bool | None:
+    """Does the day come before the month in dates of this format? None: they can be told apart without that."""
+    ambiguous = any(form.startswith(days) for pair in _EITHER for days in pair)
+    return _BEGIN.get(form[:2]) if ambiguous else None
 
 
 def _parses(texts: Series, form: str) -> bool:

@@ -11,12 +11,13 @@ import pandas as pd
 
 from ..console import BadInput
 from . import header
+from .packed import PACKED, unpacked
 from .sheet import Frame, Reading, Sheet, names_of
 from .text import read_text
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data")
 EXCEL = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods")
-SUFFIXES = (*TEXT, *EXCEL, ".parquet", ".npy")
+SUFFIXES = (*TEXT, *PACKED, *EXCEL, ".parquet", ".npy")
 
 
 def read(path: Path, how: Reading | None = None) -> Sheet:
@@ -26,10 +27,13 @@ def read(path: Path, how: Reading | None = None) -> Sheet:
         raise BadInput(f"--data {path} is a directory; name a .csv or .npy file in it")
     if not path.is_file():
         raise BadInput(f"--data {path}: there is no such file")
-    suffix = path.with_suffix("").suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
+    suffix = path.suffix.lower()
     try:
-        if suffix in TEXT:
-            return read_text(path, how)
+        if suffix in (*TEXT, *PACKED):
+            name, data = unpacked(path)
+            if Path(name).suffix.lower() in TEXT:
+                return read_text(path, data, how)
+            raise BadInput(f"{path} holds {name}; packed tables are text, with names that end in {', '.join(TEXT)}")
         if suffix in EXCEL:
             return _read_excel(path, how)
         if suffix in (".parquet", ".pq"):

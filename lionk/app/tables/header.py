@@ -27,6 +27,10 @@ def guess(frame: Frame) -> tuple[bool | None, str]:
     texts = [i for i, cell in enumerate(first) if not _is_number(cell)]
     named = [i for i in texts if first[i].lower() not in cells.MISSING]
     if named:
+        full = [i for i, c in enumerate(frame) if not cells.missing(frame[c].iloc[1:].astype(str).str.strip()).all()]
+        names = sum(first[i].lower() not in cells.MISSING for i in full)
+        if 2 * names < len(full):
+            return None, f"the first line names {names} of {len(full)} columns; delete it if it is a title"
         if any(columns[i] is not None for i in named):  # words above numbers
             return True, ""
         below = frame.iloc[1:][~(frame.iloc[1:] == frame.iloc[0]).all(axis=1)]  # a line of names may be repeated

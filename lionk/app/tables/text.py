@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 from collections import Counter
 from collections.abc import Callable
@@ -19,24 +18,30 @@ from .sheet import Frame, Reading, Sheet, names_of
 
 SAMPLE = 50  # lines that the separator is judged by
 _SEPARATORS = {"tab": "\t", "space": " "}
+_OTHERS = {
+    b"PK\3\4": "a zip archive or a spreadsheet (.zip, .xlsx, .ods)",
+    b"\x1f\x8b": "a gzip file (.csv.gz)",
+    b"PAR1": "a Parquet file (.parquet)",
+    b"\xd0\xcf\x11\xe0": "an old spreadsheet (.xls)",
+    b"%PDF": "a PDF",
+}
 
 
-def read_text(path: Path, how: Reading) -> Sheet:
-    text, notes = _decode(path, how.encoding)
-    skipped, text = _comments(text)
+def read_text(path: Path, data: bytes, how: Reading) -> Sheet:
+    text, notes = _decode(path, data, how.encoding)
+    skipped, text = _comments(text if "\n" in text else text.replace("\r", "\n"))
     if not text.strip():
         raise BadInput(f"{path} is empty")
     separator = _SEPARATORS.get(how.separator or "", how.separator) or _separator(text)
     where = _places(text, separator, skipped)
-    row_names = _row_names(text, separator)
-    if row_names:
-        end = text.index("\n")
-        text = f'""{separator}{text[:end]}{text[end:]}'
-        notes.append("the first line has one name less than the others have cells, so the first column has none")
+    spare = _spare(text, separator)
+    if spare:
+        text = _lengthened(text, separator) if spare == "last" else f'""{separator}{text}'
+        notes.append(f"the first line has one name less than the others have cells, so the {spare} column has none")
     frame = _parse(path, text, separator, skipped)
     kept = np.flatnonzero((frame != "").any(axis=1).to_numpy())  # blank lines are no rows
     frame = frame.iloc[kept].reset_index(drop=True)
-    named, why = (True, "") if row_names else (how.header, "") if how.header is not None else header.guess(frame)
+    named, why = (True, "") if spare else (how.header, "") if how.header is not None else header.guess(frame)
     if named is None:
         raise BadInput(f"{path}: {why}; give --header if it holds names, --no-header if it is a row like the others")
     if why:
@@ -55,18 +60,18 @@ def read_text(path: Path, how: Reading) -> Sheet:
     return Sheet(str(path), frame, lambda i: where(int(kept[i + begin])), bool(named), separator, (*notes, *told))
 
 
-def _decode(path: Path, encoding: str | None) -> tuple[str, list[str]]:
-    data = path.read_bytes()
-    if path.suffix.lower() == ".gz":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError) as error:
-            raise BadInput(f"{path} is no gzip file, or is cut off: {error}") from None
+def _decode(path: Path, data: bytes, encoding: str | None) -> tuple[str, list[str]]:
     if encoding is None:
+        if (kind := next((kind for start, kind in _OTHERS.items() if data.startswith(start)), None)) is not None:
+            raise BadInput(
+                f"{path} is no text but {kind}; give the file the name of its kind, or save the table as CSV"
+            )
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
             encoding = "utf-16"
         elif b"\0" in data[:4000]:
-            raise BadInput(f"{path} is no text: it has zero bytes; save the table as CSV in UTF-8")
+            encoding = _utf_16(data[:4000])
+            if encoding is None:
+                raise BadInput(f"{path} is no text: it has zero bytes; save the table as CSV in UTF-8")
         else:
             try:
                 return data.decode("utf-8-sig"), []
@@ -84,6 +89,12 @@ def _decode(path: Path, encoding: str | None) -> tuple[str, list[str]]:
             f"{path}, line {line}: not text in {encoding}; give another --encoding, or leave it out"
         ) from None
     return text.removeprefix("\ufeff"), [f"read as {encoding}, as it is not UTF-8 (--encoding NAME reads it otherwise)"]
+
+
+def _utf_16(start: bytes) -> str | None:
+    """The kind of UTF-16 that text without a mark at its start is in: most second bytes, or most first ones, are 0."""
+    first, second = (start[i::2].count(0) / max(len(start[i::2]), 1) for i in (0, 1))
+    return "utf-16-le" if second > 0.7 and first < 0.1 else "utf-16-be" if first > 0.7 and second < 0.1 else None
 
 
 def _decodes(data: bytes, encoding: str) -> bool:
@@ -129,32 +140,54 @@ def _separator(text: str) -> str:
 
     Commas come after the others, as they may be decimals, and spaces last, as they may stand within texts.
     """
-    shares = {}
-    for separator in ("\t", ";", "|", ",", " "):
-        counts = _counts(text, separator)
-        cells, times = Counter(counts).most_common(1)[0] if counts else (0, 0)
-        fits = cells > 1 and counts[0] in (cells, max(cells - 1, 2))
-        shares[separator] = times / len(counts) if fits else 0.0
+    counts = {s: _counts(text, s) for s in ("\t", ";", "|", ",", " ")}
+    shares = {s: _share(found, found[:1]) for s, found in counts.items()}
+    if not any(shares.values()):  # perhaps a title above the names
+        shares = {s: _share(found, found[1:2]) for s, found in counts.items()}
     best = max(shares.values())
     if shares[" "] >= 0.9 and "  " in text.partition("\n")[0]:
         return " "  # columns set under each other, perhaps with a tab before the last
     return next(s for s, share in shares.items() if share >= min(best, 0.9)) if best else ","
 
 
-def _counts(text: str, separator: str) -> list[int]:
-    """Cells in each of the first lines that are not blank."""
+def _share(counts: list[int], names: list[int]) -> float:
+    """The share of lines with the most usual number of cells, if the names have as many, or one less."""
+    cells, times = Counter(counts).most_common(1)[0] if counts else (0, 0)
+    return times / len(counts) if cells > 1 and names and names[0] in (cells, max(cells - 1, 2)) else 0.0
+
+
+def _first_rows(text: str, separator: str) -> list[list[str]]:
+    """The cells of the first lines that are not blank."""
     try:
         plain = text.replace("\t", " ") if separator == " " else text
-        rows = [row for row, _ in zip(_rows(plain, separator), range(SAMPLE), strict=False) if row]
+        return [row for row, _ in zip(_rows(plain, separator), range(SAMPLE), strict=False) if row]
     except csv.Error:
         return []
-    return [len(row) - (separator == " " and not row[-1]) for row in rows]
 
 
-def _row_names(text: str, separator: str) -> bool:
-    """As R writes them: the first line has one cell less than each of the others."""
-    counts = _counts(text, separator)
-    return len(counts) > 1 and set(counts[1:]) == {counts[0] + 1}
+def _counts(text: str, separator: str) -> list[int]:
+    """How many cells each of the first lines has."""
+    return [len(row) - (separator == " " and not row[-1]) for row in _first_rows(text, separator)]
+
+
+def _spare(text: str, separator: str) -> str:
+    """Which column has no name, where the first line has one cell less than each of the others; "" if it has not.
+
+    The last one, where all lines below end with a separator; else the first, as R writes the names of rows.
+    """
+    rows = _first_rows(text, separator)
+    if len(rows) < 2 or {len(row) for row in rows[1:]} != {len(rows[0]) + 1}:
+        return ""
+    return "last" if not any(row[-1] for row in rows[1:]) else "first"
+
+
+def _lengthened(text: str, separator: str) -> str:
+    """The text with one more cell, which is empty, in its first row."""
+    reader = _rows(text, separator)
+    next(reader)
+    lines = text.split("\n")
+    lines[reader.line_num - 1] = lines[reader.line_num - 1].rstrip("\r") + separator
+    return "\n".join(lines)
 
 
 def _parse(path: Path, text: str, separator: str, skipped: int) -> Frame:
@@ -174,16 +207,19 @@ def _parse(path: Path, text: str, separator: str, skipped: int) -> Frame:
 
 
 def _ragged(path: Path, text: str, separator: str, skipped: int) -> None:
-    """Raises BadInput at the first row that is not as long as the first."""
+    """Raises BadInput at the first row that is not as long as most."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
-    width, begin = 0, 1
+    counts = _counts(text, separator)
+    width, begin = Counter(counts).most_common(1)[0][0] if counts else 0, 1
     try:
         for row in reader:
             line = skipped + begin
             if row and len(row) != (width := width or len(row)):
+                cells_ = "1 cell" if len(row) == 1 else f"{len(row)} cells"
+                title = "delete it if it is a title" if begin == 1 else "mend or delete the line"
                 raise BadInput(
-                    f"{path}, line {line}: {len(row)} cells, but the first line has {width}; mend the line, or, if "
-                    f"{separator!r} does not part the columns, give --separator"
+                    f"{path}, line {line}: {cells_}, but most lines have {width}; {title}, or, if {separator!r} does "
+                    "not part the columns, give --separator"
                 )
             begin = reader.line_num + 1
     except csv.Error as error:

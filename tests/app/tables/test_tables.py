@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -69,6 +72,11 @@ def test_separators_and_line_ends(sheet, separator, end, mark):
         ("x,y\n1.234,1\n2.345,2\n", [1.234, 2.345]),
         ("x,y\n0.125,1\n1E-3,2\n", [0.125, 1e-3]),
         ("x,y\n(10),1\n20,2\n", [-10, 20]),
+        ("x,y\n-$10,1\n$20,2\n", [-10, 20]),
+        ("x,y\n$-10.5,1\n$20,2\n", [-10.5, 20]),
+        ("x,y\n($10),1\n$20,2\n", [-10, 20]),
+        ("x;y\n-10,5 \u20ac;1\n1.020 \u20ac;2\n", [-10.5, 1020]),
+        ("x,y\n\u221212%,1\n3%,2\n", [-12, 3]),
     ],
 )
 def test_numbers_as_people_write_them(sheet, text, expected):
@@ -157,7 +165,10 @@ def test_comments_and_names_behind_a_hash(sheet, tmp_path):
 # -- files -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("encoding", "told"), [("utf-8", False), ("latin-1", True), ("utf-16", True)])
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [("utf-8", False), ("latin-1", True), ("utf-16", True), ("utf-16-le", True), ("utf-16-be", True)],
+)
 def test_encodings(sheet, encoding, told):
     s = sheet("Gr\u00f6\u00dfe,y\n1,\u00e9\n2,b\n".encode(encoding))
     assert list(s.frame) == ["Gr\u00f6\u00dfe", "y"]
@@ -175,9 +186,12 @@ def test_quotes_hold_separators_line_ends_and_quotes(sheet):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("x,y\n1,2\n1,2,3\n", "line 3: 3 cells, but the first line has 2"),
-        ("x,y\n1,2\n\n1\n", "line 4: 1 cells, but the first line has 2"),
-        ("# c\nx,y\n1,2\n1\n", "line 4: 1 cells, but the first line has 2"),
+        ("x,y\n1,2\n1,2,3\n", "line 3: 3 cells, but most lines have 2; mend or delete the line"),
+        ("x,y\n1,2\n\n1\n", "line 4: 1 cell, but most lines have 2"),
+        ("# c\nx,y\n1,2\n1\n", "line 4: 1 cell, but most lines have 2"),
+        ("Sales of 2024\n\nx,y,z\n1,2,3\n3,4,5\n", "line 1: 1 cell, but most lines have 3; delete it if it is a title"),
+        ("Sales of 2024\nx;y;z\n1,5;2;1\n3,5;4;1\n", "line 1: 1 cell, but most lines have 3; .* if ';' does not"),
+        ("Sales,,\nx,z,y\n1,2,3\n3,4,5\n", "the first line names 1 of 3 columns; delete it if it is a title"),
         ('x,z,y\n"a\nb",1,2\n1,2,3,4\n', "line 4: 4 cells"),
         ('x,y\n1,2\n"3,4\n', "the row from line 3"),
     ],
@@ -187,12 +201,52 @@ def test_ragged_lines_are_named(sheet, text, says):
         sheet(text)
 
 
+def test_lines_that_end_with_a_separator(sheet):
+    for head in ("x,y,", "x,y", '"x ",y'):
+        t = made(sheet(head + "\n1,2,\n3,4,\n"))
+        assert t.names == ("x",) and t.features.tolist() == [[1.0], [3.0]] and t.target.tolist() == [2.0, 4.0]
+    t = made(sheet('"a\nb",y\r\n1,2,\r\n3,4,\r\n'))
+    assert t.names == ("a\nb",) and t.target.tolist() == [2.0, 4.0]
+    t = made(sheet('x,y\n"a",1,2\n"a",3,4\n"b",5,\n'))  # names of rows, and a gap
+    assert t.names == ("column 1=a", "column 1=b", "x") and t.target.tolist() == [2.0, 4.0]
+    assert sheet("x,y\r1,2\r3,4\r").frame["x"].tolist() == ["1", "3"]
+
+
 def test_compressed_text(tmp_path):
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"x,y\n1,2\n3,4\n"))
     assert made(read(tmp_path / "a.csv.gz")).features.tolist() == [[1.0], [3.0]]
     (tmp_path / "b.csv.gz").write_bytes(b"x,y\n1,2\n")
     with pytest.raises(BadInput, match="gzip"):
         read(tmp_path / "b.csv.gz")
+
+
+@pytest.mark.parametrize(("name", "pack"), [("a.csv.bz2", bz2.compress), ("a.csv.xz", lzma.compress)])
+def test_other_ways_to_pack(tmp_path, name, pack):
+    (tmp_path / name).write_bytes(pack(b"x,y\n1,2\n3,4\n"))
+    assert made(read(tmp_path / name)).features.tolist() == [[1.0], [3.0]]
+    (tmp_path / name).write_bytes(pack(b"x,y\n1,2\n" * 400)[:-9])
+    with pytest.raises(BadInput, match="damaged"):
+        read(tmp_path / name)
+
+
+def archive(path, files):
+    with zipfile.ZipFile(path, "w") as made:
+        for name, text in files.items():
+            made.writestr(name, text)
+    return path
+
+
+def test_an_archive_with_one_table(tmp_path):
+    path = archive(tmp_path / "a.zip", {"__MACOSX/a": "-", "folder/a.csv": "x,y\n1,2\n3,4\n"})
+    s = read(path)
+    assert made(s).features.tolist() == [[1.0], [3.0]]
+    with pytest.raises(BadInput, match=r"holds 2 files \(a.csv, b.csv\); unpack it"):
+        read(archive(tmp_path / "b.zip", {"a.csv": "x,y\n", "b.csv": "x,y\n"}))
+    with pytest.raises(BadInput, match=r"holds a.xlsx; packed tables are text"):
+        read(archive(tmp_path / "c.zip", {"a.xlsx": "-"}))
+    path.rename(tmp_path / "a.csv")
+    with pytest.raises(BadInput, match="is no text but a zip archive or a spreadsheet"):
+        read(tmp_path / "a.csv")
 
 
 FRAME = pd.DataFrame(
@@ -262,6 +316,10 @@ def test_damaged_files_are_one_sentence(tmp_path, name):
         (["Jan 5, 2024", "Jan 7, 2024"], [0, 2]),
         (["1-Feb-24", "3-Feb-24"], [0, 2]),
         (["2024-01", "2024-03"], [0, 60]),
+        (["Jan 2024", "Mar 2024"], [0, 60]),
+        (["March 2024", "January 2024"], [60, 0]),
+        (["Jan-24", "Mar-24"], [0, 60]),
+        (["01/2024", "03/2024"], [0, 60]),
         (["06:00", "18:00"], [0, 0.5]),
     ],
 )
@@ -358,3 +416,28 @@ def test_columns_that_are_nearly_empty_are_left_out_and_told(sheet):
     assert made(sheet("x,comment,nothing,y\n" + rows), columns=("comment", "x"), missing="mean").names == (
         "x", "comment=note",
     )  # fmt: skip
+
+
+def test_codes_with_leading_zeros_are_told_of(sheet):
+    text = "zip,y\n02130,1\n02131,2\n10001,4\n"
+    assert "leading zeros (--categorical if they are codes)" in made(sheet(text)).account[0].seen
+    assert "leading" not in made(sheet("x,y\n0.5,1\n0,2\n10,4\n")).account[0].seen
+    assert made(sheet(text), categorical=("zip",)).names == ("zip=02130", "zip=02131", "zip=10001")
+
+
+def test_a_line_of_units_is_named(sheet):
+    text = "x,y\nm,kg\n" + "1,2\n3,4\n" * 20
+    with pytest.raises(
+        BadInput, match=r"line 2, column 'y': 'kg' is not a number.*or delete the line if it holds units"
+    ):
+        made(sheet(text))
+
+
+def test_numbers_that_are_not_finite_are_shown_as_they_are(sheet):
+    with pytest.raises(BadInput, match="line 3, column 'x': '1e400' is not a finite number"):
+        made(sheet("x,y\n1,2\n1e400,4\n2,5\n"))
+
+
+def test_a_target_of_dates_has_a_unit(sheet):
+    t = made(sheet("x,y\n1,1970-01-02\n3,1970-01-03\n4,1970-01-05\n"))
+    assert t.target.tolist() == [1, 2, 4] and use(t)["y"] == "the target, in days since 1970"
