@@ -52,7 +52,7 @@ def predict(
     apart({"MODEL": model, "--data": data, "--out": path})
     fitted = load(model)
     check_texts(Source(data, None, separator=separator, decimal=decimal, dates=dates))
-    sheet_ = read(data, Reading(None if fitted.names else False, separator, decimal, encoding, sheet))
+    sheet_ = read(data, Reading(fitted.names, separator, decimal, encoding, sheet))
     if not fitted.names:
         _by_place(sheet_, fitted)
     common: Habits = habits(sheet_, decimal, None if dates is None else DATES[dates])
@@ -121,9 +121,12 @@ def _score(fitted: Model, values: Array, sheet: Any, common: Any) -> str:
     """How good the predictions are, where the table knows the target."""
     from ..tables.columns import column
 
-    if fitted.target not in sheet.frame or (not fitted.names and fitted.target not in list(sheet.frame)):
+    if fitted.target not in sheet.frame:
         return ""
-    read = column(sheet, fitted.target, common, text=bool(fitted.classes))
+    try:
+        read = column(sheet, fitted.target, common, text=bool(fitted.classes))
+    except BadInput as error:
+        return f"; no score, as {error}"
     known = ~(np.isnan(values).any(axis=1) if values.ndim == 2 else np.isnan(values)) & ~read.missing
     if not known.any() or (not fitted.classes and read.kind == "text"):
         return ""

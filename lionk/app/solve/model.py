@@ -108,7 +108,8 @@ class Problem:
             inner = np.where(constant, 0.0, inner / np.where(constant, 1.0, self.scaling.deviations))
             bias = bias - inner @ self.scaling.means
         if self.goal.standardise and not self.classes:
-            inner, bias = inner * self.goal.deviations, bias * self.goal.deviations + self.goal.means
+            with np.errstate(over="ignore"):  # of a factor that no number of double precision can be
+                inner, bias = inner * self.goal.deviations, bias * self.goal.deviations + self.goal.means
         return inner, bias
 
 
@@ -138,9 +139,12 @@ def with_ones(features: Array, intercept: bool) -> Array:
 def guess_loss(table: Table) -> str:
     """Two values: logistic; texts, or few whole numbers, each twice or more on average: softmax; else squared."""
     values = np.unique(table.target)
-    if len(values) == 2:
+    numbers = table.target.dtype.kind in "fiu"
+    if numbers and len(values) < 2:
+        return "squared"  # which will say that there is nothing to fit
+    if len(values) == 2 and (len(table.target) > 2 or not numbers):
         return "logistic"
-    if table.target.dtype.kind not in "fiu":
+    if not numbers:
         return "softmax"
     few = len(values) <= min(CLASSES, len(table.target) / 2)
     return "softmax" if few and np.all(values == np.round(values)) else "squared"

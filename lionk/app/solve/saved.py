@@ -88,6 +88,12 @@ def _array(d: dict[str, Any], name: str) -> Array:
     return np.asarray(d[name], dtype=float)
 
 
+def _feature(d: dict[str, Any]) -> Feature:
+    """Files of version 0.2 lack the form."""
+    flag = d["flag"] and tuple(d["flag"])
+    return Feature(d["name"], d["kind"], tuple(d["levels"]), d["first"], flag, d["origin"], d.get("form", ""))
+
+
 def load(path: Path) -> Model:
     """The model of a file. Raises BadInput."""
     if not path.is_file():
@@ -98,10 +104,7 @@ def load(path: Path) -> Model:
         d = json.loads(path.read_text(encoding="utf-8"))
         if d["format"] != FORMAT:
             raise BadInput(f"{path} has the format {d['format']!r}, and this version of lionk reads {FORMAT!r}")
-        plan = tuple(
-            Feature(f["name"], f["kind"], tuple(f["levels"]), f["first"], f["flag"] and tuple(f["flag"]), f["origin"])
-            for f in d["columns"]
-        )
+        plan = tuple(map(_feature, d["columns"]))
         return Model(
             d["target"], d["loss"], tuple(d["classes"]), plan, d["file_has_names"],
             Scaling(_array(d, "means"), _array(d, "deviations"), d["standardized"]),

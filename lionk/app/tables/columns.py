@@ -17,6 +17,7 @@ from .table import Column
 Array = Any
 LEVELS = 20  # texts of so many different kinds are categories, and more only where each is frequent
 FREQUENT = 10
+CODE = re.compile(r"0\d{2,}")  # of a place, a product, a patient
 BAD = 0.05  # of the cells of a column of numbers, what is none is a mistake; more of them make texts
 INDEX = re.compile(
     r"column 1|unnamed: ?\d+|(|.*[ _.-])(id|no|nr)|\w+Id|\w+ID|index|level_0|row ?names?|row|#|obs|case", re.IGNORECASE
@@ -29,6 +30,11 @@ class Habits:
 
     point: str | None = None
     day_first: bool | None = None
+
+    def or_else(self, form: str) -> Habits:
+        """These, and where nothing tells, those of a column that was read in this form before."""
+        point = form if form in (cells.POINT, cells.COMMA) else None
+        return Habits(self.point or point, cells.day_first(form) if self.day_first is None else self.day_first)
 
 
 def texts_of(column: Any) -> Any:
@@ -48,8 +54,11 @@ def habits(sheet: Sheet, decimal: str | None, day_first: bool | None) -> Habits:
     return Habits(point, day_first)
 
 
-def column(sheet: Sheet, name: str, common: Habits, *, text: bool = False) -> Column:
-    """Read one column. Raises BadInput where a few cells contradict all others, or two readings are possible."""
+def column(sheet: Sheet, name: str, common: Habits, *, text: bool = False, ways: str = "") -> Column:
+    """Read one column. Raises BadInput where a few cells contradict all others, or two readings are possible.
+
+    ``ways``: what the user may do about such cells, beside mending them.
+    """
     cells_ = sheet.frame[name]
     full = texts_of(cells_)
     if full is None:
@@ -64,8 +73,8 @@ def column(sheet: Sheet, name: str, common: Habits, *, text: bool = False) -> Co
         values = np.where(lower == pair[1], 1.0, np.where(lower == pair[0], 0.0, np.nan))
         return Column(name, "flag", values, f"{pair[0]} or {pair[1]}", flag=pair)
     return (
-        _number(sheet, name, cells_, full, common)
-        or _date(sheet, name, cells_, full, common)
+        _number(sheet, name, cells_, full, common, ways)
+        or _date(sheet, name, cells_, full, common, ways)
         or _text(name, cells_, full)
     )
 
@@ -75,7 +84,7 @@ def _spread(full: Any, index: Any, values: Array) -> Array:
     return pd.Series(values, index=full.index).reindex(index).to_numpy(dtype=float)
 
 
-def _number(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits) -> Column | None:
+def _number(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, ways: str) -> Column | None:
     own = cells.decimal(full)
     point = own or common.point
     if own is None and point is None and cells.ambiguous(full):
@@ -95,14 +104,16 @@ def _number(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits) -> 
         row = int(full.index[np.flatnonzero(~best.good)[0]])
         raise BadInput(
             f"{_at(sheet, row, name)}: {full[row][:40]!r} is not a number, as the column's other cells are; mend or "
-            f"empty the cell, or give --categorical or --drop with {name!r}"
+            f"empty the cell{', or delete the line if it holds units' * (row == 0)}{ways}"
         )
     values = _spread(full, cells_.index, best.values)
     for place in np.flatnonzero(np.isinf(values)).tolist():
-        raise BadInput(f"{_at(sheet, place, name)}: {values[place]} is not a finite number; mend or empty the cell")
+        shown = str(cells_.iloc[place])[:40]
+        raise BadInput(f"{_at(sheet, place, name)}: {shown!r} is not a finite number; mend or empty the cell")
     made = measured(name, values)
     extras = [f"in {best.symbol}"] * bool(best.symbol) + ["decimal commas"] * (best.point == cells.COMMA and own == ",")
-    return replace(made, detail=", ".join([made.detail, *extras]))
+    extras += ["some with leading zeros (--categorical if they are codes)"] * any(map(CODE.fullmatch, full))
+    return replace(made, detail=", ".join([made.detail, *extras]), form=point or "")
 
 
 def measured(name: str, values: Array) -> Column:
@@ -116,7 +127,7 @@ def measured(name: str, values: Array) -> Column:
     return Column(name, "number", values, f"{full.min():.6g} to {full.max():.6g}", aside=aside)
 
 
-def _date(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits) -> Column | None:
+def _date(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, ways: str) -> Column | None:
     forms = cells.date_formats(full)
     if not forms:
         sample = full.iloc[: min(len(full), 200)]
@@ -127,7 +138,7 @@ def _date(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits) -> Co
         row = int(wrong.index[0])
         raise BadInput(
             f"{_at(sheet, row, name)}: {full[row][:40]!r} is not a date, as the column's other cells are; mend or "
-            f"empty the cell, or give --categorical or --drop with {name!r}"
+            f"empty the cell{ways}"
         )
     if len(forms) > 1:
         if common.day_first is None:
@@ -141,7 +152,7 @@ def _date(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits) -> Co
 
 
 def _dated(name: str, values: Array, form: str = "") -> Column:
-    if form.startswith(("%H", "%I")):
+    if form in cells.CLOCK:
         return Column(name, "date", values, "times of day", form=form)
     ends = [str(pd.Timestamp(float(v), unit="D").date()) for v in (np.nanmin(values), np.nanmax(values))]
     return Column(name, "date", values, f"{ends[0]} to {ends[1]}", form=form)

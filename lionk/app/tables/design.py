@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..console import BadInput
+from . import cells
 from .columns import Habits, column, habits
 from .sheet import Sheet
 from .table import MISSING, Column, Feature, Line, Table
@@ -49,15 +50,18 @@ def table(sheet: Sheet, wishes: Wishes) -> Table:
         raise BadInput(f"--drop {goal} is the target; leave it there")
     common = habits(sheet, wishes.decimal, wishes.day_first)
     plan, parts, account = [], [], []
-    target = column(sheet, goal, common, text=goal in forced)
+    classes = f", or give --categorical {goal!r} if its cells are classes"
+    target = column(sheet, goal, common, text=goal in forced, ways=classes)
     for name in names:
         if name == goal:
-            account.append(Line(name, target.kind, target.detail, "the target"))
+            unit = ", in days since 1970" if target.kind == "date" and target.form not in cells.CLOCK else ""
+            account.append(Line(name, target.kind, _with_gaps(target), f"the target{unit}"))
             continue
         if name in dropped or (asked is not None and name not in asked):
             account.append(Line(name, "", "", "left out, as asked"))
             continue
-        read = column(sheet, name, common, text=name in forced)
+        ways = f", or give --categorical or --drop with {name!r}"
+        read = column(sheet, name, common, text=name in forced, ways=ways)
         why = _aside(read, asked is not None or name in forced)
         if why:
             account.append(Line(name, read.kind, read.detail, f"left out: {why}"))
@@ -110,12 +114,12 @@ def split(text: str | None, sheet: Sheet) -> tuple[str, ...]:
 
 def apply(sheet: Sheet, plan: Iterable[Feature], common: Habits) -> tuple[Array, dict[str, Array]]:
     """The features of a plan from another sheet, and for each column with levels that are not known, in which rows."""
-    parts, unknown = [], {}
+    parts, unknown, plan = [], {}, list(plan)
+    if lacking := [repr(f.name) for f in plan if f.name not in sheet.frame]:
+        raise BadInput(f"{sheet.file} has no column {', '.join(lacking[:8])}, which the model needs; its first line "
+                       f"names: {', '.join(map(str, list(sheet.frame)[:12]))}")  # fmt: skip
     for feature in plan:
-        if feature.name not in sheet.frame:
-            raise BadInput(f"{sheet.file} has no column {feature.name!r}, which the model needs; it has: "
-                           f"{', '.join(map(str, list(sheet.frame)[:12]))}")  # fmt: skip
-        read = column(sheet, feature.name, common, text=feature.kind == "text")
+        read = column(sheet, feature.name, common.or_else(feature.form), text=feature.kind == "text")
         if read.kind not in (feature.kind, "empty"):
             read = _as(feature, read, sheet)
         if read.kind == "empty" and feature.kind == "text":
@@ -147,11 +151,11 @@ def _aside(read: Column, wanted: bool) -> str:
 
 def _feature(read: Column, drop_first: bool) -> Feature:
     if read.kind == "date":
-        return Feature(read.name, "date", origin=float(np.nanmin(read.values)))
+        return Feature(read.name, "date", origin=float(np.nanmin(read.values)), form=read.form)
     if read.kind == "flag":
         return Feature(read.name, "flag", flag=read.flag)
     if read.kind != "text":
-        return Feature(read.name, "number")
+        return Feature(read.name, "number", form=read.form)
     levels = read.levels
     if drop_first and len(levels) > 1:
         return Feature(read.name, "text", levels[1:], levels[0])
@@ -199,7 +203,8 @@ def _complete(sheet: Sheet, wishes: Wishes, whole: Table, target: Column) -> Tab
             notes.append(f"{lost} of {len(keep)} rows dropped, as they have empty cells (--missing mean keeps them)")
         keep &= complete
     elif gaps[keep].any():
-        notes.append(f"{int(gaps[keep].sum())} empty value(s) replaced by the mean of their column")
+        cells_ = sum(int(gaps[keep][:, _place(whole, f)].any(axis=1).sum()) for f in whole.plan)
+        notes.append(f"{cells_} empty value(s) replaced by the mean of their column")
     if keep.sum() < 2:
         most = max(whole.plan, key=lambda f: float(gaps[:, _place(whole, f)].any(axis=1).sum()))
         raise BadInput(f"{sheet.file}: {int(keep.sum())} row(s) have no empty cell, and at least 2 are needed; give "

@@ -16,7 +16,8 @@ class Column:
     """One column, read. ``values``: float64 with NaN for nothing, or texts with "" for nothing (kind ``text``).
 
     ``kind`` is number, flag, date, text or empty; ``detail`` what was seen in it. ``flag``: the words for no and yes;
-    ``form``: the format of dates; ``point``: the mark of decimals. ``aside``: why it is no feature unless asked for.
+    ``form``: the format of dates, or the mark of decimals ("" where nothing tells). ``aside``: why it is no feature
+    unless asked for.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Feature:
     first: str | None = None  # the level without an indicator, if there is one
     flag: tuple[str, str] | None = None
     origin: float = 0.0
+    form: str = ""  # in which it was read, for new rows that do not tell
 
     @property
     def names(self) -> tuple[str, ...]:

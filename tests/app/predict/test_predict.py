@@ -225,3 +225,90 @@ def test_a_table_that_lacks_a_column_or_has_another_kind(fitted):
     said = lk("predict", "model.json", "--data", "b.csv", code=2).stderr
     assert "column 'year': the model was fitted to a number, and here it is a text" in said
     assert "are the same file" in lk("predict", "model.json", "--data", "b.csv", "--out", "b.csv", code=2).stderr
+
+
+def test_what_new_rows_do_not_tell_is_as_it_was_in_the_fit():
+    days = pd.date_range("2024-01-01", periods=40, freq="3D")
+    table = pd.DataFrame({"day": days, "size": np.linspace(1, 9, 40), "price": 1000 + 7.5 * np.arange(40) ** 2})
+    table["y"] = table["size"] + table.price / 1000
+    table.to_csv("iso.csv", index=False)
+    table.assign(day=days.strftime("%d/%m/%Y")).to_csv("german.csv", index=False, sep=";", decimal=",")
+    for name in ("iso", "german"):
+        lk("solve", "--data", f"{name}.csv", "--target", "y", "--save", f"{name}.json", *QUIET)
+    with open("new.csv", "w", encoding="utf-8") as file:
+        file.write("day;price;size\n03/04/2024;2.500;2\n04/03/2024;1.750;3\n")  # either is possible by itself
+    with open("same.csv", "w", encoding="utf-8") as file:
+        file.write("day,price,size\n2024-04-03,2500,2\n2024-03-04,1750,3\n")
+    lk("predict", "german.json", "--data", "new.csv", "--out", "p.csv", "-q")
+    lk("predict", "iso.json", "--data", "same.csv", "--out", "q.csv", "-q")
+    made, expected = ([float(r["prediction"]) for r in rows(file)] for file in ("p.csv", "q.csv"))
+    assert made == pytest.approx(expected, rel=1e-6)
+    with open("new.csv", "w", encoding="utf-8") as file:
+        file.write("day;price;size\n2024-04-03;2500.5;2\n")  # new rows that do tell
+    lk("predict", "german.json", "--data", "new.csv", "--out", "p.csv", "-q")
+    assert float(rows("p.csv")[0]["prediction"]) == pytest.approx(expected[0], abs=0.01)
+
+
+def test_years_as_names_are_names_of_new_rows_too():
+    with open("a.csv", "w", encoding="utf-8") as file:
+        file.write("2019,2020,2021\n" + "".join(f"{i % 5},{i % 7},{i % 5 + 0.1 * (i % 7)}\n" for i in range(30)))
+    lk("solve", "--data", "a.csv", "--target", "2021", "--save", "m.json", *QUIET)
+    for text in ("2020,2019\n3,2\n", "2019,2020\n2015,2014\n2014,2016\n"):
+        with open("new.csv", "w", encoding="utf-8") as file:
+            file.write(text)
+        lk("predict", "m.json", "--data", "new.csv", "--out", "p.csv", "-q")
+        assert len(rows("p.csv")) == text.count("\n") - 1
+    with open("new.csv", "w", encoding="utf-8") as file:
+        file.write("3,2\n")
+    said = lk("predict", "m.json", "--data", "new.csv", code=2).stderr
+    assert "no column '2019', '2020', which the model needs; its first line names: 3, 2" in said
+
+
+def test_what_is_said_of_a_wrong_cell_names_only_ways_that_there_are(fitted):
+    frame = penguins().astype(object)
+    frame.loc[5, "body_mass_g"] = "heavy"
+    frame.to_csv("new.csv", index=False)
+    said = lk("predict", "model.json", "--data", "new.csv", code=2).stderr
+    assert "line 7, column 'body_mass_g': 'heavy' is not a number" in said and "--" not in said.split("'heavy'")[1]
+    said = lk("solve", "--data", "new.csv", "--target", "body_mass_g", code=2).stderr
+    assert "--categorical 'body_mass_g'" in said and "--drop" not in said
+    assert (
+        "--categorical or --drop with 'body_mass_g'"
+        in lk("solve", "--data", "new.csv", "--target", "sex", code=2).stderr
+    )
+
+
+def test_a_wrong_cell_of_the_target_keeps_no_prediction_back():
+    frame = penguins()
+    frame.to_csv("a.csv", index=False)
+    lk(
+        "solve",
+        "--data",
+        "a.csv",
+        "--target",
+        "year",
+        "--loss",
+        "squared",
+        "--missing",
+        "mean",
+        "--save",
+        "m.json",
+        *QUIET,
+    )
+    frame.astype(object).assign(year=[*frame.year[:-1], "soon"]).to_csv("b.csv", index=False)
+    said = lk("predict", "m.json", "--data", "b.csv", "--out", "p.csv").stdout
+    assert "no score, as b.csv, line 91, column 'year': 'soon' is not a number" in " ".join(said.split())
+    assert len(rows("p.csv")) == 90 and all(r["prediction"] for r in rows("p.csv"))
+
+
+def test_a_constant_target_has_nothing_to_fit():
+    penguins().assign(year=2007).to_csv("a.csv", index=False)
+    said = lk("solve", "--data", "a.csv", "--target", "year", code=2).stderr
+    assert "the target 'year' is the same number in every row" in said
+
+
+def test_cells_that_are_filled_are_counted_in_the_table():
+    frame = pd.DataFrame({"k": ["a", "b", None, "c"] * 5, "x": [1.5, None, 2.5, 3.0] * 5, "y": np.arange(20) ** 2.0})
+    frame.to_csv("a.csv", index=False)
+    said = lk("solve", "--data", "a.csv", "--target", "y", "--missing", "mean", *QUIET[:4]).stdout
+    assert "10 empty value(s) replaced by the mean" in " ".join(said.split())
