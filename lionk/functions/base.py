@@ -304,6 +304,10 @@ class ArrayFunction(ConvexFunction):
         terms = reductions.products if isinstance(self.domain, Whole) else reductions.norms
         return value, s, reductions.magnitude(xp, value) + terms(xp, x, s, batch)
 
+    def _enveloped(self, mu: float, dual: ArrayFunction | None = None) -> ArrayFunction | None:
+        """Its Moreau envelope, where that is better known in another form, with this conjugate."""
+        return None
+
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         raise NotAvailable(
             f"{self!r} has no known proximal operator; traits.prox of a function says whether it has one"

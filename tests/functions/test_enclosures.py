@@ -205,3 +205,21 @@ def test_ends_of_an_entropy_at_a_singular_matrix_are_quiet_and_hold_it(recwarn) 
 def test_ends_in_half_precision_are_infinite_where_the_value_is() -> None:
     lower, upper = K("l1").conjugate.bounds(np.asarray([3.0, 0.0], np.float16))
     assert lower == upper == np.inf
+
+
+def test_envelopes_of_infimal_convolutions_are_close_where_the_nearest_point_is_at_the_edge() -> None:
+    """A nearest point of an iteration is outside by its rounding, and no split of it counts; the envelope is finite."""
+    k = ((K("linf") + K("huber_l2")).ridge(2.5) + K("pseudo_huber")).conjugate
+    for y in (-17.986393, 3.2, 40.0):
+        at = optimize.minimize_scalar(
+            lambda s, y=y: s + (s - 0.5 if s > 1 else s * s / 2) + 1.25 * s * s + math.hypot(1, s) - 1 - abs(y) * s,
+            bounds=(0, 40), method="bounded", options={"xatol": 1e-10},
+        )  # fmt: skip
+        assert float(k.value(np.asarray([y]))) == pytest.approx(-at.fun, rel=1e-9)
+    envelope, x = (
+        (K("l2") + K("softsign")).conjugate.moreau(0.7),
+        30 * np.random.default_rng(0).standard_normal((20, 4)),
+    )
+    for row in x:
+        lower, upper = envelope.bounds(row)
+        assert upper <= lower + 1e-10 * (1 + upper)

@@ -106,7 +106,8 @@ class Ridge(ArrayFunction):
         return self.inner._subdifferential_distance(xp, x, s - self.mu * x, batch)
 
     def _dual(self) -> ConvexFunction:
-        return Moreau(self.inner.conjugate, self.mu, conjugate=self)
+        k = self.inner.conjugate
+        return k._enveloped(self.mu, self) or Moreau(k, self.mu, conjugate=self)
 
     def _domain(self) -> ConvexSet:
         return self.inner.domain
@@ -128,7 +129,8 @@ class Ridge(ArrayFunction):
 
 def moreau_envelope(K: Any, mu: float = 1.0) -> ConvexFunction:
     """``min_z K(z) + |x - z|^2/(2 mu)``, mu > 0: smooth, with gradient ``(x - prox_{mu K}(x))/mu``."""
-    return over_blocks(K, lambda k: Moreau(k, positive("mu", mu)))
+    mu = positive("mu", mu)
+    return over_blocks(K, lambda k: k._enveloped(mu) or Moreau(k, mu))
 
 
 def ridge(K: Any, mu: float = 1.0) -> ConvexFunction:

@@ -26,7 +26,7 @@ from ..definitions.support import Support
 from ..registry.entries import K
 from .affine import Affine
 from .block_sum import Blocks
-from .moreau import Ridge, moreau_envelope, ridge
+from .moreau import Moreau, Ridge, moreau_envelope, ridge
 
 # What a split leaves at worst, in the tests, of K and K* where entries differ by eight orders of magnitude; it leaves
 # 1e-12 of most.
@@ -213,6 +213,13 @@ class InfimalConvolution(ArrayFunction):
         """Are both support functions, so that this is the one of what the two sets share?"""
         return self.first.traits.homogeneous and self.second.traits.homogeneous
 
+    def _enveloped(self, mu: float, dual: ArrayFunction | None = None) -> ArrayFunction | None:
+        """That of one part: where the other part alone has a domain, a split is always found."""
+        if self._indicators or self._entrywise or self._met:
+            return None
+        part = self.second._enveloped(mu) or Moreau(self.second, mu)
+        return InfimalConvolution(self.first, part, conjugate=dual)  # type: ignore[arg-type]
+
     def _at(self, xp: Namespace, u: Array, v: Array, batch: int, tol: float) -> Array:
         return self.first._value(xp, u, batch, tol) + self.second._value(xp, v, batch, tol)
 
@@ -262,6 +269,7 @@ class InfimalConvolution(ArrayFunction):
         return replace(
             both,
             smooth=smooth,
+            selection="min_norm" if smooth else both.selection,
             bounded_domain=self.first.traits.bounded_domain or self.second.traits.bounded_domain,
             prox=exact or self._met or split_up or _elementwise(*duals),
             accuracy=max(both.accuracy, 0.0 if exact else ACCURACY),
