@@ -84,15 +84,19 @@ class Ball(ArraySet):
 
 def _solve_power(xp: Namespace, a: Array, c: Array, m: Array, r: float) -> Array:
     """``z >= 0`` with ``c z + m z^r = a``, for r > 0, c > 0, m >= 0, a in [0, 1]: Newton from the right."""
+
+    def falling(step: _roots.Map, start: Array) -> Array:
+        return _roots.repeated(xp, lambda z: xp.minimum(z, step(z)), start, 14)
+
     positive = m + xp.zeros_like(a) > 0
     m = xp.where(positive, m + xp.zeros_like(a), xp.ones_like(a))
     if r >= 1:  # convex in z
         z = xp.minimum(a / c, (a / m) ** (1 / r))
-        z = _roots.repeated(xp, lambda z: (a + m * (r - 1) * z**r) / (c + m * r * z ** (r - 1)), z, 14)
+        z = falling(lambda z: (a + m * (r - 1) * z**r) / (c + m * r * z ** (r - 1)), z)
         return xp.where(positive, z, a / c)
     k = 1 / r  # convex in w = z^r
     w = xp.minimum((a / c) ** r, a / m)
-    w = _roots.repeated(xp, lambda w: (a + (k - 1) * c * w**k) / (m + k * c * w ** (k - 1)), w, 14)
+    w = falling(lambda w: (a + (k - 1) * c * w**k) / (m + k * c * w ** (k - 1)), w)
     return xp.where(positive, w**k, a / c)
 
 

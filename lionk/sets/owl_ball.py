@@ -11,7 +11,7 @@ from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from ..arrays.value import value_class
 from .base import ArraySet, nearer
-from .sorted import Sorted, _non_increasing, _take
+from .sorted import Sorted, _non_increasing, _share_ties, _take
 
 
 @value_class
@@ -81,7 +81,11 @@ class OwlBall(ArraySet):
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         """``max(fit(|y| - t w), 0)`` on the sorted entries, fit the nearest non-increasing one, t such that its norm
-        is 1: the prox of t times the norm (Zeng and Figueiredo 2014), by one scalar root.
+        is 1: the prox of t times the norm (Zeng and Figueiredo 2014).
+
+        The norm is convex and piecewise linear in t: its slope is minus the sum of w times its mean over the entries
+        that are pooled, where they are positive. So Newton's method rises to t from 0, and in each step what is left or
+        the slope halves (derived here).
         """
         r = _xp.flat(xp, xp.abs(nearer(xp, y, batch)), batch)
         n = r.shape[-1]
@@ -96,8 +100,12 @@ class OwlBall(ArraySet):
         def size(a: Array) -> Array:
             return xp.sum(w * a, axis=-1)
 
-        top = xp.max(self._ratios(xp, r), axis=-1)  # where all is shrunk to 0
-        t = _roots.root(xp, lambda t: 1 - size(shrunk(t)), xp.zeros_like(top), top)
+        def move(t: Array) -> Array:
+            near = shrunk(t)
+            fall = size(xp.where(near > 0, _share_ties(xp, near, w), xp.zeros_like(near)))
+            return xp.maximum(t, t + _xp.divide(xp, size(near) - 1, fall))
+
+        t = _roots.repeated(xp, move, xp.zeros_like(z[..., 0]), int(-math.log2(_xp.eps(y))))
         near = shrunk(t)
         near = near / xp.maximum(size(near), xp.ones_like(t))[..., None]  # what rounding left outside
         near = xp.reshape(_take(xp, near, xp.argsort(order, axis=-1)), y.shape)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
-from ..arrays.namespace import Array, Namespace
+from ..arrays.namespace import Array, Namespace, visible
 from ..arrays.value import value_class
 from .base import ArraySet
 
@@ -128,12 +128,30 @@ def _share_ties(xp: Namespace, s: Array, w: Array) -> Array:
     return xp.where(count == 1, w, _xp.astype(xp, total, s.dtype) / count)
 
 
-def _non_increasing(xp: Namespace, z: Array) -> Array:
-    """The nearest non-increasing vector: neighbouring fits of 1, 2, 4, ... entries are joined.
+def _pooled(z: list[float]) -> list[float]:
+    """The nearest non-increasing sequence: entries that rise are pooled with those before (Barlow et al. 1972)."""
+    means: list[float] = []
+    sizes: list[int] = []
+    for entry in z:
+        mean, size = entry, 1
+        while means and means[-1] < mean:
+            more = sizes.pop()
+            mean, size = (means.pop() * more + mean * size) / (more + size), more + size
+        means.append(mean)
+        sizes.append(size)
+    return [mean for mean, size in zip(means, sizes, strict=True) for _ in range(size)]
 
-    Memory is linear in n, the time that of log2 n sorts, and no loop depends on the data.
+
+def _non_increasing(xp: Namespace, z: Array) -> Array:
+    """The nearest non-increasing vector, along the last axis.
+
+    Where values can be seen, in linear time. Else neighbouring fits of 1, 2, 4, ... entries are joined: memory is
+    linear in n, the time that of log2 n sorts, and no loop depends on the data.
     """
     n, half = z.shape[-1], 1
+    if n and visible(z) and hasattr(z, "tolist") and not getattr(z, "requires_grad", False):
+        rows = [_pooled(row) for row in xp.reshape(z, (-1, n)).tolist()]
+        return xp.reshape(xp.asarray(rows, dtype=z.dtype, device=_xp.device(z)), z.shape)
     room = (1 << (n - 1).bit_length()) - n
     padding = xp.min(z, axis=-1, keepdims=True) + xp.zeros((room,), dtype=z.dtype, device=_xp.device(z))
     fit = xp.concat([z, padding], axis=-1)

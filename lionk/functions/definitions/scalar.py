@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ...arrays import namespace as _xp
@@ -30,6 +31,8 @@ class Scalar(Value):
         derivative is the least-norm one at kinks, and infinite where the subdifferential is empty.
     interval : ``f(xp, x, *parameters) -> (lo, hi)``, the subdifferential where it is not one number (None: smooth).
     nearest : ``f(xp, x, t, *parameters)``, the proximal operator, where it is closed (None: found by bracketing).
+    curvature : ``f(xp, x, *parameters)`` for x >= 0, the second derivative of an even phi whose derivative is concave
+        there: with it the proximal operator is found by Newton's method.
     open : phi is infinite at a finite end of the interval.
     smooth : False where there are kinks and no ``interval``. numeric : found by bracketing, like the prox.
     """
@@ -44,6 +47,7 @@ class Scalar(Value):
     minimum_at_zero: bool | None = True
     interval: Callable[..., tuple[Array, Array]] | None = None
     nearest: Callable[..., Array] | None = None
+    curvature: Callable[..., Array] | None = None
     parameters: tuple[float, ...] = ()
     smooth: bool = True
     numeric: bool = False
@@ -98,7 +102,10 @@ class Separable(ArrayFunction):
         if phi.numeric or not phi.finite:  # Moreau: through the conjugate, which is finite everywhere
             near = x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
             return near if phi.finite else xp.clip(near, phi.low, phi.high)  # the difference of large numbers
-        return _roots.resolvent(xp, lambda z: phi.derivative(xp, z, *phi.parameters), x, t)
+        slope = partial(phi.derivative, xp)
+        if phi.curvature is not None:  # of no parameters
+            return _roots.concave_resolvent(xp, slope, partial(phi.curvature, xp), x, t)
+        return _roots.resolvent(xp, lambda z: slope(z, *phi.parameters), x, t)
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         if self.phi.interval is None or _xp.is_complex(x):
@@ -170,11 +177,21 @@ PAIRS: dict[str, tuple[Scalar, Scalar]] = {
         ),
     ),
     "log_cosh": (
-        Scalar("log_cosh", f.log_cosh_value, f.log_cosh_derivative),
+        Scalar(
+            "log_cosh",
+            f.log_cosh_value,
+            f.log_cosh_derivative,
+            curvature=lambda xp, x: (1 / xp.cosh(xp.clip(x, None, 80.0))) ** 2,
+        ),
         Scalar("binary_entropy", f.binary_entropy_value, f.binary_entropy_derivative, -1.0, 1.0),
     ),
     "pseudo_huber": (
-        Scalar("pseudo_huber", f.pseudo_huber_value, f.pseudo_huber_derivative),
+        Scalar(
+            "pseudo_huber",
+            f.pseudo_huber_value,
+            f.pseudo_huber_derivative,
+            curvature=lambda xp, x: (1 / xp.hypot(xp.ones_like(x), x)) ** 3,
+        ),
         Scalar("semicircle", f.semicircle_value, f.semicircle_derivative, -1.0, 1.0),
     ),
     "softsign": (
@@ -182,10 +199,18 @@ PAIRS: dict[str, tuple[Scalar, Scalar]] = {
         Scalar("log_barrier", f.log_barrier_value, f.log_barrier_derivative, -1.0, 1.0, open=True),
     ),
     "arctan": (
-        Scalar("arctan", f.arctan_value, f.arctan_derivative),
+        Scalar(
+            "arctan",
+            f.arctan_value,
+            f.arctan_derivative,
+            curvature=lambda xp, x: (2 / math.pi) * (1 / xp.hypot(xp.ones_like(x), x)) ** 2,
+        ),
         Scalar("log_cosine", f.log_cosine_value, f.log_cosine_derivative, -1.0, 1.0, open=True),
     ),
-    "asinh": (Scalar("asinh", f.asinh_value, f.asinh_derivative), Scalar("cosh", f.cosh_value, f.cosh_derivative)),
+    "asinh": (
+        Scalar("asinh", f.asinh_value, f.asinh_derivative, curvature=lambda xp, x: 1 / xp.hypot(xp.ones_like(x), x)),
+        Scalar("cosh", f.cosh_value, f.cosh_derivative),
+    ),
     "exp": (
         Scalar("exp", f.exp_value, f.exp_derivative, even=False, minimum_at_zero=False),
         Scalar("entropy", f.entropy_value, f.entropy_derivative, 0.0, even=False, minimum_at_zero=False),

@@ -122,7 +122,7 @@ class SymmetricEntropy(ArrayFunction):
 
             def move(g: Array) -> Array:
                 p, q = xp.exp(g), xp.exp(2 * log_r - g)
-                return xp.maximum(g - (p - q + t * (g - h)) / (p + q + t), log_r)
+                return xp.maximum(g - xp.clip((p - q + t * (g - h)) / (p + q + t), 0.0, None), log_r)
 
             g = _roots.repeated(xp, move, g, 24, unit=4.0)
             return xp.exp(g), xp.exp(2 * log_r - g)
