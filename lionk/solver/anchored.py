@@ -14,42 +14,19 @@ restart); the rest is derived here, by experiment.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..arrays import plain
 from ..arrays.containers import is_container, scaled, tree_map
 from ..errors import NotAvailable
 from ..functions.bound import bound
 from ..theory.anchored import AnchoredRecord, certificate_of_anchored, optimality, rounding_of_step
 from ..theory.certificate import ROUNDING, Certificate
-from ..theory.lower_bound import CURVED, below, magnitude, rounding_unit
-from . import measures
+from ..theory.lower_bound import Average, rounding_unit
+from . import measures, rule
 from .bundle import Bundle
 from .method import Method, Seen
 from .state import AnchoredState
-
-FIRST = 1 / 3  # of the way to the point that -g selects: the length of the first step
-RISE = 1.5  # L grows where a neighbour shows more than so many times it,
-STEEPEST = 2.0  # but by no more than so much at once,
-FALL = 0.8  # and falls by this elsewhere,
-DROP = 0.1  # or by this where a neighbour shows less than so many times it:
-FLAT = 1e-4
-LEARNING = 2  # pairs of neighbours that set L at once
-GAIN = 0.1  # of L |x' - y|^2: what a steady step must gain
-KINK = 30.0  # times the smallest L, while the gradient jumps as far as ever: f has kinks
-PATIENCE = 30  # evaluations without a smaller F, then back to the best point
-STALE = 100  # evaluations in which neither F nor its bound improves: rounding ends the run,
-SETTLED = 10  # and these do where F is 0 to rounding
-RETRIES = 60  # evaluations in a row that are not finite
-
-
-class Pair(NamedTuple):
-    """The point of the run beside the anchor that it was made from."""
-
-    gx: float  # <g, x>
-    bregman: float  # f(anchor) - f(x) - <g, anchor - x>, >= 0 for convex f
-    terms: float  # the magnitudes in it
-    jump: float  # |g - g'|^2
-    apart: float  # |x - anchor|^2
 
 
 class Anchored(Method):
@@ -62,7 +39,7 @@ class Anchored(Method):
         self.dual = K.conjugate
         self.unit, self.slack = rounding_unit(K, run.now.x), run.tolerance(0.0)
         self.bundle = Bundle(self, memory)
-        self._fresh: Any = None  # the average of gradients with that of the point in it, and its pair
+        self._fresh: Any = None  # the average of gradients with that of the point in it, and what was measured
 
     @property
     def state(self) -> AnchoredState:
@@ -119,30 +96,23 @@ class Anchored(Method):
         lr = 1 / s.L if s.L > 0 else 0.0
         if not point.finite:
             return Seen(f, math.inf, math.inf, math.inf, 0.0, lr)
-        m, average, before, share = now.m, now.average, None, 0.0
+        m, average, before, share = now.m, now.average, None, None
         if s.mode != "bundle":
-            share, before = s.t / (s.mass + s.t), now.kept.get("anchor")
+            share, before = rule.share(s), now.kept.get("anchor")
             m = combined(1 - share, m, -share, point.grad)
+            average = average if s.mass else Average()
         last = None if before is None else now.kept["grad"]
-        dual, gx, gg, size, K_g, K_m, mx, jump, turn, apart = self.numbers(
-            measures.neighbours, now.x, m, point.grad, before, last, self.slack
-        )
-        scale = magnitude(f, gg, size, K_g, lam)
-        if s.mode != "bundle":
-            average = average.then(1 - share, share, f - gx, scale)
-        F, rounding = f + dual / lam, self.unit * (abs(f) + abs(dual) / lam)
-        lower = max(below(f - gx, scale, K_g / lam, self.unit), average.bound(K_m, lam, self.unit))
-        pair = Pair(gx, s.f - f - turn, abs(s.f - f) + abs(turn), jump, apart)
-        self._fresh = m, average, pair, average.bends(mx, f, self.unit)
-        distance = 0.0
+        numbers = self.numbers(measures.neighbours, now.x, m, point.grad, before, last, self.slack)
+        found = rule.measured(plain, s, f, numbers, average, share, lam, self.unit)
+        self._fresh, F, distance = (m, found), found.F, 0.0
         if not math.isfinite(F):
             distance = self.run.backend.numbers(measures.distance, self.run.opt.K, now.x, lam=lam)[0]
-        return Seen(f, F, F - f + gx + K_g / lam, F + s.L / 2 * apart, distance, lr, lower, rounding)
+        return Seen(f, F, found.gap, F + s.L / 2 * found.pair.apart, distance, lr, found.lower, found.rounding)
 
     def exhausted(self, seen: Seen) -> str | None:  # noqa: ARG002  (others look)
         now = self.run.now
-        if self.state.stale >= STALE:
-            return f"neither F nor its bound improved in {STALE} evaluations; best gap {now.best_gap:.3g}"
+        if self.state.stale >= rule.STALE:
+            return f"neither F nor its bound improved in {rule.STALE} evaluations; best gap {now.best_gap:.3g}"
         return None
 
     # -- the next point ------------------------------------------------------------------------------------------
@@ -152,11 +122,12 @@ class Anchored(Method):
         if not math.isfinite(seen.objective):
             self._retreat(point, seen)
             return
-        now.m, now.average, pair, below = self._fresh
+        now.m, found = self._fresh
+        now.average, pair = found.average, found.pair
         s.failed, s.mass = 0, s.mass + s.t
         s.stale = self._stale(s)
         known = "anchor" in now.kept and s.mode != "bundle"
-        bent = below or (known and pair.bregman < -CURVED * pair.terms - 8 * seen.rounding)
+        bent = found.bends or (known and pair.bends(seen.rounding))
         if bent and self.run.convex is None and not now.not_convex:
             now.not_convex, self.record.not_convex = True, now.count
             self.restart("steady")
@@ -169,36 +140,35 @@ class Anchored(Method):
     def _stale(self, s: AnchoredState) -> int:
         now = self.run.now
         gap = now.best_gap if now.not_convex or self.run.convex is False else now.low - now.lower
-        if gap < 0.999 * s.known or now.low < s.lowest - 1e-9 * abs(s.lowest):
-            s.known, s.lowest = min(gap, s.known), min(now.low, s.lowest)
-            return 0
-        return s.stale + 1
+        if not rule.improves(s, gap, now.low):
+            return s.stale + 1
+        s.known, s.lowest = min(gap, s.known), now.low
+        return 0
 
-    def _fell(self, seen: Seen, pair: Pair) -> bool:
+    def _fell(self, seen: Seen, pair: rule.Pair) -> bool:
         """Did F fall by the plain step that led here? If not, a shorter one is made."""
         s, record = self.state, self.record
         record.compared += 1
-        gain = GAIN * s.L * pair.apart if s.mode == "steady" else 0.0
-        if seen.objective <= s.F - gain + 2 * seen.rounding:
+        gain = rule.GAIN * s.L * pair.apart if s.mode == "steady" else 0.0
+        if rule.fell(s, seen.objective, seen.rounding, gain):
             return True
         record.taken_back += 1
-        local = pair.jump / (2 * pair.bregman) if pair.bregman > 0 else 0.0
-        self._shorter(min(max(local, 2 * s.L), 100 * s.L))
+        self._shorter(rule.shorter(plain, s.L, pair.local(plain)))
         return False
 
     def _retreat(self, point: Any, seen: Seen) -> None:
         """f or K* is not finite at the point of the run."""
         now, s = self.run.now, self.state
         s.failed += 1
-        if s.mode == "bundle" and s.failed <= RETRIES:
+        if s.mode == "bundle" and s.failed <= rule.RETRIES:
             self.bundle.retreat()
-        elif "anchor" not in now.kept or s.failed > RETRIES:
+        elif "anchor" not in now.kept or s.failed > rule.RETRIES:
             if not point.finite:
                 self.run.refuse(point.f, point.grad)
-            s.stale = STALE
+            s.stale = rule.STALE
         else:
             self.record.outside += point.finite and seen.distance > 0
-            self._shorter((4.0 if s.failed < 4 else 64.0) * s.L)
+            self._shorter(rule.nearer(plain, s.L, s.failed))
 
     def _shorter(self, L: float) -> None:
         """A plain step from the anchor, with a larger L."""
@@ -213,23 +183,21 @@ class Anchored(Method):
         now.x, now.kept = now.low_x, {}
         self.record.restarts += 1
 
-    def _steer(self, point: Any, seen: Seen, pair: Pair, known: bool) -> None:
+    def _steer(self, point: Any, seen: Seen, pair: rule.Pair, known: bool) -> None:
         now, s = self.run.now, self.state
         F = seen.objective
         s.since = 0 if now.low >= F else s.since + 1
         if s.L == 0:
             s.L = self.first(now.x, point.grad)
+        elif known and s.mode == "steady":
+            s.L = rule.steady(s.L, pair)
         elif known:
-            self._learn(seen, pair)
-        if s.mode == "fast" and known:
-            s.jump = max(s.jump, pair.jump)
-            if s.pairs >= LEARNING:
-                s.least = min(s.least, s.L)
-            if s.L > KINK * s.least and pair.jump > 0.01 * s.jump and self.bundle.possible:
+            s.L, s.pairs, s.least, s.jump, kinked = rule.learned(plain, s, pair, seen.f, self.run.eps)
+            if kinked and self.bundle.possible:
                 self.record.kinked = now.count
                 self.bundle.start(point, pair.gx)
                 return
-            if (s.t > 2 and F > s.start + 2 * seen.rounding) or s.since > PATIENCE:
+            if rule.returns(s, F, seen.rounding, s.since):
                 s.L *= 2
                 self.restart("fast")
                 return
@@ -242,8 +210,7 @@ class Anchored(Method):
             s.t, s.mass = 1.0, 0.0
         if s.t == 1:
             s.start = F
-        grown = (1 + math.sqrt(1 + 4 * s.t * s.t)) / 2
-        ahead = (s.t - 1) / grown
+        grown, ahead = rule.grown(plain, s.t)
         s.t, s.tested = (1.0 if s.mode == "steady" else grown), ahead == 0
         now.x = self._ahead(x, before, ahead) if ahead else x
 
@@ -273,27 +240,7 @@ class Anchored(Method):
 
     def first(self, x: Any, grad: Any) -> float:
         """L of the first step."""
-        g, away, size = self.numbers(measures.reach, x, grad)
-        length = math.sqrt(away) if 0 < away < math.inf else max(math.sqrt(size), 1.0)
-        return math.sqrt(g) / (FIRST * length) if 0 < g < math.inf else 1.0
-
-    def _learn(self, seen: Seen, pair: Pair) -> None:
-        """L from the point and the anchor before it."""
-        s = self.state
-        if s.mode == "steady":
-            local = math.sqrt(pair.jump / pair.apart) if pair.apart > 0 else s.L
-            s.L = min(max(local, s.L / 4), 4 * s.L) or s.L
-            return
-        if pair.jump > 0 and not pair.bregman > 8 * self.run.eps * (abs(seen.f) + abs(s.f)):
-            return  # rounding hides it
-        local = pair.jump / (2 * pair.bregman) if pair.jump > 0 else 0.0
-        s.pairs += 1
-        if s.pairs <= LEARNING and local > 0:
-            s.L = max(local, 0.01 * s.L)
-        elif local > RISE * s.L:
-            s.L = min(local, STEEPEST * s.L)
-        else:
-            s.L *= DROP if 0 < local < FLAT * s.L else FALL
+        return float(rule.first(plain, *self.numbers(measures.reach, x, grad)))
 
     def certificate(self, **numbers: Any) -> Certificate:
         run = self.run

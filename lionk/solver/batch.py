@@ -8,19 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 from ..arrays import namespace as _xp
-from ..arrays import reductions
 from ..arrays.containers import is_container
 from ..backend.discovery import backend_of
 from ..errors import NotAvailable
 from ..functions import K as build
 from ..optimizer.lion_k import State
 from ..theory.certificate import Certificate, Statement
-from .anchored import STALE
+from . import rule
 from .many import CERTIFIED, CURVES, EXHAUSTED, KINKED, RUNNING, ZERO, Many, Stack, advance, begin
 from .result import History, Result
 
 ENDS = {
-    EXHAUSTED: f"neither F nor its bound improved in {STALE} evaluations",
+    EXHAUSTED: f"neither F nor its bound improved in {rule.STALE} evaluations",
     KINKED: "f has kinks",
     CURVES: "f is not convex",
     RUNNING: "maxiter steps made",
@@ -46,13 +45,13 @@ def solve(
         raise ValueError(f"batch=1 needs a K of one array whose conjugate has a prox, which {function!r} has not")
     stack = Stack(function, x0, _decays(weight_decay, x0, kind))
     evaluate = _evaluation(fun, jac, backend, x0)
-    s, rows = backend.synchronize(begin(stack, x0)), []
+    s, rows = backend.synchronize(begin(stack, x0)), list[Any]()
     if bool(kind.xp.any(x0 != 0)):
         near = backend.synchronize(begin(stack, kind.xp.zeros_like(x0))).x
-        F = kind.xp.abs(evaluate(near)[0] + stack.conjugate(near))
+        F = kind.xp.abs(evaluate(near)[0] + stack.dual(near) / stack.lam)
         s = s._replace(origin=kind.xp.where(kind.xp.isfinite(F), F, 0.0))
     while True:
-        s, row = backend.synchronize(advance(stack, s, *evaluate(s.x), tol, atol, convex))
+        s, row = backend.synchronize(advance(stack, s, *evaluate(s.x), tol, atol, convex, first=not rows))
         rows.append(row)
         if len(rows) > maxiter or not bool(kind.xp.any(s.end == RUNNING)):
             break
@@ -108,7 +107,7 @@ def _result(
     stack: Stack, s: Many, rows: list[Any], evaluate: Any, alone: Any, maxiter: int
 ) -> Result:  # fmt: skip
     xp, lam, B = stack.xp, stack.lam, s.x.shape[0]
-    conjugate = stack.conjugate(s.low_x)
+    conjugate = stack.dual(s.low_x) / lam
     gap = s.low - s.lower + s.rounding
     fields = {
         "x": s.low_x, "fun": s.low - conjugate, "objective": s.low, "gap": gap, "momentum_gap": gap,
@@ -123,20 +122,23 @@ def _result(
         fields[name] = xp.stack(made)
     if again:
         fields["nit"] = fields["nit"] + s.nit * xp.asarray([b in again for b in range(B)], dtype=s.nit.dtype)
-    y = stack.over(lam, s.x) * fields["x"]
     try:
-        distance = reductions.total(xp, stack.dual.domain._distance(xp, y, stack.axes), 1)
+        distance = stack.away(fields["x"])
     except NotAvailable:
-        distance = xp.where(xp.isfinite(stack.value(stack.dual, y)), 0 * lam, math.inf)
+        distance = xp.where(xp.isfinite(stack.dual(fields["x"])), 0 * lam, math.inf)
     certified, convex = int(xp.sum(xp.astype(fields["success"], s.nit.dtype))), B - ends.count(CURVES)
     whys = [f"{n} of them: {text}" for e, text in ENDS.items() if e not in (KINKED, CURVES) and (n := ends.count(e))]
     text = f"F(x) - min F <= gap for {convex} of {B} problems, if f is convex"
     return Result(
         **fields, distance=distance, message="; ".join([f"{certified} of {B} problems certified", *whys]),
-        history=History(*(xp.stack(list(series)) for series in zip(*rows, strict=True))),
+        history=_history(lam, *(xp.stack(list(series)) for series in zip(*rows, strict=True))),
         certificate=Certificate((Statement("momentum bound", "holds" if convex else "does not apply", text),)),
         state=State(s.m, int(xp.max(s.nit))), last_x=s.x, weight_decay=lam, K=stack.K,
     )  # fmt: skip
+
+
+def _history(lam: Any, f: Any, dual: Any, F: Any, gap: Any, L: Any, apart: Any, bound: Any) -> History:
+    return History(f, dual / lam, F, gap, F + L / 2 * apart, 0 * L, 1 / L, bound)
 
 
 def _alone(evaluate: Any, alone: Any, s: Many, stack: Stack, b: int, maxiter: int) -> Result:
@@ -144,7 +146,7 @@ def _alone(evaluate: Any, alone: Any, s: Many, stack: Stack, b: int, maxiter: in
     mine = stack.xp.arange(s.x.shape[0]) == b
 
     def fun(x: Any) -> tuple[Any, Any]:
-        f, grad = evaluate(stack.xp.where(stack.over(mine, s.x), x, s.low_x))
+        f, grad = evaluate(stack.xp.where(stack.over(mine), x, s.low_x))
         return f[b], grad[b, ...]
 
     found: Result = alone(fun, s.low_x[b, ...], float(stack.lam[b]), max(maxiter - int(s.nit[b]), 0))

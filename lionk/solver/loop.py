@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..arrays import namespace as _xp
+from ..arrays import plain
 from ..arrays.containers import leaves, named_leaves, scaled
 from ..backend.protocol import Backend
 from ..errors import LionKWarning, NonFiniteError, NotAvailable
 from ..optimizer.lion_k import LionK, State
-from ..theory.certificate import ROUNDING
-from . import measures
-from .anchored import SETTLED, Anchored
+from . import measures, rule
+from .anchored import Anchored
 from .evaluation import Evaluation, Value, is_finite
 from .method import Method, Seen
 from .progress import Progress, load, save
@@ -188,9 +188,9 @@ class Run:
         """
         now, state = self.now, self.now.rule
         first = next((abs(F) for F in self.history.objective if math.isfinite(F)), 0.0)
-        settled = isinstance(state, AnchoredState) and state.stale >= SETTLED
-        share = (ROUNDING if settled else 1) * self.eps
-        return max(abs(now.low), gap) <= share * first and max(abs(now.low), gap) <= share * self._scale(first)
+        assert isinstance(state, AnchoredState)
+        numbers = plain, now.low, gap, state.stale, self.eps
+        return rule.is_zero(*numbers, first) and rule.is_zero(*numbers, self._scale(first))
 
     def _scale(self, first: float) -> float:
         """|F| at the feasible point nearest to 0, if it is not 0 and smaller than the first one."""

@@ -37,9 +37,14 @@ def turned(anchor: Any, x: Any, before: Any) -> tuple[Any]:
 
 
 def reach(K: Any, x: Any, grad: Any, *, lam: float) -> tuple[Any, Any, Any]:
-    """|g|^2, and how far it is from x to the point that -g selects: ``|dK(-g)/lam - x|^2``, and |x|^2."""
-    away = tree_map(lambda a, b: a / lam - b, K.subgradient(scaled(grad, -1.0)), x)
-    return inner(grad, grad), inner(away, away), inner(x, x)
+    """|g|^2, how far it is from x to the point that -g selects, squared, and |x|^2."""
+    way = selected(K, x, grad, lam)
+    return inner(grad, grad), inner(way, way), inner(x, x)
+
+
+def selected(K: Any, x: Any, grad: Any, lam: Any) -> Any:
+    """From x to the point that -g selects: ``dK(-g)/lam - x``."""
+    return tree_map(lambda a, b: a / lam - b, K.subgradient(scaled(grad, -1.0)), x)
 
 
 def conjugate(K: Any, x: Any, slack: Any, *, lam: float) -> tuple[Any]:

@@ -83,12 +83,13 @@ class Account:
         if repr((K, lam)) != self.problem:
             self.problem, self.lower = repr((K, lam)), -math.inf
         unit = rounding_unit(K, [x, m])
-        scale = magnitude(f, gg, size, K_g, lam)
+        scale = magnitude(f, gg, size, K_g, lam or 1.0)
         self.fresh = b2, f - gx, scale
         if not self.ended:
             self.bent = convex is None and (self.bent or average.bends(mx, f, unit))
-            bound = average.bound(K_m, lam, unit)
-            self.lower = max(self.lower, bound, Average(1.0, f - gx, scale).bound(K_g, lam, unit))
+            if lam:
+                bound = average.bound(K_m, lam, unit)
+                self.lower = max(self.lower, bound, Average(1.0, f - gx, scale).bound(K_g, lam, unit))
         convex = False if self.bent else convex
         momentum_gap = F - self.lower + unit * (2 * abs(f) + abs(F))
         point = suboptimality(gap, rounding, lam, convex, stochastic=False)

@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from ..arrays import namespace as _xp
+from ..arrays import plain
 from ..arrays.containers import leaves
 from ..functions.bound import bound
 
@@ -15,6 +16,7 @@ CURVED = 1e-3  # f below an average of its tangents by so much, relative to the 
 class Average(NamedTuple):
     """What goes with an average of minus the gradients, ``m = -sum_i w_i g_i``; plain numbers.
 
+    Of many problems at once all but the weight are arrays with an entry for each, and ``xp`` is their library.
     For convex f (smooth or not), any weights ``w_i >= 0`` and ``W = sum_i w_i > 0``,
 
         ``min F >= (1/W) sum_i w_i (f_i - <g_i, x_i>) - K(m/W)/lam``
@@ -24,24 +26,24 @@ class Average(NamedTuple):
     """
 
     weight: float = 0.0  # W
-    offset: float = 0.0  # sum of w_i (f_i - <g_i, x_i>)
-    scale: float = 0.0  # sum of w_i (|f_i| + |g_i| |x_i| + |K(-g_i)|/lam), which rounding grows with
-    steps: float = 0.0  # how many roundings are in m, seen from now
+    offset: Any = 0.0  # sum of w_i (f_i - <g_i, x_i>)
+    scale: Any = 0.0  # sum of w_i (|f_i| + |g_i| |x_i| + |K(-g_i)|/lam), which rounding grows with
+    steps: Any = 0.0  # how many roundings are in m, seen from now
 
-    def then(self, keep: float, add: float, offset: float, scale: float) -> Average:
-        """Beside ``m' = keep m - add g``."""
+    def then(self, keep: Any, add: Any, offset: Any, scale: Any) -> Average:
+        """Beside ``m' = keep m - add g``, for keep <= 1."""
         weight, total, terms, steps = self
-        return Average(
-            keep * weight + add, keep * total + add * offset, keep * terms + add * scale, min(keep, 1.0) * steps + 1
-        )
+        return Average(keep * weight + add, keep * total + add * offset, keep * terms + add * scale, keep * steps + 1)
 
-    def bound(self, K_of_m: float, lam: float, unit: float) -> float:
-        """The lower bound less its rounding, for ``K_of_m = K(m/W)``; -inf where there is none."""
-        if not (self.weight > 0 and lam > 0 and math.isfinite(K_of_m)):
+    def bound(self, K_of_m: Any, lam: Any, unit: float, xp: Any = plain) -> Any:
+        """The lower bound less its rounding, for ``K_of_m = K(m/W)`` and lam > 0; -inf where there is none."""
+        if not self.weight > 0:
             return -math.inf
-        return below(self.offset / self.weight, self.scale / self.weight, K_of_m / lam, unit * (1 + self.steps / 8))
+        unit = unit * (1 + self.steps / 8)
+        found = below(self.offset / self.weight, self.scale / self.weight, K_of_m / lam, unit)
+        return xp.where(xp.isfinite(found), found, -math.inf)
 
-    def bends(self, mx: float, f: float, unit: float) -> bool:
+    def bends(self, mx: Any, f: Any, unit: float) -> Any:
         """Is f at x below the average of its tangents, for ``mx = <m/W, x>``? Then it is not convex."""
         if not self.weight > 0:
             return False
@@ -49,14 +51,14 @@ class Average(NamedTuple):
         return above > CURVED * (abs(f) + abs(mx)) + unit * self.scale / self.weight
 
 
-def below(offset: float, scale: float, dual: float, unit: float) -> float:
+def below(offset: Any, scale: Any, dual: Any, unit: Any) -> Any:
     """The lower bound ``offset - dual`` less its rounding: of one gradient, or of an average."""
     return offset - dual - unit * (scale + abs(dual))
 
 
-def magnitude(f: float, gg: float, xx: float, K_g: float, lam: float) -> float:
+def magnitude(f: Any, gg: Any, xx: Any, K_g: Any, lam: Any, xp: Any = plain) -> Any:
     """``|f| + |g| |x| + |K(-g)|/lam``, which the rounding of a bound grows with; |g|^2 and |x|^2 are given."""
-    return abs(f) + math.sqrt(gg * xx) + abs(K_g) / (lam or 1.0)
+    return abs(f) + xp.sqrt(gg * xx) + abs(K_g) / lam
 
 
 def tangent(K: Any, x: Any, m: Any, grad: Any, weight: Any) -> tuple[Any, ...]:
