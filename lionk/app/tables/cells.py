@@ -123,13 +123,15 @@ def flags(texts: Series) -> tuple[str, str] | None:
 # -- dates -------------------------------------------------------------------------------------------------------
 
 _DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y",
-         "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%a, %d %b %Y", "%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%m/%Y")  # fmt: skip
+         "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%a, %d %b %Y", "%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%m/%Y",
+         "%Y%m%d")  # fmt: skip
 _BEGIN = {"%d": True, "%m": False}  # is the day first?
 _EITHER = (("%d/%m/%Y", "%m/%d/%Y"), ("%d-%m-%Y", "%m-%d-%Y"), ("%d/%m/%y", "%m/%d/%y"))
 _GERMAN = ("%d.%m.%Y", "%d.%m.%y")
 CLOCK = ("%H:%M", "%H:%M:%S", "%I:%M %p")
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 _ISO = re.compile(r"\d{4}-\d{2}(-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?\s*(Z|[+-]\d{2}:?\d{2})?)?)?")
+COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")  # 20240131
 DATE_LIKE = re.compile(r"(?=.*\d)[\w ,./:+-]{4,40}")  # what else is not worth the trial
 
 

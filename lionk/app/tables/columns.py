@@ -67,13 +67,19 @@ def column(sheet: Sheet, name: str, common: Habits, *, text: bool = False, ways:
         return Column(name, "empty", np.full(len(cells_), np.nan), "all cells are empty", aside="it is empty")
     if text:
         return _text(name, cells_, full)
+    words = tuple(sorted(set(cells_[cells.missing(cells_)]) - {""}))
+    return replace(_read(sheet, name, cells_, full, common, ways), words=words)
+
+
+def _read(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, ways: str) -> Column:
     pair = cells.flags(full)
     if pair is not None:
         lower = cells_.str.lower()
         values = np.where(lower == pair[1], 1.0, np.where(lower == pair[0], 0.0, np.nan))
         return Column(name, "flag", values, f"{pair[0]} or {pair[1]}", flag=pair)
+    dates = all(map(cells.COMPACT.fullmatch, full)) and cells.date_formats(full)
     return (
-        _number(sheet, name, cells_, full, common, ways)
+        (None if dates else _number(sheet, name, cells_, full, common, ways))
         or _date(sheet, name, cells_, full, common, ways)
         or _text(name, cells_, full)
     )
@@ -88,8 +94,9 @@ def _number(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, way
     own = cells.decimal(full)
     point = own or common.point
     if own is None and point is None and cells.ambiguous(full):
-        grouped = full[full.str.contains(",", regex=False)]
-        if len(grouped) and sheet.separator != ",":
+        marks = {",": "", ";": "[.,]"}.get(sheet.separator, ",")  # semicolons are of those who write decimal commas
+        grouped = full[full.str.contains(marks)] if marks else full[:0]
+        if len(grouped):
             row = int(grouped.index[0])
             raise BadInput(
                 f"{_at(sheet, row, name)}: {grouped.iloc[0]!r} may be a number with decimals or with thousands; give "
@@ -124,7 +131,7 @@ def measured(name: str, values: Array) -> Column:
     steps = np.diff(values)
     counts = len(values) > 2 and not np.isnan(values).any() and bool((steps == 1).all()) and values[0] in (0.0, 1.0)
     aside = "it numbers the rows" if counts and INDEX.fullmatch(name) else ""
-    return Column(name, "number", values, f"{full.min():.6g} to {full.max():.6g}", aside=aside)
+    return Column(name, "number", values, f"{full.min() + 0.0:.6g} to {full.max() + 0.0:.6g}", aside=aside)
 
 
 def _date(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, ways: str) -> Column | None:

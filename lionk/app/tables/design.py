@@ -164,7 +164,8 @@ def _feature(read: Column, drop_first: bool) -> Feature:
 
 def _with_gaps(read: Column) -> str:
     gaps = int(read.missing.sum())
-    return read.detail + (f"; {gaps} empty" if gaps else "")
+    words = f" (also {', '.join(read.words)})" if read.words else ""
+    return read.detail + (f"; {gaps} empty{words}" if gaps else "")
 
 
 def _use(feature: Feature) -> str:
@@ -205,6 +206,10 @@ def _complete(sheet: Sheet, wishes: Wishes, whole: Table, target: Column) -> Tab
     elif gaps[keep].any():
         cells_ = sum(int(gaps[keep][:, _place(whole, f)].any(axis=1).sum()) for f in whole.plan)
         notes.append(f"{cells_} empty value(s) replaced by the mean of their column")
+    known = int((~target.missing).sum())
+    if known < 2:
+        raise BadInput(f"{sheet.file}: {whole.target_name!r} is empty in all rows but {known}; at least 2 are needed, "
+                       "so fill it, or name another column with --target")  # fmt: skip
     if keep.sum() < 2:
         most = max(whole.plan, key=lambda f: float(gaps[:, _place(whole, f)].any(axis=1).sum()))
         raise BadInput(f"{sheet.file}: {int(keep.sum())} row(s) have no empty cell, and at least 2 are needed; give "

@@ -27,6 +27,7 @@ class Column:
     flag: tuple[str, str] | None = None
     form: str = ""
     aside: str = ""
+    words: tuple[str, ...] = ()  # that stand for nothing in it, beside empty cells
 
     @property
     def missing(self) -> Array:

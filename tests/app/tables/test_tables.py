@@ -91,6 +91,16 @@ def test_what_the_user_says_of_decimals_is_followed(sheet):
     assert made(sheet(text), decimal=".").features[:, 0].tolist() == [1234, 2345]
 
 
+def test_points_in_a_table_of_semicolons_are_asked_for_where_nothing_tells(sheet):
+    text = "x;y\n1.234;1\n2.345;2\n"
+    with pytest.raises(BadInput, match=r"line 2, column 'x': '1.234' may be a number with decimals or with thousands"):
+        made(sheet(text))
+    assert made(sheet(text), decimal=".").features[:, 0].tolist() == [1.234, 2.345]
+    assert made(sheet(text), decimal=",").features[:, 0].tolist() == [1234, 2345]
+    assert made(sheet("x;y\n1.234;1\n2.34;2\n")).features[:, 0].tolist() == [1.234, 2.34]
+    assert made(sheet("x;y\n1.234;1\n0.345;2\n")).features[:, 0].tolist() == [1.234, 0.345]
+
+
 def test_underscores_make_no_numbers(sheet):
     names = "".join(f"{100 + i}_{i % 2},{i % 2},{i}\n" for i in range(8))
     t = made(sheet("code,x,y\n" + names))
@@ -320,6 +330,7 @@ def test_damaged_files_are_one_sentence(tmp_path, name):
         (["March 2024", "January 2024"], [60, 0]),
         (["Jan-24", "Mar-24"], [0, 60]),
         (["01/2024", "03/2024"], [0, 60]),
+        (["20240131", "20240201"], [0, 1]),
         (["06:00", "18:00"], [0, 0.5]),
     ],
 )
@@ -393,6 +404,21 @@ GAPS = "x,k,y\n1,a,1\n,a,2\n3,NA,3\n5,b,4\n4,b,\n"
 def test_words_for_nothing(sheet, word):
     t = made(sheet(f"x,y\n1,1\n{word},2\n3,3\n"))
     assert t.features[:, 0].tolist() == [1, 3]
+
+
+def test_words_for_nothing_are_told(sheet):
+    account = made(sheet("country,x,y\nDE,1,1\nNA,2,2\nDE,?,3\nFR,4,4\n,5,5\n")).account
+    assert account[0].seen == "2 different: DE, FR; 2 empty (also NA)" and account[1].seen == "1 to 5; 1 empty (also ?)"
+
+
+def test_a_target_that_is_empty_is_named(sheet):
+    with pytest.raises(BadInput, match="'y' is empty in all rows but 1; at least 2 are needed"):
+        made(sheet("x,y\n1,\n2,\n3,4\n"), missing="mean")
+
+
+def test_numbers_that_are_no_days_stay_numbers(sheet):
+    for third in ("20240230", "7", "99999999"):
+        assert made(sheet(f"x,y\n20240131,1\n20240201,2\n{third},3\n")).account[0].kind == "number"
 
 
 def test_rows_with_gaps_are_dropped_kept_or_refused(sheet):
