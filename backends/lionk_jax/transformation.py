@@ -113,6 +113,7 @@ def lion_k(
     def update(updates: Any, state: LionKState, params: Any = None, **_: Any) -> tuple[Any, LionKState]:
         if params is None:
             raise ValueError("lion_k needs the parameters: call update(grads, state, params)")
+        params = _of_these(updates, params)
         now = tuple(_real(v(state.count)) if callable(v) else v for v in (lr, lam))
         decays = mask(params) if _is_called(mask) else mask
         given = now, decays, updates, state, params
@@ -238,6 +239,13 @@ def _is_called(mask: Any) -> bool:
     found = jax.tree.leaves(mask)
     are_bool = [isinstance(v, bool) or str(getattr(v, "dtype", "")) == "bool" for v in found]
     return callable(mask) and not (found and all(are_bool))
+
+
+def _of_these(updates: Any, params: Any) -> Any:
+    """The parameters that have an update: Equinox hands over all of a module, with None for what is no array."""
+    if jax.tree.structure(updates) == jax.tree.structure(params):
+        return params
+    return jax.tree.map(lambda g, a: None if g is None else a, updates, params, is_leaf=lambda v: v is None)
 
 
 def _broadcast(prefix: Any, tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:

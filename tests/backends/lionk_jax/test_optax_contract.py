@@ -176,6 +176,19 @@ def test_extra_arguments_are_taken(solver):
     same(solver.update(B, state, B, value=1.0, grad=B, anything=None), solver.update(B, state, B))
 
 
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("mask", [None, lambda p: jax.tree.map(lambda a: a.ndim > 1, p)])
+def test_a_module_may_be_handed_over_whole(jit, mask):
+    """As in Equinox, whose gradients have None for what is no array of numbers."""
+    x = {"w": W, "b": B, "frozen": [W, 3], "activation": None if jit else jnp.tanh}
+    grads = {"w": W - 1, "b": B + 1, "frozen": None, "activation": None}
+    rest = x | {"frozen": None, "activation": None}
+    solver = lion_k(0.1, weight_decay=0.5, mask=mask)
+    state = solver.init(rest)
+    update = jax.jit(solver.update) if jit else solver.update
+    same(update(grads, state, x), solver.update(grads, state, rest))
+
+
 RATES = {
     "0-d integer": jnp.asarray(1),
     "NumPy integer": np.int32(1),
