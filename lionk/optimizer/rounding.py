@@ -74,7 +74,7 @@ def by_chance(xp: Namespace, value: Array, dtype: Any, noise: Array) -> Array:
         found = xp.where(small, xp.where(found == 0, zero * value, found), found)
     else:
         found = _cut(xp, value, noise, cut)
-    return astype(xp, xp.where(xp.isfinite(value), found, value), dtype)
+    return astype(xp, xp.where(xp.isnan(value), value, found), dtype)  # infinity stays: noise does not reach its bits
 
 
 def _cut(xp: Namespace, value: Array, noise: Array, bits: int) -> Array:

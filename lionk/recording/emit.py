@@ -27,6 +27,28 @@ class Text(NamedTuple):
     results: list[str]  # expressions: the reductions of a tile
 
 
+def in_calls(program: Program) -> Program:
+    """The record with choices by isnan and isfinite as one operation each, for libraries that have a call for them.
+
+    ``nan_of(a, b)`` is b, but NaN where a is. ``finite_of(a, c)`` is a, but the number c where a is not finite.
+    Constants that meet whole numbers have their dtype, so that they are made ready once.
+    """
+    n = program.nodes
+    whole = {a: v.dtype for v in n if v.array and "int" in str(v.dtype) and v.op != "input" for a in v.args}
+
+    def joined(i: int, v: Node) -> Node:
+        if v.op == "constant":
+            return v._replace(dtype=whole.get(i, v.dtype))
+        if v.op != "where" or "complex" in str(v.dtype):
+            return v
+        test, a, b = v.args
+        if n[a].array and n[test].args == (a,) and n[test].op == ("isnan" if n[b].array else "isfinite"):
+            return v._replace(op="nan_of" if n[b].array else "finite_of", args=(a, b))
+        return v
+
+    return replace(program, nodes=tuple(map(joined, range(len(n)), n)))
+
+
 def contracted(program: Program, numbers: bool) -> Program:
     """The record with ``a + c b`` and ``a - c b`` as one operation each, for libraries that have a call for them.
 
@@ -67,12 +89,18 @@ def buffered(
     """Calls with ``out``, tile by tile, with as few buffers as the order allows.
 
     An output is written in place of its input as soon as that is not read any more. Operations in ``apart`` never write
-    over their arguments; a phrase with ``{spare}`` gets a buffer for its own use.
+    over their arguments; a phrase with ``{spare}`` gets a buffer for its own use. A view is no call, but another name.
     """
     n = program.nodes
     roots = [n[i].args[0] for i in step.targets if n[i].op in REDUCTIONS]
     replaces = {} if roots else {place: name for name, place in program.outputs.items()}
-    last = {a: i for i in step.body for a in n[i].args}  # the operation that reads a node last
+    seen: dict[int, int] = {}  # what a view is of
+    for i in step.body:
+        if n[i].op == "view":
+            seen[i] = seen.get(n[i].args[0], n[i].args[0])
+    kept_to_the_end = {seen.get(i, i) for i in (*roots, *replaces)}
+    # the operation that reads a node last
+    last = {seen.get(a, a): i for i in step.body if i not in seen for a in n[i].args}
     name = {i: v.args[0] for i, v in enumerate(n) if v.op == "input"} | {i: f"s{k}" for k, i in enumerate(step.numbers)}
     last_read = {name[a]: i for a, i in last.items() if n[a].op == "input"}
     free: dict[str, list[str]] = {}
@@ -91,9 +119,13 @@ def buffered(
 
     for i in step.body:
         op, args, dtype = n[i].op, n[i].args, n[i].dtype
-        done = [a for a in dict.fromkeys(args) if last[a] == i and a not in (*roots, *replaces) and name[a] in buffers]
+        if i in seen:
+            name[i] = phrase(phrases, program, i, [name[a] for a in args])
+            continue
+        read = dict.fromkeys(seen.get(a, a) for a in args)
+        done = [a for a in read if last[a] == i and a not in kept_to_the_end and name[a] in buffers]
         spare = [(str(n[a].dtype), name[a]) for a in done]
-        kept = {name[a] for a in args if op in apart}
+        kept = {name[a] for a in read if op in apart}
         release([b for b in spare if b[1] not in kept])
         target = replaces.get(i)
         in_place = target is not None and last_read.get(target, -1) <= i - (target in kept)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lionk
-from lionk.recording.emit import buffered, contracted, scalar
+from lionk.recording.emit import buffered, contracted, in_calls, scalar
 from lionk.recording.extent import Extent
 from lionk.recording.program import NotTraceableError
 from lionk.recording.record import record, step_program
@@ -194,3 +194,34 @@ def test_a_language_without_a_phrase_refuses():
     p = program("log_cosh")
     with pytest.raises(NotTraceableError, match="tanh"):
         buffered(p, p.passes()[0], PLAIN)
+
+
+def test_choices_by_isnan_and_isfinite_are_one_operation():
+    def function(a, b):
+        xp = a.__array_namespace__()
+        return (xp.where(xp.isnan(a), a, b), xp.where(xp.isfinite(a), a, xp.zeros_like(a)))
+
+    def operations(p):
+        return [p.nodes[i].op for i in p.passes()[0].body]
+
+    p = in_calls(record(function, xp, {"a": F4, "b": F4}, {}, Extent(None), ("a", "b")))
+    assert operations(p) == ["nan_of", "finite_of"]
+
+    def others(a, b):
+        xp = a.__array_namespace__()
+        return (xp.where(xp.isnan(b), a, b), xp.where(xp.isfinite(a), b, xp.zeros_like(a)))
+
+    p = in_calls(record(others, xp, {"a": F4, "b": F4}, {}, Extent(None), ("a", "b")))
+    assert operations(p) == ["isnan", "where", "isfinite", "where"], "another array is chosen than is tested"
+
+
+def test_a_view_is_another_name_for_what_is_kept_until_it_is_read():
+    def function(a):
+        b = a + a
+        bits = b.view(np.dtype("int32")) + 1
+        return (bits.view(F4) - b,)
+
+    p = written(function, F4)
+    phrases = PLAIN | {"view": "{0}:{dtype}"}
+    text = buffered(p, p.passes()[0], phrases)
+    assert text.lines == ["add(a, a, b0)", "add(b0:int32, 1, b1)".replace("1,", "s0,"), "subtract(b1:float32, b0, a)"]

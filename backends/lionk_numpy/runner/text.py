@@ -24,7 +24,7 @@ CALLS = (
     }
     | {
         "where": "select({0}, {1}, {2}, {out}, {spare})",
-        "view": "np.copyto({out}.view({0}.dtype), {0})",
+        "view": "{0}.view(np.{dtype})",
         "astype": 'np.copyto({out}, {0}, casting="unsafe")',
         "sum": "np.add.reduce({0}, **over)",
         "max": "np.maximum.reduce({0}, **over)",

@@ -8,7 +8,7 @@ from functools import cache, cached_property, lru_cache, partial
 from typing import Any
 
 from lionk.optimizer.lion_k import LionK
-from lionk.recording.emit import Arrays, Text, buffered, contracted, scalar, tile
+from lionk.recording.emit import Arrays, Text, buffered, contracted, in_calls, scalar, tile
 from lionk.recording.extent import Extent
 from lionk.recording.passes import Replay, Step, Task, replay, run_passes
 from lionk.recording.places import Places
@@ -17,6 +17,7 @@ from lionk.recording.record import step_program
 from lionk.recording.selection import tally
 from lionk.recording.threads import one_after_the_other
 
+from . import choices
 from .text import APART, CALLS, EXPRESSIONS
 
 # Entries of a tile on a CPU, for each thread of PyTorch: so many that a call costs little beside its work, so few that
@@ -24,6 +25,7 @@ from .text import APART, CALLS, EXPRESSIONS
 # among its threads. Threads of Python would wait for the interpreter after each call, which takes longer than the call.
 TILE = 1 << 16
 ALONE = 1 << 15  # entries up to which PyTorch takes one thread
+FEW = 2  # threads, up to which one alone makes the tiles: another halves no call, and one that is late stops both
 LOOPS = 8  # passes, at most, that are compiled: each takes a second
 DEVICE_TILE = 1 << 24  # elsewhere a call is launched, and a tile must be worth it
 
@@ -43,7 +45,8 @@ class Plan:
         self.K, self.extent, self.kind, self.device, self.betas = K, extent, kind, x.device, opt.betas
         self.exact = step_program(opt, K, xp, tuple(a.dtype for a in arrays), tuple(x.shape))
         self.written = [k for k, name in enumerate(self.exact.arrays) if name in self.exact.outputs]
-        self.program = self.exact if rounded else contracted(self.exact, numbers)
+        called = in_calls(self.exact)
+        self.program = called if rounded else contracted(called, numbers)
         self.passes = self.program.passes()
         # Does it count and collect, to find an order statistic? Its passes make the readout again, and must all round
         # it alike; the other plans are compiled where each of their passes is worth it.
@@ -54,6 +57,7 @@ class Plan:
         self._wanted = [list(t.buffers.values()) for t in self._texts]
         self.known = Known(self._find)
         self._buffers = Buffers(partial(_empty, device=self.device), limit(self.device))
+        self._counted = Buffers(partial(_counted, device=self.device), limit(self.device))
 
     @cached_property
     def _tiles(self) -> list[Callable[..., Any]]:
@@ -62,6 +66,7 @@ class Plan:
 
         over = {"dim": self.exact.along, "keepdim": True} if self.sliced else {}
         space = {"torch": torch, "tally": _tally, "over": over}
+        space |= {f.__name__: f for f in (choices.compare, choices.isfinite, choices.select)}
         return [tile(t, self.exact.arrays, dict(space)) for t in self._texts]
 
     def _find(self, rate: Any, decay: Any, *keys: int) -> dict[int, Any]:
@@ -72,11 +77,20 @@ class Plan:
         return known
 
     def replay(self, known: dict[int, Any], arrays: Arrays) -> Step:
-        return replay(self.program, self.passes, known, operations(), self.run, arrays, limit(self.device))
+        return replay(self.program, self.passes, known, operations(), self.run, arrays, self.limit)
+
+    @property
+    def limit(self) -> int:
+        """Entries of a tile: of one pass, and with few threads, so many that a call is made by one."""
+        import torch
+
+        whole = limit(self.device)
+        alone = len(self.passes) == 1 and self.device.type == "cpu" and torch.get_num_threads() <= FEW
+        return min(whole, ALONE) if alone else whole
 
     def at_once(self, arrays: Arrays) -> bool:
         """Is the step of these one pass over one tile?"""
-        return len(self.passes) == 1 and not self.sliced and arrays[0].numel() <= limit(self.device)
+        return len(self.passes) == 1 and not self.sliced and arrays[0].numel() <= self.limit
 
     def numbers(self, known: dict[int, Any]) -> list[Any]:
         """Those of the first pass."""
@@ -89,10 +103,11 @@ class Plan:
         return [self._tiles[k](*there, *numbers, *buffers)]
 
     def entries(self, places: Places) -> Any:
-        """The places as a tensor."""
+        """The places as a tensor, until the thread asks again."""
         import torch
 
-        return torch.arange(places.shape[0], dtype=torch.int32, device=self.device).add_(places.start)
+        counted, out = self._counted.take("places", [torch.int32] * 2, places.shape)
+        return torch.add(counted, places.start, out=out)
 
 
 class Host:
@@ -144,6 +159,12 @@ def _empty(size: int, dtype: Any, device: Any) -> Any:
     import torch
 
     return torch.empty(size, dtype=dtype, device=device)
+
+
+def _counted(size: int, dtype: Any, device: Any) -> Any:
+    import torch
+
+    return torch.arange(size, dtype=dtype, device=device)
 
 
 def _is_host(a: Any) -> bool:
@@ -281,7 +302,7 @@ def operations() -> dict[str, Callable[..., Any]]:
 
     return meaning(
         lambda op: partial(_of_numbers, getattr(xp, op)),
-        full=lambda value, _: value,
+        full=lambda value, dtype: torch.tensor(value, dtype=dtype) if dtype == torch.int32 else value,  # half the time
         number=lambda value, dtype: torch.tensor(value, dtype=dtype),
         astype=lambda value, dtype: xp.astype(value, dtype) if hasattr(value, "dtype") else value,
         **{f"all_{op}": partial(_over, getattr(xp, op)) for op in ("sum", "max", "min")},

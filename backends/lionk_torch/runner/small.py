@@ -17,7 +17,7 @@ from lionk.recording.emit import Arrays, pieces
 from lionk.recording.passes import Task
 from lionk.recording.places import Places
 
-from .plan import Plan, limit, operations, plain, seeing
+from .plan import Plan, operations, plain, seeing
 
 SMALL = 1 << 14  # entries below which tensors are stepped as one, by a loop over them
 TINY = 1 << 12  # and by calls of PyTorch: gathering more takes longer than a call for each
@@ -59,7 +59,7 @@ class Group:
                 self.parts[k] = list(flat[k].split(self.sizes))
         self.flat = [flat[k] for k in sorted(flat)]
         if self.starts:
-            self.flat.append(torch.cat([self.plan.entries(p) for p in self.starts]))
+            self.flat.append(torch.cat([self.plan.entries(p).clone() for p in self.starts]))
         if GRAD in self.parts:
             self._grad_parts()
 
@@ -86,7 +86,7 @@ class Group:
         return partial(self._step, step)
 
     def _tiles(self, numbers: list[Any], flat: Arrays) -> None:
-        for part in pieces(flat, limit(self.plan.device)):
+        for part in pieces(flat, self.plan.limit):
             self.plan.run(0, part, numbers)
 
     def memory(self) -> tuple[Any, ...]:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from lionk.recording.program import COMPARISONS, INTEGER, SIGNS, UNARY
 
 _OUT = "out={out})"
-_NAMES = dict(zip(COMPARISONS, ("lt", "le", "gt", "ge", "eq", "ne"), strict=True))
-_MIRROR = dict(zip(COMPARISONS, ("gt", "ge", "lt", "le", "eq", "ne"), strict=True))
+_MIRROR = dict(zip(COMPARISONS, ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal"), strict=True))
 _UNARY = {"negative": "neg"} | {op: op for op in UNARY if op not in ("negative", "sign", "real", "imag", "conj")}
 
 CALLS = (
     {op: f"torch.{name}({{0}}, {_OUT}" for op, name in (_UNARY | {"logical_not": "logical_not"}).items()}
-    | {op: f"torch.{name}({{0}}, {{1}}, {_OUT}" for op, name in _NAMES.items()}
-    | {f"{op}:na": f"torch.{name}({{1}}, {{0}}, {_OUT}" for op, name in _MIRROR.items()}
+    | {op: f"compare('{op}', {{0}}, {{1}}, {{out}})" for op in COMPARISONS}
+    | {f"{op}:na": f"compare('{mirrored}', {{1}}, {{0}}, {{out}})" for op, mirrored in _MIRROR.items()}
     | {op: f"torch.{op}({{0}}, {{1}}, {_OUT}" for op in ("logical_and", "logical_or", "pow", "maximum", "minimum")}
     | {
         "add": f"torch.add({{0}}, {{1}}, {_OUT}",
@@ -37,20 +36,19 @@ CALLS = (
         "hypot:an": f"{{out}}.fill_({{1}}); torch.hypot({{0}}, {{out}}, {_OUT}",
         # torch.sign(nan) is 0; a clamp between two equal ends is that end, and nan for nan
         "sign": f"torch.sign({{0}}, {_OUT}; torch.clamp({{0}}, {{out}}, {{out}}, {_OUT}",
-        "where": f"torch.where({{0}}, {{1}}, {{2}}, {_OUT}",
-        "isnan": f"torch.ne({{0}}, {{0}}, {_OUT}",
-        "isfinite": "{out}.copy_(torch.isfinite({0}))",
+        "where": "select({0}, {1}, {2}, {out}, {spare})",
+        "isnan": "compare('not_equal', {0}, {0}, {out})",
+        "isfinite": "isfinite({0}, {out})",
+        "nan_of": f"torch.clamp({{0}}, {{1}}, {{1}}, {_OUT}",
+        "finite_of": f"torch.nan_to_num({{0}}, {{1}}, {{1}}, {{1}}, {_OUT}",
         "astype": "{out}.copy_({0})",
-        "view": "{out}.view({0}.dtype).copy_({0})",
+        "view": "{0}.view({dtype})",
         "sum": "torch.sum({0}, **over)",
         "max": "torch.amax({0}, **over)",
         "min": "torch.amin({0}, **over)",
         "order_statistic": "tally({0}, low, high)",
     }
     | {op: f"torch.{op}({{0}}, {{1}}, {_OUT}" for op in INTEGER}
-    | {f"where:{c}an": f"{{out}}.fill_({{2}}); torch.where({{0}}, {{1}}, {{out}}, {_OUT}" for c in "an"}
-    | {f"where:{c}na": f"{{out}}.fill_({{1}}); torch.where({{0}}, {{out}}, {{2}}, {_OUT}" for c in "an"}
-    | {"where:ann": "{out}.fill_({2}); {out}.masked_fill_({0}, {1})"}
 )
 # These read their arguments after they have written.
 APART = frozenset({"sign", "where", "hypot"})
