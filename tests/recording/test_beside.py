@@ -167,6 +167,31 @@ def test_reductions_in_a_loop_are_as_accurate_as_sums_in_double_precision(n, dty
     assert np.isnan(moved("log_sum_exp", np.nan)).all()
 
 
+@pytest.mark.parametrize("name", ["tiles", "numba"])
+@pytest.mark.parametrize("scale", [1e-42, 1e-20, 1.0, 1e25])
+def test_sums_of_tiles_on_scales_of_their_own_are_those_of_the_whole(name, scale):
+    """Tiles of zeros, of one sign, and of entries whose squares are beyond the range, against math.fsum."""
+    import math
+
+    n = 64 * 40
+    m = scale * np.random.default_rng(0).normal(size=n)
+    m[:64], m[64:128] = 0.0, -np.abs(m[64:128])
+    m[128:192] *= 1e-6
+    m = m.astype("float32")
+
+    def moved(K):
+        x = np.zeros(n, dtype="float32")
+        lionk.backends()["numpy"].runner(lionk.LionK(K, 1.0, (0.5, 0.5), 0.5), name)(x, m + m, np.zeros_like(x))
+        return x
+
+    exact = m.astype(float)
+    norm = math.sqrt(math.fsum(exact**2))
+    fine = np.finfo("float32").smallest_subnormal
+    np.testing.assert_allclose(moved("l2"), exact / norm, rtol=12 * 1.2e-7, atol=2 * fine / min(scale, 1.0))
+    soft = np.exp(exact - exact.max())
+    np.testing.assert_allclose(moved("log_sum_exp"), soft / math.fsum(soft), rtol=1e-5, atol=2 * fine)
+
+
 def test_a_loop_takes_over_few_small_tensors_after_many_steps(monkeypatch):
     """With the same bits; what was looked up of the tensors stays."""
     import torch

@@ -68,7 +68,7 @@ class Plan:
         else:
             arrays = self.extent.viewed(arrays)
         loops = self.loops(arrays)
-        streams = loops and self._made[0].alone  # nothing in a cache is read again
+        streams = loops and not any(loop.buffers for loop in self._made)  # nothing in a cache is read again
         limit = max(TILE, arrays[0].size // (4 * threads())) if streams else TILE
         run = self._by_loops if loops else self._by_tiles
         return replay(self.program, self.passes, known, _meaning(), run, arrays, limit)
