@@ -18,7 +18,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,25 @@ def limited(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGVTALRM, before)
 
 
+def asked(case: Case, names: list[str], limit: float) -> list[tuple[float, str]]:
+    """Put these checks to one function. Returns the seconds of each."""
+    took = []
+    for name in names:
+        then = time.process_time()
+        try:
+            with limited(limit), np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                CHECKS[name](case)
+        except lionk.NotAvailable:
+            case.counts[f"{name}: not available"] += 1
+        except TimeoutError:
+            case.counts[f"{name}: more than {limit:g} s"] += 1
+        except Exception as error:  # what a user would meet
+            case.false.append((f"{name} raises", f"{case}: {type(error).__name__}: {error}"))
+        took.append((time.process_time() - then, f"{name} {case}"))
+    return took
+
+
 def hunt(
     count: int,
     seed: int = 0,
@@ -61,38 +80,23 @@ def hunt(
     depths: Any = (0, 1, 1, 2, 2, 3),
     limit: float = 2.0,
 ) -> tuple[Counter[str], list[tuple[str, str]], list[tuple[float, str]]]:
-    """``only``: names of checks; ``limit``: the seconds that a check may take."""
+    """``only``: names of checks. ``seconds``: of the whole hunt; ``limit``: of the processor's, of one check."""
     counts: Counter[str] = Counter()
     false: list[tuple[str, str]] = []
     slow: list[tuple[float, str]] = []
-    began = time.perf_counter()
-    for i in range(start, start + count):
-        if time.perf_counter() - began > seconds:
-            break
-        try:
-            case = drawn(seed, i, depths)
-        except (ValueError, lionk.NotAvailable):
-            counts["refused"] += 1
-            continue
-        counts["compositions"] += 1
-        for name, check in CHECKS.items():
-            if only and name not in only.split(","):
-                continue
-            then = time.perf_counter()
+    names, ends = only.split(",") if only else list(CHECKS), time.perf_counter() + seconds
+    with suppress(KeyboardInterrupt):
+        for i in range(start, start + count):
+            if time.perf_counter() > ends:
+                break
             try:
-                with limited(limit), np.errstate(all="ignore"), warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    check(case)
-            except lionk.NotAvailable:
-                case.counts[f"{name}: not available"] += 1
-            except TimeoutError:
-                case.counts[f"{name}: more than {limit:g} s"] += 1
-            except Exception as error:  # what a user would meet
-                case.false.append((f"{name} raises", f"{case}: {type(error).__name__}: {error}"))
-            slow.append((time.perf_counter() - then, f"{name} {i} {case}"))
-        counts.update(case.counts)
-        false += [(kind, f"[{i}] {text}") for kind, text in case.false]
-        slow = sorted(slow, reverse=True)[:10]
+                case = drawn(seed, i, depths)
+            except (ValueError, lionk.NotAvailable):
+                counts["refused"] += 1
+                continue
+            slow = sorted([*slow, *asked(case, names, limit)], reverse=True)[:10]
+            counts += case.counts + Counter(compositions=1)
+            false += [(kind, f"[{i}] {text}") for kind, text in case.false]
     return counts, false, slow
 
 
