@@ -120,6 +120,24 @@ def enclosures(case: Case) -> None:
             case.expect("width of K* as stated", width, where)
 
 
+def cancellations(case: Case) -> None:
+    """The ends of K in single precision, where the oracle is 0 or nearly so: large terms leave their rounding."""
+    K, made = case.K, case.made
+    if not made.exact:
+        return
+    p, q = (case.point([0.1, 1.0, 10.0, 100.0]).astype(float) for _ in range(2))
+    a, b = made.at(p), made.at(q)
+    if math.isfinite(a) and math.isfinite(b) and a * b < 0:
+        for _ in range(30):
+            middle = (p + q) / 2
+            p, q = (middle, q) if made.at(middle) * a > 0 else (p, middle)
+    x = q.astype(np.float32)
+    truth, (lower, upper) = made.at(x), K.bounds(x)
+    if math.isfinite(truth) and math.isfinite(upper):
+        excess = max(float(lower) - truth, truth - float(upper))
+        case.expect("both ends of K where terms cancel", excess - 1e-14 * abs(truth) - 1e-300, f"x={x!r} {truth!r}")
+
+
 def selections(case: Case) -> None:
     """Fenchel-Young at dK(x), up to the stated accuracy, and monotonicity."""
     K = case.K
@@ -296,5 +314,5 @@ def runs(case: Case) -> None:
 
 
 CHECKS: dict[str, Callable[[Case], None]] = {
-    f.__name__: f for f in (enclosures, selections, projections, proximals, scales, gaps, runs)
+    f.__name__: f for f in (enclosures, cancellations, selections, projections, proximals, scales, gaps, runs)
 }

@@ -298,11 +298,14 @@ class ArrayFunction(ConvexFunction):
     def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
         """K, dK, and the size of the terms that K is computed from, which its rounding is relative to: they may cancel.
 
-        At least ``|K| + sum |x_i s_i|``, K's change under a rounding of x; ``|x| |s|`` where x is moved into a domain.
+        At least ``|K| + sum |x_i s_i|``, K's change under a rounding of x, s on the steep side of a kink; ``|x| |s|``
+        where x is moved into a domain.
         """
         value, s = self._value(xp, x, batch, tol), self._subgradient(xp, x, batch)
+        straight = self.traits.smooth or self.traits.homogeneous
+        steep = s if straight else self._subgradient(xp, x * (1 + 16 * _xp.eps(x)), batch)
         terms = reductions.products if isinstance(self.domain, Whole) else reductions.norms
-        return value, s, reductions.magnitude(xp, value) + terms(xp, x, s, batch)
+        return value, s, reductions.magnitude(xp, value) + terms(xp, x, steep, batch)
 
     def _enveloped(self, mu: float, dual: ArrayFunction | None = None) -> ArrayFunction | None:
         """Its Moreau envelope, where that is better known in another form, with this conjugate."""

@@ -99,6 +99,10 @@ class ArraySet(ConvexSet):
         s = self._lmo(xp, x if _xp.is_complex(x) else _xp.cut(xp, x), batch)
         return reductions.inner(xp, xp.where((s == 0) & xp.isinf(x), xp.zeros_like(x), x), s, batch)
 
+    def _terms(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        """The size of what the support is a sum of, for its rounding, s the oracle's member at x."""
+        return reductions.products(xp, x, s, batch)
+
     @abstractmethod
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array: ...
 

@@ -46,6 +46,9 @@ class Falling(ArraySet):
         far = reductions.peak(xp, xp.where(xp.isinf(z), large, xp.zeros_like(z)), z.ndim - 1) / 2
         return xp.where((far > 0) & (top > far), math.inf * xp.ones_like(top), top)
 
+    def _terms(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
+        return reductions.products(xp, x, xp.ones_like(x), batch)  # sums may be 0 by their rounding, and s with them
+
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         z = sequence(xp, c, batch)
         n = z.shape[-1]

@@ -13,7 +13,7 @@ import grammar
 import lionk
 from backends_under_test import BACKENDS
 from lionk.arrays import roots
-from lionk.functions import centered, infimal_convolution, linear_map, spectral_lift
+from lionk.functions import centered, infimal_convolution, linear_map, radial_lift, spectral_lift
 from lionk.theory import gap_rounding
 
 K = lionk.K
@@ -179,6 +179,13 @@ CANCEL = {  # K, x in float32, and K(x) in float64: terms that cancel leave thei
     "an envelope": (K("l1").tilt(-1 + 1e-3).moreau(2.0), _near(9.0), lambda x: math.fsum(1e-3 * x - 1e-6)),
     "a mean": (centered("l1"), _near(1e3, 20), lambda x: math.fsum(abs(x - x.mean()))),
     "a map": (linear_map("l1", MIXED), np.full(2, 1e3, np.float32), lambda x: math.fsum(abs(MIXED.astype(float) @ x))),
+    "a kink": (K("dead_zone", threshold=0.4), np.full(1, 0.4, np.float32), lambda x: x[0] - 0.4),
+    "a kink of a norm": (
+        radial_lift(K("dead_zone", threshold=0.4), "l2"), np.full(1, 0.4, np.float32), lambda x: x[0] - 0.4,
+    ),
+    "a sum of none": (
+        K("monotone"), np.asarray([-2.3060448, 0.33286887, 1.9731761], np.float32), lambda x: max(0.0, math.fsum(x)),
+    ),
     "an eigenvalue": (
         K("lambda_max"), np.asarray([[1e-3, 1.0], [1.0, -1e3]], np.float32), lambda x: np.linalg.eigvalsh(x)[-1],
     ),

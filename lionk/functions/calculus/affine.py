@@ -70,11 +70,18 @@ class Affine(ArrayFunction):
         return s if self.tilt_by is None else s + _xp.parameter(xp, self.tilt_by, x, "c")
 
     def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
-        v, s, size = self.inner._measured(xp, self._into(xp, x, batch), batch, tol)
+        z, wide = self._into(xp, x, batch), xp.abs(x)
+        v, s, size = self.inner._measured(xp, z, batch, tol)
+        if self.shift_by is not None:  # x + b is rounded as x and b are, perhaps to a kink: along x it is steeper
+            wide = wide + abs(_xp.parameter(xp, self.shift_by, x, "b"))
+            room = 16 * _xp.eps(x) * reductions.peak(xp, wide, batch) / reductions.unit_scale(xp, x, batch)
+            steep = self.inner._subgradient(xp, self._into(xp, x + _xp.spread(xp, room, x) * x, batch), batch)
+            size = size + reductions.products(xp, wide / at(self.width, x, batch), steep, batch)
         v, s, size = self._factor(x, batch) * v, self._turned(xp, s, x, batch), self._factor(x, batch) * size
         if self.tilt_by is not None:
             c, y = self._tilted(xp, x, batch)
-            v, size = v + reductions.inner(xp, c, y, batch), size + reductions.products(xp, c, y, batch)
+            v = v + reductions.inner(xp, c, y, batch)
+            size = size + reductions.products(xp, c, wide if self.paired else y, batch)
         return v, s, size
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:

@@ -29,6 +29,10 @@ class Support(ArrayFunction):
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         return self.set._lmo(xp, x, batch)
 
+    def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
+        value, s = self._value(xp, x, batch, tol), self._subgradient(xp, x, batch)
+        return value, s, reductions.magnitude(xp, value) + self.set._terms(xp, x, s, batch)
+
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         return x - _xp.scaled_map(xp, lambda z: self.set._project(xp, z, batch), t, x)
 
