@@ -17,11 +17,12 @@ ORDER_STATISTIC: dict[str, Any] = {}
 LARGEST: dict[str, Any] = {}
 
 RUN = 32  # entries that are added one after another
+AXES = tuple(range(64))  # those of an event are a part of it
 
 
 def total(xp: Namespace, x: Array, batch: int) -> Array:
     """Sum over the event (0 if it is empty)."""
-    axes = tuple(range(batch, x.ndim))
+    axes = AXES[batch : x.ndim]
     if not axes:
         return x
     own = kind(x)
@@ -31,10 +32,10 @@ def total(xp: Namespace, x: Array, batch: int) -> Array:
 def peak(xp: Namespace, x: Array, batch: int) -> Array:
     """``max |x|`` over the event (0 if it is empty)."""
     r = xp.abs(x)
-    axes = tuple(range(batch, r.ndim))
+    axes = AXES[batch : r.ndim]
     if not axes:
         return r
-    if event_size(x, batch) == 0:
+    if 0 in x.shape and event_size(x, batch) == 0:
         return xp.sum(r, axis=axes)
     own = kind(r)
     return own.max(r, axes) if own.xp is xp else xp.max(r, axis=axes)

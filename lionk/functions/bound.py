@@ -8,7 +8,7 @@ of axes, which nobody checks again, and are not differentiable.
 from __future__ import annotations
 
 from functools import reduce
-from operator import add
+from operator import add, matmul
 from typing import Any
 
 from ..arrays import namespace as _xp
@@ -18,10 +18,16 @@ from ..arrays.namespace import Array
 from ..sets.base import resolve_tol
 
 
-class Bound:
+class Fixed:
+    """What is bound; ``bound`` knows it by this class."""
+
+    __slots__ = ()
+
+
+class Bound(Fixed):
     """A function of one array. With ``batch = 1`` the first axis counts independent points, and so in the results."""
 
-    __slots__ = ("K", "_n", "_plain", "_product", "_tol", "batch", "conjugate", "dtype", "kind", "traits", "xp")
+    __slots__ = ("K", "_dot", "_n", "_plain", "_tol", "batch", "conjugate", "dtype", "kind", "traits", "xp")
 
     conjugate: Bound
 
@@ -31,7 +37,9 @@ class Bound:
         self.kind, self.xp, self.dtype = kind, kind.xp, like.dtype
         self._n, self._tol = batch + stacked, resolve_tol(kind, like, None)
         self._plain = not (kind.low or stacked)
-        self._product = batch == 0 and kind.real and like.ndim == 1 and like.shape[0] <= SHORT
+        short = batch == 0 and kind.real and like.ndim == 1 and like.shape[0] <= SHORT
+        flags = getattr(like, "flags", None)
+        self._dot = (kind.dot if getattr(flags, "contiguous", False) else matmul) if short else None
 
     def value(self, x: Array, tol: float | None = None) -> Array:
         """``K.value``"""
@@ -56,7 +64,9 @@ class Bound:
 
     def inner(self, x: Array, y: Array) -> Array:
         """``Re <x, y>``, of short vectors by the library's own product, which costs less than a sum."""
-        return x @ y if self._product and x.dtype == y.dtype else reductions.inner(self.xp, x, y, self.batch)
+        if self._dot is not None and x.dtype == y.dtype:
+            return self._dot(x, y)
+        return reductions.inner(self.xp, x, y, self.batch)
 
     def scaled(self, x: Array, a: float) -> Array:
         return a * x
@@ -65,7 +75,7 @@ class Bound:
         return self.xp.astype(x, self.kind.computed) if self.kind.low else x
 
 
-class BoundBlocks:
+class BoundBlocks(Fixed):
     """A function of a container: ``tree`` holds what is bound to each array."""
 
     conjugate: BoundBlocks
@@ -89,7 +99,7 @@ class BoundBlocks:
     scaled = staticmethod(scaled)
 
 
-class BoundWhole:
+class BoundWhole(Fixed):
     """A function of a container whose blocks know of each other: by its own methods, and for no stacks."""
 
     conjugate: BoundWhole
@@ -101,4 +111,4 @@ class BoundWhole:
 
 def bound(K: Any, like: Any, batch: int = 0) -> Any:
     """K bound to arrays, or containers, like this one; as it is if it is bound already."""
-    return K if isinstance(K, (Bound, BoundBlocks, BoundWhole)) else K.bind(like, batch)
+    return K if isinstance(K, Fixed) else K.bind(like, batch)

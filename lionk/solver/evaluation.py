@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..arrays import namespace as _xp
-from ..arrays.containers import is_container, leaves, named_leaves, tree_map
+from ..arrays.containers import SHORT, is_container, leaves, named_leaves, tree_map
 from ..backend.protocol import Backend
 
 
@@ -34,13 +34,13 @@ class Evaluation:
         self.backend, self.batches, self.seed = backend, batches, seed
         self._both: Callable[..., Any]
         self._items = None if batches is None or callable(batches) else iter(batches)
+        self._theirs = jac is not None  # is the gradient in an array of the user's?
         if jac is True:
-            self._both = lambda x, *a: _copied_gradient(fun(_copied(x), *a))
+            self._both = fun
         elif callable(jac):
-            self._both = lambda x, *a: (fun(_copied(x), *a), _copied(jac(_copied(x), *a)))
+            self._both = lambda x, *a: (fun(_copied(x), *a), jac(x, *a))
         elif jac is None and backend.value_and_grad is not None:
-            differentiated = backend.value_and_grad(fun)
-            self._both = lambda x, *a: differentiated(_copied(x), *a)
+            self._both = backend.value_and_grad(fun)
         elif jac is None:
             raise ValueError(
                 f"{backend.name} arrays have no automatic differentiation: pass jac=True (fun returns f and its "
@@ -67,7 +67,7 @@ class Evaluation:
             extra = (self.batches(count),)
         elif self.seed is not None:
             extra = (self.backend.random(self.seed, count),)
-        out = self._both(x, *extra)
+        out = self._both(_copied(x), *extra)
         if not (isinstance(out, tuple) and len(out) == 2):
             raise TypeError(f"fun must return (f, grad) with jac=True, got {type(out).__name__}")
         f, grad = out
@@ -77,9 +77,11 @@ class Evaluation:
             if math.prod(f.shape) != 1:
                 raise ValueError(f"f must be a number or an array of one entry, got shape {tuple(f.shape)}")
             f = _xp.namespace(f, name="f").reshape(f, ())
-        seen = _xp.seen(grad)
-        if not (type(grad) is type(x) and seen is not None and grad.shape == x.shape and grad.dtype == x.dtype):
-            grad = _checked_gradient(grad, x)
+        of = _xp.seen(grad)
+        if of is None or type(grad) is not type(x) or grad.shape != x.shape or grad.dtype != x.dtype:
+            grad = _checked_gradient(_copied(grad) if self._theirs else grad, x)
+        elif self._theirs:
+            grad = of.asarray(grad, copy=True)
         f, grad = self.backend.settle(f, grad)
         value, *finite = self.backend.numbers(_value_and_finite, f, grad)
         return Value(value, grad, all(finite) and math.isfinite(value))
@@ -125,10 +127,6 @@ def _copied(x: Any) -> Any:
     return tree_map(copy, x)
 
 
-def _copied_gradient(out: Any) -> Any:
-    return (out[0], _copied(out[1])) if isinstance(out, tuple) and len(out) == 2 else out
-
-
 def _library(xp: Any) -> str:
     return str(xp.__name__).removeprefix("array_api_compat.").partition(".")[0]
 
@@ -138,6 +136,8 @@ def _value_and_finite(f: Any, grad: Any) -> tuple[Any, ...]:
 
 
 def is_finite(a: Any) -> Any:
-    """Are all entries? 0-d."""
+    """Are all entries? 0-d, or True: where the squares of a short vector have a finite sum, which costs less."""
     of = _xp.kind(a, "the gradient")
+    if of.visible and of.real and a.ndim == 1 and a.shape[0] <= SHORT and math.isfinite(of.dot(a, a)):
+        return True
     return of.all(of.xp.isfinite(a), tuple(range(a.ndim)))

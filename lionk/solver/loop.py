@@ -71,7 +71,8 @@ class Run:
                 return self.finish("the batches are used up", success=True)
             if not point.finite and (self.rule != "anchored" or self.safe is None):
                 self.refuse(point.f, point.grad)
-            self._require_same(point.f)
+            if self.saved_f is not None:
+                self._require_same(point.f)
             self.last = now.x, point
             seen = method.measure(point)
             self._note(seen)

@@ -28,6 +28,7 @@ class Steps(Method):
         self._stepped = run.opt.bind(run.now.x, run.now.m) if small else self._by_runner(run.backend.runner(run.opt))
         self.unit = rounding_unit(run.opt.K, run.now.m)
         self._rate = None if run.lr is None or callable(run.lr) else float(coefficient("lr", run.lr))
+        self._bounded = run.lam > 0 and not run.evaluate.stochastic
         self._fresh = (0.0, 0.0)
         self._at: tuple[Any, float, Any] = (None, 0.0, None)  # a learning rate, the tolerance, and the coefficients
 
@@ -37,28 +38,25 @@ class Steps(Method):
     def measure(self, point: Any) -> Seen:
         run, now, lam = self.run, self.run.now, self.run.lam
         f, grad = point.f, point.grad
-        if now.rule is None and run.lr is None and not run.evaluate.stochastic:
-            now.rule = PlateauRule(FIRST / lam if lam else self._free_step(grad))
-        lr = self._lr()
+        lr = self._lr(grad) if self._rate is None else self._rate
         if lr != self._at[0]:
             run.opt.check_product(lr, lam)
             known = lr > 0 and (run.opt.decay == "implicit" or lr * lam < 1)
             self._at = lr, run.tolerance(lr), coefficients_of(run.opt, lr) if known else None
         _, slack, k = self._at
-        bounded = lam and not run.evaluate.stochastic
-        weight = (now.average.weight or None) if bounded else None
+        bounded, average, unit = self._bounded, now.average, self.unit
+        weight = (average.weight or None) if bounded else None
         dual, gx, gg, xx, K_g, K_m, mx = run.backend.numbers(
             measures.iterate, self.K, now.x, now.m, grad, weight, slack, lam=lam
         )
         F, gap = (f + dual / lam, (K_g + dual) / lam + gx) if lam else (f, K_g + dual)
         inside = F < math.inf
         distance = 0.0 if inside else run.backend.numbers(measures.distance, run.opt.K, now.x, lam=lam)[0]
-        lower, rounding = -math.inf, self.unit * (2 * abs(f) + abs(F)) if inside else 0.0
+        lower, rounding = -math.inf, unit * (2 * abs(f) + abs(F)) if inside else 0.0
         if bounded:
-            scale = magnitude(f, gg, xx, K_g, lam)
-            self._fresh = f - gx, scale
-            lower = max(below(f - gx, scale, K_g / lam, self.unit), now.average.bound(K_m, lam, self.unit))
-            if run.convex is None and now.average.bends(mx, f, self.unit):
+            offset, scale = self._fresh = f - gx, magnitude(f, gg, xx, K_g, lam)
+            lower = max(below(offset, scale, K_g / lam, unit), average.bound(K_m, lam, unit))
+            if run.convex is None and average.bends(mx, f, unit):
                 now.not_convex = True
         now.pending.append(Iterate(now.count, now.x, now.m, f, grad, F, distance, lr, slack, k))
         return Seen(f, F, gap, math.inf, distance, lr, lower, rounding)
@@ -84,13 +82,15 @@ class Steps(Method):
         copied = self.run.backend.asarray
         return lambda x, m, grad, lr: runner(copied(x), copied(m), grad, lr=lr)
 
-    def _lr(self) -> float:
+    def _lr(self, grad: Any) -> float:
         run, now = self.run, self.run.now
+        if now.rule is None and run.lr is None and not run.evaluate.stochastic:
+            now.rule = PlateauRule(FIRST / run.lam if run.lam else self._free_step(grad))
         if isinstance(now.rule, PlateauRule):
             return now.rule.lr
         if run.lr is None:  # stochastic: linearly to 0
             return (FIRST / run.lam if run.lam else FIRST) * (1 - now.count / run.maxiter)
-        return float(coefficient("lr", run.lr(now.count))) if self._rate is None else self._rate
+        return float(coefficient("lr", run.lr(now.count)))
 
     def _free_step(self, grad: Any) -> float:
         """First lr without a radius: a tenth of the size of x0, or of 1 for each coordinate."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..arrays.containers import inner
 from ..backend.discovery import backend_of
+from ..functions.bound import bound
 from ..optimizer.lion_k import LionK
 from .certificate import Certificate, momentum_bound, suboptimality
 from .lower_bound import Average, magnitude, rounding_unit, tangent
@@ -121,4 +122,4 @@ def _outside(F: float) -> str:
 def _terms(K: Any, f: Any, x: Any, m: Any, grad: Any, weight: Any, *, lam: float) -> tuple[Any, ...]:
     gap, rounding = kkt_gap(K, x, grad, lam), gap_rounding(K, x, grad, lam)
     found = objective(K, f, x, lam), gap / (lam or 1.0), rounding / (lam or 1.0), inner(m, m)
-    return *found, *tangent(K, x, m, grad, weight)
+    return *found, *tangent(bound(K, x), x, m, grad, weight)

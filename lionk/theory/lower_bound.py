@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from ..arrays import namespace as _xp
 from ..arrays import plain
 from ..arrays.containers import leaves
-from ..functions.bound import bound
 
 CURVED = 1e-3  # f below an average of its tangents by so much, relative to the terms: it is not convex
 
@@ -62,14 +61,16 @@ def magnitude(f: Any, gg: Any, xx: Any, K_g: Any, lam: Any, xp: Any = plain) -> 
 
 
 def tangent(K: Any, x: Any, m: Any, grad: Any, weight: Any) -> tuple[Any, ...]:
-    """For the bounds: ``<g, x>``, |g|^2, |x|^2, K(-g), and of the average ``m/weight`` K and ``<., x>``."""
-    K = bound(K, x)
-    traits = K.traits
-    found = K.inner(grad, x), K.inner(grad, grad), K.inner(x, x), K.value(grad if traits.even else K.scaled(grad, -1.0))
+    """For the bounds: ``<g, x>``, |g|^2, |x|^2, K(-g), and of the average ``m/weight`` K and ``<., x>``.
+
+    K is bound to arrays like these.
+    """
+    traits, inner = K.traits, K.inner
+    found = inner(grad, x), inner(grad, grad), inner(x, x), K.value(grad if traits.even else K.scaled(grad, -1.0))
     if weight is None:
         return *found, math.inf, 0.0
     mean = K.value(m) / weight if traits.homogeneous else K.value(K.scaled(m, 1 / weight))
-    return *found, mean, K.inner(m, x) / weight
+    return *found, mean, inner(m, x) / weight
 
 
 def rounding_unit(K: Any, x: Any) -> float:

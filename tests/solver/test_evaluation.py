@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 import lionk
 from backends_under_test import BACKENDS
+from lionk.solver.evaluation import is_finite
 
 TARGET = np.asarray([2.0, 0.3])
 
@@ -97,3 +100,27 @@ def test_a_gradient_with_fewer_digits_than_x_is_widened_and_what_is_no_gradient_
     for dtype in ("int64", "object", "complex128"):
         with pytest.raises(TypeError, match=f"the gradient has dtype {dtype}, but x has float64"):
             _solved(lambda x, dtype=dtype: (0.0, (x - TARGET).astype(dtype)))
+
+
+@pytest.mark.parametrize("name", ["numpy", "strict", "torch", "jax"])
+@pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
+def test_a_gradient_whose_squares_overflow_is_told_from_one_that_is_not_finite(name, bad) -> None:
+    b = BACKENDS[name]
+    with b.active(), np.errstate(over="ignore"):
+        for a in ([1e200, -1e200], [0.0, 1.0], []):
+            assert bool(is_finite(b.put(np.asarray(a), "float64")))
+            assert not bool(is_finite(b.put(np.asarray([*a, bad]), "float64")))
+
+
+def test_the_numbers_of_a_start_with_gaps_between_its_entries_are_those_of_its_copy() -> None:
+    wide = np.random.default_rng(0).normal(size=(40, 2))
+    for x0 in (wide[:, 0], wide[::-1, 0]):
+        runs = [
+            lionk.minimize(
+                lambda x: (0.5 * float(x @ x), x), x, K="l1", weight_decay=1.0, lr=0.01, jac=True, maxiter=20, tol=0.0
+            )
+            for x in (x0, x0.copy())
+        ]
+        np.testing.assert_array_equal(runs[0].last_x, runs[1].last_x)
+        for one, other in zip(runs[0].history, runs[1].history, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-13)
