@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from . import plain
 from .namespace import Array, Namespace, device, divide, eps, looped, only_nan, spread
 from .namespace import visible as visible
 from .reductions import inner, peak
@@ -64,16 +65,6 @@ def accelerated(xp: Namespace, move: Map, start: Array, steps: int, batch: int) 
     return state[0]
 
 
-class Numbers:
-    """Python's numbers, by the names that the Array API has for arrays: an array of one number costs ten times more."""
-
-    abs, any, maximum, minimum = abs, bool, max, min
-
-    @staticmethod
-    def where(condition: bool, one: float, other: float) -> float:
-        return one if condition else other
-
-
 def bracket(
     xp: Namespace, increasing: Map, low: Array, high: Array, extra: int = 0, ends: tuple[Array, Array] | None = None
 ) -> tuple[Array, Array]:
@@ -108,7 +99,7 @@ def bracket(
         return xp.asarray(x, dtype=low.dtype, device=device(low))
 
     points, values = (tuple(map(float, each)) for each in (points, values))
-    found = _narrowed(Numbers, lambda x: float(increasing(array(x))), points, values, *facts)
+    found = _narrowed(plain, lambda x: float(increasing(array(x))), points, values, *facts)
     return array(found[0]), array(found[1])
 
 
@@ -134,12 +125,12 @@ def _narrowed(
         low, under = xp.where(below, x, low), xp.where(below, value, under)
         high, over = xp.where(below, high, x), xp.where(below, over, value)
         far, there = xp.where(below, high, low), xp.where(below, over, under)  # the other end
-        span, least = high - low, xp.maximum(unit, small * xp.abs(x))
+        span, least = high - low, xp.maximum(unit, small * abs(x))
         if not bool(xp.any((span > 2 * least) & (value == value))):  # NaN: no further
             break
         rise, fall, positive = (xp.where(span > 0, a, one) for a in (before - there, value - there, span))
-        drop = fall / xp.where(xp.abs(rise) > xp.abs(fall), rise, fall)  # 1, and no further, where it does not rise
-        longer = xp.abs(far - last) / positive
+        drop = fall / xp.where(abs(rise) > abs(fall), rise, fall)  # 1, and no further, where it does not rise
+        longer = abs(far - last) / positive
         curved = (drop * drop * longer < 1) & ((1 - drop) * (1 - drop) * longer < longer - 1)
         curved = curved & (span <= 2.0 ** (SPARE - 2 - j) * wide)
         drop = xp.where(curved, drop, 0.5 * one)
