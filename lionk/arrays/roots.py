@@ -112,14 +112,18 @@ def _narrowed(
     1997), or the middle, as after steps that fall behind halving: at worst ``SPARE`` steps more than halving needs, for
     smooth functions about ten in place of 56.
     """
-    (x, low, high), (value, under, over) = points, values
+    x, low, high = points
     wide = high - low
     unit, one = wide * 2.0**-count, 0 * wide + 1
+
+    def finite(value: Array) -> Array:
+        return xp.minimum(xp.maximum(value, -top * one), top * one)
+
+    value, under, over = map(finite, values)
     late, early = over < 0, under >= 0  # the root is an end
     low, high = xp.where(late, high, low), xp.where(early, low, high)
     x, value = xp.minimum(xp.maximum(x, low), high), xp.where(late, over, xp.where(early, under, value))
     for j in range(count + SPARE):
-        value = xp.minimum(xp.maximum(value, -top * one), top * one)
         below = value < 0
         last, before = xp.where(below, low, high), xp.where(below, under, over)  # what x takes the place of
         low, under = xp.where(below, x, low), xp.where(below, value, under)
@@ -139,7 +143,7 @@ def _narrowed(
         part = xp.where(curved, part * (1 - rest + (longer - 1) * rest * drop / (1 - drop)), 0.5 * one)
         edge = least / positive
         x = x + xp.minimum(xp.maximum(part, edge), 1 - edge) * (far - x)
-        value = increasing(x)
+        value = finite(increasing(x))
     return low, high
 
 

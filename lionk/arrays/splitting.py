@@ -1,8 +1,9 @@
-"""How a point is divided between two functions: Douglas-Rachford steps on their proximal operators, accelerated."""
+"""How a point is divided among functions: Douglas-Rachford steps on their proximal operators, accelerated."""
 
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import Any, NamedTuple
 
 from . import namespace as _xp
@@ -19,20 +20,23 @@ REACH = 1e16  # what the length of the proximal steps changes by at most: where 
 RENEWAL = 8  # steps from one look at the length of the proximal steps to the next
 
 
-def split(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> tuple[Array, Array, Array]:
-    """``(u, v, s)`` with u in dom K1, v in dom K2, and s in both subdifferentials there; ``u + v = y`` in the limit.
+def split(xp: Namespace, functions: list[Any], y: Array, batch: int) -> tuple[list[Array], Array]:
+    """``(u, s)``: u_i in the domain of each function, and s in all subdifferentials there; ``sum u = y`` in the limit.
 
-    The fixed points of ``z -> y - prox_K2(y - 2 prox_K1(z) + z) + z - prox_K1(z)`` (Lions and Mercier 1979), by
-    Anderson's method (1965) with an orthonormal basis of the last changes of the residual ``y - u - v``: 10 to 40 steps
+    Of two functions these are the fixed points of ``z -> y - prox_2(y - 2 prox_1(z) + z) + z - prox_1(z)`` (Lions and
+    Mercier 1979), of n those of n - 1 such z, coupled in a chain (Malitsky and Tam 2023, arXiv 2108.02897), by
+    Anderson's method (1965) with an orthonormal basis of the last changes of the residual ``y - sum u``: 10 to 40 steps
     to rounding for most pairs, in place of hundreds. A step that doubles the least residual is taken back. Where a step
     is like the last one, a part drifts towards the next kink, and as many steps as before are taken at once, twice as
     many each time. The length t of the proximal steps follows ``|u|/|s|``, where values can be seen.
     """
-    problem = _Problem(xp, first, second, y, batch, _length(xp, first, second, y, batch))
-    began, s = problem.t, problem.start(y / 2)
+    n = len(functions)
+    problem = _Problem(xp, functions, y, batch, _length(xp, functions, y / n, batch))
+    start = xp.stack([(i / n) * y for i in range(1, n)], axis=batch)
+    began, s = problem.t, problem.start(start)
     if not _roots.visible(y, s.u, s.v):
         return problem.found(_State(*_xp.looped(lambda s: tuple(problem.step(_State(*s))), tuple(s), FIXED - 1)))
-    since, noise = 0, _xp.eps(y) * (problem.length(y) + problem.length(s.u) + problem.length(s.v))
+    since, noise = 0, _xp.eps(y) * (problem.length(problem.y) + problem.length(s.u) + problem.length(s.v))
     for k in range(1, STEPS):
         drifting = (s.stride >= 2 * s.before) & (s.stride < FARTHEST)
         since = 0 if k == 1 or bool(xp.any((s.size < 0.9 * s.least) | drifting)) else since + 1
@@ -40,24 +44,26 @@ def split(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> tuple
         if not bool(xp.any(s.size > 2 * noise)) or since > PATIENCE[close]:
             break
         if k % RENEWAL == 0 and not close:
-            ratio = _ratio(xp, xp.maximum(*map(problem.length, (s.u, s.v))), problem.length(s.z - s.u))
+            ratio = _ratio(xp, xp.maximum(*map(problem.length, (s.u, s.v))), problem.length(s.z - problem.sums(s.u)))
             if not 1 / 4 < ratio < 4 and 1 / REACH < problem.t * ratio / began < REACH:
                 problem.t *= ratio
                 s = problem.best(s)
-                s = problem.start(s.near_u + ratio * (s.near_z - s.near_u))
+                sums = problem.sums(s.near_u)
+                s = problem.start(sums + ratio * (s.near_z - sums))
                 continue
         s = problem.step(s)
     return problem.found(s)
 
 
 class _State(NamedTuple):
-    u: Array
-    v: Array
+    u: Array  # all parts but the last, along an axis before those of y; so are z and the residual
+    v: Array  # the last part
     z: Array
-    near_u: Array  # and near_v, near_z: where the residual was least
+    residual: Array
+    near_u: Array  # and near_v, near_z, near: where the residual was least
     near_v: Array
     near_z: Array
-    residual: Array  # there
+    near: Array  # the residual there
     least: Array  # its length
     size: Array  # of the residual at u, v
     stride: Array  # how many steps were taken at once, and before that
@@ -72,52 +78,75 @@ class _State(NamedTuple):
 class _Problem:
     """One step of the iteration. The memory is in the ``unit`` of the problem, so that no square overflows."""
 
-    def __init__(self, xp: Namespace, first: Any, second: Any, y: Array, batch: int, t: float) -> None:
-        self.xp, self.first, self.second, self.y, self.batch, self.t = xp, first, second, y, batch, t
-        u, v = self.at(y / 2)
-        unit = reductions.unit_scale(xp, xp.maximum(xp.maximum(xp.abs(y), xp.abs(u)), xp.abs(v)), batch)
-        self.unit = _xp.spread(xp, unit, y)
+    def __init__(self, xp: Namespace, functions: list[Any], y: Array, batch: int, t: float) -> None:
+        self.xp, self.functions, self.batch, self.t = xp, functions, batch, t
+        self.y, self.unit = xp.expand_dims(y, axis=batch), xp.ones_like(xp.expand_dims(y, axis=batch))
+        u, v, _ = self.at(xp.stack([y / 2] * (len(functions) - 1), axis=batch))
+        unit = reductions.unit_scale(xp, xp.maximum(xp.maximum(xp.abs(self.y), xp.abs(u)), xp.abs(v)), batch)
+        self.unit = _xp.spread(xp, unit, self.y)
 
-    def at(self, z: Array) -> tuple[Array, Array]:
-        u = self.first._prox(self.xp, z, self.t, self.batch)
-        return u, self.second._prox(self.xp, self.y - 2 * u + z, self.t, self.batch)
+    def parts(self, z: Array) -> list[Array]:
+        return [z[(slice(None),) * self.batch + (i, ...)] for i in range(z.shape[self.batch])]
+
+    def sums(self, u: Array) -> Array:
+        """The first, the first two, ... of the parts, added up: ``z`` less what all ``t s`` have in common."""
+        return u if len(self.functions) == 2 else self.xp.cumulative_sum(u, axis=self.batch)
+
+    def at(self, z: Array) -> tuple[Array, Array, Array]:
+        """All parts but the last, the last, and the residual."""
+        xp, (*rest, last) = self.xp, self.functions
+        each = self.parts(z)
+        u: list[Array] = []
+        left: list[Array] = []
+        residual: list[Array] = []
+        for i, k in enumerate(rest):
+            w = each[i] + (left[-1] - each[i - 1]) if i else each[0]
+            u.append(k._prox(xp, w, self.t, self.batch))
+            left.append(w - u[-1])
+            if i:
+                residual.append(each[i] - each[i - 1] - u[i])
+        (y,) = self.parts(self.y)
+        v = last._prox(xp, y + left[-1] - u[0] + (each[0] - each[-1]), self.t, self.batch)
+        residual.append(y - u[0] - v + (each[0] - each[-1]))
+        return xp.stack(u, axis=self.batch), xp.expand_dims(v, axis=self.batch), xp.stack(residual, axis=self.batch)
 
     def length(self, a: Array) -> Array:
         return reductions.unit_norm(self.xp, a / self.unit, self.batch)
 
     def start(self, z: Array) -> _State:
-        xp, (u, v) = self.xp, self.at(z)
-        residual = self.y - u - v
+        xp, (u, v, residual) = self.xp, self.at(z)
         size = self.length(residual)
         one, unknown = xp.ones_like(size), math.nan * residual
         most = MEMORY[_xp.event_size(z, self.batch) > 1000]
         basis = xp.zeros_like(xp.stack([residual] * most))
-        return _State(u, v, z, u, v, z, residual, size, size, one, one, unknown, basis, basis, unknown, unknown)
+        near = u, v, z, residual
+        return _State(*near, *near, size, size, one, one, unknown, basis, basis, unknown, unknown)
 
     def best(self, s: _State) -> _State:
         """With the present u and v, if their residual is the least; of steps that are alike, the last."""
         better = _xp.spread(self.xp, s.size <= (1 + DRIFT) * s.least, s.z)
-        pairs = ((s.u, s.near_u), (s.v, s.near_v), (s.z, s.near_z), (self.y - s.u - s.v, s.residual))
+        pairs = ((s.u, s.near_u), (s.v, s.near_v), (s.z, s.near_z), (s.residual, s.near))
         u, v, z, residual = (self.xp.where(better, new, old) for new, old in pairs)
-        return s._replace(near_u=u, near_v=v, near_z=z, residual=residual)
+        return s._replace(near_u=u, near_v=v, near_z=z, near=residual)
 
-    def found(self, s: _State) -> tuple[Array, Array, Array]:
+    def found(self, s: _State) -> tuple[list[Array], Array]:
         s = self.best(s)
-        return s.near_u, s.near_v, (s.near_z - s.near_u) / self.t
+        shared = (s.near_z - self.sums(s.near_u)) / self.t
+        return [*self.parts(s.near_u), *self.parts(s.near_v)], self.parts(shared)[0]
 
     def step(self, s: _State) -> _State:
-        xp, one, step = self.xp, self.xp.ones_like(s.stride), self.y - s.u - s.v
+        xp, one, step = self.xp, self.xp.ones_like(s.stride), s.residual
         s = self.best(s)
         back, drifts = s.size > 2 * s.least, self.length(step - s.last) <= DRIFT * s.size
         longer = xp.where(drifts, xp.minimum(2 * s.stride, FARTHEST * one), one)
         stride = xp.where(back, xp.maximum(s.stride / 4, one), longer)
         worse, alike, far = (_xp.spread(xp, a, step) for a in (back, drifts, stride))
         ahead, memory = self._ahead(s, step, worse | alike)
-        z = xp.where(worse, s.near_z + far * s.residual, xp.where(alike, s.z + far * step, ahead))
-        u, v = self.at(z)
+        z = xp.where(worse, s.near_z + far * s.near, xp.where(alike, s.z + far * step, ahead))
+        u, v, residual = self.at(z)
         return s._replace(
-            u=u, v=v, z=z, least=xp.minimum(s.size, s.least), size=self.length(self.y - u - v), stride=stride,
-            before=s.stride, last=xp.where(worse, s.residual, step), **memory,
+            u=u, v=v, z=z, residual=residual, least=xp.minimum(s.size, s.least), size=self.length(residual),
+            stride=stride, before=s.stride, last=xp.where(worse, s.near, step), **memory,
         )  # fmt: skip
 
     def _ahead(self, s: _State, step: Array, forget: Array) -> tuple[Array, dict[str, Array]]:
@@ -149,13 +178,13 @@ def _ratio(xp: Namespace, u: Array, rest: Array) -> float:
     return min(max(there / away, 1e-8), 1e8) if away > 64 * _xp.eps(u) * there > 0 else 1.0
 
 
-def _length(xp: Namespace, first: Any, second: Any, y: Array, batch: int) -> float:
-    """The length t of the steps, at which ``t |s|`` is about |u|, from where both functions alone take y/2; else 1."""
+def _length(xp: Namespace, functions: list[Any], y: Array, batch: int) -> float:
+    """The length t of the steps, at which ``t |s|`` is about |u|, from where each function alone takes y; else 1."""
     t = 1.0
     for _ in range(2 if _roots.visible(y) else 0):
-        near = [k._prox(xp, y / 2, t, batch) for k in (first, second)]
+        near = [k._prox(xp, y, t, batch) for k in functions]
         if not _roots.visible(*near):
             return 1.0
-        parts, rests = ([reductions.norm(xp, a, batch) for a in each] for each in (near, [y / 2 - u for u in near]))
-        t *= _ratio(xp, xp.maximum(*parts), xp.maximum(*rests))
+        parts, rests = ([reductions.norm(xp, a, batch) for a in each] for each in (near, [y - u for u in near]))
+        t *= _ratio(xp, reduce(xp.maximum, parts), reduce(xp.maximum, rests))
     return t

@@ -56,7 +56,7 @@ class Intersection(ArraySet):
             return reductions.total(xp, xp.abs(y), batch), y
         size = reductions.unit_scale(xp, y, batch)
         y = y / _xp.spread(xp, size, y)
-        u, v, s = split(xp, _SupportOf(self.first), _SupportOf(self.second), y, batch)
+        (u, v), s = split(xp, [_SupportOf(self.first), _SupportOf(self.second)], y, batch)
         zero = xp.zeros_like(y)
         value = reductions.poison(xp, c, batch) + math.inf
         for one, two in ((u, y - u), (y - v, v), (y, zero), (zero, y)):  # towards a part that is 0 it may drift slowly

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 
@@ -230,3 +231,39 @@ def test_envelopes_of_infimal_convolutions_are_close_where_the_nearest_point_is_
     for row in x:
         lower, upper = envelope.bounds(row)
         assert upper <= lower + 1e-10 * (1 + upper)
+
+
+SUMS = [("softsign", "l1", "linf"), ("log_cosh", "linf", "owl"), ("huber", "linf", "top_k", "l2")]
+SUMS += [("huber_l2", "max", "asinh", "log_sum_exp"), ("linf", "half_square", "log_cosh")]
+
+
+@pytest.mark.parametrize("names", SUMS)
+def test_sums_of_sums_are_one_sum(names, monkeypatch) -> None:
+    """However they are put together: one split, whose ends hold the truth, and not splits inside of each step."""
+    from lionk.arrays import splitting
+
+    tables, made = {**grammar.SCALAR, **grammar.VECTOR}, []
+    for name in names:
+        parameters, f = tables[name]
+        made.append((K(name, **parameters), f))
+    k, reverse = (functools.reduce(lambda a, b: a + b, [k for k, _ in each]) for each in (made, made[::-1]))
+    nested = made[0][0] + functools.reduce(lambda a, b: b + a, [k for k, _ in made[:0:-1]])
+    assert k == nested == K(k.spec)
+    oracle = grammar.Made(" + ".join(names), k, lambda x: sum(f(x) for _, f in made))
+    rng, splits, run = np.random.default_rng(len(names)), [], splitting._Problem.__init__
+    s, r = 2 * rng.standard_normal(4), rng.standard_normal(4)
+    y = 0.8 * k.subgradient(s) + 0.2 * k.subgradient(r)
+    monkeypatch.setattr(splitting._Problem, "__init__", lambda self, *a: splits.append(1) or run(self, *a))
+    value = k.conjugate.value(y)
+    assert len(splits) == 1
+    lower, upper = k.conjugate.bounds(y)
+    slope = k.conjugate.subgradient(y)
+    scale = abs(upper) + abs(oracle.at(slope)) + float(abs(slope) @ abs(y))
+    assert lower <= value <= upper <= lower + 1e-12 * scale
+    assert grammar.from_below(oracle, y, [s, slope], 400) <= upper + 1e-14 * scale
+    assert lower <= float(slope @ y) - oracle.at(slope) + 1e-13 * scale
+    assert reverse.conjugate.value(y) == pytest.approx(value, abs=1e-12 * scale)
+    p = k.prox(s, 0.5)
+    least = oracle.at(p) + float((p - s) @ (p - s))
+    for z in (s, p + 1e-3 * r, p - 1e-3 * r, p * (1 + 1e-3)):
+        assert least <= oracle.at(z) + float((z - s) @ (z - s))

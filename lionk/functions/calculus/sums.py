@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import reduce
+from operator import add as add_up
+from operator import sub
 from typing import Any
 
 from ...arrays import namespace as _xp
@@ -103,8 +105,8 @@ class Sum(ArrayFunction):
                 raise NotAvailable(
                     f"{self!r} has no known proximal operator; take the proximal operators of its two parts"
                 )
-            damped = Ridge(self.second, 1 / t).conjugate
-            return split(xp, self.first.conjugate, damped, x / t, batch)[2]
+            *rest, last = [k.conjugate for k in _parts(self)]
+            return split(xp, [*rest, Moreau(last, 1 / t)], x / t, batch)[1]
         if _xp.is_complex(x):
             return _xp.sign(xp, x) * self._prox(xp, xp.abs(x), t, batch)
 
@@ -177,36 +179,41 @@ class InfimalConvolution(ArrayFunction):
             return super()._measured(xp, x, batch, tol)
         if self._entrywise:
             value, s = self._value(xp, x, batch, tol), self._subgradient(xp, x, batch)
-            u = self.first.conjugate._subgradient(xp, s, batch)
+            found = [k.conjugate._subgradient(xp, s, batch) for k in (self.first, self.second)]
         else:
-            value, s, u = self._found(xp, x, batch, tol)
+            value, s, found = self._found(xp, x, batch, tol)
         size, slope = reductions.magnitude(xp, value), _xp.finite(xp, s)
-        for k, part in ((self.first, u), (self.second, x - u)):
+        for k, part in zip(_parts(self), found, strict=True):
             other = k.conjugate._value(xp, slope, batch, math.inf)
             size = size + reductions.norms(xp, part, s, batch) + reductions.magnitude(xp, other)
         return value, s, size
 
-    def _found(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
-        """The value, the subgradient, and the first part of the split."""
+    def _found(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, list[Array]]:
+        """The value, the subgradient, and the parts of the split."""
+        functions = _parts(self)
         shared = self.conjugate.domain
         if self._met and isinstance(shared, Intersection):
             value, s = shared._extreme(xp, x, batch)
-            return value, s, x
+            return value, s, [x, xp.zeros_like(x)]
         y = _xp.finite(xp, x)
         if not _xp.event_size(x, batch):
-            return self._at(xp, y, y, batch, tol), y, y
-        u, v, s = split(xp, self.first, self.second, y, batch)
-        zero = xp.zeros_like(y)
+            return self._at(xp, y, y, batch, tol), y, [y] * len(functions)
+        found, s = split(xp, functions, y, batch)
         if tol == math.inf:  # x is a member, but not each of these is a split of it: y + 0, say
             tol = 8 * _xp.eps(y) * math.sqrt(_xp.event_size(y, batch))
-        value = self._at(xp, u, y - u, batch, tol)
-        for one, two in ((y - v, v), (y, zero), (zero, y)):  # towards a part that is 0 the split may drift slowly
-            value = xp.minimum(value, self._at(xp, one, two, batch, tol))
+        values = []
+        for parts in (found, [xp.zeros_like(y) for _ in functions]):  # towards a part that is 0 it may drift slowly
+            for i in range(len(parts)):  # which takes the rest
+                others = [*parts[:i], *parts[i + 1 :]]
+                each = [*others[:i], reduce(sub, others, y), *others[i:]]
+                pairs = zip(functions, each, strict=True)
+                values.append(reduce(add_up, [k._value(xp, u, batch, tol) for k, u in pairs]))
+        value = reduce(xp.minimum, values)
         if isinstance(shared, Intersection):
             s = shared._inside(xp, s, batch)
         elif not isinstance(shared, Whole):
             s = shared._project(xp, s, batch)
-        return value + reductions.poison(xp, x, batch), s + _xp.only_nan(xp, x), u
+        return value + reductions.poison(xp, x, batch), s + _xp.only_nan(xp, x), found
 
     @property
     def _met(self) -> bool:
@@ -215,7 +222,7 @@ class InfimalConvolution(ArrayFunction):
 
     def _enveloped(self, mu: float, dual: ArrayFunction | None = None) -> ArrayFunction | None:
         """That of one part: where the other part alone has a domain, a split is always found."""
-        if self._indicators or self._entrywise or self._met:
+        if self._entrywise or self._met or _closed(self, InfimalConvolution):
             return None
         part = self.second._enveloped(mu) or Moreau(self.second, mu)
         return InfimalConvolution(self.first, part, conjugate=dual)  # type: ignore[arg-type]
@@ -286,14 +293,52 @@ def _paired(rule: Callable[..., ConvexFunction], first: Any, second: Any) -> Con
     return K2.map(lambda b: rule(K1, b)) if isinstance(K2, Blocks) else rule(K1, K2)
 
 
+def _parts(k: Any) -> list[Any]:
+    """The functions that a sum, or an infimal convolution, is made of; those whose sum has a closed prox as one."""
+    rule: Any = type(k)
+    return [p for part in (k.first, k.second) for p in ([part] if _closed(part, rule) else _parts(part))]
+
+
+def _closed(k: Any, rule: Any) -> bool:
+    """Is it no sum (no infimal convolution), or one whose proximal operator is closed?"""
+    if not isinstance(k, rule):
+        return True
+    return _prox_is_closed(*(p.conjugate if rule is InfimalConvolution else p for p in (k.first, k.second)))
+
+
 def add(K1: Any, K2: Any) -> ConvexFunction:
     """``K1 + K2``; domain of the conjugate: the sum of the two sets.
 
-    Where not both are finite everywhere, the domain is what the two domains share.
-
-    A multiple of half_square makes it a ridge, whose parts are closed.
+    Where not both are finite everywhere, the domain is what the two domains share. Sums of sums are one sum: parts that
+    act entry by entry are added first, as are norms and multiples of l2; multiples of half_square make a ridge, whose
+    parts are closed.
     """
-    return _paired(lambda a, b: _with_square(a, b, ridge) or _met(a, b, "add") or Sum(a, b), K1, K2)
+    return _paired(_added, K1, K2)
+
+
+def _added(a: ConvexFunction, b: ConvexFunction) -> ConvexFunction:
+    parts = [*_summands(a), *_summands(b)]
+    rest, squares = [k for k in parts if _square(k) is None], [mu for mu in map(_square, parts) if mu is not None]
+    if not rest:
+        rest, squares = parts[:1], squares[1:]
+    groups: list[Any] = []
+    for k in rest:
+        i = next((i for i, g in enumerate(groups) if _prox_is_closed(g, k)), None)
+        if i is None:
+            groups.append(k)
+        else:
+            groups[i] = _met(groups[i], k, "add") or Sum(groups[i], k)
+    made = reduce(Sum, groups)
+    return ridge(made, sum(squares)) if squares else made
+
+
+def _summands(k: Any) -> list[Any]:
+    """What a sum that has no name of its own is made of."""
+    if k.label is None and isinstance(k, Sum):
+        return [*_summands(k.first), *_summands(k.second)]
+    if k.label is None and isinstance(k, Ridge):
+        return [*_summands(k.inner), power(2).scale(k.mu)]
+    return [k]
 
 
 def _met(a: ConvexFunction, b: ConvexFunction, rule: str) -> ConvexFunction | None:
@@ -311,17 +356,10 @@ def _met(a: ConvexFunction, b: ConvexFunction, rule: str) -> ConvexFunction | No
     return labelled(shared.conjugate if duals else shared, {"name": rule, "K1": a.spec, "K2": b.spec})
 
 
-def _with_square(a: ConvexFunction, b: ConvexFunction, rule: Callable[..., ConvexFunction]) -> ConvexFunction | None:
-    """``rule(K, mu)`` if one of the two is ``mu/2 |x|^2`` and K the other."""
-    for k, square in ((a, b), (b, a)):
-        mu, inner = (
-            (square.slope / square.width, square.inner)
-            if isinstance(square, Affine) and square.plain
-            else (1.0, square)
-        )
-        if inner == power(2):
-            return rule(k, mu)
-    return None
+def _square(k: Any) -> float | None:
+    """mu if k is ``mu/2 |x|^2``, else None."""
+    mu, inner = (k.slope / k.width, k.inner) if isinstance(k, Affine) and k.plain else (1.0, k)
+    return mu if inner == power(2) else None
 
 
 def maximum(K1: Any, K2: Any) -> ConvexFunction:
@@ -350,5 +388,11 @@ def infimal_convolution(K1: Any, K2: Any) -> ConvexFunction:
 
     A multiple of half_square makes it a Moreau envelope, whose parts are closed.
     """
-    envelope = partial(_with_square, rule=lambda k, mu: moreau_envelope(k, 1 / mu))
-    return _paired(lambda a, b: envelope(a, b) or _met(a, b, "infimal_convolution") or InfimalConvolution(a, b), K1, K2)
+
+    def convolved(a: Any, b: Any) -> ConvexFunction:
+        for k, mu in ((b, _square(a)), (a, _square(b))):
+            if mu is not None:
+                return moreau_envelope(k, 1 / mu)
+        return _met(a, b, "infimal_convolution") or InfimalConvolution(a, b)
+
+    return _paired(convolved, K1, K2)
