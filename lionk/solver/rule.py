@@ -109,14 +109,19 @@ class Learned(NamedTuple):
     kinked: Any  # has f kinks? L has grown, and the gradient jumps as far as ever
 
 
+def hidden(xp: Any, s: Any, pair: Pair, f: Any, eps: float) -> Any:
+    """Does rounding hide the curvature of f between the two?"""
+    return xp.logical_not(pair.bregman > 8 * eps * (abs(f) + abs(s.f)))
+
+
 def learned(xp: Any, s: Any, pair: Pair, f: Any, eps: float) -> Learned:
     """L from neighbours; as it is where rounding hides it."""
     local = pair.local(xp)
-    hidden = (pair.jump > 0) & xp.logical_not(pair.bregman > 8 * eps * (abs(f) + abs(s.f)))
+    unseen = (pair.jump > 0) & hidden(xp, s, pair, f, eps)
     fallen = xp.where((local > 0) & (local < FLAT * s.L), DROP * s.L, FALL * s.L)
     risen = xp.where(local > RISE * s.L, xp.minimum(local, STEEPEST * s.L), fallen)
     L = xp.where((s.pairs < LEARNING) & (local > 0), xp.maximum(local, 0.01 * s.L), risen)
-    L, pairs, jump = xp.where(hidden, s.L, L), xp.where(hidden, s.pairs, s.pairs + 1), xp.maximum(s.jump, pair.jump)
+    L, pairs, jump = xp.where(unseen, s.L, L), xp.where(unseen, s.pairs, s.pairs + 1), xp.maximum(s.jump, pair.jump)
     least = xp.where(pairs >= LEARNING, xp.minimum(s.least, L), s.least)
     return Learned(L, pairs, least, jump, (L > KINK * least) & (pair.jump > 0.01 * jump))
 
