@@ -380,11 +380,7 @@ def _transfer(xp: Namespace, value: Array, like: Array) -> Array:
 def outside_is_infinite(xp: Namespace, value: Array | None, violation: Array, tol: Any) -> Array:
     """``value`` (None: 0) inside, ``+inf`` where the violation exceeds ``tol``, NaN where the violation is NaN."""
     if violation.ndim == 0 and visible(violation):
-        if not violation <= tol:
-            return violation + math.inf
-        if value is not None:
-            return value
-        return violation - violation if violation < math.inf else xp.zeros_like(violation)
+        return violation + math.inf if not violation <= tol else _xp.zero(xp, violation) if value is None else value
     zero = xp.zeros_like(violation) if value is None else value
     return xp.where(violation <= tol, zero, violation + math.inf)
 
