@@ -31,14 +31,10 @@ def in_calls(program: Program) -> Program:
     """The record with choices by isnan and isfinite as one operation each, for libraries that have a call for them.
 
     ``nan_of(a, b)`` is b, but NaN where a is. ``finite_of(a, c)`` is a, but the number c where a is not finite.
-    Constants that meet whole numbers have their dtype, so that they are made ready once.
     """
     n = program.nodes
-    whole = {a: v.dtype for v in n if v.array and "int" in str(v.dtype) and v.op != "input" for a in v.args}
 
-    def joined(i: int, v: Node) -> Node:
-        if v.op == "constant":
-            return v._replace(dtype=whole.get(i, v.dtype))
+    def joined(v: Node) -> Node:
         if v.op != "where" or "complex" in str(v.dtype):
             return v
         test, a, b = v.args
@@ -46,7 +42,28 @@ def in_calls(program: Program) -> Program:
             return v._replace(op="nan_of" if n[b].array else "finite_of", args=(a, b))
         return v
 
-    return replace(program, nodes=tuple(map(joined, range(len(n)), n)))
+    return replace(program, nodes=tuple(map(joined, n)))
+
+
+def with_factors(program: Program) -> Program:
+    """The record with the numbers that meet single and double precision in a product, and whole numbers anywhere, as
+    arrays of no axis, which are made once: to convert a number takes as long as a call on a thousand entries.
+    """
+    nodes, made = list(program.nodes), dict[Any, int]()
+    for i in sorted({i for p in program.passes() for i in p.body}):
+        v = nodes[i]
+        kind = str(v.dtype)
+        if not ("int" in kind or (v.op == "multiply" and kind.endswith(("float32", "float64")))):
+            continue
+        args = list(v.args)
+        for k, a in enumerate(args):
+            if not nodes[a].array and not nodes[a].level:
+                if (a, kind) not in made:
+                    made[a, kind] = len(nodes)
+                    nodes.append(Node("number", (a,), v.dtype, 0, False))
+                args[k] = made[a, kind]
+        nodes[i] = v._replace(args=tuple(args))
+    return replace(program, nodes=tuple(nodes))
 
 
 def contracted(program: Program, numbers: bool) -> Program:

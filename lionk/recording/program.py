@@ -135,8 +135,8 @@ class Program:
                 n = self.nodes[i]
                 if n.op == "constant":
                     known[i] = n.args[0] if n.dtype is None else meaning["full"](n.args[0], n.dtype)
-                elif n.op == "astype":
-                    known[i] = meaning["astype"](value(n.args[0]), n.dtype)
+                elif n.op in ("astype", "number"):
+                    known[i] = meaning[n.op](value(n.args[0]), n.dtype)
                 else:
                     known[i] = meaning[n.op](*map(value, n.args))
             return known[i]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lionk
-from lionk.recording.emit import buffered, contracted, in_calls, scalar
+from lionk.recording.emit import buffered, contracted, in_calls, scalar, with_factors
 from lionk.recording.extent import Extent
 from lionk.recording.program import NotTraceableError
 from lionk.recording.record import record, step_program
@@ -188,6 +188,16 @@ def test_products_are_contracted_where_only_a_sum_reads_them():
     assert arrays.count("multiply") == 4, "lr and decay may be arrays"
     both = record(lambda a, b: (a + 2.0 * b, 2.0 * b), xp, {"a": F4, "b": F4}, {}, Extent(None), ("a", "b"))
     assert "add" in operations(contracted(both, numbers=True)), "an output is read by the caller"
+
+
+def test_numbers_of_products_are_made_ready_once():
+    p = with_factors(contracted(program("l1"), numbers=True))
+    (only,) = p.passes()
+    kinds = [[p.nodes[a].op for a in p.nodes[i].args if not p.nodes[a].array] for i in only.body]
+    assert kinds == [["number"], ["subtract"], [], ["input"], ["input"], ["number"], ["subtract"]]
+    half = np.dtype("float16")
+    low = with_factors(program("l1", (half, half, half)))
+    assert "number" not in {n.op for n in low.nodes}, "16 bits are multiplied by a number of more"
 
 
 def test_a_language_without_a_phrase_refuses():

@@ -8,7 +8,7 @@ from functools import cache, cached_property, lru_cache, partial
 from typing import Any
 
 from lionk.optimizer.lion_k import LionK
-from lionk.recording.emit import Arrays, Text, buffered, contracted, in_calls, scalar, tile
+from lionk.recording.emit import Arrays, Text, buffered, contracted, in_calls, scalar, tile, with_factors
 from lionk.recording.extent import Extent
 from lionk.recording.passes import Replay, Step, Task, replay, run_passes
 from lionk.recording.places import Places
@@ -46,7 +46,7 @@ class Plan:
         self.exact = step_program(opt, K, xp, tuple(a.dtype for a in arrays), tuple(x.shape))
         self.written = [k for k, name in enumerate(self.exact.arrays) if name in self.exact.outputs]
         called = in_calls(self.exact)
-        self.program = called if rounded else contracted(called, numbers)
+        self.program = with_factors(called if rounded else contracted(called, numbers))
         self.passes = self.program.passes()
         # Does it count and collect, to find an order statistic? Its passes make the readout again, and must all round
         # it alike; the other plans are compiled where each of their passes is worth it.
@@ -302,8 +302,8 @@ def operations() -> dict[str, Callable[..., Any]]:
 
     return meaning(
         lambda op: partial(_of_numbers, getattr(xp, op)),
-        full=lambda value, dtype: torch.tensor(value, dtype=dtype) if dtype == torch.int32 else value,  # half the time
-        number=lambda value, dtype: torch.tensor(value, dtype=dtype),
+        full=lambda value, _: value,
+        number=lambda value, dtype: value if hasattr(value, "dtype") else torch.tensor(value, dtype=dtype),
         astype=lambda value, dtype: xp.astype(value, dtype) if hasattr(value, "dtype") else value,
         **{f"all_{op}": partial(_over, getattr(xp, op)) for op in ("sum", "max", "min")},
     )

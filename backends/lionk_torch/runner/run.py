@@ -96,7 +96,7 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
                 stepped[i] = arrays
                 by_entry = plan.extent.shape is None and _contiguous(arrays)
                 few = _small.SMALL if host and numbers else _small.TINY
-                if len(jobs) > 1 and x.numel() < few and by_entry:
+                if len(jobs) > 1 and x.numel() <= few and by_entry:
                     small.setdefault(plan, []).append(i)
                 else:
                     large[i] = Large.of(plan, arrays)

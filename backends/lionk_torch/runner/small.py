@@ -19,7 +19,7 @@ from lionk.recording.places import Places
 
 from .plan import Plan, operations, plain, seeing
 
-SMALL = 1 << 14  # entries below which tensors are stepped as one, by a loop over them
+SMALL = 1 << 14  # entries up to which tensors are stepped as one, by a loop over them
 TINY = 1 << 12  # and by calls of PyTorch: gathering more takes longer than a call for each
 MANY = 100  # of them, or so many entries in all, from which on a loop over them is worth its compilation
 LONG = 1 << 17
@@ -177,7 +177,7 @@ def side_by_side(tensors: list[Any]) -> list[Any]:
 
     kinds: dict[Any, list[int]] = {}
     for i, a in enumerate(tensors):
-        if plain(a) and a.is_contiguous() and 0 < a.numel() < SMALL and a.device.type in ("cpu", "cuda"):
+        if plain(a) and a.is_contiguous() and 0 < a.numel() <= SMALL and a.device.type in ("cpu", "cuda"):
             kinds.setdefault((a.dtype, a.device), []).append(i)
     for places in kinds.values():
         rows = [tensors[i].view(-1) for i in places]
