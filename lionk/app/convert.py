@@ -44,7 +44,10 @@ def convert(
     """
     path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
     try:
-        given = dict(_setting(s) for s in settings or [])
+        pairs = [_setting(s) for s in settings or []]
+        given = dict(pairs)
+        if len(given) < len(pairs):
+            raise ValueError(f"a setting is given twice: {', '.join(name for name, _ in pairs)}")
         found = lionk.conventions.translate(given, source=source, target=target, shape=_shape(shape))
     except ValueError as error:
         raise BadInput(reason(error)) from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, NamedTuple
 
 from ..arrays.containers import scaled
@@ -70,14 +71,8 @@ def _momentum(step: Step) -> tuple[float, bool]:
     )
 
 
-def _decay(step: Step, lr: float) -> float:
-    if lr == 0 and step.shrink:
-        raise ValueError("at lr = 0 a weight decay that does not shrink with lr has no decoupled form; give an lr > 0")
-    return step.shrink / lr if step.shrink else 0.0
-
-
 def _write_lion(step: Step, _s: dict[str, Any]) -> dict[str, Any]:
-    return {"lr": step.lr, "betas": step.betas, "weight_decay": _decay(step, step.lr)}
+    return {"lr": step.lr, "betas": step.betas, "weight_decay": step.shrink / step.lr}
 
 
 def _muon(scaling: Callable[[dict[str, Any]], tuple[str, float]], momentum: str, lr: str = "lr") -> Callable[..., Step]:
@@ -95,7 +90,7 @@ def _write_muon(
     def write(step: Step, s: dict[str, Any]) -> dict[str, Any]:
         mu, nesterov = _momentum(step)
         independent = s.get("weight_decay_method") == "independent"
-        decay = step.shrink if independent else _decay(step, step.lr)
+        decay = step.shrink if independent else step.shrink / step.lr
         made = {lr: step.lr, momentum: mu, "nesterov": nesterov, "weight_decay": decay, **option(step)}
         return {**made, "weight_decay_method": "independent"} if independent else made
 
@@ -112,8 +107,9 @@ def _named(table: dict[Any, str], option: str) -> tuple[Callable[..., Any], Call
     return lambda s: (table[s[option]], 1.0), lambda step: {option: back[step.scaling]}
 
 
-_TORCH = {"original": "original", "match_rms_adamw": "match_rms_adamw"}
-_TIMM = {**_TORCH, "rms_to_rms": "ratio"}
+_SHARED = {"original": "original", "match_rms_adamw": "match_rms_adamw"}
+_TORCH: dict[Any, str] = {None: "original", **_SHARED}
+_TIMM = {**_SHARED, "rms_to_rms": "ratio"}
 _torch, _timm, _emerging, _dion = (
     _named(_TORCH, "adjust_lr_fn"), _named(_TIMM, "adjust_lr_fn"), _named(_EMERGING, "scale_mode"),
     _named(_DION, "adjust_lr"),
@@ -127,6 +123,8 @@ def _read_lionk(s: dict[str, Any]) -> Step:
         raise ValueError(f"K must be l1, lion, muon or nuclear to be another library's, got {K!r}")
     kind = "lion" if name in ("l1", "lion") else "muon"
     scaling = "none" if name != "muon" else scaling
+    if scaling not in SCALINGS:
+        raise ValueError(f"the scaling of muon must be one of {', '.join(SCALINGS)}, got {scaling!r}")
     return Step(kind, s["lr"], tuple(s["betas"]), s["lr"] * s["weight_decay"], scaling)
 
 
@@ -145,7 +143,7 @@ LIBRARIES: dict[str, Library] = {
         "lion", {"learning_rate": 1e-4, "b1": 0.9, "b2": 0.99, "weight_decay": 1e-3},
         lambda s: _lion({**s, "lr": s["learning_rate"]}, ("b1", "b2")),
         lambda step, _: {
-            "learning_rate": step.lr, "b1": step.betas[0], "b2": step.betas[1], "weight_decay": _decay(step, step.lr)
+            "learning_rate": step.lr, "b1": step.betas[0], "b2": step.betas[1], "weight_decay": step.shrink / step.lr
         },
         source="optax 0.2",
     ),
@@ -190,6 +188,30 @@ LIBRARIES: dict[str, Library] = {
 """Lion has no factor of the shape; of Muon, the polar factor may come from another Newton-Schulz set in each."""
 
 
+def _is_number(v: Any, low: float, high: float) -> bool:
+    return isinstance(v, Real) and not isinstance(v, bool) and low <= float(v) < high
+
+
+_MOMENTUM = "a number in [0, 1)", lambda v: _is_number(v, 0, 1)
+_RATE = "a finite number > 0 (of a schedule, the largest)", lambda v: _is_number(v, 0, math.inf) and v > 0
+SETTINGS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(("lr", "learning_rate"), _RATE),
+    **dict.fromkeys(("momentum", "mu", "beta", "b2"), _MOMENTUM),
+    "b1": ("a number in [0, 1]", lambda v: v == 1 or _is_number(v, 0, 1)),
+    "betas": (
+        "two numbers, the first in [0, 1] and the second in [0, 1)",
+        lambda v: isinstance(v, (tuple, list)) and len(v) == 2 and all(map(_fits, ("b1", "b2"), v)),
+    ),
+    "weight_decay": ("a finite number >= 0", lambda v: _is_number(v, 0, math.inf)),
+    "nesterov": ("True or False", lambda v: v in (True, False)),
+    "weight_decay_method": ("decoupled or independent", lambda v: v in ("decoupled", "independent")),
+}
+
+
+def _fits(name: str, value: Any) -> bool:
+    return name not in SETTINGS or SETTINGS[name][1](value)
+
+
 class Translation(NamedTuple):
     """Settings of the target, and what they do not say."""
 
@@ -228,7 +250,8 @@ def translate(
     Raises
     ------
     ValueError
-        A library or setting is unknown, one is Lion and the other Muon, or the target cannot say it.
+        A library or setting is unknown, a setting cannot have the value, one is Lion and the other Muon, or the target
+        cannot say it.
 
     >>> import lionk
     >>> found = lionk.conventions.translate({"lr": 0.02}, source="torch.optim.Muon", target="lionk")
@@ -239,6 +262,9 @@ def translate(
     given = {**one.defaults, **(settings or {})}
     if unknown := [k for k in given if k not in one.defaults]:
         raise ValueError(f"{source} has no setting {unknown[0]!r} here; it takes {', '.join(one.defaults)}")
+    for name, value in given.items():
+        if not _fits(name, value):
+            raise ValueError(f"{name} must be {SETTINGS[name][0]}, got {value!r}")
     try:
         step = one.read(given)
     except KeyError as error:

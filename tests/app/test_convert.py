@@ -36,6 +36,8 @@ def test_as_json(tmp_path):
         (("--to", "keras"), "the libraries are"),
         (("--to", "optax.lion"), "steps of Muon"),
         (("--shape", "8"), "OUT,IN"),
+        (("lr=0.1", "lr=0.2"), "given twice"),
+        (("lr=fast",), "lr must be a finite number > 0 (of a schedule, the largest), got 'fast'"),
     ],
 )
 def test_bad_input_is_explained(words, message):

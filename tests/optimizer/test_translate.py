@@ -210,8 +210,38 @@ def test_every_pair_of_one_kind_translates_and_returns():
         ({"settings": {"adjust_lr_fn": "x"}, "source": "torch.optim.Muon", "target": "lionk"}, "no option 'x'"),
         ({"settings": {"K": "huber"}, "source": "lionk", "target": "optax.lion"}, "K must be"),
         ({"settings": {"K": "muon"}, "source": "lionk", "target": "torch.optim.Muon"}, "neither"),
+        (
+            {"settings": {"K": {"name": "muon", "scaling": "x"}}, "source": "lionk", "target": "torch.optim.Muon"},
+            "the scaling of muon must be one of original",
+        ),
     ],
 )
 def test_what_cannot_be_said_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         translate(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("source", "setting", "value", "says"),
+    [
+        ("torch.optim.Muon", "lr", "fast", "lr must be a finite number > 0"),
+        ("torch.optim.Muon", "lr", -0.1, "lr must be a finite number > 0"),
+        ("torch.optim.Muon", "lr", 0, "of a schedule, the largest"),
+        ("optax.lion", "learning_rate", float("nan"), "learning_rate must be a finite number > 0"),
+        ("timm.muon", "momentum", 1.5, r"momentum must be a number in \[0, 1\)"),
+        ("torch.optim.Muon", "nesterov", "maybe", "nesterov must be True or False"),
+        ("timm.lion", "betas", 0.9, "betas must be two numbers"),
+        ("timm.lion", "betas", (0.9, 1.0), "betas must be two numbers"),
+        ("lion_pytorch", "weight_decay", float("inf"), "weight_decay must be a finite number >= 0"),
+        ("emerging_optimizers.Muon", "weight_decay_method", "l2", "must be decoupled or independent"),
+    ],
+)
+def test_values_that_no_optimizer_takes_are_refused(source, setting, value, says):
+    with pytest.raises(ValueError, match=says):
+        translate({setting: value}, source=source, target=source)
+
+
+def test_what_is_written_in_other_types_is_the_same():
+    given = {"lr": np.float32(0.5), "nesterov": 1, "momentum": np.float64(0.5), "weight_decay": 1, "adjust_lr_fn": None}
+    found = translate(given, source="torch.optim.Muon", target="torch.optim.Muon").settings
+    assert found == {"lr": 0.5, "nesterov": True, "momentum": 0.5, "weight_decay": 1.0, "adjust_lr_fn": "original"}

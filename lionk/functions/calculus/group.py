@@ -55,7 +55,8 @@ def dual_norm(norm: ArrayFunction) -> ArrayFunction:
         return GroupLift(dual_norm(norm.inner), dual_norm(norm.norm), norm.axis, norm.ndim, norm.groups)
     if isinstance(norm, Affine) and norm.traits.homogeneous and norm.tilt_by is None:
         return Affine(dual_norm(norm.inner), 1 / abs(norm.slope))
-    raise NotAvailable(f"{norm!r} has no known dual norm; use l1, l2, linf, lp, or a lift of them")
+    raise NotAvailable(f"{norm!r} has no known dual norm; use l1, l2, linf, lp, top_k, a group or spectral lift "
+                       "of them, or, for parts of an array, blocks of their own (lionk.blocks)")  # fmt: skip
 
 
 def _weighted_sum(k: ConvexFunction) -> bool:
