@@ -174,14 +174,30 @@ class _Function:
         f, g = self._value(x), None
         self.njev += 1
         if callable(self.jac):
-            g = _real("jac must return real numbers", self.jac(x.copy(), *self.args)).astype(x.dtype, copy=False)
+            whole = _real("jac must return real numbers", self.jac(x.copy(), *self.args))
+            g = whole.astype(x.dtype, copy=False)
             if g.size != x.size or g.shape not in {x.shape, (1, x.size), (x.size, 1)}:
                 raise ValueError(f"the gradient must have shape {x.shape}, got {g.shape}")
             g = g.reshape(x.shape)
+            if whole.dtype.kind in "biu" and not g.all():
+                self._check_zeros(x, f, g)
         else:
             g = self._differences(x, f)
         self.last = f, g
         return f, g
+
+    def _check_zeros(self, x: Any, f: float, g: Any) -> None:
+        """Raise ValueError where an entry of a gradient of whole numbers is 0, but f falls: its digits were cut off."""
+        eps = max(self.eps, float(np.finfo(x.dtype).eps))
+        for i in map(tuple, np.argwhere(g == 0)):
+            for h in np.sqrt(eps) * max(1, abs(x[i])) * np.asarray([1, -1]):
+                moved = x.copy()
+                moved[i] = np.clip(x[i] + h, self.low[i], self.high[i])
+                if self._value(moved) < f - 1e-3 * abs(moved[i] - x[i]) - 8 * eps * abs(f):
+                    raise ValueError(
+                        f"jac returned whole numbers, with 0 at entry {', '.join(map(str, i))}, but f falls there: the "
+                        "digits of the gradient were cut off; return an array of floats"
+                    )
 
     def _value(self, x: Any) -> float:
         self.nfev += 1

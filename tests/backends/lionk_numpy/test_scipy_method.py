@@ -205,6 +205,24 @@ def test_integers_become_floats_and_float32_stays():
     assert solve(x0=np.zeros(5, dtype=np.float32), bounds=BOX, options={"maxiter": 1}).x.dtype == np.float32
 
 
+@pytest.mark.parametrize("bounds", [None, [(0.4, 2.0), (-1.0, 1.0)]])
+def test_a_gradient_that_lost_its_digits_is_no_success(bounds):
+    """f is 9 (x - c)^2: its gradient, cut to whole numbers, is 0 near c and not only there."""
+    c = np.asarray([0.46, 0.03])
+    run = {"method": scipy_method, "bounds": bounds, "options": {"weight_decay": 0.1} if bounds is None else {}}
+
+    def f(x):
+        return float(9 * (x - c) @ (x - c))
+
+    with pytest.raises(ValueError, match="digits of the gradient"):
+        minimize(f, [0.5, 0.0], jac=lambda x: (18 * (x - c)).astype(int), **run)
+    whole = minimize(
+        lambda x: 1e6 * float((x - 1) @ (x - 1)), [1.0, 1.0], jac=lambda x: (2e6 * (x - 1)).astype(int), **run
+    )
+    assert whole.success and whole.x.tolist() == [1.0, 1.0]
+    assert minimize(lambda x: float(3 * x[0] - x[1]), [0.5, 0.0], jac=lambda x: [3, -1], **run).success
+
+
 def test_the_example_and_the_lazy_import():
     outcome = doctest.testmod(lionk_numpy.scipy_solver)
     assert outcome.attempted
