@@ -73,11 +73,12 @@ def bracket(
 
     It shrinks until the dtype has no digits left of ``high - low``, or of the root; jumps (kinks of K) are found like
     roots, and where the function is 0 on an interval, its left end. ``extra`` halvings are for an interval much wider
-    than 1 in a logarithm. ``ends``: the function's values at both, where they are known.
+    than 1 in a logarithm, where the root is likely to lie next to ``high``. ``ends``: the function's values at both,
+    where they are known.
     """
     count = int(-math.log2(eps(low))) + 4 + extra
     low, high = low + 0 * high, high + 0 * low
-    x = low + (high - low) / 2
+    x = high - 4 if extra else low + (high - low) / 2
     value = increasing(x)
     if not visible(low, high, value):
 

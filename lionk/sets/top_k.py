@@ -102,10 +102,13 @@ class TopK(ArraySet):
             falling = xp.flip(ordered, axis=-1) - ordered[..., -1:]
             level = xp.max((reductions.running_sum(xp, falling) - 1) / steps, axis=-1, keepdims=True)
             level = level - 4 * reductions.slack(xp, r, batch)  # below the level, whatever the running sums have lost
-            for _ in range(8):  # from there the level of all that exceed the last one rises to it (Michelot 1986)
+
+            def raised(level: Array) -> Array:
+                """The level of all that exceed the last one (Michelot 1986)."""
                 kept = xp.astype(falling > level, ordered.dtype)
-                level = (xp.sum(kept * falling, axis=-1, keepdims=True) - 1) / xp.sum(kept, axis=-1, keepdims=True)
-            level = level[..., 0]
+                return (xp.sum(kept * falling, axis=-1, keepdims=True) - 1) / xp.sum(kept, axis=-1, keepdims=True)
+
+            level = _roots.repeated(xp, raised, level, 8)[..., 0]
             levelled = _summing(xp, xp.clip((r - cut) - _xp.spread(xp, level, r), 0.0, 1.0), 1.0, batch)
         else:
             levelled = self._level(xp, r - cut, float(self.k), batch, span=(-1.0, 0.0))

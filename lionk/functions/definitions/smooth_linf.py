@@ -129,7 +129,7 @@ class SymmetricEntropy(ArrayFunction):
 
         low = xp.zeros_like(top) - log_n
         high = xp.maximum(xp.minimum(1 / t + 0 * top, top / t - log_n), low)
-        p, q = halves(_roots.root(xp, lambda s: reductions.total(xp, sum(halves(s)), batch) - 1, low, high))
+        p, q = halves(_roots.root(xp, lambda s: xp.log(reductions.total(xp, sum(halves(s)), batch)), low, high))
         size = _xp.spread(xp, reductions.total(xp, p + q, batch), p)
         return _xp.sign(xp, x) * ((p - q) / size)
 
