@@ -78,7 +78,7 @@ class _State(NamedTuple):
 class _Problem:
     """One step of the iteration. The memory is in the ``unit`` of the problem, so that no square overflows."""
 
-    def __init__(self, xp: Namespace, functions: list[Any], y: Array, batch: int, t: float) -> None:
+    def __init__(self, xp: Namespace, functions: list[Any], y: Array, batch: int, t: Any) -> None:
         self.xp, self.functions, self.batch, self.t = xp, functions, batch, t
         self.y, self.unit = xp.expand_dims(y, axis=batch), xp.ones_like(xp.expand_dims(y, axis=batch))
         u, v, _ = self.at(xp.stack([y / 2] * (len(functions) - 1), axis=batch))
@@ -172,19 +172,22 @@ class _Problem:
         return [a - self.xp.sum(parts * b, axis=0) for a, b in pairs]
 
 
-def _ratio(xp: Namespace, u: Array, rest: Array) -> float:
-    """``|u| / |z - u|`` over all blocks, u the longer part, 1 where one of the two is nothing but rounding."""
-    there, away = (float(xp.sum(a)) for a in (u, rest))
-    return min(max(there / away, 1e-8), 1e8) if away > 64 * _xp.eps(u) * there > 0 else 1.0
+def _ratio(xp: Namespace, u: Array, rest: Array) -> Any:
+    """``|u| / |z - u|`` over all blocks, u the longer part, 1 where one of the two is nothing but rounding.
+
+    A number where it can be seen.
+    """
+    there, away = xp.sum(u), xp.sum(rest)
+    ratio = xp.clip(_xp.divide(xp, there, away), 1e-8, 1e8)
+    ratio = xp.where((away > 64 * _xp.eps(u) * there) & (there > 0), ratio, xp.ones_like(ratio))
+    return float(ratio) if _roots.visible(ratio) else ratio
 
 
-def _length(xp: Namespace, functions: list[Any], y: Array, batch: int) -> float:
-    """The length t of the steps, at which ``t |s|`` is about |u|, from where each function alone takes y; else 1."""
-    t = 1.0
-    for _ in range(2 if _roots.visible(y) else 0):
+def _length(xp: Namespace, functions: list[Any], y: Array, batch: int) -> Any:
+    """The length t of the steps, at which ``t |s|`` is about |u|, from where each function alone takes y."""
+    t: Any = 1.0
+    for _ in range(2):
         near = [k._prox(xp, y, t, batch) for k in functions]
-        if not _roots.visible(*near):
-            return 1.0
         parts, rests = ([reductions.norm(xp, a, batch) for a in each] for each in (near, [y - u for u in near]))
-        t *= _ratio(xp, reduce(xp.maximum, parts), reduce(xp.maximum, rests))
+        t = t * _ratio(xp, reduce(xp.maximum, parts), reduce(xp.maximum, rests))
     return t
