@@ -109,6 +109,22 @@ def test_where_values_cannot_be_seen_the_number_of_steps_is_fixed(names, monkeyp
     assert [float(e) for e in k.conjugate.bounds(y)] == pytest.approx(seen, rel=1e-9)
 
 
+@pytest.mark.parametrize("names", [("soft_threshold", "linf"), ("softsign", "top_k"), ("berhu", "max")])
+def test_a_fixed_number_of_steps_keeps_the_stated_accuracy(names, monkeypatch) -> None:
+    k, rng = K(names[0]) + K(names[1]), np.random.default_rng(len(names[0]))
+    for size in (1.0, 50.0):
+        s, r = size * rng.standard_normal(100), rng.standard_normal(100)
+        y = 0.9 * k.subgradient(s) + 0.1 * k.subgradient(r)
+        value = float(k.conjugate.value(y))
+        with monkeypatch.context() as patch:
+            patch.setattr(roots, "visible", lambda *arrays: False)
+            lower, upper = (float(e) for e in k.conjugate.bounds(y))
+            slope = k.conjugate.subgradient(y)
+        scale = abs(upper) + abs(float(k.value(slope))) + float(abs(slope) @ abs(y))
+        assert lower - 1e-13 * scale <= value <= upper + 1e-13 * scale
+        assert upper - lower <= k.conjugate.traits.accuracy * scale
+
+
 def test_nothing_branches_on_traced_values() -> None:
     import jax
 
