@@ -176,6 +176,27 @@ def test_other_functions_of_scipy_around_it():
         minimize_scalar(lambda x: (x - 2) ** 2, method=scipy_method)
 
 
+@pytest.mark.parametrize("bounds", [[(-0.1, 0.1)] * 3, [(-0.1, None)] * 3, None])
+@pytest.mark.parametrize("together", [True, False])
+def test_counts_are_those_of_the_calls(together, bounds):
+    rows = np.random.default_rng(0).normal(size=(10, 3))
+    calls = {"f": 0, "g": 0}
+
+    def f(x):
+        calls["f"] += 1
+        value = float(np.sum((rows @ x - 1) ** 2)) / 2
+        return (value, rows.T @ (rows @ x - 1)) if together else value
+
+    def g(x):
+        calls["g"] += 1
+        return rows.T @ (rows @ x - 1)
+
+    options = {"convex": True, "maxiter": 300}
+    r = minimize(f, np.zeros(3), jac=True if together else g, method=scipy_method, bounds=bounds, options=options)
+    assert r.nfev == calls["f"] and (together or r.njev == calls["g"])
+    np.testing.assert_allclose(r.jac, rows.T @ (rows @ r.x - 1))
+
+
 @pytest.mark.parametrize("jac", ["2-point", "3-point", "cs", None, False])
 def test_finite_differences_by_any_name(jac):
     """SciPy hands on no name of a difference to methods that are not its own: all are forward differences."""
