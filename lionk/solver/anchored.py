@@ -40,7 +40,7 @@ class Anchored(Method):
         self.dual = K.conjugate
         self.unit, self.slack = rounding_unit(K, run.now.x), run.tolerance(0.0)
         self.bundle, self.scales = Bundle(self, memory), by_entry.possible(self.bound) and bool(run.size)
-        self._fresh: Any = None  # the average of gradients with that of the point in it, and what was measured
+        self._fresh: Any = None  # the average of gradients with that of the point in it, and its pair
 
     @property
     def state(self) -> AnchoredState:
@@ -113,11 +113,11 @@ class Anchored(Method):
             average = average if s.mass else Average()
         last = None if before is None else now.kept["grad"]
         numbers = self.numbers(measures.neighbours, now.x, m, point.grad, before, last, self.metric, self.slack)
-        found = rule.measured(plain, s, f, numbers, average, share, lam, self.unit)
-        self._fresh, F, distance = (m, found), found.F, 0.0
+        F, rounding, gap, lower, average, pair = rule.measured(plain, s, f, numbers, average, share, lam, self.unit)
+        self._fresh, distance = (m, average, pair), 0.0
         if not math.isfinite(F):
             distance = self.run.backend.numbers(measures.distance, self.run.opt.K, now.x, lam=lam)[0]
-        return Seen(f, F, found.gap, F + s.L / 2 * found.pair.apart, distance, lr, found.lower, found.rounding)
+        return Seen(f, F, gap, F + s.L / 2 * pair.apart, distance, lr, lower, rounding)
 
     def exhausted(self, seen: Seen) -> str | None:  # noqa: ARG002  (others look)
         now = self.run.now
@@ -132,13 +132,11 @@ class Anchored(Method):
         if not math.isfinite(seen.objective):
             self._retreat(point, seen)
             return
-        now.m, found = self._fresh
-        now.average, pair = found.average, found.pair
+        now.m, now.average, pair = self._fresh
         s.failed, s.mass = 0, s.mass + s.t
         s.stale = self._stale(s)
         known = "anchor" in now.kept and s.mode != "bundle"
-        bent = found.bends or (known and pair.bends(seen.rounding))
-        if bent and self.run.convex is None and not now.not_convex:
+        if self.run.convex is None and not now.not_convex and self._bent(point, seen, pair, known):
             now.not_convex, self.record.not_convex = True, now.count
             self.restart("steady")
         elif s.mode == "bundle":
@@ -146,6 +144,11 @@ class Anchored(Method):
         elif not s.tested or self._fell(seen, pair):
             self._steer(point, seen, pair, known)
         now.x, now.m = self.run.backend.synchronize((now.x, now.m))
+
+    def _bent(self, point: Any, seen: Seen, pair: rule.Pair, known: bool) -> bool:
+        """Is f seen not to be convex?"""
+        below = self.run.now.average.bends(pair.mx, point.f, self.unit)
+        return bool(below or (known and pair.bends(seen.rounding)))
 
     def _stale(self, s: AnchoredState) -> int:
         now = self.run.now
@@ -235,7 +238,7 @@ class Anchored(Method):
     def _scale(self, point: Any, seen: Seen, pair: rule.Pair) -> None:
         """An L for each entry, where neighbours show that f is far steeper in some; L and the momentum begin anew."""
         now, s = self.run.now, self.state
-        if rule.hidden(plain, s, pair, seen.f, self.run.eps):
+        if not rule.clear(s, pair, seen.f, self.run.eps):
             return
         change = measures.difference(point.grad, now.kept["grad"])
         known = by_entry.curvature(change, pair.bregman)

@@ -95,7 +95,7 @@ def _evaluation(fun: Any, jac: Any, backend: Any, x0: Any) -> Callable[[Any], tu
         for name, a, wanted in (("f", f, shape[:1]), ("the gradient", grad, shape)):
             if tuple(getattr(a, "shape", ())) != wanted:
                 raise ValueError(f"with batch=1, {name} must have shape {wanted}, got {getattr(a, 'shape', a)!r}")
-            if _xp.namespace(a, name=name) is not xp:
+            if _xp.kind(a, name).xp is not xp:
                 raise TypeError(f"{name} is an array of another library than x0: return it in the library of x0")
         f, grad = backend.settle(f, grad)
         return xp.astype(f, _xp.real_dtype(x0)), xp.asarray(grad, dtype=x0.dtype, copy=True)

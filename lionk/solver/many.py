@@ -63,6 +63,13 @@ class Many(NamedTuple):
     metric: Any  # the L of each entry over the largest, once a problem has it: of no problem before
 
 
+class Mean(Average):
+    """An average whose weights, of each problem, sum to 1."""
+
+    def then(self, keep: Any, add: Any, offset: Any, scale: Any) -> Mean:
+        return Mean(1.0, *super().then(keep, add, offset, scale)[1:])
+
+
 class Stack(Bound):
     """K bound to B problems, with their weight decays."""
 
@@ -173,10 +180,8 @@ def advance(
     share = rule.share(s)
     m = combined(over(1 - share), s.m, over(-share), grad)
     numbers = measures.neighbours(stack, x, m, grad, s.anchor, s.grad, metric, None, lam=stack.wide)
-    average = Average(1.0, s.offset, where(s.mass > 0, s.scale, 0.0), s.steps)
-    F, rounding, gap, lower, average, bends, pair = rule.measured(
-        xp, s, f, numbers, average, share, stack.lam, stack.unit
-    )
+    average = Mean(1.0, s.offset, where(s.mass > 0, s.scale, 0.0), s.steps)
+    F, rounding, gap, lower, average, pair = rule.measured(xp, s, f, numbers, average, share, stack.lam, stack.unit)
     good, (_, offset, scale, steps), failed = usable & xp.isfinite(F), average, 0 * s.failed
     fine = bool(xp.all(good))
     if not fine:
@@ -197,7 +202,7 @@ def advance(
     end = where(rule.is_zero(xp, low, xp.minimum(gap, bound), stale, stack.eps, origin), ZERO, end)
     end = where(rule.reached(gap, F, tol, atol) | rule.reached(bound, low, tol, atol), CERTIFIED, end)
     if convex is None:
-        end = where(good & (bends | (s.paired & pair.bends(rounding))), CURVES, end)
+        end = where(good & (average.bends(pair.mx, f, stack.unit) | (s.paired & pair.bends(rounding))), CURVES, end)
     end, row = where(running, end, s.end), (given, numbers[0], F, gap, s.L, pair.apart, bound)
     running = end == RUNNING
 
@@ -208,7 +213,7 @@ def advance(
     L, pairs, least, jump = (
         where(seen, a, b) for a, b in ((L, s.L), (pairs, s.pairs), (least, s.least), (jump, s.jump))
     )
-    learned, ready = (L, pairs, least, jump), seen & running & ~kinked & ~rule.hidden(xp, s, pair, f, stack.eps)
+    learned, ready = (L, pairs, least, jump), seen & running & ~kinked & rule.clear(s, pair, f, stack.eps)
     s, fresh, (L, pairs, least, jump) = _scaled(stack, s, ready, grad, pair.bregman, learned)
     since = where(F <= low, 0, s.since + 1)
     back = seen & rule.returns(s, F, rounding, since)

@@ -32,30 +32,19 @@ class Pair(NamedTuple):
     """The point of the run beside the anchor that it was made from."""
 
     gx: Any  # <g, x>
+    mx: Any  # <m, x>, of the average
     bregman: Any  # f(anchor) - f(x) - <g, anchor - x>, >= 0 for convex f
     terms: Any  # the magnitudes in it
     jump: Any  # |g - g'|^2
     apart: Any  # |x - anchor|^2
 
     def bends(self, rounding: Any) -> Any:
-        """Is f seen not to be convex?"""
+        """Is f seen to lie below a tangent of its own?"""
         return self.bregman < -CURVED * self.terms - 8 * rounding
 
     def local(self, xp: Any) -> Any:
         """L between the two: for a convex f with an L-Lipschitz gradient at most L; 0 where nothing is seen."""
-        return xp.where(self.bregman > 0, self.jump / xp.where(self.bregman > 0, 2 * self.bregman, 1.0), 0.0)
-
-
-class Measured(NamedTuple):
-    """The numbers of an iterate."""
-
-    F: Any
-    rounding: Any  # of F
-    gap: Any  # G/lam
-    lower: Any  # a lower bound of min F, rounding taken off
-    average: Average  # with this gradient
-    bends: Any  # is f here below the average of its tangents?
-    pair: Pair
+        return self.jump / xp.where(self.bregman > 0, 2 * self.bregman, math.inf)
 
 
 def share(s: Any) -> Any:
@@ -65,16 +54,21 @@ def share(s: Any) -> Any:
 
 def measured(
     xp: Any, s: Any, f: Any, numbers: tuple[Any, ...], average: Average, part: Any, lam: Any, unit: float
-) -> Measured:  # fmt: skip
-    """From what ``measures.neighbours`` computes. ``part``: the share of this gradient; None leaves the average."""
+) -> tuple[Any, ...]:  # fmt: skip
+    """F, its rounding, the gap G/lam, a lower bound of min F, the average with this gradient, and the pair: from what
+    ``measures.neighbours`` computes.
+
+    ``part`` is the share of this gradient in the average; None leaves that as it is.
+    """
     dual, gx, gg, size, K_g, K_m, mx, jump, turn, apart = numbers
     scale = magnitude(f, gg, size, K_g, lam, xp)
     if part is not None:
-        average = Average(1.0, *average.then(1 - part, part, f - gx, scale)[1:])  # shares sum to 1
+        average = average.then(1 - part, part, f - gx, scale)
     F, rounding = f + dual / lam, unit * (abs(f) + abs(dual) / lam)
     lower = xp.maximum(below(f - gx, scale, K_g / lam, unit), average.bound(K_m, lam, unit, xp))
-    pair = Pair(gx, s.f - f - turn, abs(s.f - f) + abs(turn), jump, apart)
-    return Measured(F, rounding, F - f + gx + K_g / lam, lower, average, average.bends(mx, f, unit), pair)
+    fall = s.f - f
+    pair = Pair(gx, mx, fall - turn, abs(fall) + abs(turn), jump, apart)
+    return F, rounding, F - f + gx + K_g / lam, lower, average, pair
 
 
 def improves(s: Any, gap: Any, low: Any) -> Any:
@@ -99,31 +93,23 @@ def first(xp: Any, gg: Any, away: Any, size: Any) -> Any:
     return xp.where(steep, xp.sqrt(gg) / (FIRST * length), 1.0)
 
 
-class Learned(NamedTuple):
-    """What is known of L, once a pair is seen: fields of the state."""
-
-    L: Any
-    pairs: Any
-    least: Any
-    jump: Any
-    kinked: Any  # has f kinks? L has grown, and the gradient jumps as far as ever
+def clear(s: Any, pair: Pair, f: Any, eps: float) -> Any:
+    """Is the curvature of f between the two more than rounding?"""
+    return pair.bregman > 8 * eps * (abs(f) + abs(s.f))
 
 
-def hidden(xp: Any, s: Any, pair: Pair, f: Any, eps: float) -> Any:
-    """Does rounding hide the curvature of f between the two?"""
-    return xp.logical_not(pair.bregman > 8 * eps * (abs(f) + abs(s.f)))
-
-
-def learned(xp: Any, s: Any, pair: Pair, f: Any, eps: float) -> Learned:
-    """L from neighbours; as it is where rounding hides it."""
-    local = pair.local(xp)
-    unseen = (pair.jump > 0) & hidden(xp, s, pair, f, eps)
-    fallen = xp.where((local > 0) & (local < FLAT * s.L), DROP * s.L, FALL * s.L)
-    risen = xp.where(local > RISE * s.L, xp.minimum(local, STEEPEST * s.L), fallen)
-    L = xp.where((s.pairs < LEARNING) & (local > 0), xp.maximum(local, 0.01 * s.L), risen)
-    L, pairs, jump = xp.where(unseen, s.L, L), xp.where(unseen, s.pairs, s.pairs + 1), xp.maximum(s.jump, pair.jump)
-    least = xp.where(pairs >= LEARNING, xp.minimum(s.least, L), s.least)
-    return Learned(L, pairs, least, jump, (L > KINK * least) & (pair.jump > 0.01 * jump))
+def learned(xp: Any, s: Any, pair: Pair, f: Any, eps: float) -> tuple[Any, ...]:
+    """L from neighbours, as it is where rounding hides it; how many pairs there were, the smallest L, the largest jump,
+    and whether f has kinks: L has grown, and the gradient jumps as far as ever.
+    """
+    where, local = xp.where, pair.local(xp)
+    seen = (pair.jump == 0) | clear(s, pair, f, eps)
+    fallen = where((local > 0) & (local < FLAT * s.L), DROP * s.L, FALL * s.L)
+    risen = where(local > RISE * s.L, xp.minimum(local, STEEPEST * s.L), fallen)
+    L = where((s.pairs < LEARNING) & (local > 0), xp.maximum(local, 0.01 * s.L), risen)
+    L, pairs, jump = where(seen, L, s.L), where(seen, s.pairs + 1, s.pairs), xp.maximum(s.jump, pair.jump)
+    least = where(pairs >= LEARNING, xp.minimum(s.least, L), s.least)
+    return L, pairs, least, jump, (L > KINK * least) & (pair.jump > 0.01 * jump)
 
 
 def steady(L: float, pair: Pair) -> float:

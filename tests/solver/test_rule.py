@@ -13,7 +13,7 @@ import torch
 
 from lionk.arrays import plain
 from lionk.solver import rule
-from lionk.theory.lower_bound import Average
+from lionk.solver.many import Mean
 
 COUNT = 300
 FLOATS = ("L", "t", "mass", "f", "F", "start", "least", "jump", "known", "lowest")
@@ -28,18 +28,18 @@ def drawn(seed=0):
 
     state = {name: 1 + positive() for name in FLOATS} | {"least": positive((math.inf,)), "known": positive((math.inf,))}
     state |= {"pairs": rng.integers(0, 4, COUNT), "stale": rng.integers(0, 12, COUNT)}
-    pair = rule.Pair(*(rng.choice([-1, 1], COUNT) * positive() for _ in range(2)), *(positive() for _ in range(3)))
+    pair = rule.Pair(*(rng.choice([-1, 1], COUNT) * positive() for _ in range(3)), *(positive() for _ in range(3)))
     return state, pair, [positive() for _ in range(3)], rng.integers(0, 6, COUNT)
 
 
 def decided(xp, state, pair, numbers, count):
     """Every decision, of floats or arrays."""
     s, (a, b, c) = SimpleNamespace(**state), numbers
-    average = Average(1.0, a, b, c)
+    average = Mean(1.0, a, b, c)
     seen = (a, pair.gx, b, c, b + c, a + b, pair.gx, pair.jump, pair.gx, pair.apart)
     found = rule.measured(xp, s, c, seen, average, rule.share(s), 2.0, 1e-14)
     return {
-        "measured": (*found[:4], *found.average, found.bends, *found.pair),
+        "measured": (*found[:4], *found[4], found[4].bends(a, b, 1e-14), *found[5]),
         "learned": rule.learned(xp, s, pair, a, 1e-14),
         "first": (rule.first(xp, a, b, c),),
         "shorter": (rule.shorter(xp, s.L, pair.local(xp)),),
@@ -69,7 +69,7 @@ def test_many_decide_as_one_does(library):
 
 def test_decisions_by_hand():
     s = SimpleNamespace(L=10.0, pairs=5, least=2.0, jump=1.0, f=1.0, known=1.0, lowest=-1.0, t=3.0, start=1.0)
-    steep, hidden = rule.Pair(0.0, 0.5, 1.0, 100.0, 1.0), rule.Pair(0.0, 1e-17, 1.0, 100.0, 1.0)
+    steep, hidden = rule.Pair(0.0, 0.0, 0.5, 1.0, 100.0, 1.0), rule.Pair(0.0, 0.0, 1e-17, 1.0, 100.0, 1.0)
     assert rule.learned(plain, s, steep, 1.0, 2e-16) == (20.0, 6, 2.0, 100.0, False)  # 100 is seen: twice 10
     assert rule.learned(plain, s, hidden, 1.0, 2e-16)[:2] == (10.0, 5)
     assert rule.learned(plain, s, steep._replace(bregman=5.0), 1.0, 2e-16)[0] == 8.0  # 10 is seen
