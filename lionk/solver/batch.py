@@ -51,7 +51,7 @@ def solve(
         F = kind.xp.abs(evaluate(near)[0] + stack.dual(near) / stack.lam)
         s = s._replace(origin=kind.xp.where(kind.xp.isfinite(F), F, 0.0))
     while True:
-        s, row = backend.synchronize(advance(stack, s, *evaluate(s.x), tol, atol, convex, first=not rows))
+        s, row = backend.synchronize(advance(stack, s, *evaluate(s.x), tol, atol, convex, len(rows)))
         rows.append(row)
         if len(rows) > maxiter or not bool(kind.xp.any(s.end == RUNNING)):
             break

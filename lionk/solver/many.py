@@ -160,11 +160,11 @@ def begin(stack: Stack, x: Any) -> Many:
 
 
 def advance(
-    stack: Stack, s: Many, f: Any, grad: Any, tol: float, atol: float, convex: bool | None, *, first: bool
+    stack: Stack, s: Many, f: Any, grad: Any, tol: float, atol: float, convex: bool | None, count: int
 ) -> tuple[Many, tuple[Any, ...]]:
     """Account for f and its gradient at ``s.x``, and move every problem that has not ended; with a row of history.
 
-    What only a few problems ask for is computed where one does.
+    ``count`` evaluations were before. What only a few problems ask for is computed where one does.
     """
     xp, over, x, given = stack.xp, stack.over, s.x, f
     metric = s.metric if s.metric.shape[0] else None
@@ -174,7 +174,7 @@ def advance(
     usable = xp.isfinite(f) & stack.kind.all(xp.isfinite(grad), tuple(range(1, x.ndim)))
     if not bool(xp.all(usable)):
         f, grad = where(usable, f, 0.0), where(over(usable), grad, 0.0)
-    if first:
+    if not count:
         away = measures.selected(stack, x, grad, stack.wide)
         s = s._replace(L=rule.first(xp, *(stack.inner(a, a) for a in (grad, away, x))))
     share = rule.share(s)
@@ -193,7 +193,7 @@ def advance(
     better = running & (F < s.low)
     low, low_x, rest = where(better, F, s.low), where(over(better), x, s.low_x), where(better, rounding, s.rounding)
     lower = where(running, xp.maximum(s.lower, lower), s.lower)
-    origin = where(good & ((abs(F) < s.origin) | (s.origin == 0)), abs(F), s.origin) if first else s.origin
+    origin = where(good & ((abs(F) < s.origin) | (s.origin == 0)), abs(F), s.origin) if not count else s.origin
     improved = rule.improves(s, low - lower, low)
     stale, bound = where(improved, 0, s.stale + 1), low - lower + rest
     end = where(stale >= rule.STALE, EXHAUSTED, 0 * s.end)
@@ -213,8 +213,10 @@ def advance(
     L, pairs, least, jump = (
         where(seen, a, b) for a, b in ((L, s.L), (pairs, s.pairs), (least, s.least), (jump, s.jump))
     )
-    learned, ready = (L, pairs, least, jump), seen & running & ~kinked & rule.clear(s, pair, f, stack.eps)
-    s, fresh, (L, pairs, least, jump) = _scaled(stack, s, ready, grad, pair.bregman, learned)
+    fresh: Any = False
+    if stack.scales and count >= by_entry.DUE // 2:
+        ready = seen & running & ~kinked & rule.clear(s, pair, f, stack.eps)
+        s, fresh, (L, pairs, least, jump) = _scaled(stack, s, ready, grad, pair.bregman, (L, pairs, least, jump))
     since = where(F <= low, 0, s.since + 1)
     back = seen & rule.returns(s, F, rounding, since)
 
@@ -251,7 +253,6 @@ def advance(
 def _scaled(stack: Stack, s: Many, seen: Any, grad: Any, bregman: Any, learned: Any) -> tuple[Many, Any, Any]:
     """As ``Anchored._scale``: the state, which problems have a new L for each entry, and what is known of L then."""
     xp, over, where = stack.xp, stack.over, stack.xp.where
-    seen = seen & (s.nit >= by_entry.DUE // 2) & stack.scales
     fresh = seen & (s.nit >= s.due)
     if not bool(xp.any(seen)):
         return s, fresh, learned
