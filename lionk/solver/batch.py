@@ -73,10 +73,10 @@ def _decays(weight_decay: Any, x0: Any, kind: _xp.Kind) -> Any:
 
 def _evaluation(fun: Any, jac: Any, backend: Any, x0: Any) -> Callable[[Any], tuple[Any, Any]]:
     """f of shape (B,) and its gradients, checked. fun and jac get copies."""
-    xp, shape = _xp.namespace(x0), tuple(x0.shape)
+    xp, asarray, shape = _xp.namespace(x0), _xp.kind(x0).asarray, tuple(x0.shape)
 
     def copied(x: Any) -> Any:
-        return xp.asarray(x, copy=True)
+        return asarray(x, copy=True)
 
     if jac is None and backend.value_and_grad is None:
         raise ValueError(f"{backend.name} arrays have no automatic differentiation: pass jac=True or jac=callable")
@@ -98,7 +98,7 @@ def _evaluation(fun: Any, jac: Any, backend: Any, x0: Any) -> Callable[[Any], tu
             if _xp.kind(a, name).xp is not xp:
                 raise TypeError(f"{name} is an array of another library than x0: return it in the library of x0")
         f, grad = backend.settle(f, grad)
-        return xp.astype(f, _xp.real_dtype(x0)), xp.asarray(grad, dtype=x0.dtype, copy=True)
+        return xp.astype(f, _xp.real_dtype(x0)), asarray(grad, dtype=x0.dtype, copy=True)
 
     return evaluate
 

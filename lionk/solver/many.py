@@ -194,8 +194,9 @@ def advance(
     low, low_x, rest = where(better, F, s.low), where(over(better), x, s.low_x), where(better, rounding, s.rounding)
     lower = where(running, xp.maximum(s.lower, lower), s.lower)
     origin = where(good & ((abs(F) < s.origin) | (s.origin == 0)), abs(F), s.origin) if not count else s.origin
-    improved = rule.improves(s, low - lower, low)
-    stale, bound = where(improved, 0, s.stale + 1), low - lower + rest
+    below = low - lower
+    improved, bound = rule.improves(s, below, low), below + rest
+    stale = where(improved, 0, s.stale + 1)
     end = where(stale >= rule.STALE, EXHAUSTED, 0 * s.end)
     if not fine:
         end = where(~good & (~s.paired | (failed > rule.RETRIES)), EXHAUSTED, end)
@@ -239,12 +240,13 @@ def advance(
         following = where(over(xp.isfinite(stack.dual(following))), following, made)
     if rare:
         following, grown = where(over(back), low_x, following), where(restart, 1.0, grown)
+    moved, onward = over(running), ~back
     return Many(
-        x=where(over(running), following, x), anchor=anchor, grad=slope, before=made, low_x=low_x,
-        m=where(over(running), m, s.m), paired=~back, tested=(ahead == 0) & ~back, L=where(running, L, s.L),
+        x=where(moved, following, x), anchor=anchor, grad=slope, before=made, low_x=low_x,
+        m=where(moved, m, s.m), paired=onward, tested=(ahead == 0) & onward, L=where(running, L, s.L),
         t=grown, mass=where(turned, 0.0, s.mass + s.t), offset=offset, scale=scale, steps=steps, f=f, F=F,
         start=where(t == 1, F, s.start), least=least, jump=jump, pairs=pairs, since=since, failed=failed, stale=stale,
-        known=where(improved, low - lower, s.known), lowest=where(improved, low, s.lowest), low=low,
+        known=where(improved, below, s.known), lowest=where(improved, low, s.lowest), low=low,
         rounding=rest, lower=lower, origin=origin, nit=where(running, s.nit + 1, s.nit),
         end=where(running & seen & kinked, KINKED, end), due=s.due, curvature=s.curvature, metric=s.metric,
     ), row  # fmt: skip
@@ -256,8 +258,8 @@ def _scaled(stack: Stack, s: Many, seen: Any, grad: Any, bregman: Any, learned: 
     fresh = seen & (s.nit >= s.due)
     if not bool(xp.any(seen)):
         return s, fresh, learned
-    change, bregman = grad - s.grad, where(seen, bregman, 1.0)
-    known = s.curvature + where(over(seen), by_entry.curvature(change, over(bregman)), 0.0)
+    change, bregman = grad - s.grad, where(seen, bregman, math.inf)  # which adds nothing
+    known = s.curvature + by_entry.curvature(change, over(bregman))
     s = s._replace(curvature=known, due=where(fresh, 2 * s.due, s.due))
     if bool(xp.any(fresh)):
         d, uneven = by_entry.metric(known, 1)

@@ -69,8 +69,9 @@ def minimize(
     batch : 0 or 1
         1 solves B problems at once. The first axis of x0 counts them. ``fun`` returns f of shape (B,) and, with
         ``jac=True``, gradients in the shape of x0. Each problem has its own steps and its own end, by the anchored
-        rule, in one array program. Problems whose f has kinks or is not convex are then solved one by one. The numbers
-        of the result have shape (B,), and those of its history (steps, B). Takes no lr, batches, callback, checkpoint.
+        rule, in one array program. Problems whose f has kinks or is not convex are then solved one by one, and each of
+        their evaluations evaluates fun for all B. The numbers of the result have shape (B,), and those of its history
+        (steps, B). Takes no lr, batches, callback, checkpoint.
     lr : float, callable or None
         Learning rate of Lion-K's own steps. None: ``rule`` chooses the steps; a stochastic run then has a rate that
         falls linearly from a tenth of the radius to 0.
