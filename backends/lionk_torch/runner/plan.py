@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache, cached_property, lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 from lionk.optimizer.lion_k import LionK
@@ -12,12 +12,13 @@ from lionk.recording.emit import Arrays, Text, buffered, contracted, in_calls, s
 from lionk.recording.extent import Extent
 from lionk.recording.passes import Replay, Step, Task, replay, run_passes
 from lionk.recording.places import Places
-from lionk.recording.plan import Buffers, Known, in_order, meaning
+from lionk.recording.plan import Buffers, Known, in_order
 from lionk.recording.record import step_program
 from lionk.recording.selection import tally
 from lionk.recording.threads import one_after_the_other
 
 from . import choices
+from .numbers import operations
 from .text import APART, CALLS, EXPRESSIONS
 
 # Entries of a tile on a CPU, for each thread of PyTorch: so many that a call costs little beside its work, so few that
@@ -25,7 +26,9 @@ from .text import APART, CALLS, EXPRESSIONS
 # among its threads. Threads of Python would wait for the interpreter after each call, which takes longer than the call.
 TILE = 1 << 16
 ALONE = 1 << 15  # entries up to which PyTorch takes one thread
-FEW = 2  # threads, up to which one alone makes the tiles: another halves no call, and one that is late stops both
+# Threads up to which one makes the tiles: two do not halve so short a call, and every call waits for the later one, for
+# milliseconds where another process has its processor.
+FEW = 2
 LOOPS = 8  # passes, at most, that are compiled: each takes a second
 DEVICE_TILE = 1 << 24  # elsewhere a call is launched, and a tile must be worth it
 
@@ -51,7 +54,7 @@ class Plan:
         # Does it count and collect, to find an order statistic? Its passes make the readout again, and must all round
         # it alike; the other plans are compiled where each of their passes is worth it.
         self.searches = any(n.op == "order_statistic" for n in self.exact.nodes)
-        self.sliced = self.exact.along is not None
+        self.sliced, self._counts = self.exact.along is not None, "index" in self.exact.arrays
         self.fusable = len(self.passes) <= LOOPS and not self.searches and not self.sliced
         self._texts = [buffered(self.program, p, CALLS, APART) for p in self.passes]
         self._wanted = [list(t.buffers.values()) for t in self._texts]
@@ -81,12 +84,11 @@ class Plan:
 
     @property
     def limit(self) -> int:
-        """Entries of a tile: of one pass, and with few threads, so many that a call is made by one."""
+        """Entries of a tile; with few threads, so many that a call is made by one."""
         import torch
 
-        whole = limit(self.device)
-        alone = len(self.passes) == 1 and self.device.type == "cpu" and torch.get_num_threads() <= FEW
-        return min(whole, ALONE) if alone else whole
+        alone = self.device.type == "cpu" and torch.get_num_threads() <= FEW
+        return min(limit(self.device), ALONE) if alone else limit(self.device)
 
     def at_once(self, arrays: Arrays) -> bool:
         """Is the step of these one pass over one tile?"""
@@ -99,8 +101,9 @@ class Plan:
 
     def run(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
         buffers = self._buffers.take(k, self._wanted[k], arrays[0].shape)
-        there = (self.entries(a) if isinstance(a, Places) else a for a in arrays)
-        return [self._tiles[k](*there, *numbers, *buffers)]
+        if self._counts:
+            arrays = tuple(self.entries(a) if isinstance(a, Places) else a for a in arrays)
+        return [self._tiles[k](*arrays, *numbers, *buffers)]
 
     def entries(self, places: Places) -> Any:
         """The places as a tensor, until the thread asks again."""
@@ -273,43 +276,3 @@ def seeing(plan: Plan, arrays: Arrays) -> Callable[[Any], Any]:
     there = tuple(a.detach() for a in arrays if not isinstance(a, Places))
     see = in_order(there, there[0].stride(), torch.permute, torch.Tensor.is_contiguous)
     return lambda a: a if isinstance(a, Places) else see(a.detach())
-
-
-def _of_numbers(call: Callable[..., Any], *args: Any) -> Any:
-    """A function of tensors, of which some or all are numbers of Python."""
-    import torch
-
-    given = [a for a in args if hasattr(a, "dtype")]
-    like = next((a for a in given if a.dtype.is_floating_point or a.dtype.is_complex), None)
-    dtype, device = (torch.float64, None) if like is None else (like.dtype, like.device)
-    made = (a if hasattr(a, "dtype") else _filled(a, dtype, device) for a in args)
-    found = call(*made)
-    return found if given else found.item()
-
-
-def _filled(value: Any, dtype: Any, device: Any) -> Any:
-    """A number as a tensor, made on the device: nothing is copied there, so a CUDA graph may hold it."""
-    import torch
-
-    return torch.full((), value, dtype=torch.bool if isinstance(value, bool) else dtype, device=device)
-
-
-@cache
-def operations() -> dict[str, Callable[..., Any]]:
-    """PyTorch's operations on numbers, of which some or all are Python's."""
-    import array_api_compat.torch as xp
-    import torch
-
-    return meaning(
-        lambda op: partial(_of_numbers, getattr(xp, op)),
-        full=lambda value, _: value,
-        number=lambda value, dtype: value if hasattr(value, "dtype") else torch.tensor(value, dtype=dtype),
-        astype=lambda value, dtype: xp.astype(value, dtype) if hasattr(value, "dtype") else value,
-        **{f"all_{op}": partial(_over, getattr(xp, op)) for op in ("sum", "max", "min")},
-    )
-
-
-def _over(reduce: Callable[..., Any], column: Any) -> Any:
-    import torch
-
-    return reduce(torch.stack(column), axis=0)

@@ -17,7 +17,8 @@ from lionk.recording.emit import Arrays, pieces
 from lionk.recording.passes import Task
 from lionk.recording.places import Places
 
-from .plan import Plan, operations, plain, seeing
+from .numbers import operations
+from .plan import Plan, plain, seeing
 
 SMALL = 1 << 14  # entries up to which tensors are stepped as one, by a loop over them
 TINY = 1 << 12  # and by calls of PyTorch: gathering more takes longer than a call for each
