@@ -31,7 +31,8 @@ class Hull(ArraySet):
 
     def _traits(self) -> dict[str, Any]:
         both = joint_traits(self.first._traits(), self.second._traits())
-        return {**both, "selection": "composed", "prox": self._rest_and_radius is not None}
+        known = self._rest_and_radius
+        return {**both, "selection": "composed", "prox": known is not None and known[0]._traits().get("prox", True)}
 
     @property
     def _rest_and_radius(self) -> tuple[ArraySet, float] | None:
