@@ -307,6 +307,12 @@ class ArrayFunction(ConvexFunction):
         terms = reductions.products if isinstance(self.domain, Whole) else reductions.norms
         return value, s, reductions.magnitude(xp, value) + terms(xp, x, steep, batch)
 
+    @property
+    def _cancels(self) -> bool:
+        """May K be small where the terms that it is computed from are large?"""
+        parts = (getattr(self, f.name) for f in fields(self) if f.init and f.compare)
+        return any(k._cancels for k in parts if isinstance(k, ArrayFunction))
+
     def _enveloped(self, mu: float, dual: ArrayFunction | None = None) -> ArrayFunction | None:
         """Its Moreau envelope, where that is better known in another form, with this conjugate."""
         return None

@@ -16,6 +16,7 @@ from ..arrays import reductions
 from ..arrays.containers import SHORT, leaves, scaled, tree_inner, tree_map
 from ..arrays.namespace import Array
 from ..sets.base import resolve_tol
+from .enclosure import rounding
 
 
 class Fixed:
@@ -27,7 +28,7 @@ class Fixed:
 class Bound(Fixed):
     """A function of one array. With ``batch = 1`` the first axis counts independent points, and so in the results."""
 
-    __slots__ = ("K", "_dot", "_n", "_plain", "_tol", "batch", "conjugate", "dtype", "kind", "traits", "xp")
+    __slots__ = ("K", "_cancels", "_dot", "_n", "_plain", "_tol", "batch", "conjugate", "dtype", "kind", "traits", "xp")
 
     conjugate: Bound
 
@@ -36,6 +37,7 @@ class Bound(Fixed):
         self.K, self.traits, self.batch = K, K.traits, batch
         self.kind, self.xp, self.dtype = kind, kind.xp, like.dtype
         self._n, self._tol = batch + stacked, resolve_tol(kind, like, None)
+        self._cancels = K._cancels
         self._plain = not (kind.low or stacked)
         short = batch == 0 and kind.real and like.ndim == 1 and like.shape[0] <= SHORT
         flags = getattr(like, "flags", None)
@@ -49,6 +51,17 @@ class Bound(Fixed):
             return self.K._value(self.xp, x, self._n, self._tol if tol is None else tol)
         v = self.K._value(self.xp, self._computed(x), self._n, self._tol if tol is None else tol)
         return _xp.astype(self.xp, reductions.total(self.xp, v, self.batch), self.kind.real_dtype)
+
+    def upper(self, x: Array) -> Array:
+        """``K.value``, and where its terms may cancel also what their rounding can hide: for lower bounds of F."""
+        if not self._cancels:
+            return self.value(x)
+        if x.dtype != self.dtype:
+            return self.K.bounds(x)[1]
+        z = self._computed(x)
+        value, _, size = self.K._measured(self.xp, z, self._n, self._tol)
+        upper = reductions.total(self.xp, value + rounding(self.K, self.xp, z) * size, self.batch)
+        return _xp.astype(self.xp, upper, self.kind.real_dtype)
 
     def subgradient(self, x: Array) -> Array:
         """``K.subgradient``"""
@@ -87,6 +100,9 @@ class BoundBlocks(Fixed):
     def value(self, x: Any, tol: float | None = None) -> Array:
         return reduce(add, [k.value(a, tol) for k, a in zip(self._parts, leaves(x), strict=True)])
 
+    def upper(self, x: Any) -> Array:
+        return reduce(add, [k.upper(a) for k, a in zip(self._parts, leaves(x), strict=True)])
+
     def subgradient(self, x: Any) -> Any:
         return tree_map(lambda a, k: k.subgradient(a), x, self.tree)
 
@@ -106,6 +122,7 @@ class BoundWhole(Fixed):
 
     def __init__(self, K: Any) -> None:
         self.traits, self.value, self.subgradient, self.prox = K.traits, K.value, K.subgradient, K.prox
+        self.upper = K.value
         self.inner, self.scaled = tree_inner, scaled
 
 

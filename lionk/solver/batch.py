@@ -107,8 +107,9 @@ def _result(
     stack: Stack, s: Many, rows: list[Any], evaluate: Any, alone: Any, maxiter: int
 ) -> Result:  # fmt: skip
     xp, lam, B = stack.xp, stack.lam, s.x.shape[0]
-    conjugate = stack.dual(s.low_x) / lam
-    gap = s.low - s.lower + s.rounding
+    K, y = stack.conjugate, stack.wide * s.low_x
+    conjugate, upper = K.value(y) / lam, K.upper(y) / lam
+    gap = s.low - s.lower + s.rounding + (upper - conjugate)
     fields = {
         "x": s.low_x, "fun": s.low - conjugate, "objective": s.low, "gap": gap, "momentum_gap": gap,
         "gap_rounding": s.rounding,

@@ -215,8 +215,8 @@ class Run:
         if not self.evaluate.stochastic:
             point = self.last[1] if self.last is not None and self.last[0] is x else self.evaluate(x, now.count)
         f, grad = (self.history.f[-1], None) if point is None else (point.f, point.grad)
-        F, gap, rounding, distance = self.backend.numbers(measures.final, K, f, x, grad, lam=lam)
-        momentum_gap = self.bound + max(F - now.low, 0.0) if math.isfinite(self.bound) else math.inf
+        F, gap, rounding, distance, hidden = self.backend.numbers(measures.final, K, f, x, grad, lam=lam)
+        momentum_gap = self.bound + max(F - now.low, 0.0) + hidden if math.isfinite(self.bound) else math.inf
         if success and (not math.isfinite(F) or math.isinf(gap)):
             message, success = f"{message}, but at the last point F is {F:.3g} and the gap {gap:.3g}", False
         dtype = _xp.real_dtype(self.like)

@@ -9,7 +9,7 @@ from typing import Any
 from ..arrays.containers import inner, is_container, scaled, tree_map
 from ..functions.bound import bound
 from ..theory.lower_bound import tangent
-from ..theory.objective import distance_to_domain, gap_rounding, kkt_gap, objective
+from ..theory.objective import distance_to_domain, gap_rounding, kkt_gap, objective, objective_rounding
 
 
 def iterate(
@@ -77,11 +77,12 @@ def membership(K: Any, x: Any, slack: Any, *, lam: float) -> tuple[Any, Any]:
 
 
 def final(K: Any, f: Any, x: Any, grad: Any, *, lam: float) -> tuple[Any, ...]:
-    """F, the gap, its rounding, and the distance to the constraint."""
+    """F, the gap, its rounding, the distance to the constraint, and what cancelling terms of F can hide."""
     F, away = objective(K, f, x, lam), distance_to_domain(K, x, lam) if lam else 0.0
     if grad is None:
-        return F, math.nan, math.nan, away
-    return F, kkt_gap(K, x, grad, lam) / (lam or 1.0), gap_rounding(K, x, grad, lam) / (lam or 1.0), away
+        return F, math.nan, math.nan, away, 0.0
+    gap, rounding = kkt_gap(K, x, grad, lam) / (lam or 1.0), gap_rounding(K, x, grad, lam) / (lam or 1.0)
+    return F, gap, rounding, away, objective_rounding(K, x, lam) if lam else 0.0
 
 
 def difference(a: Any, b: Any) -> Any:

@@ -12,7 +12,7 @@ from ..functions.bound import bound
 from ..optimizer.lion_k import LionK
 from .certificate import Certificate, momentum_bound, suboptimality
 from .lower_bound import Average, magnitude, rounding_unit, tangent
-from .objective import decay_of, gap_rounding, kkt_gap, objective, over
+from .objective import decay_of, gap_rounding, kkt_gap, objective, objective_rounding, over
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Account:
         average = self._average(int(count))
         self.ended = self.ended or why
         weight = average.weight or None
-        F, gap, rounding, mm, gx, gg, size, K_g, K_m, mx = backend_of(x).numbers(
+        F, gap, rounding, hidden, mm, gx, gg, size, K_g, K_m, mx = backend_of(x).numbers(
             _terms, K, f, x, m, grad, weight, lam=lam
         )
         if weight is None and mm != 0:
@@ -92,7 +92,7 @@ class Account:
                 bound = average.bound(K_m, lam, unit)
                 self.lower = max(self.lower, bound, Average(1.0, f - gx, scale).bound(K_g, lam, unit))
         convex = False if self.bent else convex
-        momentum_gap = F - self.lower + unit * (2 * abs(f) + abs(F))
+        momentum_gap = F - self.lower + unit * (2 * abs(f) + abs(F)) + hidden
         point = suboptimality(gap, rounding, lam, convex, stochastic=False)
         momentum = momentum_bound(momentum_gap, lam, convex, stochastic=False, why=self.ended or _outside(F))
         return Bounds(
@@ -121,5 +121,6 @@ def _outside(F: float) -> str:
 
 def _terms(K: Any, f: Any, x: Any, m: Any, grad: Any, weight: Any, *, lam: float) -> tuple[Any, ...]:
     gap, rounding = kkt_gap(K, x, grad, lam), gap_rounding(K, x, grad, lam)
-    found = objective(K, f, x, lam), gap / (lam or 1.0), rounding / (lam or 1.0), inner(m, m)
+    hidden = objective_rounding(K, x, lam) if lam else 0.0
+    found = objective(K, f, x, lam), gap / (lam or 1.0), rounding / (lam or 1.0), hidden, inner(m, m)
     return *found, *tangent(bound(K, x), x, m, grad, weight)

@@ -66,10 +66,10 @@ def tangent(K: Any, x: Any, m: Any, grad: Any, weight: Any) -> tuple[Any, ...]:
     K is bound to arrays like these.
     """
     traits, inner = K.traits, K.inner
-    found = inner(grad, x), inner(grad, grad), inner(x, x), K.value(grad if traits.even else K.scaled(grad, -1.0))
+    found = inner(grad, x), inner(grad, grad), inner(x, x), K.upper(grad if traits.even else K.scaled(grad, -1.0))
     if weight is None:
         return *found, math.inf, 0.0
-    mean = K.value(m) / weight if traits.homogeneous else K.value(K.scaled(m, 1 / weight))
+    mean = K.upper(m) / weight if traits.homogeneous else K.upper(K.scaled(m, 1 / weight))
     return *found, mean, inner(m, x) / weight
 
 

@@ -9,6 +9,7 @@ from ..arrays import namespace as _xp
 from ..arrays.containers import is_container, leaves, scaled, tree_inner, tree_map, tree_norm
 from ..arrays.namespace import Array
 from ..functions import K as build
+from ..functions.bound import bound
 from ..functions.calculus.block_sum import Blocks, ContainerFunction
 from ..optimizer.jobs import coefficient
 
@@ -91,12 +92,23 @@ def gap_rounding(K: Any, x: Any, grad: Any, weight_decay: float, tol: float | No
     function, y, r = over(K, x), scaled(x, decay_of(weight_decay)), scaled(grad, -1.0)
     size = sum(math.prod(a.shape) for a in leaves(x))
     first = leaves(x)[0]
-    xp = _xp.namespace(first)
     terms = (16 + math.log2(max(size, 2))) * _xp.eps(first) * tree_inner(tree_map(abs, grad), tree_map(abs, y))
-    for k, a in ((function, r), (function.conjugate, y)):
-        value, (_, upper) = k.value(a, tol), k.bounds(a, tol)
-        terms = terms + xp.where(xp.isfinite(value), upper - _xp.finite(xp, value), upper)
+    terms = terms + _hidden(function, r, tol) + _hidden(function.conjugate, y, tol)
     return terms + tree_norm(grad) * distance_to_domain(K, x, weight_decay)
+
+
+def objective_rounding(K: Any, x: Any, weight_decay: float) -> Array:
+    """How far the computed ``K*(lam x)/lam`` can be below the exact one where terms of it cancel, 0-d; else 0."""
+    lam = decay_of(weight_decay)
+    dual, y = bound(over(K, x), x).conjugate, scaled(x, lam)
+    return (dual.upper(y) - dual.value(y)) / lam
+
+
+def _hidden(k: Any, x: Any, tol: float | None) -> Array:
+    """The upper end of k(x) less its value."""
+    value, (_, upper) = k.value(x, tol), k.bounds(x, tol)
+    xp = _xp.namespace(value)
+    return xp.where(xp.isfinite(value), upper - _xp.finite(xp, value), upper)
 
 
 def distance_to_domain(K: Any, x: Any, weight_decay: float) -> Array:

@@ -6,6 +6,7 @@ import copy
 import io
 import math
 from dataclasses import asdict
+from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
@@ -237,3 +238,23 @@ def test_it_is_the_momentum_gap_of_minimize():
         gap = min(lows) - f + found.momentum_gap
         assert gap == pytest.approx(float(run.history.momentum_gap[k]), rel=1e-9, abs=1e-12)
         x, state = opt.step(x, g, state, lr=2 / (k + 4))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_bounds_are_true_where_the_terms_of_K_cancel(dtype) -> None:
+    """A linear f and l1 tilted against it: ``min F = -K(-g)`` is a thousandth of its terms. By exact fractions."""
+    d = -1 + 1e-3
+    for seed in range(8):
+        c = -np.random.default_rng(seed).uniform(0.5, 1, 50).astype(dtype)
+
+        def fun(x, c=c):
+            return math.fsum(c.astype(float) * x.astype(float)), c
+
+        run = lionk.minimize(
+            fun, np.zeros(50, dtype), K=lionk.K("l1").tilt(d), weight_decay=1.0, jac=True, convex=True, maxiter=5,
+            tol=1e-12,
+        )  # fmt: skip
+        least = sum((1 + Fraction(d)) * Fraction(float(v)) for v in c)
+        truth = float(sum(Fraction(float(a)) * Fraction(float(b)) for a, b in zip(c, run.x, strict=True)) - least)
+        assert truth <= min(run.momentum_gap, run.gap + run.gap_rounding) <= 1e3 * np.finfo(dtype).eps * 50
+        assert not run.certificate.failed

@@ -84,6 +84,10 @@ class Affine(ArrayFunction):
             size = size + reductions.products(xp, c, wide if self.paired else y, batch)
         return v, s, size
 
+    @property
+    def _cancels(self) -> bool:
+        return self.shift_by is not None or self.tilt_by is not None or super()._cancels
+
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         y = x if self.tilt_by is None else x - t * _xp.parameter(xp, self.tilt_by, x, "c")
         slope, width = at(self.slope, x, batch), at(self.width, x, batch)

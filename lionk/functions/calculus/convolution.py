@@ -83,6 +83,10 @@ class Sum(ArrayFunction):
         one, two = (k._measured(xp, x, batch, tol) for k in (self.first, self.second))
         return self._value(xp, x, batch, tol), one[1] + two[1], one[2] + two[2]
 
+    @property
+    def _cancels(self) -> bool:
+        return super()._cancels or not all(k.traits.minimum_at_zero for k in (self.first, self.second))
+
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         """Entry by entry, by a root; ``prox_{r l2}`` after the other one, if that is homogeneous (Yu 2013); else by
         ``splitting``: it is the x that K1 and ``K2 + |.|^2/(2t)`` share where ``x/t`` is divided between them.
@@ -207,6 +211,10 @@ class InfimalConvolution(ArrayFunction):
         elif not isinstance(shared, Whole):
             s = shared._project(xp, s, batch)
         return value + reductions.poison(xp, x, batch), s + _xp.only_nan(xp, x), found
+
+    @property
+    def _cancels(self) -> bool:
+        return super()._cancels or not all(k.traits.minimum_at_zero for k in (self.first, self.second))
 
     @property
     def _met(self) -> bool:
