@@ -57,3 +57,27 @@ def test_infinite_entries_give_what_the_definition_gives(name: str, x: list[floa
 
 def test_infinite_entries_are_outside_a_hull_of_permutations() -> None:
     assert K("permutahedron").conjugate.value(np.asarray([np.inf, -np.inf, 0.5])) == np.inf
+
+
+ENTROPY, LOGISTIC = K("exp").conjugate, K("softplus").conjugate
+STEEP = {  # sums over entries whose slope is infinite at an edge of the domain, and that edge
+    "at 0": (K("relu_square") + ENTROPY, (0.0, np.inf)),
+    "at both ends": (LOGISTIC + ENTROPY, (0.0, 1.0)),
+    "above 0": (ENTROPY.shift(-5.0) + K("l1"), (5.0, np.inf)),
+    "below 0": (ENTROPY.dilate(-1.0) + K("softsign"), (-np.inf, 0.0)),
+    "shifted": (LOGISTIC.shift(3.0) + K("elastic"), (-3.0, -2.0)),
+}
+
+
+@pytest.mark.parametrize("name", STEEP)
+@pytest.mark.parametrize("t", [0.1, 5.0])
+def test_proximal_operators_of_sums_stay_off_edges_of_infinite_slope(name, t) -> None:
+    k, (low, high) = STEEP[name]
+    x = 3 * np.random.default_rng(0).standard_normal(8)
+    p = k.prox(x, t)
+    assert np.all((low <= p) & (p <= high))
+    for at, near in zip(x, p, strict=True):
+        grid = near + np.asarray([-1, -1e-2, -1e-4, 0, 1e-4, 1e-2, 1])
+        grid = grid[(grid >= low) & (grid <= high)]
+        cost = [float(k.value(np.asarray([z]))) + (z - at) ** 2 / (2 * t) for z in grid]
+        assert float(k.value(np.asarray([near]))) + (near - at) ** 2 / (2 * t) <= min(cost) + 1e-12

@@ -107,10 +107,20 @@ class Sum(ArrayFunction):
         if _xp.is_complex(x):
             return _xp.sign(xp, x) * self._prox(xp, xp.abs(x), t, batch)
 
-        def inside(z: Array) -> Array:
-            return z if isinstance(self.domain, Whole) else self.domain._project(xp, z, 0)
+        if isinstance(self.domain, Whole):
+            return _roots.resolvent(xp, lambda z: self._subgradient(xp, z, 0), x, t)
 
-        return inside(_roots.resolvent(xp, lambda z: self._subgradient(xp, inside(z), 0), x, t))
+        def inside(z: Array) -> Array:
+            return self.domain._project(xp, z, 0)
+
+        def slope(z: Array) -> Array:
+            return self._subgradient(xp, inside(z), 0)
+
+        edge = centre = inside(xp.zeros_like(x))
+        into = -xp.sign(slope(edge))
+        for halvings in range(10):  # to where the slope is finite: at the end of an entropy it is not
+            centre = xp.where(xp.isinf(slope(centre)), inside(edge + into * 2.0**-halvings), centre)
+        return inside(centre + _roots.resolvent(xp, lambda z: slope(centre + z), x - centre, t))
 
     @property
     def _indicators(self) -> bool:
