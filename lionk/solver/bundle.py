@@ -14,10 +14,11 @@ and a step of Lion-K on K_y whose momentum has these weights. Derived here.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..arrays import namespace as _xp
-from ..arrays.containers import leaves, tree_map
+from ..arrays.containers import leaves, tree_inner, tree_map
 from ..theory.lower_bound import Average
 from . import measures
 
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
 FAR = 0.5  # of the proven gap: a model that promises more goes far enough
 FALL = 0.7  # L, when the center moves and the model does not go far
 RISE = 2.0  # L, where the model goes far, and F is above the center by more than the promise after as many points as
-NULLS = 3  # that do not move the center
+NULLS = 3  # that do not move the center, or where the model goes less far after twice as many
 SHARE = 0.1  # of the promise that a point must keep to become the center
 SUMMED = 8  # roundings of a sum of gradients, which is made anew at every choice
 STEPS = 200  # of the ascent at most, and
 EVERY = 5  # steps between looks at its own gap,
+SMALL = 1e-2  # mean of the gradients, beside their size: weights are looked for that make it 0,
+ROUNDS = 20  # times at most, each without those that were negative
 CLOSE = 0.1  # which ends it at so much of the promise
 
 
@@ -65,7 +68,7 @@ class Bundle:
         else:
             record.taken_back += 1
             s.nulls += 1
-            if far and s.nulls >= NULLS and F > s.F + s.promised:
+            if s.nulls >= (NULLS if far else 2 * NULLS) and F > s.F + s.promised:
                 s.L, s.nulls = RISE * s.L, 0
             if F < s.F:
                 now.kept["center"], s.F = now.x, F
@@ -129,6 +132,25 @@ class Bundle:
         now.average = Average(1.0, offset, scale, now.average.steps)
         K_m = run.backend.numbers(measures.value, run.opt.K, now.m)[0]
         now.lower = max(now.lower, now.average.bound(K_m, lam, method.unit))
+        if _square(slope) <= SMALL**2 * model.size:
+            self._balance(model, u)
+
+    def _balance(self, model: Model, u: list[float]) -> None:
+        """The lower bound of the nearest weights whose gradients have the mean 0, if such are found.
+
+        They are the best ones where the solution is inside of a large constraint, where K(m)/lam is large for any other
+        mean; the ascent comes to them slowly.
+        """
+        run, s = self.method.run, self.method.state
+        w = model.balanced(u)
+        if w is None:
+            return
+        offset = sum(a * c for a, c in zip(w, s.offsets, strict=True))
+        scale = sum(a * c for a, c in zip(w, s.scales, strict=True))
+        mean = tree_map(lambda a: -a, model.mean(w))
+        K_m = run.backend.numbers(measures.value, run.opt.K, mean)[0]
+        bound = Average(1.0, offset, scale, run.now.average.steps).bound(K_m, run.lam, self.method.unit)
+        run.now.lower = max(run.now.lower, bound)
 
 
 class Model:
@@ -157,6 +179,28 @@ class Model:
         fourth = square @ square
         return size * float((fourth * fourth).sum()) ** 0.125
 
+    def balanced(self, w: list[float]) -> list[float] | None:
+        """Weights near to these with ``sum_i w_i g_i = 0``; None where none are found."""
+        xp, stack = self.stacks[0]
+        pinv = getattr(xp.linalg, "pinv", None)  # Dask has none
+        if pinv is None or len(self.stacks) > 1 or _xp.is_complex(stack):
+            return None
+        put = partial(self.backend.asarray, dtype=stack.dtype, device=_xp.device(stack))
+        rows = xp.concat([stack / math.sqrt(self.size), put([[1.0]] * len(w))], axis=1)
+        goal = put([0.0] * stack.shape[1] + [1.0])
+        for _ in range(ROUNDS):
+            used = [i for i, a in enumerate(w) if a > 0]
+            some, v = xp.take(rows, put(used, dtype=xp.int64), axis=0), put([w[i] for i in used])
+            found = self.backend.to_host(v + (goal - v @ some) @ pinv(some)).tolist()
+            near = dict(zip(used, found, strict=True))
+            w = [max(near.get(i, 0.0), 0.0) for i in range(len(w))]
+            total = math.fsum(w)
+            if not total > 0:
+                return None
+            if min(found) >= 0:
+                return [a / total for a in w]
+        return None
+
     def mean(self, w: list[float]) -> Any:
         """``sum_i w_i g_i``"""
         found = []
@@ -174,6 +218,10 @@ class Model:
             part = xp.real(xp.conj(stack) @ flat) if _xp.is_complex(stack) else stack @ flat
             total = part if total is None else total + part
         return [c + float(v) for c, v in zip(self.offsets, self.backend.to_host(total).tolist(), strict=True)]
+
+
+def _square(x: Any) -> float:
+    return float(tree_inner(x, x))
 
 
 def _minus(a: Any, like: Any) -> Any:

@@ -106,3 +106,22 @@ def test_an_l_for_each_entry_of_each_problem_of_a_batch(K):
     np.testing.assert_allclose(many.objective, [r.objective for r in alone], rtol=2e-4)
     scaled = ["an L for each entry" in str(r.certificate) for r in alone]
     assert scaled[0] and not scaled[2]
+
+
+@pytest.mark.parametrize("K", ["l1", "half_square"])
+@pytest.mark.parametrize("lam", [1e-8, 1e-5])
+def test_kinks_inside_of_a_large_constraint(K, lam):
+    """Only weights with which the gradients have the mean 0 prove anything: K(m)/lam is large for others."""
+    rng = RNG(812)
+    A = rng.normal(size=(50, 6))
+    b = A @ rng.normal(size=6) + rng.normal(size=50)
+    z = cvxpy.Variable(6)
+    exact = least(cvxpy.norm1(A @ z - b) / 50, [])
+
+    def fun(x):
+        r = A @ x - b
+        return float(np.abs(r).mean()), A.T @ np.sign(r) / 50
+
+    r = lionk.minimize(fun, np.zeros(6), K=K, weight_decay=lam, jac=True, convex=True, tol=1e-2, maxiter=150)
+    assert r.success and not r.certificate.failed, r.message
+    assert -1e-6 <= r.objective - exact <= r.gap + 1e-6
