@@ -69,7 +69,8 @@ def with_factors(program: Program) -> Program:
 def contracted(program: Program, numbers: bool) -> Program:
     """The record with ``a + c b`` and ``a - c b`` as one operation each, for libraries that have a call for them.
 
-    The product is then not rounded by itself. c is a Python number; ``numbers``: so are lr and weight decay.
+    The product is then not rounded by itself. c is a Python number; ``numbers``: so are lr and weight decay. With 16
+    bits nothing is joined: PyTorch's call rounds the last entries of a tensor otherwise than the rest.
     """
     n, passes = program.nodes, program.passes()
     body = {i for p in passes for i in p.body}
@@ -82,7 +83,7 @@ def contracted(program: Program, numbers: bool) -> Program:
 
     def product(i: int) -> list[int]:
         """The array and the number whose product this is, if nothing else needs it."""
-        if n[i].op != "multiply" or read[i] > 1:
+        if n[i].op != "multiply" or read[i] > 1 or "16" in str(n[i].dtype):
             return []
         c, a = sorted(n[i].args, key=lambda k: n[k].array)
         return [a, c] if n[a].array and not n[c].array and known(c) and n[a].dtype == n[i].dtype else []

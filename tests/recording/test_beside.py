@@ -111,6 +111,23 @@ def test_an_array_in_pieces_is_rounded_like_the_whole(way):
         same(library, whole[400:], parts[2][k], True, "float16")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_each_entry_is_rounded_as_in_a_tensor_of_its_own(way, dtype):
+    """The last entries of a tile are those that a vector instruction does not take."""
+    library = LIBRARIES[way[0]]
+    if way[0] == "numpy" and dtype == "bfloat16":
+        pytest.skip("NumPy has no bfloat16")
+    rng = np.random.default_rng(5)
+    x, m, g = (library.asarray(rng.normal(size=101), dtype=dtype) for _ in range(3))
+    parts = [[library.asarray(a[i : i + 1]) for a in (x, m, g)] for i in range(101)]
+    run = library.runner(lionk.LionK("l1", 0.01, weight_decay=0.1), way[1])
+    run(x, m, g)
+    for i, part in enumerate(parts):
+        run(*part)
+        for whole, one in zip((x, m), part, strict=False):
+            same(library, whole[i : i + 1], one, True, dtype)
+
+
 def test_random_numbers_of_neighbours_steps_and_seeds_are_not_alike():
     """Each of 16 bits is 1 half the time, with no correlation to those of the next entry, step or seed."""
     from lionk.optimizer.rounding import index, noise
