@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from xml.etree import ElementTree
 
-from ..specification.rules import LEVELS, RULES, VERSION, Rule, rule_of
+from ..specification.rules import RULES, VERSION, Rule, rule_of
 from .escape import clean, markdown
 
 PASS, FAIL, WARN, SKIP, XFAIL = "pass", "fail", "warn", "skip", "xfail"
@@ -214,10 +214,6 @@ class Report:
 def belongs(test: str, case_id: str) -> bool:
     """Is a test that of this case, or of a side of it: S4.pure/CASE, S5.dtype/CASE, S6.nan_result/... of S6.nan/...?"""
     return test == case_id or test.endswith("/" + case_id) or test.replace("_result/", "/", 1) == case_id
-
-
-def levels_text() -> str:
-    return "; ".join(f"L{n}: {text}" for n, text in LEVELS.items())
 
 
 def _shown(value: Any) -> str:
