@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from .registry import mutant_handle
-from .step import Running
+from .step import Running, Slot
 
 
 @mutant_handle("a state kept by the position among the parameters that have a gradient now", "S7.gaps")
@@ -63,29 +63,23 @@ class DecayInGaps(Running):
 
 @mutant_handle("a first state that is the gradient's own memory", "S7.buffers")
 class GradientKept(Running):
+    def kept(self, s: Slot) -> bool:
+        return s.count == 1
+
     def step(self, grad: Any) -> None:
-        grads = grad if self.several else [grad]
         for s in self.slots:
             if "alias" in s.memory:
-                kept = s.memory.pop("alias")
-                s.m = (-(1 - s.b2) * self._real(kept)).astype(s.m.dtype)
+                s.m = (-(1 - s.b2) * self._real(s.memory.pop("alias"))).astype(s.m.dtype)
         super().step(grad)
-        for s, g in zip(self.slots, grads, strict=True):
-            if s.count == 1 and g is not None:
+        for s, g in zip(self.slots, grad if self.several else [grad], strict=True):
+            if self.kept(s) and g is not None:
                 s.memory["alias"] = g
 
 
 @mutant_handle("with b2 = 0, a state that is the gradient's own memory", "S7.buffers")
-class GradientKeptWithoutMemory(Running):
-    def step(self, grad: Any) -> None:
-        grads = grad if self.several else [grad]
-        for s in self.slots:
-            if "alias" in s.memory:
-                s.m = -self._real(s.memory["alias"])
-        super().step(grad)
-        for s, g in zip(self.slots, grads, strict=True):
-            if s.b2 == 0 and g is not None:
-                s.memory["alias"] = g
+class GradientKeptWithoutMemory(GradientKept):
+    def kept(self, s: Slot) -> bool:
+        return s.b2 == 0
 
 
 @mutant_handle("loading that keeps the hyper-parameters with which the optimizer was made", "S7.restore")

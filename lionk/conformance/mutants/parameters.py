@@ -63,13 +63,6 @@ class SingleCheckpoint(NarrowCheckpoint):
 
 @mutant_handle("the hyper-parameters of the first group used for all", "S7.groups")
 class FirstGroup(Running):
-    def __init__(self, port: Variant, x0: Any, *, groups: Any = None, **hyper: Any) -> None:
-        super().__init__(port, x0, groups=[groups[0]] * len(groups) if groups else None, **hyper)
-
-
-class _Mixed(Running):
-    """Some hyper-parameters are those of another group."""
-
     names: tuple[str, ...] = ("lr", "weight_decay", "betas")
     group = 0
 
@@ -79,22 +72,22 @@ class _Mixed(Running):
 
 
 @mutant_handle("the hyper-parameters of the last group used for all", "S7.groups")
-class LastGroup(_Mixed):
+class LastGroup(FirstGroup):
     group = -1
 
 
 @mutant_handle("the learning rate of the first group used for all", "S7.groups")
-class FirstGroupRate(_Mixed):
+class FirstGroupRate(FirstGroup):
     names = ("lr",)
 
 
 @mutant_handle("the weight decay of the first group used for all", "S7.groups")
-class FirstGroupDecay(_Mixed):
+class FirstGroupDecay(FirstGroup):
     names = ("weight_decay",)
 
 
 @mutant_handle("the betas of the first group used for all", "S7.groups")
-class FirstGroupBetas(_Mixed):
+class FirstGroupBetas(FirstGroup):
     names = ("betas",)
 
 
