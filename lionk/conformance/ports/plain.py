@@ -24,6 +24,11 @@ def _claims(request: Request, names: Names, **known: Any) -> Capabilities:
     return names.capabilities(request, K=K, dtypes=dtypes, tried=True, **known)
 
 
+def _given(port: PlainFunction | PlainClass, x0: Any) -> Any:
+    """The parameter as its library has it; of NumPy in the layout that it is in."""
+    return x0.copy(order="K") if port.backend.name == "numpy" else port.backend.asarray(x0, device=port.request.device)
+
+
 class PlainFunction:
     """A function of x, m, grad (or x, grad, state) and hyper-parameters that returns ``(x, m)``, or writes in place.
 
@@ -55,7 +60,7 @@ class PlainFunction:
 class _FunctionHandle:
     def __init__(self, port: PlainFunction, x0: Any, **hyper: Any) -> None:
         self.port, self.hyper, self.count = port, hyper, 0
-        self.x = port.backend.asarray(x0, device=port.request.device)
+        self.x = _given(port, x0)
         self.kept = port.backend.namespace().zeros_like(self.x) if "m" in port.names.found else None
 
     def step(self, grad: Any) -> None:
@@ -125,7 +130,7 @@ class _ClassHandle:
     def __init__(self, port: PlainClass, x0: Any, **hyper: Any) -> None:
         self.port = port
         named, extra = port.names.split(hyper)
-        x = port.backend.asarray(x0, device=port.request.device)
+        x = _given(port, x0)
         self.inner = port.kind(x, **port.request.options, **extra, **named)
         self.kept = x
 
