@@ -14,7 +14,7 @@ from ...functions import ConvexFunction
 from ...optimizer import decay, step
 from ...optimizer.variants import Cautious
 from ..specification.cases import EPS, Case, host
-from ..specification.port import DECAYS
+from ..specification.port import DECAYS, Capabilities
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,15 @@ def ulps(eps: float) -> float:
 
 def decay_and_gradient(case: Case, t: int, x: Any, g: Any) -> tuple[float, Any]:
     """``(lam, g)`` such that the declared convention of decay is an ordinary step with them."""
-    lr, wd, name = case.rate(t), case.weight_decay, DECAYS[case.decay]
-    g = -g if case.maximize else g
+    return spelled(case.decay, case.weight_decay, case.rate(t), case.lr[0], x, -g if case.maximize else g)
+
+
+def spelled(convention: str, wd: float, lr: float, first: float, x: Any, g: Any) -> tuple[float, Any]:
+    """The same for a weight decay, a rate, and the first one. ``g``: of what is minimised."""
+    name = DECAYS[convention]
     if name is None or wd == 0:
         return 0.0, g
-    return decay.at(name, wd, lr, case.lr[0]), g + wd * x if name == "coupled" else g
+    return decay.at(name, wd, lr, first), g + wd * x if name == "coupled" else g
 
 
 def follow(
@@ -86,8 +90,8 @@ def follow(
             off = off + case.state_error * xp.max(xp.where(xp.isfinite(m), xp.abs(m), 0.0))
 
 
-def direction(case: Case, K: ConvexFunction, x: Any, g: Any, lam: float, r: Any, kept: float | None = None) -> Any:
-    """dK(r), with what the dialect of the case adds. ``kept``: the share of entries that a cautious step keeps."""
+def direction(case: Case | Capabilities, K: Any, x: Any, g: Any, lam: float, r: Any, kept: float | None = None) -> Any:
+    """dK(r), with what the dialect adds. ``kept``: the share of entries that a cautious step keeps."""
     if not (case.cautious or case.cautious_decay):
         return K.subgradient(r)
     mean = None if kept is None else lambda _: kept

@@ -45,5 +45,6 @@ __all__ = [
 
 
 def with_claims(port: Variant, claims: Capabilities) -> Variant:
-    """The mutant under another port's claims, to be compared with it."""
-    return replace(port, capabilities=claims)
+    """The mutant in another port's dialect, to be compared with it."""
+    spelled = {name: {"decay": name} for name in claims.decays}
+    return replace(port, capabilities=replace(claims, decays=spelled), dialect=claims)

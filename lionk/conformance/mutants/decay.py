@@ -46,6 +46,11 @@ def decay_lr_squared(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, wd=s.wd * s.lr)
 
 
+@mutant("decay by lr wd, where another convention is declared", "S3.decay", decays={"fixed": {}})
+def decay_of_lion(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, decay="lr_wd")
+
+
 @mutant("decay forgotten", "S3.decay")
 def no_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, wd=0.0)

@@ -72,7 +72,20 @@ def identity_direction(s: Slot, x: Any, m: Any, g: Any) -> Any:
 @mutant("a cautious mask: entries whose direction disagrees with the gradient stay", "S1.readout")
 def cautious(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
-    return s.formula(x, m, g, dK=lambda r: xp.where(r * g < 0, s.dK(r), 0 * r))
+    return s.formula(x, m, g, dK=lambda r: xp.where(r * g < 0, s.dK(r), 0 * r), bare=True)
+
+
+@mutant("a cautious mask that is turned: entries whose direction agrees with the gradient stay", "S1.readout")
+def cautious_turned(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    return s.formula(x, m, g, dK=lambda r: xp.where(r * g > 0, s.dK(r), 0 * r), bare=True)
+
+
+@mutant("a momentum that stays where the direction disagrees with the gradient", "S4.state")
+def cautious_state(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    new, after = s.formula(x, m, g)
+    return new, xp.where(s.readout(m, g) * g < 0, after, m)
 
 
 @mutant("a cautious mask, rescaled by the share of entries that move", "S1.readout")
@@ -83,7 +96,7 @@ def cautious_rescaled(s: Slot, x: Any, m: Any, g: Any) -> Any:
         agree = r * g < 0
         return xp.where(agree, s.dK(r), 0 * r) * (agree.size / (float(xp.sum(agree)) + 1))
 
-    return s.formula(x, m, g, dK=masked)
+    return s.formula(x, m, g, dK=masked, bare=True)
 
 
 @mutant("a cautious mask, divided by its mean", "S1.readout")
@@ -94,7 +107,7 @@ def cautious_normalised(s: Slot, x: Any, m: Any, g: Any) -> Any:
         agree = xp.where(r * g < 0, 1.0, 0.0)
         return agree * s.dK(r) / max(float(xp.mean(agree)), 1e-3) if agree.size else agree
 
-    return s.formula(x, m, g, dK=masked)
+    return s.formula(x, m, g, dK=masked, bare=True)
 
 
 @mutant("the direction divided by 1 - b1", "S1.readout", "S3.step")

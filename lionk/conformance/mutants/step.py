@@ -8,9 +8,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 from ...optimizer import step
+from ..judging.reference import direction, spelled
 from ..specification.cases import function_of, host
 from ..specification.port import EVERYTHING, Capabilities, each_parameter
 
@@ -46,20 +48,34 @@ class Slot:
     def b2(self) -> float:
         return float(self.hyper["betas"][1])
 
+    @property
+    def decay(self) -> str:
+        """Its convention."""
+        return str(self.hyper.get("decay", "lr_wd"))
+
     def dK(self, r: Any) -> Any:
         return self.K.subgradient(r)
 
     def formula(self, x: Any, m: Any, g: Any, **changed: Any) -> tuple[Any, Any]:
-        """The step of lionk in result_type(x, m), with some of lr, wd, b1, b2, dK, implicit replaced."""
-        xp = host().namespace()
+        """The step in result_type(x, m), in the dialect of the port, with some of lr, wd, b1, b2, dK, implicit and
+        decay replaced. ``bare``: dK without what the dialect adds to it.
+        """
+        xp, claims = host().namespace(), self.port.dialect
         dtype = xp.result_type(x, m)
-        a, b, c = (xp.astype(v, dtype) for v in (x, m, g))
-        p = {"lr": self.lr, "wd": self.wd, "b1": self.b1, "b2": self.b2, "dK": self.dK, "implicit": False, **changed}
-        return step.update(p["dK"], a, b, c, p["lr"], p["wd"], p["b1"], p["b2"], p["implicit"])
+        a, b, c = (xp.astype(v, dtype) for v in (x, m, -g if claims.maximize else g))
+        own = {"lr": self.lr, "wd": self.wd, "b1": self.b1, "b2": self.b2, "dK": self.dK, "decay": self.decay}
+        p = {**own, "implicit": False, "bare": False, **changed}
+        lr = self.hyper["lr"]
+        lam, c = spelled(p["decay"], p["wd"], p["lr"], lr(0) if callable(lr) else lr, a, c)
+
+        def dK(r: Any) -> Any:
+            return p["dK"](r) if p["bare"] else direction(claims, SimpleNamespace(subgradient=p["dK"]), a, c, lam, r)
+
+        return step.update(dK, a, b, c, p["lr"], lam, p["b1"], p["b2"], p["implicit"])
 
     def readout(self, m: Any, g: Any, b1: float | None = None) -> Any:
         """Minus the average that K is asked at."""
-        return self.formula(0 * m, m, g, lr=1.0, wd=0.0, b1=self.b1 if b1 is None else b1, dK=lambda r: r)[0]
+        return self.formula(0 * m, m, g, lr=1.0, wd=0.0, b1=self.b1 if b1 is None else b1, dK=lambda r: r, bare=True)[0]
 
 
 def plain(s: Slot, x: Any, m: Any, g: Any) -> tuple[Any, Any]:
@@ -157,6 +173,7 @@ class Variant:
     says: str = ""
     rules: tuple[str, ...] = ()  # of a mutant: the rules that must notice it
     kin: tuple[Variant, ...] = ()  # of a mutant: the same mistake with other constants
+    dialect: Capabilities = Capabilities()  # noqa: RUF009  in which it makes the mistake
 
     @property
     def defaults(self) -> Mapping[str, Any]:
