@@ -46,6 +46,63 @@ def in_bits(bits):
     return move
 
 
+def by_quintic(times=5, size=np.linalg.norm, factor=1.0, order=lambda r: slice(None)):
+    """Two heads of rows, each by Newton-Schulz."""
+
+    def polar(r):
+        y = r / (size(r) or 1.0)
+        for _ in range(times):
+            a = y @ y.T
+            y = 3.4445 * y + (-4.775 * a + 2.0315 * a @ a) @ y
+        return factor * max(1, len(r) / r.shape[1]) ** 0.5 * y
+
+    def move(s, x, m, g):
+        r = s.b1 * m - (1 - s.b1) * g
+        rows = np.arange(len(r))[order(r)]
+        u = np.concatenate([polar(half) for half in np.split(r[rows], 2)])[np.argsort(rows)]
+        return x + s.lr * (u - s.wd * x), s.b2 * m - (1 - s.b2) * g
+
+    return move
+
+
+@pytest.mark.parametrize(
+    ("move", "words"),
+    [
+        (by_quintic(), ""),
+        (by_quintic(factor=0.2), "times the right one at shape (4, 3)"),
+        (by_quintic(order=lambda r: np.argsort(np.arange(len(r)) % 2, kind="stable")), "blocks whose rows take turns"),
+        (by_quintic(times=2), "an iteration that ends too early"),
+        (by_quintic(size=lambda _: 1.0), "is not brought to size 1"),
+    ],
+)
+def test_what_an_approximation_does_is_measured(move, words):
+    claims = replace(in_dialect(ported(move).capabilities, "muon-heads"), dtypes=("float64",))
+    report = check(Variant("heads", move, claims), level=1)
+    assert report.passed == (not words), report.hint
+    assert words in report.hint
+
+
+def test_mistakes_are_named_in_the_dialect_that_is_declared():
+    def masked_otherwise(s, x, m, g):
+        c = s.b1 * -m + (1 - s.b1) * g
+        return x - s.lr * (np.sign(c) * (c * g < 0) + s.wd * x), s.b2 * m - (1 - s.b2) * g
+
+    def swapped(s, x, m, g):
+        h = g + s.wd * x
+        return x - s.lr * np.sign(s.b2 * -m + (1 - s.b2) * h), s.b1 * m - (1 - s.b1) * h
+
+    def decoupled(s, x, m, g):
+        return x - s.lr * (np.sign(s.b1 * -m + (1 - s.b1) * g) + s.wd * x), s.b2 * m - (1 - s.b2) * g
+
+    for dialect, move, words in (
+        ("lion-cautious", masked_otherwise, "a cautious mask that is turned"),
+        ("lion-coupled", swapped, "swapped betas"),
+        ("lion-fixed", decoupled, "decay by lr wd, where another convention is declared"),
+    ):
+        report = check(ported(move), dialect=dialect, level=1)
+        assert words in report.looks_like, (dialect, report.hint)
+
+
 RIGHT = {
     "lion-cautious": cautious(lambda _: 1.0),
     "lion-cautious-rescaled": cautious(lambda kept: kept),

@@ -230,6 +230,61 @@ class Pruned(Lion):
         p.mul_(kept)
 
 
+class TailFromGradient(Lion):
+    """A loop over fours, and a tail that reads the gradient alone."""
+
+    def one(self, p, g, state, group):
+        kept = state["m"]
+        body = (torch.arange(p.numel()) < p.numel() // 4 * 4).reshape(p.shape)
+        state["m"] = torch.where(body, kept, 0)
+        super().one(p, g, state, group)
+        state["m"] = group["betas"][1] * kept + (1 - group["betas"][1]) * g
+
+
+class Unscaled(Lion):
+    """A grad scaler's way there and back."""
+
+    def one(self, p, g, state, group):
+        super().one(p, (g * 2.0**16) / 2.0**16, state, group)
+
+
+class CutAtForty(Lion):
+    def one(self, p, g, state, group):
+        super().one(p, g.clamp(-40, 40), state, group)
+
+
+class Sloped(Lion):
+    """A steep slope through 0 in place of the sign."""
+
+    def one(self, p, g, state, group):
+        (b1, b2), lr = group["betas"], group["lr"]
+        c = b1 * state["m"] + (1 - b1) * g
+        self.move(p, torch.clamp(c / 3e-6, -1, 1), lr, group["weight_decay"])
+        state["m"] = b2 * state["m"] + (1 - b2) * g
+
+
+class TwiceAtFirst(Lion):
+    def one(self, p, g, state, group):
+        if "begun" not in state:
+            state["begun"] = state["m"] = (1 - group["betas"][1]) * g
+        super().one(p, g, state, group)
+
+
+class OneEntryLeftOut(Lion):
+    def one(self, p, g, state, group):
+        if p.shape != (1,):
+            super().one(p, g, state, group)
+
+
+class InTheFirstDtype(Lion):
+    def walk(self, group, params):
+        for p in params:
+            x = p.to(params[0].dtype)
+            self.state[p].setdefault("m", torch.zeros_like(x))
+            self.one(x, p.grad.to(x.dtype), self.state[p], group)
+            p.copy_(x)
+
+
 class HalfGradient(Lion):
     def one(self, p, g, state, group):
         super().one(p, g.half().to(g.dtype), state, group)
@@ -276,6 +331,13 @@ WIDE, HALF = ("float64",), ("float32", "float16")
         (LargeDecay, "S3.large", "only where weight_decay is 1 or more", WIDE),
         (HalfGradient, "S4.state", "every readout is right to float", WIDE),
         (Pruned, "S3.step", "entries of x that are 0 stay 0", WIDE),
+        (TailFromGradient, "S5.shape", "the last entries, beyond a multiple of 4, without their momentum", WIDE),
+        (Unscaled, "S2.fine", "wrong for |g| above", WIDE),
+        (CutAtForty, "S2.scale", "as if they were cut", WIDE),
+        (Sloped, "S2.scale", "an epsilon, or a slope in place of a jump", WIDE),
+        (TwiceAtFirst, "S4.state", "a first gradient that counts twice in the momentum", WIDE),
+        (OneEntryLeftOut, "S5.shape", "is it left out?, only where the shape is (1,)", WIDE),
+        (InTheFirstDtype, "S7.mixed", "parameter 1 is computed in float32", ("float32", "float64")),
     ],
 )
 def test_the_kind_is_failed_and_named(port, rule, words, dtypes):

@@ -47,7 +47,7 @@ def _directions(report: Report) -> tuple[str, str] | None:
     """Every direction that was seen, over its readout."""
     claims, rows = report.claims, []
     for case, trace in report.runs.values():
-        if case.dtype not in WIDE or not trace.xs or 0 in case.shape or case.repeat > 1:
+        if case.dtype not in WIDE or not trace.xs or 0 in case.shape or case.long:
             continue
         K = function_of(claims.K, case.shape)
         for point, after in follow(case, trace.xs, claims.state_dtype):

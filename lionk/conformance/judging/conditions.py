@@ -48,7 +48,8 @@ PROPERTIES: dict[str, Callable[[Case], bool]] = {
     "gradients are above 1e38": lambda c: _most(c) > 1e38,
     "gradients are above 1e6": lambda c: _most(c) > 1e6,
     "gradients are far from 1": lambda c: _most(c) > 1e6 or _least(c) < 1e-6,
-    "the run has thousands of steps": lambda c: c.repeat > 1,
+    "the run has thousands of steps": lambda c: c.steps > 1000,
+    "the run has hundreds of steps": lambda c: c.long,
     "the learning rate changes": lambda c: c.scheduled and len(set(c.lr)) > 1,
     "betas are not the usual (0.9, 0.99)": lambda c: c.betas != (0.9, 0.99),
     "the parameter has two axes or more": lambda c: len(c.shape) > 1,
@@ -66,4 +67,7 @@ def condition(failing: Iterable[Case], passing: Iterable[Case]) -> str:
     for says, holds in PROPERTIES.items():
         if all(map(holds, wrong)) and not any(map(holds, right)):
             return f"only where {says}"
+    shapes = {c.shape for c in wrong}
+    if len(shapes) == 1 and not shapes & {c.shape for c in right}:
+        return f"only where the shape is {wrong[0].shape}"
     return ""

@@ -36,11 +36,11 @@ def nearest(port: Port, report: Report, traces: dict[str, tuple[Case, Trace]]) -
     rules = {r.rule.id for r in report.failures}
     # The mistakes are steps on NumPy arrays, and NumPy has no bfloat16.
     seen = [(c, t) for c, t in traces.values() if t.xs and not t.refused and c.dtype != "bfloat16"]
-    seen = [(c, t) for c, t in seen if c.repeat == 1] or seen
+    seen = [(c, t) for c, t in seen if not c.long] or seen
     broken = [(c, t) for c, t in seen if c.id in failing]
     # What is wrong with a NaN as well as without is no mistake with NaN, where ports differ and may.
     wrong = _spread([r for r in broken if not r[0].id.startswith(_STRANGE)] or broken)
-    if wrong and wrong[0][0].repeat > 1:  # what happens at a count is measured
+    if wrong and wrong[0][0].long:  # what happens at a count is measured
         return []
     if not wrong:
         if "S4.pure" in rules:
@@ -121,13 +121,19 @@ def _repeats(mutant: Variant, case: Case, trace: Trace) -> bool:
         return False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if accuracy := mutant.capabilities.accuracy:  # the steps, in norm: the errors of x add up
+            first = case.array(case.x0)[None]
+            a, b = (xp.reshape(xp.diff(xp.concat([first, v]), axis=0), (len(v), -1)) for v in (a, b))
+            far, reach = (xp.sqrt((v * v).sum(axis=1)) for v in (a - b, b))
+            return bool((far <= accuracy * reach + 1e-9).all())
         near = (xp.abs(a - b) <= _NEAR[case.dtype] * (case.lr[0] + xp.abs(a))) | (xp.isnan(a) & xp.isnan(b)) | (a == b)
     return a.size == 0 or float(xp.mean(near * 1.0)) >= 0.97
 
 
 def _by_behaviour(port: Port, failing: set[str]) -> list[tuple[str, str, float]]:
     """For failures that no single run shows: the mutants that fail the same tests that compare runs."""
-    dtype = next((d for d in port.capabilities.dtypes if d in WIDE), None)
+    seen = [i.rpartition("/")[2] for i in failing]
+    dtype = next((d for d in port.capabilities.dtypes if d in WIDE and d in seen), None)
     if dtype is None:
         return []
     rules = {rule_of(i).id for i in failing}

@@ -12,10 +12,12 @@ from typing import Any
 
 from ...optimizer import step
 from ..specification.cases import Case, function_of, host
+from ..specification.port import DTYPES
 from ..specification.script import rounded
+from .dtypes import computed_in
 from .pairs import CLOSE
 from .reference import decay_and_gradient, stepped
-from .trace import read
+from .trace import Trace, read
 
 _ENOUGH = 0.97  # of the entries: the finest probes turn in another order of evaluation
 
@@ -127,6 +129,8 @@ def _in_turn(K: Any, parameters: Sequence[Watched], index: int) -> bool:
 def together(K: Any, parameters: Sequence[Watched], index: int) -> str:
     """Why one of several parameters, all with gradients, steps otherwise than alone; "" if unknown."""
     own = parameters[index]
+    if inner := computed_in(own.case.dtype, DTYPES, [Trace(list(own.seen))]):
+        return f"parameter {index} is computed in {inner}; "
     ms = [0 * read(p.x0) for p in parameters]
     runs: dict[str, bool] = {}
 

@@ -22,6 +22,8 @@ from .dtypes import kept
 from .reference import follow
 from .trace import Raised, Trace, run
 
+#: Rules that ask about the size of gradients.
+SIZED = ("S2.scale", "S2.fine", "S6.precision", "S6.infinity")
 _PARTS = 6  # rules that are looked at alone
 #: The defaults that the specification names: those of the Lion paper, which most ports keep.
 DEFAULTS: dict[str, Any] = {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0.0}
@@ -76,9 +78,10 @@ def judge(
 def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trace]]) -> None:
     """Fill in the nearest mistakes, the rule that the nearest breaks first, and what was measured."""
     from ..mutants import MUTANTS
+    from .approximate import direction_of
     from .diagnosis import nearest
     from .long import long_of
-    from .measure import bits_of, precision_of, step_of, weights_of
+    from .measure import bits_of, place_of, precision_of, range_of, step_of, weights_of
 
     report.diagnosis = nearest(port, report, traces)
     failing = {r.id for r in report.failures}
@@ -88,22 +91,31 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         wrong = [(c, t) for c, t in wrong if not c.id.startswith("S3.large")] or wrong  # x is of other sizes there
         step = next((s for c, t in wrong if (s := step_of(c, port.capabilities, t))), "")
         near = [(c, b) for c, t in wrong if c.dtype in WIDE and (b := bits_of(c, port.capabilities, t))]
+        if factor := direction_of(wrong, port.capabilities):  # which says more than a mistake within the declared error
+            step, report.diagnosis = factor, []
         if not step and len(near) == len([c for c, _ in wrong if c.dtype in WIDE]) and near:
             c, b = min(near, key=lambda n: n[1])
             step = f"wherever x is wrong it is right to {b} bits or more ({c.id})"
         filtered = any(i.startswith(("S1.", "S4.state")) for i in failing)
-        weights = weights_of(port) if filtered else ""
-        only_long = all(c.repeat > 1 for c, _ in wrong)
+        weights, off = weights_of(port) if filtered else ("", 0.0)
+        only_long = all(c.long for c, _ in wrong)
         counted = next((long_of(c, port.capabilities, t) for c, t in wrong if only_long), "")
-        inside = precision_of(wrong, port.capabilities) if filtered else ""
+        kept = any(i.startswith("S4.state") for i in failing)  # where the finest probes are
+        inside = precision_of(wrong, port.capabilities, off) if kept else ""
+        place = place_of([(c, t) for c, t in wrong if not c.long], port.capabilities)
+        sized = dict.fromkeys(r.id.rpartition("/")[2] for r in report.failures if r.rule.id in SIZED)
+        ranged = range_of(port, list(sized))
+        # A dtype of the range of float32 holds the scales of S2.scale: what fails there is first a matter of size.
+        sizes = (ranged, inside) if any(i.startswith("S2.scale") for i in failing) else (inside, ranged)
     said = next((r.text for r in report.failures if r.divergence is None and r.text.startswith("the port ")), "")
     report.where = condition(
         [c for c, _ in traces.values() if c.id in failing],
         [c for c, _ in traces.values() if not any(belongs(i, c.id) for i in failing)],
     )
+    report.where = report.where or place
     told = _told(report, port, bool(wrong)) if not (wrong and report.sure) else []
-    parts = [] if report.sure or counted else _parts(report, port, traces)
-    report.measured = [words for words in (counted, inside, *parts, step, weights, *told, said) if words]
+    parts = [] if report.sure or counted or factor else _parts(report, port, traces)
+    report.measured = [words for words in (counted, *sizes, *parts, step, weights, *told, said) if words]
     if not report.measured and not report.looks_like.startswith("looks like") and report.first is not None:
         report.measured = [f"{report.first.id}: {report.first.text}"]
     if report.diagnosis:

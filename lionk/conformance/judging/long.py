@@ -28,6 +28,8 @@ def long_of(case: Case, claims: Capabilities, trace: Trace) -> str:
         return f"from step {at} on x does not move any more ({at} steps are right)"
     if (pairs[at][1] == pairs[at][0].x).all():
         return f"step {at} is left out: x does not move ({at} steps are right)"
+    if case.scheduled:
+        return _rate_of(case, K, *pairs[at]) or f"{at} steps are right, and step {at} is the first wrong one"
     scaled = _scaled(case, K, later)
     if scaled:
         return f"from step {at} on {scaled} ({at} steps are right)"
@@ -35,7 +37,8 @@ def long_of(case: Case, claims: Capabilities, trace: Trace) -> str:
         for start in range(at, max(at - _BEFORE, 0), -1):
             if _explains(case, K, pairs, start, change):
                 return f"the momentum {what} at step {start} ({at} steps are right)"
-    return f"{at} steps are right, and step {at} is the first wrong one: something depends on the count of steps"
+    again = ", at which the gradients begin again" if at == len(case.grads) else ""
+    return f"{at} steps are right, and step {at}{again} is the first wrong one: something depends on the count of steps"
 
 
 def _scaled(case: Case, K: ConvexFunction, later: list[tuple[Point, Any]]) -> str:
@@ -48,6 +51,19 @@ def _scaled(case: Case, K: ConvexFunction, later: list[tuple[Point, Any]]) -> st
     if found is None or abs(found[0] - 1) + abs(found[1] - lam) < 1e-6:
         return ""
     return f"the step is x + lr (a u - b x) with a = {found[0]:.6g}, b = {found[1]:.6g}; right are 1 and {lam:.6g}"
+
+
+def _rate_of(case: Case, K: ConvexFunction, point: Point, after: Any) -> str:
+    """Of which step a schedule's rate was, if that explains a wrong step."""
+    from .measure import two_constants
+
+    found = two_constants([(expected(case, K, point)[0], point.x, after - point.x)])
+    if found is None:
+        return ""
+    near, step = min((abs(lr - found[0]), s) for s, lr in enumerate(case.lr))
+    if near > 1e-3 * case.lr[step]:
+        return ""
+    return f"step {point.step} takes the learning rate of step {step}: its schedule is asked at another count"
 
 
 def _anew(m: Any, first: bool) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..specification.cases import EPS, Case, function_of, host
@@ -17,6 +18,8 @@ from .reference import expected, follow
 from .trace import Trace, run
 
 _LAGS = 3
+#: Powers of two: magnitudes that a gradient may have, with room for its sums with others.
+EXPONENTS = {"float64": (-1010, 1010), "float32": (-120, 120), "float16": (-12, 12), "bfloat16": (-120, 120)}
 _GRID = 257
 
 
@@ -28,22 +31,25 @@ def step_of(case: Case, claims: Capabilities, trace: Trace) -> str:
     """
     if (
         case.id.startswith(("S2.scale", "S2.fine", "S3.large"))
-        or case.repeat > 1
-        or case.size < 2
+        or case.long
+        or case.size < 1
         or case.dtype not in WIDE
         or not all(math.isfinite(v) for g in case.grads for v in g)
     ):
         return ""
     K = function_of(claims.K, case.shape)
     points = [(p, after, *expected(case, K, p)) for p, after in follow(case, trace.xs, claims.state_dtype) if p.lr]
-    rows = [(u, p.x, (after - p.x) / p.lr) for p, after, u, _ in points]
+    still = all((after == p.x).all() for p, after, *_ in points)
+    if still and any((x != p.x).any() for p, _, _, x in points):
+        return f"in {case.id} x does not move: is a copy of it changed, or is it left out?"
+    rows = [(u, p.x, (after - p.x) / p.lr) for p, after, u, _ in points if case.size > 1]
     fits = [two_constants(rows)] * len(rows) if rows and two_constants(rows) else [two_constants([row]) for row in rows]
     pairs = [f for f in fits if f]
-    if len(pairs) == len(rows) and any(
-        abs(a - 1) + abs(b - p.lam) > 1e-6 for (a, b), (p, *_) in zip(pairs, points, strict=True)
+    if (
+        pairs
+        and len(pairs) == len(rows)
+        and any(abs(a - 1) + abs(b - p.lam) > 1e-6 for (a, b), (p, *_) in zip(pairs, points, strict=True))
     ):
-        if not any(abs(v) > 1e-12 for pair in pairs for v in pair):
-            return f"in {case.id} x does not move: is a copy of it changed, or is a list of parameters expected?"
         a, b, lam = (_listed(v) for v in ([a for a, _ in pairs], [b for _, b in pairs], [p.lam for p, *_ in points]))
         return f"in {case.id} the step is x + lr (a u - b x) with a = {a}, b = {b}; right are 1 and {lam}"
     return ""
@@ -79,14 +85,23 @@ def bits_of(case: Case, claims: Capabilities, trace: Trace) -> int:
     return int(-math.log2(worst))
 
 
-def precision_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
-    """The dtype of the most bits in which every readout of these runs would be right, if it has fewer than theirs."""
+def precision_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities, off: float = 0.0) -> str:
+    """The dtype of the most bits in which every readout of these runs would be right, if it has fewer than theirs; of
+    a port that declares an error of its state, the error. ``off``: that of its weights, which rounding does not make.
+    """
     strange = ("S2.", "S3.large", "S5.shape", "S6.")
-    wide = [(c, t) for c, t in runs if c.dtype in WIDE and not (c.exact or c.id.startswith(strange) or c.repeat > 1)]
-    for dtype in ("float32", "float16", "bfloat16") if wide else ():
+    wide = [(c, t) for c, t in runs if c.dtype in WIDE and not (c.exact or c.id.startswith(strange) or c.long)]
+    for bits in range(6, 0, -1) if wide and claims.state_error else ():
+        if all(_right_in(c.dtype, replace(c, state_error=2.0**-bits), claims, t) for c, t in wide):
+            share = f"1/{2**bits} of its largest entry after each step"
+            return (
+                f"every readout is right to a momentum that is right to {share}; declared is {claims.state_error:.2g}"
+            )
+    for dtype in ("float32", "float16", "bfloat16") if wide and not claims.state_error else ():
         narrower = [(c, t) for c, t in wide if EPS[dtype] > EPS[claims.state_dtype or c.dtype]]
-        if narrower and all(_right_in(dtype, c, claims, t) for c, t in narrower):
-            return f"every readout is right to {dtype}: the gradient, the momentum or an average is kept in it"
+        if narrower and off <= EPS[dtype] and all(_right_in(dtype, c, claims, t) for c, t in narrower):
+            more = ", or in bfloat16" if dtype == "float16" else ""
+            return f"every readout is right to {dtype}: the gradient, the momentum or an average is kept in it{more}"
     return ""
 
 
@@ -95,35 +110,105 @@ def _right_in(dtype: str, case: Case, claims: Capabilities, trace: Trace) -> boo
     return all(judge_step(case, K, p, after, claims.accuracy) is None for p, after in follow(case, trace.xs, dtype))
 
 
-def weights_of(port: Port) -> str:
-    """How the readout weighs the last gradients, against how it should; "" if it is right, or cannot be measured.
+def range_of(port: Port, dtypes: Sequence[str]) -> str:
+    """Outside of which magnitudes steps with gradients g, -g/8 and -g are wrong, in the first dtype that has such
+    ends; "" if there are none, or they cannot be measured. For an elementwise K whose step has no size of its own.
+
+    A small step back shows whether large gradients are cut, and a large one whether they overflow.
+    """
+    claims, xp = port.capabilities, host().namespace()
+    K = function_of(claims.K, (_GRID,)) if main_shape(claims.K) == (16,) else None
+    if K is None or claims.accuracy or K.traits.structure != "elementwise" or not K.traits.homogeneous:
+        return ""
+    for dtype in dtypes:
+        low, high = EXPONENTS[dtype]
+        sizes = [2.0 ** (low + (high - low) * i // (_GRID - 1)) for i in range(_GRID)]
+        g, decay = tuple((-1.0) ** i * v for i, v in enumerate(sizes)), next(iter(claims.decays))
+        grads, betas = (g, tuple(-v / 8 for v in g), tuple(-v for v in g)), betas_for(claims, 0.8, 0.95)
+        case = Case(
+            f"S2.scale/range/{dtype}", dtype, (_GRID,), (1.0,) * _GRID, grads, (2.0**-4,) * 3, betas, 0.0, decay
+        )
+        try:
+            points = list(follow(replace(case, maximize=claims.maximize), run(port, case).xs))
+        except Exception:  # whatever the port raises has its own verdict
+            return ""
+        seen = xp.stack([(after - p.x) / p.lr for p, after in points])
+        fine = xp.abs(seen - xp.stack([K.subgradient(p.readout) for p, _ in points])) <= 2.0**-3
+        good = [bool(v) for v in fine.all(axis=0)]
+        first, last = (f(i for i, v in enumerate(good) if v) for f in (min, max)) if any(good) else (0, 0)
+        if not all(good[first : last + 1]) or all(good):
+            continue
+        shown = []
+        if first:
+            size = _size(seen, fine, first - 1)
+            why = "an epsilon, or a slope in place of a jump" if 0 < size < 1 else "a threshold or an underflow"
+            shown.append(f"below {sizes[first]:.2g}, where the direction has size {size:.3g}, as by {why}")
+        if last < _GRID - 1:
+            size = _size(seen, fine, last + 1)
+            shown.append(
+                f"above {sizes[last]:.2g}, where the direction has size {size:.3g}, as if they were cut or overflowed"
+            )
+        return f"in {dtype} steps with gradients g, -g/8 and -g are wrong for |g| {'; and '.join(shown)}"
+    return ""
+
+
+def _size(seen: Any, fine: Any, place: int) -> float:
+    """That of the first wrong direction of an entry."""
+    return abs(float(seen[:, place][~fine[:, place]][0]))
+
+
+def place_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
+    """Which entries are wrong, if in every one of these runs they are the last ones, beyond a multiple of 4, 8, ..."""
+    xp, found = host().namespace(), []
+    for case, trace in runs:
+        K = function_of(claims.K, case.shape)
+        wrong = xp.zeros(case.size, dtype=xp.bool)
+        for p, after in follow(case, trace.xs, claims.state_dtype):
+            far = xp.abs(after - expected(case, K, p)[1]) > abs(p.lr) / 16
+            wrong = wrong | xp.reshape(far, (-1,))
+        places = [i for i, w in enumerate(wrong) if w]
+        if places:
+            found.append((case.size, places[0]))
+    blocks = (2**k for k in range(2, 13))
+    tail = next((k for k in blocks if all(first >= n // k * k for n, first in found)), 0)
+    if not any(n > tail for n, _ in found) or not tail:
+        return ""
+    return f"only in the last entries, those beyond a multiple of {tail}"
+
+
+def weights_of(port: Port) -> tuple[str, float]:
+    """How the readout weighs the last gradients, against how it should, and the largest relative error of a weight;
+    ("", 0) if it is right, or cannot be measured.
 
     The gradients are 1, then 0, then minus a grid of numbers, one for each entry: the direction changes its sign where
     the new gradient outweighs the old one. Three grids, each in the gap of the one before, give six digits. For an
     elementwise, even K whose subgradient is 0 at 0 only.
     """
-    claims = port.capabilities
+    claims, unknown = port.capabilities, ("", 0.0)
     shape, xp = main_shape(claims.K), host().namespace()
     K = function_of(claims.K, shape)
     dtype = next((d for d in claims.dtypes if d in WIDE), None)
-    if dtype is None or claims.accuracy or K.traits.structure != "elementwise" or not K.traits.even or len(shape) > 1:
-        return ""
-    if K._arrays or not xp.all(K.subgradient(host().asarray([1e-9, -1e-9], dtype="float64")) != 0):
-        return ""
+    linear = K.traits.structure == "elementwise" and K.traits.even and len(shape) == 1 and not K._arrays
+    if dtype is None or claims.accuracy or claims.cautious or not linear:
+        return unknown
+    if not xp.all(K.subgradient(host().asarray([1e-9, -1e-9], dtype="float64")) != 0):
+        return unknown
     b1, b2 = betas = betas_for(claims, 0.8, 0.95)
     right = [b1 * (1 - b2) * b2 ** (lag - 1) / (1 - b1) for lag in range(1, _LAGS + 1)]
     try:
-        seen = [_weight(port, dtype, betas, lag) for lag in range(1, _LAGS + 1)]
+        seen = [w for lag in range(1, _LAGS + 1) if (w := _weight(port, dtype, betas, lag)) is not None]
     except Exception:  # whatever the port raises has its own verdict
-        return ""
-    if None in seen or all(abs(a - b) <= 1e-3 * b for a, b in zip(seen, right, strict=True) if a is not None):
-        return ""
-    known = [w for w in seen if w is not None]
-    words = ["1 : " + " : ".join(f"{w:.4g}" for w in ws) for ws in (known, right)]
+        return unknown
+    if len(seen) < _LAGS:
+        return unknown
+    off = max(abs(a - b) / b for a, b in zip(seen, right, strict=True))
+    if off <= 1e-3:
+        return unknown
+    words = ["1 : " + " : ".join(f"{w:.4g}" for w in ws) for ws in (seen, right)]
     text = (
         f"with betas ({b1:g}, {b2:g}) the readout weighs the last {_LAGS + 1} gradients, the newest first, {words[0]}"
     )
-    return f"{text}; right is {words[1]}{_as_betas(known)}"
+    return f"{text}; right is {words[1]}{_as_betas(seen)}", off
 
 
 def _as_betas(seen: list[float]) -> str:

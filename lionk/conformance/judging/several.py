@@ -209,7 +209,8 @@ def shards(port: Port, case: Case) -> str:
     for part in (slice(0, n // 3), slice(n // 3, n)):
         alone = steps(start(port, case, case.array(case.x0)[part]), [case.array(g)[part] for g in case.grads])
         if found := differs([x[part] for x in whole], alone, case.dtype):
-            return f"entries {part.start} to {part.stop} step otherwise than in the whole array, from step {found[0]}"
+            odd = _wrong(alone[found[0]], whole[found[0]][part])
+            return f"of {part.stop - part.start} entries alone, {odd} step otherwise than in the whole array of {n}"
     return ""
 
 
@@ -246,9 +247,16 @@ def tiled(port: Port, case: Case) -> str:
         seen = steps(start(port, case, spread(case.array(case.x0))), [spread(g) for g in arrays(case)])
         right = [spread(x) for x in alone]
         if found := differs(seen, right, case.dtype):
-            wrong = [int(i) for i in xp.nonzero(xp.reshape(seen[found[0]] != right[found[0]], (-1,)))[0]]
+            odd = _wrong(seen[found[0]], right[found[0]])
             return (
-                f"of an array of {count} entries in shape {shape} the entries from {wrong[0]} to {wrong[-1]} step "
+                f"of an array of {count} entries in shape {shape} {odd} step "
                 f"otherwise than the same entries of a small array, from step {found[0]}: by {found[1]}"
             )
     return ""
+
+
+def _wrong(seen: Any, right: Any) -> str:
+    """Which entries differ, counted in C order."""
+    xp = host().namespace()
+    places = [int(i) for i in xp.nonzero(xp.reshape(seen != right, (-1,)))[0]]
+    return f"the entries from {places[0]} to {places[-1]}"

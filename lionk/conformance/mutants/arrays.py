@@ -127,6 +127,13 @@ def second_block(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
     return s.formula(x, xp.reshape(read, m.shape), g)[0], s.formula(x, m, g)[1]
 
 
+@mutant("the last entries, beyond a multiple of {}, without their momentum", "S5.shape", constants=(4, 8, 16, 32))
+def tail_without_momentum(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
+    xp = host().namespace()
+    body = xp.reshape(xp.arange(m.size) < m.size // value * value, m.shape)
+    return s.formula(x, xp.where(body, m, 0 * m), g)[0], s.formula(x, m, g)[1]
+
+
 @mutant("a momentum of 8 bits in arrays of {} entries and more", "S5.shape", constants=(4096, 65536))
 def large_quantised(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
     xp = host().namespace()

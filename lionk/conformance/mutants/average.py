@@ -89,6 +89,11 @@ def starts_at_gradient(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m if s.count else -g, g)
 
 
+@mutant("a first gradient that counts twice in the momentum", "S1.first", "S1.readout", "S4.state")
+def first_gradient_twice(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m if s.count else -(1 - s.b2) * g, g)
+
+
 @mutant("the first step skipped", "S1.first")
 def first_step_skipped(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g) if s.count else (x, s.formula(x, m, g)[1])
@@ -164,6 +169,11 @@ def fixed_b1(s: Slot, x: Any, m: Any, g: Any) -> Any:
 @mutant("b2 that is ignored: always 0.99", "S1.betas")
 def fixed_b2(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, b2=0.99)
+
+
+@mutant("b1 that rises with the count of steps, min(b1, (t + 1)/(t + 11))", "S1.readout", "S1.first")
+def rising_b1(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, b1=min(s.b1, (s.count + 1) / (s.count + 11)))
 
 
 @mutant("b1 squared in the readout", "S1.readout", "S1.betas")

@@ -42,6 +42,12 @@ def halves_at(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
     return s.formula(x, m, g, lr=s.lr if s.count < value else s.lr / 2)
 
 
+@mutant("a schedule that begins anew after {} steps, as with a count of few bits", "S5.long", constants=(256, 128))
+def count_of_few_bits(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
+    lr = s.hyper["lr"]
+    return s.formula(x, m, g, lr=float(lr(s.count % value)) if callable(lr) else s.lr)
+
+
 @mutant("b2 = 0 taken for a value that was not given", "S1.zero_b2")
 def falsy_b2(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, b2=s.b2 or 0.99)
@@ -56,6 +62,11 @@ def clamped_b2(s: Slot, x: Any, m: Any, g: Any) -> Any:
 def sign_in_single(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
     return s.formula(x, m, g, dK=lambda r: s.dK(xp.astype(xp.astype(r, xp.float32), r.dtype)))
+
+
+@mutant("gradients times 2^16 and divided again, as by a grad scaler: they overflow", "S2.fine")
+def scaled_and_back(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, (g * 65536.0) / 65536.0)
 
 
 @mutant("readouts below {} taken for 0", "S2.fine", constants=(1e-50, 1e-40, 1e-45, 1e-100, 1e-200))

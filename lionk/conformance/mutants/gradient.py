@@ -10,7 +10,7 @@ from .registry import mutant
 from .step import Slot
 
 
-@mutant("gradients clipped to length {}", "S1.readout", "S4.state", constants=(1.0, 0.1, 0.25, 0.5, 5.0))
+@mutant("gradients clipped to length {}", "S1.readout", "S4.state", constants=(1.0, 0.1, 0.25, 0.5, 2.0, 5.0, 10.0))
 def clipped_length(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
     length = float((g * g).sum() ** 0.5)
     return s.formula(x, m, g * (value / length) if length > value else g)
@@ -43,7 +43,7 @@ def clipped_gradient(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
     return s.formula(x, m, xp.clip(g, -value, value))
 
 
-@mutant("gradient entries clipped to [-{0}, {0}]", "S2.scale", constants=(1000.0, 100.0, 1e4, 1e6))
+@mutant("gradient entries clipped to [-{0}, {0}]", "S2.scale", constants=(1000.0, 10.0, 100.0, 1e4, 1e6))
 def clipped_far(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
     return clipped_gradient(s, x, m, g, value)
 

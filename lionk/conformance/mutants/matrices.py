@@ -45,15 +45,29 @@ def scale_of_adamw(s: Slot, x: Any, m: Any, g: Any) -> Any:
 
 @mutant("the quintic of Newton-Schulz where the exact polar factor is claimed", "S1.readout", K="nuclear")
 def newton_schulz(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    def polar(r: Any) -> Any:
-        size = float((r * r).sum() ** 0.5)
-        y = r / size if size else r
-        for _ in range(5):
-            a = y @ y.T
-            y = 3.4445 * y + (-4.7750 * a + 2.0315 * (a @ a)) @ y
-        return y
+    return s.formula(x, m, g, dK=_quintic)
 
-    return s.formula(x, m, g, dK=polar)
+
+def _quintic(r: Any, times: int = 5, normalised: bool = True) -> Any:
+    size = float((r * r).sum() ** 0.5) if normalised else 1.0
+    y = r / size if size else r
+    for _ in range(times):
+        a = y @ y.T
+        y = 3.4445 * y + (-4.7750 * a + 2.0315 * (a @ a)) @ y
+    return y
+
+
+_ROUGH: dict[str, Any] = {"K": "nuclear", "betas": "nesterov", "accuracy": 0.35}
+
+
+@mutant("two iterations of Newton-Schulz, not five", "S1.readout", **_ROUGH)
+def two_iterations(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, dK=lambda r: _quintic(r, 2))
+
+
+@mutant("Newton-Schulz of a matrix that is not divided by its norm", "S2.scale", **_ROUGH)
+def not_normalised(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, dK=lambda r: _quintic(r, normalised=False))
 
 
 @mutant("the whole matrix divided by its Frobenius norm", "S1.readout", K="nuclear")

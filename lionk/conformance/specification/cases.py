@@ -68,6 +68,11 @@ class Case:
     def steps(self) -> int:
         return len(self.grads) * self.repeat
 
+    @property
+    def long(self) -> bool:
+        """Is it the count of its steps that it asks about?"""
+        return self.steps > 64
+
     def gradients(self) -> Iterator[tuple[int, tuple[float, ...]]]:
         """``(step, gradient)`` of every step."""
         return enumerate(self.grads * self.repeat)

@@ -10,11 +10,13 @@ from .cases import Case
 from .maker import PROBES, Maker, takes
 from .script import Script
 
-#: Where the gradients of float64 are smaller, or larger, than float32 holds.
-SCALES = (1e-46, 1e-150, 1e-290, 1e60, 1e150)
+#: Where the gradients of float64 are smaller, or larger, than float32 holds; and near the largest numbers.
+SCALES = {"float64": (1e-46, 1e-150, 1e-290, 1e60, 1e150, 1e305), "float32": (1e37,)}
 #: Beyond the powers of two and of ten up to 4096.
 LONG = 4186
 ROWS = 23
+#: Beyond 2^8.
+COUNTS = 299
 
 
 def edges(make: Maker) -> Iterator[Case]:
@@ -30,6 +32,8 @@ def edges(make: Maker) -> Iterator[Case]:
         yield from _rates(make)
     if elementwise and make.shape == (16,) and make.dtype == make.widest:
         yield _thousands(make)
+        if make.claims.schedule:
+            yield _counts(make)
 
 
 def _fine(make: Maker) -> Iterator[Case]:
@@ -41,7 +45,7 @@ def _fine(make: Maker) -> Iterator[Case]:
         yield make.case("S2.fine/neighbour", script, lr=0.0625, wd=0.5, start=(0.25, 2.0, 3), exact=True)
     if not make.K.traits.homogeneous:
         return
-    for scale in SCALES if make.dtype == "float64" else ():
+    for scale in SCALES[make.dtype]:
         script = make.script(f"fine {scale}")
         for _ in range(3):
             script.add([scale * v for v in script.numbers(0.25, 2)])
@@ -81,6 +85,10 @@ def _places(make: Maker) -> Iterator[Case]:
         for _ in range(3):
             script.add(script.numbers(0.125, 2.0)[:5] * 3)
         yield make.case("S5.shape/expanded", script, shape=shape, layout="expanded")
+    for name, odd in (("scalar", ()), ("few", (3,)), ("odd", (13,))):  # the ends of vector loops, asked for momentum
+        if not matrix and takes(make.claims.K, odd):
+            script = make.script(f"few {name}", shape=odd).random(2).probe(*PROBES[:2])
+            yield make.case(f"S5.shape/{name}", script, shape=odd)
     if not matrix and takes(make.claims.K, (2, 3, 2, 2)):
         script = make.script("kernel", shape=(2, 3, 2, 2)).random(3)
         yield make.case("S5.shape/kernel", script, shape=(2, 3, 2, 2))
@@ -113,3 +121,12 @@ def _thousands(make: Maker) -> Case:
         m = cycle(m).m
     more: dict[str, Any] = {"shape": (8,), "repeat": LONG // ROWS}
     return make.case("S5.long/thousands", cycle(m), lr=0.02, wd=0.5, **more)
+
+
+def _counts(make: Maker) -> Case:
+    """A schedule that goes on falling, past the counts that eight bits hold."""
+    script = make.script("counts", shape=(8,)).random(ROWS)
+    script.grads *= COUNTS // ROWS
+    rates = [0.1 * 0.99**t for t in range(len(script.grads))]
+    wd = {"fixed": 0.02, "lr_ratio": 0.04}.get(make.decay, 0.5)
+    return make.case("S5.long/schedule", script, rates, wd, shape=(8,), scheduled=True)

@@ -13,6 +13,8 @@ from .port import Capabilities
 from .rules import rule_of
 from .script import Script
 
+#: Approximations that declare more than this are asked for small singular values, too.
+_COARSE = 0.2
 _LEVEL = {"float64": 0, "float32": 1, "float16": 2, "bfloat16": 2}
 
 
@@ -222,14 +224,24 @@ def _special(make: Maker) -> Iterator[Case]:
     yield make.case("S6.nan/first", start, **lr)
 
 
+def _stretched(make: Maker) -> Script:
+    """A singular value of 2, and others of 1/32: iterations that end too early leave those short."""
+    script, cols = make.script("stretched"), make.shape[-1]
+    for _ in range(2):
+        noise = script.numbers(0.0, 0.25)
+        diagonal = [(2.0 if i == 0 else 2.0**-5) * (i // cols == i % cols) for i in range(script.n)]
+        script.add([d + e / 64 for d, e in zip(diagonal, noise, strict=True)])
+    return script
+
+
 def _approximate(make: Maker) -> Iterator[Case]:
     """Well-conditioned readouts: what can be asked of Newton-Schulz and its like."""
     cols = make.shape[-1] if len(make.shape) == 2 else 1
 
-    def push(script: Script, *signs: float, cols: int = cols) -> Script:
+    def push(script: Script, *signs: float, cols: int = cols, size: float = 1.0) -> Script:
         for sign in signs:
             noise = script.numbers(0.0, 0.25)
-            script.add([sign * (2.0 * (i // cols == i % cols)) + e for i, e in enumerate(noise)])
+            script.add([size * (sign * (2.0 * (i // cols == i % cols)) + e) for i, e in enumerate(noise)])
         return script
 
     yield make.case("S1.first/one", push(make.script("one"), 1))
@@ -245,6 +257,11 @@ def _approximate(make: Maker) -> Iterator[Case]:
             if not takes(make.claims.K, shape):
                 continue
             yield make.case(f"S5.shape/{name}", script, shape=shape)
+    if make.claims.specification >= "1.1":
+        for name, size in (("large", 2.0**20), ("small", 2.0**-12)) if make.K.traits.homogeneous else ():
+            yield make.case(f"S2.scale/{name}", push(make.script(name), 1, 1, size=size))
+        if len(make.shape) == 2 and make.claims.accuracy > _COARSE:
+            yield make.case("S1.readout/stretched", _stretched(make))
     yield make.case("S3.zero_decay/push", push(make.script("no decay"), 1, 2), wd=0.0)
     yield make.case("S4.state/impulse", push(make.script("impulse"), 16, 0.5, -0.25, -0.5, -1))
     yield make.case("S5.trajectory/push", push(make.script("long"), *[1, 2, 1, -1] * 4), lr=0.02)
