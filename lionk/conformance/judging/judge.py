@@ -115,7 +115,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     report.where = report.where or place
     told = _told(report, port, bool(wrong)) if not (wrong and report.sure) else []
     parts = [] if report.sure or counted or factor else _parts(report, port, traces)
-    report.measured = [words for words in (counted, *sizes, *parts, step, weights, *told, said) if words]
+    report.measured = [words for words in (counted, *sizes, weights, *parts, step, *told, said) if words]
     if not report.measured and not report.looks_like.startswith("looks like") and report.first is not None:
         report.measured = [f"{report.first.id}: {report.first.text}"]
     if report.diagnosis:

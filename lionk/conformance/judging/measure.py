@@ -171,7 +171,7 @@ def place_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
             found.append((case.size, places[0]))
     blocks = (2**k for k in range(2, 13))
     tail = next((k for k in blocks if all(first >= n // k * k for n, first in found)), 0)
-    if not any(n > tail for n, _ in found) or not tail:
+    if not tail or len({n for n, _ in found if n > tail}) < 2:
         return ""
     return f"only in the last entries, those beyond a multiple of {tail}"
 

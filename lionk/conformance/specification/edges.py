@@ -85,7 +85,7 @@ def _places(make: Maker) -> Iterator[Case]:
         for _ in range(3):
             script.add(script.numbers(0.125, 2.0)[:5] * 3)
         yield make.case("S5.shape/expanded", script, shape=shape, layout="expanded")
-    for name, odd in (("scalar", ()), ("few", (3,)), ("odd", (13,))):  # the ends of vector loops, asked for momentum
+    for name, odd in (("scalar", ()), ("few", (3,)), ("odd", (13,)), ("table", (4, 3))):  # asked for momentum
         if not matrix and takes(make.claims.K, odd):
             script = make.script(f"few {name}", shape=odd).random(2).probe(*PROBES[:2])
             yield make.case(f"S5.shape/{name}", script, shape=odd)
