@@ -336,7 +336,7 @@ WIDE, HALF = ("float64",), ("float32", "float16")
         (CutAtForty, "S2.scale", "as if they were cut", WIDE),
         (Sloped, "S2.scale", "an epsilon, or a slope in place of a jump", WIDE),
         (TwiceAtFirst, "S4.state", "a first gradient that counts twice in the momentum", WIDE),
-        (OneEntryLeftOut, "S5.shape", "is it left out?, only where the shape is (1,)", WIDE),
+        (OneEntryLeftOut, "S5.shape", "x does not move", WIDE),
         (InTheFirstDtype, "S7.mixed", "parameter 1 is computed in float32", ("float32", "float64")),
     ],
 )

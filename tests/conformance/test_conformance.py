@@ -189,8 +189,8 @@ def test_what_is_like_no_known_mistake_is_measured():
 
     report = check(replace(plain, move=third), dtypes=("float64",), level=0)
     assert not report.passed
-    assert "acts like betas (0.8, 0.6)" in report.measured[-1]
-    assert report.measured[-1] in report.summary() + report.to_markdown()
+    assert "acts like betas (0.8, 0.6)" in report.measured[0]
+    assert report.measured[0] in report.summary() + report.to_markdown()
 
     def falling(s, x, m, g):
         return s.formula(x, m, g, lr=s.lr / (1 + s.count) ** 2)

@@ -41,7 +41,7 @@ def step_of(case: Case, claims: Capabilities, trace: Trace) -> str:
     points = [(p, after, *expected(case, K, p)) for p, after in follow(case, trace.xs, claims.state_dtype) if p.lr]
     still = all((after == p.x).all() for p, after, *_ in points)
     if still and any((x != p.x).any() for p, _, _, x in points):
-        return f"in {case.id} x does not move: is a copy of it changed, or is it left out?"
+        return f"in {case.id} x does not move: is it left out, a copy of it changed, or a list of parameters expected?"
     rows = [(u, p.x, (after - p.x) / p.lr) for p, after, u, _ in points if case.size > 1]
     fits = [two_constants(rows)] * len(rows) if rows and two_constants(rows) else [two_constants([row]) for row in rows]
     pairs = [f for f in fits if f]
