@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -44,7 +45,7 @@ def direction_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> st
         if found and (says != "the right one" or any(abs(f - 1) > claims.accuracy / 2 for f in found.values())):
             return f"the direction is {', '.join(f'{f:.3g} times {says} at shape {s}' for s, f in found.items())}"
     ratios = [v for shape, r, u in seen for v in _singular(r, u, function_of(claims.K, shape), claims.accuracy)]
-    if not ratios or None in ratios:
+    if not ratios or any(map(math.isnan, ratios)):
         return ""
     return (
         f"the singular values of the direction are {min(ratios):.2g} to {max(ratios):.2g} times the right ones: an "
@@ -71,8 +72,8 @@ def _factors(
     return found
 
 
-def _singular(r: Any, v: Any, K: Any, accuracy: float) -> list[float | None]:
-    """In the singular vectors of the readout: by how much each singular value of v is too large; [None] if v has
+def _singular(r: Any, v: Any, K: Any, accuracy: float) -> list[float]:
+    """In the singular vectors of the readout: by how much each singular value of v is too large; [nan] if v has
     others. What is not finite says nothing.
     """
     xp = host().namespace()
@@ -82,5 +83,5 @@ def _singular(r: Any, v: Any, K: Any, accuracy: float) -> list[float | None]:
     inner, due = left.T @ v @ right.T, xp.diag(left.T @ K.subgradient(r) @ right.T)
     beside = inner - xp.diag(xp.diag(inner))
     if float((beside**2).sum()) > accuracy**2 * float((inner**2).sum()) or not due.all():
-        return [None]
+        return [math.nan]
     return [float(a / b) for a, b in zip(xp.diag(inner), due, strict=True)]
