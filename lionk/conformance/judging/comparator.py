@@ -21,7 +21,8 @@ from typing import Any
 from ...functions import ConvexFunction
 from ..report.results import Divergence
 from ..specification.cases import EPS, Case, host
-from .reference import Point, direction, expected, ulps
+from ..specification.variant import direction
+from .reference import Point, expected, ulps
 
 
 def judge_step(case: Case, K: ConvexFunction, point: Point, after: Any, accuracy: float = 0.0) -> Divergence | None:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...functions import ConvexFunction
-from ...optimizer import decay, step
-from ...optimizer.variants import Cautious
+from ...optimizer import step
 from ..specification.cases import EPS, Case, host
-from ..specification.port import DECAYS, Capabilities
+from ..specification.variant import direction, spelled
 
 
 @dataclass(frozen=True)
@@ -43,14 +42,6 @@ def ulps(eps: float) -> float:
 def decay_and_gradient(case: Case, t: int, x: Any, g: Any) -> tuple[float, Any]:
     """``(lam, g)`` such that the declared convention of decay is an ordinary step with them."""
     return spelled(case.decay, case.weight_decay, case.rate(t), case.lr[0], x, -g if case.maximize else g)
-
-
-def spelled(convention: str, wd: float, lr: float, first: float, x: Any, g: Any) -> tuple[float, Any]:
-    """The same for a weight decay, a rate, and the first one. ``g``: of what is minimised."""
-    name = DECAYS[convention]
-    if name is None or wd == 0:
-        return 0.0, g
-    return decay.at(name, wd, lr, first), g + wd * x if name == "coupled" else g
 
 
 def follow(
@@ -88,14 +79,6 @@ def follow(
         m, off, x = m_next, b2 * off + rounding, after
         if case.state_error and m.size:
             off = off + case.state_error * xp.max(xp.where(xp.isfinite(m), xp.abs(m), 0.0))
-
-
-def direction(case: Case | Capabilities, K: Any, x: Any, g: Any, lam: float, r: Any, kept: float | None = None) -> Any:
-    """dK(r), with what the dialect adds. ``kept``: the share of entries that a cautious step keeps."""
-    if not (case.cautious or case.cautious_decay):
-        return K.subgradient(r)
-    mean = None if kept is None else lambda _: kept
-    return Cautious(K, x, g, lam, case.cautious or None, case.cautious_decay, mean).subgradient(r)
 
 
 def expected(case: Case, K: ConvexFunction, point: Point) -> tuple[Any, Any]:

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from ...optimizer import step
-from ..judging.reference import direction, spelled
 from ..specification.cases import function_of, host
 from ..specification.port import EVERYTHING, Capabilities, each_parameter
+from ..specification.variant import direction, spelled
 
 Move = Callable[["Slot", Any, Any, Any], tuple[Any, Any]]
 
