@@ -215,3 +215,12 @@ def test_a_step_has_another_rate_each_time():
     before = step.x[0].copy()
     step()
     assert np.max(np.abs(step.x[0] - before)) < first
+
+
+def test_a_run_that_is_over_before_its_iterates_are_counted_is_refused():
+    """Its count would be 0, now and after every slow-down."""
+    rates = {s.case: s for s in scenes.scenes() if s.subject == "iterate of minimize"}
+    assert all(parts._each(rates[K], "calls") > 100 for K in ("l2", "nuclear"))
+    done = rates["l2"]._replace(make=lambda put: scenes._iterates("l2", {}, put))
+    with pytest.raises(ValueError, match="over before 30"):
+        parts._each(done, "calls")

@@ -57,6 +57,8 @@ def _each(s: Scene, unit: str) -> float:
     """Of one iterate."""
     assert s.rate is not None
     few, more = (getattr(w, unit) for w in _both(s))
+    if more == few:
+        raise ValueError(f"the run is over before {s.rate[1]} iterates: nothing would be counted")
     return round((more - few) / (s.rate[1] - s.rate[0]), 1)
 
 
