@@ -283,3 +283,15 @@ def test_sums_of_sums_are_one_sum(names, monkeypatch) -> None:
     least = oracle.at(p) + float((p - s) @ (p - s))
     for z in (s, p + 1e-3 * r, p - 1e-3 * r, p * (1 + 1e-3)):
         assert least <= oracle.at(z) + float((z - s) @ (z - s))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("y", [[1, -1, -1, -1, 1, 1], [1.25, -0.75, -0.5], [1.5, -0.5, -0.5, -0.5]])
+def test_a_centred_conjugate_where_one_constant_alone_takes_it_into_the_domain(y, dtype) -> None:
+    """Slopes are infinite at both ends of the domain at once. K* is the entropy at that constant, by the definition."""
+    y = np.asarray(y, dtype)
+    w = y.astype(float) - (y.max() + y.min()) / 2
+    truth = float(np.sum(special.xlogy(1 + w, 1 + w) + special.xlogy(1 - w, 1 - w))) / 2
+    lower, upper = centered("log_cosh").conjugate.bounds(y)
+    assert float(lower) <= truth * (1 + np.finfo(dtype).eps) and truth <= float(upper) + 4 * np.finfo(dtype).eps * truth
+    assert upper - lower <= 1e3 * np.finfo(dtype).eps

@@ -119,7 +119,9 @@ class CenteredConjugate(ArrayFunction):
             if isinstance(self.inner.domain, Whole):
                 return mean(xp, self.inner._subgradient(xp, w, batch), batch)
             near = self.inner.domain._project(xp, w, batch)
-            s = mean(xp, self.inner._subgradient(xp, near, batch), batch)
+            # finite: a slope may be infinite at one end, and minus infinity at the other
+            top = float(xp.finfo(w.dtype).max) / (4 * max(_xp.event_size(w, batch), 1))
+            s = mean(xp, xp.clip(self.inner._subgradient(xp, near, batch), -top, top), batch)
             outside = _xp.spread(xp, self.inner.domain._violation(xp, w, batch) > 0, s)
             return xp.where(outside, mean(xp, w - near, batch), s)
 
@@ -136,6 +138,7 @@ class CenteredConjugate(ArrayFunction):
         """That of k* at ``y + c``, and of the normals of its domain what makes the sum 0."""
         w = self._shifted(xp, x - mean(xp, x, batch), batch)
         s = self.inner._subgradient(xp, w, batch)
+        s = xp.where(xp.isinf(s), math.nan * xp.ones_like(s), s)  # infinite at one end and the other: there is none
         if not isinstance(self.inner.domain, Whole):
             excess = mean(xp, s, batch)
             beyond = w - xp.sign(excess) * math.sqrt(_xp.eps(x)) * (
