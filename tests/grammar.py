@@ -135,7 +135,7 @@ SCALAR: dict[str, tuple[dict[str, Any], Oracle]] = {
     "pseudo_huber": ({}, _entries(lambda x: x * x / (np.hypot(x, 1) + 1))),
     "softsign": ({}, _entries(lambda x: abs(x) - np.log1p(abs(x)))),
     "arctan": ({}, _entries(lambda x: 2 / math.pi * (x * np.arctan(x) - np.log1p(x * x) / 2))),
-    "asinh": ({}, _entries(lambda x: x * np.arcsinh(x) - np.hypot(x, 1) + 1)),
+    "asinh": ({}, _entries(lambda x: x * np.arcsinh(x) - x * (x / (np.hypot(x, 1) + 1)))),
     "softplus": ({}, _entries(lambda x: np.logaddexp(0, x))),
     "relu": ({}, _entries(lambda x: np.maximum(x, 0))),
     "relu_square": ({}, _entries(lambda x: np.maximum(x, 0) ** 2 / 2)),
