@@ -101,12 +101,16 @@ def objective_rounding(K: Any, x: Any, weight_decay: float) -> Array:
     """How far the computed ``K*(lam x)/lam`` can be below the exact one where terms of it cancel, 0-d; else 0."""
     lam = decay_of(weight_decay)
     dual, y = bound(over(K, x), x).conjugate, scaled(x, lam)
-    return (dual.upper(y) - dual.value(y)) / lam
+    return _above(dual.value(y), dual.upper(y)) / lam
 
 
 def _hidden(k: Any, x: Any, tol: float | None) -> Array:
     """The upper end of k(x) less its value."""
-    value, (_, upper) = k.value(x, tol), k.bounds(x, tol)
+    return _above(k.value(x, tol), k.bounds(x, tol)[1])
+
+
+def _above(value: Array, upper: Array) -> Array:
+    """The upper end less the value; the upper end, where the value is infinite."""
     xp = _xp.namespace(value)
     return xp.where(xp.isfinite(value), upper - _xp.finite(xp, value), upper)
 
