@@ -66,15 +66,16 @@ def accelerated(xp: Namespace, move: Map, start: Array, steps: int, batch: int) 
 
 
 def bracket(
-    xp: Namespace, increasing: Map, low: Array, high: Array, extra: int = 0, ends: tuple[Array, Array] | None = None
-) -> tuple[Array, Array]:
+    xp: Namespace, increasing: Map, low: Array, high: Array, extra: int = 0, ends: tuple[Array, Array] | None = None,
+    first: bool = True,
+) -> tuple[Array, Array]:  # fmt: skip
     """The ends of an interval in which a nondecreasing function changes its sign: ``increasing < 0`` at the first,
     unless it is ``low``, and ``>= 0`` at the second, unless it is ``high``.
 
     It shrinks until the dtype has no digits left of ``high - low``, or of the root; jumps (kinks of K) are found like
     roots, and where the function is 0 on an interval, its left end. ``extra`` halvings are for an interval much wider
     than 1 in a logarithm, where the root is likely to lie next to ``high``. ``ends``: the function's values at both,
-    where they are known.
+    where they are known. ``first=False``: where the function is 0, any end will do, which takes a step or two.
     """
     count = int(-math.log2(eps(low))) + 4 + extra
     low, high = low + 0 * high, high + 0 * low
@@ -92,7 +93,7 @@ def bracket(
         return low, high
     points: Any = (x, low, high)
     values: Any = (value, *(ends or (math.nan * low, math.nan * low)))
-    facts = count, eps(low), float(xp.finfo(low.dtype).max) / 8
+    facts = count, eps(low), float(xp.finfo(low.dtype).max) / 8, first
     if low.ndim or low.shape != value.shape:
         return _narrowed(xp, increasing, points, values, *facts)
 
@@ -105,7 +106,7 @@ def bracket(
 
 
 def _narrowed(
-    xp: Any, increasing: Map, points: Any, values: Any, count: int, small: float, top: float
+    xp: Any, increasing: Map, points: Any, values: Any, count: int, small: float, top: float, first: bool
 ) -> tuple[Array, Array]:
     """``bracket``, from a point between the ends and the values at all three, NaN where they are not known.
 
@@ -129,6 +130,8 @@ def _narrowed(
         last, before = xp.where(below, low, high), xp.where(below, under, over)  # what x takes the place of
         low, under = xp.where(below, x, low), xp.where(below, value, under)
         high, over = xp.where(below, high, x), xp.where(below, over, value)
+        if not first:
+            low = xp.where(value == 0, x, low)
         far, there = xp.where(below, high, low), xp.where(below, over, under)  # the other end
         span, least = high - low, xp.maximum(unit, small * abs(x))
         if not bool(xp.any((span > 2 * least) & (value == value))):  # NaN: no further
@@ -148,10 +151,10 @@ def _narrowed(
     return low, high
 
 
-def root(xp: Namespace, increasing: Map, low: Array, high: Array, extra: int = 0) -> Array:
+def root(xp: Namespace, increasing: Map, low: Array, high: Array, extra: int = 0, first: bool = True) -> Array:
     """Root of a nondecreasing function, finite at ``low`` and ``high``, between them: the middle of its ``bracket``."""
     ends = (increasing(low), increasing(high)) if visible(low, high) else None
-    low, high = bracket(xp, increasing, low, high, extra, ends)
+    low, high = bracket(xp, increasing, low, high, extra, ends, first)
     return low + (high - low) / 2
 
 
