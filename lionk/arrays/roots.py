@@ -151,8 +151,11 @@ def _narrowed(
     return low, high
 
 
-def root(xp: Namespace, increasing: Map, low: Array, high: Array, extra: int = 0, first: bool = True) -> Array:
-    """Root of a nondecreasing function, finite at ``low`` and ``high``, between them: the middle of its ``bracket``."""
+def root(xp: Namespace, increasing: Map, low: Array, high: Array, extra: int = 0, first: bool = False) -> Array:
+    """Root of a nondecreasing function, finite at ``low`` and ``high``, between them: the middle of its ``bracket``.
+
+    ``first``: the least one, where the function is 0 on an interval; else any one, for which a step or two will do.
+    """
     ends = (increasing(low), increasing(high)) if visible(low, high) else None
     low, high = bracket(xp, increasing, low, high, extra, ends, first)
     return low + (high - low) / 2

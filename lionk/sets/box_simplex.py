@@ -102,7 +102,7 @@ def _level(xp: Namespace, r: Array, low: Array, up: Array, total: Array, free: A
 
     bottom = xp.min(xp.where(free, r - up, infinite), axis=-1)
     top = xp.max(xp.where(free, r - low, -infinite), axis=-1)
-    t = _roots.root(xp, lambda t: total - xp.sum(weight * clipped(t), axis=-1), bottom, top, first=False)
+    t = _roots.root(xp, lambda t: total - xp.sum(weight * clipped(t), axis=-1), bottom, top)
     p = clipped(t)
     for _ in range(2):  # what the sum lacks, shared among the entries between their ends
         inner = weight * xp.astype((p > low) & (p < up), r.dtype)

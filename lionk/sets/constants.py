@@ -32,7 +32,8 @@ def constant(xp: Namespace, slope: Callable[[Array], Array], x: Array, batch: in
         low = xp.where(slope(low) > 0, 4 * low - 1, low)
         high = xp.where(slope(high) < 0, 4 * high + 1, high)
     first, last = (
-        _roots.root(xp, f, low, high) for f in (slope, lambda c: xp.where(slope(c) > 0, 0 * c + 1, 0 * c - 1))
+        _roots.root(xp, f, low, high, first=True)
+        for f in (slope, lambda c: xp.where(slope(c) > 0, 0 * c + 1, 0 * c - 1))
     )
     return first + (last - first) / 2
 

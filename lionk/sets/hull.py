@@ -76,7 +76,7 @@ class Hull(ArraySet):
             return radius * reductions.norm(xp, s, batch) - c._support(xp, s, batch)
 
         zero = xp.zeros_like(reductions.peak(xp, y, batch))
-        w = _roots.root(xp, rise, zero + _xp.eps(y), zero + 1)
+        w = _roots.root(xp, rise, zero + _xp.eps(y), zero + 1, first=True)
         w = xp.where(rise(zero + 1) < 0, zero + 1, xp.where(rise(zero) >= 0, zero, w))
         return near(w), y - near(w), (1 - w) * radius
 

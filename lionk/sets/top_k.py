@@ -154,7 +154,7 @@ class TopK(ArraySet):
         def clipped(t: Array) -> Array:
             return weight * xp.clip(r - _xp.spread(xp, t, r), 0.0, 1.0)
 
-        t = _roots.root(xp, lambda s: total - reductions.total(xp, clipped(s), batch), bottom, top, first=False)
+        t = _roots.root(xp, lambda s: total - reductions.total(xp, clipped(s), batch), bottom, top)
         moved = r - _xp.spread(xp, t, r)
         inner = weight * xp.astype((moved > 0) & (moved < 1), r.dtype)
         ones = reductions.total(xp, weight * xp.astype(moved >= 1, r.dtype), batch)

@@ -30,11 +30,23 @@ def test_a_smooth_root_takes_few_evaluations(name: str, shape: tuple[int, ...]) 
 
 @pytest.mark.parametrize("shape", [(), (1,)])
 def test_jumps_flat_parts_and_ends(shape: tuple[int, ...]) -> None:
-    """A jump is found to the last digit, of a flat part of 0 the left end; where the sign does not change, an end."""
+    """A jump is found to the last digit, of a flat part of 0 the left end; where the sign does not change, an end.
+
+    Where any root will do, a few evaluations find one.
+    """
     low, high = np.full(shape, -1.0), np.full(shape, 1.0)
 
     def at(f) -> float:
-        return float(np.ravel(roots.root(xp, f, low, high))[0])
+        return float(np.ravel(roots.root(xp, f, low, high, first=True))[0])
+
+    seen = []
+
+    def flat(z):
+        seen.append(z)
+        return np.where(z < 0.3, z - 0.3, np.where(z > 0.6, z - 0.6, 0 * z))
+
+    assert 0.3 <= float(np.ravel(roots.root(xp, flat, low, high))[0]) <= 0.6
+    assert len(seen) <= 5
 
     assert at(lambda z: np.where(z < 0.3, -1.0, 1e200)) == pytest.approx(0.3, rel=1e-15)
     assert at(lambda z: np.where(z < 0.3, z - 0.3, 0 * z)) == pytest.approx(0.3, rel=1e-15)
