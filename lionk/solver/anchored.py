@@ -14,7 +14,6 @@ restart); the rest is derived here, by experiment.
 from __future__ import annotations
 
 import math
-from operator import add
 from typing import Any
 
 from ..arrays import plain
@@ -24,7 +23,7 @@ from ..functions.bound import bound
 from ..theory.anchored import AnchoredRecord, certificate_of_anchored, optimality, rounding_of_step
 from ..theory.certificate import ROUNDING, Certificate
 from ..theory.lower_bound import Average, rounding_unit
-from . import by_entry, measures, rule
+from . import measures, rule
 from .bundle import Bundle
 from .method import Method, Seen
 from .state import AnchoredState
@@ -39,7 +38,7 @@ class Anchored(Method):
         self.K, self.bound = run.backend.bind(K, run.now.x), bound(K, run.now.x)
         self.dual = K.conjugate
         self.unit, self.slack = rounding_unit(K, run.now.x), run.tolerance(0.0)
-        self.bundle, self.scales = Bundle(self, memory), by_entry.possible(self.bound) and bool(run.size)
+        self.bundle = Bundle(self, memory)
         self._fresh: Any = None  # the average of gradients with that of the point in it, and its pair
 
     @property
@@ -53,11 +52,6 @@ class Anchored(Method):
         record = self.run.now.record
         assert isinstance(record, AnchoredRecord)
         return record
-
-    @property
-    def metric(self) -> Any:
-        """The L of each entry, over the largest; None: there is one L."""
-        return self.run.now.kept.get("metric")
 
     def numbers(self, function: Any, *args: Any) -> tuple[float, ...]:
         found: tuple[float, ...] = self.run.backend.numbers(function, self.K, *args, lam=self.run.lam)
@@ -91,11 +85,7 @@ class Anchored(Method):
 
     def prox(self, anchor: Any, slope: Any, L: float) -> Any:
         """``argmin <slope, z> + (L/2) |z - anchor|^2 + K*(lam z)/lam``."""
-        lam, d = self.run.lam, self.metric
-        if d is not None:
-            rates = tree_map(lambda a: lam / (L * a), d)
-            moved = tree_map(lambda a, g, t: lam * a - t * g, anchor, slope, rates)
-            return scaled(by_entry.prox(self.bound.conjugate, moved, rates), 1 / lam)
+        lam = self.run.lam
         moved = combined(lam, anchor, -lam / L, slope)
         return scaled(self.bound.conjugate.prox(moved, lam / L), 1 / lam)
 
@@ -112,7 +102,7 @@ class Anchored(Method):
             m = combined(1 - share, m, -share, point.grad)
             average = average if s.mass else Average()
         last = None if before is None else now.kept["grad"]
-        numbers = self.numbers(measures.neighbours, now.x, m, point.grad, before, last, self.metric, self.slack)
+        numbers = self.numbers(measures.neighbours, now.x, m, point.grad, before, last, self.slack)
         F, rounding, gap, lower, average, pair = rule.measured(plain, s, f, numbers, average, share, lam, self.unit)
         self._fresh, distance = (m, average, pair), 0.0
         if not math.isfinite(F):
@@ -193,14 +183,8 @@ class Anchored(Method):
         """At the best point, where f is evaluated again."""
         now, s = self.run.now, self.state
         s.mode, s.t, s.mass, s.tested, s.start, s.since = mode, 1.0, 0.0, False, math.inf, 0
-        if mode == "steady" and self.metric is not None:
-            s.L = 0.0  # there is one L again
-        now.x, now.kept = now.low_x, self._lasting() if mode == "fast" else {}
+        now.x, now.kept = now.low_x, {}
         self.record.restarts += 1
-
-    def _lasting(self) -> dict[str, Any]:
-        """What outlives a restart."""
-        return {name: a for name, a in self.run.now.kept.items() if name in ("metric", "curvature")}
 
     def _steer(self, point: Any, seen: Seen, pair: rule.Pair, known: bool) -> None:
         now, s = self.run.now, self.state
@@ -216,46 +200,22 @@ class Anchored(Method):
                 self.record.kinked = now.count
                 self.bundle.start(point, pair.gx)
                 return
-            if self.scales and now.count >= by_entry.DUE // 2:
-                self._scale(point, seen, pair)
             if rule.returns(s, F, seen.rounding, s.since):
                 s.L *= 2
                 self.restart("fast")
                 return
         before, anchor = now.kept.get("before", now.x), now.x
         s.f, s.F = point.f, F
-        now.kept = {**self._lasting(), "anchor": anchor, "grad": point.grad}
+        now.kept = {"anchor": anchor, "grad": point.grad}
         x = self._made(anchor, point.grad)
         now.kept["before"] = x
-        if s.mode == "steady" or (s.t > 1 and self._turned(anchor, x, before)):
+        if s.mode == "steady" or (s.t > 1 and self.run.backend.numbers(measures.turned, anchor, x, before)[0] > 0):
             s.t, s.mass = 1.0, 0.0
         if s.t == 1:
             s.start = F
         grown, ahead = rule.grown(plain, s.t)
         s.t, s.tested = (1.0 if s.mode == "steady" else grown), ahead == 0
         now.x = self._ahead(x, before, ahead) if ahead else x
-
-    def _scale(self, point: Any, seen: Seen, pair: rule.Pair) -> None:
-        """An L for each entry, where neighbours show that f is far steeper in some; L and the momentum begin anew."""
-        now, s = self.run.now, self.state
-        if not rule.clear(s, pair, seen.f, self.run.eps):
-            return
-        change = measures.difference(point.grad, now.kept["grad"])
-        known = by_entry.curvature(change, pair.bregman)
-        if "curvature" in now.kept:
-            known = tree_map(add, known, now.kept["curvature"])
-        now.kept["curvature"] = known = self.run.backend.synchronize(known)
-        if now.count < s.due:
-            return
-        s.due *= 2
-        d, uneven = by_entry.metric(known)
-        if bool(uneven):
-            now.kept["metric"], self.record.scaled = d, self.record.scaled or now.count
-            jump = self.run.backend.numbers(measures.jump, change, d)[0]
-            s.L, s.t, s.mass, s.pairs, s.least, s.jump = jump / (2 * pair.bregman), 1.0, 0.0, 0, math.inf, 0.0
-
-    def _turned(self, *points: Any) -> bool:
-        return self.run.backend.numbers(measures.turned, *points, self.metric)[0] > 0
 
     def _ahead(self, x: Any, before: Any, by: float) -> Any:
         """Extrapolated, and feasible."""
@@ -274,10 +234,10 @@ class Anchored(Method):
     def check(self, x: Any, anchor: Any, slope: Any) -> None:
         if not self.run.certify:
             return
-        residual, scale = self.numbers(optimality, x, anchor, slope, self.state.L, self.metric, self.slack)
+        residual, scale = self.numbers(optimality, x, anchor, slope, self.state.L, self.slack)
         if math.isfinite(residual):
             if abs(residual) > ROUNDING * self.run.eps * scale:
-                scale += self.numbers(rounding_of_step, x, anchor, slope, self.state.L, self.metric)[0]
+                scale += self.numbers(rounding_of_step, x, anchor, slope, self.state.L)[0]
             record = self.record
             record.exact, record.excess = record.exact + 1, max(record.excess, abs(residual) / (scale or 1.0))
 

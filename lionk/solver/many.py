@@ -15,7 +15,7 @@ from ..arrays.containers import SHORT
 from ..errors import NotAvailable
 from ..functions.bound import Bound
 from ..theory.lower_bound import Average, rounding_unit
-from . import by_entry, measures, rule
+from . import measures, rule
 from .anchored import combined
 
 RUNNING, CERTIFIED, ZERO, EXHAUSTED, CURVES, KINKED = range(6)
@@ -58,9 +58,6 @@ class Many(NamedTuple):
     origin: Any  # |F| at the first point, or at the feasible one nearest to 0 where it is smaller and not 0
     nit: Any
     end: Any
-    due: Any
-    curvature: Any  # of each entry, once it is looked at, and
-    metric: Any  # the L of each entry over the largest, once a problem has it: of no problem before
 
 
 class Mean(Average):
@@ -80,7 +77,6 @@ class Stack(Bound):
         self.wide = self.over(lam)  # lam beside x
         self.unit, self.eps = rounding_unit(K, x[0, ...]), self.kind.eps
         self._short = x.ndim == 2 and x.shape[1] <= SHORT and self.kind.real
-        self.scales = by_entry.possible(self)
         self.together: bool | None = True if K.by_entry else None  # does its prox take a step for each problem?
 
     def over(self, a: Any) -> Any:
@@ -105,16 +101,13 @@ class Stack(Bound):
         d = self.K.conjugate.domain._distance(self.xp, self.wide * x, self._n)
         return reductions.total(self.xp, d, 1)
 
-    def step(self, anchor: Any, slope: Any, L: Any, d: Any) -> Any:
-        """``argmin <slope, z> + (L/2) |z - anchor|^2 + K*(lam z)/lam``, each problem with its L, or L d."""
+    def step(self, anchor: Any, slope: Any, L: Any) -> Any:
+        """``argmin <slope, z> + (L/2) |z - anchor|^2 + K*(lam z)/lam``, each problem with its L."""
         rate = self.lam / L
-        if d is not None:
-            rate = self.over(rate) / d
-            return self.nearest(self.wide * anchor - rate * slope, rate) / self.wide
         return self.nearest(combined(self.wide, anchor, self.over(-rate), slope), rate) / self.wide
 
     def nearest(self, v: Any, t: Any) -> Any:
-        """The prox of K*, each problem with its t, or each entry."""
+        """The prox of K*, each problem with its t."""
         dual = self.K.conjugate
         if self.traits.homogeneous:  # a projection, whatever the step
             return dual._prox(self.xp, v, 1.0, self._n)
@@ -122,7 +115,7 @@ class Stack(Bound):
             probe = t * (1 + self.xp.arange(t.shape[0], dtype=t.dtype, device=_xp.device(t)) / t.shape[0])
             self.together = self._agrees(v, probe)
         if self.together:
-            return dual._prox(self.xp, v, self.over(t) if t.ndim == 1 else t, self._n)
+            return dual._prox(self.xp, v, self.over(t), self._n)
         return self.xp.stack([dual.prox(v[i, ...], t[i]) for i in range(v.shape[0])])
 
     def _agrees(self, v: Any, t: Any) -> bool:
@@ -155,7 +148,7 @@ def begin(stack: Stack, x: Any) -> Many:
         x=x, anchor=x, grad=empty, before=x, low_x=x, m=empty, paired=no, tested=no, L=zero, t=one, mass=zero,
         offset=zero, scale=zero, steps=zero, f=zero, F=inf, start=inf, least=inf, jump=zero, pairs=count, since=count,
         failed=count, stale=count, known=inf, lowest=inf, low=inf, rounding=zero, lower=-inf, origin=zero, nit=count,
-        end=count, due=count + by_entry.DUE, curvature=xp.abs(empty), metric=xp.abs(x[:0, ...]),
+        end=count,
     )  # fmt: skip
 
 
@@ -167,7 +160,6 @@ def advance(
     ``count`` evaluations were before. What only a few problems ask for is computed where one does.
     """
     xp, over, x, given = stack.xp, stack.over, s.x, f
-    metric = s.metric if s.metric.shape[0] else None
     where, running, inf = xp.where, s.end == RUNNING, math.inf
 
     # what is seen, as in ``Anchored.measure``; numbers that are not finite are put aside
@@ -179,7 +171,7 @@ def advance(
         s = s._replace(L=rule.first(xp, *(stack.inner(a, a) for a in (grad, away, x))))
     share = rule.share(s)
     m = combined(over(1 - share), s.m, over(-share), grad)
-    numbers = measures.neighbours(stack, x, m, grad, s.anchor, s.grad, metric, None, lam=stack.wide)
+    numbers = measures.neighbours(stack, x, m, grad, s.anchor, s.grad, None, lam=stack.wide)
     average = Mean(1.0, s.offset, where(s.mass > 0, s.scale, 0.0), s.steps)
     F, rounding, gap, lower, average, pair = rule.measured(xp, s, f, numbers, average, share, stack.lam, stack.unit)
     good, (_, offset, scale, steps), failed = usable & xp.isfinite(F), average, 0 * s.failed
@@ -214,10 +206,6 @@ def advance(
     L, pairs, least, jump = (
         where(seen, a, b) for a, b in ((L, s.L), (pairs, s.pairs), (least, s.least), (jump, s.jump))
     )
-    fresh: Any = False
-    if stack.scales and count >= by_entry.DUE // 2:
-        ready = seen & running & ~kinked & rule.clear(s, pair, f, stack.eps)
-        s, fresh, (L, pairs, least, jump) = _scaled(stack, s, ready, grad, pair.bregman, (L, pairs, least, jump))
     since = where(F <= low, 0, s.since + 1)
     back = seen & rule.returns(s, F, rounding, since)
 
@@ -229,10 +217,8 @@ def advance(
         L, since = where(again, shorter, where(back, 2 * L, L)), where(again, s.since, where(back, 0, since))
         anchor, slope = where(over(again), s.anchor, x), where(over(again), s.grad, grad)
         f, F = where(again, s.f, f), where(again, s.F, F)
-    metric = s.metric if s.metric.shape[0] else None
-    made = stack.step(anchor, slope, L, metric)
-    way = anchor - made if metric is None else (anchor - made) * metric
-    turned = restart | fresh | ((s.t > 1) & (stack.inner(way, made - s.before) > 0))
+    made = stack.step(anchor, slope, L)
+    turned = restart | ((s.t > 1) & (stack.inner(anchor - made, made - s.before) > 0))
     t = where(turned, 1.0, s.t)
     grown, ahead = rule.grown(xp, t)
     following = stack.projected(combined(over(1 + ahead), made, over(-ahead), s.before))
@@ -248,25 +234,5 @@ def advance(
         start=where(t == 1, F, s.start), least=least, jump=jump, pairs=pairs, since=since, failed=failed, stale=stale,
         known=where(improved, below, s.known), lowest=where(improved, low, s.lowest), low=low,
         rounding=rest, lower=lower, origin=origin, nit=where(running, s.nit + 1, s.nit),
-        end=where(running & seen & kinked, KINKED, end), due=s.due, curvature=s.curvature, metric=s.metric,
+        end=where(running & seen & kinked, KINKED, end),
     ), row  # fmt: skip
-
-
-def _scaled(stack: Stack, s: Many, seen: Any, grad: Any, bregman: Any, learned: Any) -> tuple[Many, Any, Any]:
-    """As ``Anchored._scale``: the state, which problems have a new L for each entry, and what is known of L then."""
-    xp, over, where = stack.xp, stack.over, stack.xp.where
-    fresh = seen & (s.nit >= s.due)
-    if not bool(xp.any(seen)):
-        return s, fresh, learned
-    change, bregman = grad - s.grad, where(seen, bregman, math.inf)  # which adds nothing
-    known = s.curvature + by_entry.curvature(change, over(bregman))
-    s = s._replace(curvature=known, due=where(fresh, 2 * s.due, s.due))
-    if bool(xp.any(fresh)):
-        d, uneven = by_entry.metric(known, 1)
-        fresh = fresh & uneven
-    if bool(xp.any(fresh)):
-        d = where(over(fresh), d, s.metric if s.metric.shape[0] else xp.ones_like(d))
-        begun = stack.inner(change, change / d) / (2 * bregman), 0, math.inf, 0.0
-        learned = tuple(where(fresh, a, b) for a, b in zip(begun, learned, strict=True))
-        s = s._replace(metric=d, t=where(fresh, 1.0, s.t))
-    return s, fresh, learned

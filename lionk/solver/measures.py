@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from operator import mul, truediv
 from typing import Any
 
 from ..arrays.containers import inner, is_container, scaled, tree_map
@@ -21,31 +20,20 @@ def iterate(
 
 
 def neighbours(
-    K: Any, x: Any, m: Any, grad: Any, before: Any, grad_before: Any, metric: Any, slack: Any, *, lam: float
+    K: Any, x: Any, m: Any, grad: Any, before: Any, grad_before: Any, slack: Any, *, lam: float
 ) -> tuple[Any, ...]:  # fmt: skip
-    """``iterate`` with m an average; then, from the point before, |g-g'|^2, <g, x'-x> and |x-x'|^2.
-
-    With a metric d these are ``sum |g-g'|^2/d`` and ``sum d |x-x'|^2``."""
+    """``iterate`` with m an average; then, from the point before, |g-g'|^2, <g, x'-x> and |x-x'|^2."""
     K = bound(K, x)
     found = iterate(K, x, m, grad, 1.0, slack, lam=lam)
     if before is None:
         return *found, 0.0, 0.0, 0.0
     dg, dx = difference(grad, grad_before), difference(before, x)
-    turn = K.inner(grad, dx)
-    if metric is None:
-        return *found, K.inner(dg, dg), turn, K.inner(dx, dx)
-    return *found, K.inner(dg, tree_map(truediv, dg, metric)), turn, K.inner(dx, tree_map(mul, dx, metric))
+    return *found, K.inner(dg, dg), K.inner(grad, dx), K.inner(dx, dx)
 
 
-def jump(change: Any, metric: Any) -> tuple[Any]:
-    """``sum |g - g'|^2/d``"""
-    return (inner(change, tree_map(truediv, change, metric)),)
-
-
-def turned(anchor: Any, x: Any, before: Any, metric: Any) -> tuple[Any]:
-    """``<y - x', x' - x>``, in the metric: > 0 where the momentum points against the step."""
-    step = difference(anchor, x)
-    return (inner(step if metric is None else tree_map(mul, step, metric), difference(x, before)),)
+def turned(anchor: Any, x: Any, before: Any) -> tuple[Any]:
+    """``<y - x', x' - x>``: > 0 where the momentum points against the step."""
+    return (inner(difference(anchor, x), difference(x, before)),)
 
 
 def reach(K: Any, x: Any, grad: Any, *, lam: float) -> tuple[Any, Any, Any]:

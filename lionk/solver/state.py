@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from . import by_entry
-
 
 @dataclass
 class AnchoredState:
@@ -34,7 +32,6 @@ class AnchoredState:
     lowest: float = math.inf  # F, and
     failed: int = 0  # evaluations in a row where f was not finite
     known: float = math.inf  # F less its lower bound, when one of them last improved
-    due: int = by_entry.DUE  # the evaluation at which the metric is looked at
     # of the bundle
     promised: float = 0.0  # how far the model of F falls to the point of the run
     nulls: int = 0  # points since the center moved

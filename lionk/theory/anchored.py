@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import mul
 from typing import Any
 
 from ..arrays.containers import inner, tree_map
@@ -22,21 +21,19 @@ class AnchoredRecord:
     taken_back: int = 0  # those at which F did not fall as it should: a smaller step was made instead
     restarts: int = 0  # returns to the best point
     not_convex: int | None = None  # the evaluation at which f was seen to lie below one of its tangents
-    scaled: int | None = None  # the evaluation from which each entry of x had an L of its own
     kinked: int | None = None  # the evaluation from which the weights were chosen by the certificate
 
 
 def optimality(
-    K: Any, x: Any, anchor: Any, slope: Any, L: Any, metric: Any, slack: Any, *, lam: float
+    K: Any, x: Any, anchor: Any, slope: Any, L: Any, slack: Any, *, lam: float
 ) -> tuple[Any, Any]:  # fmt: skip
     """Of the step to ``x = argmin <slope, z> + (L/2) |z - anchor|^2 + K*(lam z)/lam``: residual and scale.
 
     ``p = -slope - L (x - anchor)`` is then in dK*(lam x), that is ``K(p) + K*(lam x) - lam <p, x> = 0``: the exact
-    identity of the step (derived here). The scale holds the terms, and what rounding of p brings. With a metric d it is
-    that of ``(L/2) sum d |z - anchor|^2`` and ``p = -slope - L d (x - anchor)``; the largest d is 1.
+    identity of the step (derived here). The scale holds the terms, and what rounding of p brings.
     """
     K = bound(K, x)
-    moved = weighed(tree_map(lambda a, b: a - b, x, anchor), metric)
+    moved = tree_map(lambda a, b: a - b, x, anchor)
     p = tree_map(lambda g, d: -g - L * d, slope, moved)
     value, dual, product = K.value(p), K.conjugate.value(K.scaled(x, lam), slack), lam * K.inner(p, x)
     length = K.inner(x, x) ** 0.5
@@ -44,15 +41,11 @@ def optimality(
     return value + dual - product, abs(value) + abs(dual) + size
 
 
-def weighed(x: Any, metric: Any) -> Any:
-    return x if metric is None else tree_map(mul, x, metric)
-
-
-def rounding_of_step(K: Any, x: Any, anchor: Any, slope: Any, L: Any, metric: Any, *, lam: float) -> tuple[Any]:
+def rounding_of_step(K: Any, x: Any, anchor: Any, slope: Any, L: Any, *, lam: float) -> tuple[Any]:
     """What ``optimality``'s scale leaves out: x is lam times as far from exact as the points of dom K* are large, of
     which dK(p) is one. So p is off by L |dK(p)|/lam more, and the residual by that times ``|dK(p) - lam x|``.
     """
-    p = tree_map(lambda d, g: -g - L * d, weighed(tree_map(lambda a, b: a - b, x, anchor), metric), slope)
+    p = tree_map(lambda a, b, g: -g - L * (a - b), x, anchor, slope)
     s = K.subgradient(p)
     reach = inner(s, s) ** 0.5 + lam * inner(x, x) ** 0.5
     return (reach * (inner(slope, slope) ** 0.5 + L * reach / lam),)
@@ -93,8 +86,6 @@ def _exact(r: AnchoredRecord, slack: float) -> Statement:
     if not r.exact:
         return Statement(name, "does not apply", "no step was checked")
     text = f"-g - L (x' - y) is in dK*(lam x'), to a relative residual of {r.excess:.2g}, at {r.exact} steps"
-    if r.scaled is not None:
-        text += f"; from evaluation {r.scaled} on with an L for each entry of x"
     return Statement(name, "holds" if r.excess <= slack else "failed", text)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import cvxpy
 import numpy as np
 import pytest
-from scipy.optimize import minimize as scipy_minimize
 
 import lionk
 
@@ -35,77 +34,6 @@ def test_a_set_without_a_projection(rows):
         away = float(K.conjugate.domain.distance(start))
         assert least(cvxpy.norm(z - start), inside) <= away + 1e-6
         assert float(K.conjugate.domain.distance(start / 10)) <= away
-
-
-def columns(decades, loss, seed=0, rows=80, n=12):
-    """f of a table whose columns are of different units, a box |x_i| <= 1e3, and min F in common units by L-BFGS-B."""
-    rng = RNG(seed)
-    A0, size = rng.normal(size=(rows, n)), rng.permutation(np.logspace(0, -decades, n))
-    b = A0 @ rng.normal(size=n) + 2 * rng.normal(size=rows)
-
-    def fun(x, A=A0 * size):
-        z, s = A @ x, np.sign(b)
-        if loss == "squares":
-            return float(np.mean((z - b) ** 2) / 2), A.T @ (z - b) / rows
-        return float(np.mean(np.logaddexp(0, -s * z))), A.T @ (-s * np.exp(-np.logaddexp(0, s * z))) / rows
-
-    ends = [(-1e3 * d, 1e3 * d) for d in size]
-    options = {"maxiter": 5000, "maxfun": 10**5, "ftol": 1e-15, "gtol": 1e-12}
-    exact = scipy_minimize(lambda z: fun(z, A0), np.zeros(n), jac=True, bounds=ends, method="L-BFGS-B", options=options)
-    return fun, float(exact.fun)
-
-
-RUN = {"K": "l1", "weight_decay": 1e-3, "jac": True, "convex": True, "tol": 1e-4}
-
-
-@pytest.mark.parametrize("decades", [2, 4, 8])
-@pytest.mark.parametrize("loss", ["squares", "logistic"])
-def test_columns_need_no_common_scale(loss, decades):
-    fun, exact = columns(decades, loss, seed=10 + decades)
-    r = lionk.minimize(fun, np.zeros(12), maxiter=300, **RUN)
-    assert r.success and not r.certificate.failed, r.message
-    assert -1e-9 <= r.objective - exact <= r.gap + r.gap_rounding
-    assert "an L for each entry" in str(r.certificate)
-
-
-def test_blocks_of_different_scales():
-    fun, exact = columns(6, "squares")
-
-    def join(x):
-        return np.concatenate([x["w"], x["v"]])
-
-    def both(x):
-        return (fun(join(x))[0], dict(zip("wv", np.split(fun(join(x))[1], [5]), strict=True)))
-
-    r = lionk.minimize(both, {"w": np.zeros(5), "v": np.zeros(7)}, maxiter=300, **RUN)
-    assert r.success and -1e-9 <= r.objective - exact <= r.gap + r.gap_rounding and not r.certificate.failed
-
-
-@pytest.mark.parametrize("stop", [15, 30])
-def test_an_l_for_each_entry_resumes_bit_for_bit(tmp_path, stop):
-    fun, _ = columns(6, "squares")
-    whole = lionk.minimize(fun, np.zeros(12), maxiter=300, **RUN)
-    path = tmp_path / "run.safetensors"
-    lionk.minimize(fun, np.zeros(12), checkpoint=path, maxiter=stop, **RUN)
-    rest = lionk.minimize(fun, np.zeros(12), checkpoint=path, resume=True, maxiter=300, **RUN)
-    assert rest.nit == whole.nit > stop and np.array_equal(rest.x, whole.x) and rest.gap == whole.gap
-
-
-@pytest.mark.parametrize("K", ["l1", "half_square"])
-def test_an_l_for_each_entry_of_each_problem_of_a_batch(K):
-    """Of five problems one has columns of a common scale, and keeps one L."""
-    funs = [columns(d, "squares", seed=d)[0] for d in (2, 4, 0, 6, 8)]
-
-    def fun(x):
-        f, grad = zip(*map(lambda g, a: g(a), funs, x), strict=True)
-        return np.asarray(f), np.stack(grad)
-
-    many = lionk.minimize(fun, np.zeros((5, 12)), batch=1, **{**RUN, "K": K})
-    alone = [lionk.minimize(g, np.zeros(12), **{**RUN, "K": K}) for g in funs]
-    assert many.success.all() and np.abs(many.nit - [r.nit for r in alone]).max() <= 3
-    np.testing.assert_allclose(many.objective, [r.objective for r in alone], rtol=2e-4)
-    scaled = ["an L for each entry" in str(r.certificate) for r in alone]
-    assert scaled[0] and not scaled[2]
 
 
 @pytest.mark.parametrize("K", ["l1", "half_square"])
