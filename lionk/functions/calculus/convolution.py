@@ -16,47 +16,17 @@ from ...arrays.namespace import Array, Namespace
 from ...arrays.splitting import split
 from ...arrays.value import value_class
 from ...errors import NotAvailable
-from ...sets.base import ConvexSet, joint_traits
+from ...sets.base import ConvexSet
 from ...sets.box import Box, Whole
 from ...sets.intersection import Intersection
-from ...sets.rules import Minkowski, ball_radius, interval
-from ..base import ArrayFunction, ConvexFunction, Traits, inherited, outside_is_infinite
+from ...sets.rules import Minkowski, interval
+from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from .joint import elementwise, joint, norm_and_ball, prox_is_closed
 from .moreau import Moreau
 
 # What a split leaves at worst, in the tests, of K and K* where entries differ by eight orders of magnitude; it leaves
 # 1e-12 of most. Under a jit, where the number of steps is fixed, so much is left of up to 1000 entries of similar size.
 ACCURACY = 1e-4
-
-
-def _elementwise(*parts: ConvexFunction) -> bool:
-    return all(p.traits.structure == "elementwise" for p in parts)
-
-
-def _joint(a: Traits, b: Traits) -> Traits:
-    """What holds of K1 + K2 because it holds of both."""
-    smooth = a.smooth and b.smooth
-    return Traits(
-        **joint_traits(vars(a), vars(b)),
-        homogeneous=a.homogeneous and b.homogeneous,
-        smooth=smooth,
-        bounded_domain=a.bounded_domain and b.bounded_domain,
-        open_domain=a.open_domain or b.open_domain,
-        selection="min_norm" if smooth else inherited(a, b),
-        accuracy=max(a.accuracy, b.accuracy),
-    )
-
-
-def _norm_and_ball(K1: ArrayFunction, K2: ArrayFunction) -> tuple[ArrayFunction, ArrayFunction] | None:
-    """``(k, r l2)`` if both are homogeneous and one is a multiple of the Euclidean norm: their proxes compose."""
-    if K1.traits.homogeneous and K2.traits.homogeneous:
-        for k, ball in ((K1, K2), (K2, K1)):
-            if ball_radius(ball.conjugate.domain) is not None:
-                return k, ball
-    return None
-
-
-def prox_is_closed(K1: ArrayFunction, K2: ArrayFunction) -> bool:
-    return _elementwise(K1, K2) or _norm_and_ball(K1, K2) is not None
 
 
 @value_class
@@ -91,13 +61,13 @@ class Sum(ArrayFunction):
         """Entry by entry, by a root; ``prox_{r l2}`` after the other one, if that is homogeneous (Yu 2013); else by
         ``splitting``: it is the x that K1 and ``K2 + |.|^2/(2t)`` share where ``x/t`` is divided between them.
         """
-        pair = _norm_and_ball(self.first, self.second)
+        pair = norm_and_ball(self.first, self.second)
         if pair is not None:
             k, ball = pair
             return ball._prox(xp, k._prox(xp, x, t, batch), t, batch)
         if self._indicators:
             return self.domain._project(xp, x, batch)
-        if not _elementwise(self.first, self.second):
+        if not elementwise(self.first, self.second):
             if not isinstance(self.domain, Whole):
                 raise NotAvailable(
                     f"{self!r} has no known proximal operator; take the proximal operators of its two parts"
@@ -140,7 +110,7 @@ class Sum(ArrayFunction):
         return Intersection(a, b)
 
     def _traits(self) -> Traits:
-        both = _joint(self.first.traits, self.second.traits)
+        both = joint(self.first.traits, self.second.traits)
         split_up = isinstance(self.domain, Whole) and self.first.traits.prox and self.second.traits.prox
         return replace(both, prox=self._indicators or split_up or prox_is_closed(self.first, self.second))
 
@@ -167,7 +137,7 @@ class InfimalConvolution(ArrayFunction):
     @property
     def _entrywise(self) -> bool:
         """Is it found entry by entry? Not where the conjugate has an edge, at which a slope may be anything beyond."""
-        return _elementwise(self.first, self.second) and isinstance(self.conjugate.domain, Whole)
+        return elementwise(self.first, self.second) and isinstance(self.conjugate.domain, Whole)
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         if self._indicators or self._entrywise:
@@ -274,22 +244,22 @@ class InfimalConvolution(ArrayFunction):
         if isinstance(a, Whole) or isinstance(b, Whole):
             return Whole()
         one, two = interval(a), interval(b)
-        if _elementwise(self.first, self.second) and one is not None and two is not None:
+        if elementwise(self.first, self.second) and one is not None and two is not None:
             return Box(one[0] + two[0], one[1] + two[1])
         return Minkowski(a, b)
 
     def _traits(self) -> Traits:
-        both = _joint(self.first.traits, self.second.traits)
+        both = joint(self.first.traits, self.second.traits)
         smooth = self.first.traits.smooth or self.second.traits.smooth
         duals = self.first.conjugate, self.second.conjugate
-        exact = self._entrywise or _norm_and_ball(*duals) is not None
+        exact = self._entrywise or norm_and_ball(*duals) is not None
         split_up = isinstance(self.conjugate.domain, Whole) and self.first.traits.prox and self.second.traits.prox
         return replace(
             both,
             smooth=smooth,
             selection="min_norm" if smooth else both.selection,
             bounded_domain=self.first.traits.bounded_domain or self.second.traits.bounded_domain,
-            prox=exact or self._met or split_up or _elementwise(*duals),
+            prox=exact or self._met or split_up or elementwise(*duals),
             accuracy=max(both.accuracy, 0.0 if exact else ACCURACY),
         )
 

@@ -16,7 +16,8 @@ from ..definitions.support import Support
 from ..registry.entries import K
 from .affine import Affine
 from .block_sum import Blocks
-from .convolution import InfimalConvolution, Sum, prox_is_closed
+from .convolution import InfimalConvolution, Sum
+from .joint import prox_is_closed
 from .moreau import Ridge, moreau_envelope, ridge
 
 
