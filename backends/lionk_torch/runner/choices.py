@@ -10,6 +10,8 @@ from typing import Any
 
 from lionk.recording.program import COMPARISONS
 
+from .numbers import filled
+
 _NAMES = dict(zip(COMPARISONS, ("lt", "le", "gt", "ge", "eq", "ne"), strict=True))
 
 
@@ -68,7 +70,4 @@ def select(condition: Any, a: Any, b: Any, out: Any, spare: Any) -> None:
 
 
 def _like(value: Any, out: Any) -> Any:
-    """A number as a tensor, made on the device: nothing is copied there, so a CUDA graph may hold it."""
-    import torch
-
-    return value if hasattr(value, "dtype") else torch.full((), value, dtype=out.dtype, device=out.device)
+    return value if hasattr(value, "dtype") else filled(value, out.dtype, out.device)

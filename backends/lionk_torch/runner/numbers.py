@@ -16,12 +16,12 @@ def _of_numbers(call: Callable[..., Any], *args: Any) -> Any:
     given = [a for a in args if hasattr(a, "dtype")]
     like = next((a for a in given if a.dtype.is_floating_point or a.dtype.is_complex), None)
     dtype, device = (torch.float64, None) if like is None else (like.dtype, like.device)
-    made = (a if hasattr(a, "dtype") else _filled(a, dtype, device) for a in args)
+    made = (a if hasattr(a, "dtype") else filled(a, dtype, device) for a in args)
     found = call(*made)
     return found if given else found.item()
 
 
-def _filled(value: Any, dtype: Any, device: Any) -> Any:
+def filled(value: Any, dtype: Any, device: Any) -> Any:
     """A number as a tensor, made on the device: nothing is copied there, so a CUDA graph may hold it."""
     import torch
 
