@@ -14,6 +14,7 @@ from ..errors import NotAvailable
 from ..functions import K as build
 from ..optimizer.lion_k import State
 from ..theory.certificate import Certificate, Statement
+from ..theory.objective import hidden
 from . import rule
 from .many import CERTIFIED, CURVES, EXHAUSTED, KINKED, RUNNING, ZERO, Many, Stack, advance, begin
 from .result import History, Result
@@ -51,7 +52,7 @@ def solve(
         F = kind.xp.abs(evaluate(near)[0] + stack.dual(near) / stack.lam)
         s = s._replace(origin=kind.xp.where(kind.xp.isfinite(F), F, 0.0))
     while True:
-        s, row = backend.synchronize(advance(stack, s, *evaluate(s.x), tol, atol, convex, len(rows)))
+        s, row = backend.synchronize(advance(stack, s, *evaluate(s.x), tol, atol, convex, not rows))
         rows.append(row)
         if len(rows) > maxiter or not bool(kind.xp.any(s.end == RUNNING)):
             break
@@ -108,8 +109,8 @@ def _result(
 ) -> Result:  # fmt: skip
     xp, lam, B = stack.xp, stack.lam, s.x.shape[0]
     K, y = stack.conjugate, stack.wide * s.low_x
-    conjugate, upper = K.value(y) / lam, K.upper(y) / lam
-    gap = s.low - s.lower + s.rounding + (upper - conjugate)
+    conjugate = K.value(y) / lam
+    gap = s.low - s.lower + s.rounding + hidden(K, y) / lam
     fields = {
         "x": s.low_x, "fun": s.low - conjugate, "objective": s.low, "gap": gap, "momentum_gap": gap,
         "gap_rounding": s.rounding,

@@ -127,11 +127,7 @@ class Bundle:
         method.check(now.x, now.kept["center"], slope)
         s.weights = tuple(u)
         now.m = run.backend.synchronize(tree_map(_minus, slope, now.m))
-        offset = sum(w * c for w, c in zip(u, s.offsets, strict=True))
-        scale = sum(w * c for w, c in zip(u, s.scales, strict=True))
-        now.average = Average(1.0, offset, scale, now.average.steps)
-        K_m = run.backend.numbers(measures.value, run.opt.K, now.m)[0]
-        now.lower = max(now.lower, now.average.bound(K_m, lam, method.unit))
+        now.average = self._average(u, now.m)
         if _square(slope) <= SMALL**2 * model.size:
             self._balance(model, u)
 
@@ -141,16 +137,18 @@ class Bundle:
         They are the best ones where the solution is inside of a large constraint, where K(m)/lam is large for any other
         mean; the ascent comes to them slowly.
         """
-        run, s = self.method.run, self.method.state
         w = model.balanced(u)
-        if w is None:
-            return
-        offset = sum(a * c for a, c in zip(w, s.offsets, strict=True))
-        scale = sum(a * c for a, c in zip(w, s.scales, strict=True))
-        mean = tree_map(lambda a: -a, model.mean(w))
-        K_m = run.backend.numbers(measures.value, run.opt.K, mean)[0]
-        bound = Average(1.0, offset, scale, run.now.average.steps).bound(K_m, run.lam, self.method.unit)
-        run.now.lower = max(run.now.lower, bound)
+        if w is not None:
+            self._average(w, tree_map(lambda a: -a, model.mean(w)))
+
+    def _average(self, w: list[float], m: Any) -> Average:
+        """What goes with the average m of minus the gradients with these weights; its lower bound is accounted for."""
+        run, s = self.method.run, self.method.state
+        offset, scale = (sum(a * c for a, c in zip(w, terms, strict=True)) for terms in (s.offsets, s.scales))
+        found = Average(1.0, offset, scale, run.now.average.steps)
+        K_m = run.backend.numbers(measures.value, run.opt.K, m)[0]
+        run.now.lower = max(run.now.lower, found.bound(K_m, run.lam, self.method.unit))
+        return found
 
 
 class Model:

@@ -153,11 +153,11 @@ def begin(stack: Stack, x: Any) -> Many:
 
 
 def advance(
-    stack: Stack, s: Many, f: Any, grad: Any, tol: float, atol: float, convex: bool | None, count: int
+    stack: Stack, s: Many, f: Any, grad: Any, tol: float, atol: float, convex: bool | None, first: bool
 ) -> tuple[Many, tuple[Any, ...]]:
     """Account for f and its gradient at ``s.x``, and move every problem that has not ended; with a row of history.
 
-    ``count`` evaluations were before. What only a few problems ask for is computed where one does.
+    ``first``: nothing was evaluated before. What only a few problems ask for is computed where one does.
     """
     xp, over, x, given = stack.xp, stack.over, s.x, f
     where, running, inf = xp.where, s.end == RUNNING, math.inf
@@ -166,7 +166,7 @@ def advance(
     usable = xp.isfinite(f) & stack.kind.all(xp.isfinite(grad), tuple(range(1, x.ndim)))
     if not bool(xp.all(usable)):
         f, grad = where(usable, f, 0.0), where(over(usable), grad, 0.0)
-    if not count:
+    if first:
         away = measures.selected(stack, x, grad, stack.wide)
         s = s._replace(L=rule.first(xp, *(stack.inner(a, a) for a in (grad, away, x))))
     share = rule.share(s)
@@ -185,7 +185,7 @@ def advance(
     better = running & (F < s.low)
     low, low_x, rest = where(better, F, s.low), where(over(better), x, s.low_x), where(better, rounding, s.rounding)
     lower = where(running, xp.maximum(s.lower, lower), s.lower)
-    origin = where(good & ((abs(F) < s.origin) | (s.origin == 0)), abs(F), s.origin) if not count else s.origin
+    origin = where(good & ((abs(F) < s.origin) | (s.origin == 0)), abs(F), s.origin) if first else s.origin
     below = low - lower
     improved, bound = rule.improves(s, below, low), below + rest
     stale = where(improved, 0, s.stale + 1)

@@ -93,17 +93,12 @@ def first(xp: Any, gg: Any, away: Any, size: Any) -> Any:
     return xp.where(steep, xp.sqrt(gg) / (FIRST * length), 1.0)
 
 
-def clear(s: Any, pair: Pair, f: Any, eps: float) -> Any:
-    """Is the curvature of f between the two more than rounding?"""
-    return pair.bregman > 8 * eps * (abs(f) + abs(s.f))
-
-
 def learned(xp: Any, s: Any, pair: Pair, f: Any, eps: float) -> tuple[Any, ...]:
     """L from neighbours, as it is where rounding hides it; how many pairs there were, the smallest L, the largest jump,
     and whether f has kinks: L has grown, and the gradient jumps as far as ever.
     """
     where, local = xp.where, pair.local(xp)
-    seen = (pair.jump == 0) | clear(s, pair, f, eps)
+    seen = (pair.jump == 0) | (pair.bregman > 8 * eps * (abs(f) + abs(s.f)))
     fallen = where((local > 0) & (local < FLAT * s.L), DROP * s.L, FALL * s.L)
     risen = where(local > RISE * s.L, xp.minimum(local, STEEPEST * s.L), fallen)
     L = where((s.pairs < LEARNING) & (local > 0), xp.maximum(local, 0.01 * s.L), risen)

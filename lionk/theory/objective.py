@@ -100,8 +100,12 @@ def gap_rounding(K: Any, x: Any, grad: Any, weight_decay: float, tol: float | No
 def objective_rounding(K: Any, x: Any, weight_decay: float) -> Array:
     """How far the computed ``K*(lam x)/lam`` can be below the exact one where terms of it cancel, 0-d; else 0."""
     lam = decay_of(weight_decay)
-    dual, y = bound(over(K, x), x).conjugate, scaled(x, lam)
-    return _above(dual.value(y), dual.upper(y)) / lam
+    return hidden(bound(over(K, x), x).conjugate, scaled(x, lam)) / lam
+
+
+def hidden(k: Any, x: Any) -> Array:
+    """How far the computed value of a bound function can be below the exact one where its terms cancel; else 0."""
+    return _above(k.value(x), k.upper(x))
 
 
 def _hidden(k: Any, x: Any, tol: float | None) -> Array:
