@@ -54,7 +54,7 @@ class EigenLift(ArrayFunction):
         )
 
     def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
-        value, s, _ = super()._measured(xp, x, batch, tol)
+        value, s = self._value(xp, x, batch, tol), self._subgradient(xp, x, batch)
         return value, s, reductions.total(xp, size_of_values(self.inner, xp, _spectral.eigenvalues(xp, x)), batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
