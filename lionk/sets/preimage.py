@@ -90,6 +90,4 @@ class Preimage(ArraySet):
         scale = self.inner._scale(xp, b(xp, y, int(b.vector)))
         if b.orthogonal or 0 in y.shape:
             return scale
-        left, right = (None if f is None else xp.abs(b._factor(xp, f, y)) for f in (b.left, b.right))
-        sizes = Operator(left, None, right, None, b.vector)
-        return scale + reductions.peak(xp, sizes(xp, _xp.finite(xp, xp.abs(y)), int(b.vector)), 0)
+        return scale + reductions.peak(xp, b.sizes(xp, _xp.finite(xp, y), int(b.vector)), 0)
