@@ -6,6 +6,7 @@ import importlib.util
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,6 @@ def test_the_instruments_of_asv_load_what_they_name():
         "print(len([n for n in vars(c) if n.startswith('track_')]))"
     )
     run = subprocess.run(
-        [shutil.which("python"), "-c", code], cwd=ROOT / "asv_bench", capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=ROOT / "asv_bench", capture_output=True, text=True, check=True
     )
     assert int(run.stdout) > 50
