@@ -26,6 +26,7 @@ FLOORS = [
     "lionk.functions.enclosure",
     "lionk.functions.bound",
     "lionk.functions.base",
+    "lionk.functions.array_function",
     "lionk.functions.registry",
     "lionk.functions.definitions",
     "lionk.functions.calculus",

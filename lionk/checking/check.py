@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..arrays.value import arrays_in
-from ..functions.base import ArrayFunction, ConvexFunction
+from ..functions.array_function import ArrayFunction
+from ..functions.base import ConvexFunction
 from ..functions.registry.entries import K as function
 from .library import host, library
 from .on import On, full

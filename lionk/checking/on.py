@@ -10,7 +10,7 @@ from typing import Any, Self
 from array_api_compat import is_array_api_obj
 
 from ..arrays import namespace as _xp
-from ..functions.base import ArrayFunction
+from ..functions.array_function import ArrayFunction
 from ..sets.box import Whole
 from .library import Library, host
 from .verdict import available, expect

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..arrays.later import names_of
-from .base import ArrayFunction, ConvexFunction, Traits
+from .array_function import ArrayFunction
+from .base import ConvexFunction, Traits
 from .registry.entries import Entry, K, algorithms, entry, names, register, rules
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from ..arrays import spectral as _spectral
 from ..arrays.namespace import Array, Namespace
 from ..arrays.shape_factor import ShapeFactor, at
 from ..errors import NotAvailable
-from ..functions.base import ArrayFunction, ConvexFunction
+from ..functions.array_function import ArrayFunction
+from ..functions.base import ConvexFunction
 from ..functions.calculus.group import Grouped, dual_norm
 from ..functions.definitions.support import Support
 from ..sets.ball import Ball

@@ -15,7 +15,8 @@ from ...arrays.value import value_class
 from ...sets import rules as sets
 from ...sets.base import ConvexSet
 from ...sets.box import Whole
-from ..base import ArrayFunction, ConvexFunction, Traits, inherited, labelled
+from ..array_function import ArrayFunction
+from ..base import ConvexFunction, Traits, inherited, labelled
 from ..registry.parameters import numbers_of
 from .block_sum import over_blocks
 

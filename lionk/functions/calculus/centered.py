@@ -16,7 +16,8 @@ from ...sets.base import ConvexSet
 from ...sets.box import Whole
 from ...sets.constants import UpToConstants, constant, mean
 from ...sets.rules import ball_radius
-from ..base import ArrayFunction, ConvexFunction, Traits, inherited, outside_is_infinite
+from ..array_function import ArrayFunction, outside_is_infinite
+from ..base import ConvexFunction, Traits, inherited
 from ..registry.entries import array_function
 from .block_sum import over_blocks
 from .parts import PartLift

@@ -20,7 +20,8 @@ from ...sets.base import ConvexSet
 from ...sets.box import Box, Whole
 from ...sets.intersection import Intersection
 from ...sets.rules import Minkowski, interval
-from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from ..array_function import ArrayFunction, outside_is_infinite
+from ..base import ConvexFunction, Traits
 from .joint import elementwise, joint, norm_and_ball, prox_is_closed
 from .moreau import Moreau
 

@@ -13,7 +13,8 @@ from ...arrays.value import value_class
 from ...sets.base import ConvexSet
 from ...sets.box import Whole
 from ...sets.eigen import Eigen, check_square
-from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from ..array_function import ArrayFunction, outside_is_infinite
+from ..base import ConvexFunction, Traits
 from ..enclosure import size_of_values
 from ..registry.entries import array_function
 

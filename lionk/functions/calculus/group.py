@@ -21,7 +21,8 @@ from ...sets.k_support import KSupportBall, TopKL2Ball
 from ...sets.owl_ball import OwlBall
 from ...sets.sorted import Sorted
 from ...sets.top_k import TopK
-from ..base import ArrayFunction, ConvexFunction, Traits, inherited
+from ..array_function import ArrayFunction
+from ..base import ConvexFunction, Traits, inherited
 from ..definitions.euclidean import L2
 from ..definitions.support import Support
 from ..registry.entries import array_function

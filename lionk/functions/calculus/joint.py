@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ...sets.base import joint_traits
 from ...sets.rules import ball_radius
-from ..base import ArrayFunction, ConvexFunction, Traits, inherited
+from ..array_function import ArrayFunction
+from ..base import ConvexFunction, Traits, inherited
 
 
 def elementwise(*parts: ConvexFunction) -> bool:

@@ -14,7 +14,8 @@ from ...errors import NotAvailable
 from ...sets.base import ConvexSet
 from ...sets.box import Whole
 from ...sets.preimage import Preimage
-from ..base import ArrayFunction, ConvexFunction, Traits, inherited
+from ..array_function import ArrayFunction
+from ..base import ConvexFunction, Traits, inherited
 from ..definitions.euclidean import L2
 from ..registry.entries import array_function
 from .rows import after_rows

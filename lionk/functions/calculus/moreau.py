@@ -14,7 +14,8 @@ from ...arrays.value import value_class
 from ...errors import NotAvailable
 from ...sets.base import ConvexSet
 from ...sets.box import Whole
-from ..base import ArrayFunction, ConvexFunction, Traits, inherited
+from ..array_function import ArrayFunction
+from ..base import ConvexFunction, Traits, inherited
 from ..registry.parameters import positive
 from .block_sum import over_blocks
 

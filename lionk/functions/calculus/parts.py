@@ -13,7 +13,8 @@ from ...arrays.value import value_class
 from ...sets.base import ConvexSet
 from ...sets.box import Whole
 from ...sets.parts import Parts, of_parts, parts_of, root_of_squares, traits_of_parts
-from ..base import ArrayFunction, ConvexFunction, Traits, labelled
+from ..array_function import ArrayFunction
+from ..base import ConvexFunction, Traits, labelled
 from ..registry.entries import array_function
 
 

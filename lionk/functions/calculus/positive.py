@@ -11,7 +11,8 @@ from ...arrays.value import value_class
 from ...sets.base import ConvexSet
 from ...sets.box import Box, Whole
 from ...sets.positive import Positive, part, where_positive
-from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from ..array_function import ArrayFunction, outside_is_infinite
+from ..base import ConvexFunction, Traits
 from ..registry.entries import array_function
 from .block_sum import over_blocks
 

@@ -15,7 +15,8 @@ from ...errors import NotAvailable
 from ...sets.base import ConvexSet
 from ...sets.box import Whole
 from ...sets.product import Product
-from ..base import ArrayFunction, ConvexFunction, Traits, inherited
+from ..array_function import ArrayFunction
+from ..base import ConvexFunction, Traits, inherited
 from ..definitions.support import Indicator
 from ..registry.entries import K, array_function
 from .block_sum import Blocks, ContainerFunction, blocks

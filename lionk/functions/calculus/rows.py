@@ -13,7 +13,8 @@ from ...errors import NotAvailable
 from ...sets.base import ConvexSet
 from ...sets.box import Whole
 from ...sets.rows import RowSpace, Wide
-from ..base import ArrayFunction, ConvexFunction, Traits, inherited, outside_is_infinite
+from ..array_function import ArrayFunction, outside_is_infinite
+from ..base import ConvexFunction, Traits, inherited
 
 
 @value_class

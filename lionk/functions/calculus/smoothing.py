@@ -16,7 +16,8 @@ from ...arrays.value import value_class
 from ...errors import NotAvailable
 from ...sets.base import ConvexSet
 from ...sets.box import Whole
-from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from ..array_function import ArrayFunction, outside_is_infinite
+from ..base import ConvexFunction, Traits
 from ..registry.parameters import positive
 from .block_sum import over_blocks
 

@@ -15,7 +15,8 @@ from ...arrays.value import value_class
 from ...sets import rules as sets
 from ...sets.base import ConvexSet
 from ...sets.box import Box, Whole
-from ..base import ArrayFunction, ConvexFunction, Traits
+from ..array_function import ArrayFunction
+from ..base import ConvexFunction, Traits
 from ..definitions.support import Support
 from ..enclosure import size_of_values
 from ..registry.entries import array_function

@@ -10,7 +10,8 @@ from ...arrays.operator import positive_eigen
 from ...arrays.value import value_class
 from ...sets.base import ConvexSet
 from ...sets.box import Whole
-from ..base import ArrayFunction, ConvexFunction, Traits
+from ..array_function import ArrayFunction
+from ..base import ConvexFunction, Traits
 from .scalar import power
 
 

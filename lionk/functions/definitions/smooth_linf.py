@@ -14,7 +14,8 @@ from ...arrays.value import value_class
 from ...sets.base import ConvexSet
 from ...sets.box import Whole
 from ...sets.top_k import TopK
-from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from ..array_function import ArrayFunction, outside_is_infinite
+from ..base import ConvexFunction, Traits
 from .formulas import _xlogx
 
 _TRAITS = Traits(smooth=True, bounded_domain=True, structure="reduce")

@@ -11,7 +11,8 @@ from ...arrays.value import value_class
 from ...errors import NotAvailable
 from ...sets.base import ArraySet, ConvexSet
 from ...sets.box import Box, Whole
-from ..base import ArrayFunction, ConvexFunction, Traits, outside_is_infinite
+from ..array_function import ArrayFunction, outside_is_infinite
+from ..base import ConvexFunction, Traits
 
 
 @value_class

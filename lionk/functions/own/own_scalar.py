@@ -10,7 +10,7 @@ from typing import Any
 from ...arrays import namespace as _xp
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
-from ..base import ArrayFunction
+from ..array_function import ArrayFunction
 from ..definitions.formulas import _or_infinite
 from ..definitions.scalar import Scalar, Separable
 

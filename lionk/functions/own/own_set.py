@@ -8,7 +8,7 @@ from typing import Any
 
 from ...arrays.namespace import Array
 from ...sets.own import Oracle, Projectable
-from ..base import ArrayFunction
+from ..array_function import ArrayFunction
 from ..calculus.moreau import Moreau
 from ..definitions.support import Support
 from ..registry.parameters import positive

@@ -10,7 +10,8 @@ from typing import Any
 from ...arrays import namespace as _xp
 from ...arrays.containers import is_container
 from ...arrays.value import Value, value_class
-from ..base import ArrayFunction, ConvexFunction, labelled
+from ..array_function import ArrayFunction
+from ..base import ConvexFunction, labelled
 
 
 @value_class
