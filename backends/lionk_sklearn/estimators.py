@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 import lionk
 from lionk.functions.registry.text import parse
@@ -62,12 +63,16 @@ class _Linear(BaseEstimator):
         check_is_fitted(self)
         return self._data(X, reset=False)
 
-    def _solve(self, loss: str, X: Any, targets: Array, shape: tuple[int, ...]) -> Array:
+    def _solve(self, loss: str, X: Any, targets: Array, weights: Any, shape: tuple[int, ...]) -> Array:
         """Minimise, and note what is known of the result. Returns the weights in this shape."""
         K = self._function()
         if K.traits.structure == "matrix" and len(shape) == 1:
             shape = (1, *shape)
-        fun = Profile(loss, X, targets, bool(self.fit_intercept), shape)
+        if weights is not None:
+            weights = _check_sample_weight(weights, X, dtype=np.float64, ensure_non_negative=True)
+            if not weights.any():
+                raise ValueError("sample_weight is 0 for every row; at least one must be > 0")
+        fun = Profile(loss, X, targets, bool(self.fit_intercept), shape, weights)
         zero = np.zeros(shape)
         start = float(fun(zero)[0])
         try:
@@ -103,8 +108,8 @@ class _Linear(BaseEstimator):
 class LionKRegressor(RegressorMixin, _Linear):
     """Least squares under the constraint, or with the penalty, of a convex function K.
 
-    It minimises ``sum_i (y_i - <w, x_i> - b)^2 / (2 n) + K*(weight_decay w) / weight_decay`` over w and b. The
-    intercept b is free: neither constrained nor penalised.
+    It minimises ``mean_i (y_i - <w, x_i> - b)^2 / 2 + K*(weight_decay w) / weight_decay`` over w and b. The
+    intercept b is free: neither constrained nor penalised. The mean is weighted where ``fit`` gets weights of samples.
 
     Parameters
     ----------
@@ -120,7 +125,7 @@ class LionKRegressor(RegressorMixin, _Linear):
     tol : float
         Stop when the certified gap is at most ``tol`` times the loss of the best constant prediction.
     max_iter : int
-        At most so many steps.
+        Stop after this many steps, with a ConvergenceWarning.
     fit_intercept : bool
         False: ``b = 0``.
 
@@ -156,10 +161,10 @@ class LionKRegressor(RegressorMixin, _Linear):
     ) -> None:
         super().__init__(K, weight_decay, loss, tol, max_iter, fit_intercept)
 
-    def fit(self, X: Any, y: Any) -> LionKRegressor:
-        """Fit to X (n x p, dense or sparse) and numbers y (n)."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LionKRegressor:
+        """Fit to X (n x p, dense or sparse), numbers y (n), and weights of the samples (n, >= 0, or one number)."""
         X, y = self._data(X, y, y_numeric=True)
-        w = self._solve(self.loss, X, np.asarray(y, dtype=np.float64), (X.shape[1],))
+        w = self._solve(self.loss, X, np.asarray(y, dtype=np.float64), sample_weight, (X.shape[1],))
         self.coef_ = w.reshape(-1)
         self.intercept_ = float(self.intercept_)
         return self
@@ -172,10 +177,10 @@ class LionKRegressor(RegressorMixin, _Linear):
 class LionKClassifier(ClassifierMixin, _Linear):
     """Logistic regression under the constraint, or with the penalty, of a convex function K.
 
-    It minimises ``mean log-loss + K*(weight_decay w) / weight_decay``. With two classes w has one number for each
-    feature; with more, a row for each class (softmax), on which a K of matrices, such as "nuclear" or "row_l1_l2", acts
-    as a whole. The intercepts are free. "half_square" is scikit-learn's LogisticRegression with
-    ``C = 1 / (n weight_decay)``.
+    It minimises ``mean log-loss + K*(weight_decay w) / weight_decay``, with a weighted mean if weights are given. With
+    two classes w has one number for each feature; with more, a row for each class (softmax), on which a K of matrices,
+    such as "nuclear" or "row_l1_l2", acts as a whole. The intercepts are free. "half_square" is scikit-learn's
+    LogisticRegression with ``C = 1 / (n weight_decay)``.
 
     Parameters
     ----------
@@ -183,6 +188,8 @@ class LionKClassifier(ClassifierMixin, _Linear):
         As in ``LionKRegressor``; tol is relative to the loss of the classes' frequencies.
     loss : str
         "logistic"; "softmax" has a row of weights for each class with two classes, too.
+    class_weight : None, "balanced" or dict
+        Weights of classes, which multiply those of samples: {class: weight}, or such that all classes weigh the same.
 
     Attributes
     ----------
@@ -210,22 +217,30 @@ class LionKClassifier(ClassifierMixin, _Linear):
         tol: float = 1e-4,
         max_iter: int = 10_000,
         fit_intercept: bool = True,
+        class_weight: Any = None,
     ) -> None:
         super().__init__(K, weight_decay, loss, tol, max_iter, fit_intercept)
+        self.class_weight = class_weight
 
-    def fit(self, X: Any, y: Any) -> LionKClassifier:
-        """Fit to X (n x p, dense or sparse) and classes y (n). Raises ValueError if there is one class only."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LionKClassifier:
+        """Fit to X (n x p, dense or sparse), classes y (n), and weights of the samples (n, >= 0, or one number).
+
+        Raises ValueError if there is one class only.
+        """
         X, y = self._data(X, y)
         check_classification_targets(y)
         self.classes_, index = np.unique(y, return_inverse=True)
         count = len(self.classes_)
         if count < 2:
-            raise ValueError(f"at least two classes are needed; the data have one class, {self.classes_[0]!r}")
+            raise ValueError(f"at least two classes are needed; the data have one class, {self.classes_.tolist()[0]!r}")
+        if self.class_weight is not None:
+            by_class = compute_sample_weight(self.class_weight, y)
+            sample_weight = by_class if sample_weight is None else by_class * np.asarray(sample_weight)
         if count == 2 and self.loss != "softmax":
-            w = self._solve(self.loss, X, 2.0 * index - 1.0, (X.shape[1],))
+            w = self._solve(self.loss, X, 2.0 * index - 1.0, sample_weight, (X.shape[1],))
         else:
             w = self._solve("softmax" if self.loss == "logistic" else self.loss, X, np.eye(count)[index],
-                            (count, X.shape[1]))  # fmt: skip
+                            sample_weight, (count, X.shape[1]))  # fmt: skip
         self.coef_ = w.reshape(-1, X.shape[1])
         self.intercept_ = np.atleast_1d(np.asarray(self.intercept_, dtype=np.float64))
         return self

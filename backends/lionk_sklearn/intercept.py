@@ -6,54 +6,44 @@ loss at the best b (Danskin, 1967), which is found by Newton's method from the b
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from lionk.solver.losses import loss_of
+from lionk.solver.losses import rows_of
 
 Array = Any
 STEPS = 100  # of Newton's method with halving; a handful suffice
 
 
-class _Scores:
-    """The identity as a design matrix: the loss of a linear model becomes that of its scores."""
-
-    __array_ufunc__ = None  # so that NumPy leaves the product of an array with it to __rmatmul__
-
-    def __init__(self, rows: int) -> None:
-        self.shape = (rows, rows)
-        self.T = self
-
-    def __matmul__(self, other: Array) -> Array:
-        return other
-
-    def __rmatmul__(self, other: Array) -> Array:
-        return other
-
-
 class Profile:
     """``fun(w) -> (f, gradient)`` for ``lionk.minimize``; ``b`` is the intercept that belongs to the last w.
 
-    w has the shape (p,), or (classes, p) for softmax. ``design`` may be a sparse matrix of SciPy.
+    w has the shape (p,), or (classes, p) for softmax. ``design`` may be a sparse matrix of SciPy. f is the mean of the
+    rows' losses, with ``weights`` (n, >= 0) if they are given.
     """
 
-    def __init__(self, loss: str, design: Any, targets: Array, intercept: bool, shape: tuple[int, ...]) -> None:
-        self.loss, self.design, self.targets, self.intercept = loss, design, targets, intercept
-        self.shape = shape
-        self._of_scores: Callable[[Array], tuple[Array, Array]] = loss_of(loss)(np, _Scores(targets.shape[0]), targets)
-        self.b: Array = np.zeros(shape[0]) if loss == "softmax" else 0.0
+    def __init__(
+        self, loss: str, design: Any, targets: Array, intercept: bool, shape: tuple[int, ...], weights: Any = None
+    ) -> None:
+        self.design, self.intercept, self.shape = design, intercept, shape
+        self.rows, self.by_class = rows_of(loss)(np, targets), loss == "softmax"
+        self.weights = np.ones(targets.shape[0]) if weights is None else weights
+        self.total = float(self.weights.sum())
+        self.b: Array = np.zeros(shape[0]) if self.by_class else 0.0
 
     def __call__(self, w: Array) -> tuple[Array, Array]:
         matrix = np.reshape(w, self.shape)
-        if self.loss == "softmax":
-            z = (self.design @ matrix.T).T  # classes x rows, as softmax has its parameter
-            f, d = self._settle_softmax(z)
-            return f, np.reshape((self.design.T @ d.T).T, w.shape)
-        z = self.design @ matrix.reshape(-1)
-        f, d = self._settle(z)
-        return f, np.reshape(self.design.T @ d, w.shape)
+        if self.by_class:
+            f, d = self._settle_softmax(self.design @ matrix.T)
+        else:
+            f, d = self._settle(self.design @ matrix.reshape(-1))
+        return f, np.reshape((self.design.T @ d).T, w.shape)
+
+    def _of_scores(self, z: Array) -> tuple[Array, Array]:
+        """The mean loss and its derivatives by the scores."""
+        values, slopes = self.rows(z)
+        return (self.weights * values).sum() / self.total, ((self.weights * slopes.T) / self.total).T
 
     def _settle(self, z: Array) -> tuple[Array, Array]:
         """The loss and its derivatives by the scores at the best b, for one score a row."""
@@ -88,19 +78,20 @@ class Profile:
         """The same for a score for each class: Newton's method, halved until the loss falls."""
 
         def of(b: Array) -> tuple[Array, Array]:
-            return self._of_scores(z + b[:, None])
+            return self._of_scores(z + b)
 
         f, d = of(self.b)
         if not self.intercept:
             return f, d
-        n, classes = z.shape[1], z.shape[0]
+        classes = z.shape[1]
         for _ in range(STEPS):
-            slope = d.sum(axis=1)
+            slope = d.sum(axis=0)
             if float(np.abs(slope).max()) <= 1e-14:
                 break
-            e = np.exp(z + self.b[:, None] - (z + self.b[:, None]).max(axis=0))
-            p = e / e.sum(axis=0)
-            hessian = (np.diag(p.sum(axis=1)) - p @ p.T) / n + np.full((classes, classes), 1.0 / classes)
+            e = np.exp(z + self.b - (z + self.b).max(axis=1, keepdims=True))
+            p = e / e.sum(axis=1, keepdims=True)
+            mass = (self.weights * p.T) / self.total
+            hessian = np.diag(mass.sum(axis=1)) - mass @ p + np.full((classes, classes), 1.0 / classes)
             step = -np.linalg.solve(hessian + 1e-14 * np.eye(classes), slope)
             size = 1.0
             while of(self.b + size * step)[0] > f and size > 1e-10:

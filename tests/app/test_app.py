@@ -32,7 +32,7 @@ from lionk.app.solve.problems import bundled
 from lionk.app.tables.file import read as read_sheet
 from lionk.app.tables.table import Table
 from lionk.checkpoint import file as checkpoint
-from lionk.solver.losses import LOSSES
+from lionk.solver.losses import loss_of
 
 QUIET = ("--plot", "none", "--json", "none")
 
@@ -172,7 +172,7 @@ def clip_rows(W, radius):
 def test_digits(k, project):
     trace = solve("--problem", "digits", "--k", k)
     p = bundled("digits", None)
-    fun = LOSSES["softmax"](np, p.design, p.targets)
+    fun = loss_of("softmax")(np, p.design, p.targets)
     step = 2 / (np.linalg.norm(p.design, 2) ** 2 / len(p.design))  # 1/L: the Hessian of log-sum-exp is at most 1/2
     with threadpool_limits(1):
         exact = accelerated(fun, lambda W: project(W, 1 / 0.3), np.zeros((10, 65)), step, 1000)

@@ -26,7 +26,7 @@ from scipy.optimize import LinearConstraint, minimize
 import lionk
 from lionk.theory import gap_rounding, objective
 
-from ...solver.losses import LOSSES
+from ...solver.losses import loss_of
 from ..figures import BLUE, GREEN, GREY, ORANGE, RED, SKY
 from ..solve.problems import bundled
 from .targets import Check, Outcome
@@ -63,8 +63,8 @@ def run(seed: int, quick: bool) -> Outcome:
 def _run(name: str, K: dict[str, Any], lam: float, steps: int, dtype: Any) -> dict[str, Any]:
     problem, k = bundled(name, None), lionk.K(K)
     design, targets = problem.design.astype(dtype), problem.targets.astype(dtype)
-    fun = LOSSES[problem.loss](np, design, targets)
-    exact = LOSSES[problem.loss](np, problem.design, problem.targets)
+    fun = loss_of(problem.loss)(np, design, targets)
+    exact = loss_of(problem.loss)(np, problem.design, problem.targets)
     least, oracle = _oracle(exact, problem.shape[0], k, lam)
     start = k.conjugate.domain.project(np.zeros(problem.shape)).astype(dtype) / dtype(lam)
     seen: list[tuple[float, float, float]] = []

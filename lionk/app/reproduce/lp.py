@@ -26,7 +26,7 @@ from matplotlib.ticker import NullFormatter
 
 import lionk
 
-from ...solver.losses import LOSSES
+from ...solver.losses import loss_of
 from ..figures import GREY, INK, RED, shades
 from ..solve.problems import bundled
 from .targets import Check, Outcome
@@ -82,13 +82,13 @@ def _digits(p: float, lr: float, steps: int, seed: int) -> dict[str, Any]:
     problem, rng = bundled("digits", None), np.random.default_rng(seed)
     order = rng.permutation(problem.design.shape[0])
     A, Y = problem.design[order], problem.targets[order]
-    test = LOSSES[problem.loss](np, A[:TRAIN], Y[:TRAIN])
+    test = loss_of(problem.loss)(np, A[:TRAIN], Y[:TRAIN])
     opt = _optimizer(p, A.shape[1] * Y.shape[1], lambda t: lr * 0.5 * (1 + np.cos(np.pi * t / steps)), LAM)
     x = np.zeros(problem.shape)
     state, loss = opt.init(x), []
     for _ in range(steps):
         rows = rng.integers(0, TRAIN, BATCH)
-        f, g = LOSSES[problem.loss](np, A[rows], Y[rows])(x)
+        f, g = loss_of(problem.loss)(np, A[rows], Y[rows])(x)
         x, state = opt.step(x, g, state)
         loss.append(float(f))
     hit = (A[TRAIN:] @ x.T).argmax(1) == Y[TRAIN:].argmax(1)

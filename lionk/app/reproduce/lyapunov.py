@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 import lionk
 from lionk.theory import descent
 
-from ...solver.losses import LOSSES
+from ...solver.losses import loss_of
 from ..figures import BLUE, GREEN, GREY, INK, RED
 from ..solve.problems import bundled
 from .targets import Check, Outcome
@@ -37,7 +37,7 @@ LR, LAM = 0.02, 1.0
 def run(seed: int, quick: bool) -> Outcome:
     """``seed``: of the starts of the runs with b1 > b2."""
     problem, steps = bundled("breast-cancer", None), 60 if quick else 300
-    fun = LOSSES[problem.loss](np, problem.design, problem.targets)
+    fun = loss_of(problem.loss)(np, problem.design, problem.targets)
     n = problem.design.shape[0]
     curvature = float(np.linalg.norm(problem.design, 2) ** 2) / (4 * n)  # of the logistic loss
     curves = {

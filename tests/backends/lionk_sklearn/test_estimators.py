@@ -16,6 +16,7 @@ from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import lionk
@@ -115,6 +116,44 @@ def test_bounded_logistic_regression_against_cvxpy():
     model = LionKClassifier("l1", weight_decay=2.0).fit(X, s)
     assert -1e-6 <= model.objective_ - exact <= model.gap_ + 1e-6
     np.testing.assert_allclose(model.coef_[0], w.value, atol=0.05)
+
+
+def weighted(classes=0):
+    X, y = data()
+    weights = np.random.default_rng(3).integers(0, 4, len(y)).astype(float)
+    return X, np.digitize(y, np.quantile(y, np.arange(1, classes) / classes)) if classes else y, weights
+
+
+def test_weights_of_samples_in_ridge():
+    X, y, weights = weighted()
+    make = lambda: LionKRegressor("half_square", weight_decay=0.1, tol=1e-6)  # noqa: E731
+    other = Ridge(alpha=weights.sum() * 0.1).fit(X, y, sample_weight=weights)
+    model = make().fit(X, y, sample_weight=weights)
+    near(model, other.coef_, np.repeat(X, weights.astype(int), axis=0))
+    assert model.intercept_ == pytest.approx(other.intercept_, abs=1e-2)
+    again = make().fit(X, y, sample_weight=7 * weights)  # only their ratios count
+    np.testing.assert_allclose(again.coef_, model.coef_, atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_weights_of_samples_and_classes_in_logistic_regression(classes):
+    X, labels, weights = weighted(classes)
+    total = compute_sample_weight("balanced", labels) * weights
+    other = LogisticRegression(C=1 / (total.sum() * 0.1), tol=1e-8, max_iter=1000).fit(X, labels, total)
+    model = LionKClassifier("half_square", weight_decay=0.1, tol=1e-5, class_weight="balanced")
+    model.fit(X, labels, sample_weight=weights)
+    assert np.linalg.norm(model.coef_ - other.coef_) <= np.sqrt(2 * model.gap_ / 0.1) + 1e-4
+    np.testing.assert_allclose(model.predict_proba(X), other.predict_proba(X), atol=1e-2)
+
+
+def test_wrong_weights_are_named():
+    X, y = data()
+    for weights, says in (
+        (-np.ones(len(y)), "Negative values in data passed to `sample_weight`"),
+        (0.0, "(?i)sample.weight"),  # newer versions of scikit-learn say so themselves
+    ):
+        with pytest.raises(ValueError, match=says):
+            LionKRegressor().fit(X, y, sample_weight=weights)
 
 
 # -- the intercept -----------------------------------------------------------------------------------------------
