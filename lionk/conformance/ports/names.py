@@ -174,10 +174,17 @@ def title(obj: Any) -> str:
     return name
 
 
+@functools.cache
+def distributions() -> Mapping[str, list[str]]:
+    """The distributions that each module comes from: the lists of files of all that is installed are read once."""
+    from importlib.metadata import packages_distributions
+
+    return packages_distributions()
+
+
 def versions_of(*modules: str) -> dict[str, str]:
     """The versions of the distributions that these modules come from."""
-    from importlib.metadata import packages_distributions, version
+    from importlib.metadata import version
 
-    known = packages_distributions()
     tops = [m.partition(".")[0] for m in modules]
-    return {d: version(d) for m in tops for d in known.get(m, [])[:1]}
+    return {d: version(d) for m in tops for d in distributions().get(m, [])[:1]}
