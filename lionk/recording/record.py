@@ -18,6 +18,7 @@ from ..arrays.value import has_arrays
 from ..functions.base import ConvexFunction
 from ..optimizer.rounding import KEYS
 from .extent import Extent
+from .guess import guess
 from .program import (
     ARITHMETIC,
     BETAS,
@@ -38,8 +39,9 @@ class Space:
 
     __name__ = "lionk.recording.record"
 
-    def __init__(self, xp: Any, extent: Extent) -> None:
-        self.xp, self.extent = xp, extent
+    def __init__(self, xp: Any, extent: Extent, guesses: bool = False) -> None:
+        """``guesses``: is a sum of scaled entries made beside their scale, where it can be?"""
+        self.xp, self.extent, self._guesses = xp, extent, guesses
         self.nodes: list[Node] = []
         self._place: dict[Any, int] = {}
         self.pi, self.e, self.inf, self.nan = math.pi, math.e, math.inf, math.nan
@@ -58,6 +60,9 @@ class Space:
             self._place[key] = len(self.nodes)
             self.nodes.append(Node(op, args, dtype, level, array))
         return Symbol(self, self._place[key])
+
+    def at(self, place: int) -> Symbol:
+        return Symbol(self, place)
 
     def constant(self, value: Any, dtype: Any = None) -> Symbol:
         return self.symbol("constant", (value,), dtype, 0, False)
@@ -120,22 +125,23 @@ class Space:
             raise NotTraceableError("moveaxis is not recorded")
         return x  # the axis of a slice counts as the last one anyway
 
-    def _reduce(self, op: str, x: Symbol, axis: Any) -> Symbol:
+    def reduce(self, op: str, x: Symbol, axis: Any = -1, *beside: Symbol) -> Symbol:
         last = x.ndim - 1
         over_all = axis in (-1, last, (last,)) or (axis is None and last == 0)
         if self.extent.shape is None or not x.ndim or not over_all:
             raise NotTraceableError(f"{op} is not recorded here")
         n = self.nodes[x.place]
-        return self.symbol(op, (x.place,), n.dtype, n.level + 1, False)
+        return self.symbol(op, (x.place, *(b.place for b in beside)), n.dtype, n.level + 1, False)
 
     def sum(self, x: Symbol, axis: Any = None) -> Symbol:
-        return self._reduce("sum", x, axis)
+        known = guess(self, x) if self._guesses else None
+        return self.reduce("sum", x, axis, *(() if known is None else (known,)))
 
     def max(self, x: Symbol, axis: Any = None) -> Symbol:
-        return self._reduce("max", x, axis)
+        return self.reduce("max", x, axis)
 
     def min(self, x: Symbol, axis: Any = None) -> Symbol:
-        return self._reduce("min", x, axis)
+        return self.reduce("min", x, axis)
 
     def order_statistic(self, x: Symbol, k: int) -> tuple[Symbol, ...]:
         n = self.nodes[x.place]
@@ -219,12 +225,14 @@ for _names, _op in {
     setattr(Symbol, f"__{_names}__", _method(_op))
 
 
-def step_program(opt: Any, K: ConvexFunction, xp: Any, dtypes: tuple[Any, ...], shape: tuple[int, ...]) -> Program:
+def step_program(
+    opt: Any, K: ConvexFunction, xp: Any, dtypes: tuple[Any, ...], shape: tuple[int, ...], guesses: bool = False
+) -> Program:
     """The record of ``opt.update`` with this K, or of ``opt.update_beside`` where there are arrays beside x and m.
 
     dtypes are of x, m, grad and those of ``opt.beside``, the arrays of this ``Extent``.
 
-    lr, weight decay and betas are its inputs: where they change, what was compiled stays.
+    lr, weight decay and betas are its inputs: where they change, what was compiled stays. ``guesses``: see ``guess``.
 
     Raises NotTraceableError where the reference must run.
     """
@@ -259,13 +267,13 @@ def step_program(opt: Any, K: ConvexFunction, xp: Any, dtypes: tuple[Any, ...], 
     if "index" in opt.beside:
         numbers |= dict.fromkeys(KEYS, arrays["index"])
     try:
-        return record(update, xp, arrays, numbers, extent, ("x", "m", *written))
+        return record(update, xp, arrays, numbers, extent, ("x", "m", *written), guesses)
     except ValueError as error:  # a function of matrices or kernels: the record knows all entries or slices
         raise NotTraceableError(str(error)) from error
 
 
 def record(function: Callable[..., Any], xp: Any, arrays: dict[str, Any], numbers: dict[str, Any], extent: Extent,
-           replaced: tuple[str, ...]) -> Program:  # fmt: skip
+           replaced: tuple[str, ...], guesses: bool = False) -> Program:  # fmt: skip
     """Record ``function(**arrays, **numbers)``, given the dtypes; its results replace the inputs named ``replaced``.
 
     In a record of entries, which serves every size, reductions are refused.
@@ -275,7 +283,7 @@ def record(function: Callable[..., Any], xp: Any, arrays: dict[str, Any], number
     NotTraceableError
         The function does what cannot be recorded.
     """
-    space = Space(xp, extent)
+    space = Space(xp, extent, guesses)
     given = {k: space.symbol("input", (k,), dtype, 0, k in arrays) for k, dtype in (arrays | numbers).items()}
     results = function(**given)
     outputs = {k: r.place for k, r in zip(replaced, results, strict=True)}

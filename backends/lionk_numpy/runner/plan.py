@@ -172,7 +172,7 @@ def plan(opt: LionK, K: Any, extent: Extent, arrays: Arrays, compiled: bool) -> 
 
     try:
         native = all(a.dtype.isnative for a in arrays)
-        program = step_program(opt, K, xp, tuple(a.dtype for a in arrays), extent.viewed(arrays)[0].shape)
+        program = step_program(opt, K, xp, tuple(a.dtype for a in arrays), extent.viewed(arrays)[0].shape, True)
         return Plan(program, extent, opt.betas, compiled and native)
     except NotTraceableError:
         return None
