@@ -182,6 +182,25 @@ def scalar(
         name[i] = f"s{len(numbers)}"
         numbers.append(name[i])
     name |= {i: v.args[0] for i, v in enumerate(n) if v.op == "input" and v.array}
+    lines = assignments(program, step.body, name, phrases, constant, rounded)
+    if any(n[i].op in REDUCTIONS for i in step.targets):
+        return Text(lines, numbers, {}, [phrase(phrases, program, i, [name[n[i].args[0]]]) for i in step.targets])
+    for target, i in program.outputs.items():
+        value = constant(n[i].args[0], n[i].dtype) if n[i].op == "constant" else name[i]
+        lines.append(phrases["output"].format(value, out=target))
+    return Text(lines, numbers, {}, [])
+
+
+def assignments(
+    program: Program,
+    places: Iterable[int],
+    name: dict[int, str],
+    phrases: Mapping[str, str],
+    constant: Callable[[Any, Any], str],
+    rounded: Callable[[Node], str] = lambda _: "",
+) -> list[str]:
+    """The text of these operations, in their order; their names join those of what they take."""
+    n = program.nodes
     lines: list[str] = []
 
     def argument(i: int, a: int) -> str:
@@ -190,16 +209,11 @@ def scalar(
         partners = [n[b].dtype for b in n[i].args if n[b].array and "bool" not in str(n[b].dtype)]
         return constant(n[a].args[0], n[a].dtype or (*partners, n[i].dtype)[0])
 
-    for i in step.body:
+    for i in places:
         name[i] = f"v{i}"
         lines.append(phrase(phrases, program, i, [argument(i, a) for a in n[i].args], name[i]))
         lines += [f"{name[i]} = {call}({name[i]})" for call in (rounded(n[i]),) if call]
-    if any(n[i].op in REDUCTIONS for i in step.targets):
-        return Text(lines, numbers, {}, [phrase(phrases, program, i, [name[n[i].args[0]]]) for i in step.targets])
-    for target, i in program.outputs.items():
-        value = constant(n[i].args[0], n[i].dtype) if n[i].op == "constant" else name[i]
-        lines.append(phrases["output"].format(value, out=target))
-    return Text(lines, numbers, {}, [])
+    return lines
 
 
 def phrase(

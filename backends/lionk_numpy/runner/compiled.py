@@ -141,7 +141,7 @@ class Loops:
         """What makes the text of a loop that writes these nodes, as ``_jit`` takes it, and what it is called with."""
         program = Program(tuple(n), outputs, self._along)
         step = program.passes()[-1]
-        text = scalar(program, step, PHRASES, _constant, _rounded)
+        text = scalar(program, step, PHRASES, constant, rounded)
         used = [a for i in step.body for a in n[i].args] + list(outputs.values())
         read = list(dict.fromkeys(n[i].args[0] for i in used if n[i].op == "input" and n[i].array))
         arrays = list(dict.fromkeys([*read, *outputs]))
@@ -153,18 +153,18 @@ class Loops:
                 slices[own] = self._names[i]
             else:
                 given_as = f"float16({self._names[i]})" if _is_half(n[i].dtype) else self._names[i]
-                numbers[own] = _number(given_as, n[i].dtype)
+                numbers[own] = number(given_as, n[i].dtype)
         kinds = [(a, self._kinds.get(a, "")) for a in arrays]
         words = (arrays, slices, numbers, read, text.lines, kinds)
         there = [a for a in arrays if not (a in outputs and a.startswith("t"))]  # those of a reduction are its own
         return tuple(map(tuple, words)), ", ".join([*there, *slices.values(), *numbers.values()])
 
 
-def _constant(value: Any, dtype: Any) -> str:
-    return _number(repr(float(dtype.type(value)) if _is_half(dtype) else value), dtype)  # inf and nan are names there
+def constant(value: Any, dtype: Any) -> str:
+    return number(repr(float(dtype.type(value)) if _is_half(dtype) else value), dtype)  # inf and nan are names there
 
 
-def _number(text: str, dtype: Any) -> str:
+def number(text: str, dtype: Any) -> str:
     return f"{'int32' if str(dtype) == 'int32' else 'real'}({text})"
 
 
@@ -173,7 +173,7 @@ def _is_half(dtype: Any) -> bool:
     return getattr(dtype, "char", "") == "e"
 
 
-def _rounded(node: Node) -> str:
+def rounded(node: Node) -> str:
     """numba promotes integers; 16 bits are computed with in float32, of which each result is rounded."""
     kind = str(node.dtype)
     if kind == "int32":

@@ -21,6 +21,7 @@ from lionk.recording.threads import threads
 from .bits import Half
 from .compiled import Loops, compilable
 from .entries import HALVES
+from .rows import Rows, rowwise
 from .text import APART, CALLS, over, select
 
 # Entries that a thread takes at once: so few that a tile and its buffers stay in a cache, so many that threads do not
@@ -48,7 +49,8 @@ class Plan:
         self._tiles = [tile(t, program.arrays, space) for t in self._texts] if tiled else []
         halves = {n.args[0] for n in program.nodes if n.op == "input" and str(n.dtype) in HALVES}
         self._halves = [a in halves for a in program.arrays]
-        self._loops: list[Loops] = []  # made when first needed
+        self._loops: list[Loops] | list[Rows] = []  # made when first needed
+        self._looped = self.passes  # as the loops make them
         self.known = Known(self._find)
         self._buffers = Buffers(np.empty, max(TILE, GATHERED))
 
@@ -70,20 +72,25 @@ class Plan:
         loops = self.loops(arrays)
         streams = loops and not any(loop.buffers for loop in self._made)  # nothing in a cache is read again
         limit = max(TILE, arrays[0].size // (4 * threads())) if streams else TILE
-        run = self._by_loops if loops else self._by_tiles
-        return replay(self.program, self.passes, known, _meaning(), run, arrays, limit)
+        passes, run = (self._looped, self._by_loops) if loops else (self.passes, self._by_tiles)
+        return replay(self.program, passes, known, _meaning(), run, arrays, limit)
 
     @property
-    def _made(self) -> list[Loops]:
+    def _made(self) -> list[Loops] | list[Rows]:
         if not self._loops:
-            self._loops = [Loops(self.program, p) for p in self.passes]
+            if rowwise(self.program):
+                rows = Rows(self.program)
+                self._loops, self._looped = [rows], [rows.step]
+            else:
+                self._loops = [Loops(self.program, p) for p in self.passes]
         return self._loops
 
     def many(self, known: dict[int, Any], places: Any, sizes: Any) -> Task | None:
         """The step of many small contiguous arrays at these addresses, in one call; None if there is no loop for it."""
-        if not (self.compiled and self._made[0].alone):
+        loop = self._made[0] if self.compiled else None
+        if not (isinstance(loop, Loops) and loop.alone):
             return None
-        return partial(self._made[0].many, places, sizes, *self._numbers(known))
+        return partial(loop.many, places, sizes, *self._numbers(known))
 
     def _numbers(self, known: dict[int, Any]) -> list[Any]:
         found: list[Any] = self.program.numbers(self.passes[0].numbers, known, _meaning())
