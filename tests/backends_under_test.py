@@ -108,3 +108,6 @@ BACKENDS: dict[str, Backend] = {
         Backend("dask", "array_api_compat.dask.array", complex=False, light=True),
     )
 }
+
+#: The ways to make a step on a CPU: a library, and the name of its runner.
+WAYS = (("numpy", "tiles"), ("numpy", "numba"), ("torch", "tiles"), ("torch", "numba"))

@@ -1,12 +1,17 @@
 """Which rows meet which library in the default run. ``LIONK_FULL=1`` takes the whole product.
 
-On JAX every shape is compiled, and on Dask every call is a graph: there one row in eight has its turn, other rows on
-each of the two. Every other library sees each name with its defaults, on an array that cannot be written every second
-one. Of the rows with other parameters, the libraries that read the standard strictly take turns with PyTorch.
+On JAX every shape is compiled, and on Dask every call is a graph: there one row in 24 has its turn, other rows on each
+of the two, with entries, orders, groups, singular values, eigenvalues, sums and envelopes among them. (That all names
+trace on JAX is ``test_jit``.) Every other library sees each name with its defaults, on an array that cannot be written
+every fourth one. Of the rows with other parameters, the libraries that read the standard strictly take turns with
+PyTorch.
+
+A step is compiled for each cell of a product: there ``on_ways`` takes a part in which any two values meet.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections.abc import Iterable
@@ -14,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from backends_under_test import BACKENDS
+from backends_under_test import BACKENDS, WAYS
 
 FULL = os.environ.get("LIONK_FULL") == "1"
-TURNS = {"jax": (8, 0), "dask": (8, 4), "numpy:readonly": (2, 0)}  # one row in how many, beginning with which
+TURNS = {"jax": (24, 0), "dask": (24, 12), "numpy:readonly": (4, 0)}  # one row in how many, beginning with which
 OF_PARAMETERS = TURNS | {"strict": (2, 0), "torch": (2, 1), "strict:device1": (2, 0), "strict:no_float64": (2, 1)}
 
 
@@ -43,3 +48,22 @@ def on_libraries(
         if has_its_turn(place, b, TURNS if place < defaults else OF_PARAMETERS)
     ]
     return pytest.mark.parametrize((argument, "backend"), pairs, indirect=["backend"])
+
+
+def paired(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Of these rows so many that any two values of two columns meet as in all. ``LIONK_FULL=1``: all."""
+    rows = list(rows)
+    new = [set(itertools.combinations(enumerate(map(str, row)), 2)) for row in rows]
+    taken = list(range(len(rows))) if FULL else []
+    while not FULL and any(new):  # the row with the most pairs that have not met
+        taken.append(max(range(len(rows)), key=lambda row: len(new[row])))
+        new = [pairs - new[taken[-1]] for pairs in new]
+    return [rows[row] for row in sorted(taken)]
+
+
+def on_ways(first: Iterable[Any], second: Iterable[Any], arguments: str) -> Any:
+    """A mark that hands a test ``way`` and these two arguments, of which any two meet."""
+    product = itertools.product(WAYS, first, second)
+    rows = paired(row for row in product if not ("numpy" in row[0] and "bfloat16" in str(row)))  # which it has not
+    ids = ["-".join((":".join(way), *map(str, rest))) for way, *rest in rows]
+    return pytest.mark.parametrize(f"way, {arguments}", rows, indirect=["way"], ids=ids)

@@ -8,6 +8,7 @@ import lionk
 import lionk_torch
 import lionk_torch.runner.plan
 import lionk_torch.runner.small
+from backends_under_test import WAYS
 from lionk_numpy.runner import plan
 
 
@@ -22,7 +23,7 @@ def small_tiles(monkeypatch):
     monkeypatch.setattr(lionk_torch.runner.small, "MANY", 3)
 
 
-@pytest.fixture(params=[("numpy", "tiles"), ("numpy", "numba"), ("torch", "tiles"), ("torch", "numba")], ids=":".join)
+@pytest.fixture(params=WAYS, ids=":".join)
 def way(request):
     library, name = request.param
     if name == "numba" and name not in lionk.backends()[library].runners():
