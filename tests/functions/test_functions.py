@@ -16,7 +16,7 @@ from lionk.arrays import roots as _roots
 from lionk.checking import DoesNotApply
 from lionk.checking.properties import ALL, FEW
 from lionk.functions import entry
-from table import DEFAULTS, TABLE, Case
+from table import ALGORITHMS, DEFAULTS, TABLE, Case
 from turns import FULL, on_libraries
 
 cases = pytest.mark.parametrize("case", TABLE, ids=lambda c: c.id)
@@ -36,12 +36,13 @@ def _hold(on: On, properties: dict, seed: int) -> None:
     assert not failures, "\n".join(failures)
 
 
-# Single precision is for every third row; that it is double precision up to rounding is tested for all names below.
+# Single precision is for every ninth row; that it is double precision up to rounding is tested for all names below.
+# Algorithms are functions of other rows, by formulas that test_algorithms.py holds: every fourth is checked here, too.
 PRECISIONS = [
     pytest.param(c, dtype, id=f"{c.id}-{dtype}")
     for place, c in enumerate(TABLE)
-    for dtype in ("float64", "float32")
-    if FULL or dtype == "float64" or place % 3 == 0
+    for dtype, every in (("float64", 4 if c in ALGORITHMS else 1), ("float32", 9))
+    if FULL or place % every == 0
 ]
 
 
@@ -204,12 +205,13 @@ def test_low_precision(name: str, backend: Backend) -> None:
         assert np.isfinite(here.dual().value(y))
 
 
-_COMPLEX = [
-    c for c in TABLE if c.K.traits.absolute or c.id.startswith(("nuclear(", "ky_fan(", "schatten(", "spectral"))
-]
+_COMPLEX = [  # with other parameters, and where they are compositions: LIONK_FULL=1
+    c for c in (TABLE if FULL else DEFAULTS)
+    if c.K.traits.absolute or c.id.startswith(("nuclear(", "ky_fan(", "schatten(", "spectral"))
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", [c for i, c in enumerate(_COMPLEX) if FULL or i % 2 == 0], ids=lambda c: c.id)
+@pytest.mark.parametrize("case", _COMPLEX, ids=lambda c: c.id)
 def test_complex(case: Case) -> None:
     """Where K depends on absolute values only, complex entries have a meaning, and all properties hold."""
     if case.heavy and not FULL:
@@ -236,7 +238,7 @@ def test_complex_on_every_library(name: str, backend: Backend) -> None:
 def test_jit(place: int, name: str) -> None:
     """Under jax.jit nothing branches on data: value, subgradient and conjugate value trace, and agree with NumPy.
 
-    Every third name is compiled as well, with LIONK_FULL=1 every name.
+    Every sixth name is compiled as well, with LIONK_FULL=1 every name.
     """
     import jax
 
@@ -258,7 +260,7 @@ def test_jit(place: int, name: str) -> None:
 
     # The conjugate of an iteration, hundreds of singular value decompositions in a row, compiles for minutes.
     of_dual = (lambda _: ()) if on.accuracy else duals
-    if not (FULL or place % 3 == 1):
+    if not (FULL or place % 6 == 1):
         made = (*jax.eval_shape(values, on.put(x)), *jax.eval_shape(of_dual, on.put(y)))
         assert [a.shape for a in made] == [(), on.shape, (), ()][: len(made)]
         assert {a.dtype for a in made} == {on.put(x).dtype}
