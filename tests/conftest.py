@@ -43,6 +43,13 @@ def _chosen(config: pytest.Config) -> list[str]:
     return [b for b in BACKENDS if not wanted or any(b == n or b.startswith(n + ":") for n in wanted)]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Each process of ``-n`` takes tests that are neighbours, which use what the first of them compiled or made."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "worksteal"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: left out unless LIONK_FULL=1")
     _chosen(config)
