@@ -1,4 +1,4 @@
-"""Which parameters hold several matrices: fused projections, heads, groups of a convolution, experts."""
+"""Which parameters hold several matrices: fused projections, heads, gates, groups of a convolution."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _FUSED = re.compile(r"(^|[._])(qkv|wqkv|qkv_proj|in_proj|in_proj_weight|query_ke
 _GATED = re.compile(r"(^|[._])(gate_up_proj|w12|gate_and_up)$")
 _HEADED = re.compile(r"(^|[._])([qkv]_proj|[qkv]_proj_weight|query|key|value|w?[qkv]|to_[qkv])$")
 _OUTPUT = re.compile(r"(^|[._])(o_proj|out_proj|c_proj|to_out|wo|proj)$")
+_GATES = {torch.nn.LSTM: 4, torch.nn.LSTMCell: 4, torch.nn.GRU: 3, torch.nn.GRUCell: 3}
 _COUNT = ("num_heads", "n_head", "n_heads", "num_attention_heads", "nhead", "heads")
 _KEYS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads", "n_kv_head", "num_groups", "kv_heads")
 
@@ -36,6 +37,11 @@ def recognised(model: torch.nn.Module, name: str, p: torch.Tensor, heads: bool) 
         return Parts(0, n, None, f"{n} groups of {type(owner).__name__}") if n > 1 and p.ndim > 2 else None
     if p.ndim != 2:
         return None
+    gates = next((n for kind, n in _GATES.items() if isinstance(owner, kind)), None)
+    if gates is not None:  # weight_hr, the projection of an LSTM, has none
+        last = name.rpartition(".")[2]
+        split = last.startswith(("weight_ih", "weight_hh"))
+        return Parts(-2, gates, None, f"{gates} gates of {type(owner).__name__}") if split else None
     above = list(_upwards(model, path))
     if isinstance(owner, torch.nn.MultiheadAttention):
         above.insert(0, owner)

@@ -75,9 +75,9 @@ def groups(
     parts : "fused", "heads" or None
         Which parameters hold several matrices. A function of matrices is then applied to each one. "fused" finds q, k
         and v in one projection (``torch.nn.MultiheadAttention``, GPT-2, timm, grouped queries), a gate and an up
-        projection in one, and the groups of a convolution, by module and shape. "heads" also splits projections of
-        attention into their heads. None takes each parameter as a whole. The report says what was found. A K that names
-        its own slices, such as ``{"name": "muon", "sections": 12}``, is taken as it is.
+        projection in one, the gates of an LSTM or a GRU, and the groups of a convolution, by module and shape. "heads"
+        also splits projections of attention into their heads. None takes each parameter as a whole. The report says
+        what was found. A K that names its own slices, such as ``{"name": "muon", "sections": 12}``, is taken as it is.
 
     Examples
     --------

@@ -129,6 +129,25 @@ def test_convolutions_experts_and_gains():
     )
 
 
+@pytest.mark.parametrize(("kind", "gates"), [("LSTM", 4), ("GRU", 3), ("RNN", 1)])
+def test_each_gate_of_a_recurrent_layer_is_a_matrix(kind, gates):
+    """In the layer and in its cell; the projection of an LSTM has no gates."""
+    layer, cell = getattr(torch.nn, kind), getattr(torch.nn, f"{kind}Cell")
+    projected = {"proj_size": 2} if kind == "LSTM" else {}
+    specs, lines = chosen(
+        torch.nn.ModuleDict({"layer": layer(3, 4, bidirectional=True, **projected), "cell": cell(3, 4)})
+    )
+    for name, spec in specs.items():
+        last = name.rpartition(".")[2]
+        if last.startswith("bias"):
+            assert spec == "l1"
+        elif gates == 1 or "weight_hr" in last:
+            assert spec == "nuclear"
+        else:
+            assert spec == block(-2, gates)
+            assert f"{gates} gates of {kind}" in lines[name]
+
+
 def test_what_the_user_names_is_taken_as_it_is():
     model = torch.nn.ModuleDict({"attn": Attention(8, 2)})
     rules = [("*.qkv.weight", {"name": "muon", "sections": 6}), (2, "muon")]
