@@ -12,27 +12,41 @@ from ..arrays.namespace import Array, Namespace
 from ..arrays.value import value_class
 from ..errors import NotAvailable
 from .base import ArraySet, joint_traits
-from .rules import ball_radius
+from .intersection import Intersection
+from .rules import Minkowski, ball_radius
 from .top_k import TopK
+
+ACCURACY = 1e-4  # of a projection on a sum of two sets by iteration, as that of ``Minkowski``
 
 
 @value_class
 class Hull(ArraySet):
     """``conv(C1 u C2)``; its support function is the larger of the two.
 
-    The oracle is that of the larger one, and halfway between both where they are equal. Distance, projection and
-    membership need one of the two to be a Euclidean ball about 0, of radius R: the hull is the union of the sets
-    ``w C + (1-w) R B`` over w in [0, 1]; ``d(w) = dist(y, w C) - (1-w) R`` is convex in w and falls while the support
-    function of C is larger than R times the length at the residual ``y - P_wC(y)``: one scalar root (derived here).
+    The oracle is that of the larger one, and halfway between both where they are equal. The hull is the union of the
+    sets ``w C1 + (1-w) C2`` over w in [0, 1], whose distance from y is convex in w and falls while the support function
+    of C1 is the larger one at the residual: one scalar root (derived here). If one of the two is a Euclidean ball about
+    0, the nearest point of such a sum is closed. Else it is that of an iteration, as in ``Minkowski``, and a point is
+    outside by what a hyperplane proves: no member is refused. There are no iterations inside of iterations.
     """
 
     first: ArraySet
     second: ArraySet
 
+    ITERATIONS, HALVINGS = 150, 26
+
     def _traits(self) -> dict[str, Any]:
         both = joint_traits(self.first._traits(), self.second._traits())
-        known = self._rest_and_radius
-        return {**both, "selection": "composed", "prox": known is not None and known[0]._traits().get("prox", True)}
+        parts = [c._traits() for c in (self.first, self.second)]
+        projects = self._direct or self._rest_and_radius is not None
+        accuracy = [c.get("accuracy", 0.0) for c in parts] + [ACCURACY] * (self._rest_and_radius is None)
+        prox = projects and all(c.get("prox", True) for c in parts)
+        return {**both, "selection": "composed", "prox": prox, "accuracy": max(accuracy) if prox else 0.0}
+
+    @property
+    def _direct(self) -> bool:
+        """Are both sets projected without an iteration, so that there is one only?"""
+        return not (iterates(self.first) or iterates(self.second))
 
     @property
     def _rest_and_radius(self) -> tuple[ArraySet, float] | None:
@@ -56,47 +70,95 @@ class Hull(ArraySet):
         one, two = self.first._lmo(xp, c, batch), self.second._lmo(xp, c, batch)
         return xp.where(lead > 0, one, xp.where(lead < 0, two, one / 2 + two / 2))
 
-    def _split(self, xp: Namespace, y: Array, batch: int) -> tuple[Array, Array, Array]:
-        """``P_wC(y)``, the residual, and the part of the ball, ``(1-w) R``, at the best w."""
-        if self._rest_and_radius is None:
+    def _split(self, xp: Namespace, y: Array, batch: int) -> tuple[Array, Array, Any]:
+        """The nearest point of ``w C1 + (1-w) C2`` at the best w, where C2 is a ball only its part in ``w C1``; the
+        residual, and how long the other part may be.
+        """
+        known = self._rest_and_radius
+        if known is None and not self._direct:
             raise NotAvailable(
                 "membership, distance and projection of the hull of two sets are known where one of them is a "
-                "Euclidean ball, so maximum(K1, K2) needs a multiple of l2 for one of the two"
+                "Euclidean ball, or where both are projected without an iteration; maximum(K1, K2) needs a multiple of "
+                "l2 for one of the two, or functions that are no sums, maxima or infimal convolutions"
             )
-        c, radius = self._rest_and_radius
+        zero = xp.zeros_like(reductions.peak(xp, y, batch))
+        if known is None:
+            near = self._near(xp, y, batch)
+            return near, y - near, zero
+        c, radius = known
 
         def near(w: Array) -> Array:
-            factor = _xp.spread(xp, w, y)
-            safe = xp.where(factor > 0, factor, xp.ones_like(factor))
-            near = _xp.scaled_map(xp, lambda z: c._project(xp, z, batch), safe, y)
-            return xp.where(factor > 0, near, xp.zeros_like(y))
+            return _shrunk(xp, c, w, y, batch)
 
         def rise(w: Array) -> Array:
             s = y - near(w)
             return radius * reductions.norm(xp, s, batch) - c._support(xp, s, batch)
 
-        zero = xp.zeros_like(reductions.peak(xp, y, batch))
         w = _roots.root(xp, rise, zero + _xp.eps(y), zero + 1, first=True)
         w = xp.where(rise(zero + 1) < 0, zero + 1, xp.where(rise(zero) >= 0, zero, w))
         return near(w), y - near(w), (1 - w) * radius
 
+    def _near(self, xp: Namespace, y: Array, batch: int) -> Array:
+        """By halving, each time from the part in C1 that was the last one's."""
+
+        def rest(u: Array, w: Array) -> Array:
+            return _shrunk(xp, self.second, 1 - w, y - u, batch)
+
+        def parted(u: Array, w: Array) -> Array:
+            def move(u: Array) -> Array:
+                return _shrunk(xp, self.first, w, y - rest(u, w), batch)
+
+            return _roots.accelerated(xp, move, u, self.ITERATIONS, batch)
+
+        def halved(state: tuple[Array, ...]) -> tuple[Array, ...]:
+            low, high, u = state
+            w = low + (high - low) / 2
+            u = parted(u, w)
+            r = y - u - rest(u, w)
+            below = self.second._support(xp, r, batch) < self.first._support(xp, r, batch)
+            return xp.where(below, w, low), xp.where(below, high, w), u
+
+        zero = xp.zeros_like(reductions.peak(xp, y, batch))
+        _, w, u = _xp.looped(halved, (zero, zero + 1, xp.zeros_like(y)), self.HALVINGS)
+        u = parted(u, w)
+        return u + rest(u, w)
+
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         near, s, rest = self._split(xp, y, batch)
+        room = reductions.slack(xp, y, batch) * self._scale(xp, y)
+        if self._rest_and_radius is None:
+            return xp.where(_xp.spread(xp, self._separation(xp, y, near, batch) > room, s), near, y)
         length = reductions.norm(xp, s, batch)
         shorter = _xp.spread(xp, rest, s) * _xp.divide(xp, s, _xp.spread(xp, length, s) + 0 * s)
-        room = reductions.slack(xp, y, batch) * self._scale(xp, y)
         return xp.where(_xp.spread(xp, length > rest + room, s), near + shorter, y)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
-        infinite = reductions.poison(xp, y, batch)
-        _, s, rest = self._split(xp, _xp.finite(xp, y), batch)
+        infinite, z = reductions.poison(xp, y, batch), _xp.finite(xp, y)
+        near, s, rest = self._split(xp, z, batch)
+        if self._rest_and_radius is None:
+            return self._separation(xp, z, near, batch) + infinite
         return xp.clip(reductions.norm(xp, s, batch) - rest, 0.0, None) + infinite
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
-        return self._violation(xp, y, batch)
+        return self._violation(xp, y, batch) if self._rest_and_radius else super()._distance(xp, y, batch)
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
         return self.first._scale(xp, y) + self.second._scale(xp, y)
+
+
+def iterates(c: Any) -> bool:
+    """Is the projection on this set, or on one that it is made of, an iteration over two sets?"""
+    if isinstance(c, (Minkowski, Hull)):
+        return c._rest_and_radius is None or iterates(c._rest_and_radius[0])
+    return isinstance(c, Intersection) or any(isinstance(v, ArraySet) and iterates(v) for v in vars(c).values())
+
+
+def _shrunk(xp: Namespace, c: ArraySet, w: Array, y: Array, batch: int) -> Array:
+    """The projection on ``w C``, 0 for w = 0."""
+    factor = _xp.spread(xp, w, y)
+    safe = xp.where(factor > 0, factor, xp.ones_like(factor))
+    near = _xp.scaled_map(xp, lambda z: c._project(xp, z, batch), safe, y)
+    return xp.where(factor > 0, near, xp.zeros_like(y))
 
 
 @value_class

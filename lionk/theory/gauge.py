@@ -12,7 +12,8 @@ from ..arrays.shape_factor import ShapeFactor, at
 from ..errors import NotAvailable
 from ..functions.array_function import ArrayFunction
 from ..functions.base import ConvexFunction
-from ..functions.calculus.group import Grouped, dual_norm
+from ..functions.calculus.dual_norm import dual_norm
+from ..functions.calculus.group import Grouped
 from ..functions.definitions.support import Support
 from ..sets.ball import Ball
 from ..sets.box import Box, Whole

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import json
 import math
 import pickle
@@ -14,7 +13,7 @@ import pytest
 
 import lionk
 from helpers import On, norm
-from lionk.functions import group_lift, indicator, infimal_convolution, maximum, radial_lift, spectral_lift, support
+from lionk.functions import group_lift, indicator, infimal_convolution, radial_lift, spectral_lift, support
 from lionk.functions.registry.text import parse
 from lionk.sets import Affine, Ball, Box, Minkowski, Spectral, TopK
 from table import SPECIFIED, Case
@@ -338,14 +337,3 @@ def test_smoothing_is_the_mean_over_the_noise() -> None:
         lionk.functions.smoothed(K("max")).conjugate(np.zeros(3))
     with pytest.raises(ValueError, match="noise must be one of"):
         lionk.functions.smoothed(K("l1"), noise="cauchy")
-
-
-def test_the_prox_of_a_maximum_is_known_where_all_but_balls_project() -> None:
-    """A hull of two sets has a projection if one is a ball and the other projects, also where it is a hull itself."""
-    edges = maximum(0.5 * K("l1"), K("linf"))  # no ball
-    round_ = maximum(0.6 * K("l1"), K("l2"))
-    known = [(edges, False), (round_, True), (maximum(edges, K("l2")), False), (maximum(round_, 2 * K("l2")), True)]
-    for k, expected in known:
-        assert k.traits.prox is expected
-        with contextlib.nullcontext() if expected else pytest.raises(lionk.NotAvailable, match="Euclidean ball"):
-            k.prox(np.asarray([1.0, -2.0, 0.5]))

@@ -16,48 +16,13 @@ from ...arrays.value import value_class
 from ...errors import NotAvailable
 from ...sets.ball import Ball
 from ...sets.base import ArraySet, ConvexSet
-from ...sets.box import Box, Whole
-from ...sets.k_support import KSupportBall, TopKL2Ball
-from ...sets.owl_ball import OwlBall
-from ...sets.sorted import Sorted
-from ...sets.top_k import TopK
+from ...sets.box import Whole
 from ..array_function import ArrayFunction
 from ..base import ConvexFunction, Traits, inherited
 from ..definitions.euclidean import L2
-from ..definitions.support import Support
+from ..definitions.support import Indicator, Support
 from ..registry.entries import array_function
-from .affine import Affine
-from .spectral import SpectralLift
-
-
-def dual_norm(norm: ArrayFunction) -> ArrayFunction:
-    """``N*(y) = sup { <x, y> : N(x) <= 1 }`` as a convex function: l1 and linf, lp and lq, top_k, OWL, lifts of these.
-
-    Raises NotAvailable for a norm whose dual norm is not among the functions here.
-    """
-    if isinstance(norm, Support):
-        if norm.set == Box():
-            return Support(TopK(1))
-        if norm.set == TopK(1):
-            return Support(Box())
-        if isinstance(norm.set, TopK) and norm.set.absolute:
-            return Support(OwlBall(k=int(norm.set.k)))
-        if isinstance(norm.set, OwlBall):
-            return Support(Sorted(norm.set.weights) if norm.set.k is None else TopK(norm.set.k))
-        if isinstance(norm.set, Sorted) and norm.set.absolute:
-            return Support(OwlBall(norm.set.weights))
-        if isinstance(norm.set, Ball):
-            return Support(Ball(2.0 if norm.set.q == 2 else norm.set.p))
-        if isinstance(norm.set, (KSupportBall, TopKL2Ball)):
-            return Support((TopKL2Ball if isinstance(norm.set, KSupportBall) else KSupportBall)(norm.set.k))
-    if isinstance(norm, SpectralLift):
-        return SpectralLift(dual_norm(norm.inner))
-    if isinstance(norm, GroupLift):
-        return GroupLift(dual_norm(norm.inner), dual_norm(norm.norm), norm.axis, norm.ndim, norm.groups)
-    if isinstance(norm, Affine) and norm.traits.homogeneous and norm.tilt_by is None:
-        return Affine(dual_norm(norm.inner), 1 / abs(norm.slope))
-    raise NotAvailable(f"{norm!r} has no known dual norm; use l1, l2, linf, lp, top_k, a group or spectral lift "
-                       "of them, or, for parts of an array, blocks of their own (lionk.blocks)")  # fmt: skip
+from .dual_norm import dual_norm
 
 
 def _weighted_sum(k: ConvexFunction) -> bool:
@@ -236,6 +201,8 @@ class GroupLift(ArrayFunction):
         k, n = self.inner.traits, self.norm.traits
         # An even and smooth phi is flat at 0, so phi(N(x)) is smooth at a zero group; elsewhere N must be smooth.
         round_norm = isinstance(self.norm, Support) and isinstance(self.norm.set, Ball)
+        dual: Any = self.conjugate
+        sums = _weighted_sum(self.inner) or _weighted_sum(self.inner.conjugate)
         return replace(
             k,
             absolute=n.absolute,
@@ -253,10 +220,7 @@ class GroupLift(ArrayFunction):
             along=self.axis,
             stacks=n.stacks or self.ndim == 2,
             selection=k.selection if self.norm == L2 else inherited(k, n),
-            prox=self.norm == L2
-            or self.axis is None
-            or _weighted_sum(self.inner)
-            or _weighted_sum(self.inner.conjugate),
+            prox=k.prox if self.norm == L2 else n.prox and dual.norm.traits.prox and (self.axis is None or sums),
             needs=n.needs,
         )
 
@@ -269,6 +233,11 @@ class GroupLift(ArrayFunction):
             "ndim": self.ndim,
             "groups": self.groups,
         }
+
+
+@dual_norm.register
+def _(norm: GroupLift) -> ArrayFunction:
+    return GroupLift(dual_norm(norm.inner), dual_norm(norm.norm), norm.axis, norm.ndim, norm.groups)
 
 
 @value_class
@@ -284,8 +253,6 @@ class Grouped(ArraySet):
     @property
     def _lift(self) -> GroupLift:
         """The function whose value at y is the indicator of this set."""
-        from ..definitions.support import Indicator
-
         return GroupLift(Indicator(self.inner), self.norm, self.axis, self.ndim, self.groups)
 
     @property

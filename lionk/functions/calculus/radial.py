@@ -20,7 +20,8 @@ from ..base import ConvexFunction, Traits, inherited
 from ..definitions.support import Indicator
 from ..registry.entries import K, array_function
 from .block_sum import Blocks, ContainerFunction, blocks
-from .group import GroupLift, dual_norm
+from .dual_norm import dual_norm
+from .group import GroupLift
 
 DUAL = {"sum": "max", "max": "sum"}
 
