@@ -6,9 +6,10 @@ The first ``batch`` axes are independent problems, as everywhere in private hook
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
-from .namespace import Array, Namespace, device, eps, event_size, finite, flat, kind, spread, visible
+from .namespace import Array, Namespace, cut, device, eps, event_size, finite, flat, kind, spread, visible
 
 # By the name of a namespace that cannot sort, or would gather the array: its own (x, k) -> (cut, above, at), and its
 # own (x, k) -> the k largest entries.
@@ -145,3 +146,16 @@ def norms(xp: Namespace, x: Array, s: Array, batch: int) -> Array:
 def poison(xp: Namespace, x: Array, batch: int) -> Array:
     """What the entries that are not finite make of a nonnegative measure: NaN, inf, or 0 if there are none."""
     return peak(xp, xp.where(xp.isfinite(x), xp.zeros_like(x), x), batch)
+
+
+def limit(xp: Namespace, f: Callable[[Array], Array], sizes: Callable[[Array], Array], x: Array) -> Array:
+    """f(x), f linear; where entries of x are infinite, its limit as large numbers in their place grow alike.
+
+    ``sizes(|x|)``: what the rounding of f(x) is relative to, entry by entry.
+    """
+    if kind(x).complex:
+        return f(x)
+    large = cut(xp, x)
+    z = f(large)
+    far = math.sqrt(eps(x)) * sizes(xp.where(xp.isinf(x), xp.abs(large), xp.zeros_like(x)))
+    return xp.where((far > 0) & (xp.abs(z) > far), math.inf * xp.where(z > 0, 1 + far, -1 - far), z)

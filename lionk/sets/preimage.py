@@ -80,14 +80,16 @@ class Preimage(ArraySet):
             return away * math.prod(reductions.norm(xp, f) for f in inverses)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
-        return self.inner._violation(xp, self.operator(xp, y, batch), batch)
+        b = self.operator
+        z = reductions.limit(xp, lambda y: b(xp, y, batch), lambda y: b.sizes(xp, y, batch), y)
+        return self.inner._violation(xp, z, batch)
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
         """That of C, and what the entries of B y are sums of: their rounding is relative to it. y may be a stack."""
-        b = self.operator
+        b, y = self.operator, _xp.finite(xp, y)
         if b.vector:
             y = xp.reshape(y, (-1, b.left.shape[0]))
         scale = self.inner._scale(xp, b(xp, y, int(b.vector)))
         if b.orthogonal or 0 in y.shape:
             return scale
-        return scale + reductions.peak(xp, b.sizes(xp, _xp.finite(xp, y), int(b.vector)), 0)
+        return scale + reductions.peak(xp, b.sizes(xp, y, int(b.vector)), 0)

@@ -34,6 +34,11 @@ class Wide(Value):
             raise ValueError(f"the matrix has {b.shape[0]} columns, but the argument has {z.shape[-1]} entries")
         return z @ b
 
+    def sizes(self, xp: Namespace, x: Array, batch: int) -> Array:
+        """``|B| |x|``: what the rounding of ``B x`` is relative to."""
+        b = _xp.parameter(xp, self.matrix, x, "the matrix")
+        return _xp.flat(xp, xp.abs(x), batch) @ xp.matrix_transpose(xp.abs(b))
+
     def back(self, xp: Namespace, z: Array, x: Array, dual: bool) -> Array:
         """``B' z``, or ``B' (B B')^-1 z``, in the shape of x."""
         b = _xp.parameter(xp, self.inverse if dual else self.matrix, x, "the matrix")

@@ -55,6 +55,42 @@ def test_infinite_entries_give_what_the_definition_gives(name: str, x: list[floa
     assert np.isnan(K(name).value(np.asarray([np.nan, *x[1:]])))
 
 
+B = np.asarray([[1.0, -1.0, 0.5], [0.0, 2.0, 1.0], [1.0, 0.0, -1.0]])
+MAPPED = {
+    "of l1": lionk.functions.linear_map("l1", B), "of half_square": lionk.functions.linear_map("half_square", B),
+    "of huber": lionk.functions.linear_map("huber", B), "quadratic": K("quadratic", matrix=B @ B.T),
+    "ellipsoid": K("ellipsoid", matrix=B @ B.T), "of two rows": lionk.functions.linear_map("l1", B[:2]),
+    "of two rows, smooth": lionk.functions.linear_map("huber", B[:2]),
+    "whitened": K("whitened_nuclear", left=B, right=B.T), "centered": lionk.functions.centered("l1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MAPPED)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_infinite_entries_that_cancel_in_a_map_are_infinite(name: str, dtype: str) -> None:
+    """K* grows in each direction that is finite in K: with one infinite entry or several it is +inf, as K is."""
+    k, rng = MAPPED[name].to(like=np.zeros(1, dtype)), np.random.default_rng(0)
+    x = rng.standard_normal((3, 3) if name == "whitened" else 3).astype(dtype)
+    for places in ([0], [1], [0, 1], [0, 1, 2]):
+        for sign in (1, -1):
+            y = x.copy()
+            y.flat[places] = np.inf * np.asarray([1, sign, 1])[: len(places)]
+            assert k.conjugate.value(y) == np.inf
+            if "rows" not in name and name != "centered":
+                assert k.value(y) == np.inf
+    assert np.isnan(k.value(x * np.nan))
+    assert np.isnan(k.conjugate.value(x * np.nan))
+
+
+def test_finite_entries_beside_infinite_ones_keep_their_part_of_a_map() -> None:
+    k = lionk.functions.linear_map("relu", np.asarray([[1.0, 0.0], [-1.0, 1.0]]))  # max(x, 0) + max(y - x, 0)
+    assert k.value(np.asarray([np.inf, 3.0])) == np.inf
+    k = lionk.functions.linear_map("relu", np.asarray([[1.0, 0.0], [0.25, 1.0]]))
+    assert k.value(np.asarray([-np.inf, 3.0])) == 0.0
+    k = lionk.functions.linear_map("max", np.asarray([[1.0, 1.0, 0.0], [0.0, 0.0, 2.0]]))
+    assert k.value(np.asarray([-np.inf, 7.0, 3.0])) == 6.0
+
+
 def test_infinite_entries_are_outside_a_hull_of_permutations() -> None:
     assert K("permutahedron").conjugate.value(np.asarray([np.inf, -np.inf, 0.5])) == np.inf
 

@@ -35,13 +35,7 @@ def _traits(k: Traits) -> Traits:
 
 
 def _less_mean(xp: Namespace, x: Array, batch: int) -> Array:
-    """``x - mean x``; where entries are infinite, its limit as large numbers in their place grow."""
-    if _xp.is_complex(x):
-        return x - mean(xp, x, batch)
-    large = _xp.cut(xp, x)
-    z, infinite = large - mean(xp, large, batch), xp.where(xp.isinf(x), xp.abs(large), xp.zeros_like(x))
-    far = _xp.spread(xp, reductions.peak(xp, infinite, batch), x) / (4 * max(_xp.event_size(x, batch), 1))
-    return xp.where((far > 0) & (xp.abs(z) > far), math.inf * xp.where(z > 0, 1 + far, -1 - far), z)
+    return reductions.limit(xp, lambda x: x - mean(xp, x, batch), lambda x: x + mean(xp, x, batch), x)
 
 
 @value_class

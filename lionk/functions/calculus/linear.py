@@ -32,7 +32,11 @@ class LinearMap(ArrayFunction):
     operator: Operator
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
-        return self.inner._value(xp, self.operator(xp, x, batch), batch, self._room(xp, x, tol))
+        return self.inner._value(xp, self._mapped(xp, x, batch), batch, self._room(xp, x, tol))
+
+    def _mapped(self, xp: Namespace, x: Array, batch: int) -> Array:
+        b = self.operator
+        return reductions.limit(xp, lambda x: b(xp, x, batch), lambda x: b.sizes(xp, x, batch), x)
 
     def _room(self, xp: Namespace, x: Array, tol: Any) -> Any:
         """The tolerance of the inner domain: B x is as far from exact as the set of all such x says."""
@@ -46,7 +50,7 @@ class LinearMap(ArrayFunction):
 
     def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
         b = self.operator
-        value, s, size = self.inner._measured(xp, b(xp, x, batch), batch, self._room(xp, x, tol))
+        value, s, size = self.inner._measured(xp, self._mapped(xp, x, batch), batch, self._room(xp, x, tol))
         return value, b.adjoint(xp, s, batch), size + reductions.products(xp, s, b.sizes(xp, x, batch), batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:

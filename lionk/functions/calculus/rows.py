@@ -32,7 +32,10 @@ class RowMap(ArrayFunction):
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         if not self.combined:
-            return self.inner._value(xp, self.map.times(xp, x, batch, False), batch, tol)
+            z = reductions.limit(
+                xp, lambda x: self.map.times(xp, x, batch, False), lambda x: self.map.sizes(xp, x, batch), x
+            )
+            return self.inner._value(xp, z, batch, tol)
         infinite, y = reductions.poison(xp, x, batch), _xp.finite(xp, x)
         value = self.inner._value(xp, self.map.times(xp, y, batch, True), batch, tol)
         off = reductions.peak(xp, self.map.off(xp, y, batch), batch) + infinite

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...arrays import namespace as _xp
+from ...arrays import reductions
 from ...arrays.namespace import Array, Namespace
 from ...arrays.operator import positive_eigen
 from ...arrays.value import value_class
@@ -31,8 +32,8 @@ class Quadratic(ArrayFunction):
         return z @ v, w, xp.matrix_transpose(v)
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
-        z, w, _ = self._rotate(xp, x, batch)
-        return xp.sum(w * xp.abs(z) ** 2, axis=-1) / 2
+        z, w, _ = self._rotate(xp, _xp.finite(xp, x), batch)
+        return xp.sum(w * xp.abs(z) ** 2, axis=-1) / 2 + reductions.poison(xp, x, batch)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         z, w, vt = self._rotate(xp, x, batch)
