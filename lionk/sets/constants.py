@@ -47,10 +47,11 @@ class UpToConstants(ArraySet):
     """
 
     inner: ArraySet
+    matrices: bool = False  # are axes before the last two blocks, also where the inner set is the whole space?
 
     @property
     def stacks(self) -> bool:
-        return self.inner.stacks
+        return self.matrices or self.inner.stacks
 
     def diameter(self, shape: tuple[int, ...]) -> float:
         return self.inner.diameter(shape)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lionk
-from lionk.functions import block_lift, entry, infimal_convolution, linear_map, maximum, radial_lift, smoothed
+from lionk.functions import block_lift, centered, entry, infimal_convolution, linear_map, maximum, radial_lift, smoothed
 
 K = lionk.K
 _L = np.asarray([[2.0, 0.5, 0.0], [0.0, 1.0, 0.3], [0.2, 0.0, 1.5]])
@@ -29,6 +29,9 @@ RULES = {
     "(L X R) of half_nuclear_squared": lambda: linear_map(K("half_nuclear_squared"), _L, _L.T),
     "(L X R) of l2": lambda: linear_map(K("l2"), _L, _L),
     "block_lift(half_nuclear_squared)": lambda: block_lift(K("half_nuclear_squared"), -2, [1, 2]),
+    "centered(nuclear)": lambda: centered("nuclear"),
+    "centered(spectral_elastic)": lambda: centered("spectral_elastic"),
+    "half square of a map": lambda: radial_lift("half_square", linear_map("nuclear", _L, _L.T)),
     "smoothed(spectral)": lambda: smoothed(K("spectral"), 0.3),
 }
 FUNCTIONS = {**{n: (lambda n=n: K(n)) for n in NAMES}, **RULES}

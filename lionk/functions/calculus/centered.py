@@ -150,7 +150,7 @@ class CenteredConjugate(ArrayFunction):
         return Centered(self.inner.conjugate, conjugate=self)
 
     def _domain(self) -> ConvexSet:
-        return UpToConstants(self.inner.domain)
+        return UpToConstants(self.inner.domain, self.inner.traits.stacks)
 
     def _traits(self) -> Traits:
         return replace(_traits(self.inner.traits), smooth=False, selection=inherited(self.inner.traits))
@@ -172,7 +172,7 @@ def centered(k: Any, axis: int | None = None) -> ConvexFunction:
     def lifted(k: ConvexFunction) -> ConvexFunction:
         k = array_function(k, "centered")
         if axis is None:
-            return Centered(k)
+            return k if isinstance(k, Centered) else Centered(k)
         if isinstance(axis, bool) or not isinstance(axis, int):
             raise TypeError(f"axis must be a whole number or None, got {axis!r}")
         if not k.by_entry:

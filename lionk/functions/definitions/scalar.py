@@ -101,8 +101,12 @@ class Separable(ArrayFunction):
         if phi.nearest is not None:
             return phi.nearest(xp, x, t, *phi.parameters)
         if phi.numeric or not phi.finite:  # Moreau: through the conjugate, which is finite everywhere
-            near = x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
-            return near if phi.finite else xp.clip(near, phi.low, phi.high)  # the difference of large numbers
+            z = self.conjugate._prox(xp, x / t, 1 / t, batch)
+            near = x - t * z
+            if self.conjugate.traits.smooth:  # where that is the small difference of large numbers: near = phi*'(z)
+                lost = t * xp.abs(z) > 1e3 * xp.abs(near)
+                near = xp.where(lost, self.conjugate._subgradient(xp, z, batch), near)
+            return near if phi.finite else xp.clip(near, phi.low, phi.high)
         slope = partial(phi.derivative, xp)
         if phi.curvature is not None:  # of no parameters
             return _roots.concave_resolvent(xp, slope, partial(phi.curvature, xp), x, t)
