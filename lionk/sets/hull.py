@@ -83,8 +83,8 @@ class Hull(ArraySet):
             )
         zero = xp.zeros_like(reductions.peak(xp, y, batch))
         if known is None:
-            near = self._near(xp, y, batch)
-            return near, y - near, zero
+            found = self._near(xp, y, batch)
+            return found, y - found, zero
         c, radius = known
 
         def near(w: Array) -> Array:

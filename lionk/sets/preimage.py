@@ -87,9 +87,8 @@ class Preimage(ArraySet):
     def _scale(self, xp: Namespace, y: Array) -> Any:
         """That of C, and what the entries of B y are sums of: their rounding is relative to it. y may be a stack."""
         b, y = self.operator, _xp.finite(xp, y)
-        if b.vector:
-            y = xp.reshape(y, (-1, b.left.shape[0]))
-        scale = self.inner._scale(xp, b(xp, y, int(b.vector)))
+        z = xp.reshape(y, (-1, b.left.shape[0])) if b.vector else y
+        scale = self.inner._scale(xp, xp.reshape(b(xp, z, int(b.vector)), y.shape))
         if b.orthogonal or 0 in y.shape:
             return scale
-        return scale + reductions.peak(xp, b.sizes(xp, y, int(b.vector)), 0)
+        return scale + reductions.peak(xp, b.sizes(xp, z, int(b.vector)), 0)

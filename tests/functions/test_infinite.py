@@ -91,6 +91,30 @@ def test_finite_entries_beside_infinite_ones_keep_their_part_of_a_map() -> None:
     assert k.value(np.asarray([-np.inf, 7.0, 3.0])) == 6.0
 
 
+@pytest.mark.parametrize(
+    ("k", "x", "value"),
+    [
+        (K("l1").tilt(0.3), [-np.inf, 1.0], np.inf),
+        (K("l1").tilt(1.7), [-np.inf, 1.0], -np.inf),
+        (K("half_square").tilt(3.0), [-np.inf, 1.0], np.inf),
+        (K("max").tilt(-0.5), [np.inf, 1.0], np.inf),
+        (K("max").tilt(-2.0), [np.inf, 1.0], -np.inf),
+        (K("elastic").tilt(np.asarray([2.0, 3.0])), [-np.inf, np.inf], np.inf),
+        (K("relu_square").tilt(-1.0), [-np.inf, 1.0], np.inf),
+        (K("elastic").conjugate.shift(0.3).conjugate, [-np.inf, 1.0], np.inf),
+        (K("max_l1_l2").moreau(2.5).tilt(2.0), [-np.inf, 1.0], -np.inf),
+        (K("nuclear").tilt(0.3), [[-np.inf, 1.0], [0.0, 2.0]], np.inf),
+    ],
+)
+def test_a_tilt_at_infinite_entries_is_as_steep_as_the_sum(
+    k: lionk.ConvexFunction, x: list[float], value: float
+) -> None:
+    x = np.asarray(x)
+    assert k.value(x) == value
+    x.flat[-1] = np.nan
+    assert np.isnan(k.value(x))
+
+
 def test_infinite_entries_are_outside_a_hull_of_permutations() -> None:
     assert K("permutahedron").conjugate.value(np.asarray([np.inf, -np.inf, 0.5])) == np.inf
 

@@ -12,6 +12,7 @@ from ...arrays import reductions
 from ...arrays.namespace import Array, Namespace
 from ...arrays.shape_factor import ShapeFactor, at, constant, factor, whole
 from ...arrays.value import value_class
+from ...errors import NotAvailable
 from ...sets import rules as sets
 from ...sets.base import ConvexSet
 from ...sets.box import Whole
@@ -51,7 +52,26 @@ class Affine(ArrayFunction):
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         v = self._factor(x, batch) * self.inner._value(xp, self._into(xp, x, batch), batch, tol)
-        return v if self.tilt_by is None else v + reductions.inner(xp, *self._tilted(xp, x, batch), batch)
+        return v if self.tilt_by is None else self._raised(xp, v, x, *self._tilted(xp, x, batch), batch)
+
+    def _raised(self, xp: Namespace, v: Array, x: Array, c: Array, y: Array, batch: int) -> Array:
+        """``v + Re<c, y>``; where entries of x are infinite, infinite as K is steep that way."""
+        plain = not isinstance(self.domain, Whole) or _xp.is_complex(x)
+        if plain or (_xp.visible(x) and not bool(xp.any(xp.isinf(x)))):
+            return v + reductions.inner(xp, c, y, batch)
+        way = xp.where(xp.isinf(x), xp.sign(x), xp.zeros_like(x))
+        if isinstance(self.conjugate.domain, Whole):
+            steep = reductions.peak(xp, way, batch)
+        else:
+            try:
+                steep = self.conjugate.domain._support(xp, way, batch)
+            except NotAvailable:
+                return v + reductions.inner(xp, c, y, batch)
+        far = xp.abs(steep) > 64 * _xp.eps(x)
+        end = math.inf * xp.where(steep > 0, xp.ones_like(steep), -xp.ones_like(steep))
+        known = far & xp.isinf(reductions.poison(xp, x, batch))
+        y = xp.where(_xp.spread(xp, known, y), _xp.finite(xp, y), y)
+        return xp.where(known, end, xp.where(known, xp.zeros_like(v), v) + reductions.inner(xp, c, y, batch))
 
     def _factor(self, x: Array, batch: int) -> Any:
         return at(self.slope, x, batch) * at(self.width, x, batch)
@@ -81,7 +101,7 @@ class Affine(ArrayFunction):
         v, s, size = self._factor(x, batch) * v, self._turned(xp, s, x, batch), self._factor(x, batch) * size
         if self.tilt_by is not None:
             c, y = self._tilted(xp, x, batch)
-            v = v + reductions.inner(xp, c, y, batch)
+            v = self._raised(xp, v, x, c, y, batch)
             size = size + reductions.products(xp, c, wide if self.paired else y, batch)
         return v, s, size
 
