@@ -43,7 +43,7 @@ def predict(
     from ..tables.columns import Habits, habits
     from ..tables.design import apply
     from ..tables.file import read
-    from ..tables.sheet import Reading
+    from ..tables.sheet import Reading, emptied
 
     screen = console(to_stderr=out == "-")
     path = None if out == "-" else output_path(out, "--out")
@@ -52,7 +52,7 @@ def predict(
     apart({"MODEL": model, "--data": data, "--out": path})
     fitted = load(model)
     check_texts(Source(data, None, separator=separator, decimal=decimal, dates=dates))
-    sheet_ = read(data, Reading(fitted.names, separator, decimal, encoding, sheet))
+    sheet_ = emptied(read(data, Reading(fitted.names, separator, decimal, encoding, sheet)), fitted.empty)
     if not fitted.names:
         _by_place(sheet_, fitted)
     common: Habits = habits(sheet_, decimal, None if dates is None else DATES[dates])

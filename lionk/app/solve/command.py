@@ -57,6 +57,7 @@ def solve(
     categorical: opt.Categorical = None,
     drop_first: opt.DropFirst = False,
     missing: opt.Missing = "drop",
+    empty: opt.Empty = None,
     standardize: opt.Standardize = True,
     header: opt.Header = None,
     separator: opt.Separator = None,
@@ -134,7 +135,7 @@ def solve(
     chosen_backend, chosen_device = read_backend(backend, device, dtype)
     source = None if data is None else Source(
         data, target, columns, drop, categorical, drop_first, missing, header, separator, decimal, dates, encoding,
-        sheet,
+        sheet, empty,
     )  # fmt: skip
     task = read_task(problem, source, loss, k, weight_decay, standardize=standardize, hold_out=hold_out, seed=seed or 0)
     setup = Setup(

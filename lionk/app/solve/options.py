@@ -92,6 +92,14 @@ Missing = Annotated[
         autocompletion=_missing, metavar="drop|mean|error", rich_help_panel=TABLE,
     ),
 ]  # fmt: skip
+Empty = Annotated[
+    str | None,
+    typer.Option(
+        help="Words and numbers that stand for nothing, for example refused,-999. Their cells are empty; so are those "
+        "with NA, null and the like in any case.",
+        metavar="WORD,WORD,...", rich_help_panel=TABLE,
+    ),
+]  # fmt: skip
 Standardize = Annotated[
     bool,
     typer.Option(

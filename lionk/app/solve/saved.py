@@ -37,6 +37,7 @@ class Model:
     intercept: bool
     weights: Array
     missing: str
+    empty: tuple[str, ...] = ()  # words that stand for nothing
 
     def predict(self, features: Array) -> Array:
         """Numbers in the target's units, or a row of probabilities for each row; NaN where a feature is empty."""
@@ -62,6 +63,7 @@ def save(o: Outcome, task: Task, missing: str, path: Path) -> None:
             "classes": p.classes,
             "file_has_names": task.names,
             "missing": missing,
+            "empty": task.empty,
             "columns": [asdict(f) for f in p.plan],
             "features": p.columns[:-1] if p.intercept else p.columns,
             "intercept": p.intercept,
@@ -89,9 +91,11 @@ def _array(d: dict[str, Any], name: str) -> Array:
 
 
 def _feature(d: dict[str, Any]) -> Feature:
-    """Files of version 0.2 lack the form."""
+    """Files of version 0.2 lack the form, and those of before units have none."""
     flag = d["flag"] and tuple(d["flag"])
-    return Feature(d["name"], d["kind"], tuple(d["levels"]), d["first"], flag, d["origin"], d.get("form", ""))
+    return Feature(
+        d["name"], d["kind"], tuple(d["levels"]), d["first"], flag, d["origin"], d.get("form", ""), d.get("unit", "")
+    )
 
 
 def load(path: Path) -> Model:
@@ -109,7 +113,7 @@ def load(path: Path) -> Model:
             d["target"], d["loss"], tuple(d["classes"]), plan, d["file_has_names"],
             Scaling(_array(d, "means"), _array(d, "deviations"), d["standardized"]),
             Scaling(_array(d, "target_mean"), _array(d, "target_deviation"), d["target_standardized"]),
-            d["intercept"], _array(d, "weights"), d["missing"],
+            d["intercept"], _array(d, "weights"), d["missing"], tuple(d.get("empty", ())),
         )  # fmt: skip
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror or error}") from None

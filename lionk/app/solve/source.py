@@ -35,6 +35,12 @@ class Source:
     dates: str | None = None
     encoding: str | None = None
     sheet: str | None = None
+    empty: str | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """That stand for nothing, beside those that always do."""
+        return tuple(w.strip() for w in (self.empty or "").split(",") if w.strip())
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class Task:
     weight_decay: float
     scaling: str
     names: bool = True  # has the file names of columns?
+    empty: tuple[str, ...] = ()  # words that stand for nothing
 
     @property
     def intercept(self) -> bool:
@@ -68,12 +75,12 @@ def read_table(s: Source) -> tuple[Table, bool]:
     """The table of a file, and whether the file names its columns. Raises BadInput."""
     from ..tables.design import Wishes, split, table
     from ..tables.file import read
-    from ..tables.sheet import Reading
+    from ..tables.sheet import Reading, emptied
 
     check_texts(s)
     if s.target is None:
         raise BadInput("--data needs --target COLUMN: the name of the column to predict, or its number from 0")
-    sheet = read(s.data, Reading(s.header, s.separator, s.decimal, s.encoding, s.sheet))
+    sheet = emptied(read(s.data, Reading(s.header, s.separator, s.decimal, s.encoding, s.sheet)), s.words)
     wishes = Wishes(
         s.target,
         None if s.columns is None else split(s.columns, sheet),
@@ -127,7 +134,8 @@ def read_task(
     if hold_out is not None:
         table, rest = parted(table, hold_out, whole.classes, seed)
         whole = build(table, loss, name=title, scaling=scaling, intercept=intercept, classes=whole.classes)
-    return Task(whole, table, rest, k, lam if weight_decay is None else weight_decay, scaling, names)
+    return Task(whole, table, rest, k, lam if weight_decay is None else weight_decay, scaling, names,
+                () if source is None else source.words)  # fmt: skip
 
 
 def parted(table: Table, share: float, classes: tuple[str, ...], seed: int) -> tuple[Table, Table]:

@@ -24,6 +24,12 @@ MISSING = frozenset(
         "n/a",
         "#n/a",
         "#na",
+        "#div/0!",
+        "#ref!",
+        "#value!",
+        "#name?",
+        "#num!",
+        "#null!",
         "<na>",
         "nan",
         "-nan",
@@ -50,16 +56,21 @@ def _number(point: str) -> str:
     p, whole = re.escape(point), r"[1-9]\d{0,2}"
     plain = rf"(?:\d+(?:{p}\d*)?|{p}\d+){_EXPONENT}"
     grouped = rf"{whole}(?:(?:[{_GROUPS[point]}]\d{{3}})+|(?:[{_SPACES}]\d{{3}})+)(?:{p}\d*)?"
-    return rf"[+-]?(?:{grouped}|{plain})|{_SPECIAL}"
+    lakhs = r"[1-9]\d?(?:,\d\d)+,\d{3}(?:\.\d*)?|" if point == POINT else ""  # as 12,34,567 in India
+    return rf"[+-]?(?:{grouped}|{lakhs}{plain})|{_SPECIAL}"
 
 
 NUMBER = {point: re.compile(_number(point), re.IGNORECASE) for point in (POINT, COMMA)}
-_SYMBOL = re.compile(r"[(+\u2212-]?\s*(?P<before>[$€£¥]?)[^$€£¥%]*(?P<after>[$€£¥%]?)\)?")
+# What stands before a number, or after it: a currency, a percent sign, a unit such as kg.
+_BESIDE = (
+    re.compile(r"^[(+\u2212-]?\s*([$€£¥]|[A-Z]{3}(?= ))"),
+    re.compile(r"(?<=[\d.,])\s?([$€£¥%]|°?[^\W\d_]{1,8})\)?$"),
+)
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """Texts read as numbers. ``point``: what marks the decimals; ``symbol``: a currency or % that all cells have."""
+    """Texts read as numbers. ``point``: what marks the decimals; ``symbol``: a currency, % or unit of all cells."""
 
     values: Array  # float64, NaN where a cell is no number
     good: Array  # bool
@@ -83,12 +94,17 @@ def numbers(texts: Series, point: str) -> Numbers:
 
 
 def _bare(texts: list[str]) -> tuple[list[str], str]:
-    """Without a currency or a percent sign, if all cells have the same; a minus of typesetters is one of keyboards."""
-    parts = _SYMBOL.fullmatch(texts[0]) if texts else None
-    symbol = (parts and (parts["before"] or parts["after"])) or ""
-    if symbol and not all(symbol in t for t in texts):
-        symbol = ""
+    """Without the currency, percent sign or unit that all cells have; a minus of typesetters is one of keyboards."""
+    symbol = next(filter(None, (_common(pattern, texts) for pattern in _BESIDE)), "")
     return [_signed(t.replace(symbol, "", 1) if symbol else t) for t in texts], symbol
+
+
+def _common(pattern: re.Pattern[str], texts: list[str]) -> str:
+    """What the pattern finds in all texts, if that is the same, else ""."""
+    first = pattern.search(texts[0]) if texts else None
+    if first is None:
+        return ""
+    return first[1] if all((m := pattern.search(t)) and m[1] == first[1] for t in texts) else ""
 
 
 def _signed(text: str) -> str:
@@ -131,6 +147,7 @@ _GERMAN = ("%d.%m.%Y", "%d.%m.%y")
 CLOCK = ("%H:%M", "%H:%M:%S", "%I:%M %p")
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 _ISO = re.compile(r"\d{4}-\d{2}(-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?\s*(Z|[+-]\d{2}:?\d{2})?)?)?")
+OFFSET = re.compile(r":\d\d\S*\s*(?:Z|[+-]\d\d:?\d\d)$")  # of a time from UTC
 COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")  # 20240131
 DATE_LIKE = re.compile(r"(?=.*\d)[\w ,./:+-]{4,40}")  # what else is not worth the trial
 

@@ -18,6 +18,7 @@ Array = Any
 LEVELS = 20  # texts of so many different kinds are categories, and more only where each is frequent
 FREQUENT = 10
 CODE = re.compile(r"0\d{2,}")  # of a place, a product, a patient
+NOTHING = frozenset(s * (10.0**k - 1) for s in (1, -1) for k in range(2, 7))  # -999 and its kin, put for no value
 BAD = 0.05  # of the cells of a column of numbers, what is none is a mistake; more of them make texts
 INDEX = re.compile(
     r"column 1|unnamed: ?\d+|(|.*[ _.-])(id|no|nr)|\w+Id|\w+ID|index|level_0|row ?names?|row|#|obs|case", re.IGNORECASE
@@ -61,6 +62,8 @@ def column(sheet: Sheet, name: str, common: Habits, *, text: bool = False, ways:
     """
     cells_ = sheet.frame[name]
     full = texts_of(cells_)
+    if name in sheet.nested:
+        return replace(_text(name, cells_, full), aside="its cells are lists or records")
     if full is None:
         return _typed(name, cells_, text)
     if not len(full):
@@ -81,8 +84,17 @@ def _read(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, ways:
     return (
         (None if dates else _number(sheet, name, cells_, full, common, ways))
         or _date(sheet, name, cells_, full, common, ways)
-        or _text(name, cells_, full)
+        or _text(name, cells_, full, _strangers(full, common))
     )
+
+
+def _strangers(full: Any, common: Habits) -> str:
+    """A word on texts that keep a column, most of whose cells are numbers, from being one of numbers."""
+    good = max((cells.numbers(full, p).good for p in ([common.point] if common.point else cells.NUMBER)), key=sum)
+    if 2 * good.sum() <= len(full):
+        return ""
+    others = full[~good]
+    return f"; {int(good.sum())} are numbers, but {others.mode().iloc[0]!r} is not (--empty if it stands for nothing)"
 
 
 def _spread(full: Any, index: Any, values: Array) -> Array:
@@ -120,7 +132,7 @@ def _number(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, way
     made = measured(name, values)
     extras = [f"in {best.symbol}"] * bool(best.symbol) + ["decimal commas"] * (best.point == cells.COMMA and own == ",")
     extras += ["some with leading zeros (--categorical if they are codes)"] * any(map(CODE.fullmatch, full))
-    return replace(made, detail=", ".join([made.detail, *extras]), form=point or "")
+    return replace(made, detail=", ".join([made.detail, *extras]), form=point or "", unit=best.symbol)
 
 
 def measured(name: str, values: Array) -> Column:
@@ -131,7 +143,18 @@ def measured(name: str, values: Array) -> Column:
     steps = np.diff(values)
     counts = len(values) > 2 and not np.isnan(values).any() and bool((steps == 1).all()) and values[0] in (0.0, 1.0)
     aside = "it numbers the rows" if counts and INDEX.fullmatch(name) else ""
-    return Column(name, "number", values, f"{full.min() + 0.0:.6g} to {full.max() + 0.0:.6g}", aside=aside)
+    low, high = float(full.min()) + 0.0, float(full.max()) + 0.0
+    digits = 15 if f"{low:.6g}" == f"{high:.6g}" and low < high else 6  # as of milliseconds since 1970
+    return Column(name, "number", values, f"{low:.{digits}g} to {high:.{digits}g}{_told(full)}", aside=aside)
+
+
+def _told(full: Array) -> str:
+    """A word on an end of the values that is far from all others, occurs again and again, and may stand for nothing."""
+    for end in (full.min(), full.max()):
+        rest, times = full[full != end], int((full == end).sum())
+        if float(end) in NOTHING and times > 1 and rest.size and np.abs(rest - end).min() > np.ptp(rest):
+            return f"; {end:g} is there {times} times (--empty {end:g} if it stands for nothing)"
+    return ""
 
 
 def _date(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, ways: str) -> Column | None:
@@ -155,7 +178,8 @@ def _date(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, ways:
                 "day-first or --dates month-first"
             )
         forms = forms[:1] if common.day_first else forms[1:]
-    return _dated(name, _spread(full, cells_.index, cells.days(full, forms[0])), forms[0])
+    read = _dated(name, _spread(full, cells_.index, cells.days(full, forms[0])), forms[0])
+    return replace(read, detail=f"{read.detail}, in UTC") if full.str.contains(cells.OFFSET).any() else read
 
 
 def _dated(name: str, values: Array, form: str = "") -> Column:
@@ -165,10 +189,10 @@ def _dated(name: str, values: Array, form: str = "") -> Column:
     return Column(name, "date", values, f"{ends[0]} to {ends[1]}", form=form)
 
 
-def _text(name: str, cells_: Any, full: Any) -> Column:
+def _text(name: str, cells_: Any, full: Any, told: str = "") -> Column:
     values = np.where(cells.missing(cells_), "", cells_.to_numpy(dtype=object)).astype(object)
     different = int(full.nunique())
-    return Column(name, "text", values, _kinds(full, different), aside=_too_many(different, len(full)))
+    return Column(name, "text", values, _kinds(full, different) + told, aside=_too_many(different, len(full)))
 
 
 def _kinds(full: Any, different: int) -> str:
@@ -196,7 +220,11 @@ def _typed(name: str, cells_: Any, text: bool) -> Column:
     if pd.api.types.is_datetime64_any_dtype(kind):
         if cells_.isna().all():
             return measured(name, np.full(len(cells_), np.nan))
-        return _dated(name, cells.since_1970(cells_))
+        read = _dated(name, cells.since_1970(cells_))
+        return read if cells_.dt.tz is None else replace(read, detail=f"{read.detail}, in UTC")
+    if pd.api.types.is_timedelta64_dtype(kind):
+        lasted = measured(name, (cells_ / pd.Timedelta(days=1)).to_numpy(dtype=float))
+        return replace(lasted, detail=f"{lasted.detail} days")
     if pd.api.types.is_numeric_dtype(kind):
         values = cells_.astype("Float64").to_numpy(dtype=float, na_value=np.nan)
         for row in np.flatnonzero(np.isinf(values)):

@@ -93,11 +93,12 @@ def find(sheet: Sheet, wanted: str, option: str) -> str:
     try:
         return str(names[range(len(names))[int(wanted)]])
     except (ValueError, IndexError):
-        near = difflib.get_close_matches(wanted, names, 1)
+        near = [n for n in names if n.lower() == wanted.lower()] or difflib.get_close_matches(wanted, names, 1)
         shown = ", ".join(n[:40] for n in names[:12]) + (", ..." if len(names) > 12 else "")
         guess = f" (did you mean {near[0]!r}?)" if near else ""
+        how = "".join(f"; {note}" for note in sheet.notes if note.startswith("read "))  # the sheet, the encoding
         raise BadInput(
-            f"{sheet.file} has no column {wanted!r}{guess}; {option} is one of: {shown}, or a number from 0"
+            f"{sheet.file} has no column {wanted!r}{guess}; {option} is one of: {shown}, or a number from 0{how}"
         ) from None
 
 
@@ -122,6 +123,9 @@ def apply(sheet: Sheet, plan: Iterable[Feature], common: Habits) -> tuple[Array,
         read = column(sheet, feature.name, common.or_else(feature.form), text=feature.kind == "text")
         if read.kind not in (feature.kind, "empty"):
             read = _as(feature, read, sheet)
+        if read.unit and feature.unit and read.unit != feature.unit:
+            raise BadInput(f"{sheet.file}, column {feature.name!r}: the numbers are in {read.unit}, and the model was "
+                           f"fitted to numbers in {feature.unit}; convert them")  # fmt: skip
         if read.kind == "empty" and feature.kind == "text":
             read = replace(read, kind="text", values=np.full(len(read.values), "", dtype=object))
         numbers, strange = feature.numbers(read)
@@ -155,7 +159,7 @@ def _feature(read: Column, drop_first: bool) -> Feature:
     if read.kind == "flag":
         return Feature(read.name, "flag", flag=read.flag)
     if read.kind != "text":
-        return Feature(read.name, "number", form=read.form)
+        return Feature(read.name, "number", form=read.form, unit=read.unit)
     levels = read.levels
     if drop_first and len(levels) > 1:
         return Feature(read.name, "text", levels[1:], levels[0])
@@ -170,7 +174,7 @@ def _with_gaps(read: Column) -> str:
 
 def _use(feature: Feature) -> str:
     if feature.kind == "date":
-        return "days since the first"
+        return "days since the earliest" if feature.form in cells.CLOCK else "days since the first"
     if feature.kind == "flag":
         return f"1 for {feature.flag[1]}, 0 for {feature.flag[0]}" if feature.flag else "1 or 0"
     if feature.kind == "text":
@@ -208,7 +212,8 @@ def _complete(sheet: Sheet, wishes: Wishes, whole: Table, target: Column) -> Tab
         notes.append(f"{cells_} empty value(s) replaced by the mean of their column")
     known = int((~target.missing).sum())
     if known < 2:
-        raise BadInput(f"{sheet.file}: {whole.target_name!r} is empty in all rows but {known}; at least 2 are needed, "
+        but = f" but {known}" if known else ""
+        raise BadInput(f"{sheet.file}: {whole.target_name!r} is empty in all rows{but}; at least 2 are needed, "
                        "so fill it, or name another column with --target")  # fmt: skip
     if keep.sum() < 2:
         most = max(whole.plan, key=lambda f: float(gaps[:, _place(whole, f)].any(axis=1).sum()))

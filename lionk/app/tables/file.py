@@ -51,9 +51,7 @@ def _read_excel(path: Path, how: Reading) -> Sheet:
             warnings.simplefilter("ignore")
             with pd.ExcelFile(path, engine="calamine") as book:
                 known = [str(name) for name in book.sheet_names]
-                sheet = how.sheet or known[0]
-                if sheet not in known:
-                    raise BadInput(f"--sheet {sheet}: {path} has {', '.join(known)}")
+                sheet = _sheet(how.sheet, known, path)
                 cells = book.parse(sheet, header=None, dtype=object, keep_default_na=False)
     except ImportError:
         raise BadInput(f"{path}: Excel files need python-calamine: pip install 'lionk[cli]'") from None
@@ -76,11 +74,24 @@ def _read_excel(path: Path, how: Reading) -> Sheet:
     frame.columns, told = names_of(names)
     notes = [why] if why else []
     if len(known) > 1:
-        notes.append(f"read the sheet {sheet!r} of {len(known)} (--sheet NAME reads another)")
+        others = ", ".join(name for name in known if name != sheet)
+        notes.append(f"read the sheet {sheet!r} of {len(known)} (--sheet NAME reads another: {others})")
     return Sheet(
         str(path), frame.apply(_settle), lambda i: f"row {int(kept[i + begin]) + 1}", bool(named),
         notes=(*notes, *told),
     )  # fmt: skip
+
+
+def _sheet(wanted: str | None, known: list[str], path: Path) -> str:
+    """The sheet of this name, in capitals or not, or of this number from 0."""
+    if wanted is None or wanted in known:
+        return wanted or known[0]
+    alike = [name for name in known if name.lower() == wanted.lower()]
+    if len(alike) == 1:
+        return alike[0]
+    if wanted.isdecimal() and int(wanted) < len(known):
+        return known[int(wanted)]
+    raise BadInput(f"--sheet {wanted}: {path} has {', '.join(known)}; give one of these, or its number from 0")
 
 
 def _damaged(path: Path, error: Exception) -> BadInput:
@@ -127,12 +138,22 @@ def _typed(path: Path, frame: Frame) -> Sheet:
         frame = frame.reset_index()
     frame = frame.reset_index(drop=True)
     frame.columns, told = names_of([str(c) for c in frame.columns])
+    nested = set()
     for name in frame:
         if isinstance(frame[name].dtype, pd.CategoricalDtype):
             frame[name] = frame[name].astype(frame[name].cat.categories.dtype)
         if frame[name].dtype == object or pd.api.types.is_string_dtype(frame[name].dtype):
-            frame[name] = frame[name].map(lambda v: "" if pd.isna(v) else str(v).strip(), na_action=None).astype(str)
-    return Sheet(str(path), frame, lambda i: f"row {i}", notes=tuple(told))
+            if frame[name].map(lambda v: isinstance(v, (list, tuple, dict, set, np.ndarray)), na_action=None).any():
+                nested.add(str(name))
+            frame[name] = frame[name].map(_written, na_action=None).astype(str)
+    return Sheet(str(path), frame, lambda i: f"row {i}", notes=tuple(told), nested=frozenset(nested))
+
+
+def _written(value: Any) -> str:
+    """A value of a typed table as a text, "" for nothing."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace").strip()
+    return "" if pd.api.types.is_scalar(value) and pd.isna(value) else str(value).strip()
 
 
 def _read_npy(path: Path) -> Sheet:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Frame = Any
@@ -25,7 +26,8 @@ class Reading:
 class Sheet:
     """The cells of a file. ``frame`` has a column a name: of texts, or of numbers, dates, ... where the file has them.
 
-    ``where(i)`` says where row i stands in the file. ``names``: does the file name its columns?
+    ``where(i)`` says where row i stands in the file. ``names``: does the file name its columns? ``nested``: columns
+    of lists or records, as texts.
     """
 
     file: str
@@ -34,6 +36,29 @@ class Sheet:
     names: bool = True
     separator: str = ""
     notes: tuple[str, ...] = field(default=())
+    nested: frozenset[str] = frozenset()
+
+
+def emptied(sheet: Sheet, words: tuple[str, ...]) -> Sheet:
+    """The sheet without these words, and these numbers: their cells are empty."""
+    if not words:
+        return sheet
+    texts, numbers = {w.lower() for w in words}, [float(w) for w in words if _is_float(w)]
+    frame = sheet.frame.copy(deep=False)
+    for name in frame:
+        cells_ = frame[name]
+        if cells_.dtype.kind in "iuf":
+            frame[name] = cells_.where(~cells_.isin(numbers))
+        elif hasattr(cells_, "str") and cells_.dtype.kind not in "bM":
+            frame[name] = cells_.where(~cells_.str.lower().isin(texts), "")
+    return replace(sheet, frame=frame)
+
+
+def _is_float(word: str) -> bool:
+    try:
+        return math.isfinite(float(word))
+    except ValueError:
+        return False
 
 
 def names_of(given: list[str]) -> tuple[list[str], list[str]]:

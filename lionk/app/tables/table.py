@@ -28,6 +28,7 @@ class Column:
     form: str = ""
     aside: str = ""
     words: tuple[str, ...] = ()  # that stand for nothing in it, beside empty cells
+    unit: str = ""  # that all numbers have: a currency, %, kg, ...
 
     @property
     def missing(self) -> Array:
@@ -50,6 +51,7 @@ class Feature:
     flag: tuple[str, str] | None = None
     origin: float = 0.0
     form: str = ""  # in which it was read, for new rows that do not tell
+    unit: str = ""  # of its numbers, which those of new rows must have, too
 
     @property
     def names(self) -> tuple[str, ...]:

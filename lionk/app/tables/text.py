@@ -76,6 +76,8 @@ def _decode(path: Path, data: bytes, encoding: str | None) -> tuple[str, list[st
             try:
                 return data.decode("utf-8-sig"), []
             except UnicodeDecodeError:
+                if (both := _mixed(data)) is not None:
+                    return both
                 encoding = "cp1252"
                 if not _decodes(data, encoding):
                     encoding = "latin-1"  # which takes every byte
@@ -89,6 +91,25 @@ def _decode(path: Path, data: bytes, encoding: str | None) -> tuple[str, list[st
             f"{path}, line {line}: not text in {encoding}; give another --encoding, or leave it out"
         ) from None
     return text.removeprefix("\ufeff"), [f"read as {encoding}, as it is not UTF-8 (--encoding NAME reads it otherwise)"]
+
+
+def _mixed(data: bytes) -> tuple[str, list[str]] | None:
+    """Text whose lines come from files of UTF-8 and of Windows-1252; None if no line beyond ASCII is UTF-8."""
+    lines, others, first = data.split(b"\n"), 0, 0
+    made, any_utf_8 = [], False
+    for place, line in enumerate(lines, start=1):
+        if line.isascii() or _decodes(line, "utf-8"):
+            any_utf_8 = any_utf_8 or not line.isascii()
+            made.append(line.decode("utf-8"))
+        elif _decodes(line, "cp1252"):
+            others, first = others + 1, first or place
+            made.append(line.decode("cp1252"))
+        else:
+            return None
+    if not any_utf_8:
+        return None
+    note = f"read {others} line(s) as cp1252, as they are not UTF-8 like the rest; the first is line {first}"
+    return "\n".join(made).removeprefix("\ufeff"), [note]
 
 
 def _utf_16(start: bytes) -> str | None:

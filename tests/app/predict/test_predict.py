@@ -66,6 +66,16 @@ def weather(n=60, seed=0):
     return pd.DataFrame({"date": dates, "precipitation": wet, "temp_max": warm, "weather": kind})
 
 
+def test_words_for_nothing_are_saved_with_the_model():
+    text = "age,y\n" + "".join(f"{'refused' if i % 5 == 0 else i},{i / 7}\n" for i in range(20))
+    with open("a.csv", "w", encoding="utf-8") as file:
+        file.write(text)
+    lk("solve", "--data", "a.csv", "--target", "y", "--empty", " Refused,-999", "--save", "m.json", *QUIET)
+    assert read("m.json")["empty"] == ["Refused", "-999"]
+    lk("predict", "m.json", "--data", "a.csv", "--out", "p.csv")
+    assert [i for i, row in enumerate(rows("p.csv")) if not row["prediction"]] == [0, 5, 10, 15]
+
+
 @pytest.fixture
 def fitted():
     penguins().to_csv("penguins.csv", index=False, na_rep="NA")

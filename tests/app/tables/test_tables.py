@@ -17,18 +17,6 @@ from lionk.app.tables.file import read
 from lionk.app.tables.sheet import Reading
 
 
-@pytest.fixture
-def sheet(tmp_path):
-    """A function: the text, or bytes, of a file as a sheet."""
-
-    def make(content, name="a.csv", **how):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return read(path, Reading(**how))
-
-    return make
-
-
 def made(sheet, target="y", **wishes):
     return table(sheet, Wishes(target, **wishes))
 
@@ -77,6 +65,11 @@ def test_separators_and_line_ends(sheet, separator, end, mark):
         ("x,y\n($10),1\n$20,2\n", [-10, 20]),
         ("x;y\n-10,5 \u20ac;1\n1.020 \u20ac;2\n", [-10.5, 1020]),
         ("x,y\n\u221212%,1\n3%,2\n", [-12, 3]),
+        ("x,y\n12.5 kg,1\n-3 kg,2\n", [12.5, -3]),
+        ("x,y\n21.5\u00b0C,1\n-3\u00b0C,2\n", [21.5, -3]),
+        ("x;y\n1.234,50 EUR;1\n(20,00 EUR);2\n", [1234.5, -20]),
+        ("x,y\nUSD 12.50,1\nUSD -3,2\n", [12.5, -3]),
+        ('x,y\n"1,23,456",1\n"12,34,567.5",2\n', [123456, 1234567.5]),
     ],
 )
 def test_numbers_as_people_write_them(sheet, text, expected):
