@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..specification.cases import host
@@ -48,8 +49,12 @@ def newton_schulz(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=_quintic)
 
 
-def _quintic(r: Any, times: int = 5, normalised: bool = True) -> Any:
-    size = float((r * r).sum() ** 0.5) if normalised else 1.0
+def _frobenius(r: Any) -> float:
+    return float((r * r).sum() ** 0.5)
+
+
+def _quintic(r: Any, times: int = 5, norm: Callable[[Any], float] = _frobenius) -> Any:
+    size = norm(r)
     y = r / size if size else r
     for _ in range(times):
         a = y @ y.T
@@ -67,7 +72,33 @@ def two_iterations(s: Slot, x: Any, m: Any, g: Any) -> Any:
 
 @mutant("Newton-Schulz of a matrix that is not divided by its norm", "S2.scale", **_ROUGH)
 def not_normalised(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, dK=lambda r: _quintic(r, normalised=False))
+    return s.formula(x, m, g, dK=lambda r: _quintic(r, norm=lambda _: 1.0))
+
+
+@mutant("an epsilon of 1e-3 beside the norm before Newton-Schulz", "S2.scale", **_ROUGH)
+def epsilon_beside_norm(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, dK=lambda r: _quintic(r, norm=lambda r: _frobenius(r) + 1e-3))
+
+
+@mutant("Newton-Schulz of a matrix divided by its largest sum of a row, which bounds nothing", "S1.readout", **_ROUGH)
+def row_sum_as_norm(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, dK=lambda r: _quintic(r, norm=lambda r: float(abs(r).sum(axis=1).max())))
+
+
+@mutant(
+    "Newton-Schulz of a matrix divided by its largest sum of a column, which bounds nothing", "S1.readout", **_ROUGH
+)
+def column_sum_as_norm(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, dK=lambda r: _quintic(r, norm=lambda r: float(abs(r).sum(axis=0).max())))
+
+
+@mutant(
+    "the direction of the transposed matrix of a square one (Newton-Schulz that is not turned back)",
+    "S5.shape",
+    **_ROUGH,
+)
+def not_turned_back(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, dK=lambda r: _quintic(r).T if r.shape == r.T.shape else _quintic(r))
 
 
 @mutant("the whole matrix divided by its Frobenius norm", "S1.readout", K="nuclear")
@@ -78,6 +109,17 @@ def frobenius_instead(s: Slot, x: Any, m: Any, g: Any) -> Any:
 @mutant("groups along the wrong axis (columns for rows)", "S1.readout", K="row_l1_l2")
 def transposed_groups(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=lambda r: s.dK(r.T).T)
+
+
+@mutant("magnitudes within 1e-5 of the largest taken for ties with it", "S2.fine", K="linf")
+def near_ties_shared(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+
+    def tied(r: Any) -> Any:
+        top = xp.max(xp.abs(r)) if r.size else 0.0
+        return s.dK(xp.where(xp.abs(r) >= (1 - 1e-5) * top, top * xp.sign(r), r))
+
+    return s.formula(x, m, g, dK=tied)
 
 
 @mutant("only the largest entry moved, and of equal ones the first", "S2.selection", K="linf")

@@ -26,6 +26,8 @@ def edges(make: Maker) -> Iterator[Case]:
         yield make.case("S1.betas/0.02_0.9999", make.script("far", 0.02, 0.9999).random(3).probe(*PROBES[:3]))
     if elementwise:
         yield from _fine(make)
+    elif make.K.traits.structure == "order" and make.claims.betas != "nesterov":
+        yield _near_ties(make)
     yield from _large(make)
     yield from _places(make)
     if make.claims.schedule:
@@ -56,6 +58,17 @@ def _fine(make: Maker) -> Iterator[Case]:
     for _ in range(3):
         mixed.add([s * v for s, v in zip(powers, mixed.numbers(0.25, 2), strict=True)])
     yield make.case("S2.fine/mixed", mixed)
+
+
+def _near_ties(make: Maker) -> Case:
+    """Magnitudes that differ by a little, in a shuffled order: the largest is the largest alone."""
+    apart = 2.0**-40 if make.dtype == "float64" else 2.0**-17
+    script = make.script("near ties", 0.5, 0.5).random(1, 0.5, 2, 4)
+    for _ in range(2):
+        ranks = list(range(script.n))
+        script.draw.shuffle(ranks)
+        script.add([script.draw.choice((-1, 1)) * (1 + r * apart) - m for r, m in zip(ranks, script.m, strict=True)])
+    return make.case("S2.fine/near_ties", script, lr=0.0625, wd=0.5, start=(0.25, 2.0, 3))
 
 
 def _large(make: Maker) -> Iterator[Case]:

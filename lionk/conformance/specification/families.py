@@ -234,6 +234,19 @@ def _stretched(make: Maker) -> Script:
     return script
 
 
+def _heavy(make: Maker, which: str, shape: tuple[int, ...]) -> Script:
+    """A first column, or row, that is longer than each sum of a row, or column: no such sum bounds the singular values.
+    And far from symmetric: the transposed direction is another one.
+    """
+    script, cols = make.script(f"heavy {which}", shape=shape), shape[-1]
+    for _ in range(2):
+        noise = script.numbers(0.0, 0.25)
+        places = [(i // cols, i % cols) for i in range(script.n)]
+        heavy = [6.0 * ((r if which == "row" else c) == 0) + 2.0 * (r == c) for r, c in places]
+        script.add([h + e for h, e in zip(heavy, noise, strict=True)])
+    return script
+
+
 def _approximate(make: Maker) -> Iterator[Case]:
     """Well-conditioned readouts: what can be asked of Newton-Schulz and its like."""
     cols = make.shape[-1] if len(make.shape) == 2 else 1
@@ -258,8 +271,15 @@ def _approximate(make: Maker) -> Iterator[Case]:
                 continue
             yield make.case(f"S5.shape/{name}", script, shape=shape)
     if make.claims.specification >= "1.1":
-        for name, size in (("large", 2.0**20), ("small", 2.0**-12)) if make.K.traits.homogeneous else ():
+        # Muon's own epsilon of 1e-7 is lost in an error of a third, and not in a smaller one.
+        tiny = [("tiny", 2.0**-24)] if make.claims.accuracy > _COARSE else []
+        for name, size in [("large", 2.0**20), ("small", 2.0**-12), *tiny] if make.K.traits.homogeneous else []:
             yield make.case(f"S2.scale/{name}", push(make.script(name), 1, 1, size=size))
+        if len(make.shape) == 2:
+            for name in ("column", "row"):
+                yield make.case(f"S1.readout/{name}", _heavy(make, name, make.shape))
+            if takes(make.claims.K, (6, 6)):  # two or three heads of rows divide it
+                yield make.case("S5.shape/square", _heavy(make, "square", (6, 6)), shape=(6, 6))
         if len(make.shape) == 2 and make.claims.accuracy > _COARSE:
             yield make.case("S1.readout/stretched", _stretched(make))
     yield make.case("S3.zero_decay/push", push(make.script("no decay"), 1, 2), wd=0.0)
