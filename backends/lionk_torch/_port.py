@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from lionk.conformance.ports.names import Names, Request, chosen, title, unwrap, versions_of
@@ -29,6 +29,20 @@ def adapt(obj: Any, request: Request | None) -> TorchPort | None:
     return TorchPort(obj, request or Request())
 
 
+def _options(known: Container[str]) -> dict[str, dict[str, Any]]:
+    """Those that say how a step is computed; and maximize, alone and with each of them."""
+    ways: dict[str, dict[str, Any]] = {
+        f"{name}={value}": {name: value}
+        for name in ("foreach", "capturable", "differentiable", "fused")
+        if name in known
+        for value in ((True, False) if name == "foreach" else (True,))
+    }
+    if "maximize" not in known:
+        return ways
+    up = {f"maximize and {name}": {"maximize": True, **way} for name, way in ways.items()}
+    return {**ways, "maximize": {"maximize": True}, **up}
+
+
 class TorchPort:
     """An optimizer class of PyTorch. A scheduled rate is written into its parameter groups, as schedulers do."""
 
@@ -50,13 +64,7 @@ class TorchPort:
             accuracy=0.35 if newton else 0.0,  # the quintic leaves singular values in [0.68, 1.20]
             **EVERYTHING,
             tried=True,
-            options={
-                f"{name}={value}": {name: value}
-                for name in ("foreach", "capturable", "differentiable", "fused")
-                if name in self.names.parameters
-                for value in ((True, False) if name == "foreach" else (True,))
-            }
-            | ({"maximize": {"maximize": True}} if "maximize" in self.names.parameters else {}),
+            options=_options(self.names.parameters),
         )
 
     def create(self, x0: Any, **hyper: Any) -> TorchHandle:
@@ -85,6 +93,7 @@ class TorchHandle:
             self.parameters = [p.clone() for p in self.parameters]
             for p in self.parameters:
                 p.retain_grad()
+        self.memory = [p.detach() for p in self.parameters]
         self.rate = hyper["lr"] if callable(hyper["lr"]) else None
         if self.rate is not None:
             hyper["lr"] = self.rate(0)
@@ -136,17 +145,18 @@ class TorchHandle:
             for group in self.optimizer.param_groups:
                 group[self.port.names.found["lr"]] = self.rate(self.count)
         value = self.optimizer.step() if closure is None else self.optimizer.step(closure)
-        left = self.parameters[0].grad
-        self.received = None if self.several else torch.zeros(0) if left is None else left  # cleared is changed
+        left = [
+            None if g is None else torch.zeros(0) if p.grad is None else p.grad  # cleared is changed
+            for p, g in zip(self.parameters, received if self.several else [received], strict=True)
+        ]
+        self.received = left if self.several else left[0]
         self.count += 1
         return value
 
     def write(self, x: Any) -> None:
-        import torch
-
-        with torch.no_grad():
-            for p, a in zip(self.parameters, x if self.several else [x], strict=True):
-                p.copy_(self._tensor(a))
+        """Into the memory that the parameters were made in, as through a view of it or a flat buffer."""
+        for p, a in zip(self.memory, x if self.several else [x], strict=True):
+            p.copy_(self._tensor(a))
 
     def edit(self, **hyper: Any) -> None:
         for group in self.optimizer.param_groups:
@@ -156,6 +166,7 @@ class TorchHandle:
         import torch
 
         self.parameters.append(torch.nn.Parameter(self._tensor(x0)))
+        self.memory.append(self.parameters[-1].detach())
         named, _ = self.port.names.split(hyper)
         known = self.optimizer.param_groups[0]
         self.optimizer.add_param_group({"params": [self.parameters[-1]], **_as_in(known, named)})
@@ -163,14 +174,17 @@ class TorchHandle:
     def closure(self, grad: Any) -> tuple[int, bool, bool]:
         import torch
 
-        given, calls, loss = self._tensor(grad), [], torch.tensor(0.5)
+        given, calls, loss = each_parameter(grad, self._tensor), [], torch.tensor(0.5)
 
         def closure() -> Any:
             calls.append(torch.is_grad_enabled())
-            self.parameters[0].grad = given
+            for p, g in zip(self.parameters, given if self.several else [given], strict=True):
+                p.grad = g
             return loss
 
-        value = self._step(-given, closure)  # until then, the gradient of another step is there
+        # Until then there is none, as after zero_grad, or that of another step.
+        before = each_parameter(given, lambda g: -g if self.count % 2 else None)
+        value = self._step(before, closure)
         return len(calls), all(calls), value is not None and float(value) == float(loss)
 
     def reuse(self, grad: Any) -> None:

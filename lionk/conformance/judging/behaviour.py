@@ -34,6 +34,7 @@ TESTS: dict[str, tuple[tuple[str, ...], Test]] = {
     "S7.restore/twice": (("live", "checkpoint"), restoring.twice),
     "S7.restore/back": (("live", "checkpoint", "writable"), restoring.back),
     "S7.restore/late": (("live", "checkpoint", "writable"), restoring.late),
+    "S7.restore/fresh": (("live", "checkpoint", "writable"), restoring.fresh),
     "S7.restore/values": (("live", "checkpoint", "restores"), restoring.values),
     "S7.restore/groups": (("live", "checkpoint", "restores", "lists", "groups"), restoring.of_groups),
     "S7.restore/sparse": (("live", "checkpoint", "lists", "missing"), restoring.sparse),

@@ -89,7 +89,8 @@ def edited(port: Port, case: Case) -> str:
         xs += steps(handle, [g])
     wrong = _judged(port, case, xs, "x was written by the user before steps 2 and 4", written=written)
     if wrong and not _judged(port, case, xs, ""):
-        return f"the x that the user writes is not read: the step goes on from another copy of it; {wrong}"
+        where = "the step goes on from another copy of it, or has put x into other memory"
+        return f"the x that the user writes is not read: {where}; {wrong}"
     return wrong
 
 
@@ -114,9 +115,20 @@ def settings(port: Port, case: Case) -> str:
 
 
 def closure(port: Port, case: Case) -> str:
+    """Of one parameter, and of two in groups of their own."""
     grads = arrays(case)
-    plain = steps(start(port, case, case.array(case.x0)), grads)
-    handle, seen = start(port, case, case.array(case.x0)), []
+    if wrong := _closure(port, case, case.array(case.x0), grads):
+        return wrong
+    if not (port.capabilities.lists and port.capabilities.groups):
+        return ""
+    x, given = two(case)
+    wrong = _closure(port, case, x, given, groups=[{}, {}])
+    return f"with two groups {wrong}" if wrong else ""
+
+
+def _closure(port: Port, case: Case, x0: Any, grads: list[Any], **more: Any) -> str:
+    plain = steps(start(port, case, x0, **more), grads)
+    handle, seen = start(port, case, x0, **more), []
     for t, g in enumerate(grads):
         calls, enabled, returned = handle.closure(g)
         if calls != 1:
@@ -125,20 +137,27 @@ def closure(port: Port, case: Case) -> str:
             return f"step {t} has called its closure without gradients enabled"
         if not returned:
             return f"step {t} has not returned the value of its closure"
-        seen.append(read(handle.x))
-    if found := differs(seen, plain, case.dtype):
-        return f"step {found[0]} is another one with a closure: by {found[1]}"
+        seen.append(each_parameter(handle.x, read))
+    for i, runs in enumerate(_columns(plain)):
+        if found := differs(_columns(seen)[i], runs, case.dtype):
+            return f"step {found[0]} is another one with a closure: by {found[1]}"
     return ""
+
+
+def _columns(seen: list[Any]) -> list[list[Any]]:
+    """x of each parameter at every step."""
+    return [list(c) for c in zip(*seen, strict=True)] if isinstance(seen[0], list) else [seen]
 
 
 def options(port: Port, case: Case) -> str:
     """Each against none: one parameter, and several of which one lacks its gradient at a step."""
     plain, refused = _optional(port, case, 1)[0], []
     for name, choice in port.capabilities.options.items():
-        if name == "maximize" and case.maximize:  # which the dialect is
+        turns = name.startswith("maximize")  # alone, or with another option
+        if turns and case.maximize:  # which the dialect is
             refused.append("maximize is the dialect")
             continue
-        sign = -1 if name == "maximize" else 1
+        sign = -1 if turns else 1
         try:
             start(port, case, case.array(case.x0), **choice).step(sign * arrays(case)[0])
         except Exception as error:  # an option that this machine or this call does not allow

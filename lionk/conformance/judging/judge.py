@@ -156,7 +156,7 @@ def _told(report: Report, port: Port, stepped: bool) -> list[str]:
 def _under_option(port: Port, text: str) -> str:
     """What the port does with the option that the text names, judged like a port of its own; "" if that is right."""
     name = next((n for n in port.capabilities.options if text.startswith(f"with {n} ")), "")
-    if not name or name == "maximize":
+    if not name or name.startswith("maximize"):
         return ""
     claims = replace(port.capabilities, options={})
     other = judge(With(port, claims, port.capabilities.options[name]), 1, None, "S", (), True, None)

@@ -126,6 +126,19 @@ def late(port: Port, case: Case) -> str:
     return _compared(goes_on, steps(other, grads[3:]), 3, what, why)
 
 
+def fresh(port: Port, case: Case) -> str:
+    """The state of an optimizer that has made no step yet, loaded into one that has."""
+    grads = arrays(case)
+    saved, x, goes_on = _left(start(port, case, case.array(case.x0)), case, grads, 0)
+    other = start(port, case, case.array(tuple(-v for v in case.x0)))
+    turned = [-g for g in grads[:2]]
+    steps(other, turned)
+    other.load(copy.deepcopy(saved))
+    other.write(x)
+    what = "after loading the state of a fresh optimizer into one that has made steps"
+    return _compared(goes_on, steps(other, grads), 0, what, _why(port, case, x, grads, 0, there=turned))
+
+
 def values(port: Port, case: Case) -> str:
     """Into an optimizer that was made with other hyper-parameters."""
     grads = arrays(case)

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..specification.cases import Case, host, size
+from ..specification.cases import Case, Rates, host, size
 from ..specification.maker import Maker, probes, takes
 from ..specification.port import DTYPES, Port
 from ..specification.script import Script, rounded
 from . import explain
 from .explain import Watched
 from .pairs import Test, arrays, close, differs, most, start, steps, two
-from .trace import same
+from .trace import changed, same
 
 
 @dataclass
@@ -103,12 +103,28 @@ def gaps(name: str) -> Test:
 
 
 def parameters(port: Port, case: Case) -> str:
+    """With one rate, and with a schedule."""
+    wrong = _both(port, case)
+    if wrong or not port.capabilities.schedule:
+        return wrong
+    rates = Rates(tuple(case.lr[0] / (t + 1) for t in range(len(case.lr))))
+    wrong = _both(port, case, lr=rates)
+    return f"with a schedule {wrong}" if wrong else ""
+
+
+def _both(port: Port, case: Case, **rate: Any) -> str:
     x, grads = two(case)
-    together = steps(start(port, case, x), grads)
+    handle = start(port, case, x, **rate)
+    together = []
+    for t, given in enumerate(grads):
+        was = [g.copy() for g in given]
+        together += steps(handle, [given])
+        if changed(handle, given, was):
+            return f"step {t} of two parameters together has changed a gradient"
     for i in range(2):
-        alone = steps(start(port, case, x[i]), [g[i] for g in grads])
+        alone = steps(start(port, case, x[i], **rate), [g[i] for g in grads])
         if found := differs([t[i] for t in together], alone, case.dtype):
-            why = explain.together(port.capabilities.K, _pair(case, x, grads, together), i)
+            why = "" if rate else explain.together(port.capabilities.K, _pair(case, x, grads, together), i)
             return f"{why}parameter {i} of two steps otherwise than alone, from step {found[0]}: by {found[1]}"
     return ""
 

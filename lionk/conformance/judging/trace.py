@@ -84,8 +84,11 @@ def run(port: Port, case: Case) -> Trace:
 
 
 def changed(handle: Any, grad: Any, was: Any) -> bool:
-    """Has the last step changed its gradient, in the caller's memory or in the port's own?"""
+    """Has the last step changed its gradient (or one of a list), in the caller's memory or in the port's own?"""
     left = getattr(handle, "received", None)
+    if isinstance(grad, list):
+        rows = list(zip(grad, was, left or grad, strict=True))
+        return any(w is not None and (g is None or not same(read(g), read(w))) for a, w, b in rows for g in (a, b))
     return not all(same(read(g), read(was)) for g in (grad, left) if g is not None)
 
 

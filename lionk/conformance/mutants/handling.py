@@ -129,6 +129,15 @@ class LoadsWhenFresh(Running):
             super().load(state)
 
 
+@mutant_handle("loading that keeps the momentum of a parameter of which no step was saved", "S7.restore")
+class LoadMerges(Running):
+    def load(self, state: Any) -> None:
+        there = [s.m for s in self.slots]
+        super().load(state)
+        for s, m in zip(self.slots, there, strict=True):
+            s.m = m if s.count == 0 else s.m
+
+
 @mutant_handle("a checkpoint without the parameters that had no gradient yet, read by position", "S7.restore")
 class CompactCheckpoint(Running):
     def state(self) -> Any:

@@ -40,6 +40,23 @@ class ClosureTooLate(Running):
         return 1, True, True
 
 
+@mutant_handle("a closure that is called once for each group", "S7.closure")
+class ClosureForEachGroup(Running):
+    def closure(self, grad: Any) -> tuple[int, bool, bool]:
+        super().closure(grad)
+        return len(self.slots), True, True
+
+
+@mutant_handle("parameters without a gradient before the closure are left out, even if it makes one", "S7.closure")
+class ClosureMakesNone(Running):
+    def closure(self, grad: Any) -> tuple[int, bool, bool]:
+        if self.slots[0].count:
+            return super().closure(grad)
+        for s in self.slots:
+            s.count += 1
+        return 1, True, True
+
+
 @mutant_handle("maximize turns the gradient in place", "S7.options")
 class MaximizeInPlace(Running):
     def step(self, grad: Any) -> None:
@@ -82,6 +99,17 @@ class ForeachGap(Foreach):
         if self.several and self.foreach:
             grad = [0 * s.x if g is None else g for s, g in zip(self.slots, grad, strict=True)]
         super().step(grad)
+
+
+@mutant_handle(
+    "with foreach, maximize has no effect",
+    "S7.options",
+    options={**_FOREACH, "maximize": {"maximize": True}, "maximize and foreach": {"maximize": True, "foreach": True}},
+)
+class ForeachMaximizeIgnored(Foreach):
+    def __init__(self, port: Any, x0: Any, *, foreach: bool = False, **hyper: Any) -> None:
+        super().__init__(port, x0, foreach=foreach, **hyper)
+        self.turned = 1 if foreach else self.turned
 
 
 @mutant_handle("maximize turns the decay too", "S7.options")

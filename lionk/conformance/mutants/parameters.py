@@ -19,6 +19,26 @@ class SharedState(Running):
             s.count += 1
 
 
+@mutant_handle("a count of steps that goes on with each parameter, and a schedule that is read by it", "S7.parameters")
+class CountOfAll(Running):
+    def step(self, grad: Any) -> None:
+        made = self.__dict__.setdefault("made", 0)
+        for i, s in enumerate(self.slots):
+            s.count = made + i
+        super().step(grad)
+        self.made = made + len(self.slots)
+
+
+@mutant_handle("gradients of several parameters changed in place, as by a list operation", "S7.parameters")
+class GradientsInPlace(Running):
+    def step(self, grad: Any) -> None:
+        super().step(grad)
+        if self.several:
+            for s, g in zip(self.slots, grad, strict=True):
+                if g is not None:
+                    g[...] = (1 - s.b2) * g
+
+
 @mutant_handle("a state lost in the checkpoint", "S7.checkpoint")
 class StateLost(Running):
     def load(self, state: Any) -> None:

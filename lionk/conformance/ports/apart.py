@@ -166,7 +166,7 @@ class ApartHandle:
 
     def step(self, grad: Any) -> None:
         left = self._ask("step", grad=message.packed_list(grad))
-        self.received = None if left is None else message.unpacked(left)
+        self.received = None if left is None else message.unpacked_list(left)
 
     def reuse(self, grad: Any) -> None:
         self._ask("reuse", grad=message.packed_list(grad))

@@ -63,14 +63,15 @@ class Served:
     def x(self, handle: int) -> Any:
         return each_parameter(self.kept[handle].x, _numbers)
 
-    def step(self, handle: int, grad: Any) -> dict[str, Any] | None:
+    def step(self, handle: int, grad: Any) -> Any:
         """What a gradient has been made, if the step has changed it."""
         given, was = message.unpacked_list(grad), message.unpacked_list(grad)
         self.kept[handle].step(given)
-        if isinstance(given, list) or given.dtype.kind == "c" or not changed(self.kept[handle], given, was):
+        real = isinstance(given, list) or given.dtype.kind != "c"
+        if not (real and changed(self.kept[handle], given, was)):
             return None
         left = getattr(self.kept[handle], "received", None)
-        return _numbers(given if left is None else left)
+        return each_parameter(given if left is None else left, _numbers)
 
     def reuse(self, handle: int, grad: Any) -> None:
         self.kept[handle].reuse(message.unpacked_list(grad))
