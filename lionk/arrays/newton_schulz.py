@@ -20,7 +20,6 @@ from .value import Value, value_class
 
 Step = tuple[float, float, float]
 JORDAN: Step = (3.4445, -4.7750, 2.0315)
-FORMS = ("product", "gram")
 
 
 @value_class
