@@ -39,6 +39,8 @@ PHRASES = {op: f"{{out}} = {{0}} {s} {{1}}" for op, s in (SIGNS | SIGNS_OF_BITS)
     "logical_not": "{out} = not {0}",
     "output": "{out}_[i] = kept_{out}({0})",
 }
+# Beside reductions, which are rounded in an order of their own; elsewhere an exponential is that of NumPy, bit for bit.
+BESIDE_SUMS = PHRASES | {"exp": "{out} = exp({0})"}
 # Of numbers with 16 bits: these give one where they are given some.
 KEPT_AS_IS = ("negative", "abs", "sign", "maximum", "minimum", "where")
 
@@ -70,13 +72,15 @@ class Loops:
         self._along = program.along
         self.buffers: dict[str, Any] = {}  # name and dtype
         self._real = np.float64 if any(str(v.dtype) == "float64" for v in n if v.array) else np.float32
+        sums = self._real is np.float32 and any(v.op in STARTS for v in n)
+        self._phrases = BESIDE_SUMS if sums else PHRASES
         self._kinds = {v.args[0]: str(v.dtype) for v in n if v.op == "input" and v.array}
         self._names = {i: f"s{k}" for k, i in enumerate(step.numbers)}
         self._lines: list[str] = []
         self._space: dict[str, Any] = {"np": np, "tally": tally, "real": self._real, "over": over(program)}
         self._space |= {"int32": np.int32, "float16": np.float16}
         names = self._names | {i: v.args[0] for i, v in enumerate(n) if v.op == "input" and v.array}
-        calls = [i for i in step.body if n[i].op not in PHRASES]
+        calls = [i for i in step.body if n[i].op not in self._phrases]
         depth: dict[int, int] = {}  # how many calls lie before a node, one after the other
         for i in step.body:
             depth[i] = max((depth.get(a, 0) + (a in calls) for a in n[i].args), default=0)
@@ -141,7 +145,7 @@ class Loops:
         """What makes the text of a loop that writes these nodes, as ``_jit`` takes it, and what it is called with."""
         program = Program(tuple(n), outputs, self._along)
         step = program.passes()[-1]
-        text = scalar(program, step, PHRASES, constant, rounded)
+        text = scalar(program, step, self._phrases, constant, rounded)
         used = [a for i in step.body for a in n[i].args] + list(outputs.values())
         read = list(dict.fromkeys(n[i].args[0] for i in used if n[i].op == "input" and n[i].array))
         arrays = list(dict.fromkeys([*read, *outputs]))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .bits import bits
+from .exponential import exponential
 
 Words = tuple[str, ...]
 Kinds = tuple[tuple[str, str], ...]  # names of arrays, and their dtypes
@@ -51,7 +52,8 @@ def names(real: Any) -> dict[str, Any]:
     import numpy as np
 
     return bits() | {
-        "real": real, "sqrt": math.sqrt, "inf": math.inf, "nan": math.nan, "int32": np.int32, "np": np,
+        "real": real, "exp": exponential(), "sqrt": math.sqrt, "inf": math.inf, "nan": math.nan, "int32": np.int32,
+        "np": np,
     }  # fmt: skip
 
 
