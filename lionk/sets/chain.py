@@ -7,10 +7,12 @@ from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
-from ..arrays.namespace import Array, Namespace
+from ..arrays.namespace import Array, Namespace, visible
 from ..arrays.value import value_class
 from .base import ArraySet, nearer
 from .sorted import _non_increasing, _take
+
+DIVISIONS = 64  # of cells of the total variation; a chain that needs more is found by halving the range of its values
 
 
 def sequence(xp: Namespace, x: Array, batch: int) -> Array:
@@ -153,24 +155,53 @@ def _denoised(xp: Namespace, y: Array) -> Array:
 
     Entries of one cell, [low, high], share their level; a neighbour of another cell is above it or below it.
     """
+    if visible(y):
+        x, done = _divided(xp, y)
+        if done:
+            return x
     low = xp.min(y, axis=-1, keepdims=True) + xp.zeros_like(y)
     high = xp.max(y, axis=-1, keepdims=True) + xp.zeros_like(y)
     for _ in range(int(-math.log2(_xp.eps(y))) + 4):
         level = low + (high - low) / 2
-        right = _messages(xp, y - level, low)
-        left = xp.flip(_messages(xp, xp.flip(y - level, axis=-1), xp.flip(low, axis=-1)), axis=-1)
-        above = y - level + right + left > 0
+        above = _pulled(xp, y - level, xp.sign(low[..., :-1] - low[..., 1:])) > 0
         low, high = xp.where(above, level, low), xp.where(above, high, level)
     return low + (high - low) / 2
 
 
-def _messages(xp: Namespace, b: Array, cell: Array) -> Array:
+def _divided(xp: Namespace, y: Array) -> tuple[Array, bool]:
+    """``_denoised``, where values can be seen, and whether it is: the level of a cell is the one at which what pulls at
+    it is in balance. Either entries are above it and others below, and it is divided, or this is the solution there.
+    The number of divisions is the depth of their tree, about log2 n for most.
+    """
+    noise = 64 * y.shape[-1] * _xp.eps(y) * xp.max(xp.abs(y), axis=-1, keepdims=True)
+    level, edge, apart = y, xp.zeros_like(y[..., :1]), xp.zeros_like(y[..., 1:])
+    for _ in range(DIVISIONS):
+        cells = xp.concat([edge, xp.cumulative_sum(xp.abs(apart), axis=-1)], axis=-1)
+        pull = xp.concat([edge, apart], axis=-1) - xp.concat([apart, edge], axis=-1)
+        level = run_means(xp, cells, y + pull)
+        above = xp.astype(_pulled(xp, y - level, apart) > noise, y.dtype)
+        divided = xp.where(apart == 0, above[..., :-1] - above[..., 1:], apart)
+        if bool(xp.all(divided == apart)):
+            return level, True
+        apart = divided
+    return level, False
+
+
+def _pulled(xp: Namespace, b: Array, apart: Array) -> Array:
+    """What pulls each entry upwards, with all that its neighbours hand on: where positive, it is above the level.
+
+    ``b``: y less the level; ``apart``: 1 where an entry is in a higher cell than the next one, -1 in a lower, else 0.
+    """
+    left = xp.flip(_messages(xp, xp.flip(b, axis=-1), -xp.flip(apart, axis=-1)), axis=-1)
+    return b + _messages(xp, b, apart) + left
+
+
+def _messages(xp: Namespace, b: Array, apart: Array) -> Array:
     """What the entries before each one add to its pull upwards: ``m_(i+1) = clip(m_i + b_i, -1, 1)``, m_1 = 0.
 
     From a neighbour in a higher or lower cell: 1 or -1. All by log2 n compositions of ``clip(m + s, low, high)``.
     """
     one, edge = xp.ones_like(b), xp.zeros_like(b[..., :1])
-    apart = xp.sign(cell[..., :-1] - cell[..., 1:])
     shift = xp.concat([edge, b[..., :-1]], axis=-1)
     low = xp.concat([edge, xp.where(apart == 0, -one[..., 1:], apart)], axis=-1)
     high = xp.concat([edge, xp.where(apart == 0, one[..., 1:], apart)], axis=-1)
