@@ -12,7 +12,7 @@ from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays import spectral as _spectral
 from ...arrays.namespace import Array, Namespace
-from ...arrays.value import value_class
+from ...arrays.value import has_arrays, value_class
 from ...errors import NotAvailable
 from ...sets.ball import Ball
 from ...sets.base import ArraySet, ConvexSet
@@ -253,7 +253,7 @@ class Grouped(ArraySet):
     @property
     def _lift(self) -> GroupLift:
         """The function whose value at y is the indicator of this set."""
-        return GroupLift(Indicator(self.inner), self.norm, self.axis, self.ndim, self.groups)
+        return (_lift if has_arrays(self) else _lift_kept)(self)
 
     @property
     def stacks(self) -> bool:
@@ -290,6 +290,13 @@ class Grouped(ArraySet):
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
         return self.inner._scale(xp, xp.abs(y))
+
+
+def _lift(of: Grouped) -> GroupLift:
+    return GroupLift(Indicator(of.inner), of.norm, of.axis, of.ndim, of.groups)
+
+
+_lift_kept = cache(_lift)  # a projection asks for it twice, and it takes as long as the projection
 
 
 def _labels(groups: Any) -> tuple[int, ...] | None:
