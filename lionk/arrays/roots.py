@@ -12,10 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from . import plain
-from .namespace import Array, Namespace, device, divide, eps, looped, only_nan, spread
+from .namespace import Array, Namespace, device, divide, eps, event_size, finite, is_complex, looped, only_nan, spread
 from .namespace import visible as visible
-from .reductions import inner, peak
+from .reductions import inner, peak, unit_norm
 
+FEW = 64  # unknowns of Newton's method, at most
+DAMPING = 1e-13, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 0.1, 1.0  # of Newton's steps
+STALLED = 3  # Newton steps that leave more than 4/5 of the residual, one after another
 SPARE = 8  # the most steps that bracketing takes beyond the number that halving needs
 
 Map = Callable[[Array], Array]
@@ -65,6 +68,47 @@ def accelerated(xp: Namespace, move: Map, start: Array, steps: int, batch: int) 
     return state[0]
 
 
+def solvable(z: Array, batch: int) -> bool:
+    """Are the unknowns few, real, and can values be seen, as ``newton`` needs it?"""
+    return 0 < event_size(z, batch) <= FEW and not is_complex(z) and visible(z)
+
+
+def newton(
+    xp: Namespace, residual: Callable[[Array, int], Array], start: Array, unit: Array, close: float, batch: int
+) -> Array:
+    """z with ``residual(z, batch) = 0``, minus a monotone function, real and where values can be seen: damped steps.
+
+    The derivative is taken by differences of all entries at once, as problems along one more axis before z's. It need
+    not exist everywhere: where the function is linear piece by piece, the steps end in the right piece, exactly. A
+    multiple of the identity is added, which makes any derivative of a monotone function regular: of several multiples
+    the one that leaves the least residual, all tried at once. Ends at ``close`` times ``unit``, or without progress.
+    Derived here.
+    """
+    n, shape = event_size(start, batch), start.shape
+    identity = xp.eye(n, dtype=start.dtype, device=device(start))
+    each = xp.reshape(identity, (n, *[1] * batch, *shape[batch:]))
+    damping = xp.stack([float(d) * identity for d in DAMPING])
+    damping = xp.reshape(damping, (len(DAMPING), *[1] * batch, n, n))
+    z, r = start, residual(start, batch)
+    least, since = unit_norm(xp, r / unit, batch), 0
+    while since < STALLED and bool(xp.any(least > close)):
+        step = math.sqrt(eps(z)) * xp.maximum(xp.abs(z), 1e-3 * unit)
+        change = r[None, ...] - residual(z[None, ...] + each * step[None, ...], batch + 1)
+        columns = xp.moveaxis(xp.reshape(change, (n, *shape[:batch], n)), 0, -1)
+        slopes = finite(xp, columns / xp.reshape((z + step) - z, (*shape[:batch], 1, n)))
+        right = xp.reshape(finite(xp, r), (1, *shape[:batch], n, 1))
+        moves = xp.linalg.solve(slopes[None, ...] + damping, right)
+        ahead = z[None, ...] + xp.reshape(moves, (len(DAMPING), *shape))
+        there = residual(ahead, batch + 1)
+        sizes, last = unit_norm(xp, there / unit, batch + 1), least
+        for k in range(len(DAMPING)):
+            better = sizes[k, ...] < least
+            z, r = (xp.where(spread(xp, better, z), new[k, ...], old) for new, old in ((ahead, z), (there, r)))
+            least = xp.where(better, sizes[k, ...], least)
+        since = 0 if bool(xp.any(least < 0.8 * last)) else since + 1
+    return z
+
+
 def bracket(
     xp: Namespace, increasing: Map, low: Array, high: Array, extra: int = 0, ends: tuple[Array, Array] | None = None,
     first: bool = True,
@@ -94,14 +138,17 @@ def bracket(
     points: Any = (x, low, high)
     values: Any = (value, *(ends or (math.nan * low, math.nan * low)))
     facts = count, eps(low), float(xp.finfo(low.dtype).max) / 8, first
-    if low.ndim or low.shape != value.shape:
+    if low.shape != value.shape or math.prod(low.shape) != 1:
         return _narrowed(xp, increasing, points, values, *facts)
 
     def array(x: float) -> Array:
-        return xp.asarray(x, dtype=low.dtype, device=device(low))
+        return xp.full(low.shape, x, dtype=low.dtype, device=device(low))
 
-    points, values = (tuple(map(float, each)) for each in (points, values))
-    found = _narrowed(plain, lambda x: float(increasing(array(x))), points, values, *facts)
+    def number(x: Array) -> float:
+        return float(xp.reshape(x, ()) if x.ndim else x)
+
+    points, values = (tuple(map(number, each)) for each in (points, values))
+    found = _narrowed(plain, lambda x: number(increasing(array(x))), points, values, *facts)
     return array(found[0]), array(found[1])
 
 
@@ -161,8 +208,13 @@ def root(xp: Namespace, increasing: Map, low: Array, high: Array, extra: int = 0
     return low + (high - low) / 2
 
 
-def resolvent(xp: Namespace, slope: Map, x: Array, t: Any) -> Array:
-    """The z with x in ``z + t slope(z)``, slope nondecreasing, entry by entry: the prox of its integral."""
+def resolvent(xp: Namespace, slope: Map, x: Array, t: Any, near: Map | None = None) -> Array:
+    """The z with x in ``z + t slope(z)``, slope nondecreasing, entry by entry: the prox of its integral.
+
+    ``near``: a nonincreasing and continuous function with ``near(z) = z`` at the root, where the slope has jumps: of a
+    sum, the prox of the kinked part after a step along the smooth one. Then no kink has to be searched for by halving,
+    and a root that is a kink is found exactly (derived here).
+    """
     at_zero, zero = slope(xp.zeros_like(x)), xp.zeros_like(x)
     least = float(xp.finfo(x.dtype).smallest_normal) * xp.ones_like(x)
     at_kink = (x >= t * slope(-least)) & (x <= t * slope(least))  # exactly 0 for all of them
@@ -175,7 +227,12 @@ def resolvent(xp: Namespace, slope: Map, x: Array, t: Any) -> Array:
     def excess(z: Array) -> Array:
         return (z - x) + t * xp.minimum(xp.maximum(slope(z), -most), most)
 
-    z = root(xp, excess, low, high)
+    if near is None:
+        z = root(xp, excess, low, high)
+    else:
+        low, high = bracket(xp, lambda z: z - near(z), low, high, first=False)
+        middle = low + (high - low) / 2
+        z = xp.where(xp.isfinite(x), xp.minimum(xp.maximum(near(middle), low), high), middle)
     return xp.where(at_kink, zero, z) + only_nan(xp, x)
 
 

@@ -1,8 +1,9 @@
-"""How a point is divided among functions: Douglas-Rachford steps on their proximal operators, accelerated."""
+"""How a point is divided among functions: Douglas-Rachford steps on their proximal operators, then Newton's."""
 
 from __future__ import annotations
 
 import math
+from copy import copy
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ PATIENCE = 40, 5  # steps without progress, after which the points are taken as 
 DRIFT = 0.03  # how much steps that are alike may differ, relative
 FARTHEST = 2.0**24  # steps taken at once, where one step is like the last
 REACH = 1e16  # what the length of the proximal steps changes by at most: where there is no split it has no limit
+NEWTON = 5, 20, 60, 180  # steps after which Newton's method is tried
 RENEWAL = 8  # steps from one look at the length of the proximal steps to the next
 
 
@@ -29,6 +31,10 @@ def split(xp: Namespace, functions: list[Any], y: Array, batch: int) -> tuple[li
     to rounding for most pairs, in place of hundreds. A step that doubles the least residual is taken back. Where a step
     is like the last one, a part drifts towards the next kink, and as many steps as before are taken at once, twice as
     many each time. The length t of the proximal steps follows ``|u|/|s|``, where values can be seen.
+
+    The residual is minus a monotone function of z. So where values can be seen and the unknowns are few, what is left
+    after some steps is left to ``roots.newton``: it takes about 6 in place of hundreds where slopes differ by orders of
+    magnitude. Where it stalls, as where a part drifts or there is no split, the other steps go on.
     """
     n = len(functions)
     problem = _Problem(xp, functions, y, batch, _length(xp, functions, y / n, batch))
@@ -36,6 +42,7 @@ def split(xp: Namespace, functions: list[Any], y: Array, batch: int) -> tuple[li
     began, s = problem.t, problem.start(start)
     if not _roots.visible(y, s.u, s.v):
         return problem.found(_State(*_xp.looped(lambda s: tuple(problem.step(_State(*s))), tuple(s), FIXED - 1)))
+    few = _roots.solvable(start, batch)
     since, noise = 0, _xp.eps(y) * (problem.length(problem.y) + problem.length(s.u) + problem.length(s.v))
     for k in range(1, STEPS):
         drifting = (s.stride >= 2 * s.before) & (s.stride < FARTHEST)
@@ -52,6 +59,11 @@ def split(xp: Namespace, functions: list[Any], y: Array, batch: int) -> tuple[li
                 s = problem.start(sums + ratio * (s.near_z - sums))
                 continue
         s = problem.step(s)
+        if few and k in NEWTON:
+            z, enough = problem.best(s).near_z, 2 * float(xp.max(noise))
+            there = problem.start(_roots.newton(xp, problem.residual, z, problem.unit, enough, batch))
+            if bool(xp.any(there.size < xp.minimum(s.size, s.least) / 2)):
+                s, since = there, 0
     return problem.found(s)
 
 
@@ -109,6 +121,14 @@ class _Problem:
         v = last._prox(xp, y + left[-1] - u[0] + (each[0] - each[-1]), self.t, self.batch)
         residual.append(y - u[0] - v + (each[0] - each[-1]))
         return xp.stack(u, axis=self.batch), xp.expand_dims(v, axis=self.batch), xp.stack(residual, axis=self.batch)
+
+    def residual(self, z: Array, batch: int) -> Array:
+        """That of z, or of many z along axes before those of the problem."""
+        if batch == self.batch:
+            return self.at(z)[2]
+        many = copy(self)
+        many.batch, many.y = batch, self.xp.broadcast_to(self.y[None, ...], (z.shape[0], *self.y.shape))
+        return many.at(z)[2]
 
     def length(self, a: Array) -> Array:
         return reductions.unit_norm(self.xp, a / self.unit, self.batch)

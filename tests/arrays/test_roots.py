@@ -76,3 +76,48 @@ def test_a_concave_slope_beside_its_equation() -> None:
     z = roots.concave_resolvent(xp, np.arcsinh, lambda z: 1 / np.hypot(1, z), x, t)
     miss, slope = abs(z + t * np.arcsinh(z) - x), 1 + t / np.hypot(1, z)
     assert np.all(miss <= 4e-16 * (slope * z + x))
+
+
+@pytest.mark.parametrize("shape", [(7,), (2, 7), (3, 2, 2)])
+def test_newton_ends_where_a_monotone_function_is_zero(shape: tuple[int, ...]) -> None:
+    """A gradient with a singular derivative, a rotation, kinks, and curvatures down to 1e-6; each block for itself."""
+    batch, rng = len(shape) - len(shape[1:] or shape), np.random.default_rng(3)
+    n = int(np.prod(shape[batch:]))
+    a = np.diag(10.0 ** -np.arange(n)) + np.triu(np.ones((n, n)), 1) - np.tril(np.ones((n, n)), -1)
+    b = rng.standard_normal(shape)
+    calls = []
+
+    def residual(z, batch):
+        calls.append(z.shape)
+        w = z.reshape(*z.shape[:batch], n)
+        return b - (w @ a.T + np.maximum(w, 0) + 0.1 * np.tanh(w)).reshape(z.shape)
+
+    assert roots.solvable(b, batch)
+    z = roots.newton(xp, residual, 0 * b, np.ones_like(b), 1e-14, batch)
+    assert np.abs(residual(z, batch)).max() < 1e-13
+    assert len(calls) <= 40
+
+
+def test_newton_keeps_the_best_point_where_there_is_no_zero() -> None:
+    def residual(z, batch):
+        return 1 + 0 * z
+
+    assert np.array_equal(roots.newton(xp, residual, np.ones(3), np.ones(3), 1e-14, 0), np.ones(3))
+
+
+@pytest.mark.parametrize("t", [0.01, 1.0, 100.0])
+def test_the_prox_of_a_sum_with_kinks_takes_few_evaluations(t: float) -> None:
+    """``tanh z`` and the step from 0 to 1 beyond 1: at the step exactly, elsewhere to the last digits."""
+    x, seen = np.linspace(-9.0, 9.0, 41) * max(t, 1), []
+
+    def near(z):
+        seen.append(z)
+        w = x - t * np.tanh(z)
+        return np.where(w <= 1, w, np.maximum(w - t, 1))
+
+    z = roots.resolvent(xp, lambda z: np.tanh(z) + (z > 1), x, t, near)
+    low, high = np.tanh(z) + (z > 1), np.tanh(z) + (z >= 1)
+    assert np.any(z == 1) == (t >= 1)
+    np.testing.assert_array_less(-1e-14 * (1 + abs(x)), x - z - t * low)
+    np.testing.assert_array_less(x - z - t * high, 1e-14 * (1 + abs(x)))
+    assert len(seen) <= 24

@@ -79,7 +79,13 @@ class Sum(ArrayFunction):
             return _xp.sign(xp, x) * self._prox(xp, xp.abs(x), t, batch)
 
         if isinstance(self.domain, Whole):
-            return _roots.resolvent(xp, lambda z: self._subgradient(xp, z, 0), x, t)
+            kinked, other = (self.second, self.first) if self.first.traits.smooth else (self.first, self.second)
+
+            def near(z: Array) -> Array:
+                return kinked._prox(xp, x - t * other._subgradient(xp, z, 0), t, 0)
+
+            once = near if other.traits.smooth and not kinked.traits.smooth and kinked.traits.prox else None
+            return _roots.resolvent(xp, lambda z: self._subgradient(xp, z, 0), x, t, once)
 
         def inside(z: Array) -> Array:
             return self.domain._project(xp, z, 0)

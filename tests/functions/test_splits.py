@@ -1,0 +1,64 @@
+"""Splits in the tail: of pairs whose slopes differ by orders of magnitude, or have kinks all along; denoised chains."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from array_api_compat import numpy as xp
+
+from grammar import SCALAR, VECTOR
+from lionk.arrays import splitting
+from lionk.functions import K
+from lionk.sets import chain
+
+ORACLES = {**SCALAR, **VECTOR}
+TAIL = [
+    "log_cosh + linf", "softplus + linf", "arctan + top_k", "pseudo_huber + lp", "berhu + max",
+    "softsign + half_l1_squared", "log_sum_exp + l1", "log_sum_exp + range", "smooth_linf + owl",
+    "softsign + l1 + linf", "log_cosh + top_k + l2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [3, 30])
+@pytest.mark.parametrize("names", TAIL)
+def test_a_split_takes_few_evaluations_where_slopes_differ_by_orders_of_magnitude(names, n, monkeypatch) -> None:
+    """At ``y = dK(x)`` the oracle knows ``K*(y) = <x, y> - K(x)``. By the other steps alone some took 300."""
+    seen, at = [], splitting._Problem.at
+    monkeypatch.setattr(splitting._Problem, "at", lambda self, z: seen.append(1) or at(self, z))
+    parts = [(K(name, **ORACLES[name][0]), ORACLES[name][1]) for name in names.split(" + ")]
+    k, x = parts[0][0], 3 * np.random.default_rng(n).standard_normal(n)
+    for other, _ in parts[1:]:
+        k = k + other
+    y = k.subgradient(x)
+    truth = float(x @ y) - sum(float(oracle(x[None])[0]) for _, oracle in parts)
+    seen.clear()
+    lower, upper = k.conjugate.bounds(y)
+    room = 1e-11 * (abs(truth) + float(abs(x) @ abs(y)))
+    assert lower - room <= truth <= upper + room
+    assert upper - lower <= room
+    assert len(seen) <= 60
+
+
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("shape", [(1, 2), (4, 7), (2, 300)])
+def test_a_chain_is_denoised(shape: tuple[int, ...], seen: bool, monkeypatch) -> None:
+    """By its optimality: with u the running sum of y - x, ``|u| <= 1``, and u is the sign of each jump of x.
+
+    Values that are drawn, rounded to ties, one ramp, and powers of 2, which are divided one by one.
+    """
+    monkeypatch.setattr(chain, "visible", lambda y: seen)
+    rng = np.random.default_rng(7)
+    ramp = np.linspace(-9.0, 9.0, shape[-1]) + np.zeros(shape)
+    for y in (
+        3 * rng.standard_normal(shape),
+        np.round(2 * rng.standard_normal(shape)),
+        ramp,
+        2.0 ** np.round(2 * ramp),
+    ):
+        x = chain._denoised(xp, y)
+        noise = 1e-13 * shape[-1] * abs(y).max()
+        u = np.cumsum(y - x, axis=-1)
+        jump = np.diff(x, axis=-1)
+        assert abs(u[..., -1]).max() <= noise
+        assert abs(u[..., :-1]).max() <= 1 + noise
+        np.testing.assert_array_less(abs(u[..., :-1] + np.sign(jump)) * (abs(jump) > 64 * noise), noise)
