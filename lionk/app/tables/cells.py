@@ -115,18 +115,22 @@ def _signed(text: str) -> str:
     return text[0] + text[1:].lstrip() if text[:1] in ("+", "-") else text
 
 
-def decimal(texts: Series) -> str | None:
+def either(texts: Series) -> dict[str, Numbers]:
+    """Texts as numbers, with each mark of the decimals."""
+    return {p: numbers(texts, p) for p in (POINT, COMMA)}
+
+
+def decimal(found: dict[str, Numbers]) -> str | None:
     """What must mark the decimals of this column: a point, a comma, or None where the cells do not tell."""
-    found = {p: numbers(texts, p) for p in (POINT, COMMA)}
     fits = {p: bool(n.good.all()) for p, n in found.items()}
     if fits[POINT] != fits[COMMA]:
         return POINT if fits[POINT] else COMMA
     return None
 
 
-def ambiguous(texts: Series) -> bool:
+def ambiguous(found: dict[str, Numbers]) -> bool:
     """Are all cells numbers with either mark, and other numbers with the other, as ``1,234``?"""
-    a, b = numbers(texts, POINT), numbers(texts, COMMA)
+    a, b = found.values()
     return bool(a.good.all() and b.good.all() and not np.array_equal(a.values, b.values))
 
 
@@ -149,7 +153,10 @@ _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p"
 _ISO = re.compile(r"\d{4}-\d{2}(-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?\s*(Z|[+-]\d{2}:?\d{2})?)?)?")
 OFFSET = re.compile(r":\d\d\S*\s*(?:Z|[+-]\d\d:?\d\d)$")  # of a time from UTC
 COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")  # 20240131
-DATE_LIKE = re.compile(r"(?=.*\d)[\w ,./:+-]{4,40}")  # what else is not worth the trial
+_WORDS = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[a-z]*|[ap]m|utc|gmt|t|z"
+DATE_LIKE = re.compile(  # what else is not worth the trial of all formats
+    rf"(?=.*\d)(?=.{{4,40}}$)(?:[\d ,./:+-]|(?<![a-z])(?:{_WORDS})(?![a-z]))+", re.IGNORECASE
+)
 
 
 def date_formats(texts: Series) -> list[str]:

@@ -49,7 +49,11 @@ def habits(sheet: Sheet, decimal: str | None, day_first: bool | None) -> Habits:
     """Look at all columns: one that can be read one way only tells how to read the others."""
     point = decimal
     if point is None:
-        found = {cells.decimal(t) for t in map(texts_of, map(sheet.frame.get, sheet.frame)) if t is not None and len(t)}
+        found = {
+            cells.decimal(cells.either(t))
+            for t in map(texts_of, map(sheet.frame.get, sheet.frame))
+            if t is not None and len(t)
+        }
         told = found & {cells.POINT, cells.COMMA}
         point = told.pop() if len(told) == 1 else None
     return Habits(point, day_first)
@@ -90,7 +94,8 @@ def _read(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, ways:
 
 def _strangers(full: Any, common: Habits) -> str:
     """A word on texts that keep a column, most of whose cells are numbers, from being one of numbers."""
-    good = max((cells.numbers(full, p).good for p in ([common.point] if common.point else cells.NUMBER)), key=sum)
+    both = cells.either(full)
+    good = max((both[p].good for p in ([common.point] if common.point else both)), key=sum)
     if 2 * good.sum() <= len(full):
         return ""
     others = full[~good]
@@ -103,9 +108,10 @@ def _spread(full: Any, index: Any, values: Array) -> Array:
 
 
 def _number(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, ways: str) -> Column | None:
-    own = cells.decimal(full)
+    both = cells.either(full)
+    own = cells.decimal(both)
     point = own or common.point
-    if own is None and point is None and cells.ambiguous(full):
+    if own is None and point is None and cells.ambiguous(both):
         marks = {",": "", ";": "[.,]"}.get(sheet.separator, ",")  # semicolons are of those who write decimal commas
         grouped = full[full.str.contains(marks)] if marks else full[:0]
         if len(grouped):
@@ -114,7 +120,7 @@ def _number(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, way
                 f"{_at(sheet, row, name)}: {grouped.iloc[0]!r} may be a number with decimals or with thousands; give "
                 "--decimal , or --decimal ."
             )
-    found = [cells.numbers(full, p) for p in ([point] if point else [cells.POINT, cells.COMMA])]
+    found = [both[p] for p in ([point] if point else both)]
     best = max(found, key=lambda n: int(n.good.sum()))
     wrong = int((~best.good).sum())
     if wrong and (wrong == len(full) or wrong > max(1, BAD * len(full))):

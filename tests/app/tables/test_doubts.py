@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from lionk.app.console import BadInput
+from lionk.app.tables import cells
 from lionk.app.tables.columns import Habits
 from lionk.app.tables.design import Wishes, apply, table
 from lionk.app.tables.file import read
@@ -111,3 +112,17 @@ def test_sheets_by_name_in_any_case_and_by_number(tmp_path):
         BadInput, match=r"--target is one of: Notes, or a number from 0; read the sheet 'ReadMe' of 2 .*Data"
     ):
         made(read(tmp_path / "a.xlsx"))
+
+
+def test_only_what_may_be_a_date_is_tried_in_every_format():
+    may = [
+        "2024-01-31T10:20:30Z",
+        "5-Jan-24",
+        "Mon, 05 Feb 2024",
+        "3 September 2024",
+        "10:30 PM",
+        "2024-01-01 10:00 UTC",
+    ]
+    never = ["TCGA-0001", "row12", "A-1", "12 rooms", "2024Q1", "1234567890" * 5]
+    assert all(map(cells.DATE_LIKE.fullmatch, may))
+    assert not any(map(cells.DATE_LIKE.fullmatch, never))
