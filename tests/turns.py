@@ -26,9 +26,11 @@ TURNS = {"jax": (24, 0), "dask": (24, 12), "numpy:readonly": (4, 0)}  # one row 
 OF_PARAMETERS = TURNS | {"strict": (2, 0), "torch": (2, 1), "strict:device1": (2, 0), "strict:no_float64": (2, 1)}
 
 
-def has_its_turn(place: int, library: str, turns: dict[str, tuple[int, int]] = TURNS) -> bool:
+def has_its_turn(place: int, library: str, count: int, turns: dict[str, tuple[int, int]] = TURNS) -> bool:
+    """Of ``count`` rows. Each library has a turn, however few they are."""
     every, first = turns.get(library, (1, 0))
-    return FULL or place % every == first
+    every = min(every, count)
+    return FULL or place % every == first % every
 
 
 def on_libraries(
@@ -41,11 +43,12 @@ def on_libraries(
 
     Rows after the first ``defaults`` are these with other parameters: the strict namespace and PyTorch share them.
     """
+    rows = list(rows)
     pairs = [
         pytest.param(row, b, id=f"{getattr(row, 'id', row)}-{b}")
         for place, row in enumerate(rows)
         for b in libraries
-        if has_its_turn(place, b, TURNS if place < defaults else OF_PARAMETERS)
+        if has_its_turn(place, b, len(rows), TURNS if place < defaults else OF_PARAMETERS)
     ]
     return pytest.mark.parametrize((argument, "backend"), pairs, indirect=["backend"])
 

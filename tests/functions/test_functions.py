@@ -221,7 +221,7 @@ def test_complex(case: Case) -> None:
         _hold(On.case(case, BACKENDS["numpy"], "complex128", dual), {n: ALL[n] for n in names}, 1)
 
 
-@pytest.mark.parametrize("name", ["l1", "huber", "top_k", "lp", "group_l1_l2", "nuclear", "half_linf_squared"])
+@on_libraries(["nuclear", "huber", "top_k", "lp", "group_l1_l2", "l1", "half_linf_squared"])
 def test_complex_on_every_library(name: str, backend: Backend) -> None:
     if not backend.complex:
         return

@@ -248,7 +248,7 @@ def test_envelopes_at_infinite_entries(name) -> None:
 # -- refusals ------------------------------------------------------------------------------------------------------
 
 
-@names
+@on_libraries(lionk.names())
 def test_integers_are_refused(name: str, backend: Backend) -> None:
     x = backend.xp.asarray(np.ones((3, 3), dtype="int32"))
     for f in (K(name).value, K(name).subgradient, K(name).prox, K(name).conjugate.value):

@@ -12,7 +12,7 @@ import torch
 import lionk
 from lionk.solver.bundle import to_simplex
 from problems import logistic, random_quadratic
-from turns import FULL
+from turns import on_libraries
 
 RNG = np.random.default_rng
 ROWS, SIZE = 40, 20
@@ -203,10 +203,8 @@ def test_f_that_is_not_convex_falls_and_is_given_no_bound(name, convex):
 # -- every library ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["l1", "max", "l2", "half_square"])
+@on_libraries(["l1", "max", "l2", "half_square"])
 def test_the_same_end_on_every_library(backend, name):
-    if not FULL and (backend.name, name) == ("dask", "max"):
-        pytest.skip("slow: LIONK_FULL=1 runs it; thousands of tasks for each projection")
     A = RNG(5).normal(size=(4, 3))
     fun, _ = random_quadratic(RNG(5), 3, 4)
     for dtype in backend.dtypes[:1]:

@@ -27,6 +27,7 @@ import lionk
 from lionk import theory
 from lionk.checkpoint import file as checkpoint
 from problems import logistic, quadratic, random_quadratic
+from turns import on_libraries
 
 RNG = np.random.default_rng
 
@@ -162,7 +163,7 @@ def test_gradient_as_a_second_callable():
     assert r.success
 
 
-@pytest.mark.parametrize("name", ["pseudo_huber", "l1", "max"])
+@on_libraries(["pseudo_huber", "l1", "max"])
 def test_the_same_run_on_every_library(backend, name):
     """A smooth K gives the same trajectory; a kinked one the same certificate."""
     A = RNG(5).normal(size=(4, 3))
