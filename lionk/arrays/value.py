@@ -7,19 +7,75 @@ of the time of an import: they stand here once, and read the fields.
 from __future__ import annotations
 
 import inspect
-from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 from .containers import is_container, leaves
 
+if TYPE_CHECKING:
+    import dataclasses
+
 C = TypeVar("C", bound=type)
+
+
+class Field:
+    """A field of a value. One of ``init=False`` is derived when the object is made."""
+
+    __slots__ = ("compare", "default", "init", "kw_only", "name", "repr", "type")
+
+    name: str
+    type: Any
+
+    def __init__(self, default: Any, init: bool, repr: bool, compare: bool, kw_only: bool) -> None:  # noqa: A002
+        self.default, self.init, self.repr, self.compare, self.kw_only = default, init, repr, compare, kw_only
+
+
+def field(
+    *, default: Any = inspect.Parameter.empty, init: bool = True, repr: bool = True, compare: bool = True,  # noqa: A002
+    kw_only: bool = False,
+) -> Any:  # fmt: skip
+    """A field that is not as others are: like ``dataclasses.field``, which need not be imported for it."""
+    return Field(default, init, repr, compare, kw_only)
+
+
+def fields(value: Any) -> tuple[Field, ...]:
+    """The fields of a value, or of its class, those of its bases first."""
+    return tuple(value._fields.values())
 
 
 @dataclass_transform(field_specifiers=(field,))
 def value_class(cls: C) -> C:
     """A dataclass that takes its methods, ``__init__`` included, from ``Value``."""
-    dataclass(eq=False, repr=False, init=False, match_args=False)(cls)
+    found: dict[str, Field] = {}
+    for base in cls.__mro__[:0:-1]:
+        found |= base.__dict__.get("_fields", {})
+    for name, annotation in inspect.get_annotations(cls).items():
+        if str(annotation).startswith("ClassVar"):
+            continue
+        given = cls.__dict__.get(name, inspect.Parameter.empty)
+        made = given if isinstance(given, Field) else field(default=given)
+        made.name, made.type = name, annotation
+        if made.default is not inspect.Parameter.empty:
+            setattr(cls, name, made.default)
+        elif made is given:
+            delattr(cls, name)
+        found[name] = made
+    cls._fields = found  # type: ignore[attr-defined]
     return cls
+
+
+class _DataclassFields:
+    """The fields as those of a dataclass, for the functions of ``dataclasses``, which is imported when they ask."""
+
+    def __get__(self, one: Any, cls: Any) -> dict[str, dataclasses.Field[Any]]:
+        import dataclasses
+
+        made = []
+        for f in fields(cls):
+            given = {} if f.default is inspect.Parameter.empty else {"default": f.default}
+            more: Any = {"init": f.init, "repr": f.repr, "compare": f.compare, "kw_only": f.kw_only, **given}
+            made.append((f.name, f.type, dataclasses.field(**more)))
+        like: Any = dataclasses.make_dataclass(cls.__name__, made, init=False, repr=False, eq=False)
+        return like.__dataclass_fields__
 
 
 class _Signature:
@@ -28,14 +84,10 @@ class _Signature:
     def __get__(self, one: Any, cls: type) -> inspect.Signature:
         if one is not None:
             raise AttributeError("a class has this signature, and not its objects, which may be callable")
-        empty, ways = inspect.Parameter.empty, (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        made = sorted((f for f in fields(cls) if f.init), key=lambda f: bool(f.kw_only))
-        defaults = [empty if f.default is MISSING else f.default for f in made]
+        ways = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        made = sorted((f for f in fields(cls) if f.init), key=lambda f: f.kw_only)
         return inspect.Signature(
-            [
-                inspect.Parameter(f.name, ways[bool(f.kw_only)], default=d, annotation=f.type)
-                for f, d in zip(made, defaults, strict=True)
-            ]
+            [inspect.Parameter(f.name, ways[f.kw_only], default=f.default, annotation=f.type) for f in made]
         )
 
 
@@ -46,7 +98,7 @@ class _Parameters:
         made = [f for f in fields(cls) if f.init]
         self.of, self.defaults = cls, {f.name: f.default for f in made}
         self.positional = [f.name for f in made if not f.kw_only]
-        self.required = {f.name for f in made if f.default is MISSING}
+        self.required = {f.name for f in made if f.default is inspect.Parameter.empty}
 
 
 @value_class
@@ -54,7 +106,8 @@ class Value:
     """Base of convex functions and sets. A field is set once, when the object is made."""
 
     __signature__ = _Signature()
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    __dataclass_fields__ = _DataclassFields()
+    _fields: ClassVar[dict[str, Field]]
     _takes: ClassVar[_Parameters | None] = None
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -73,12 +126,16 @@ class Value:
         """What a class checks and derives."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.__dict__ or name not in self.__dataclass_fields__:
-            raise FrozenInstanceError(f"{type(self).__name__} is a value: {name!r} cannot be set; make a new one")
+        if name in self.__dict__ or name not in self._fields:
+            raise _frozen(f"{type(self).__name__} is a value: {name!r} cannot be set; make a new one")
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
-        raise FrozenInstanceError(f"{type(self).__name__} is a value: {name!r} cannot be deleted")
+        raise _frozen(f"{type(self).__name__} is a value: {name!r} cannot be deleted")
+
+    def __replace__(self, /, **changes: Any) -> Any:
+        """For ``copy.replace``, as ``dataclasses.replace``."""
+        return type(self)(**{f.name: getattr(self, f.name) for f in fields(self) if f.init} | changes)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.repr)
@@ -95,6 +152,12 @@ class Value:
         if has_arrays(self):
             return id(self)
         return hash((type(self), *(_hashable(getattr(self, f.name)) for f in fields(self) if f.compare)))
+
+
+def _frozen(message: str) -> Exception:
+    from dataclasses import FrozenInstanceError  # here, so that `import lionk` stays light
+
+    return FrozenInstanceError(message)
 
 
 def arrays_in(value: Any) -> list[Any]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import field, fields
 from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays.containers import is_container
 from ..arrays.namespace import Array, Namespace, visible
-from ..arrays.value import value_class
+from ..arrays.value import field, fields, value_class
 from ..errors import NotAvailable
 from ..sets.base import ArraySet, resolve_tol
 from ..sets.box import Whole
@@ -25,7 +24,7 @@ class ArrayFunction(ConvexFunction):
     The hooks get the namespace ``xp``, arrays of at least 32 bits, and ``batch`` (see ``lionk.arrays.namespace``).
     """
 
-    conjugate: ArrayFunction = field(default=None, kw_only=True, repr=False, compare=False)  # type: ignore[assignment]
+    conjugate: ArrayFunction = field(default=None, kw_only=True, repr=False, compare=False)
     domain: ArraySet = field(init=False, repr=False, compare=False)
 
     def value(self, x: Array, tol: float | None = None) -> Array:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import field, fields, replace
 from typing import Any, ClassVar
 
 from ..arrays import namespace as _xp
 from ..arrays.containers import is_container, tree_map
 from ..arrays.namespace import Array, Namespace
-from ..arrays.value import Value, arrays_in, has_arrays, value_class
+from ..arrays.value import Value, arrays_in, field, fields, has_arrays, value_class
 from ..sets.base import ConvexSet
 
 
@@ -67,7 +66,7 @@ class ConvexFunction(Value, ABC):
         The way to build K again: ``lionk.K(K.spec)``.
     """
 
-    conjugate: ConvexFunction = field(default=None, kw_only=True, repr=False, compare=False)  # type: ignore[assignment]
+    conjugate: ConvexFunction = field(default=None, kw_only=True, repr=False, compare=False)
     label: dict[str, Any] | None = field(default=None, kw_only=True, repr=False, compare=False)
     derived: bool = field(
         default=False, init=False, repr=False, compare=False
@@ -232,7 +231,7 @@ def _moved(v: Any, xp: Namespace, like: Array, bits: int) -> Any:
     if isinstance(v, Value):
         changed = {f.name: _moved(getattr(v, f.name), xp, like, bits) for f in fields(v) if f.init and f.compare}
         if not isinstance(v, ConvexFunction):
-            return replace(v, **changed)
+            return v.__replace__(**changed)
         return type(v)(**changed) if v.label is None else labelled(type(v)(**changed), _moved(v.label, xp, like, bits))
     if is_container(v):
         return tree_map(lambda a: _moved(a, xp, like, bits), v)
