@@ -71,6 +71,7 @@ class Kind:
         "sign",
         "sum",
         "ufuncs",
+        "vecdot",
         "visible",
         "xp",
     )
@@ -87,6 +88,7 @@ class Kind:
         self.sign, self.asarray = own.sign, own.asarray  # of a library that follows the standard, without a wrapper
         self.ufuncs = own if type(x).__module__ == "numpy" else None  # NumPy's, without a wrapper
         self.dot = matmul if self.ufuncs is None else own.ndarray.dot  # of two vectors: half the time of NumPy's matmul
+        self.vecdot = None if self.ufuncs is None else xp.vecdot  # of stacks of them, bit for bit the same
         self.sum, self.max, self.min, self.all = _reductions(xp, self.ufuncs)
         self.real = _isdtype(xp, dtype, "real floating")
         self.complex = _isdtype(xp, dtype, "complex floating")

@@ -7,6 +7,7 @@ of axes, which nobody checks again, and are not differentiable.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 from operator import add, matmul
 from typing import Any
@@ -39,9 +40,10 @@ class Bound(Fixed):
         self._n, self._tol = batch + stacked, resolve_tol(kind, like, None)
         self._cancels = K._cancels
         self._plain = not (kind.low or stacked)
-        short = batch == 0 and kind.real and like.ndim == 1 and like.shape[0] <= SHORT
+        short = kind.real and like.ndim == 1 and like.shape[0] <= SHORT
         flags = getattr(like, "flags", None)
-        self._dot = (kind.dot if getattr(flags, "contiguous", False) else matmul) if short else None
+        one = kind.dot if getattr(flags, "contiguous", False) else matmul
+        self._dot = (kind.vecdot if batch else one) if short else None
 
     def value(self, x: Array, tol: float | None = None) -> Array:
         """``K.value``"""
@@ -81,6 +83,17 @@ class Bound(Fixed):
             return self._dot(x, y)
         return reductions.inner(self.xp, x, y, self.batch)
 
+    @property
+    def alike(self) -> Callable[[Array, Array], Array]:
+        """``inner`` of arrays of the dtype that K is bound to."""
+        return self._dot or self.inner
+
+    def distance(self, x: Array) -> Array:
+        """From x to dom K."""
+        away = self.K.domain._distance(self.xp, self._computed(x), self._n)
+        away = reductions.norm(self.xp, away, self.batch) if away.ndim > self.batch else away
+        return _xp.astype(self.xp, away, self.kind.real_dtype)
+
     def scaled(self, x: Array, a: float) -> Array:
         return a * x
 
@@ -112,7 +125,12 @@ class BoundBlocks(Fixed):
     def inner(self, x: Any, y: Any) -> Array:
         return reduce(add, [k.inner(a, b) for k, a, b in zip(self._parts, leaves(x), leaves(y), strict=True)])
 
+    def distance(self, x: Any) -> Array:
+        each = [k.distance(a) for k, a in zip(self._parts, leaves(x), strict=True)]
+        return reduce(add, [d * d for d in each]) ** 0.5
+
     scaled = staticmethod(scaled)
+    alike = property(lambda self: self.inner)
 
 
 class BoundWhole(Fixed):
@@ -124,6 +142,20 @@ class BoundWhole(Fixed):
         self.traits, self.value, self.subgradient, self.prox = K.traits, K.value, K.subgradient, K.prox
         self.upper = K.value
         self.inner, self.scaled = tree_inner, scaled
+
+
+class Selected(Fixed):
+    """dK of a bound function, for arrays of its dtype alone; ``last`` is what it gave last."""
+
+    __slots__ = ("_hook", "_of", "_plain", "last")
+
+    def __init__(self, K: Bound) -> None:
+        self._of, self._hook, self._plain = K, K.K._subgradient, K._plain
+
+    def subgradient(self, x: Array) -> Array:
+        of = self._of
+        self.last = found = self._hook(of.xp, x, of._n) if self._plain else of.subgradient(x)
+        return found
 
 
 def bound(K: Any, like: Any, batch: int = 0) -> Any:

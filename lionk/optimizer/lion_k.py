@@ -13,6 +13,7 @@ from ..arrays.namespace import Array
 from ..errors import LionKWarning
 from ..functions import ConvexFunction
 from ..functions import K as build
+from ..functions.bound import bound
 from ..functions.calculus.block_sum import Blocks, ContainerFunction
 from . import step
 from .jobs import arguments, coefficient, results
@@ -199,14 +200,15 @@ class LionK:
         b1 = self.betas[0]
         return self.K.at(lambda: tree_map(lambda a, g: b1 * a - (1 - b1) * g, m, grad))
 
-    def bind(self, x: Any, m: Any) -> Callable[[Any, Any, Any, float], tuple[Any, Any]]:
+    def bind(self, x: Any, m: Any, dK: Any = None) -> Callable[[Any, Any, Any, float], tuple[Any, Any]]:
         """``step(x, m, grad, lr)`` of arrays, or containers, like these: what it asks is looked up, its checks are left
-        out.
+        out. ``dK``: what is bound to each array already.
         """
         if isinstance(self.K, ContainerFunction) and not isinstance(self.K, Blocks):
             return self._update_each
-        K = self.K.tree if isinstance(self.K, Blocks) else self.K
-        steps = tree_map(lambda a, b, k: _Leaf(self._bind(a, b, k)), x, m, K)
+        if dK is None:
+            dK = self.K.tree if isinstance(self.K, Blocks) else self.K
+        steps = tree_map(lambda a, b, k: _Leaf(self._bind(a, b, k)), x, m, dK)
         if isinstance(steps, _Leaf):
             return steps.step
 
@@ -216,9 +218,9 @@ class LionK:
 
         return step_all
 
-    def _bind(self, x: Array, m: Array, K: ConvexFunction) -> Callable[[Array, Array, Array, float], Any]:
+    def _bind(self, x: Array, m: Array, K: Any) -> Callable[[Array, Array, Array, float], Any]:
         dtype, lam, implicit, (b1, b2) = x.dtype, self.weight_decay, self.decay == "implicit", self.betas
-        dK = K.bind(x).subgradient
+        dK = bound(K, x).subgradient
         plain = m.dtype == dtype and type(self) is LionK and isinstance(lam, float)
 
         def step_one(x: Array, m: Array, grad: Array, lr: float) -> tuple[Array, Array]:

@@ -92,6 +92,12 @@ class Anchored(Method):
     # -- what is seen --------------------------------------------------------------------------------------------
 
     def measure(self, point: Any) -> Seen:
+        now = self.run.now
+        seen = self._measured(point)
+        self.run.note(now, now.count, now.x, now.m, now.average, seen)
+        return seen
+
+    def _measured(self, point: Any) -> Seen:
         now, s, lam, f = self.run.now, self.state, self.run.lam, point.f
         lr = 1 / s.L if s.L > 0 else 0.0
         if not point.finite:

@@ -57,34 +57,48 @@ class Evaluation:
 
     def __call__(self, x: Any, count: int) -> Value | None:
         """None when the batches are used up."""
-        extra: tuple[Any, ...] = ()
-        if self._items is not None:
-            try:
-                extra = (next(self._items),)
-            except StopIteration:
-                return None
-        elif self.batches is not None:
-            extra = (self.batches(count),)
-        elif self.seed is not None:
-            extra = (self.backend.random(self.seed, count),)
-        out = self._both(_copied(x), *extra)
+        extra = self._extra(count) if self.stochastic else ()
+        if extra is None:
+            return None
+        of = _xp.seen(x)
+        out = self._both(_copied(x) if of is None else of.asarray(x, copy=True), *extra)
         if not (isinstance(out, tuple) and len(out) == 2):
             raise TypeError(f"fun must return (f, grad) with jac=True, got {type(out).__name__}")
         f, grad = out
-        if type(f) is not float and not hasattr(f, "ndim") and not isinstance(f, numbers.Real):
-            raise TypeError(f"f must be a real number or a 0-d array, got {type(f).__name__}")
-        if getattr(f, "ndim", 0):
-            if math.prod(f.shape) != 1:
-                raise ValueError(f"f must be a number or an array of one entry, got shape {tuple(f.shape)}")
-            f = _xp.namespace(f, name="f").reshape(f, ())
-        of = _xp.seen(grad)
-        if of is None or type(grad) is not type(x) or grad.shape != x.shape or grad.dtype != x.dtype:
+        if not isinstance(f, float):
+            f = _checked_value(f)
+        if of is None or type(grad) is not type(x) or grad.dtype != x.dtype or grad.shape != x.shape:
             grad = _checked_gradient(_copied(grad) if self._theirs else grad, x)
         elif self._theirs:
             grad = of.asarray(grad, copy=True)
+        if of is not None and of.ufuncs is not None and isinstance(f, float):  # nothing is to be waited for
+            return Value(float(f), grad, math.isfinite(f) and bool(is_finite(grad)))
         f, grad = self.backend.settle(f, grad)
         value, *finite = self.backend.numbers(_value_and_finite, f, grad)
         return Value(value, grad, all(finite) and math.isfinite(value))
+
+    def _extra(self, count: int) -> tuple[Any, ...] | None:
+        """What f takes beside x at this step of a stochastic run; None when the batches are used up."""
+        if self._items is not None:
+            try:
+                return (next(self._items),)
+            except StopIteration:
+                return None
+        if self.batches is not None:
+            return (self.batches(count),)
+        assert self.seed is not None
+        return (self.backend.random(self.seed, count),)
+
+
+def _checked_value(f: Any) -> Any:
+    """Refuse what is no real number; an array of one entry loses its axes."""
+    if not hasattr(f, "ndim") and not isinstance(f, numbers.Real):
+        raise TypeError(f"f must be a real number or a 0-d array, got {type(f).__name__}")
+    if getattr(f, "ndim", 0):
+        if math.prod(f.shape) != 1:
+            raise ValueError(f"f must be a number or an array of one entry, got shape {tuple(f.shape)}")
+        f = _xp.namespace(f, name="f").reshape(f, ())
+    return f
 
 
 def _checked_gradient(grad: Any, x: Any) -> Any:

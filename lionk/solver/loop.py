@@ -14,6 +14,7 @@ from ..arrays.containers import leaves, named_leaves, scaled
 from ..backend.protocol import Backend
 from ..errors import LionKWarning, NonFiniteError, NotAvailable
 from ..optimizer.lion_k import LionK, State
+from ..theory.lower_bound import Average
 from . import measures, rule
 from .anchored import Anchored
 from .evaluation import Evaluation, Value, is_finite
@@ -60,11 +61,14 @@ class Run:
 
     def loop(self, callback: Any, bar: Any) -> Result:
         method, first = self.method, self.now.count
+        unwatched = callback is None and bar is None
         if self.saved_f is None:
             method.begin()
         while True:
             now = self.now
             point = self.evaluate(now.x, now.count)
+            if unwatched and self.saved_f is None and point is not None and point.finite:
+                point = method.ahead(point)
             if point is None:
                 if not self.history.f:
                     raise ValueError("batches is empty: there is no step to make")
@@ -75,7 +79,6 @@ class Run:
                 self._require_same(point.f)
             self.last = now.x, point
             seen = method.measure(point)
-            self._note(seen)
             due = now.count % self.every == 0 and now.count > first
             if due or callback is not None:
                 method.settle(now)
@@ -98,31 +101,44 @@ class Run:
         rows, now = self.history, self.now
         return Info(now.count, now.x, *seen[:3], rows.lyapunov[-1], *seen[4:6], rows.momentum_gap[-1])
 
-    def _note(self, seen: Seen) -> None:
-        """Account for an iterate; twice, after a resume, is as good as once."""
-        now = self.now
-        if seen.objective < now.low:
-            now.low_x, now.low, now.low_rounding = now.x, seen.objective, seen.rounding
-        now.lower = max(now.lower, seen.lower)
-        if seen.gap < now.best_gap or self.evaluate.stochastic or now.count == 0:
-            now.best_x, now.best_m, now.best_gap, now.best_average = now.x, now.m, seen.gap, now.average
+    def note(self, p: Progress, number: int, x: Any, m: Any, average: Average, seen: Seen) -> None:
+        """Account for an iterate of p; twice, after a resume, is as good as once."""
+        f, F, gap, H, distance, lr, lower, rounding = seen
+        if F < p.low:
+            p.low_x, p.low, p.low_rounding = x, F, rounding
+        if lower > p.lower:
+            p.lower = lower
+        if gap < p.best_gap or self.evaluate.stochastic or number == 0:
+            p.best_x, p.best_m, p.best_gap, p.best_average = x, m, gap, average
         h = self.history
-        h.f.append(seen.f)
-        h.conjugate.append(seen.objective - seen.f)
-        h.objective.append(seen.objective)
-        h.gap.append(seen.gap)
-        h.lyapunov.append(seen.lyapunov)
-        h.distance.append(seen.distance)
-        h.lr.append(seen.lr)
-        h.momentum_gap.append(self.bound)
+        if len(h.f) > number:
+            for column in h:
+                del column[number:]
+        h.f.append(f)
+        h.conjugate.append(F - f)
+        h.objective.append(F)
+        h.gap.append(gap)
+        h.lyapunov.append(H)
+        h.distance.append(distance)
+        h.lr.append(lr)
+        h.momentum_gap.append(self._bound(p))
+
+    def _bound(self, p: Progress) -> float:
+        if self.lam == 0 or self.evaluate.stochastic or self.convex is False or p.not_convex:
+            return math.inf
+        return p.low - p.lower + p.low_rounding
 
     @property
     def bound(self) -> float:
         """The momentum gap of the lowest point, rounding included; inf where there is none."""
-        now = self.now
-        if self.lam == 0 or self.evaluate.stochastic or self.convex is False or now.not_convex:
-            return math.inf
-        return now.low - now.lower + now.low_rounding
+        return self._bound(self.now)
+
+    def _reached(self, safe: Progress) -> Progress:
+        """The snapshot, moved to the last of the iterates that wait since then (``Method.ahead``)."""
+        if safe.rule is None and safe.pending and safe.pending[-1].number > safe.count:
+            last = safe.pending[-1]
+            safe.x, safe.m, safe.count = last.x, last.m, last.number
+        return safe
 
     def refuse(self, f: float, grad: Any) -> NoReturn:
         bad = [p or "the gradient" for p, a in named_leaves(grad) if not bool(is_finite(a))]
@@ -130,7 +146,7 @@ class Run:
         step = self.now.count
         if self.safe is None:
             raise NonFiniteError(f"at the start (step {step}): {what}; choose an x0 where f is finite", step, None)
-        self.now = self.safe
+        self.now = self._reached(self.safe)
         self.last = None
         result = self.finish(f"stopped at step {step}: {what}", success=False)
         where = f" The checkpoint {self.path} holds the last good point." if self.path is not None else ""
@@ -257,7 +273,7 @@ class Run:
         """Write the last accounted iterate, if there is one; could it be done?"""
         if self.path is None or self.safe is None:
             return False
-        self.method.settle(self.safe)
+        self.method.settle(self._reached(self.safe))
         try:
             save(self.path, self.safe, self.history, self._settings())
         except (OSError, MemoryError) as error:  # a full disk must not cost the run

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..arrays import namespace as _xp
 from ..arrays.containers import inner, is_container, scaled, tree_map
 from ..functions.bound import bound
-from ..theory.lower_bound import tangent
+from ..theory.lower_bound import below, magnitude, tangent
 from ..theory.objective import distance_to_domain, gap_rounding, kkt_gap, objective, objective_rounding
 
 
@@ -17,6 +18,29 @@ def iterate(
     """K*(lam x), and the numbers of ``tangent``: F, the gap and the lower bounds are sums of them."""
     K = bound(K, x)
     return K.conjugate.value(K.scaled(x, lam), slack), *tangent(K, x, m, grad, weight)
+
+
+def iterates(
+    K: Any, x: Any, m: Any, grad: Any, f: Any, weight: Any, slack: Any, *, lam: float, unit: float
+) -> tuple[Any, ...]:  # fmt: skip
+    """``seen`` of a stack of iterates, in the dtype of f, for a K that is bound to stacks."""
+    xp = _xp.kind(f).xp
+    numbers = iterate(K, x, m, grad, weight, slack, lam=lam)
+    if weight is None:
+        numbers = *numbers[:5], f - f - math.inf, 0.0 * f
+    return seen(xp, f, tuple(_xp.astype(xp, v, f.dtype) for v in numbers), lam, unit)
+
+
+def seen(xp: Any, f: Any, numbers: tuple[Any, ...], lam: float, unit: float) -> tuple[Any, ...]:
+    """From those of ``iterate``: F, the gap, the rounding of F; the offset, scale and lower bound of the tangent; and K
+    and <., x> of the average.
+    """
+    dual, gx, gg, xx, K_g, K_m, mx = numbers
+    if not lam:
+        return f, K_g + dual, unit * (2 * abs(f) + abs(f)), 0.0 * f, 0.0 * f, f - math.inf, K_m, mx
+    F, offset, scale = f + dual / lam, f - gx, magnitude(f, gg, xx, K_g, lam, xp)
+    rounding = xp.where(F < math.inf, unit * (2 * abs(f) + abs(F)), 0.0)
+    return F, (K_g + dual) / lam + gx, rounding, offset, scale, below(offset, scale, K_g / lam, unit), K_m, mx
 
 
 def neighbours(
@@ -57,6 +81,11 @@ def value(K: Any, x: Any) -> tuple[Any]:
 
 def distance(K: Any, x: Any, *, lam: float) -> tuple[Any]:
     return (distance_to_domain(K, x, lam),)
+
+
+def distances(K: Any, x: Any, *, lam: float) -> tuple[Any]:
+    """``distance`` of a stack, for a K that is bound to stacks."""
+    return (K.conjugate.distance(K.scaled(x, lam)),)
 
 
 def membership(K: Any, x: Any, slack: Any, *, lam: float) -> tuple[Any, Any]:

@@ -33,9 +33,16 @@ class Method(ABC):
     def begin(self) -> None:
         """Before the first evaluation of a run that is not resumed."""
 
+    def ahead(self, point: Any) -> Any:
+        """Move ``run.now`` on while it is certain that the run does not stop; f with its gradient where it is then.
+
+        Those iterates are ``pending``, and ``settle`` finds all that is to be known of them.
+        """
+        return point
+
     @abstractmethod
     def measure(self, point: Any) -> Seen:
-        """The numbers of ``run.now.x``, where ``point`` is f with its gradient.
+        """The numbers of ``run.now.x``, where ``point`` is f with its gradient, which ``run.note`` was told.
 
         H may be known only once ``settle`` was called, which puts it into the history.
         """

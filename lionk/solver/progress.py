@@ -23,10 +23,12 @@ class Progress:
     best_x, best_m, best_gap : the point of least pointwise gap.
     low_x, low, low_rounding : the point of least F, F there, and what rounding can add to it.
     lower : the best lower bound of min F, its rounding taken off.
-    average, best_average : what goes with m, and with best_m.
+    average, best_average : what goes with m, and with best_m. fresh : what joins the average in the step from the last
+    iterate that is ``noted``, its offset and its scale; None: average is that of the first one that is not.
+    noted : how many iterates the history, low, lower and best account for.
     record : what the certificate needs. rule : the numbers of the step rule, if there is one. kept : its arrays.
     pending : iterates that the record does not account for yet, behind the last one that it does (``settled``: is that
-    one there?). None wait in a checkpoint.
+    one there?), in a row. None wait in a checkpoint.
     """
 
     x: Any
@@ -41,6 +43,8 @@ class Progress:
     settled: bool = False
     average: Average = field(default_factory=Average)
     best_average: Average = field(default_factory=Average)
+    fresh: tuple[float, float] | None = None
+    noted: int = 0
     count: int = 0
     best_gap: float = math.inf
     low: float = math.inf
@@ -133,5 +137,6 @@ def load(path: Path, now: Progress, settings: dict[str, Any]) -> tuple[Progress,
             best_average=Average(**meta["best_average"]),
             record=type(now.record)(**meta["record"]),
             rule=None if rule is None else kind(**rule),
+            noted=meta["count"],
         )
     return loaded, History(**meta["history"]), meta["f"]

@@ -8,9 +8,8 @@ from typing import Any
 from ..arrays.containers import is_container, scaled, tree_norm
 from ..optimizer.jobs import coefficient
 from ..theory.certificate import Certificate, Iterate, Record, certificate_of
-from ..theory.lower_bound import below, magnitude, rounding_unit
 from ..theory.lyapunov import coefficients_of
-from . import measures
+from .ahead import Ahead
 from .method import Method, Seen
 from .plateau import FIRST, PlateauRule
 from .progress import Progress
@@ -25,54 +24,50 @@ class Steps(Method):
         self.K = run.backend.bind(run.opt.K, run.now.x)
         self.trail = Trail(run, self.K)
         small = is_container(run.now.x) or run.size < run.backend.small
-        self._stepped = run.opt.bind(run.now.x, run.now.m) if small else self._by_runner(run.backend.runner(run.opt))
-        self.unit = rounding_unit(run.opt.K, run.now.m)
         self._rate = None if run.lr is None or callable(run.lr) else float(coefficient("lr", run.lr))
-        self._bounded = run.lam > 0 and not run.evaluate.stochastic
-        self._fresh = (0.0, 0.0)
         self._at: tuple[Any, float, Any] = (None, 0.0, None)  # a learning rate, the tolerance, and the coefficients
+        self._ahead = Ahead(run, self.trail)
+        opt, now = run.opt, run.now
+        self._stepped = opt.bind(now.x, now.m, self._ahead.dK) if small else self._by_runner(run.backend.runner(opt))
 
     def begin(self) -> None:
         return
 
+    def ahead(self, point: Any) -> Any:
+        self._ahead.made = None
+        if self._rate is None or self._rate != self._at[0] or not self._ahead.possible:
+            return point
+        return self._ahead.go(point, self._stepped, *self._at)
+
     def measure(self, point: Any) -> Seen:
         run, now, lam = self.run, self.run.now, self.run.lam
-        f, grad = point.f, point.grad
-        lr = self._lr(grad) if self._rate is None else self._rate
+        lr = self._lr(point.grad) if self._rate is None else self._rate
         if lr != self._at[0]:
             run.opt.check_product(lr, lam)
             known = lr > 0 and (run.opt.decay == "implicit" or lr * lam < 1)
             self._at = lr, run.tolerance(lr), coefficients_of(run.opt, lr) if known else None
-        _, slack, k = self._at
-        bounded, average, unit = self._bounded, now.average, self.unit
-        weight = (average.weight or None) if bounded else None
-        dual, gx, gg, xx, K_g, K_m, mx = run.backend.numbers(
-            measures.iterate, self.K, now.x, now.m, grad, weight, slack, lam=lam
-        )
-        F, gap = (f + dual / lam, (K_g + dual) / lam + gx) if lam else (f, K_g + dual)
-        inside = F < math.inf
-        distance = 0.0 if inside else run.backend.numbers(measures.distance, run.opt.K, now.x, lam=lam)[0]
-        lower, rounding = -math.inf, unit * (2 * abs(f) + abs(F)) if inside else 0.0
-        if bounded:
-            offset, scale = self._fresh = f - gx, magnitude(f, gg, xx, K_g, lam)
-            lower = max(below(offset, scale, K_g / lam, unit), average.bound(K_m, lam, unit))
-            if run.convex is None and average.bends(mx, f, unit):
-                now.not_convex = True
-        now.pending.append(Iterate(now.count, now.x, now.m, f, grad, F, distance, lr, slack, k))
-        return Seen(f, F, gap, math.inf, distance, lr, lower, rounding)
-
-    def advance(self, point: Any, seen: Seen) -> None:
-        run, now = self.run, self.run.now
-        rule, b2 = now.rule, run.opt.betas[1]
-        if isinstance(rule, PlateauRule) and rule.diverged(seen.gap, seen.objective):
-            self.trail.settle(now)
-            now.x, now.m, now.average, now.pending, now.settled = now.best_x, now.best_m, now.best_average, [], False
-            now.record.restarts += 1
-            return
+        if now.noted < now.count:
+            self.trail.note(now)
+        weight = None
+        if self.trail.bounded:
+            self.trail.join(now)
+            weight = now.average.weight or None
+        now.pending.append(Iterate(now.count, now.x, now.m, point.f, point.grad, *self._at, weight))
+        seen = self.trail.note(now)
         if self.trail.full(now):
             self.trail.settle(now)
-        now.average = now.average.then(b2, 1 - b2, *self._fresh)
-        now.x, now.m = run.backend.synchronize(self._stepped(now.x, now.m, point.grad, seen.lr))
+        return seen
+
+    def advance(self, point: Any, seen: Seen) -> None:
+        run, now, rule = self.run, self.run.now, self.run.now.rule
+        if isinstance(rule, PlateauRule) and rule.diverged(seen.gap, seen.objective):
+            self.trail.settle(now)
+            now.x, now.m, now.average, now.fresh = now.best_x, now.best_m, now.best_average, None
+            now.pending, now.settled = [], False
+            now.record.restarts += 1
+            return
+        made = self._ahead.made or self._stepped(now.x, now.m, point.grad, seen.lr)
+        now.x, now.m = run.backend.synchronize(made)
 
     def settle(self, p: Progress) -> None:
         self.trail.settle(p)

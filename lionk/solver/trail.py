@@ -1,20 +1,26 @@
-"""The iterates of a run whose share in the certificate is computed later, many at a time.
+"""The iterates of a run whose numbers are computed later, many at a time.
 
-What stops a run is computed at each iterate. H, and the identity between two of them, stop nothing: a small array costs
-less in a stack of a hundred than by itself.
+H, and the identity between two iterates, stop nothing; nor do F, the gap and the lower bounds of an iterate that was
+seen not to stop the run (``Steps``). A small array costs less in a stack of a hundred than by itself.
 """
 
 from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterable
+from functools import partial
 from itertools import compress, pairwise
 from typing import Any
 
 from ..arrays import namespace as _xp
-from ..arrays import reductions
+from ..arrays import plain, reductions
+from ..arrays.containers import tree_map
 from ..functions.bound import Bound, BoundBlocks
-from ..theory.certificate import Iterate, Record, measured
+from ..theory.certificate import Iterate, Record, measured, stacked
+from ..theory.lower_bound import rounding_unit
+from . import measures
+from .method import Seen
 from .progress import Progress
 
 STEPS = 128  # that are accounted for at once, where
@@ -22,7 +28,7 @@ SIZE = 1 << 14  # entries, at most, are stacked
 
 
 class Trail:
-    """``settle`` accounts for the iterates of ``Progress.pending``."""
+    """The iterates of ``Progress.pending``: ``note`` finds their F, gap and bounds, ``settle`` all that is missing."""
 
     def __init__(self, run: Any, K: Any) -> None:
         """``K`` is bound to single iterates, where the backend binds."""
@@ -33,49 +39,122 @@ class Trail:
         self.stacked = run.backend.bind(opt.K, now.x, 1) if self.steps > 1 else None
         self._unbounded = run.lam == 0 and opt.K.traits.minimum_at_zero is False  # K*(0) is infinite
         self._identity = run.certify and not self._unbounded
-        self._wide = reductions.widest(run.xp, run.like)
+        self._wide, self._real = reductions.widest(run.xp, run.like), _xp.real_dtype(run.like)
+        self._device = _xp.device(run.like)
+        self.bounded = run.lam > 0 and not run.evaluate.stochastic
+        self.unit = rounding_unit(opt.K, now.m)
 
     def full(self, p: Progress) -> bool:
         return len(p.pending) > self.steps
 
+    def note(self, p: Progress, stack: Any = None) -> Seen:
+        """Account for the iterates up to ``p.count`` that are not noted yet, at least one; the numbers of the last.
+
+        ``stack``: their x, m and gradients, if that is made.
+        """
+        run, first, bounded, unit = self.run, p.pending[0].number, self.bounded, self.unit
+        rows = p.pending[p.noted - first : p.count + 1 - first]
+        lam, b2, average, fresh, seen = run.lam, run.opt.betas[1], p.average, p.fresh, None
+        found = [*self._found(rows, stack)]
+        away = self._away(rows, [F for F, *_ in found], stack)
+        for row, numbers, distance in zip(rows, found, away, strict=True):
+            F, gap, rounding, offset, scale, lower, K_m, mx = numbers
+            if fresh is not None:
+                average = average.then(b2, 1 - b2, *fresh)
+            fresh = offset, scale
+            if bounded:
+                lower = max(lower, average.bound(K_m, lam, unit))
+                if run.convex is None and average.bends(mx, row.f, unit):
+                    p.not_convex = True
+            seen = Seen(row.f, F, gap, math.inf, distance, row.lr, lower if bounded else -math.inf, rounding)
+            run.note(p, row.number, row.x, row.m, average, seen)
+        assert seen is not None
+        p.average, p.fresh, p.noted = average, fresh, rows[-1].number + 1
+        return seen
+
+    def join(self, p: Progress) -> None:
+        """The gradient of the last iterate that is noted joins the average, as it joins m in the step."""
+        if p.fresh is not None:
+            b2 = self.run.opt.betas[1]
+            p.average, p.fresh = p.average.then(b2, 1 - b2, *p.fresh), None
+
+    def _found(self, rows: list[Iterate], stack: Any) -> Iterable[tuple[float, ...]]:
+        """``measures.seen`` of each."""
+        run, lam, unit = self.run, self.run.lam, self.unit
+        if len(rows) < 3:
+            one = partial(run.backend.numbers, measures.iterate, self.K)
+            found = [one(r.x, r.m, r.grad, r.weight, r.tol, lam=lam) for r in rows]
+            return [measures.seen(plain, r.f, numbers, lam, unit) for r, numbers in zip(rows, found, strict=True)]
+        weight = self._array([r.weight for r in rows], self._real) if self.bounded else None
+        x, m, grad = stack or self._stack(rows)
+        f = self._array([r.f for r in rows], self._wide)
+        many = partial(run.backend.numbers, measures.iterates, self.stacked)
+        return zip(*many(x, m, grad, f, weight, rows[0].tol, lam=lam, unit=unit), strict=True)
+
+    def _away(self, rows: list[Iterate], objective: list[float], stack: Any) -> list[float]:
+        """From lam x to dom K*, 0 where F is finite."""
+        numbers, lam, outside = self.run.backend.numbers, self.run.lam, [not F < math.inf for F in objective]
+        if len(rows) > 2 and any(outside):
+            (found,) = numbers(measures.distances, self.stacked, (stack or self._stack(rows))[0], lam=lam)
+            return [d if out else 0.0 for d, out in zip(found, outside, strict=True)]
+        one = partial(numbers, measures.distance, self.run.opt.K)
+        return [one(r.x, lam=lam)[0] if out else 0.0 for r, out in zip(rows, outside, strict=True)]
+
+    def _stack(self, rows: list[Iterate]) -> tuple[Any, ...]:
+        """x, m and the gradients of iterates, each along a first axis."""
+        return tuple(tree_map(stacked, *[getattr(r, name) for r in rows]) for name in ("x", "m", "grad"))
+
+    def _array(self, values: list[Any], dtype: Any) -> Any:
+        return self.run.backend.asarray(values, dtype=dtype, device=self._device)
+
     def settle(self, p: Progress) -> None:
         """Their H goes to the history, what the steps between them show to the record."""
         rows, run = p.pending, self.run
-        if rows and rows[-1].number > p.count:  # of a snapshot
-            rows = [r for r in rows if r.number <= p.count]
-        if len(rows) <= p.settled:
+        if not rows:
             return
-        record, lyapunov, fresh = copy.copy(p.record), run.history.lyapunov, rows[p.settled].number
+        rows = rows[: p.count + 1 - rows[0].number]  # of a snapshot
+        if len(rows) <= p.settled and p.noted > rows[-1].number:
+            return
+        stack = self._stack(rows) if len(rows) > 2 else None
+        if p.noted <= rows[-1].number:
+            skip = p.noted - rows[0].number
+            self.note(p, stack and tuple(_cut(part, skip, None) for part in stack))
+        record, history, fresh = copy.copy(p.record), run.history, rows[p.settled].number
+        F, distance = (column[rows[0].number : p.count + 1] for column in (history.objective, history.distance))
         assert isinstance(record, Record)
-        for part in _finite(rows):
-            H, *columns = self._measured(part)
+        for start, part in _finite(rows, F):
+            own = stack and tuple(_cut(v, start, start + len(part)) for v in stack)
+            H, *columns = self._measured(part, own)
             for row, value in zip(part, H, strict=True):
                 if row.k is not None and row.number >= fresh:
-                    lyapunov[row.number] = value
+                    history.lyapunov[row.number] = value
             if columns:
                 known = [row.k is not None for row in part[:-1]]
                 record.compare(columns if all(known) else [[*compress(c, known)] for c in columns])
         if run.certify:
-            record.observe(run.opt, rows, run.eps)
+            record.observe(run.opt, rows, distance, run.eps)
             if self._unbounded:
                 record.unbounded += sum(
-                    a.k is not None for a, b in pairwise(rows) if a.objective + b.objective < math.inf
+                    r.k is not None and a + b < math.inf for r, (a, b) in zip(rows[:-1], pairwise(F), strict=True)
                 )
         p.record, p.pending, p.settled = record, rows[-1:] if run.certify else [], run.certify
 
-    def _measured(self, rows: list[Iterate]) -> list[list[float]]:
+    def _measured(self, rows: list[Iterate], stack: Any) -> list[list[float]]:
         """H of each, and columns about the steps."""
         run = self.run
         batch = int(len(rows) > 2)
-        _, x, m, f, grad, _, _, _, tol, k = zip(*rows, strict=True)
-        numbers: Any = [list(f), *map(list, zip(*map(_plain, k), strict=True))]
-        if batch:
-            numbers = run.backend.asarray(numbers, dtype=self._wide, device=_xp.device(run.like))
+        x, m, grad = stack if batch else ([getattr(r, name) for r in rows] for name in ("x", "m", "grad"))
+        numbers: Any = [[r.f for r in rows], *map(list, zip(*[_plain(r.k) for r in rows], strict=True))]
         out = run.backend.numbers(
-            measured, self.stacked if batch else self.K, list(x), list(m), list(grad), numbers, max(tol), lam=run.lam,
+            measured, self.stacked if batch else self.K, x, m, grad,
+            self._array(numbers, self._wide) if batch else numbers, max(r.tol for r in rows), lam=run.lam,
             betas=run.opt.betas, batch=batch, steps=self._identity and len(rows) > 1,
         )  # fmt: skip
         return list(out) if batch else [list(out[: len(rows)]), *([v] for v in out[len(rows) :])]
+
+
+def _cut(stack: Any, start: int, stop: int | None) -> Any:
+    return tree_map(lambda a: a[start:stop, ...], stack)
 
 
 def _plain(k: Any) -> tuple[float, ...]:
@@ -83,12 +162,12 @@ def _plain(k: Any) -> tuple[float, ...]:
     return (0.0, 0.0, 0.0, 0.0) if k is None else (k.h, k.c, k.a, k.b or 0.0)
 
 
-def _finite(rows: list[Iterate]) -> list[list[Iterate]]:
-    """The runs of iterates where F is finite."""
-    parts: list[list[Iterate]] = [[]]
-    for row in rows:
-        if row.objective < math.inf:
-            parts[-1].append(row)
-        elif parts[-1]:
-            parts.append([])
-    return [part for part in parts if part]
+def _finite(rows: list[Iterate], objective: list[float]) -> list[tuple[int, list[Iterate]]]:
+    """The runs of iterates where F is finite, each with the place of its first."""
+    parts: list[tuple[int, list[Iterate]]] = [(0, [])]
+    for i, (row, F) in enumerate(zip(rows, objective, strict=True)):
+        if F < math.inf:
+            parts[-1][1].append(row)
+        else:
+            parts.append((i + 1, []))
+    return [part for part in parts if part[1]]

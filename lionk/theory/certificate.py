@@ -37,11 +37,10 @@ class Iterate(NamedTuple):
     m: Any
     f: float
     grad: Any
-    objective: float
-    distance: float
     lr: float
     tol: float  # of membership in dom K*
     k: Coefficients | None  # None: lr has no implicit step
+    weight: float | None  # of the gradients in m; None: no bound is made of it
 
 
 @dataclass
@@ -65,16 +64,16 @@ class Record:
     unbounded: int = 0  # steps at which K* or its subgradient was infinite inside the set
     skipped: str = ""  # why the identity was not checked at some step
 
-    def observe(self, opt: LionK, rows: Sequence[Iterate], eps: float) -> None:
-        """Account for the steps between these iterates: their learning rates, and phase I."""
+    def observe(self, opt: LionK, rows: Sequence[Iterate], distances: Sequence[float], eps: float) -> None:
+        """Account for the steps between these iterates: learning rates, and phase I, by the distances to dom K*."""
         lr = rows[0].lr if self.last_lr is None else self.last_lr
-        if rows[0].k is not None and all(row.lr == lr and row.distance == 0 for row in rows):
+        if rows[0].k is not None and not any(distances) and all(row.lr == lr for row in rows):
             self.steps, self.last_lr = self.steps + len(rows) - 1, lr
             return
-        for before, after in pairwise(rows):
-            self._observe(opt, before, after, eps)
+        for (before, away), (after, left) in pairwise(zip(rows, distances, strict=True)):
+            self._observe(opt, before, away, after.tol, left, eps)
 
-    def _observe(self, opt: LionK, before: Iterate, after: Iterate, eps: float) -> None:
+    def _observe(self, opt: LionK, before: Iterate, away: float, tol: float, left: float, eps: float) -> None:
         self.steps += 1
         lr = before.lr
         if self.last_lr is not None and lr > self.last_lr:
@@ -83,11 +82,11 @@ class Record:
         if lr == 0:
             self.skipped = "lr = 0"
             return
-        if before.distance > 0:
+        if away > 0:
             self.outside += 1
-            expected = phase_one_factor(lr, float(opt.weight_decay), opt.decay) * before.distance
-            slack = ROUNDING * eps * (1 + before.distance) + after.tol
-            self.phase_excess = max(self.phase_excess, (after.distance - expected - slack) / max(expected, slack))
+            expected = phase_one_factor(lr, float(opt.weight_decay), opt.decay) * away
+            slack = ROUNDING * eps * (1 + away) + tol
+            self.phase_excess = max(self.phase_excess, (left - expected - slack) / max(expected, slack))
         if before.k is None:
             self.skipped = "lr weight_decay = 1"
 
@@ -111,16 +110,15 @@ class Record:
 
 
 def measured(
-    K: Any, x: list[Any], m: list[Any], grad: list[Any], numbers: Any, tol: Any, *, lam: float,
+    K: Any, x: Any, m: Any, grad: Any, numbers: Any, tol: Any, *, lam: float,
     betas: tuple[float, float], batch: int, steps: bool,
 ) -> tuple[Any, ...]:  # fmt: skip
-    """H of iterates, and what ``Record.compare`` takes of the steps between them; with ``batch = 1`` as arrays.
+    """H of iterates, and what ``Record.compare`` takes of the steps between them.
 
     ``numbers`` has rows for f and for the coefficients h, c, a and b of the step from each iterate. Without ``batch``
-    there are one or two iterates.
+    there are one or two iterates, in lists; with ``batch = 1`` there are stacks of more, and what comes are arrays.
     """
     if batch:
-        x, m, grad = (tree_map(_stacked, *rows) for rows in (x, m, grad))
         f, h, c, a, b = (numbers[i, ...] for i in range(5))
         at = point_of(K, lam, x, m, f, grad, tol, 1)
         H = [lyapunov_at(at, lam, c)]
@@ -143,7 +141,8 @@ def measured(
     return *H, abs(d.residual) / scale, excess, d.D1 / scale, d.D2 / scale, dissipated, d.before, d.after
 
 
-def _stacked(*rows: Any) -> Any:
+def stacked(*rows: Any) -> Any:
+    """Arrays alike, along a first axis."""
     xp, shape = _xp.kind(rows[0]).xp, rows[0].shape
     return xp.reshape(xp.concat(rows), (len(rows), *shape)) if shape else xp.stack(rows)
 
