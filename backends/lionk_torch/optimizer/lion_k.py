@@ -192,7 +192,8 @@ class LionK(torch.optim.Optimizer):
         if made and made.K is group["K"] and made.rest == rest:
             return made
         K = lionk.K(group["K"])
-        like = next((p for p in group["params"] if not is_lazy(p)), None)
+        floating = (p for p in group["params"] if not is_lazy(p) and (p.is_floating_point() or p.is_complex()))
+        like = next(floating, None)  # frozen weights may be integers
         if like is not None:
             K = K.to(like=like.detach())
         group["K"] = options.spec(K)

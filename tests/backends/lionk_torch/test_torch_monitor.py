@@ -35,6 +35,19 @@ def test_a_run_is_watched(tmp_path):
     assert monitor.plot(tmp_path / "gauges.png").stat().st_size > 1000
 
 
+def test_frozen_integers_among_the_parameters_are_left_alone():
+    """Quantised weights are parameters without a gradient: every optimizer of PyTorch takes them."""
+    net = torch.nn.Linear(2, 1)
+    net.codes = torch.nn.Parameter(torch.ones(3, dtype=torch.int8), requires_grad=False)
+    opt = LionK([net.codes, net.weight, net.bias], lr=0.1, weight_decay=1.0)
+    net(torch.ones(4, 2)).sum().backward()
+    before = net.weight.detach().clone()
+    opt.step()
+    assert net.codes.tolist() == [1, 1, 1] and not torch.equal(net.weight, before)
+    assert {k.split("/")[0] for k in lionk_torch.watch(opt, net).read()} == {"weight", "bias"}
+    LionK([{"params": [net.codes], "K": "nuclear"}]).step()
+
+
 def test_what_has_no_bound_is_left_out():
     p, q = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
     free, soft = {"params": [p], "weight_decay": 0.0}, {"params": [q], "K": "half_square"}
