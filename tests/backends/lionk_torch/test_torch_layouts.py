@@ -205,3 +205,72 @@ def test_per_head_muon_of_a_transformer_is_a_loop_over_heads_and_keeps_its_bound
         before = size
     for p, q in zip(model.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-9, atol=1e-10)
+
+
+class Mixed(torch.nn.Module):
+    """Parameters that hold several matrices, each in its own way."""
+
+    def __init__(self):
+        super().__init__()
+        self.attn = Attention(16, 4, 2, "qkv_proj")
+        self.up, self.down = torch.nn.ConvTranspose1d(4, 6, 3, groups=2), torch.nn.Conv1d(4, 8, 3, groups=2)
+        self.lstm, self.gru = torch.nn.LSTM(5, 4, proj_size=2), torch.nn.GRUCell(5, 4)
+        self.experts = torch.nn.Parameter(torch.randn(3, 5, 4))
+
+    def forward(self, x, z):
+        b, n, _ = x.shape
+        q, k, v = (t.view(b, n, -1, 4).transpose(1, 2) for t in self.attn.qkv_proj(x).split([16, 8, 8], -1))
+        seen = torch.nn.functional.scaled_dot_product_attention(q, k, v, enable_gqa=True)
+        out = [self.attn.proj(seen.transpose(1, 2).flatten(2)), self.up(x[:, :4]), self.down(x[:, :4])]
+        out += [self.lstm(z)[0], self.gru(z[0], self.gru(z[1])), torch.einsum("eij,bj->ebi", self.experts, x[0, :, :4])]
+        return sum(o.square().mean() for o in out)
+
+
+def kernel(part):
+    return msign(part.flatten(1)).reshape(part.shape)
+
+
+MIXED = {  # sizes of the parts, their axis, and what is made of each
+    "attn.qkv_proj.weight": ([16, 8, 8], 0, msign), "attn.proj.weight": (16, 0, msign), "up.weight": (2, 0, kernel),
+    "down.weight": (4, 0, kernel), "lstm.weight_ih_l0": (4, 0, msign), "lstm.weight_hh_l0": (4, 0, msign),
+    "lstm.weight_hr_l0": (2, 0, msign), "gru.weight_ih": (4, 0, msign), "gru.weight_hh": (4, 0, msign),
+    "experts": (1, 0, lambda part: msign(part[0])[None]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("heads", [False, True])
+def test_muon_of_every_layout_is_a_loop_over_its_parts_and_keeps_its_bounds(heads):
+    """Grouped queries, unequal sizes, gates, groups of both convolutions, experts."""
+    torch.manual_seed(0)
+    model, twin = Mixed().double(), Mixed().double()
+    twin.load_state_dict(model.state_dict())
+    parts = {**MIXED, "attn.qkv_proj.weight": (4, 0, msign), "attn.proj.weight": (4, 1, msign)} if heads else MIXED
+    lr, lam, b = 0.05, 1.5, 0.9
+    opt = LionK(lionk_torch.groups(model, parts="heads" if heads else "fused", report=None), lr, (b * b, b), lam)
+    moments = {n: torch.zeros_like(p) for n, p in twin.named_parameters()}
+    x, z = torch.randn(5, 20, 16, dtype=torch.float64), torch.randn(4, 6, 5, dtype=torch.float64)
+    monitor = lionk_torch.watch(opt, model)
+    before = monitor.read()
+    for _ in range(8):
+        for net in (model, twin):
+            net.zero_grad()
+            net(x, z).backward()
+        opt.step()
+        with torch.no_grad():
+            for name, p in twin.named_parameters():
+                m = moments[name]
+                r = b * b * m - (1 - b * b) * p.grad
+                if name in parts:
+                    sizes, axis, f = parts[name]
+                    u = torch.cat([f(part) for part in r.split(sizes, axis)], axis)
+                else:
+                    u = r.sign()
+                p.add_(u - lam * p, alpha=lr)
+                m.mul_(b).sub_((1 - b) * p.grad)
+        now = monitor.read()
+        for key in [k for k in now if k.endswith("gauge")]:
+            assert now[key] <= (1 - lr * lam) * before[key] + lr * lam + 1e-12, key
+        before = now
+    assert {k.rpartition("/")[0] for k in before if k.endswith("gauge")} == set(moments)
+    for (name, p), q in zip(model.named_parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-8, atol=1e-9, msg=name)
