@@ -27,7 +27,8 @@ class Hull(ArraySet):
     sets ``w C1 + (1-w) C2`` over w in [0, 1], whose distance from y is convex in w and falls while the support function
     of C1 is the larger one at the residual: one scalar root (derived here). If one of the two is a Euclidean ball about
     0, the nearest point of such a sum is closed. Else it is that of an iteration, as in ``Minkowski``, and a point is
-    outside by what a hyperplane proves: no member is refused. There are no iterations inside of iterations.
+    outside by what a hyperplane proves: no member is refused. That is for sets of vectors which are no sums, hulls or
+    intersections themselves; of others it is not available.
     """
 
     first: ArraySet
@@ -45,8 +46,8 @@ class Hull(ArraySet):
 
     @property
     def _direct(self) -> bool:
-        """Are both sets projected without an iteration, so that there is one only?"""
-        return not (iterates(self.first) or iterates(self.second))
+        """Are both projected without an iteration, so that there is one only, and none with decompositions?"""
+        return not (self.stacks or iterates(self.first) or iterates(self.second))
 
     @property
     def _rest_and_radius(self) -> tuple[ArraySet, float] | None:
@@ -78,8 +79,9 @@ class Hull(ArraySet):
         if known is None and not self._direct:
             raise NotAvailable(
                 "membership, distance and projection of the hull of two sets are known where one of them is a "
-                "Euclidean ball, or where both are projected without an iteration; maximum(K1, K2) needs a multiple of "
-                "l2 for one of the two, or functions that are no sums, maxima or infimal convolutions"
+                "Euclidean ball, or where both are sets of vectors that are projected without an iteration; "
+                "maximum(K1, K2) needs a multiple of l2 for one of the two, or functions of vectors that are no sums, "
+                "maxima or infimal convolutions"
             )
         zero = xp.zeros_like(reductions.peak(xp, y, batch))
         if known is None:

@@ -88,8 +88,9 @@ def maximum(K1: Any, K2: Any) -> ConvexFunction:
     """``max(K1(x), K2(x))`` of two support functions; conjugate: the indicator of the hull of both sets.
 
     Selection: that of the larger one, and halfway between both where they are equal. Membership, projection and prox
-    are exact where one of the two is a multiple of l2, else found by an iteration (``traits.accuracy``). Raises
-    ValueError for functions that are not homogeneous: their conjugate has no known form.
+    are exact where one of the two is a multiple of l2, and of other functions of vectors that are no sums, maxima or
+    infimal convolutions found by an iteration (``traits.accuracy``); else they raise NotAvailable. Raises ValueError
+    for functions that are not homogeneous: their conjugate has no known form.
     """
 
     def larger(a: ConvexFunction, b: ConvexFunction) -> ConvexFunction:
