@@ -24,7 +24,7 @@ def cases(claims: Capabilities, level: int = 3, dtypes: tuple[str, ...] | None =
     return [
         case
         for dtype in chosen
-        for case in _all(claims, dtype)
+        for case in _made(claims, dtype)
         if level_of(case.id, case.dtype, claims.dtypes) <= level and rule_of(case.id).since <= claims.specification
     ]
 
@@ -35,8 +35,21 @@ def level_of(case_id: str, dtype: str, dtypes: tuple[str, ...]) -> int:
     return max(rule_of(case_id).level, 0 if _LEVEL[dtype] == widest else _LEVEL[dtype])
 
 
-def _all(claims: Capabilities, dtype: str) -> Iterator[Case]:
+#: By dtype: the last claims, the K that they name, and their cases.
+_KEPT: dict[str, tuple[tuple[Capabilities, Any], list[Case]]] = {}
+
+
+def _made(claims: Capabilities, dtype: str) -> list[Case]:
+    """The cases of one dtype: those of the last claims are kept, since a port is asked rule by rule."""
     make = Maker(claims, dtype)
+    asked = claims, make.K
+    if not isinstance(claims.K, str) or dtype not in _KEPT or _KEPT[dtype][0] != asked:
+        _KEPT[dtype] = asked, list(_all(make))
+    return _KEPT[dtype][1]
+
+
+def _all(make: Maker) -> Iterator[Case]:
+    claims, dtype = make.claims, make.dtype
     if dtype in WIDE:
         for family in (_approximate,) if not make.tuned else (_readout, _selection, _update, _state, _long, _shapes):
             yield from family(make)
