@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 Thunk = Callable[[], Any]
 HERE = str(Path(__file__).parent)
-PACKAGES = ("lionk", "lionk_numpy", "lionk_torch", "lionk_jax", "lionk_dask", "lionk_cupy")
+PACKAGES = ("lionk", "lionk_numpy", "lionk_torch", "lionk_jax", "lionk_dask", "lionk_cupy", "lionk_sklearn")
 
 
 @cache

@@ -26,7 +26,7 @@ WORKER = Path(__file__).parent / "worker.py"
 # The longest first, with the library without which there is no such part.
 PARTS = {
     "arrays": "array_api_strict", "torch": "torch", "functions": "", "evaluations": "", "numpy": "numba", "steps": "",
-    "jax": "optax", "dask": "dask", "imports": "", "conform": "", "instructions": "",
+    "people": "sklearn", "jax": "optax", "dask": "dask", "imports": "", "conform": "", "instructions": "",
 }  # fmt: skip
 LIBRARIES = ("numpy", "numba", "torch", "jax", "dask")  # whose versions some counts depend on
 LIMIT = 900  # seconds for a part

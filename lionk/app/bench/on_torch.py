@@ -33,14 +33,26 @@ def torch() -> Iterator[Count]:
             for unit in ("operations", "bytes per entry"):
                 step = partial(optimizer, [LARGE], **given)
                 yield Count("moved by torch", case, unit, partial(_moved, step, unit, LARGE), "torch")
-    yield from worked("torch optimizer", "load_state_dict", _loaded)
+    for case, make in {
+        "load_state_dict": _loaded,
+        "state_dict": _saved,
+        "certificate": _certified,
+        "watch": _watched,
+    }.items():
+        yield from worked("torch optimizer", case, make)
+    for case, shape in {"nuclear, 5 of 6 x 4": (6, 4), "nuclear, 5 stacks of 3": (3, 6, 4)}.items():
+        yield from worked("torch optimizer", case, partial(optimizer, [shape] * 5, K="nuclear"))
+        step = partial(optimizer, [shape] * 5, K="nuclear")
+        yield Count("moved by torch", case, "operations", partial(_moved, step, "operations", 1), "torch")
+    yield from worked("torch optimizer", "10 groups of 5 of 100", partial(optimizer, [100] * 50, groups=10))
     for when in WHEN:
         yield Count("compiled by torch", when, "kernels", partial(_kernels, when), "torch")
     for case in ("l1", "l2"):
         yield Count("sent by a sharded step", case, "collectives", partial(_collectives, case), "torch")
 
 
-def optimizer(sizes: list[int], dtype: str = "float32", **options: Any) -> Callable[[], Any]:
+def optimizer(sizes: list[Any], dtype: str = "float32", groups: int = 1, **options: Any) -> Callable[[], Any]:
+    """The step of one for parameters of these sizes, or shapes, in so many groups."""
     import torch
 
     import lionk_torch
@@ -49,15 +61,34 @@ def optimizer(sizes: list[int], dtype: str = "float32", **options: Any) -> Calla
     parameters = [torch.nn.Parameter(torch.randn(n, generator=generator).to(getattr(torch, dtype))) for n in sizes]
     for p in parameters:
         p.grad = torch.randn(p.shape, generator=generator).to(p.dtype)
-    step: Callable[[], Any] = lionk_torch.LionK(parameters, 1e-3, weight_decay=0.1, **options).step
+    some = [{"params": parameters[k::groups]} for k in range(groups)]
+    step: Callable[[], Any] = lionk_torch.LionK(some, 1e-3, weight_decay=0.1, **options).step
     return step
 
 
-def _loaded() -> Callable[[], Any]:
+def _stepped() -> Any:
     step = optimizer([100] * 5)
     step()
-    opt = step.__self__  # type: ignore[attr-defined]
+    return step.__self__  # type: ignore[attr-defined]
+
+
+def _loaded() -> Callable[[], Any]:
+    opt = _stepped()
     return partial(opt.load_state_dict, opt.state_dict())
+
+
+def _saved() -> Callable[[], Any]:
+    return _stepped().state_dict
+
+
+def _certified() -> Callable[[], Any]:
+    return _stepped().certificate
+
+
+def _watched() -> Callable[[], Any]:
+    import lionk_torch
+
+    return lionk_torch.watch(_stepped()).read
 
 
 def _moved(make: Callable[[], Callable[[], Any]], unit: str, size: int) -> float:

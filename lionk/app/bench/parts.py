@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import counting, on_jax, on_numpy, on_torch, timing
+from . import counting, on_jax, on_numpy, on_people, on_torch, timing
 from .scenes import EVALUATED, Scene, evaluations, quiet, scenes
 from .steps import Count, worked
 
@@ -161,6 +161,7 @@ PARTS: dict[str, Callable[[], Iterator[Any]]] = {
     "torch": on_torch.torch,
     "jax": on_jax.jax,
     "dask": on_jax.dask,
+    "people": on_people.people,
     "conform": _conform,
     "ratios": timing.ratios,
 }

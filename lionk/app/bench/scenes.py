@@ -66,23 +66,45 @@ def scenes() -> Iterator[Scene]:
 def _functions() -> Iterator[Scene]:
     made: dict[str, Any] = {name: name for name in ("l1", "top_k", "nuclear", "row_l1_l2", "birkhoff")}
     made["spec"] = lionk.K("nuclear").spec
+    made["sum of three"] = RULES["l1 + l2 + linf"]
     for case, spec in made.items():
         yield Scene("K made", case, partial(_made, spec))
     for K in lionk.names():
         for subject in EVALUATED:
             yield Scene(subject, K, partial(_evaluation, subject, K), generic=subject != "prox")
+    for case, spec in RULES.items():
+        for subject in ("bounds", *EVALUATED):
+            yield Scene(subject, case, partial(_evaluation, subject, spec))
+
+
+# One K of each rule, and sums without a closed conjugate, whose iterations have arithmetic that is the same everywhere.
+RULES: dict[str, dict[str, Any]] = {
+    "softsign + l2": {"name": "add", "K1": "softsign", "K2": "l2"},
+    "huber + top_k": {"name": "add", "K1": "huber", "K2": {"name": "top_k", "k": 2}},
+    "l1 + l2 + linf": {"name": "add", "K1": {"name": "add", "K1": "l1", "K2": "l2"}, "K2": "linf"},
+    "maximum of l2 and linf": {"name": "maximum", "K1": "l2", "K2": "linf"},
+    "infimal convolution of l2 and l1": {"name": "infimal_convolution", "K1": "l2", "K2": "l1"},
+    "envelope of owl": {"name": "moreau_envelope", "K": "owl", "mu": 0.5},
+    "ridge of linf": {"name": "ridge", "K": "linf", "mu": 0.5},
+    "dilated top_k": {"name": "dilate", "K": {"name": "top_k", "k": 2}, "a": 3.0},
+    "positive part of l2": {"name": "positive_part", "k": "l2"},
+    "centered huber": {"name": "centered", "k": "huber"},
+    "two blocks of l2": {"name": "block_lift", "k": "l2", "axis": 0, "sections": 2},
+    "half square of l1": {"name": "radial_lift", "phi": "half_square", "norm": "l1"},
+}
 
 
 def _made(spec: Any, _: Put) -> Callable[[], Any]:
     return partial(lionk.K, spec)
 
 
-def _evaluation(subject: str, name: str, put: Put) -> Callable[[], Any]:
+def _evaluation(subject: str, spec: Any, put: Put) -> Callable[[], Any]:
     """On numbers of which some are in dom K* and some are not."""
-    K = lionk.K(name)
-    x = put(array(shape_of(name), 1, 2.0))
+    K = lionk.K(spec)
+    x = put(array(shape_of(spec) if isinstance(spec, str) else (6,), 1, 2.0))
     dual = K.conjugate
     calls: dict[str, Callable[[], Any]] = {
+        "bounds": partial(dual.bounds, x),
         "value": partial(K.value, x),
         "subgradient": partial(K.subgradient, x),
         "conjugate": partial(dual.value, x),
@@ -137,32 +159,35 @@ def _variant(options: dict[str, Any], put: Put) -> Callable[[], Any]:
     return lambda: opt.update(x, m, grad, 1e-3, 0.1)
 
 
+def _bent(r: Any) -> tuple[Any, Any]:
+    root = (1 + r * r) ** 0.5
+    return root - 1, r / root
+
+
+# A convex function of a number, with its derivative; their arithmetic is the same on every machine.
+PROBLEMS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
+    "quadratic": lambda r: (r * r / 2, r),
+    "bent": _bent,
+    "kinked": lambda r: (abs(r), r.__array_namespace__().sign(r)),
+}
+
+
 class Problem:
-    """A smooth convex function of a few entries, whose arithmetic is the same on every machine, and how often it ran.
+    """The weighted sum of such a function over the entries of ``x - target``, and how often it was evaluated."""
 
-    Neighbouring entries are coupled; ``bend`` makes it no quadratic.
-    """
-
-    def __init__(self, shape: tuple[int, ...], bend: bool, put: Put) -> None:
-        n = math.prod(shape)
+    def __init__(self, shape: tuple[int, ...], name: str, put: Put) -> None:
+        n, of = math.prod(shape), PROBLEMS[name]
         target = put(array(shape, 3, 2.0))
         weights = put((1.0 + 3.0 * np.arange(n) / n).reshape(shape))
         self.shape, self.count = shape, 0
 
         def fun(x: Any) -> tuple[Any, Any]:
             self.count += 1
-            r = x - target
-            if bend:
-                root = (1 + r * r) ** 0.5
-                f, g = weights * (root - 1), weights * r / root
-            else:
-                f, g = weights * r * r / 2, weights * r
-            return float(f.__array_namespace__().sum(f)), g
+            f, g = of(x - target)
+            f = weights * f
+            return float(f.__array_namespace__().sum(f)), weights * g
 
         self.fun = fun
-
-
-PROBLEMS = {"quadratic": False, "bent": True}
 
 
 def _runs() -> Iterator[Scene]:
@@ -174,13 +199,16 @@ def _runs() -> Iterator[Scene]:
     )
     yield Scene("iterate of minimize", "l1, fixed lr", partial(_iterates, "l1", {"lr": 1e-2}), rate=(20, 30))
     yield Scene("iterate of minimize", "l1, batch of 5", _batch, rate=(20, 30))
+    yield Scene(
+        "iterate of minimize", "half_square, kinked f", partial(_iterates, "half_square", {}, f="kinked"), rate=(20, 30)
+    )
     yield Scene("start of minimize", "l1", lambda put: partial(_iterates("l1", {}, put), 0))
     yield Scene("certificate", "l1", _certificate)
     yield Scene("account of a run", "l1", _account, generic=True)
 
 
-def _iterates(K: str, options: dict[str, Any], put: Put) -> Callable[[int], Any]:
-    problem = Problem(shape_of(K), True, put)
+def _iterates(K: str, options: dict[str, Any], put: Put, f: str = "bent") -> Callable[[int], Any]:
+    problem = Problem(shape_of(K), f, put)
     x0 = put(np.zeros(problem.shape))
     given: dict[str, Any] = {"K": K, "weight_decay": 1.0, "jac": True, "convex": True, "tol": 0.0} | options
     return lambda n: quiet(partial(lionk.minimize, problem.fun, x0, maxiter=n, **given))
@@ -227,7 +255,7 @@ def evaluations() -> Iterator[tuple[str, Callable[[], int]]]:
 
 
 def _evaluations(problem: str, K: str) -> int:
-    f = Problem(shape_of(K), PROBLEMS[problem], np.asarray)
+    f = Problem(shape_of(K), problem, np.asarray)
     x0 = np.zeros(f.shape)
     quiet(lambda: lionk.minimize(f.fun, x0, K=K, weight_decay=1.0, jac=True, convex=True, tol=1e-4, maxiter=3000))
     return f.count
@@ -239,14 +267,15 @@ def _files() -> Iterator[Scene]:
 
 
 @cache
-def _folder() -> Path:
-    folder = tempfile.TemporaryDirectory()
-    atexit.register(folder.cleanup)
-    return Path(folder.name)
+def folder() -> Path:
+    """Of this process, gone at its end."""
+    made = tempfile.TemporaryDirectory()
+    atexit.register(made.cleanup)
+    return Path(made.name)
 
 
 def _checkpoint(resume: bool, put: Put) -> Callable[[], Any]:
-    path = _folder() / ("resumed" if resume else "written")
+    path = folder() / ("resumed" if resume else "written")
     run = _iterates("l1", {"checkpoint": path, "resume": resume}, put)
 
     def write() -> Any:
