@@ -21,6 +21,10 @@ STARTS = {
     "K('l1')": "import lionk; lionk.K('l1')",
     "a step": "import lionk; lionk.LionK('l1', 0.1)",
     "backends": "import lionk; lionk.backends()",
+    "minimize": """
+import lionk, numpy
+lionk.minimize(lambda x: (x @ x, 2 * x), numpy.ones(2), K="l1", weight_decay=1.0, jac=True)
+""",
     "lionk --version": "import sys; sys.argv = ['lionk', '--version']; from lionk.app import main; main()",
 }
 MODULES = """
@@ -106,7 +110,8 @@ def _imports() -> Iterator[Count]:
     for case in STARTS:
         yield Count("imported by", case, "modules of lionk", partial(number, case, "modules of lionk"))
         yield Count("imported by", case, "other packages", partial(number, case, "other packages"))
-        yield Count("imported by", case, "modules of Python", partial(number, case, "modules of Python"), "python")
+        needs = "numpy" if "numpy" in STARTS[case] else "python"
+        yield Count("imported by", case, "modules of Python", partial(number, case, "modules of Python"), needs)
 
 
 def find_spec_safe(name: str) -> bool:
