@@ -107,10 +107,10 @@ def _imports() -> Iterator[Count]:
         others = {t for t in tops if t not in own and t not in standard and find_spec_safe(t)}
         return {"modules of lionk": len(own), "modules of Python": len(standard), "other packages": len(others)}[unit]
 
-    for case in STARTS:
+    for case, code in STARTS.items():
         yield Count("imported by", case, "modules of lionk", partial(number, case, "modules of lionk"))
         yield Count("imported by", case, "other packages", partial(number, case, "other packages"))
-        needs = "numpy" if "numpy" in STARTS[case] else "python"
+        needs = "numpy" if "numpy" in code else "python"
         yield Count("imported by", case, "modules of Python", partial(number, case, "modules of Python"), needs)
 
 
