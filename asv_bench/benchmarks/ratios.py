@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from . import tools
 
 RUNNERS = ["numpy:numba", "numpy:tiles", "torch:compiled", "torch:tiles", "jax:jit", "torch:numba"]
-FUNCTIONS = ["l1", "huber", "pseudo_huber", "softsign", "log_cosh", "l2"]
+FUNCTIONS = ["l1", "huber", "pseudo_huber", "softsign", "log_cosh", "l2", "log_sum_exp"]
 SECONDS = 1.0
 
 
@@ -56,7 +56,7 @@ class Function(Measured):
 class Whole(Measured):
     """One step of a K that is no sum over entries, on 2048 x 2048, in multiples of the limit."""
 
-    params = (RUNNERS, ["top_k", "row_l1_l2"])
+    params = (RUNNERS, ["top_k", "row_l1_l2", "col_l1_l2"])
     param_names = ("runner", "K")
     unit = "times the limit"
 

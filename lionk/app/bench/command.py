@@ -21,12 +21,12 @@ import lionk
 
 from ..console import BadInput, apart, command, console, output_path, write_json, writing
 from . import options, speed
-from .aims import AIMS, ROWS
+from .aims import AIMS, COLUMNS, ROWS
 from .busy import busy
 from .overhead import Overhead, overheads
 
 LIMIT = "limit: five streams"
-FUNCTIONS = ("huber", "pseudo_huber", "softsign", "log_cosh", "l2", "top_k")
+FUNCTIONS = ("huber", "pseudo_huber", "softsign", "log_cosh", "l2", "log_sum_exp", "top_k")
 
 OPTIONS = "options"
 GROUPS = (*speed.SHAPES, OPTIONS, speed.POLAR)
@@ -219,7 +219,8 @@ def cases(group: str) -> dict[str, Callable[[speed.Arrays], speed.Step]]:
     if group == "2^24":
         for name in ("numpy with numba", "numpy", "torch"):
             library, way = own[name]
-            found[f"{name}: {ROWS}"] = partial(speed.runner, library=library, name=way, K=ROWS)
+            for K in (ROWS, COLUMNS):
+                found[f"{name}: {K}"] = partial(speed.runner, library=library, name=way, K=K)
         for K in FUNCTIONS:
             found[f"numpy with numba: {K}"] = partial(speed.runner, library="numpy", name="numba", K=K)
             found[f"torch compiled: {K}"] = partial(speed.runner, library="torch", name="compiled", K=K)
