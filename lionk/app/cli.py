@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from .. import __version__
 from .bench.command import bench
@@ -18,7 +19,28 @@ from .predict.command import predict
 from .reproduce import reproduce
 from .solve.command import solve
 
+
+class _Flags:
+    """In ``--help`` a flag shows no type, which newer versions of Typer print as ``<bool>``: it takes no value."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for p in params:
+            if getattr(p, "is_flag", False) and p.metavar is None:
+                p.metavar = ""
+        return params
+
+
+class _Command(_Flags, TyperCommand):
+    pass
+
+
+class _Group(_Flags, TyperGroup):
+    pass
+
+
 app = typer.Typer(
+    cls=_Group,
     help="Fit models with Lion-K optimizers (Lion, Muon, all that a convex function K gives), and judge yours.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -43,12 +65,12 @@ def options(
     pass
 
 
-app.command()(solve)
-app.command()(predict)
-app.command()(functions)
-app.command()(reproduce)
-app.command()(check)
-app.command()(convert)
-app.command()(doctor)
-app.command()(conform)
-app.command()(bench)
+app.command(cls=_Command)(solve)
+app.command(cls=_Command)(predict)
+app.command(cls=_Command)(functions)
+app.command(cls=_Command)(reproduce)
+app.command(cls=_Command)(check)
+app.command(cls=_Command)(convert)
+app.command(cls=_Command)(doctor)
+app.command(cls=_Command)(conform)
+app.command(cls=_Command)(bench)

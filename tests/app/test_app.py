@@ -1125,7 +1125,9 @@ def test_doctor_bad_input(arguments, says):
 def test_help_version_and_no_arguments():
     assert lk("--version").stdout == f"lionk {lionk.__version__}\n"
     for arguments in (("--help",), ("solve", "-h"), ("functions", "--help"), ("doctor", "--help"), ("bench", "--help")):
-        assert lk(*arguments).exit_code == 0
+        done = lk(*arguments)
+        assert done.exit_code == 0
+        assert "--help" in done.stdout and "<bool>" not in done.stdout and "BOOLEAN" not in done.stdout
     assert "solve" in lk().output
     assert lk("solve", "--nonsense").exit_code == 2
 
