@@ -95,8 +95,8 @@ Missing = Annotated[
 Empty = Annotated[
     str | None,
     typer.Option(
-        help="Words and numbers that stand for nothing, for example refused,-999. Their cells are empty; so are those "
-        "with NA, null and the like in any case.",
+        help="Words and numbers that stand for nothing, for example refused,-999. Their cells count as empty, as those "
+        "with NA, null and the like always do.",
         metavar="WORD,WORD,...", rich_help_panel=TABLE,
     ),
 ]  # fmt: skip
@@ -145,7 +145,10 @@ Encoding = Annotated[
 SheetName = Annotated[
     str | None,
     typer.Option(
-        "--sheet", help="Sheet of a spreadsheet. By default the first.", metavar="NAME", rich_help_panel=TABLE
+        "--sheet",
+        help="Sheet of a spreadsheet: its name, or its number from 0, which is the default.",
+        metavar="NAME",
+        rich_help_panel=TABLE,
     ),
 ]
 

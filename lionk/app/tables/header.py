@@ -24,7 +24,9 @@ def guess(frame: Frame) -> tuple[bool | None, str]:
         return True, ""
     first = [str(v).strip() for v in frame.iloc[0]]
     columns = [_numbers(frame[c].iloc[1:]) for c in frame]
-    texts = [i for i, cell in enumerate(first) if not _is_number(cell)]
+    texts = [
+        i for i, cell in enumerate(first) if not (_is_number(cell) or _has_unit(cell, frame.iloc[:2, i], columns[i]))
+    ]
     named = [i for i in texts if first[i].lower() not in cells.MISSING]
     if named:
         full = [i for i, c in enumerate(frame) if not cells.missing(frame[c].iloc[1:].astype(str).str.strip()).all()]
@@ -59,6 +61,11 @@ def _some(first: list[str]) -> str:
 
 def _is_number(cell: str) -> bool:
     return any(pattern.fullmatch(cell) for pattern in cells.NUMBER.values())
+
+
+def _has_unit(cell: str, begin: Any, below: Any) -> bool:
+    """Is a cell above numbers one of them, with the same currency or unit as the cell below it?"""
+    return below is not None and any(map(str.isdigit, cell)) and _numbers(begin) is not None
 
 
 def _value(cell: str) -> float:

@@ -27,6 +27,19 @@ def test_codes_are_no_numbers_with_a_unit(sheet):
     assert t.names == ("quarter=Q1", "quarter=Q2", "shop=12a", "shop=12b", "shop=13a")
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("12 kg,1\n13 kg,2\n15 kg,1\n", False),
+        ("$5,$1\n$6,$2\n$8,$1\n", False),
+        ("5 km,y\n12,1\n14,2\n", True),
+        ("5 km,y\n12 kg,1\n14 kg,2\n", True),
+    ],
+)
+def test_a_first_line_with_the_units_of_the_rest_is_a_row(sheet, text, names):
+    assert sheet(text).names is names
+
+
 def test_new_rows_have_the_unit_of_the_fit(sheet):
     t = made(sheet("w,y\n1 kg,1\n2 kg,2\n3 kg,3\n"))
     assert t.plan[0].unit == "kg" and "in kg" in t.account[0].seen
