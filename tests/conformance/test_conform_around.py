@@ -91,3 +91,49 @@ def test_a_largest_entry_is_not_tied_with_its_neighbours():
     report = check(ties_by_isclose, K="linf", dtypes=WIDE)
     assert {r.rule.id for r in report.failures} == {"S2.fine"}
     assert "taken for ties" in report.hint
+
+
+class PolarExpress(torch.optim.Optimizer):
+    """As it is published: the matrix is divided by 1.01 times its norm. Five steps, arXiv 2505.16932."""
+
+    STEPS = (
+        (8.28721201814563, -23.595886519098837, 17.300387312530933),
+        (4.107059111542203, -2.9478499167379106, 0.5448431082926601),
+        (3.9486908534822946, -2.908902115962949, 0.5518191394370137),
+        (3.3184196573706015, -2.488488024314874, 0.51004894012372),
+        (2.300652019954817, -1.6689039845747493, 0.4188073119525673),
+    )
+
+    def __init__(self, params, lr=1e-3, momentum=0.95, weight_decay=0.1):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = called(closure)
+        for group in self.param_groups:
+            for p in [p for p in group["params"] if p.grad is not None]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                m.lerp_(p.grad, 1 - group["momentum"])
+                r = p.grad.lerp(m, group["momentum"])
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                p.add_(self.polar(r), alpha=-group["lr"] * max(1, len(r) / len(r.T)) ** 0.5)
+        return loss
+
+    def polar(self, r):
+        x = r.T if len(r) > len(r.T) else r
+        x = x / (1.01 * x.norm() + 1e-30)
+        for a, b, c in self.STEPS:
+            gram = x @ x.T
+            x = a / 1.01 * x + (b / 1.01**3 * gram + c / 1.01**5 * gram @ gram) @ x
+        return x.T if len(r) > len(r.T) else x
+
+
+class QuinticInstead(PolarExpress):
+    STEPS = ((3.4445 * 1.01, -4.7750 * 1.01**3, 2.0315 * 1.01**5),) * 5
+
+
+def test_polar_express_as_it_is_published_is_right_and_another_set_is_not():
+    told = {"dialect": "muon-polar-express5", "dtypes": WIDE, "diagnose": False}
+    right = check(PolarExpress, **told)
+    assert right.passed, [f"{r.id}: {r.text}" for r in right.failures]
+    assert not check(QuinticInstead, **told, level=0).passed

@@ -26,6 +26,15 @@ def _decay(name: str) -> dict[str, Any]:
 #: The error of a direction by a set of Newton-Schulz that is run in bfloat16: torch.optim.Muon has up to 0.074.
 _BFLOAT16 = 0.1
 
+
+def _error(name: str) -> float:
+    """That of a port of a set. Published code of Polar Express divides by 1.01 |X|_F, where the set here divides by
+    |X|_F: its curve is not monotone, so that singular values then differ by up to the width of its range.
+    """
+    width = SETS[name].reach - SETS[name].least
+    return max(_BFLOAT16, round(width, 3)) if name.startswith("polar_express") else _BFLOAT16
+
+
 #: By name; a port's own is the first whose claims it has.
 DIALECTS: dict[str, Dialect] = {
     "lion-cautious": Dialect(
@@ -56,8 +65,8 @@ DIALECTS: dict[str, Dialect] = {
     "lion-nesterov": Dialect("Nesterov's spelling, one beta: b1 = beta^2, b2 = beta", {"K": "l1", "betas": "nesterov"}),
     **{
         f"muon-{name.replace('_', '-')}": Dialect(
-            f"the polar factor by the published set {name} of Newton-Schulz, to {_BFLOAT16:g}, Nesterov's spelling",
-            {"K": {"name": "muon", "polar": name}, "betas": "nesterov", "accuracy": _BFLOAT16},
+            f"the polar factor by the published set {name} of Newton-Schulz, to {_error(name):g}, Nesterov's spelling",
+            {"K": {"name": "muon", "polar": name}, "betas": "nesterov", "accuracy": _error(name)},
         )
         for name in SETS
     },
