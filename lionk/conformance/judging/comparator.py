@@ -35,6 +35,9 @@ def judge_step(case: Case, K: ConvexFunction, point: Point, after: Any, accuracy
         return _first(point, u, u, after != point.x, "lr = 0, but x has changed")
     eps = EPS[case.dtype]
     seen = (after - point.x) / point.lr + point.lam * point.x
+    right = xp.isfinite(point.x) & xp.isfinite(host().asarray(x_next, dtype=case.dtype))
+    if found := _first(point, u, seen, xp.isinf(after) & right, "x is infinite"):  # which no margin may excuse
+        return found
     tau = ulps(eps) * eps * ((xp.abs(point.x) + xp.abs(after)) / point.lr + xp.abs(xp.nan_to_num(u)))
     if K.traits.structure == "elementwise":
         low, high = _between(case, K, point)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -75,6 +76,6 @@ def computed_in(dtype: str, taken: Iterable[str], traces: list[Trace]) -> str:
 
 def _holds(dtype: str, value: float) -> bool:
     try:
-        return value != value or rounded(value, dtype) == value
+        return math.isfinite(value) and rounded(value, dtype) == value  # NaN and infinity are in every dtype
     except OverflowError:  # beyond its largest number
         return False

@@ -214,5 +214,21 @@ def complex_arrays(port: Port, case: Case) -> str:
         right.append(read(real.x))
     worst = max(float(xp.max(xp.abs(a - b))) for a, b in zip(seen, right, strict=True))
     if worst > 8 * CLOSE[case.dtype]:
-        return f"a complex array steps otherwise than its real and imaginary parts: by {worst:.3g}"
+        why = _complex(port, case, [x0, *seen], grads)
+        return f"{why}a complex array steps otherwise than its real and imaginary parts: by {worst:.3g}"
     return ""
+
+
+def _complex(port: Port, case: Case, xs: list[Any], grads: list[Any]) -> str:
+    """What explains the run of a complex array; "" if nothing is known. ``xs``: x0, and pairs after each step."""
+    xp = host().namespace()
+    x0 = xp.stack([xs[0].real, xs[0].imag])
+    if all(xp.all(x[1] == x0[1]) for x in xs[1:]):
+        return "the imaginary part is not stepped; "
+    turned = steps(start(port, case, x0), [xp.stack([g.real, -g.imag]) for g in grads])
+    if not differs(xs[1:], turned, case.dtype):
+        return "the gradient is taken as its conjugate; "
+    before = [x0, *(stored(x, case.dtype) for x in xs[1:-1])]
+    fresh = [start(port, case, x) for x in before]
+    anew = [steps(h, [xp.stack([g.real, g.imag])])[0] for h, g in zip(fresh, grads, strict=True)]
+    return "" if differs(xs[1:], anew, case.dtype) else "the momentum is 0 at every step: its last change is lost; "

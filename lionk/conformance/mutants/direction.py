@@ -197,3 +197,8 @@ def random_ties(s: Slot, x: Any, m: Any, g: Any) -> Any:
         return xp.where(r == 0, coin, s.dK(r))
 
     return s.formula(x, m, g, dK=pick)
+
+
+@mutant("a direction that is divided by 0, so that x is infinite", "S1.readout", "S3.step", "S5.trajectory")
+def infinite_direction(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, dK=lambda r: s.dK(r) * float("inf"))

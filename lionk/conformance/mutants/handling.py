@@ -161,7 +161,10 @@ class LoadsNarrow(Running):
             s.m = s.m.astype(s.x.dtype).astype(s.m.dtype)
 
 
-@mutant_handle("a master copy of x that is never read again when the user has changed x", "S7.edited")
+@mutant_handle(
+    "a master copy of x, or other memory that x is put into, so that what the user writes into x is not read",
+    "S7.edited",
+)
 class MasterCopy(Running):
     def write(self, x: Any) -> None:
         for s in self.slots:
