@@ -46,7 +46,9 @@ class Steps(Method):
             run.opt.check_product(lr, lam)
             known = lr > 0 and (run.opt.decay == "implicit" or lr * lam < 1)
             self._at = lr, run.tolerance(lr), coefficients_of(run.opt, lr) if known else None
-        if now.noted < now.count:
+        if len(now.pending) >= self.trail.steps > 1:
+            self.trail.settle(now)
+        elif now.noted < now.count:
             self.trail.note(now)
         weight = None
         if self.trail.bounded:
