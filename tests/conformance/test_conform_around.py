@@ -137,3 +137,15 @@ def test_polar_express_as_it_is_published_is_right_and_another_set_is_not():
     right = check(PolarExpress, **told)
     assert right.passed, [f"{r.id}: {r.text}" for r in right.failures]
     assert not check(QuinticInstead, **told, level=0).passed
+
+
+def rounded_to_decimals(x, m, grad, lr, beta1, beta2, weight_decay):
+    c = beta1 * m + (1 - beta1) * grad
+    return np.round(x - lr * (np.sign(c) + weight_decay * x), 12), beta2 * m + (1 - beta2) * grad
+
+
+def test_an_error_of_a_few_last_bits_is_measured_and_not_taken_for_a_mistake_of_another_kind():
+    report = check(rounded_to_decimals, dtypes=WIDE)
+    assert not report.passed
+    assert not report.diagnosis
+    assert "bits or more" in report.hint

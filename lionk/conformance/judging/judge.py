@@ -90,10 +90,11 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         wrong = [(case, trace) for case, trace in traces.values() if case.id in failing]
         wrong = [(c, t) for c, t in wrong if not c.id.startswith("S3.large")] or wrong  # x is of other sizes there
         step = next((s for c, t in wrong if (s := step_of(c, port.capabilities, t))), "")
-        near = [(c, b) for c, t in wrong if c.dtype in WIDE and (b := bits_of(c, port.capabilities, t))]
+        finite = [(c, t) for c, t in wrong if c.dtype in WIDE and not c.id.startswith("S6.")]
+        near = [(c, b) for c, t in finite if (b := bits_of(c, port.capabilities, t))]
         if factor := direction_of(wrong, port.capabilities):  # which says more than a mistake within the declared error
             step, report.diagnosis = factor, []
-        if not step and len(near) == len([c for c, _ in wrong if c.dtype in WIDE]) and near:
+        if not step and len(near) == len(finite) and near:
             c, b = min(near, key=lambda n: n[1])
             step = f"wherever x is wrong it is right to {b} bits or more ({c.id})"
         filtered = any(i.startswith(("S1.", "S4.state")) for i in failing)
