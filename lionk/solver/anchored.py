@@ -17,7 +17,7 @@ import math
 from typing import Any
 
 from ..arrays import plain
-from ..arrays.containers import is_container, scaled, tree_map
+from ..arrays.containers import scaled
 from ..errors import NotAvailable
 from ..functions.bound import bound
 from ..theory.anchored import AnchoredRecord, certificate_of_anchored, optimality, rounding_of_step
@@ -25,12 +25,14 @@ from ..theory.certificate import ROUNDING, Certificate
 from ..theory.lower_bound import Average, rounding_unit
 from . import measures, rule
 from .bundle import Bundle
+from .combined import combined
 from .method import Method, Seen
+from .secants import Secants
 from .state import AnchoredState
 
 
 class Anchored(Method):
-    """``fast`` steps, ``steady`` ones where f is not convex, and the ``bundle`` where it has kinks."""
+    """``fast`` steps; ``secants`` where these are slow, ``steady`` if f is not convex, the ``bundle`` for kinks."""
 
     def __init__(self, run: Any, memory: int) -> None:
         super().__init__(run)
@@ -38,7 +40,7 @@ class Anchored(Method):
         self.K, self.bound = run.backend.bind(K, run.now.x), bound(K, run.now.x)
         self.dual = K.conjugate
         self.unit, self.slack = rounding_unit(K, run.now.x), run.tolerance(0.0)
-        self.bundle = Bundle(self, memory)
+        self.bundle, self.secants = Bundle(self, memory), Secants(self, memory)
         self._fresh: Any = None  # the average of gradients with that of the point in it, and its pair
 
     @property
@@ -137,6 +139,8 @@ class Anchored(Method):
             self.restart("steady")
         elif s.mode == "bundle":
             self.bundle.advance(point, seen.objective, pair.gx)
+        elif s.mode == "secants":
+            self._learn(point, seen, pair)
         elif not s.tested or self._fell(seen, pair):
             self._steer(point, seen, pair, known)
         now.x, now.m = self.run.backend.synchronize((now.x, now.m))
@@ -171,6 +175,9 @@ class Anchored(Method):
         s.failed += 1
         if s.mode == "bundle" and s.failed <= rule.RETRIES:
             self.bundle.retreat()
+        elif s.mode == "secants" and now.kept and s.failed <= rule.RETRIES:
+            s.L *= 4
+            self.secants.choose()
         elif "anchor" not in now.kept or s.failed > rule.RETRIES:
             if not point.finite:
                 self.run.refuse(point.f, point.grad)
@@ -188,6 +195,8 @@ class Anchored(Method):
     def restart(self, mode: str) -> None:
         """At the best point, where f is evaluated again."""
         now, s = self.run.now, self.state
+        if s.mode == "secants":
+            s.L, s.pairs = s.least, 0  # it was for the rest of f
         s.mode, s.t, s.mass, s.tested, s.start, s.since = mode, 1.0, 0.0, False, math.inf, 0
         now.x, now.kept = now.low_x, {}
         self.record.restarts += 1
@@ -206,6 +215,10 @@ class Anchored(Method):
                 self.record.kinked = now.count
                 self.bundle.start(point, pair.gx)
                 return
+            if now.count >= s.due and self._slow():
+                self.restart("secants")
+                s.least, self.record.secants = s.L, self.record.secants or now.count
+                return
             if rule.returns(s, F, seen.rounding, s.since):
                 s.L *= 2
                 self.restart("fast")
@@ -222,6 +235,26 @@ class Anchored(Method):
         grown, ahead = rule.grown(plain, s.t)
         s.t, s.tested = (1.0 if s.mode == "steady" else grown), ahead == 0
         now.x = self._ahead(x, before, ahead) if ahead else x
+
+    def _slow(self) -> bool:
+        """Has the proven gap hardly fallen since fast steps were last judged, and L neither?"""
+        now, s = self.run.now, self.state
+        gap, L = s.then
+        s.then, s.due = (now.low - now.lower, s.L), now.count + rule.DUE
+        return self.secants.possible and s.then[0] > rule.SLOW * gap and s.L > rule.SLOW * L
+
+    def _learn(self, point: Any, seen: Seen, pair: rule.Pair) -> None:
+        """By the curvature that f has shown; where it has kinks, L grows, and the gradient jumps as far as ever."""
+        s = self.state
+        s.jump = max(s.jump, pair.jump)
+        if s.L > rule.KINK * s.least and pair.jump > 0.01 * s.jump and self.bundle.possible:
+            self.record.kinked = self.run.now.count
+            self.bundle.start(point, pair.gx)
+        elif s.stale >= rule.STALE // 2:
+            s.due, s.stale = math.inf, 0
+            self.restart("fast")
+        else:
+            self.secants.advance(point, seen.objective, seen.rounding)
 
     def _ahead(self, x: Any, before: Any, by: float) -> Any:
         """Extrapolated, and feasible."""
@@ -254,8 +287,3 @@ class Anchored(Method):
     def certificate(self, **numbers: Any) -> Certificate:
         run = self.run
         return certificate_of_anchored(run.opt.K, self.record, run.lam, convex=run.convex, **numbers)
-
-
-def combined(a: float, x: Any, b: float, y: Any) -> Any:
-    """``a x + b y``"""
-    return tree_map(lambda u, v: a * u + b * v, x, y) if is_container(x) else a * x + b * y

@@ -16,15 +16,17 @@ from ..optimizer.lion_k import State
 from ..theory.certificate import Certificate, Statement
 from ..theory.objective import hidden
 from . import rule
-from .many import CERTIFIED, CURVES, EXHAUSTED, KINKED, RUNNING, ZERO, Many, Stack, advance, begin
+from .many import CERTIFIED, CURVES, EXHAUSTED, KINKED, RUNNING, SLOW, ZERO, Many, Stack, advance, begin
 from .result import History, Result
 
 ENDS = {
     EXHAUSTED: f"neither F nor its bound improved in {rule.STALE} evaluations",
     KINKED: "f has kinks",
     CURVES: "f is not convex",
+    SLOW: "fast steps are slow",
     RUNNING: "maxiter steps made",
 }
+ALONE = (KINKED, CURVES, SLOW)  # from there on each by itself
 
 
 def solve(
@@ -33,7 +35,8 @@ def solve(
 ) -> Result:  # fmt: skip
     """Minimise ``F_b(x_b) = f_b(x_b) + K*(lam_b x_b)/lam_b`` for each b of the first axis of x0.
 
-    ``alone(fun, x, weight_decay, maxiter)`` solves one problem: those whose f has kinks, or is not convex.
+    ``alone(fun, x, weight_decay, maxiter)`` solves one problem: those whose f has kinks, is not
+    convex, or is far steeper in some directions.
     """
     if is_container(x0) or not getattr(x0, "shape", ()) or not x0.shape[0]:
         raise ValueError("with batch=1, x0 must be one array whose first axis counts the problems, of which there is "
@@ -117,7 +120,7 @@ def _result(
         "nit": xp.where(s.end == RUNNING, maxiter, s.nit), "success": (s.end == CERTIFIED) | (s.end == ZERO),
     }  # fmt: skip
     ends = [int(e) for e in s.end]
-    again = {b: _alone(evaluate, alone, s, stack, b, maxiter) for b, e in enumerate(ends) if e in (KINKED, CURVES)}
+    again = {b: _alone(evaluate, alone, s, stack, b, maxiter) for b, e in enumerate(ends) if e in ALONE}
     for name in fields if again else ():
         column = [getattr(again[b], name) if b in again else fields[name][b, ...] for b in range(B)]
         made = [xp.asarray(v, dtype=fields[name].dtype, device=_xp.device(s.x)) for v in column]
@@ -129,7 +132,7 @@ def _result(
     except NotAvailable:
         distance = xp.where(xp.isfinite(stack.dual(fields["x"])), 0 * lam, math.inf)
     certified, convex = int(xp.sum(xp.astype(fields["success"], s.nit.dtype))), B - ends.count(CURVES)
-    whys = [f"{n} of them: {text}" for e, text in ENDS.items() if e not in (KINKED, CURVES) and (n := ends.count(e))]
+    whys = [f"{n} of them: {text}" for e, text in ENDS.items() if e not in ALONE and (n := ends.count(e))]
     text = f"F(x) - min F <= gap for {convex} of {B} problems, if f is convex"
     return Result(
         **fields, distance=distance, message="; ".join([f"{certified} of {B} problems certified", *whys]),

@@ -18,9 +18,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..arrays import namespace as _xp
-from ..arrays.containers import leaves, tree_inner, tree_map
+from ..arrays.containers import tree_inner, tree_map
 from ..theory.lower_bound import Average
 from . import measures
+from .rows import Rows
 
 if TYPE_CHECKING:
     from .anchored import Anchored
@@ -104,7 +105,7 @@ class Bundle:
         u = v = list(s.weights)
         t, x, slope = 1.0, now.kept["center"], now.m
         for step in range(1, STEPS + 1):
-            slopes = model.at(method.prox(now.kept["center"], model.mean(v), s.L))
+            slopes = model.at(method.prox(now.kept["center"], model.sum(v), s.L))
             last, u = u, to_simplex([a + rate * b for a, b in zip(v, slopes, strict=True)])
             turned = sum((a - b) * (b - c) for a, b, c in zip(v, u, last, strict=True)) > 0
             t = 1.0 if turned else t
@@ -112,7 +113,7 @@ class Bundle:
             v = [b + (t - 1) / grown * (b - c) for b, c in zip(u, last, strict=True)]
             t = grown
             if step % EVERY == 0 or step == STEPS:
-                slope = model.mean(u)
+                slope = model.sum(u)
                 x = method.prox(now.kept["center"], slope, s.L)
                 slopes = model.at(x)
                 dual = method.numbers(measures.conjugate, x, method.slack)[0]
@@ -139,7 +140,7 @@ class Bundle:
         """
         w = model.balanced(u)
         if w is not None:
-            self._average(w, tree_map(lambda a: -a, model.mean(w)))
+            self._average(w, tree_map(lambda a: -a, model.sum(w)))
 
     def _average(self, w: list[float], m: Any) -> Average:
         """What goes with the average m of minus the gradients with these weights; its lower bound is accounted for."""
@@ -151,24 +152,16 @@ class Bundle:
         return found
 
 
-class Model:
-    """The kept gradients as one matrix for each array."""
+class Model(Rows):
+    """The kept gradients with their offsets."""
 
     def __init__(self, backend: Any, cuts: list[Any], offsets: tuple[float, ...]) -> None:
-        self.backend, self.like, self.offsets = backend, cuts[0], offsets
-        columns = zip(*(leaves(c) for c in cuts), strict=True)
-        self.stacks = []
-        for arrays in columns:
-            xp = _xp.namespace(arrays[0])
-            self.stacks.append((xp, xp.stack([xp.reshape(a, (-1,)) for a in arrays])))
-        self.size = self._largest()
+        super().__init__(backend, cuts)
+        self.offsets, self.size = offsets, self._largest()
 
     def _largest(self) -> float:
         """The largest eigenvalue of G G', from above: ``|A^4|^(1/4)`` in the Frobenius norm, A = G G'."""
-        gram: Any = None
-        for xp, stack in self.stacks:
-            part = xp.real(stack @ xp.conj(stack.T)) if _xp.is_complex(stack) else stack @ stack.T
-            gram = part if gram is None else gram + part
+        gram = self.gram(self)
         size = math.sqrt(float((gram * gram).sum()))
         if not 0 < size < math.inf:
             return 1.0
@@ -199,23 +192,9 @@ class Model:
                 return [a / total for a in w]
         return None
 
-    def mean(self, w: list[float]) -> Any:
-        """``sum_i w_i g_i``"""
-        found = []
-        for (xp, stack), like in zip(self.stacks, leaves(self.like), strict=True):
-            row = self.backend.asarray(w, dtype=stack.dtype, device=_xp.device(like))
-            found.append(xp.reshape(row @ stack, like.shape))
-        parts = iter(found)
-        return tree_map(lambda _: next(parts), self.like)
-
     def at(self, x: Any) -> list[float]:
         """``c_i + <g_i, x>``"""
-        total = None
-        for (xp, stack), a in zip(self.stacks, leaves(x), strict=True):
-            flat = xp.reshape(a, (-1,))
-            part = xp.real(xp.conj(stack) @ flat) if _xp.is_complex(stack) else stack @ flat
-            total = part if total is None else total + part
-        return [c + float(v) for c, v in zip(self.offsets, self.backend.to_host(total).tolist(), strict=True)]
+        return [c + float(v) for c, v in zip(self.offsets, self.inner(x).tolist(), strict=True)]
 
 
 def _square(x: Any) -> float:

@@ -16,9 +16,9 @@ from ..errors import NotAvailable
 from ..functions.bound import Bound
 from ..theory.lower_bound import Average, rounding_unit
 from . import measures, rule
-from .anchored import combined
+from .combined import combined
 
-RUNNING, CERTIFIED, ZERO, EXHAUSTED, CURVES, KINKED = range(6)
+RUNNING, CERTIFIED, ZERO, EXHAUSTED, CURVES, KINKED, SLOW = range(7)
 
 
 class Many(NamedTuple):
@@ -234,5 +234,5 @@ def advance(
         start=where(t == 1, F, s.start), least=least, jump=jump, pairs=pairs, since=since, failed=failed, stale=stale,
         known=where(improved, below, s.known), lowest=where(improved, low, s.lowest), low=low,
         rounding=rest, lower=lower, origin=origin, nit=where(running, s.nit + 1, s.nit),
-        end=where(running & seen & kinked, KINKED, end),
+        end=where(running & seen & kinked, KINKED, where(running & seen & (s.nit >= rule.PATIENT), SLOW, end)),
     ), row  # fmt: skip

@@ -55,6 +55,12 @@ def neighbours(
     return *found, K.inner(dg, dg), K.inner(grad, dx), K.inner(dx, dx)
 
 
+def modelled(K: Any, x: Any, anchor: Any, grad: Any, slack: Any, *, lam: float) -> tuple[Any, Any, Any]:
+    """K*(lam x), ``<g, x - y>`` and ``|x - y|^2``, from an anchor y with its gradient g."""
+    way = difference(x, anchor)
+    return *conjugate(K, x, slack, lam=lam), inner(grad, way), inner(way, way)
+
+
 def turned(anchor: Any, x: Any, before: Any) -> tuple[Any]:
     """``<y - x', x' - x>``: > 0 where the momentum points against the step."""
     return (inner(difference(anchor, x), difference(x, before)),)

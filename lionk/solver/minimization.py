@@ -69,20 +69,22 @@ def minimize(
     batch : 0 or 1
         1 solves B problems at once. The first axis of x0 counts them. ``fun`` returns f of shape (B,) and, with
         ``jac=True``, gradients in the shape of x0. Each problem has its own steps and its own end, by the anchored
-        rule, in one array program. Problems whose f has kinks or is not convex are then solved one by one, and each of
-        their evaluations evaluates fun for all B. The numbers of the result have shape (B,), and those of its history
-        (steps, B). Takes no lr, batches, callback, checkpoint.
+        rule, in one array program. Problems whose f has kinks or is not convex, and slow ones, are then solved one by
+        one, and each of their evaluations evaluates fun for all B. The numbers of the result have shape (B,), and those
+        of its history (steps, B). Takes no lr, batches, callback, checkpoint.
     lr : float, callable or None
         Learning rate of Lion-K's own steps. None: ``rule`` chooses the steps; a stochastic run then has a rate that
         falls linearly from a tenth of the radius to 0.
     rule : "anchored", "plateau" or None
         How a run without lr moves. There is nothing to tune. "anchored" makes accelerated proximal gradient steps,
-        which are steps of Lion-K on an anchored K; it needs a conjugate with a prox. If f has kinks, the certificate
-        chooses the weights of the gradients; if f is not convex, each step lowers F. "plateau" makes Lion-K's own
-        steps, with an lr that falls when the gap stops falling. None: "anchored" where it is possible.
+        which are steps of Lion-K on an anchored K; it needs a conjugate with a prox. If they are slow, the curvature
+        that f has shown makes the steps; if f has kinks, the certificate chooses the weights of the gradients; if f is
+        not convex, each step lowers F. "plateau" makes Lion-K's own steps, with an lr that falls when the gap stops
+        falling. None: "anchored" where it is possible.
     memory : int, optional
-        How many gradients to keep, at most, if f has kinks. Each is as large as x, and a corner of d dimensions takes
-        d + 1 of them. 1 keeps none. None: 40, or up to 400 if together they have at most 4 million entries.
+        How many gradients to keep, at most, if f has kinks, or with their points if fast steps are slow (then no more
+        than 100). Each is as large as x, and a corner of d dimensions takes d + 1 of them. 1 keeps none. None: 40, or
+        up to 400 if together they have at most 4 million entries.
     betas, decay, state_dtype
         As in ``LionK``.
     jac : True, callable or None

@@ -82,7 +82,7 @@ def save(path: Path, p: Progress, history: History, settings: dict[str, Any]) ->
         "best_average": p.best_average._asdict(),
         "record": asdict(p.record),
         "rule": None if p.rule is None else asdict(p.rule),
-        "kept": {name: len(a) if name == "cuts" else 0 for name, a in p.kept.items()},
+        "kept": {name: len(a) if name in ("cuts", "points") else 0 for name, a in p.kept.items()},
         "history": {n: v[: p.count] for n, v in history._asdict().items()},
         "settings": settings,
     }

@@ -21,6 +21,7 @@ class AnchoredRecord:
     taken_back: int = 0  # those at which F did not fall as it should: a smaller step was made instead
     restarts: int = 0  # returns to the best point
     not_convex: int | None = None  # the evaluation at which f was seen to lie below one of its tangents
+    secants: int | None = None  # the evaluation from which the curvature that f has shown made the steps
     kinked: int | None = None  # the evaluation from which the weights were chosen by the certificate
 
 
@@ -98,6 +99,8 @@ def _descent(r: AnchoredRecord) -> Statement:
         text += "; the others were taken back"
     if r.restarts:
         text += f"; {r.restarts} restart(s) from the best point"
+    if r.secants is not None:
+        text += f"; from evaluation {r.secants} on by the curvature that f has shown"
     if r.kinked is not None:
         text += f"; f has kinks: from evaluation {r.kinked} on the weights were chosen by the certificate"
     return Statement(name, "holds", text)
