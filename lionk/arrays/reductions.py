@@ -148,12 +148,17 @@ def poison(xp: Namespace, x: Array, batch: int) -> Array:
     return peak(xp, xp.where(xp.isfinite(x), xp.zeros_like(x), x), batch)
 
 
+def none(a: Array) -> bool:
+    """Is it certain that no entry is true? An array made under a trace is not looked at."""
+    return visible(a) and not bool(kind(a).xp.any(a))
+
+
 def limit(xp: Namespace, f: Callable[[Array], Array], sizes: Callable[[Array], Array], x: Array) -> Array:
     """f(x), f linear; where entries of x are infinite, its limit as large numbers in their place grow alike.
 
     ``sizes(|x|)``: what the rounding of f(x) is relative to, entry by entry.
     """
-    if kind(x).complex or (visible(x) and not bool(xp.any(xp.isinf(x)))):
+    if kind(x).complex or none(xp.isinf(x)):
         return f(x)
     large = cut(xp, x)
     z = f(large)
