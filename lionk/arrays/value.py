@@ -7,6 +7,7 @@ of the time of an import: they stand here once, and read the fields.
 from __future__ import annotations
 
 import inspect
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 from .containers import is_container, leaves
@@ -39,7 +40,12 @@ def field(
 
 def fields(value: Any) -> tuple[Field, ...]:
     """The fields of a value, or of its class, those of its bases first."""
-    return tuple(value._fields.values())
+    cls: Any = value if isinstance(value, type) else type(value)
+    if "_its_fields" not in cls.__dict__ and "__dataclass_fields__" in cls.__dict__:  # of a user, by @dataclass
+        import dataclasses
+
+        cls._its_fields = {f.name: f for f in dataclasses.fields(cls)}
+    return tuple(cls._its_fields.values())
 
 
 @dataclass_transform(field_specifiers=(field,))
@@ -47,7 +53,7 @@ def value_class(cls: C) -> C:
     """A dataclass that takes its methods, ``__init__`` included, from ``Value``."""
     found: dict[str, Field] = {}
     for base in cls.__mro__[:0:-1]:
-        found |= base.__dict__.get("_fields", {})
+        found |= {f.name: f for f in fields(base)} if hasattr(base, "_its_fields") else {}
     for name, annotation in inspect.get_annotations(cls).items():
         if str(annotation).startswith("ClassVar"):
             continue
@@ -59,7 +65,7 @@ def value_class(cls: C) -> C:
         elif made is given:
             delattr(cls, name)
         found[name] = made
-    cls._fields = found  # type: ignore[attr-defined]
+    cls._its_fields = found  # type: ignore[attr-defined]
     return cls
 
 
@@ -107,7 +113,8 @@ class Value:
 
     __signature__ = _Signature()
     __dataclass_fields__ = _DataclassFields()
-    _fields: ClassVar[dict[str, Field]]
+    __dataclass_params__ = SimpleNamespace(frozen=False)  # what @dataclass asks of the bases of a user's class
+    _its_fields: ClassVar[dict[str, Field]]
     _takes: ClassVar[_Parameters | None] = None
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -126,7 +133,7 @@ class Value:
         """What a class checks and derives."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.__dict__ or name not in self._fields:
+        if name in self.__dict__ or all(f.name != name for f in fields(self)):
             raise _frozen(f"{type(self).__name__} is a value: {name!r} cannot be set; make a new one")
         object.__setattr__(self, name, value)
 

@@ -7,9 +7,12 @@ import inspect
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import lionk
+from lionk.arrays.value import fields
+from lionk.sets.box import Box
 
 
 def test_the_functions_of_dataclasses_take_a_value() -> None:
@@ -27,6 +30,23 @@ def test_the_functions_of_dataclasses_take_a_value() -> None:
         K.mu = 3.0
     with pytest.raises(TypeError, match="missing a required argument: 'inner'"):
         type(K)()
+
+
+def test_a_users_dataclass_of_a_value_has_its_own_fields() -> None:
+    @dataclasses.dataclass(eq=False, repr=False)
+    class Mine(Box):
+        name: str = "box"
+
+    class Hers(Mine):
+        pass
+
+    mine = Mine(upper=2.0, name="mine")
+    assert [f.name for f in fields(mine)] == [*(f.name for f in fields(Box)), "name"]
+    assert fields(Hers) == fields(Mine) and Hers(upper=2.0, name="hers").name == "hers"
+    assert mine == Mine(upper=2.0, name="mine") and mine != Mine(upper=2.0) and hash(mine) != hash(Mine(upper=2.0))
+    assert mine.project(np.asarray([3.0])) == 2.0 and "name='mine'" in repr(mine)
+    with pytest.raises(dataclasses.FrozenInstanceError, match="'name' cannot be set"):
+        mine.name = "another"
 
 
 def test_a_K_is_made_without_dataclasses() -> None:
