@@ -46,7 +46,9 @@ class Plan:
 
         x = extent.viewed(arrays)[0]
         self.K, self.extent, self.kind, self.device, self.betas = K, extent, kind, x.device, opt.betas
-        self.exact = step_program(opt, K, xp, tuple(a.dtype for a in arrays), tuple(x.shape), x.device.type == "cpu")
+        # A guess is looked at, which waits for a device; tensors as lr or decay say that nothing should be.
+        guesses = numbers and x.device.type == "cpu"
+        self.exact = step_program(opt, K, xp, tuple(a.dtype for a in arrays), tuple(x.shape), guesses)
         self.written = [k for k, name in enumerate(self.exact.arrays) if name in self.exact.outputs]
         called = in_calls(self.exact)
         self.program = with_factors(called if rounded else contracted(called, numbers))
