@@ -182,8 +182,8 @@ class TorchHandle:
                 p.grad = g
             return loss
 
-        # Until then there is none, as after zero_grad, or that of another step.
-        before = each_parameter(given, lambda g: -g if self.count % 2 else None)
+        # Until then there is that of another step, or none, as after zero_grad.
+        before = each_parameter(given, lambda g: None if self.count % 2 else -g)
         value = self._step(before, closure)
         return len(calls), all(calls), value is not None and float(value) == float(loss)
 
