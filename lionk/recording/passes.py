@@ -53,18 +53,15 @@ class Replay:
             if self.program.nodes[target].op == "order_statistic":
                 yield from self._search(k, target, parts)
                 continue
-            if self._guessed(step):
+            if step.guesses and self._guessed(step):
                 continue
             yield self._tasks(k, parts)
             if k < len(self.passes) - 1:
                 self._settle(k)
 
     def _guessed(self, step: Pass) -> bool:
-        """Is what this pass is for known from another one? See ``guess``."""
-        wanted = [self.program.nodes[i] for i in step.targets]
-        if not all(n.op == "sum" and len(n.args) > 1 for n in wanted):
-            return False
-        found = self.program.numbers([n.args[1] for n in wanted], self.known, self._meaning)
+        """Is what this pass is for known from another one?"""
+        found = self.program.numbers(step.guesses, self.known, self._meaning)
         if not all(bool((v == v).all()) for v in found):
             return False
         self.known |= zip(step.targets, found, strict=True)

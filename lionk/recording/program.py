@@ -57,6 +57,7 @@ class Pass(NamedTuple):
     body: tuple[int, ...]  # operations on entries, in order
     numbers: tuple[int, ...]  # numbers that they take
     targets: tuple[int, ...]  # what the pass is for: reductions, or the outputs
+    guesses: tuple[int, ...] = ()  # numbers that say the same, where they are not NaN: see ``guess``
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,9 @@ class Program:
                 body.add(i)
                 numbers |= {a for a in n[i].args if not n[a].array}
                 left += n[i].args
-        return Pass(tuple(sorted(body)), tuple(sorted(numbers)), targets)
+        guessed = all(n[i].op == "sum" and len(n[i].args) > 1 for i in targets)
+        guesses = tuple(n[i].args[1] for i in targets) if guessed else ()
+        return Pass(tuple(sorted(body)), tuple(sorted(numbers)), targets, guesses)
 
     def operations(self) -> set[str]:
         """What is done to entries."""
