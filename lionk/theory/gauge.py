@@ -12,8 +12,6 @@ from ..arrays.shape_factor import ShapeFactor, at
 from ..errors import NotAvailable
 from ..functions.array_function import ArrayFunction
 from ..functions.base import ConvexFunction
-from ..functions.calculus.dual_norm import dual_norm
-from ..functions.calculus.group import Grouped
 from ..functions.definitions.support import Support
 from ..sets.ball import Ball
 from ..sets.box import Box, Whole
@@ -64,6 +62,9 @@ def nearness(K: ConvexFunction, x: Array, weight_decay: float) -> Nearness:
 
 def _gauges(xp: Namespace, c: Any, y: Array, batch: int) -> list[Array]:
     """The gauge of each piece of y, whose largest is that of y."""
+    from ..functions.calculus.dual_norm import dual_norm  # here, with the rules that it knows: few runs need them
+    from ..functions.calculus.group import Grouped
+
     if isinstance(c, Box):
         low, up = c._ends(xp, xp.abs(y) if c.symmetric else y)
         if c.symmetric:
