@@ -40,12 +40,7 @@ def field(
 
 def fields(value: Any) -> tuple[Field, ...]:
     """The fields of a value, or of its class, those of its bases first."""
-    cls: Any = value if isinstance(value, type) else type(value)
-    if "_its_fields" not in cls.__dict__ and "__dataclass_fields__" in cls.__dict__:  # of a user, by @dataclass
-        import dataclasses
-
-        cls._its_fields = {f.name: f for f in dataclasses.fields(cls)}
-    return tuple(cls._its_fields.values())
+    return tuple(value._its_fields.values())
 
 
 @dataclass_transform(field_specifiers=(field,))
@@ -53,7 +48,7 @@ def value_class(cls: C) -> C:
     """A dataclass that takes its methods, ``__init__`` included, from ``Value``."""
     found: dict[str, Field] = {}
     for base in cls.__mro__[:0:-1]:
-        found |= {f.name: f for f in fields(base)} if hasattr(base, "_its_fields") else {}
+        found |= base.__dict__.get("_its_fields", {})
     for name, annotation in inspect.get_annotations(cls).items():
         if str(annotation).startswith("ClassVar"):
             continue
@@ -133,9 +128,18 @@ class Value:
         """What a class checks and derives."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.__dict__ or all(f.name != name for f in fields(self)):
+        if name in self.__dict__ or not (name in self._its_fields or name in self._adopted()):
             raise _frozen(f"{type(self).__name__} is a value: {name!r} cannot be set; make a new one")
         object.__setattr__(self, name, value)
+
+    @classmethod
+    def _adopted(cls) -> dict[str, Any]:
+        """The fields of a user's class, if that is made by @dataclass."""
+        import dataclasses
+
+        if isinstance(vars(cls).get("__dataclass_fields__"), dict):
+            cls._its_fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[misc]
+        return cls._its_fields
 
     def __delattr__(self, name: str) -> None:
         raise _frozen(f"{type(self).__name__} is a value: {name!r} cannot be deleted")
