@@ -8,7 +8,7 @@ that with weight decay lam the step keeps ``s_1(X) <= reach/lam``, where the pol
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from . import namespace as _xp
@@ -16,7 +16,7 @@ from . import reductions
 from . import spectral as _spectral
 from .namespace import Array, Namespace
 from .spectral import adjoint
-from .value import Value, value_class
+from .value import Value, replace, value_class
 
 Step = tuple[float, float, float]
 JORDAN: Step = (3.4445, -4.7750, 2.0315)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields, replace
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -14,7 +13,7 @@ from . import spectral as _spectral
 from .namespace import Array, Namespace
 from .newton_schulz import JORDAN, SETS, NewtonSchulzSet, published
 from .spectral import adjoint
-from .value import Value, value_class
+from .value import Value, fields, replace, value_class
 
 METHODS = ("svd", "newton_schulz")
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import fields, replace
 from typing import Any
 
 from .namespace import Array
-from .value import Value, value_class
+from .value import Value, fields, replace, value_class
 
 
 @value_class

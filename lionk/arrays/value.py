@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import dataclasses
 
 C = TypeVar("C", bound=type)
+V = TypeVar("V", bound="Value")
 
 
 class Field:
@@ -43,6 +44,11 @@ def fields(value: Any) -> tuple[Field, ...]:
     return tuple(value._its_fields.values())
 
 
+def replace(value: V, /, **changes: Any) -> V:
+    """The same value with other fields: ``dataclasses.replace``, which need not be imported for it."""
+    return type(value)(**{f.name: getattr(value, f.name) for f in fields(value) if f.init} | changes)
+
+
 @dataclass_transform(field_specifiers=(field,))
 def value_class(cls: C) -> C:
     """A dataclass that takes its methods, ``__init__`` included, from ``Value``."""
@@ -68,6 +74,12 @@ class _DataclassFields:
     """The fields as those of a dataclass, for the functions of ``dataclasses``, which is imported when they ask."""
 
     def __get__(self, one: Any, cls: Any) -> dict[str, dataclasses.Field[Any]]:
+        if "_as_dataclass" not in cls.__dict__:
+            cls._as_dataclass = self._made(cls)
+        found: dict[str, dataclasses.Field[Any]] = cls._as_dataclass
+        return found
+
+    def _made(self, cls: Any) -> Any:
         import dataclasses
 
         made = []
@@ -145,8 +157,8 @@ class Value:
         raise _frozen(f"{type(self).__name__} is a value: {name!r} cannot be deleted")
 
     def __replace__(self, /, **changes: Any) -> Any:
-        """For ``copy.replace``, as ``dataclasses.replace``."""
-        return type(self)(**{f.name: getattr(self, f.name) for f in fields(self) if f.init} | changes)
+        """For ``copy.replace``."""
+        return replace(self, **changes)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.repr)

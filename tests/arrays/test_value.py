@@ -32,6 +32,12 @@ def test_the_functions_of_dataclasses_take_a_value() -> None:
         type(K)()
 
 
+def test_a_class_is_described_as_a_dataclass_once() -> None:
+    """Making the description takes a hundred times as long as making a K."""
+    assert lionk.K("l1").__dataclass_fields__ is lionk.K("l2").__dataclass_fields__
+    assert lionk.K("l1").__dataclass_fields__ is not lionk.K("huber").__dataclass_fields__
+
+
 def test_a_users_dataclass_of_a_value_has_its_own_fields() -> None:
     @dataclasses.dataclass(eq=False, repr=False)
     class Mine(Box):

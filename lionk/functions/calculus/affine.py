@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import replace
 from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays.namespace import Array, Namespace
 from ...arrays.shape_factor import ShapeFactor, at, constant, factor, whole
-from ...arrays.value import value_class
+from ...arrays.value import replace, value_class
 from ...errors import NotAvailable
 from ...sets import rules as sets
 from ...sets.base import ConvexSet

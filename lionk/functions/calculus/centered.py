@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays.layout import Axes
 from ...arrays.namespace import Array, Namespace
-from ...arrays.value import value_class
+from ...arrays.value import replace, value_class
 from ...errors import NotAvailable
 from ...sets.base import ConvexSet
 from ...sets.box import Whole

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import reduce
 from operator import add as add_up
 from operator import sub
@@ -14,7 +13,7 @@ from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 from ...arrays.splitting import split
-from ...arrays.value import value_class
+from ...arrays.value import replace, value_class
 from ...errors import NotAvailable
 from ...sets.base import ConvexSet
 from ...sets.box import Box, Whole

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 from ...arrays import reductions
 from ...arrays import spectral as _spectral
 from ...arrays.namespace import Array, Namespace
-from ...arrays.value import value_class
+from ...arrays.value import replace, value_class
 from ...sets.base import ConvexSet
 from ...sets.box import Whole
 from ...sets.eigen import Eigen, check_square

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -12,7 +11,7 @@ from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays import spectral as _spectral
 from ...arrays.namespace import Array, Namespace
-from ...arrays.value import has_arrays, value_class
+from ...arrays.value import has_arrays, replace, value_class
 from ...errors import NotAvailable
 from ...sets.ball import Ball
 from ...sets.base import ArraySet, ConvexSet

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from ...arrays import reductions
 from ...arrays.layout import KERNEL, Axes, Layout, Sections, axes
 from ...arrays.layout import sections as read_sections
 from ...arrays.namespace import Array, Namespace
-from ...arrays.value import value_class
+from ...arrays.value import replace, value_class
 from ...sets.base import ConvexSet
 from ...sets.box import Whole
 from ...sets.parts import Parts, of_parts, parts_of, root_of_squares, traits_of_parts

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from ...arrays import reductions
 from ...arrays.namespace import Array, Namespace
-from ...arrays.value import value_class
+from ...arrays.value import replace, value_class
 from ...sets.base import ConvexSet
 from ...sets.box import Box, Whole
 from ...sets.positive import Positive, part, where_positive

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays import roots as _roots
 from ...arrays.containers import is_container, leaves, named_leaves, tree_inner, tree_map, tree_norm
 from ...arrays.namespace import Array
-from ...arrays.value import value_class
+from ...arrays.value import replace, value_class
 from ...errors import NotAvailable
 from ...sets.base import ConvexSet
 from ...sets.box import Whole

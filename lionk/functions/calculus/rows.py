@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays.namespace import Array, Namespace
-from ...arrays.value import value_class
+from ...arrays.value import replace, value_class
 from ...errors import NotAvailable
 from ...sets.base import ConvexSet
 from ...sets.box import Whole

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import cache
 from statistics import NormalDist
 from typing import Any
@@ -12,7 +11,7 @@ from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
-from ...arrays.value import value_class
+from ...arrays.value import replace, value_class
 from ...errors import NotAvailable
 from ...sets.base import ConvexSet
 from ...sets.box import Whole

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from ...arrays import namespace as _xp
@@ -11,7 +10,7 @@ from ...arrays import spectral as _spectral
 from ...arrays.namespace import Array, Namespace
 from ...arrays.newton_schulz import NewtonSchulzSet
 from ...arrays.polar import NewtonSchulz, solver
-from ...arrays.value import value_class
+from ...arrays.value import replace, value_class
 from ...sets import rules as sets
 from ...sets.base import ConvexSet
 from ...sets.box import Box, Whole
