@@ -336,10 +336,11 @@ def test_a_resumed_run_continues_bit_for_bit(tmp_path, name, kind, rule):
 
     arguments = {"K": name, "weight_decay": 0.2, "rule": rule, "jac": True, "convex": True, "tol": 0.0}
     x0 = xp.zeros((3, 3), dtype=xp.float32)
-    whole = lionk.minimize(fun, x0, maxiter=90, **arguments)
+    most = 90 if kind != "jax" else 64  # which compiles anew for each row that the curvature has
+    whole = lionk.minimize(fun, x0, maxiter=most, **arguments)
     path = tmp_path / "run.safetensors"
     lionk.minimize(fun, x0, maxiter=40, checkpoint=path, checkpoint_every=7, **arguments)
-    rest = lionk.minimize(fun, x0, maxiter=90, checkpoint=path, resume=True, **arguments)
+    rest = lionk.minimize(fun, x0, maxiter=most, checkpoint=path, resume=True, **arguments)
     for a, b in ((whole.x, rest.x), (whole.last_x, rest.last_x), (whole.state.m, rest.state.m)):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
     for a, b in zip(whole.history, rest.history, strict=True):
