@@ -13,13 +13,14 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 from array_api_compat import is_array_api_obj
 
 from lionk import functions, sets
 from lionk.arrays.containers import READERS, Opened, is_container, leaves
-from lionk.arrays.value import Value, fields, has_arrays
+from lionk.arrays.value import Value, has_arrays
 from lionk.functions import ConvexFunction
 from lionk.optimizer.lion_k import LionK
 from lionk.sets.base import ConvexSet
