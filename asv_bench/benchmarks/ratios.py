@@ -23,7 +23,7 @@ class Measured:
     def ready(self, shapes: Any, *makers: Any) -> None:
         speed = tools("speed")
         arrays = speed.Arrays(shapes)
-        self.steps = [speed.limit(speed.Arrays(shapes)), *(make(speed, arrays) for make in makers)]
+        self.steps = [speed.limit(arrays, arrays.flat[1].copy()), *(make(speed, arrays) for make in makers)]
 
     def timings(self) -> list[Any]:
         return list(tools("speed").timings(dict(enumerate(self.steps)), SECONDS).values())

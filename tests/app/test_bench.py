@@ -65,6 +65,17 @@ def test_one_run_writes_ratios_to_the_limit(eager):
         assert file.read(4) == b"\x89PNG"
 
 
+@pytest.mark.parametrize("group", [bench.OPTIONS, speed.POLAR])
+def test_a_table_that_needs_pytorch_says_so(eager, monkeypatch, group):
+    def missing(*_):
+        raise NotImplementedError("torch is not installed")
+
+    monkeypatch.setattr(bench.options, "steps", missing)
+    monkeypatch.setattr(speed, "polar_factors", dict)
+    done = lk("bench", "--only", group, "--seconds", "0.1")
+    assert done.exit_code == 0 and "left out. It needs PyTorch: pip install 'lionk[torch]'" in done.output
+
+
 def test_busy_processes_end_with_the_times(eager, monkeypatch):
     from lionk.app.bench import busy
 

@@ -165,9 +165,11 @@ def bench(
     rows: list[Row] = []
     with busy(processes):
         for name in GROUPS if group is None else [group]:
-            rows += measure(name, seconds or SECONDS)
+            found = measure(name, seconds or SECONDS)
             gc.collect()
-            out.print(_table(name, [r for r in rows if r.group == name]))
+            without = f"{_title(name)}: left out. It needs PyTorch: pip install 'lionk[torch]'"
+            out.print(_table(name, found) if found else without, markup=False)
+            rows += found
     if path is not None:
         write_json(path, {"machine": facts, "rows": [asdict(r) for r in rows]})
     if picture is not None:
@@ -246,7 +248,7 @@ def _of_options(seconds: float) -> list[Row]:
         made = options.steps(arrays)
     except NotImplementedError:  # without PyTorch
         return []
-    limit = {LIMIT: speed.limit(speed.Arrays(speed.SHAPES["2^24"]))}
+    limit = {LIMIT: speed.limit(arrays, arrays.flat[1].copy())}
     found = speed.timings(limit | {name: step for name, (step, _, _) in made.items()}, seconds)
     first = Row(OPTIONS, LIMIT, 1e3 * found[LIMIT].seconds, 1.0)
     return [first] + [
@@ -257,7 +259,7 @@ def _of_options(seconds: float) -> list[Row]:
 
 def _steps(group: str) -> dict[str, speed.Step]:
     arrays = speed.Arrays(speed.SHAPES[group])
-    steps = {LIMIT: speed.limit(speed.Arrays(speed.SHAPES[group]))}  # it adds to m, and would make readouts large
+    steps = {LIMIT: speed.limit(arrays, arrays.flat[1].copy())}
     for name, make in cases(group).items():
         try:
             steps[name] = make(arrays)

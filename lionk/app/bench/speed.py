@@ -84,13 +84,18 @@ class Arrays:
         return [[put(a) for a in column] for column in self.lists]
 
 
-def limit(arrays: Arrays) -> Step:
-    """Five streams and two additions, on as many threads: the least time of a step. Compiled where numba is here."""
+def limit(arrays: Arrays, m: Any = None) -> Step:
+    """Five streams and two additions, on as many threads: the least time of a step. Compiled where numba is here.
+
+    ``m`` is added to in place of that of the arrays, which other steps read: it would grow from step to step.
+    """
     from lionk.recording.threads import run_all
 
     add = _compiled_add() if find_spec("numba") else _add
     piece = (1 << 18) if find_spec("numba") else (1 << 15)
-    parts = [tuple(a[i : i + piece] for a in arrays.flat) for i in range(0, arrays.size, piece)]
+    x, own, grad = arrays.flat
+    flat = x, own if m is None else m, grad
+    parts = [tuple(a[i : i + piece] for a in flat) for i in range(0, arrays.size, piece)]
     return lambda: run_all(partial(add, *part) for part in parts)
 
 
