@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import array_api_strict as strict
 import numpy as np
@@ -104,6 +105,27 @@ def test_two_counts_of_one_thing_are_equal():
         thunk = scenes._evaluation(subject, "top_k", np.asarray)
         thunk()
         assert counting.work(thunk) == counting.work(thunk)
+
+
+@pytest.mark.parametrize("subject", ["K made", "step", "kkt_gap", "value", "subgradient", "certificate"])
+def test_what_libraries_do_by_themselves_is_in_proportion(subject):
+    """Counts leave it out, so one call of the standard library that makes a class, say, would not show in them."""
+    calls = 0
+
+    def profile(frame, event, _):
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    for scene in (s for s in scenes.scenes() if s.subject == subject):
+        thunk = scene.make(np.asarray)
+        thunk(), thunk()
+        calls, own = 0, counting.work(thunk).calls
+        sys.setprofile(profile)
+        try:
+            thunk()
+        finally:
+            sys.setprofile(None)
+        assert own < calls < (2 if subject == "K made" else 6) * own, scene
 
 
 def test_a_rate_is_of_one_iterate():
