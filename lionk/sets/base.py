@@ -130,6 +130,11 @@ class ArraySet(ConvexSet):
         r = _xp.divide(xp, r, _xp.spread(xp, reductions.norm(xp, r, batch), r) + xp.zeros_like(r))
         return xp.clip(reductions.inner(xp, r, y, batch) - self._support(xp, r, batch), 0.0, None)
 
+    def _outside(self, xp: Namespace, y: Array, near: Array, batch: int) -> Array:
+        """``near``, a member, where it separates y from C by more than rounding; else y, a member, bit for bit."""
+        room = reductions.slack(xp, y, batch) * self._scale(xp, y)
+        return xp.where(_xp.spread(xp, self._separation(xp, y, near, batch) > room, y), near, y)
+
     def _scale(self, xp: Namespace, y: Array) -> Any:
         """The size of C that tolerances are relative to: a number or a 0-d array."""
         return 1.0

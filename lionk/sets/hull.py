@@ -13,7 +13,7 @@ from ..arrays.value import value_class
 from ..errors import NotAvailable
 from .base import ArraySet, joint_traits
 from .intersection import Intersection
-from .rules import Minkowski, ball_radius
+from .rules import Minkowski, alternated, rest_and_radius
 from .top_k import TopK
 
 ACCURACY = 1e-4  # of a projection on a sum of two sets by iteration, as that of ``Minkowski``
@@ -34,7 +34,7 @@ class Hull(ArraySet):
     first: ArraySet
     second: ArraySet
 
-    ITERATIONS, HALVINGS = 150, 26
+    HALVINGS = 26
 
     def _traits(self) -> dict[str, Any]:
         both = joint_traits(self.first._traits(), self.second._traits())
@@ -51,9 +51,7 @@ class Hull(ArraySet):
 
     @property
     def _rest_and_radius(self) -> tuple[ArraySet, float] | None:
-        """The other set and the radius, where one of the two is a Euclidean ball about 0."""
-        pairs = [(c, ball_radius(b)) for c, b in ((self.first, self.second), (self.second, self.first))]
-        return next(((c, r) for c, r in pairs if r is not None), None)
+        return rest_and_radius(self.first, self.second)
 
     @property
     def stacks(self) -> bool:
@@ -103,33 +101,29 @@ class Hull(ArraySet):
     def _near(self, xp: Namespace, y: Array, batch: int) -> Array:
         """By halving, each time from the part in C1 that was the last one's."""
 
-        def rest(u: Array, w: Array) -> Array:
-            return _shrunk(xp, self.second, 1 - w, y - u, batch)
-
-        def parted(u: Array, w: Array) -> Array:
-            def move(u: Array) -> Array:
-                return _shrunk(xp, self.first, w, y - rest(u, w), batch)
-
-            return _roots.accelerated(xp, move, u, self.ITERATIONS, batch)
+        def parted(start: Array, w: Array) -> tuple[Array, Array]:
+            parts = (self.first, w), (self.second, 1 - w)
+            one, two = (lambda z, c=c, t=t: _shrunk(xp, c, t, z, batch) for c, t in parts)
+            return alternated(xp, one, two, y, start, batch)
 
         def halved(state: tuple[Array, ...]) -> tuple[Array, ...]:
             low, high, u = state
             w = low + (high - low) / 2
-            u = parted(u, w)
-            r = y - u - rest(u, w)
+            u, v = parted(u, w)
+            r = y - u - v
             below = self.second._support(xp, r, batch) < self.first._support(xp, r, batch)
             return xp.where(below, w, low), xp.where(below, high, w), u
 
         zero = xp.zeros_like(reductions.peak(xp, y, batch))
         _, w, u = _xp.looped(halved, (zero, zero + 1, xp.zeros_like(y)), self.HALVINGS)
-        u = parted(u, w)
-        return u + rest(u, w)
+        u, v = parted(u, w)
+        return u + v
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         near, s, rest = self._split(xp, y, batch)
-        room = reductions.slack(xp, y, batch) * self._scale(xp, y)
         if self._rest_and_radius is None:
-            return xp.where(_xp.spread(xp, self._separation(xp, y, near, batch) > room, s), near, y)
+            return self._outside(xp, y, near, batch)
+        room = reductions.slack(xp, y, batch) * self._scale(xp, y)
         length = reductions.norm(xp, s, batch)
         shorter = _xp.spread(xp, rest, s) * _xp.divide(xp, s, _xp.spread(xp, length, s) + 0 * s)
         return xp.where(_xp.spread(xp, length > rest + room, s), near + shorter, y)
@@ -210,9 +204,7 @@ class Polytope(ArraySet):
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         near = self._near(xp, y, batch)
-        room = reductions.slack(xp, y, batch) * self._scale(xp, y)
-        outside = _xp.spread(xp, self._separation(xp, y, near, batch) > room, y)
-        return xp.where(outside | xp.isnan(y), near, y)  # a member is its own projection, bit for bit
+        return xp.where(xp.isnan(y), near, self._outside(xp, y, near, batch))
 
     def _near(self, xp: Namespace, y: Array, batch: int) -> Array:
         v, z = self._rows(xp, y, batch)

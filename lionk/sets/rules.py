@@ -16,6 +16,8 @@ from .ball import Ball
 from .base import ArraySet, joint_traits
 from .box import Box
 
+ALTERNATIONS = 150  # steps between two sets
+
 
 @value_class
 class Affine(ArraySet):
@@ -157,6 +159,20 @@ def ball_radius(c: Any) -> float | None:
     return None
 
 
+def rest_and_radius(first: Any, second: Any) -> tuple[Any, float] | None:
+    """The other set and the radius, where one of the two is a Euclidean ball about 0."""
+    pairs = ((c, ball_radius(ball)) for c, ball in ((first, second), (second, first)))
+    return next(((c, radius) for c, radius in pairs if radius is not None), None)
+
+
+def alternated(
+    xp: Namespace, first: _roots.Map, second: _roots.Map, y: Array, start: Array, batch: int
+) -> tuple[Array, Array]:
+    """The u and v of two sets, given by their projections, with u + v nearest to y in the limit, from ``u = start``."""
+    u = _roots.accelerated(xp, lambda u: first(y - second(y - u)), start, ALTERNATIONS, batch)
+    return u, second(y - u)
+
+
 def interval(c: Any) -> tuple[float, float] | None:
     """The ends if the set is one interval, of two numbers, for every entry, else None."""
     if isinstance(c, Box) and all(e is None or isinstance(e, (int, float)) for e in (c.lower, c.upper)):
@@ -184,16 +200,9 @@ class Minkowski(ArraySet):
     first: Any
     second: Any
 
-    ITERATIONS = 150
-
     @property
     def _rest_and_radius(self) -> tuple[Any, float] | None:
-        """The other set and the radius, where one of the two is a Euclidean ball about 0."""
-        for c, ball in ((self.first, self.second), (self.second, self.first)):
-            radius = ball_radius(ball)
-            if radius is not None:
-                return c, radius
-        return None
+        return rest_and_radius(self.first, self.second)
 
     @property
     def stacks(self) -> bool:
@@ -214,10 +223,7 @@ class Minkowski(ArraySet):
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         if self._rest_and_radius is None:
-            near = self._near(xp, y, batch)
-            room = reductions.slack(xp, y, batch) * self._scale(xp, y)
-            outside = _xp.spread(xp, self._separation(xp, y, near, batch) > room, y)
-            return xp.where(outside, near, y)  # a member is its own projection, bit for bit
+            return self._outside(xp, y, self._near(xp, y, batch), batch)
         c, radius = self._rest_and_radius
         near = c._project(xp, y, batch)
         gap = _xp.spread(xp, reductions.norm(xp, y - near, batch), y)
@@ -226,12 +232,9 @@ class Minkowski(ArraySet):
 
     def _near(self, xp: Namespace, y: Array, batch: int) -> Array:
         """The iteration's u + v: a member, and the nearest in the limit."""
-
-        def move(w: Array) -> Array:
-            return self.first._project(xp, y - self.second._project(xp, y - w, batch), batch)
-
-        u = _roots.accelerated(xp, move, xp.zeros_like(y), self.ITERATIONS, batch)
-        return u + self.second._project(xp, y - u, batch)
+        one, two = (lambda z, c=c: c._project(xp, z, batch) for c in (self.first, self.second))
+        u, v = alternated(xp, one, two, y, xp.zeros_like(y), batch)
+        return u + v
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         infinite = reductions.poison(xp, y, batch)
