@@ -10,7 +10,6 @@ from operator import attrgetter, is_, is_not
 from typing import Any, overload
 
 import torch
-from torch.nn.parameter import is_lazy
 
 import lionk
 from lionk.optimizer import decay as decays
@@ -192,8 +191,7 @@ class LionK(torch.optim.Optimizer):
         if made and made.K is group["K"] and made.rest == rest:
             return made
         K = lionk.K(group["K"])
-        floating = (p for p in group["params"] if not is_lazy(p) and (p.is_floating_point() or p.is_complex()))
-        like = next(floating, None)  # frozen weights may be integers
+        like = next(filter(options.steppable, group["params"]), None)
         if like is not None:
             K = K.to(like=like.detach())
         group["K"] = options.spec(K)

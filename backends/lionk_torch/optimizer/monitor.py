@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn.parameter import is_lazy
 
 import lionk
 from lionk.theory.gauge import nearness
@@ -31,7 +30,7 @@ class Monitor:
         for group in self.optimizer.param_groups:
             K, lam = self.optimizer._make(group).method.K, float(options.decay_of(group))
             for p in group["params"]:
-                if not is_lazy(p) and (p.is_floating_point() or p.is_complex()):  # frozen weights may be integers
+                if options.steppable(p):
                     yield self._names.get(id(p), f"parameter {place}"), p, K, lam
                 place += 1
 

@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 
 import lionk
 from lionk.arrays.containers import opened
@@ -22,6 +23,11 @@ COMPILED = itemgetter(
     "betas", "decay", "state_dtype", "compile", "maximize", "convention", "rounding", "cautious", "cautious_decay",
     "mars", "exchange", "complex_as_real", "hyperball", "radial_brake", "relative",
 )  # fmt: skip
+
+
+def steppable(p: torch.Tensor) -> bool:
+    """Are there numbers that a step takes? Lazy parameters have none yet, and frozen weights may be integers."""
+    return not is_lazy(p) and (p.is_floating_point() or p.is_complex())
 
 
 def settle(group: dict[str, Any]) -> None:
