@@ -62,9 +62,6 @@ def nearness(K: ConvexFunction, x: Array, weight_decay: float) -> Nearness:
 
 def _gauges(xp: Namespace, c: Any, y: Array, batch: int) -> list[Array]:
     """The gauge of each piece of y, whose largest is that of y."""
-    from ..functions.calculus.dual_norm import dual_norm  # here, with the rules that it knows: few runs need them
-    from ..functions.calculus.group import Grouped
-
     if isinstance(c, Box):
         low, up = c._ends(xp, xp.abs(y) if c.symmetric else y)
         if c.symmetric:
@@ -79,6 +76,9 @@ def _gauges(xp: Namespace, c: Any, y: Array, batch: int) -> list[Array]:
     if isinstance(c, Spectral):
         s = _spectral.singular_values(xp, y)
         return _gauges(xp, c.inner, s, s.ndim - 1)
+    from ..functions.calculus.dual_norm import dual_norm  # here, with the rules that it knows: few runs need them
+    from ..functions.calculus.group import Grouped
+
     if isinstance(c, Grouped):
         y, norms = c._lift._split(xp, y, batch)
         return _gauges(xp, c.inner, norms, batch)
