@@ -37,8 +37,7 @@ class Ahead:
         run, now, trail, lam, unit = self.run, self.run.now, self.trail, self.run.lam, self.trail.unit
         trail.join(now)
         average, count, b2 = now.average, now.count, run.opt.betas[1]
-        weight, total = average.weight, average.offset
-        if count == 0 or (trail.bounded and not weight > 0):
+        if count == 0 or (trail.bounded and not average.weight > 0):
             return point
         end = min(run.maxiter, (count // run.every + 1) * run.every, count + trail.steps - len(now.pending))
         averaged = trail.bounded and run.convex is not False and not now.not_convex
@@ -60,15 +59,15 @@ class Ahead:
                     self.made = made
                     break
                 if averaged:
-                    best = max(lower, least, (total - float(inner(m, u)) * per_lam) / weight)
+                    best = max(lower, least, (average.offset - float(inner(m, u)) * per_lam) / average.weight)
                     if not low - best > target:  # K(m) is larger
-                        best = max(lower, least, (total - float(self.K.value(m)) * per_lam) / weight)
+                        best = max(lower, least, (average.offset - float(self.K.value(m)) * per_lam) / average.weight)
                         if not low - best > target:
                             self.made = made
                             break
                     lower = best
-            now.pending.append(Iterate(count, x, m, f, grad, lr, tol, k, weight if trail.bounded else None))
-            weight, total = b2 * weight + (1 - b2), b2 * total + (1 - b2) * offset
+            now.pending.append(Iterate(count, x, m, f, grad, lr, tol, k, average.weight if trail.bounded else None))
+            average = average.then(b2, 1 - b2, offset, 0.0)  # without its scale: rounding is accounted for later
             now.x, now.m = run.backend.synchronize(made)
             now.count = count = count + 1
             point = run.evaluate(now.x, count)
