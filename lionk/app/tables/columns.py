@@ -84,17 +84,16 @@ def _read(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, ways:
         lower = cells_.str.lower()
         values = np.where(lower == pair[1], 1.0, np.where(lower == pair[0], 0.0, np.nan))
         return Column(name, "flag", values, f"{pair[0]} or {pair[1]}", flag=pair)
-    dates = all(map(cells.COMPACT.fullmatch, full)) and cells.date_formats(full)
+    dates, both = all(map(cells.COMPACT.fullmatch, full)) and cells.date_formats(full), cells.either(full)
     return (
-        (None if dates else _number(sheet, name, cells_, full, common, ways))
+        (None if dates else _number(sheet, name, cells_, full, both, common, ways))
         or _date(sheet, name, cells_, full, common, ways)
-        or _text(name, cells_, full, _strangers(full, common))
+        or _text(name, cells_, full, _strangers(full, both, common))
     )
 
 
-def _strangers(full: Any, common: Habits) -> str:
+def _strangers(full: Any, both: dict[str, cells.Numbers], common: Habits) -> str:
     """A word on texts that keep a column, most of whose cells are numbers, from being one of numbers."""
-    both = cells.either(full)
     good = max((both[p].good for p in ([common.point] if common.point else both)), key=sum)
     if 2 * good.sum() <= len(full):
         return ""
@@ -107,8 +106,10 @@ def _spread(full: Any, index: Any, values: Array) -> Array:
     return pd.Series(values, index=full.index).reindex(index).to_numpy(dtype=float)
 
 
-def _number(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, ways: str) -> Column | None:
-    both = cells.either(full)
+def _number(
+    sheet: Sheet, name: str, cells_: Any, full: Any, both: dict[str, cells.Numbers], common: Habits, ways: str
+) -> Column | None:
+    """``both``: the cells as numbers, with each mark of the decimals."""
     own = cells.decimal(both)
     point = own or common.point
     if own is None and point is None and cells.ambiguous(both):
