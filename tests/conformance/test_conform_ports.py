@@ -183,43 +183,18 @@ def test_claims_are_checked():
 # -- frameworks --------------------------------------------------------------------------------------------------------
 
 
-def _torch_lion(**changed):
-    import torch
-
-    class Lion(torch.optim.Optimizer):
-        def __init__(self, params, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0, scale_grad=False):
-            super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
-            self.scale_grad = scale_grad
-
-        @torch.no_grad()
-        def step(self, closure=None):
-            loss = None
-            if closure is not None:
-                with torch.enable_grad():
-                    loss = closure()
-            for group in self.param_groups:
-                lr, (b1, b2), wd = group["lr"], group["betas"], group["weight_decay"]
-                for p in group["params"]:
-                    if p.grad is None:
-                        continue
-                    m = self.state[p].setdefault("exp_avg", torch.zeros_like(p))
-                    if self.scale_grad:
-                        p.grad.mul_(2)
-                    p.mul_(1 - lr * wd)
-                    p.add_(torch.sign(m * b1 + p.grad * (1 - b1)), alpha=-lr)
-                    m.lerp_(p.grad, 1 - b2)
-            return loss
-
-    return Lion
-
-
 def test_torch_optimizers():
-    Lion = _torch_lion()
+    from lion_in_pieces import Lion
+
+    class ScalesGradient(Lion):
+        def one(self, p, g, state, group):
+            super().one(p, p.grad.mul_(2), state, group)
+
     report = check(Lion, diagnose=False)
     assert report.passed, failures(report)
     assert {r.verdict for r in report.results if r.rule.id == "S7.groups"} == {"pass"}
     assert {r.rule.id for r in report.results if r.verdict == "warn"} == {"S6.nan_result"}
-    wrong = check(functools.partial(Lion, scale_grad=True), level=0, diagnose=False)
+    wrong = check(ScalesGradient, level=0, diagnose=False)
     assert {r.rule.id for r in wrong.failures} >= {"S4.pure"}
 
 

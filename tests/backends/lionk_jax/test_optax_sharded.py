@@ -13,6 +13,7 @@ from jax.sharding import NamedSharding, PartitionSpec as P
 import lionk, lionk_jax
 
 FULL = os.environ.get("LIONK_FULL") == "1"
+EXACT = 0 if jax.__version_info__ < (0, 12) else 1e-15  # of a + b c, which XLA rounds once or twice from then on
 assert len(jax.devices()) == 8
 mesh = jax.make_mesh((4, 2), ("a", "b"), axis_types=(jax.sharding.AxisType.Auto,) * 2)
 rng = np.random.default_rng(0)
@@ -37,7 +38,7 @@ for K in ("l1", "huber", "l2"):
     for name in x:
         for a, b in ((split[name], whole[name]), (state.m[name], own.m[name])):
             assert a.sharding.is_equivalent_to(layout[name], a.ndim), (K, name, a.sharding)
-            np.testing.assert_allclose(a, b, rtol=1e-15 if K == "l1" else 1e-13)
+            np.testing.assert_allclose(a, b, rtol=EXACT if K == "l1" else 1e-13)
     assert not set(sent) - ({"all-reduce"} if K == "l2" else set()), (K, sent)
     assert sent or K != "l2"
 """

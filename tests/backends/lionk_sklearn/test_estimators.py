@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from functools import partial
 
 import cvxpy as cp
 import numpy as np
@@ -126,7 +127,7 @@ def weighted(classes=0):
 
 def test_weights_of_samples_in_ridge():
     X, y, weights = weighted()
-    make = lambda: LionKRegressor("half_square", weight_decay=0.1, tol=1e-6)  # noqa: E731
+    make = partial(LionKRegressor, "half_square", weight_decay=0.1, tol=1e-6)
     other = Ridge(alpha=weights.sum() * 0.1).fit(X, y, sample_weight=weights)
     model = make().fit(X, y, sample_weight=weights)
     near(model, other.coef_, np.repeat(X, weights.astype(int), axis=0))
