@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from ..arrays import namespace as _xp
 from ..arrays.containers import is_container, tree_map
 from ..arrays.namespace import Array, Namespace
-from ..arrays.value import Value, arrays_in, field, fields, has_arrays, value_class
+from ..arrays.value import Value, arrays_in, field, fields, has_arrays, replace, value_class
 from ..sets.base import ConvexSet
 
 
@@ -231,7 +231,7 @@ def _moved(v: Any, xp: Namespace, like: Array, bits: int) -> Any:
     if isinstance(v, Value):
         changed = {f.name: _moved(getattr(v, f.name), xp, like, bits) for f in fields(v) if f.init and f.compare}
         if not isinstance(v, ConvexFunction):
-            return v.__replace__(**changed)
+            return replace(v, **changed)
         return type(v)(**changed) if v.label is None else labelled(type(v)(**changed), _moved(v.label, xp, like, bits))
     if is_container(v):
         return tree_map(lambda a: _moved(a, xp, like, bits), v)

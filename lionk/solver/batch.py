@@ -35,8 +35,8 @@ def solve(
 ) -> Result:  # fmt: skip
     """Minimise ``F_b(x_b) = f_b(x_b) + K*(lam_b x_b)/lam_b`` for each b of the first axis of x0.
 
-    ``alone(fun, x, weight_decay, maxiter)`` solves one problem: those whose f has kinks, is not
-    convex, or is far steeper in some directions.
+    ``alone(fun, x, weight_decay, maxiter)`` solves one problem: those whose f has kinks, is not convex, or is far
+    steeper in some directions.
     """
     if is_container(x0) or not getattr(x0, "shape", ()) or not x0.shape[0]:
         raise ValueError("with batch=1, x0 must be one array whose first axis counts the problems, of which there is "

@@ -25,9 +25,7 @@ class AnchoredRecord:
     kinked: int | None = None  # the evaluation from which the weights were chosen by the certificate
 
 
-def optimality(
-    K: Any, x: Any, anchor: Any, slope: Any, L: Any, slack: Any, *, lam: float
-) -> tuple[Any, Any]:  # fmt: skip
+def optimality(K: Any, x: Any, anchor: Any, slope: Any, L: Any, slack: Any, *, lam: float) -> tuple[Any, Any]:
     """Of the step to ``x = argmin <slope, z> + (L/2) |z - anchor|^2 + K*(lam z)/lam``: residual and scale.
 
     ``p = -slope - L (x - anchor)`` is then in dK*(lam x), that is ``K(p) + K*(lam x) - lam <p, x> = 0``: the exact
