@@ -251,8 +251,13 @@ class Grouped(ArraySet):
 
     @property
     def _lift(self) -> GroupLift:
-        """The function whose value at y is the indicator of this set."""
-        return (_lift if has_arrays(self) else _lift_kept)(self)
+        """The function whose value at y is the indicator of this set; made once, unless it holds arrays."""
+        made: GroupLift | None = vars(self).get("_made")
+        if made is None:
+            made = GroupLift(Indicator(self.inner), self.norm, self.axis, self.ndim, self.groups)
+            if not has_arrays(self):
+                vars(self)["_made"] = made
+        return made
 
     @property
     def stacks(self) -> bool:
@@ -289,13 +294,6 @@ class Grouped(ArraySet):
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
         return self.inner._scale(xp, xp.abs(y))
-
-
-def _lift(of: Grouped) -> GroupLift:
-    return GroupLift(Indicator(of.inner), of.norm, of.axis, of.ndim, of.groups)
-
-
-_lift_kept = cache(_lift)  # a projection asks for it twice, and it takes as long as the projection
 
 
 def _labels(groups: Any) -> tuple[int, ...] | None:
