@@ -161,8 +161,11 @@ def ball_radius(c: Any) -> float | None:
 
 def rest_and_radius(first: Any, second: Any) -> tuple[Any, float] | None:
     """The other set and the radius, where one of the two is a Euclidean ball about 0."""
-    pairs = ((c, ball_radius(ball)) for c, ball in ((first, second), (second, first)))
-    return next(((c, radius) for c, radius in pairs if radius is not None), None)
+    for c, ball in ((first, second), (second, first)):
+        radius = ball_radius(ball)
+        if radius is not None:
+            return c, radius
+    return None
 
 
 def alternated(
@@ -222,9 +225,10 @@ class Minkowski(ArraySet):
         return self.first._lmo(xp, c, batch) + self.second._lmo(xp, c, batch)
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
-        if self._rest_and_radius is None:
+        known = self._rest_and_radius
+        if known is None:
             return self._outside(xp, y, self._near(xp, y, batch), batch)
-        c, radius = self._rest_and_radius
+        c, radius = known
         near = c._project(xp, y, batch)
         gap = _xp.spread(xp, reductions.norm(xp, y - near, batch), y)
         room = reductions.slack(xp, y, batch) * self._scale(xp, y)
@@ -239,8 +243,9 @@ class Minkowski(ArraySet):
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         infinite = reductions.poison(xp, y, batch)
         y = _xp.finite(xp, y)
-        if self._rest_and_radius is not None:
-            c, radius = self._rest_and_radius
+        known = self._rest_and_radius
+        if known is not None:
+            c, radius = known
             return xp.clip(c._distance(xp, y, batch) - radius, 0.0, None) + infinite
         return self._separation(xp, y, self._near(xp, y, batch), batch) + infinite
 
