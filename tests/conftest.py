@@ -55,12 +55,15 @@ def pytest_configure(config: pytest.Config) -> None:
     _chosen(config)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if FULL:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Slow tests are left out here, and not skipped, which takes as long as a small test."""
+    if FULL:
+        for item in items:
             item.add_marker(pytest.mark.timeout(1200))
-        elif item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.skip(reason="slow: LIONK_FULL=1 runs it"))
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    items[:] = [item for item in items if not item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
 
 
 def pytest_collection_finish() -> None:

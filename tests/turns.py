@@ -11,15 +11,16 @@ A step is compiled for each cell of a product: there ``on_ways`` takes a part in
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
-from backends_under_test import BACKENDS, WAYS
+from backends_under_test import BACKENDS, WAYS, Backend
 
 FULL = os.environ.get("LIONK_FULL") == "1"
 TURNS = {"jax": (24, 0), "dask": (24, 12), "numpy:readonly": (4, 0)}  # one row in how many, beginning with which
@@ -51,6 +52,34 @@ def on_libraries(
         if has_its_turn(place, b, len(rows), TURNS if place < defaults else OF_PARAMETERS)
     ]
     return pytest.mark.parametrize((argument, "backend"), pairs, indirect=["backend"])
+
+
+def every(check: Callable[..., None], rows: Iterable[tuple[Any, ...]]) -> None:
+    """``check(*row)`` of all rows in one test, where each takes less time than a test does. All that fail are named."""
+    errors: list[BaseException] = []
+    for row in rows:
+        try:
+            check(*row)
+        except (Exception, pytest.fail.Exception) as error:
+            error.add_note(f"of {', '.join(map(str, row))}")
+            errors.append(error)
+    if errors:
+        raise BaseExceptionGroup("the rows that failed", errors)
+
+
+def by_library(rows: Iterable[Any]) -> Any:
+    """Makes of ``check(row, backend)`` one test for each library, of all rows that have their turn there."""
+    rows = list(rows)
+
+    def decorate(check: Callable[[Any, Backend], None]) -> Any:
+        def test(backend: Backend) -> None:
+            turn = [(r,) for place, r in enumerate(rows) if has_its_turn(place, backend.name, len(rows))]
+            every(functools.partial(check, backend=backend), turn)
+
+        test.__name__, test.__doc__ = check.__name__, check.__doc__
+        return test
+
+    return decorate
 
 
 def paired(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
