@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 import lionk
 from lionk.checking.report import FAILS, HOLDS, Report
 
-from .console import BadInput, Failed, command, console, output_path, reason, write_json
+from .console import BadInput, Failed, command, console, output_path, reason, table, write_json
 from .functions import parse_k
 
 
@@ -98,13 +96,11 @@ _STYLES = {HOLDS: "green", FAILS: "bold red"}
 
 
 def _show(out: Console, report: Report) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("property", "K", "K*"):
-        table.add_column(column)
-    for name, *outcomes in report.rows:
-        shown = (f"[{_STYLES.get(o, 'dim')}]{o}[/]" for o in outcomes)
-        table.add_row(name.replace("_", " "), *shown)
-    out.print(table)
+    rows = (
+        (name.replace("_", " "), *(f"[{_STYLES.get(o, 'dim')}]{o}[/]" for o in outcomes))
+        for name, *outcomes in report.rows
+    )
+    out.print(table("property", "K", "K*", rows=rows))
     for v in report.verdicts:
         if v.outcome != HOLDS:
             style = _STYLES.get(v.outcome, "dim")

@@ -8,12 +8,15 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import typer
+from rich import box
 from rich.console import Console
+from rich.table import Column, Table
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -92,6 +95,17 @@ def console(to_stderr: bool = False, width: int = 100) -> Console:
     """Where tables go. Without a terminal there is no colour, and lines have this width."""
     made = Console(stderr=to_stderr, highlight=False)
     return made if made.is_terminal else Console(stderr=to_stderr, highlight=False, width=width)
+
+
+right, unbroken = partial(Column, justify="right"), partial(Column, no_wrap=True)  # columns: of numbers, of names
+
+
+def table(*columns: Column | str, rows: Iterable[Iterable[Any]], title: str | None = None) -> Table:
+    """A table in the style of all commands."""
+    made = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        made.add_row(*row)
+    return made
 
 
 def output_path(text: str, option: str, suffixes: tuple[str, ...] = ()) -> Path | None:

@@ -12,7 +12,7 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 import lionk
@@ -20,7 +20,7 @@ from lionk.arrays.newton_schulz import SETS
 from lionk.functions import Entry, entry, rules
 from lionk.functions.registry.text import parse
 
-from .console import BadInput, command, console, output_path, reason, write_json
+from .console import BadInput, command, console, output_path, reason, table, unbroken, write_json
 
 KINDS = ("scalar", "vector", "matrix", "square", "symmetric", "algorithm", "rule")
 
@@ -142,24 +142,27 @@ def _signature(parameters: dict[str, Any]) -> str:
 
 
 def _list(out: Console, chosen: list[Entry]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("name", "parameters", "kind", "K(x)", "imposes" if chosen[0].kind != "rule" else "conjugate"):
-        table.add_column(column, no_wrap=column in ("name", "kind"), style="bold" if column == "name" else "")
-    for e in chosen:
-        last = e.conjugate if e.kind == "rule" else e.constraint
-        table.add_row(e.name, escape(_signature(_texts(e)["parameters"])), e.kind, escape(e.formula), escape(last))
-    out.print(table)
+    rule = chosen[0].kind == "rule"
+    name, last = unbroken("name", style="bold"), "conjugate" if rule else "imposes"
+    rows = (
+        (
+            e.name,
+            *map(
+                escape, (_signature(_texts(e)["parameters"]), e.kind, e.formula, e.conjugate if rule else e.constraint)
+            ),
+        )
+        for e in chosen
+    )
+    out.print(table(name, "parameters", unbroken("kind"), "K(x)", last, rows=rows))
     out.print(f"{len(chosen)} entries; lam is the weight decay. 'lionk functions NAME' shows one in full.", style="dim")
-    if not chosen[0].algorithm and chosen[0].kind != "rule":
+    if not chosen[0].algorithm and not rule:
         out.print(
             f"Also {len(lionk.algorithms())} named algorithms (--kind algorithm) and rules (--kind rule).", style="dim"
         )
 
 
 def _show(out: Console, text: str, d: dict[str, Any]) -> None:
-    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
-    table.add_column(style="bold cyan", no_wrap=True)
-    table.add_column()
+    shown = Table(Column(style="bold cyan", no_wrap=True), Column(), box=box.SIMPLE, show_header=False, pad_edge=False)
     rows = {
         "name": d["name"],
         "kind": f"{d['kind']}, a named algorithm" if entry(d["name"]).algorithm else d["kind"],
@@ -175,15 +178,15 @@ def _show(out: Console, text: str, d: dict[str, Any]) -> None:
     }
     for key, value in rows.items():
         if value:
-            table.add_row(key, escape(value))
+            shown.add_row(key, escape(value))
     for name, promise in d.get("polar", {}).items():
         words = f"the bound is {promise['reach']:.4g} times as large; singular values off 1 by {promise['error']:.2g}"
-        table.add_row(f"polar={name}", escape(f"{words} ({promise['source']})"))
+        shown.add_row(f"polar={name}", escape(f"{words} ({promise['source']})"))
     for key in ("traits", "conjugate traits"):
         for trait, value in d.get(key, {}).items():
             label = f"{'K* ' if key != 'traits' else ''}{trait}"
-            table.add_row(Text(label, style="cyan"), escape(_trait(value)))
-    out.print(table)
+            shown.add_row(Text(label, style="cyan"), escape(_trait(value)))
+    out.print(shown)
     if "spec" not in d:
         out.print("A rule: it builds functions from functions; use it in a spec or as a method of a K.", style="dim")
     else:

@@ -14,12 +14,11 @@ from textwrap import fill
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.table import Table
 
 import lionk
 
-from ..console import BadInput, apart, command, console, output_path, write_json, writing
+from ..console import BadInput, apart, command, console, output_path, right, table, unbroken, write_json, writing
 from . import options, speed
 from .aims import AIMS, COLUMNS, ROWS
 from .busy import busy
@@ -270,25 +269,15 @@ def _steps(group: str) -> dict[str, speed.Step]:
 
 def _table(group: str, rows: list[Row]) -> Table:
     title = _title(group) if group == OPTIONS else f"{_title(group)}, float32"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("what", no_wrap=True)
-    table.add_column("ms", justify="right")
-    table.add_column("times its bytes" if group == OPTIONS else "times the first", justify="right")
-    table.add_column("aim", justify="right")
-    for r in rows:
-        table.add_row(r.name, f"{r.ms:.2f}", f"{r.ratio:.2f}", "" if r.aim is None else f"{r.aim:g}")
-    return table
+    unit = "times its bytes" if group == OPTIONS else "times the first"
+    cells = ((r.name, f"{r.ms:.2f}", f"{r.ratio:.2f}", "" if r.aim is None else f"{r.aim:g}") for r in rows)
+    return table(unbroken("what"), *map(right, ("ms", unit, "aim")), rows=cells, title=title)
 
 
 def _overhead_table(rows: list[Overhead]) -> Table:
-    table = Table(title="what a call costs", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("call", "compared with"):
-        table.add_column(name)
-    for name in ("us", "times", "aim"):
-        table.add_column(name, justify="right")
-    for r in rows:
-        table.add_row(r.name, r.reference, f"{r.microseconds:.1f}", f"{r.ratio:.2f}", r.aim)
-    return table
+    columns = ("call", "compared with", *map(right, ("us", "times", "aim")))
+    cells = ((r.name, r.reference, f"{r.microseconds:.1f}", f"{r.ratio:.2f}", r.aim) for r in rows)
+    return table(*columns, rows=cells, title="what a call costs")
 
 
 def _title(group: str) -> str:

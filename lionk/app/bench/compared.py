@@ -8,10 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
-from ..console import BadInput, Failed, console, output_path, write_json
+from ..console import BadInput, Failed, console, output_path, right, table, unbroken, write_json
 from . import against as pairs
 from . import counts as tally
 from .counted import judge, made
@@ -63,14 +60,10 @@ def _tell(verdicts: list[pairs.Verdict], commit: str, out: Any) -> None:
     slower, faster = [v for v in verdicts if v.slower], [v for v in verdicts if v.faster]
     for title, some in (("slower", slower), ("faster", faster)):
         if some:
-            table = Table(title=f"{len(some)} {title} than {commit}", title_justify="left", box=box.SIMPLE_HEAD)
-            table.add_column("scene", no_wrap=True)
-            for column in ("times as long", "99 % bounds"):
-                table.add_column(column, justify="right")
-            for v in some:
-                assert v.ratio is not None
-                table.add_row(v.name, f"{v.ratio.value:.2f}", f"{v.ratio.low:.2f} to {v.ratio.high:.2f}")
-            out.print(table)
+            columns = (unbroken("scene"), right("times as long"), right("99 % bounds"))
+            ratios = ((v.name, r.value, r.low, r.high) for v in some if (r := v.ratio))
+            rows = ((name, f"{ratio:.2f}", f"{low:.2f} to {high:.2f}") for name, ratio, low, high in ratios)
+            out.print(table(*columns, rows=rows, title=f"{len(some)} {title} than {commit}"))
     lost = [v for v in verdicts if v.ratio is None]
     for v in lost:
         out.print(f"not compared: {v.name} ({v.error})", style="dim", markup=False)

@@ -6,10 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
-from ..console import BadInput, Failed, console, output_path, write_json, writing
+from ..console import BadInput, Failed, console, output_path, right, table, unbroken, write_json, writing
 from . import counts as tally
 
 
@@ -67,13 +64,8 @@ def judge(found: tally.Comparison, out: Any, recorded: bool = True) -> None:
     """Say what grew and what fell, since the record or since a commit. Raises Failed if something grew."""
     for title, some in (("grew", found.grew), ("fell", found.fell)):
         if some:
-            table = Table(title=f"{len(some)} {title}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-            table.add_column("count", no_wrap=True)
-            for column in ("before", "now"):
-                table.add_column(column, justify="right")
-            for row in some:
-                table.add_row(*row)
-            out.print(table)
+            columns = (unbroken("count"), right("before"), right("now"))
+            out.print(table(*columns, rows=some, title=f"{len(some)} {title}"))
     for reason, number in found.left.items():
         out.print(f"{number} not compared: {reason}", soft_wrap=True)
     if found.fell and recorded:

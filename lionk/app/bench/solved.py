@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from rich import box
-from rich.table import Table
-
-from ..console import console, output_path, write_json
+from ..console import console, output_path, right, table, write_json
 from .solver import tables, times_lbfgsb, times_one
 
 
@@ -16,15 +13,13 @@ def print_tables(quick: bool, json: str | None) -> None:
     """Evaluations of f by kinds of problems, then the time of the main job beside that of L-BFGS-B."""
     path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
     out = console(to_stderr=json == "-")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("problems")
-    for name in ("number", "certified", "median", "ninth decile", "CPU s", "aim"):
-        table.add_column(name, justify="right")
     rows = list(tables(quick))
-    for r in rows:
-        numbers = (str(r.problems), str(r.certified), f"{r.median:g}", f"{r.decile:g}", f"{r.seconds:.2g}")
-        table.add_row(r.name, *numbers, r.aim)
-    out.print(table)
+    numbers = ("number", "certified", "median", "ninth decile", "CPU s", "aim")
+    shown = (
+        (r.name, str(r.problems), str(r.certified), f"{r.median:g}", f"{r.decile:g}", f"{r.seconds:.2g}", r.aim)
+        for r in rows
+    )
+    out.print(table("problems", *map(right, numbers), rows=shown))
     ratio = times_lbfgsb()
     out.print(f"lionk solve's problem takes {ratio:.1f} times the CPU time of L-BFGS-B to the same gap (aim: 5)")
     many = times_one()

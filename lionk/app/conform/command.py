@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from lionk.conformance import LEVELS, RULES, VERSION, VERSIONS, Capabilities, Port, Report, check
@@ -21,7 +19,20 @@ from lionk.conformance.ports.target import known_failures, spec, wishes_of
 from lionk.conformance.report.results import SURE
 from lionk.conformance.specification.dialects import DIALECTS, in_dialect
 
-from ..console import BadInput, Failed, apart, command, console, output_path, reason, say, write_json, write_text
+from ..console import (
+    BadInput,
+    Failed,
+    apart,
+    command,
+    console,
+    output_path,
+    reason,
+    say,
+    table,
+    unbroken,
+    write_json,
+    write_text,
+)
 
 _STYLES = {"pass": "green", "fail": "bold red", "warn": "yellow", "xfail": "yellow", "skip": "dim"}
 
@@ -234,16 +245,14 @@ def _show(report: Report, to_stderr: bool) -> None:
     versions = ", ".join(f"{n} {v}" for n, v in report.versions.items())
     about = f"{report.port} ({versions or 'no version'}), specification {report.specification}, K = {report.K}"
     out.print(Text(about, style="bold"))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("rule", "level", "verdict", "tests", "remark"):
-        table.add_column(column, no_wrap=column != "remark")
+    rows = []
     for name, (verdict, tests) in report.by_rule().items():
         rule = RULES[name]
         worst = next((r for r in tests if r.verdict == verdict), tests[0])
         remark = f"{worst.id}: {worst.text}" if worst.text else rule.text
         word = Text(verdict, style=_STYLES[verdict])
-        table.add_row(name, f"L{rule.level}", word, str(len(tests)), escape(remark))
-    out.print(table)
+        rows.append((name, f"L{rule.level}", word, str(len(tests)), escape(remark)))
+    out.print(table(*map(unbroken, ("rule", "level", "verdict", "tests")), "remark", rows=rows))
     if report.first is not None:
         out.print(f"first divergence: {report.first.id}: {escape(report.first.text)}", soft_wrap=True)
         out.print(f"lionk conform ... --replay {report.first.id}", style="dim", soft_wrap=True)

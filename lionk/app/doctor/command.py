@@ -14,9 +14,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich import box
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 import lionk
@@ -30,6 +28,9 @@ from ..console import (
     console,
     make_folder,
     output_path,
+    right,
+    table,
+    unbroken,
     write_json,
     write_text,
 )
@@ -98,21 +99,20 @@ def doctor(
     }
     out.print(", ".join(f"{k} {v}" for k, v in machine.items()), style="dim", soft_wrap=True)
     findings = [f for name in sorted(lionk.backends()) for f in examine(lionk.backends()[name])]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("backend", "version", "device", "self-test", "ms/step", "details"):
-        wrap, number = column in ("details", "device"), column == "ms/step"
-        table.add_column(column, no_wrap=not wrap, justify="right" if number else "left")
-    for f in findings:
-        style = {"PASS": "green", "FAIL": "bold red"}.get(f.verdict, "dim")
-        ms = "" if f.step_ms is None else f"{f.step_ms:.1f}"
-        table.add_row(f.backend, f.version, f.device, Text(f.verdict, style=style), ms, escape(f.text))
-    out.print(table)
+    names = (*map(unbroken, ("backend", "version")), "device", unbroken("self-test"))
+    out.print(table(*names, right("ms/step"), "details", rows=map(_row, findings)))
     out.print(f"self-test in float32; ms/step: one Lion step on {SIZE:,} entries.", style="dim")
     if path is not None:
         write_json(path, {"machine": machine, "backends": [asdict(f) for f in findings]})
     broken = [f"{f.backend} on {f.device}" for f in findings if f.verdict == "FAIL"]
     if broken:
         raise Failed(f"the self-test fails for {', '.join(broken)}")
+
+
+def _row(f: Finding) -> tuple[Any, ...]:
+    style = {"PASS": "green", "FAIL": "bold red"}.get(f.verdict, "dim")
+    ms = "" if f.step_ms is None else f"{f.step_ms:.1f}"
+    return f.backend, f.version, f.device, Text(f.verdict, style=style), ms, escape(f.text)
 
 
 def _chosen(name: str, device: str | None) -> tuple[Any, Any]:
@@ -135,12 +135,9 @@ def _at_length(backend: Any, device: Any, report: Path | None, json: Path | None
 
     version = _version(backend)
     found = at_length(backend, version, device, machine(), seconds, lambda text: out.print(text, style="dim"))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("step on", "runner", "K", "ms", "GB/s"):
-        table.add_column(column, no_wrap=True, justify="right" if column in ("ms", "GB/s") else "left")
-    for t in found.timings:
-        table.add_row(t.shapes, t.runner, t.K, f"{t.ms:.3f}", f"{t.rate:.1f}")
-    out.print(table)
+    columns = (*map(unbroken, ("step on", "runner", "K")), right("ms"), right("GB/s"))
+    rows = ((t.shapes, t.runner, t.K, f"{t.ms:.3f}", f"{t.rate:.1f}") for t in found.timings)
+    out.print(table(*columns, rows=rows))
     for r in found.reports:
         out.print(escape(r.summary()), style="green" if r.passed else "bold red", soft_wrap=True)
     if report is not None:

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 import lionk
 
@@ -23,6 +21,8 @@ from ..console import (
     console,
     make_folder,
     output_path,
+    right,
+    table,
     write_json,
     writing,
 )
@@ -156,12 +156,8 @@ def document(name: str, seed: int, quick: bool, outcome: Outcome) -> dict[str, o
 
 
 def _show(out: Console, name: str, outcome: Outcome, seconds: float, written: list[Path]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column, justify in (("claim", "left"), ("measured", "right"), ("expected", "right"), ("", "left")):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
-    for c in outcome.checks:
-        verdict = "[green]holds[/green]" if c.holds else "[red]FAILS[/red]"
-        table.add_row(escape(c.claim), f"{c.measured:.4g}", c.expected, verdict)
+    words = {True: "[green]holds[/green]", False: "[red]FAILS[/red]"}
+    rows = ((escape(c.claim), f"{c.measured:.4g}", c.expected, words[c.holds]) for c in outcome.checks)
     out.print(f"[bold]{name}[/bold]  {escape(TARGETS[name])}\n\n{escape(text(load(name)))}\n")
-    out.print(table)
+    out.print(table("claim", right("measured"), right("expected"), "", rows=rows))
     out.print(f"[dim]{seconds:.1f} s[/dim]" + "".join(f", wrote {p}" for p in written), soft_wrap=True)

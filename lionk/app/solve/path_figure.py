@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich import box
-from rich.table import Table
 
+from ..console import right, table
 from .path import Path as LamPath
 from .setup import Setup
 from .source import Task
@@ -18,15 +17,13 @@ NAMED = 8  # curves that have their names beside them
 
 def show(out: Any, path: LamPath) -> None:
     """Loss and score of every lam, with the best marked."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("lam", f"loss on unseen rows ({path.folds} folds)", path.measure, ""):
-        table.add_column(name, justify="right")
+    rows = []
     for i, lam in enumerate(path.lams):
         mark = "[green]best[/green]" if i == path.best else ""
-        table.add_row(
-            f"{lam:.4g}", f"{path.mean[i]:.5g} +- {path.error[i]:.2g}", f"{path.scores[:, i].mean():.4f}", mark
-        )
-    out.print(table)
+        loss = f"{path.mean[i]:.5g} +- {path.error[i]:.2g}"
+        rows.append((f"{lam:.4g}", loss, f"{path.scores[:, i].mean():.4f}", mark))
+    columns = ("lam", f"loss on unseen rows ({path.folds} folds)", path.measure, "")
+    out.print(table(*map(right, columns), rows=rows))
     if path.at_the_end:
         out.print("The best weight decay is at the end of the list; give --lams LOW:HIGH:COUNT with a wider range.")
 

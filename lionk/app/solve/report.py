@@ -15,13 +15,13 @@ import numpy as np
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 import lionk
 from lionk.sets.box import Whole
 
-from ..console import write_json, write_text
+from ..console import right, table, unbroken, write_json, write_text
 from ..tables.table import Table as DataTable
 from .constraint import NEAR, View, view
 from .problems import BUNDLED
@@ -69,12 +69,11 @@ class Outcome:
 
 def list_problems(out: Console) -> None:
     """The bundled problems, with the K that each is meant for."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("problem", "what", "loss", "K (weight decay)"):
-        table.add_column(name, no_wrap=name == "problem")
-    for b in BUNDLED.values():
-        table.add_row(b.name, b.summary, b.loss, ", ".join(f"{k} ({v:g})" for k, v in b.weight_decay.items()))
-    out.print(table)
+    rows = (
+        (b.name, b.summary, b.loss, ", ".join(f"{k} ({v:g})" for k, v in b.weight_decay.items()))
+        for b in BUNDLED.values()
+    )
+    out.print(table(unbroken("problem"), "what", "loss", "K (weight decay)", rows=rows))
 
 
 def opening(out: Console, s: Setup) -> None:
@@ -101,12 +100,9 @@ def account(out: Console, task: Task) -> None:
     lines = task.problem.account
     if not lines:
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("column", "read as", "what is in it", "used"):
-        table.add_column(name, overflow="fold")
-    for line in lines[:LISTED]:
-        table.add_row(escape(line.name), line.kind, escape(line.seen), escape(line.use))
-    out.print(table)
+    columns = (Column(name, overflow="fold") for name in ("column", "read as", "what is in it", "used"))
+    rows = ((escape(line.name), line.kind, escape(line.seen), escape(line.use)) for line in lines[:LISTED])
+    out.print(table(*columns, rows=rows))
     if len(lines) > LISTED:
         kinds = Counter(line.kind or "left out" for line in lines[LISTED:])
         out.print(f"and {len(lines) - LISTED} more: {', '.join(f'{n} {kind}' for kind, n in kinds.items())}")
@@ -134,32 +130,24 @@ def save_coefficients(o: Outcome, path: Path) -> None:
 def closing(out: Console, o: Outcome) -> None:
     """The table and the verdicts."""
     r, s = o.result, o.setup
-    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column()
-    table.add_row("objective F", f"{r.objective:.8g}   (f = {r.fun:.8g}, K*(lam x)/lam = {r.objective - r.fun:.4g})")
+    facts = Table(Column(style="bold", no_wrap=True), Column(), box=box.SIMPLE, show_header=False, pad_edge=False)
+    facts.add_row("objective F", f"{r.objective:.8g}   (f = {r.fun:.8g}, K*(lam x)/lam = {r.objective - r.fun:.4g})")
     if s.weight_decay:
-        table.add_row("certified gap", f"F - min F <= {max(r.gap, 0.0):.3g} + {r.gap_rounding:.1g} (rounding)")
+        facts.add_row("certified gap", f"F - min F <= {max(r.gap, 0.0):.3g} + {r.gap_rounding:.1g} (rounding)")
         color = "green" if r.success else "red"
-        table.add_row("gap / |F|", Text(f"{o.relative_gap:.3g}   (tolerance: gap <= {s.tolerance})", style=color))
-        table.add_row("distance", f"{r.distance:.3g}   from lam x to the constraint set")
-        table.add_row("active", escape(o.view.text))
+        facts.add_row("gap / |F|", Text(f"{o.relative_gap:.3g}   (tolerance: gap <= {s.tolerance})", style=color))
+        facts.add_row("distance", f"{r.distance:.3g}   from lam x to the constraint set")
+        facts.add_row("active", escape(o.view.text))
     else:
-        table.add_row("stationarity", f"G = {r.gap:.3g}; weight decay 0: no constraint, no bound on F - min F")
-    table.add_row(o.score[0], f"{o.score[1]:.4f}   on the data of the fit")
+        facts.add_row("stationarity", f"G = {r.gap:.3g}; weight decay 0: no constraint, no bound on F - min F")
+    facts.add_row(o.score[0], f"{o.score[1]:.4f}   on the data of the fit")
     if o.unseen is not None and o.rest is not None:
-        table.add_row("held out", f"{o.unseen[1]:.4f}   {o.unseen[0]} on {len(o.rest.target)} rows kept out of the fit")
-    table.add_row("steps", f"{r.nit} in {o.seconds:.1f} s; {escape(r.message)}")
-    out.print(table)
+        facts.add_row("held out", f"{o.unseen[1]:.4f}   {o.unseen[0]} on {len(o.rest.target)} rows kept out of the fit")
+    facts.add_row("steps", f"{r.nit} in {o.seconds:.1f} s; {escape(r.message)}")
+    out.print(facts)
     _show_coefficients(out, o)
-    theory = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    theory.add_column("theory", no_wrap=True)
-    theory.add_column("holds")
-    theory.add_column("what was seen")
-    for statement in r.certificate.statements:
-        mark, style = MARKS[statement.verdict]
-        theory.add_row(statement.name, Text(mark, style=style), escape(statement.text))
-    out.print(theory)
+    rows = ((s.name, Text(*MARKS[s.verdict]), escape(s.text)) for s in r.certificate.statements)
+    out.print(table(unbroken("theory"), "holds", "what was seen", rows=rows))
     color = "green" if r.success and not r.certificate.failed else "red"
     head = "certified" if r.success else "NOT certified"
     out.print(Text.assemble((head, f"bold {color}"), f": {r.certificate.verdict}"))
@@ -167,13 +155,9 @@ def closing(out: Console, o: Outcome) -> None:
 
 def _show_coefficients(out: Console, o: Outcome) -> None:
     rows = coefficients(o)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("largest weights" if len(rows) > SHOWN else "weights", overflow="fold")
-    table.add_column("weight", justify="right")
-    table.add_column("in the units of the data", justify="right")
-    for name, weight, units in rows[:SHOWN]:
-        table.add_row(escape(name), f"{weight:.4g}", f"{units:.4g}")
-    out.print(table)
+    first = Column("largest weights" if len(rows) > SHOWN else "weights", overflow="fold")
+    shown = ((escape(name), f"{weight:.4g}", f"{units:.4g}") for name, weight, units in rows[:SHOWN])
+    out.print(table(first, right("weight"), right("in the units of the data"), rows=shown))
 
 
 def _entry(s: Setup) -> Any:
