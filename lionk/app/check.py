@@ -14,7 +14,8 @@ from rich.markup import escape
 import lionk
 from lionk.checking.report import FAILS, HOLDS, Report
 
-from .console import BadInput, Failed, command, console, output_path, reason, table, write_json
+from .console import BadInput, Failed, command, console, reason, table
+from .files import output_path, write_json
 from .functions import parse_k
 
 

@@ -10,7 +10,8 @@ import typer
 import lionk
 from lionk.functions.registry.text import value
 
-from .console import BadInput, command, output_path, reason, say, write_json
+from .console import BadInput, command, reason, say
+from .files import output_path, write_json
 
 
 @command

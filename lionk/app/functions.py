@@ -20,7 +20,8 @@ from lionk.arrays.newton_schulz import SETS
 from lionk.functions import Entry, entry, rules
 from lionk.functions.registry.text import parse
 
-from .console import BadInput, command, console, output_path, reason, table, unbroken, write_json
+from .console import BadInput, command, console, reason, table, unbroken
+from .files import output_path, write_json
 
 KINDS = ("scalar", "vector", "matrix", "square", "symmetric", "algorithm", "rule")
 

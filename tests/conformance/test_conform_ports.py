@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 import lionk
 from lionk.app.cli import app
-from lionk.app.console import plain
+from lionk.app.files import plain
 from lionk.conformance import Capabilities, Loopback, adapt, check
 from lionk.conformance.judging.trace import run
 from lionk.conformance.ports.exchange import Program, claims_of_program, export, judge_results

@@ -18,7 +18,8 @@ from rich.table import Table
 
 import lionk
 
-from ..console import BadInput, apart, command, console, output_path, right, table, unbroken, write_json, writing
+from ..console import BadInput, command, console, right, table, unbroken
+from ..files import apart, output_path, write_json, writing
 from . import options, speed
 from .aims import AIMS, COLUMNS, ROWS
 from .busy import busy

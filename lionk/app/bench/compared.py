@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..console import BadInput, Failed, console, output_path, right, table, unbroken, write_json
+from ..console import BadInput, Failed, console, right, table, unbroken
+from ..files import output_path, write_json
 from . import against as pairs
 from . import counts as tally
 from .counted import judge, made

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..console import BadInput, Failed, console, output_path, right, table, unbroken, write_json, writing
+from ..console import BadInput, Failed, console, right, table, unbroken
+from ..files import output_path, write_json, writing
 from . import counts as tally
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from ..console import console, output_path, right, table, write_json
+from ..console import console, right, table
+from ..files import output_path, write_json
 from .solver import tables, times_lbfgsb, times_one
 
 

@@ -19,20 +19,8 @@ from lionk.conformance.ports.target import known_failures, spec, wishes_of
 from lionk.conformance.report.results import SURE
 from lionk.conformance.specification.dialects import DIALECTS, in_dialect
 
-from ..console import (
-    BadInput,
-    Failed,
-    apart,
-    command,
-    console,
-    output_path,
-    reason,
-    say,
-    table,
-    unbroken,
-    write_json,
-    write_text,
-)
+from ..console import BadInput, Failed, command, console, reason, say, table, unbroken
+from ..files import apart, output_path, write_json, write_text
 
 _STYLES = {"pass": "green", "fail": "bold red", "warn": "yellow", "xfail": "yellow", "skip": "dim"}
 

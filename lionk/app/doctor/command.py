@@ -19,21 +19,8 @@ from rich.text import Text
 
 import lionk
 
-from ..console import (
-    BadInput,
-    Failed,
-    apart,
-    check_folder,
-    command,
-    console,
-    make_folder,
-    output_path,
-    right,
-    table,
-    unbroken,
-    write_json,
-    write_text,
-)
+from ..console import BadInput, Failed, command, console, right, table, unbroken
+from ..files import apart, check_folder, make_folder, output_path, write_json, write_text
 
 FOLDER = Path("lionk-doctor")  # for the report, where --report names no file
 SIZE = 1_000_000  # entries of the timed step

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from ..console import BadInput, apart, command, console, output_path, say, write_text
+from ..console import BadInput, command, console, say
+from ..files import apart, output_path, write_text
 from ..solve import options as opt
 from ..solve.saved import Model, load
 from ..solve.source import DATES, Source, check_texts

@@ -12,20 +12,8 @@ from rich.markup import escape
 
 import lionk
 
-from ..console import (
-    BadInput,
-    Failed,
-    apart,
-    check_folder,
-    command,
-    console,
-    make_folder,
-    output_path,
-    right,
-    table,
-    write_json,
-    writing,
-)
+from ..console import BadInput, Failed, command, console, right, table
+from ..files import apart, check_folder, make_folder, output_path, write_json, writing
 from .targets import TARGETS, Outcome, load, text
 
 SUFFIXES = (".png", ".svg", ".pdf")

@@ -13,20 +13,8 @@ from rich.markup import escape
 
 import lionk
 
-from ..console import (
-    BadInput,
-    Failed,
-    apart,
-    check_folder,
-    command,
-    complain,
-    console,
-    make_folder,
-    output_path,
-    put_off,
-    reason,
-    writing,
-)
+from ..console import BadInput, Failed, command, complain, console, put_off, reason
+from ..files import apart, check_folder, make_folder, output_path, writing
 from . import options as opt
 from .cluster import connected
 from .setup import (

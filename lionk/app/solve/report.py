@@ -21,7 +21,8 @@ from rich.text import Text
 import lionk
 from lionk.sets.box import Whole
 
-from ..console import right, table, unbroken, write_json, write_text
+from ..console import right, table, unbroken
+from ..files import write_json, write_text
 from ..tables.table import Table as DataTable
 from .constraint import NEAR, View, view
 from .problems import BUNDLED

@@ -11,7 +11,8 @@ import numpy as np
 
 import lionk
 
-from ..console import BadInput, write_json
+from ..console import BadInput
+from ..files import write_json
 from ..tables.table import Feature
 from .model import INTERCEPT, Scaling, predictions, with_ones
 

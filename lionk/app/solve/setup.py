@@ -13,7 +13,8 @@ from typing import Any
 
 import lionk
 
-from ..console import BadInput, Failed, output_path, reason
+from ..console import BadInput, Failed, reason
+from ..files import output_path
 from ..functions import build_k
 from .model import Problem
 
