@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,8 +13,8 @@ from rich.markup import escape
 import lionk
 from lionk.checking.report import FAILS, HOLDS, Report
 
-from .console import BadInput, Failed, command, console, reason, table
-from .files import output_path, write_json
+from .console import BadInput, Failed, bad_input, command, console, table
+from .files import Json, json_path, write_json
 from .functions import parse_k
 
 
@@ -37,9 +36,7 @@ def check(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random points.")] = 0,
-    json: Annotated[
-        str | None, typer.Option("--json", help="Write JSON instead; '-' is the terminal.", metavar="PATH")
-    ] = None,
+    json: Json = None,
 ) -> None:
     """Check a function K: is it convex, and are its conjugate, its set and its prox right?
 
@@ -47,12 +44,10 @@ def check(
 
     Examples: lionk check huber:delta=0.5; lionk check my_functions:my_k --xp torch
     """
-    path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
-    try:
+    path = json_path(json)
+    with bad_input(ImportError, TypeError, ValueError, RuntimeError, KeyError):
         library = xp if xp in lionk.backends() else import_module(xp)
         report = lionk.check_K(load(name), library, shape=_shape(shape), dtype=dtype, seed=seed)
-    except (ImportError, TypeError, ValueError, RuntimeError, KeyError) as error:
-        raise BadInput(reason(error)) from None
     if path is None:
         _show(console(), report)
     else:

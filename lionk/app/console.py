@@ -94,6 +94,22 @@ def console(to_stderr: bool = False, width: int = 100) -> Console:
     return made if made.is_terminal else Console(stderr=to_stderr, highlight=False, width=width)
 
 
+def one_of(known: Iterable[str], value: str | None, option: str) -> None:
+    """Raises BadInput, with what there is, if an option is given and its value is not among it."""
+    known = list(known)
+    if value is not None and value not in known:
+        raise BadInput(f"{option} {value}: choose one of {', '.join(known)}")
+
+
+@contextlib.contextmanager
+def bad_input(*kinds: type[Exception], of: str = "") -> Iterator[None]:
+    """Errors of these kinds are the user's: they become BadInput, after the option ``of`` which they come."""
+    try:
+        yield
+    except kinds as error:
+        raise BadInput(f"{of}{reason(error)}") from None
+
+
 right, unbroken = partial(Column, justify="right"), partial(Column, no_wrap=True)  # columns: of numbers, of names
 
 

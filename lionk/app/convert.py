@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,8 +9,8 @@ import typer
 import lionk
 from lionk.functions.registry.text import value
 
-from .console import BadInput, command, reason, say
-from .files import output_path, write_json
+from .console import bad_input, command, say
+from .files import Json, json_path, write_json
 
 
 @command
@@ -33,9 +32,7 @@ def convert(
             metavar="OUT,IN",
         ),
     ] = None,
-    json: Annotated[
-        str | None, typer.Option("--json", help="Write JSON instead; '-' is the terminal.", metavar="PATH")
-    ] = None,
+    json: Json = None,
 ) -> None:
     """Translate the settings of one library's Lion or Muon into those of another, so that both make the same steps.
 
@@ -43,15 +40,13 @@ def convert(
 
     Example: lionk convert lr=0.02 weight_decay=0.1 --from torch.optim.Muon --to optax.contrib.muon
     """
-    path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
-    try:
+    path = json_path(json)
+    with bad_input(ValueError):
         pairs = [_setting(s) for s in settings or []]
         given = dict(pairs)
         if len(given) < len(pairs):
             raise ValueError(f"a setting is given twice: {', '.join(name for name, _ in pairs)}")
         found = lionk.conventions.translate(given, source=source, target=target, shape=_shape(shape))
-    except ValueError as error:
-        raise BadInput(reason(error)) from None
     if path is not None:
         write_json(path, {"source": source, "target": target, "settings": found.settings, "notes": list(found.notes)})
         return

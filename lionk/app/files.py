@@ -8,7 +8,9 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from .console import BadInput, Failed, say
 
@@ -27,6 +29,16 @@ def output_path(text: str, option: str, suffixes: tuple[str, ...] = ()) -> Path 
     if suffixes and path.suffix.lower() not in suffixes:
         raise BadInput(f"{option} {text}: the name must end in one of {', '.join(suffixes)}")
     return path
+
+
+PICTURES = (".png", ".svg", ".pdf")
+#: Of commands that print what ``--json`` writes instead.
+Json = Annotated[str | None, typer.Option("--json", help="Write JSON instead; '-' is the terminal.", metavar="PATH")]
+
+
+def json_path(text: str | None) -> Path | None:
+    """Where ``--json`` writes, checked before the work begins: ``-`` is the terminal."""
+    return None if text is None else Path("-") if text == "-" else output_path(text, "--json")
 
 
 def check_folder(path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,8 +19,8 @@ from lionk.arrays.newton_schulz import SETS
 from lionk.functions import Entry, entry, rules
 from lionk.functions.registry.text import parse
 
-from .console import BadInput, command, console, reason, table, unbroken
-from .files import output_path, write_json
+from .console import BadInput, bad_input, command, console, one_of, reason, table, unbroken
+from .files import Json, json_path, write_json
 
 KINDS = ("scalar", "vector", "matrix", "square", "symmetric", "algorithm", "rule")
 
@@ -48,9 +47,7 @@ def functions(
     search: Annotated[
         str | None, typer.Option(help="List only those that have this text in their name, formula or constraint.")
     ] = None,
-    json: Annotated[
-        str | None, typer.Option("--json", help="Write JSON instead; '-' is the terminal.", metavar="PATH")
-    ] = None,
+    json: Json = None,
 ) -> None:
     """List the convex functions K, and what constraint or penalty each imposes on the weights.
 
@@ -59,7 +56,7 @@ def functions(
 
     Examples: lionk functions --kind matrix; lionk functions huber:delta=0.5; lionk functions muon
     """
-    path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
+    path = json_path(json)
     if name is not None:
         if kind is not None or search is not None:
             raise BadInput("--kind and --search choose among all functions; leave NAME out")
@@ -69,8 +66,7 @@ def functions(
         else:
             write_json(path, details)
         return
-    if kind is not None and kind not in KINDS:
-        raise BadInput(f"--kind {kind}: choose one of {', '.join(KINDS)}")
+    one_of(KINDS, kind, "--kind")
     names = {"rule": rules, "algorithm": lionk.algorithms}.get(kind or "", lionk.names)()
     if kind is None and search is not None:
         names = names + lionk.algorithms()
@@ -87,10 +83,8 @@ def functions(
 
 def parse_k(text: str) -> tuple[str, dict[str, Any]]:
     """``NAME[:param=value,...]`` taken apart. Raises BadInput."""
-    try:
+    with bad_input(ValueError):
         return parse(text)
-    except ValueError as error:
-        raise BadInput(str(error)) from None
 
 
 def build_k(text: str) -> lionk.ConvexFunction:

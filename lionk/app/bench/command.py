@@ -18,8 +18,8 @@ from rich.table import Table
 
 import lionk
 
-from ..console import BadInput, command, console, right, table, unbroken
-from ..files import apart, output_path, write_json, writing
+from ..console import BadInput, command, console, one_of, right, table, unbroken
+from ..files import PICTURES, apart, json_path, output_path, write_json, writing
 from . import options, speed
 from .aims import AIMS, COLUMNS, ROWS
 from .busy import busy
@@ -146,13 +146,12 @@ def bench(
 
         count(check, record, file, group, json)
         return
-    path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
-    picture = None if plot is None else output_path(plot, "--plot", (".png", ".svg", ".pdf"))
+    path = json_path(json)
+    picture = None if plot is None else output_path(plot, "--plot", PICTURES)
     apart({"--json": path, "--plot": picture})
     if overhead and (plot is not None or group is not None):
         raise BadInput("--overhead prints one table: it goes with --json and --seconds, not with --plot or --only")
-    if group is not None and group not in GROUPS:
-        raise BadInput(f"--only {group}: choose one of {', '.join(GROUPS)}")
+    one_of(GROUPS, group, "--only")
     out = console(to_stderr=json == "-")
     facts = machine() | ({"busy processes": processes} if processes else {})
     out.print(", ".join(f"{k} {v}" for k, v in facts.items()), style="dim", soft_wrap=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..console import BadInput, Failed, console, right, table, unbroken
-from ..files import output_path, write_json
+from ..console import BadInput, Failed, bad_input, console, right, table, unbroken
+from ..files import json_path, write_json
 from . import against as pairs
 from . import counts as tally
 from .counted import judge, made
@@ -17,21 +17,18 @@ from .counted import judge, made
 
 def compare(commit: str, counts: bool, only: str, seconds: float, json: str | None, environment: str | None) -> None:
     """Say by name what differs. Raises Failed if something is slower, or if a count grew."""
-    target = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
+    target = json_path(json)
     out = console(to_stderr=json == "-")
     python = sys.executable if environment is None else interpreter(environment)
-    try:
-        with pairs.worktree(tally.TREE, commit) as tree:
-            if counts:
-                parts = [p for p in tally.PARTS if only in p]
-                if not parts:
-                    raise BadInput(f"--only {only}: no part has this in its name; they are {', '.join(tally.PARTS)}")
-                before, now = (made(parts, where, python) for where in (tree, tally.TREE))
-                judge(tally.compare(before, now, parts), out, recorded=False)
-                return
-            verdicts = _played(tree, python, only, seconds, out)
-    except ValueError as error:
-        raise BadInput(f"--against {commit}: {error}") from None
+    with bad_input(ValueError, of=f"--against {commit}: "), pairs.worktree(tally.TREE, commit) as tree:
+        if counts:
+            parts = [p for p in tally.PARTS if only in p]
+            if not parts:
+                raise BadInput(f"--only {only}: no part has this in its name; they are {', '.join(tally.PARTS)}")
+            before, now = (made(parts, where, python) for where in (tree, tally.TREE))
+            judge(tally.compare(before, now, parts), out, recorded=False)
+            return
+        verdicts = _played(tree, python, only, seconds, out)
     if target is not None:
         write_json(target, {"against": commit, "threshold": pairs.THRESHOLD, "scenes": [v.row() for v in verdicts]})
     _tell(verdicts, commit, out)

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..console import BadInput, Failed, console, right, table, unbroken
-from ..files import output_path, write_json, writing
+from ..console import BadInput, Failed, bad_input, console, one_of, right, table, unbroken
+from ..files import json_path, output_path, write_json, writing
 from . import counts as tally
 
 
@@ -15,13 +15,13 @@ def count(check: bool, record: bool, file: str | None, part: str | None, json: s
     """``lionk bench --counts``."""
     if check and record:
         raise BadInput("--check compares with the record, --record replaces it: give one of them")
-    if part is not None and part not in tally.PARTS:
-        raise BadInput(f"--only {part}: with --counts, choose one of {', '.join(tally.PARTS)}")
+    one_of(tally.PARTS, part, "with --counts, --only")
     path = tally.RECORD if file is None else Path(file)
-    before = _read(path) if check else None
+    with bad_input(ValueError):
+        before = tally.read(path) if check else None
     if record:
         output_path(str(path), "--file")
-    target = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
+    target = json_path(json)
     out = console(to_stderr=json == "-")
     parts = list(tally.PARTS) if part is None else [part]
     now = made(parts)
@@ -44,13 +44,6 @@ def count(check: bool, record: bool, file: str | None, part: str | None, json: s
             lines.setdefault(f"{subject}, {case}", []).append(f"{unit} {value:g}")
         for name, numbers in lines.items():
             out.print(f"{name}: {', '.join(numbers)}", soft_wrap=True, markup=False)
-
-
-def _read(path: Path) -> tally.Counts:
-    try:
-        return tally.read(path)
-    except ValueError as error:
-        raise BadInput(str(error)) from None
 
 
 def made(parts: list[str], tree: Path = tally.TREE, python: str = sys.executable) -> tally.Counts:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 
 from ..console import console, right, table
-from ..files import output_path, write_json
+from ..files import json_path, write_json
 from .solver import tables, times_lbfgsb, times_one
 
 
 def print_tables(quick: bool, json: str | None) -> None:
     """Evaluations of f by kinds of problems, then the time of the main job beside that of L-BFGS-B."""
-    path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
+    path = json_path(json)
     out = console(to_stderr=json == "-")
     rows = list(tables(quick))
     numbers = ("number", "certified", "median", "ninth decile", "CPU s", "aim")

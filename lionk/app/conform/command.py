@@ -19,8 +19,8 @@ from lionk.conformance.ports.target import known_failures, spec, wishes_of
 from lionk.conformance.report.results import SURE
 from lionk.conformance.specification.dialects import DIALECTS, in_dialect
 
-from ..console import BadInput, Failed, command, console, reason, say, table, unbroken
-from ..files import apart, output_path, write_json, write_text
+from ..console import BadInput, Failed, bad_input, command, console, say, table, unbroken
+from ..files import apart, json_path, output_path, write_json, write_text
 
 _STYLES = {"pass": "green", "fail": "bold red", "warn": "yellow", "xfail": "yellow", "skip": "dim"}
 
@@ -104,22 +104,20 @@ def conform(
     if specification not in VERSIONS:
         raise BadInput(f"--specification {specification}: this kit holds {', '.join(VERSIONS)}")
     paths = {n: output_path(p, n) for n, p in (("--md", md), ("--junit", junit), ("--html", html)) if p is not None}
-    to_json = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
+    to_json = json_path(json)
     apart({**paths, "--json": to_json})
     if sum(v is not None for v in (target, vectors, results, program)) != 1:
         raise BadInput("name one port, module:attribute, or give one of --vectors, --results, --command")
     if target is None:
-        try:
+        with bad_input(ValueError):
             dtypes = {} if dtype is None else {"dtypes": tuple(dtype.split(","))}
             outside = claims_of_program(spec(k), **dtypes, specification=specification)
             outside = outside if dialect is None else in_dialect(outside, dialect)
             report = _elsewhere(outside, top, vectors, results, program, _ids(known), limits)
-        except ValueError as error:
-            raise BadInput(reason(error)) from None
         if report is not None:
             _finish(report, to_json, paths)
         return
-    try:
+    with bad_input(ValueError):
         wishes = wishes_of(k=k, names=map_, options=option, decays=decay, library=library, device=device)
         listed = _ids(known)
         with ApartPort(target, wishes, limits, {"specification": specification}) as port:
@@ -130,8 +128,6 @@ def conform(
                 return
             chosen = None if dtype is None else _dtypes(dtype, port.capabilities)
             report = check(port, level=top, dtypes=chosen, only=only, known=listed)
-    except ValueError as error:
-        raise BadInput(reason(error)) from None
     _finish(report, to_json, paths)
 
 
@@ -159,10 +155,8 @@ def _elsewhere(
             raise BadInput(f"--results {results}: there is no {path}; the program must write it")
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         return judge_results(lines, claims, name=str(path), level=level, known=known)
-    try:
+    with bad_input(RuntimeError, of="--command: "):
         return Program(shlex.split(program or ""), claims, limits).check(level=level, known=known)
-    except RuntimeError as error:
-        raise BadInput(f"--command: {error}") from None
 
 
 def _level(text: str) -> int:
@@ -199,10 +193,8 @@ def _replay(port: Port, target: str, case: str, wishes: dict[str, Any]) -> None:
     path = Path("replay_" + case.replace("/", "_").replace(".", "_") + ".py")
     given = {n: v for n, v in wishes.items() if v not in (None, {}, (), "numpy")}
     make = f"from lionk.conformance.ports.target import load\n\nport = load({target!r}, {given!r})"
-    try:
+    with bad_input(ValueError, of="--replay: "):
         write_text(path, script(port, case, make))
-    except ValueError as error:
-        raise BadInput(f"--replay: {reason(error)}") from None
     say(f"wrote {path}; run it with: python {path}")
 
 

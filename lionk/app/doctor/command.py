@@ -19,8 +19,8 @@ from rich.text import Text
 
 import lionk
 
-from ..console import BadInput, Failed, command, console, right, table, unbroken
-from ..files import apart, check_folder, make_folder, output_path, write_json, write_text
+from ..console import BadInput, Failed, command, console, one_of, right, table, unbroken
+from ..files import apart, check_folder, json_path, make_folder, output_path, write_json, write_text
 
 FOLDER = Path("lionk-doctor")  # for the report, where --report names no file
 SIZE = 1_000_000  # entries of the timed step
@@ -66,7 +66,7 @@ def doctor(
 
     Examples: lionk doctor; lionk doctor --backend torch --device cuda
     """
-    path = None if json is None else Path("-") if json == "-" else output_path(json, "--json")
+    path = json_path(json)
     out = console(to_stderr=json == "-")
     if backend is not None:
         chosen, place = _chosen(backend, device)
@@ -105,8 +105,7 @@ def _row(f: Finding) -> tuple[Any, ...]:
 def _chosen(name: str, device: str | None) -> tuple[Any, Any]:
     """The backend of this name, and its device."""
     known = lionk.backends()
-    if name not in known:
-        raise BadInput(f"--backend {name}: choose one of {', '.join(sorted(known))}")
+    one_of(sorted(known), name, "--backend")
     if missing := known[name].why_unavailable():
         raise Failed(f"{name} is not available: {missing}")
     devices = known[name].devices()

@@ -12,11 +12,10 @@ from rich.markup import escape
 
 import lionk
 
-from ..console import BadInput, Failed, command, console, right, table
-from ..files import apart, check_folder, make_folder, output_path, write_json, writing
+from ..console import BadInput, Failed, command, console, one_of, right, table
+from ..files import PICTURES, apart, check_folder, json_path, make_folder, output_path, write_json, writing
 from .targets import TARGETS, Outcome, load, text
 
-SUFFIXES = (".png", ".svg", ".pdf")
 FOLDER = Path("lionk-reproduce")  # for files that no option names
 
 
@@ -68,14 +67,13 @@ def reproduce(
         for name, summary in TARGETS.items():
             out.print(f"[bold]{name:<{width}}[/bold]  {escape(summary)}")
         return
-    if target not in _names():
-        raise BadInput(f"{target}: choose one of {', '.join(_names())}")
+    one_of(_names(), target, "TARGET")
     chosen = list(TARGETS) if target == "all" else [target]
     if json == "-" and target == "all":
         raise BadInput("--json - is for one target; give a folder with all")
     files = {n: (_file(plot, "--plot", n, ".png", target), _file(json, "--json", n, ".json", target)) for n in chosen}
-    for plot_path, json_path in files.values():
-        apart({"--plot": plot_path, "--json": json_path})
+    for to_plot, to_json in files.values():
+        apart({"--plot": to_plot, "--json": to_json})
     wrong = [name for name in chosen if not _one(name, seed, quick, *files[name], None if quiet else out)]
     if wrong:
         raise Failed(f"a claim does not hold in {', '.join(wrong)}")
@@ -83,17 +81,14 @@ def reproduce(
 
 def _file(option: str | None, flag: str, name: str, suffix: str, target: str) -> Path | None:
     """Where a target's file goes; for all of them the option names a folder."""
-    default = f"lionk-{name}{suffix}"
     if option is None:
         check_folder(FOLDER)
         return FOLDER / f"{name}{suffix}"
-    if option == "-" and flag == "--json":
-        return Path("-")
     if target == "all" and option != "none":
         if not Path(option).is_dir():
             raise BadInput(f"{flag} {option}: with all, an existing folder, or none")
-        return output_path(str(Path(option) / default), flag)
-    return output_path(option, flag, SUFFIXES if flag == "--plot" else ())
+        return output_path(str(Path(option) / f"lionk-{name}{suffix}"), flag)
+    return json_path(option) if flag == "--json" else output_path(option, flag, PICTURES)
 
 
 def _one(name: str, seed: int, quick: bool, plot: Path | None, json: Path | None, out: Console | None) -> bool:

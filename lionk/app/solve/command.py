@@ -13,8 +13,8 @@ from rich.markup import escape
 
 import lionk
 
-from ..console import BadInput, Failed, command, complain, console, put_off, reason
-from ..files import apart, check_folder, make_folder, output_path, writing
+from ..console import BadInput, Failed, bad_input, command, complain, console, put_off, reason
+from ..files import PICTURES, apart, check_folder, json_path, make_folder, output_path, writing
 from . import options as opt
 from .cluster import connected
 from .setup import (
@@ -31,7 +31,6 @@ from .setup import (
 )
 from .source import Source, Task, read_task
 
-PICTURES = (".png", ".svg", ".pdf")
 SMALL = 2_000_000  # entries of the design; with fewer, threads of the linear algebra cost more than they bring
 
 
@@ -160,18 +159,13 @@ def solve(
 def _files(out: Path, plot: str | None, json: str | None, save: Path | None, path: bool) -> dict[str, Path | None]:
     """Where each file goes, by the option that names it, checked before the work begins; without one, in the folder."""
     check_folder(out)
-    made: dict[str, Path | None] = {}
-    for option, given, name in (("--plot", plot, "picture.png"), ("--json", json, "trace.json")):
-        if given is None:
-            made[option] = out / name
-        elif given == "-" and option == "--json":
-            made[option] = Path("-")
-        else:
-            made[option] = output_path(given, option, PICTURES if option == "--plot" else ())
-    made["--save"] = None if save is None else output_path(str(save), "--save", (".json",))
-    made["the table of coefficients"] = out / "coefficients.csv" if None in (plot, json) else None
-    made["the path over lam"] = out / "path.png" if path else None
-    return made
+    return {
+        "--plot": out / "picture.png" if plot is None else output_path(plot, "--plot", PICTURES),
+        "--json": out / "trace.json" if json is None else json_path(json),
+        "--save": None if save is None else output_path(str(save), "--save", (".json",)),
+        "the table of coefficients": out / "coefficients.csv" if None in (plot, json) else None,
+        "the path over lam": out / "path.png" if path else None,
+    }
 
 
 def _write(
@@ -209,14 +203,12 @@ def _choose(
     from .path import chosen, follow, read_lams
 
     values = read_lams(lams)
-    try:
+    with bad_input(lionk.NonFiniteError, ValueError, TypeError, lionk.NotAvailable, of="--cv: "):
         if quiet or not screen.is_terminal:
             path = follow(task, setup, values, folds, seed)
         else:
             with screen.status(f"cross-validation: {len(values)} weight decays") as status:
                 path = follow(task, setup, values, folds, seed, lambda t: status.update(f"cross-validation: {t}"))
-    except (lionk.NonFiniteError, ValueError, TypeError, lionk.NotAvailable) as error:
-        raise BadInput(f"--cv: {reason(error)}") from None
     if not quiet:
         path_figure.show(screen, path)
     return chosen(setup, path), path

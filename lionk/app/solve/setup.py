@@ -13,7 +13,7 @@ from typing import Any
 
 import lionk
 
-from ..console import BadInput, Failed, reason
+from ..console import BadInput, Failed, bad_input, one_of, reason
 from ..files import output_path
 from ..functions import build_k
 from .model import Problem
@@ -60,16 +60,13 @@ class Setup:
 
 def read_k(text: str) -> lionk.ConvexFunction:
     """K from ``NAME[:param=value,...]``."""
-    try:
+    with bad_input(BadInput, of=f"--k {text}: "):
         return build_k(text)
-    except BadInput as error:
-        raise BadInput(f"--k {text}: {error}") from None
 
 
 def check_rate(lr: float | None, schedule: str) -> None:
     """Do the two options go together?"""
-    if schedule not in SCHEDULES:
-        raise BadInput(f"--schedule {schedule}: choose one of {', '.join(SCHEDULES)}")
+    one_of(SCHEDULES, schedule, "--schedule")
     if lr is None and schedule != "constant":
         raise BadInput(
             f"--schedule {schedule} shapes --lr, which is missing; without both, lionk finds the rate itself"
@@ -89,8 +86,7 @@ def read_betas(text: str) -> tuple[float, float]:
 def read_backend(name: str, device: str | None, dtype: str) -> tuple[Any, Any]:
     """The backend and its device, after a first array."""
     known = lionk.backends()
-    if name not in known:
-        raise BadInput(f"--backend {name}: choose one of {', '.join(sorted(known))}")
+    one_of(sorted(known), name, "--backend")
     if dtype not in ("float64", "float32"):
         raise BadInput(f"--dtype {dtype}: choose float64 or float32")
     if dtype == "float64":
@@ -132,11 +128,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     from lionk.checkpoint.file import load
     from lionk.solver.progress import check
 
-    try:
+    with bad_input(ValueError, OSError, of="--checkpoint "):
         meta = load(path, lionk.backends()["numpy"])[1]
         check(path, meta)
-    except (ValueError, OSError) as error:
-        raise BadInput(f"--checkpoint {error}") from None
     return meta
 
 

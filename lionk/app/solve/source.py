@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...solver.losses import loss_of
-from ..console import BadInput
+from ..console import BadInput, bad_input
 from ..tables.table import Table
 from .model import Problem, build, guess_loss
 from .problems import BUNDLED
@@ -106,10 +106,8 @@ def read_task(
     seed: int = 0,
 ) -> Task:
     """The problem (the first bundled one, if none is named), K as a text, and lam."""
-    try:
+    with bad_input(ValueError, of="--"):
         loss_of(loss or "squared")
-    except ValueError as error:
-        raise BadInput(f"--{error}") from None
     if weight_decay is not None and not 0 <= weight_decay < math.inf:
         raise BadInput(f"--weight-decay must be a finite number >= 0, got {weight_decay}")
     if hold_out is not None and not 0 < hold_out < 1:

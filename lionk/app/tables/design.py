@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..console import BadInput
+from ..console import BadInput, one_of
 from . import cells
 from .columns import Habits, column, habits
 from .sheet import Sheet
@@ -36,8 +36,7 @@ class Wishes:
 def table(sheet: Sheet, wishes: Wishes) -> Table:
     """Choose the columns, read them, and drop or keep the rows with empty cells. Raises BadInput."""
     names = list(sheet.frame)
-    if wishes.missing not in MISSING:
-        raise BadInput(f"--missing {wishes.missing}: choose one of {', '.join(MISSING)}")
+    one_of(MISSING, wishes.missing, "--missing")
     goal = find(sheet, wishes.target, "--target")
     if len(names) < 2:
         raise BadInput(f"{sheet.file} has one column only; features are needed beside the target")
