@@ -64,7 +64,7 @@ def test_l1_is_the_lion_of_lion_pytorch():
 
 def test_l1_is_the_lion_of_optax(monkeypatch):
     monkeypatch.setattr(training, "TWO_LAYERS", (training.LION, training.LION.repeated("optax.lion")))
-    ours, theirs = training.jax_curves(training.digits(), 2, 40, lambda _: None)
+    ours, theirs = training.jax_curves(training.digits(), 2, 40)
     np.testing.assert_allclose(ours.loss, theirs.loss, rtol=1e-4)
 
 
@@ -77,7 +77,7 @@ def test_a_peer_that_is_not_installed_is_left_out(monkeypatch):
 def test_the_network_on_jax_learns(monkeypatch):
     nuclear = next(r for r in training.TWO_LAYERS if r.name == "nuclear (Muon)")
     monkeypatch.setattr(training, "TWO_LAYERS", (nuclear,))
-    (c,) = training.jax_curves(training.digits(), 2, 60, lambda _: None)
+    (c,) = training.jax_curves(training.digits(), 2, 60)
     assert c.loss.shape == (2, 60)
     assert (c.train_loss < 0.3).all()
     assert (c.accuracy > 0.85).all()
@@ -127,7 +127,7 @@ def test_the_picture_of_many_runs_can_be_drawn():
     c = training.Curves(training.CONVOLUTIONAL[1], np.ones((1, 2)), np.ones(1), np.ones(1), np.ones((1, 3)))
     c.start = c.end = np.linspace(-1, 1, 50)[None]
     with rc_context(figures.STYLE):
-        figure = training_figure.draw({"a": [c], "b": [c]}, "Digits", "Accuracy")
+        figure = training_figure.draw(training_figure.stored({"a": [c], "b": [c]}), "Digits", "Accuracy")
         figure.canvas.draw()
     assert len(figure.axes) == 5
 
@@ -138,7 +138,7 @@ def test_all_of_it():
     """What the docs say of the numbers: every K of this list trains, and enters its bound in time."""
     data = training.digits()
     for run in (training.torch_curves, training.jax_curves):
-        for c in run(data, 2, 200, lambda _: None):
+        for c in run(data, 2, 200):
             assert (c.train_loss < 0.12).all(), c.recipe.name
             assert (c.accuracy > 0.95).all(), c.recipe.name
             if c.distance is not None:

@@ -17,7 +17,7 @@ import numpy as np
 from lionk.backend.protocol import missing
 
 from . import language, training
-from .recipes import BETAS, PEERS
+from .recipes import PEERS, Recipe, one_thread, torch_optimizer
 
 Array = Any
 DECAYS = (0.03, 0.3)
@@ -72,78 +72,50 @@ class Entry:
 
 
 def optimizer(entrant: Entrant, net: Any, rate: float, decay: float) -> Any:
-    from torch.optim import AdamW
-
-    if entrant.by == "AdamW":
-        shapes = {True: decay, False: 0.0}
-        parts = [([p for p in net.parameters() if (p.ndim > 1) is many], d) for many, d in shapes.items()]
-        return AdamW([{"params": params, "weight_decay": d} for params, d in parts], lr=rate)
     import lionk_torch
 
-    groups = lionk_torch.groups(net, entrant.rules, adamw=(rate, decay), parts=entrant.parts, report=None)
-    if entrant.by == "lionk":
-        return lionk_torch.LionK(groups, betas=BETAS)
-    from lion_pytorch import Lion
-
-    return Lion([{k: g[k] for k in ("params", "lr", "weight_decay")} for g in groups], betas=BETAS)
+    if entrant.by == "AdamW":
+        decays = {True: decay, False: 0.0}  # of matrices, and of vectors
+        groups = [
+            {"params": [p for p in net.parameters() if (p.ndim > 1) is many], "weight_decay": d}
+            for many, d in decays.items()
+        ]
+    else:
+        groups = lionk_torch.groups(net, entrant.rules, adamw=(rate, decay), parts=entrant.parts, report=None)
+    return torch_optimizer(Recipe(entrant.name, None, rate, decay, entrant.by), groups)
 
 
 def trained(
     task: Task, entrant: Entrant, rate: float, decay: float, seed: int, at: Array
 ) -> tuple[list[tuple[float, float]], tuple[float, float]]:
     """One run: what the test says after each of the steps in ``at``, and what the data for tuning say at the end."""
-    import torch
-
-    steps = task.steps
-    net, loss_at, judge = task.start(seed, steps)
-    opt = optimizer(entrant, net, rate, decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(opt, lambda i: training.shape(i, steps))
-    seen, wanted = [], set(at)
-    for i in range(steps):
-        opt.zero_grad()
-        loss_at(i).backward()
-        opt.step()
-        schedule.step()
-        if i + 1 in wanted:
-            seen.append(_judged(judge.test))
-    return seen, _judged(judge.tuning)
-
-
-def _judged(judge: Callable[[], tuple[float, float]]) -> tuple[float, float]:
-    import torch
-
-    with torch.no_grad():
-        return judge()
+    net, loss_at, judge = task.start(seed, task.steps)
+    made = training.each_step(optimizer(entrant, net, rate, decay), task.steps, loss_at)
+    wanted = set(at)
+    seen = [judge.test() for count, _ in enumerate(made, 1) if count in wanted]
+    return seen, judge.tuning()
 
 
 def entries(task: Task, first: int, seeds: int, decays: tuple[float, ...]) -> Iterator[Entry]:
     """One optimizer after the other: its trials, on the ``first`` seed, then its runs, on those after it."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # nets so small are slower on more
     at = np.unique(np.linspace(0, task.steps, JUDGED + 1).astype(int))[1:]
-    try:
+    seeded = range(first + 1, first + 1 + seeds)
+    with one_thread():
         for e in task.entrants:
             if e.by in PEERS and missing(PEERS[e.by]):
                 continue
             trials = np.array([[trained(task, e, r, d, first, at[:0])[1][0] for d in decays] for r in task.rates])
             entry = Entry(e.name, e.by, np.array(task.rates), np.array(decays), trials, at, trials, trials)
             i, j = entry.best
-            runs = np.array(
-                [
-                    trained(task, e, task.rates[i], decays[j], seed, at)[0]
-                    for seed in range(first + 1, first + 1 + seeds)
-                ]
-            )
+            runs = np.array([trained(task, e, task.rates[i], decays[j], seed, at)[0] for seed in seeded])
             yield replace(entry, loss=runs[..., 0], right=runs[:, -1, 1])
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _measure(net: Any, x: Any, y: Any) -> Callable[[], tuple[float, float]]:
+    import torch
     from torch.nn.functional import cross_entropy
 
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def found() -> tuple[float, float]:
         out = net(x).flatten(0, -2)
         return cross_entropy(out, y.flatten()).item(), (out.argmax(-1) == y.flatten()).float().mean().item()
@@ -167,22 +139,12 @@ def digits(seed: int, steps: int) -> tuple[Any, Callable[[int], Any], Judge]:
 
 def characters(seed: int, steps: int) -> tuple[Any, Callable[[int], Any], Judge]:
     """The transformer of ``language``: the last ninth of its text for training is for tuning."""
-    import torch
-    from torch.nn.functional import cross_entropy
-
-    data, far = language.text(), language.CONTEXT
+    data = language.text()
     cut = len(data.train) * 8 // 9
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = language.transformer(data.letters)
-    starts = np.random.default_rng(seed).integers(0, cut - far - 1, (steps, language.BATCH))
-    batch = [torch.tensor(language.windows(data.train, s)) for s in starts]
-
-    def loss(w: Any) -> Any:
-        return cross_entropy(net(w[:, :-1]).flatten(0, 1), w[:, 1:].flatten())
+    net, loss, batch = language.begun(data.train[:cut], data.letters, seed, steps)
 
     def measure(text: Array) -> Callable[[], tuple[float, float]]:
-        w = torch.tensor(language.windows(text, np.arange(0, len(text) - far - 1, 8 * far)))
+        w = language.spread(text, 8)
         return _measure(net, w[:, :-1], w[:, 1:])
 
     return net, lambda i: loss(batch[i]), Judge(measure(data.train[cut:]), measure(data.held_out))

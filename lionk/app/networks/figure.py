@@ -17,8 +17,14 @@ DOTS = (0, (1, 1.2))  # of a peer
 SMOOTH = 10  # steps of the running mean of a loss
 
 
-def draw(nets: dict[str, list[Curves]], title: str, accuracy: str) -> Figure:
-    """Call it, and render it, within ``rc_context(STYLE)``. The first net is the one whose weights were watched."""
+def draw(numbers: dict[str, Any], title: str, accuracy: str) -> Figure:
+    """The picture of what ``stored`` gave; call it, and render it, within ``rc_context(STYLE)``.
+
+    The first net is the one whose weights were watched.
+    """
+    nets = {
+        name: [Curves(**{**c, "recipe": Recipe(**c["recipe"])}) for c in curves] for name, curves in numbers.items()
+    }
     figure = Figure(figsize=(16, 8.4), layout="constrained")
     panels = iter(figure.subplots(2, 4).flat)
     watched = next(iter(nets.values()))
@@ -43,14 +49,8 @@ def draw(nets: dict[str, list[Curves]], title: str, accuracy: str) -> Figure:
 
 
 def stored(nets: dict[str, list[Curves]]) -> dict[str, Any]:
-    """Curves as plain values and arrays, for a file; ``restored`` takes them back."""
+    """Curves as plain values and arrays, for a file and for ``draw``."""
     return {name: [{**vars(c), "recipe": c.recipe._asdict()} for c in curves] for name, curves in nets.items()}
-
-
-def restored(numbers: dict[str, Any]) -> dict[str, list[Curves]]:
-    return {
-        name: [Curves(**{**c, "recipe": Recipe(**c["recipe"])}) for c in curves] for name, curves in numbers.items()
-    }
 
 
 def _styles(curves: list[Curves]) -> list[dict[str, Any]]:

@@ -8,13 +8,13 @@ without decay). Equal steps, batches and schedule for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .recipes import Recipe, adamw, installed, torch_optimizer
+from .recipes import Recipe, adamw, installed, one_thread, torch_optimizer
 from .training import Curves, Run, descend, stack
 
 Array = Any
@@ -102,38 +102,45 @@ def optimizer(recipe: Recipe, net: Any) -> Any:
     return torch_optimizer(recipe, groups)
 
 
-def curves(recipes: tuple[Recipe, ...], seeds: int, steps: int, tick: Callable[[str], None]) -> Iterator[Curves]:
+def curves(recipes: tuple[Recipe, ...], seeds: int, steps: int) -> Iterator[Curves]:
     """One recipe after the other, each with all seeds."""
+    with one_thread():
+        for recipe in installed(recipes):
+            yield stack(recipe, [run(recipe, seed, steps) for seed in range(seeds)])
+
+
+def begun(train: Array, letters: int, seed: int, steps: int) -> tuple[Any, Any, list[Any]]:
+    """A new net, its loss on windows of text, and the windows of each step."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = transformer(letters)
+
+    def loss(w: Any) -> Any:
+        return cross_entropy(net(w[:, :-1]).flatten(0, 1), w[:, 1:].flatten())
+
+    starts = np.random.default_rng(seed).integers(0, len(train) - CONTEXT - 1, (steps, BATCH))
+    return net, loss, [torch.tensor(windows(train, s)) for s in starts]
+
+
+def spread(text: Array, apart: int) -> Any:
+    """Windows of all of a text, so many contexts apart."""
     import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # a net so small is slower on more
-    try:
-        for recipe in installed(recipes):
-            tick(recipe.name)
-            yield stack(recipe, [run(recipe, seed, steps) for seed in range(seeds)])
-    finally:
-        torch.set_num_threads(threads)
+    return torch.tensor(windows(text, np.arange(0, len(text) - CONTEXT - 1, apart * CONTEXT)))
 
 
 def run(recipe: Recipe, seed: int, steps: int) -> Run:
     """``train_loss`` and ``accuracy`` are those of the held-out text, in nats and shares of characters."""
     import torch
-    from torch.nn.functional import cross_entropy
 
-    data, rng = text(), np.random.default_rng(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = transformer(data.letters)
-
-    def loss(w: Any) -> Any:
-        return cross_entropy(net(w[:, :-1]).flatten(0, 1), w[:, 1:].flatten())
-
-    starts = rng.integers(0, len(data.train) - CONTEXT - 1, (steps, BATCH))
-    batch = [torch.tensor(windows(data.train, s)) for s in starts]
+    data = text()
+    net, loss, batch = begun(data.train, data.letters, seed, steps)
     weights = [p for p in net.blocks.parameters() if p.ndim == 2]
     found = descend(recipe, optimizer(recipe, net), weights, steps, lambda i: loss(batch[i]))
-    held_out = torch.tensor(windows(data.held_out, np.arange(0, len(data.held_out) - CONTEXT - 1, 3 * CONTEXT)))
+    held_out = spread(data.held_out, 3)
     with torch.no_grad():
         right = net(held_out[:, :-1]).argmax(-1) == held_out[:, 1:]
         return found._replace(train_loss=loss(held_out).item(), accuracy=right.float().mean().item())

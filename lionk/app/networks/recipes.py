@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from lionk.backend.protocol import missing
@@ -36,6 +37,19 @@ def adamw(lr: float, decay: float) -> Recipe:
 def installed(recipes: Iterable[Recipe]) -> tuple[Recipe, ...]:
     """Without the peers that are not there."""
     return tuple(r for r in recipes if not (r.peer and missing(PEERS[r.by])))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread: nets so small are slower on more."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def torch_optimizer(recipe: Recipe, groups: list[dict[str, Any]]) -> Any:

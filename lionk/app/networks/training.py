@@ -21,7 +21,7 @@ import lionk
 from lionk.theory import distance_to_domain, phase_one_factor
 
 from ..solve.constraint import view
-from .recipes import Recipe, adamw, installed, optax_solver, torch_optimizer
+from .recipes import Recipe, adamw, installed, one_thread, optax_solver, torch_optimizer
 
 Array = Any
 BATCH, TRAIN, TOLERANCE = 128, 1347, 1e-2
@@ -105,7 +105,6 @@ def torch_curves(
     data: Digits,
     seeds: int,
     steps: int,
-    tick: Callable[[str], None],
     recipes: Iterable[Recipe] | None = None,
     normalised: bool = False,
     watch: Callable[[Any], None] | None = None,
@@ -115,17 +114,10 @@ def torch_curves(
 
     ``watch`` sees the weights at the start and after each step.
     """
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # a net so small is slower on more
-    try:
+    with one_thread():
         for recipe in installed(CONVOLUTIONAL if recipes is None else recipes):
-            tick(f"convolutional network, {recipe.name}")
             runs = [_torch_run(recipe, data, s, steps, normalised, watch) for s in range(first, first + seeds)]
             yield stack(recipe, runs)
-    finally:
-        torch.set_num_threads(threads)
 
 
 class Run(NamedTuple):
@@ -140,6 +132,20 @@ class Run(NamedTuple):
     what: str
 
 
+def each_step(opt: Any, steps: int, loss_at: Callable[[int], Any]) -> Iterator[Any]:
+    """Make so many steps on the losses of batches, with the schedule of all; each gives the loss before it."""
+    import torch
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(opt, lambda i: shape(i, steps))
+    for i in range(steps):
+        opt.zero_grad()
+        value = loss_at(i)
+        value.backward()
+        opt.step()
+        schedule.step()
+        yield value
+
+
 def descend(
     recipe: Recipe,
     opt: Any,
@@ -149,19 +155,11 @@ def descend(
     watch: Callable[[Any], None] | None = None,
 ) -> Run:
     """Steps on the losses of batches, with the weights watched; what is found at the end (NaN here) is the caller's."""
-    import torch
-
-    schedule = torch.optim.lr_scheduler.LambdaLR(opt, lambda i: shape(i, steps))
     loss, distance = [], [_distance(recipe, weights)]
     what, start = _bounded(recipe, weights)
     if watch:
         watch(weights)
-    for i in range(steps):
-        opt.zero_grad()
-        value = loss_at(i)
-        value.backward()
-        opt.step()
-        schedule.step()
+    for value in each_step(opt, steps, loss_at):
         loss.append(value.item())
         distance.append(_distance(recipe, weights))
         if watch:
@@ -249,7 +247,7 @@ def stack(recipe: Recipe, runs: list[Run]) -> Curves:
 # -- JAX -----------------------------------------------------------------------------------------------------------
 
 
-def jax_curves(data: Digits, seeds: int, steps: int, tick: Callable[[str], None]) -> Iterator[Curves]:
+def jax_curves(data: Digits, seeds: int, steps: int) -> Iterator[Curves]:
     """The network of two layers: one compiled loop for each optimizer, over all seeds at once."""
     import jax
     import jax.numpy as jnp
@@ -266,7 +264,6 @@ def jax_curves(data: Digits, seeds: int, steps: int, tick: Callable[[str], None]
         return optax.softmax_cross_entropy_with_integer_labels(logits(p, images[i]), labels[i]).mean()
 
     for recipe in installed(TWO_LAYERS):
-        tick(f"two layers, {recipe.name}")
         solver = _optax_solver(recipe, steps)
 
         def train(p: Any, rows: Any, solver: Any = solver) -> Any:

@@ -21,13 +21,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
-import lionk
-
-from ..console import BadInput
 from ..figures import BLUE, GREEN, INK, ORANGE, SKY
 from ..networks import contest
 from ..networks.contest import Entry
-from .targets import Check, Outcome
+from .targets import Check, Outcome, need_torch
 
 COLORS = {
     "AdamW": INK, "l1 (Lion)": BLUE, "lion-pytorch": SKY, "nuclear (Muon)": GREEN, "Muon, per head": ORANGE,
@@ -37,8 +34,7 @@ LEAST = {"transformer on characters": 0.35, "convolutions on digits": 0.95}  # r
 
 def run(seed: int, quick: bool) -> Outcome:
     """The trials have seed 0 + 5 ``seed``, the runs the four after it."""
-    if why := lionk.backends()["torch"].why_unavailable():
-        raise BadInput(f"contest needs PyTorch: {why}")
+    need_torch("contest")
     found, first = {}, 5 * seed
     for task in contest.tasks():
         small = task._replace(steps=10, rates=task.rates[1:4:2]) if quick else task

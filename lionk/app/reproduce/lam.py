@@ -25,12 +25,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, PercentFormatter
 
-import lionk
-
-from ..console import BadInput
 from ..figures import BLUE, ORANGE, RED, shades
 from ..networks import training
-from .targets import Check, Outcome
+from .targets import Check, Outcome, need_torch
 
 NETS = {"plain": False, "batch normalisation": True}
 LOOKS = {"plain": (BLUE, "o-"), "batch normalisation": (ORANGE, "s-")}
@@ -39,14 +36,12 @@ SHOWN, EDGE, EARLY = 4.0, 0.99, slice(30, 50)  # lam of the histograms; at the b
 
 def run(seed: int, quick: bool) -> Outcome:
     """The seeds are ``seed`` and the next one."""
-    why = lionk.backends()["torch"].why_unavailable()
-    if why:
-        raise BadInput(f"lam needs PyTorch: {why}")
+    need_torch("lam")
     lams = 2.0 ** (np.array([-2, 2, 5]) if quick else np.arange(-2, 6))
     data, seeds, steps = training.digits(), 1 if quick else 2, 60 if quick else 200
     recipes = [training.LION._replace(name=f"lam = {lam:g}", lam=float(lam)) for lam in lams]
     nets = {
-        net: _table(list(training.torch_curves(data, seeds, steps, _quiet, recipes, normalised, first=seed)))
+        net: _table(list(training.torch_curves(data, seeds, steps, recipes, normalised, first=seed)))
         for net, normalised in NETS.items()
     }
     bins, seen = np.linspace(-1.5, 1.5, 76), []
@@ -55,7 +50,7 @@ def run(seed: int, quick: bool) -> Outcome:
         all_weights = np.concatenate([w.detach().numpy().ravel() for w in weights])
         seen.append(np.histogram(SHOWN * all_weights, bins)[0])
 
-    list(training.torch_curves(data, 1, steps, _quiet, [training.LION._replace(lam=SHOWN)], watch=watch, first=seed))
+    list(training.torch_curves(data, 1, steps, [training.LION._replace(lam=SHOWN)], watch=watch, first=seed))
     plain, normal = (nets[name] for name in NETS)
     mild = lams <= 1
     checks = (
@@ -72,10 +67,6 @@ def run(seed: int, quick: bool) -> Outcome:
                 float(n["early"][lams >= SHOWN].min() / n["early"][0]), 1.0, float("inf")) for name, n in nets.items()),
     )  # fmt: skip
     return Outcome(checks, {"lam": lams, "nets": nets, "bins": bins, "weights": np.array(seen)})
-
-
-def _quiet(what: str) -> None:
-    """Sixteen short runs need no progress."""
 
 
 def _table(curves: list[training.Curves]) -> dict[str, Any]:

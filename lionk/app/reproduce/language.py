@@ -20,21 +20,17 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-import lionk
-
-from ..console import BadInput
 from ..networks import figure as training_figure
 from ..networks import language
-from .targets import Check, Outcome
+from .targets import Check, Outcome, need_torch
 from .training import agreement, bounds
 
 
 def run(seed: int, quick: bool) -> Outcome:
     """The seeds are 0 and 1, whatever ``seed`` is: learning rates were chosen for them."""
-    if why := lionk.backends()["torch"].why_unavailable():
-        raise BadInput(f"language needs PyTorch: {why}")
+    need_torch("language")
     seeds, steps = (1, 20) if quick else (2, 300)
-    found = list(language.curves(language.RECIPES, seeds, steps, lambda _: None))
+    found = list(language.curves(language.RECIPES, seeds, steps))
     most = 3.4 if quick else 2.4
     checks = [
         Check(f"{c.recipe.name}: worst loss of a seed on the text held out", float(c.train_loss.max()), 0.0, most)
@@ -45,5 +41,4 @@ def run(seed: int, quick: bool) -> Outcome:
 
 
 def draw(numbers: dict[str, Any]) -> Figure:
-    nets = training_figure.restored(numbers)
-    return training_figure.draw(nets, "A transformer on characters", "Characters guessed in the text held out")
+    return training_figure.draw(numbers, "A transformer on characters", "Characters guessed in the text held out")

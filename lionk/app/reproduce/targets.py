@@ -6,6 +6,10 @@ import inspect
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol, cast
 
+import lionk
+
+from ..console import BadInput
+
 TARGETS = {  # name, which is the module's: one line for the list
     "trajectories": "six K of the paper in the plane: the way in, the way to the solution",
     "training": "small networks on digits by five K, AdamW and other people's Lion: weights against 1/lam",
@@ -54,6 +58,12 @@ def restored(document: dict[str, Any]) -> Outcome:
     """What a run has found, from its JSON file."""
     checks = (Check(**{key: c[key] for key in Check._fields}) for c in document["checks"])
     return Outcome(tuple(checks), document["numbers"])
+
+
+def need_torch(target: str) -> None:
+    """Raises BadInput where PyTorch cannot be used."""
+    if why := lionk.backends()["torch"].why_unavailable():
+        raise BadInput(f"{target} needs PyTorch: {why}")
 
 
 class Target(Protocol):

@@ -36,8 +36,8 @@ def run(seed: int, quick: bool) -> Outcome:
         raise BadInput(f"training needs PyTorch, JAX and optax: {'; '.join(filter(None, lacking))}")
     data, seeds, steps = training.digits(), 1 if quick else 3, 20 if quick else 200
     nets = {
-        "PyTorch, convolutional": list(training.torch_curves(data, seeds, steps, lambda _: None)),
-        "JAX, two layers": list(training.jax_curves(data, seeds, steps, lambda _: None)),
+        "PyTorch, convolutional": list(training.torch_curves(data, seeds, steps)),
+        "JAX, two layers": list(training.jax_curves(data, seeds, steps)),
     }
     least = 0.2 if quick else 0.95
     checks = [
@@ -77,5 +77,4 @@ def bounds(curves: list[training.Curves]) -> list[Check]:
 
 
 def draw(numbers: dict[str, Any]) -> Figure:
-    nets = training_figure.restored(numbers)
-    return training_figure.draw(nets, "Digits, 8 x 8 pixels", "Accuracy on the test digits")
+    return training_figure.draw(numbers, "Digits, 8 x 8 pixels", "Accuracy on the test digits")
