@@ -4,17 +4,8 @@ from __future__ import annotations
 
 import sys
 
-_EXTRA = {
-    "jinja2",
-    "matplotlib",
-    "numpy",
-    "pandas",
-    "rich",
-    "scipy",
-    "sklearn",
-    "threadpoolctl",
-    "typer",
-}  # what the extra "cli" brings
+# What the extra "cli" brings.
+_EXTRA = {"jinja2", "matplotlib", "numpy", "pandas", "rich", "scipy", "sklearn", "threadpoolctl", "typer"}
 
 
 def main() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +11,7 @@ import typer
 from ..console import BadInput, command, console, say
 from ..files import apart, output_path, write_text
 from ..solve import options as opt
+from ..solve.model import r_squared
 from ..solve.saved import Model, load
 from ..solve.source import DATES, Source, check_texts
 
@@ -89,17 +88,14 @@ def _by_place(sheet: Any, fitted: Model) -> None:
 
 def _csv(fitted: Model, values: Array) -> str:
     """A line a row; empty where there is no prediction."""
-    with io.StringIO(newline="") as text:
-        rows = csv.writer(text, lineterminator="\n")
-        if fitted.classes:
-            rows.writerow(["prediction", *(f"probability of {c}" for c in fitted.classes)])
-            for p in values:
-                known = not np.isnan(p).any()
-                rows.writerow([fitted.classes[int(p.argmax())], *p.tolist()] if known else [""] * (1 + len(p)))
-        else:
-            rows.writerow(["prediction"])
-            rows.writerows(["" if np.isnan(v) else v] for v in values.tolist())
-        return text.getvalue()
+    import pandas as pd
+
+    columns = {"prediction": values}
+    if fitted.classes:
+        said = np.asarray(fitted.classes)[values.argmax(axis=1)]
+        columns = {"prediction": np.where(np.isnan(values).any(axis=1), "", said)}
+        columns |= {f"probability of {c}": p for c, p in zip(fitted.classes, values.T, strict=True)}
+    return str(pd.DataFrame(columns).to_csv(index=False, lineterminator="\n"))
 
 
 def _gaps(fitted: Model, features: Array, unknown: dict[str, Array], sheet: Any) -> list[str]:
@@ -133,16 +129,8 @@ def _score(fitted: Model, values: Array, sheet: Any, common: Any) -> str:
         return ""
     if fitted.classes:
         said = np.asarray(fitted.classes)[values[known].argmax(axis=1)]
-        right = float(
-            np.mean(
-                [
-                    str(a).lower() == str(b).lower().removesuffix(".0")
-                    for a, b in zip(said, read.values[known], strict=True)
-                ]
-            )
-        )
-        return f"; accuracy {right:.4f} on the {int(known.sum())} rows with {fitted.target!r}"
-    true = read.values[known].astype(float)
-    rest = true - values[known]
-    spread = float(((true - true.mean()) ** 2).sum())
-    return f"; R^2 {1 - float(rest @ rest) / (spread or 1.0):.4f} on the {int(known.sum())} rows with {fitted.target!r}"
+        true = [str(v).lower().removesuffix(".0") for v in read.values[known]]
+        score = f"accuracy {np.mean(np.char.lower(said) == true):.4f}"
+    else:
+        score = f"R^2 {r_squared(read.values[known].astype(float), values[known]):.4f}"
+    return f"; {score} on the {int(known.sum())} rows with {fitted.target!r}"

@@ -75,26 +75,21 @@ class Problem:
 
     def score(self, w: Array, table: Table | None = None) -> tuple[str, float]:
         """How well w, on the host in float64, fits the data of the fit, or those of a table: accuracy or R^2."""
-        if table is None:
-            design, targets = self.design, self.targets
-        else:
-            design, targets = with_ones(self.scaling.apply(table.features), self.intercept), self.coded(table)
+        design, targets = (self.design, self.targets) if table is None else self.of(table)
         if self.loss == "softmax":
             return "accuracy", float(np.mean((design @ w.T).argmax(1) == targets.argmax(1)))
         if self.loss in LABELS:
             return "accuracy", float(np.mean((design @ w > 0) == (targets > 0)))
-        spread = targets - targets.mean()
-        rest = np.exp(design @ w) - targets if self.loss == "poisson" else design @ w - targets
-        return "R^2", 1 - float(rest @ rest) / (float(spread @ spread) or 1.0)
+        return "R^2", r_squared(targets, np.exp(design @ w) if self.loss == "poisson" else design @ w)
 
     def loss_of(self, w: Array, table: Table) -> float:
         """The loss of w on the rows of a table."""
-        design = with_ones(self.scaling.apply(table.features), self.intercept)
-        return float(loss_of(self.loss)(np, design, self.coded(table))(w)[0])
+        return float(loss_of(self.loss)(np, *self.of(table))(w)[0])
 
-    def coded(self, table: Table) -> Array:
-        """The targets of a table, as this problem codes its own."""
-        return _coded(table.target, self.loss, self.classes, self.goal)
+    def of(self, table: Table) -> tuple[Array, Array]:
+        """Design and targets of a table, scaled and coded as this problem's own are."""
+        design = with_ones(self.scaling.apply(table.features), self.intercept)
+        return design, _coded(table.target, self.loss, self.classes, self.goal)
 
     def in_units(self, w: Array) -> tuple[Array, Array]:
         """The coefficients of the features as the table has them, (p,) or (classes, p), and the intercepts.
@@ -129,6 +124,12 @@ def predictions(loss: str, z: Array, goal: Scaling) -> Array:
         z = np.stack([np.zeros_like(z), z], axis=1)
     e = np.exp(z - z.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
+
+
+def r_squared(true: Array, said: Array) -> float:
+    """The share of the variance of the true numbers that is explained by what is said of them."""
+    rest, spread = said - true, true - true.mean()
+    return 1 - float(rest @ rest) / (float(spread @ spread) or 1.0)
 
 
 def with_ones(features: Array, intercept: bool) -> Array:

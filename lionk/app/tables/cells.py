@@ -17,33 +17,8 @@ Array = Any
 POINT, COMMA = ".", ","
 
 # What statistics programs, databases and spreadsheets write where they have no value.
-MISSING = frozenset(
-    [
-        "",
-        "na",
-        "n/a",
-        "#n/a",
-        "#na",
-        "#div/0!",
-        "#ref!",
-        "#value!",
-        "#name?",
-        "#num!",
-        "#null!",
-        "<na>",
-        "nan",
-        "-nan",
-        "null",
-        "none",
-        "nil",
-        "nat",
-        "missing",
-        "?",
-        ".",
-        "-",
-        "--",
-    ]
-)
+_WORDS = "na n/a #n/a #na #div/0! #ref! #value! #name? #num! #null! <na> nan -nan null none nil nat missing ? . - --"
+MISSING = frozenset(["", *_WORDS.split()])
 FLAGS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"), ("off", "on"))
 
 _EXPONENT = r"(?:[eE][+-]?\d+)?"

@@ -65,19 +65,16 @@ def _read_excel(path: Path, how: Reading) -> Sheet:
     cells = cells.iloc[kept].reset_index(drop=True)
     if cells.empty:
         raise BadInput(f"{path}: the sheet {sheet!r} is empty")
-    named, why = (how.header, "") if how.header is not None else header.guess(cells)
-    if named is None:
-        raise BadInput(f"{path}: {why}; give --header if it holds names, --no-header if it is a row like the others")
-    names = [_shown(n) for n in cells.iloc[0]] if named else [str(i) for i in range(cells.shape[1])]
-    begin = 1 if named else 0
+    first, why = header.names(cells, how.header, path)
+    begin = 0 if first is None else 1
     frame = cells.iloc[begin:].reset_index(drop=True)
-    frame.columns, told = names_of(names)
+    frame.columns, told = names_of(range(cells.shape[1]) if first is None else map(_shown, first))
     notes = [why] if why else []
     if len(known) > 1:
         others = ", ".join(name for name in known if name != sheet)
         notes.append(f"read the sheet {sheet!r} of {len(known)} (--sheet NAME reads another: {others})")
     return Sheet(
-        str(path), frame.apply(_settle), lambda i: f"row {int(kept[i + begin]) + 1}", bool(named),
+        str(path), frame.apply(_settle), lambda i: f"row {int(kept[i + begin]) + 1}", begin == 1,
         notes=(*notes, *told),
     )  # fmt: skip
 
@@ -137,7 +134,7 @@ def _typed(path: Path, frame: Frame) -> Sheet:
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
     frame = frame.reset_index(drop=True)
-    frame.columns, told = names_of([str(c) for c in frame.columns])
+    frame.columns, told = names_of(frame.columns)
     nested = set()
     for name in frame:
         if isinstance(frame[name].dtype, pd.CategoricalDtype):

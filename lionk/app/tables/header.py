@@ -7,10 +7,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..console import BadInput
 from . import cells
 
 Frame = Any
 YEARS = (1600, 2200)
+
+
+def names(frame: Frame, wanted: bool | None, file: object) -> tuple[list[Any] | None, str]:
+    """The names in the first row, None where it is a sample, and a word on why; ``wanted``: what --header says, if it
+    is given. Raises BadInput where neither it nor the row tells.
+    """
+    named, why = (wanted, "") if wanted is not None else guess(frame)
+    if named is None:
+        raise BadInput(f"{file}: {why}; give --header if it holds names, --no-header if it is a row like the others")
+    return (list(frame.iloc[0]) if named else None), why
 
 
 def guess(frame: Frame) -> tuple[bool | None, str]:

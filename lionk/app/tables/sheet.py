@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,13 +61,13 @@ def _is_float(word: str) -> bool:
         return False
 
 
-def names_of(given: list[str]) -> tuple[list[str], list[str]]:
+def names_of(given: Iterable[object]) -> tuple[list[str], list[str]]:
     """Names that differ: one that is missing is its place, one that comes again is numbered. And what was done."""
     names: list[str] = []
     seen: Counter[str] = Counter()
     empty, again = [], []
     for place, name in enumerate(given, start=1):
-        bare = name.strip()
+        bare = str(name).strip()
         if not bare:
             bare = f"column {place}"
             empty.append(bare)

@@ -41,23 +41,20 @@ def read_text(path: Path, data: bytes, how: Reading) -> Sheet:
     frame = _parse(path, text, separator, skipped)
     kept = np.flatnonzero((frame != "").any(axis=1).to_numpy())  # blank lines are no rows
     frame = frame.iloc[kept].reset_index(drop=True)
-    named, why = (True, "") if spare else (how.header, "") if how.header is not None else header.guess(frame)
-    if named is None:
-        raise BadInput(f"{path}: {why}; give --header if it holds names, --no-header if it is a row like the others")
+    first, why = header.names(frame, True if spare else how.header, path)
     if why:
-        option = "--no-header" if named else "--header"
+        option = "--header" if first is None else "--no-header"
         notes.append(f"{why} ({option} reads it otherwise)")
-    names = [str(n) for n in frame.iloc[0]] if named else [str(i) for i in range(frame.shape[1])]
-    if named and (again := (frame.iloc[1:] == frame.iloc[0]).all(axis=1).to_numpy()).any():
+    if first is not None and (again := (frame.iloc[1:] == frame.iloc[0]).all(axis=1).to_numpy()).any():
         notes.append(
             f"{again.sum()} line(s) left out that repeat the names, the first {where(int(kept[1:][again][0]))}"
         )
         stay = np.r_[True, ~again]
         frame, kept = frame[stay], kept[stay]
-    begin = 1 if named else 0
+    begin = 0 if first is None else 1
     frame = frame.iloc[begin:].reset_index(drop=True)
-    frame.columns, told = names_of(names)
-    return Sheet(str(path), frame, lambda i: where(int(kept[i + begin])), bool(named), separator, (*notes, *told))
+    frame.columns, told = names_of(range(frame.shape[1]) if first is None else first)
+    return Sheet(str(path), frame, lambda i: where(int(kept[i + begin])), begin == 1, separator, (*notes, *told))
 
 
 def _decode(path: Path, data: bytes, encoding: str | None) -> tuple[str, list[str]]:
