@@ -32,6 +32,8 @@ SKY, ORANGE, BROWN, GREY = "#7fb6e6", "#e9a23b", "#8c510a", "#8a94a0"
 PALE = "#e4e9ee"  # of areas
 STYLE: Any = {  # of matplotlib
     "font.size": 10,
+    "figure.titlesize": 13,
+    "figure.titleweight": "bold",
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
@@ -51,6 +53,14 @@ STYLE: Any = {  # of matplotlib
     "legend.fontsize": 9,
     "svg.fonttype": "none",
 }
+
+
+AT_LEFT: Any = {"x": 0.012, "ha": "left"}  # where the title of a figure is
+
+
+def running_mean(values: Any, steps: int) -> Any:
+    """The means of so many values in a row, of every such row."""
+    return np.convolve(values, np.ones(steps) / steps, mode="valid")
 
 
 def shades(count: int) -> list[Any]:
@@ -86,8 +96,8 @@ def draw(o: Outcome) -> Figure:
     figure.suptitle(
         f"{verbatim(s.problem.name)}: {s.problem.loss} loss, K = {verbatim(s.k_text)}, lam = {s.weight_decay:g}\n"
         f"F = {r.objective:.6g}, {outcome} after {r.nit} steps ({s.backend.name}, {s.dtype})",
-        fontsize=13, fontweight="bold", x=0.012, ha="left",
-    )  # fmt: skip
+        **AT_LEFT,
+    )
     return figure
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from ..figures import BLUE, BROWN, GREEN, GREY, INK, ORANGE, RED
+from ..figures import AT_LEFT, BLUE, BROWN, GREEN, GREY, INK, ORANGE, RED, running_mean
 from .recipes import Recipe
 from .training import TOLERANCE, Curves
 
@@ -41,10 +41,7 @@ def draw(numbers: dict[str, Any], title: str, accuracy: str) -> Figure:
     for panel in panels:
         panel.remove()
     seeds, steps = watched[0].loss.shape
-    figure.suptitle(
-        f"{title}: {steps} steps of {len(watched)} optimizers, {seeds} seeds",
-        fontsize=13, fontweight="bold", x=0.01, ha="left",
-    )  # fmt: skip
+    figure.suptitle(f"{title}: {steps} steps of {len(watched)} optimizers, {seeds} seeds", **AT_LEFT)
     return figure
 
 
@@ -63,9 +60,9 @@ def _styles(curves: list[Curves]) -> list[dict[str, Any]]:
 def _loss(axes: Any, name: str, curves: list[Curves]) -> None:
     axes.set_title(f"Loss: {name}")
     for c, style in zip(curves, _styles(curves), strict=True):
-        kernel = np.ones(min(SMOOTH, c.loss.shape[1])) / min(SMOOTH, c.loss.shape[1])
-        smooth = np.array([np.convolve(row, kernel, mode="valid") for row in c.loss])
-        steps = np.arange(smooth.shape[1]) + kernel.size / 2
+        many = min(SMOOTH, c.loss.shape[1])
+        smooth = np.array([running_mean(row, many) for row in c.loss])
+        steps = np.arange(smooth.shape[1]) + many / 2
         if not c.recipe.peer:
             axes.fill_between(steps, smooth.min(0), smooth.max(0), color=style["color"], alpha=0.15, linewidth=0)
         axes.plot(steps, smooth.mean(0), **style, label=c.recipe.name)

@@ -21,7 +21,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
-from ..figures import BLUE, GREEN, INK, ORANGE, SKY
+from ..figures import AT_LEFT, BLUE, GREEN, INK, ORANGE, SKY
 from ..networks import contest
 from ..networks.contest import Entry
 from .targets import Check, Outcome, need_torch
@@ -66,10 +66,8 @@ def draw(numbers: dict[str, Any]) -> Figure:
         _ends(row[1], entries)
         _trials(row[2], entries)
     first = next(iter(tasks.values()))[0]
-    figure.suptitle(
-        f"Equal steps, batches, seeds and trials: {np.size(first.trials)} trials each, then {len(first.loss)} seeds",
-        fontsize=13, fontweight="bold", x=0.01, ha="left",
-    )  # fmt: skip
+    budget = f"{np.size(first.trials)} trials each, then {len(first.loss)} seeds"
+    figure.suptitle(f"Equal steps, batches, seeds and trials: {budget}", **AT_LEFT)
     return figure
 
 

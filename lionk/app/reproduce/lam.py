@@ -1,7 +1,7 @@
 """Loss and accuracy against lam: flat until the bound is felt, then worse; weights over time end at 1/lam.
 
 Lion trains a small convolutional network on digits, without and with batch normalisation, at one lr and with lam from
-1/4 to 32 (`lionk.app.training`; biases and gains keep theirs).
+1/4 to 32 (`lionk.app.networks.training`; biases and gains keep theirs).
 
 What to see: the upper panels show the loss on the training data at the end, the accuracy on the test data, and the
 share of the weights that are at their bound. Neither net notices lam up to 2, where no weight is at 1/lam. At lam = 4
@@ -25,7 +25,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, PercentFormatter
 
-from ..figures import BLUE, ORANGE, RED, shades
+from ..figures import BLUE, ORANGE, RED, running_mean, shades
 from ..networks import training
 from .targets import Check, Outcome, need_torch
 
@@ -102,10 +102,9 @@ def draw(numbers: dict[str, Any]) -> Figure:
         axes.set_xticks(lams, [f"{v:g}" for v in lams])
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.legend()
-    kernel = np.ones(10) / 10
     for axes, (name, n) in zip((plain, normal), numbers["nets"].items(), strict=True):
         for loss, lam, color in zip(n["loss"], lams, shades(lams.size), strict=True):
-            smooth = np.convolve(loss, kernel, mode="valid")
+            smooth = running_mean(loss, 10)
             axes.semilogy(np.arange(smooth.size) + 5, smooth, color=color, label=f"{lam:g}")
         axes.set(title=f"Loss of a batch, {name}", xlabel="step (running mean of 10)")
         axes.legend(title="lam", loc="lower left", ncols=2)

@@ -1,7 +1,7 @@
 """A small transformer on characters: weights of its blocks enter 1/lam no later than predicted.
 
 Two blocks of width 48 are trained on the text of Python's manual with four K, with AdamW and, where it is installed,
-with lion-pytorch, two seeds each (`lionk.app.language`).
+with lion-pytorch, two seeds each (`lionk.app.networks.language`).
 
 What to see: the panels show the losses of the batches, the share of the held-out characters that are guessed, and the
 distance of lam x to dom K*, which stays below its predicted bound (dashed). They also show what each K bounds, in

@@ -27,7 +27,7 @@ from matplotlib.ticker import NullFormatter
 import lionk
 
 from ...solver.losses import loss_of
-from ..figures import GREY, INK, RED, shades
+from ..figures import GREY, INK, RED, running_mean, shades
 from ..solve.problems import bundled
 from .targets import Check, Outcome
 
@@ -118,8 +118,7 @@ def draw(numbers: dict[str, Any]) -> Figure:
     left, middle, right = figure.subplots(1, 3)
     colors = dict(zip((f"{p:g}" for p in POWERS), COLORS, strict=True))
     for p, loss in numbers["loss"].items():
-        smooth = np.convolve(loss, np.ones(10) / 10, mode="valid")
-        left.semilogy(smooth, color=colors[p], label=f"p = {p}")
+        left.semilogy(running_mean(loss, 10), color=colors[p], label=f"p = {p}")
         middle.semilogx(numbers["lr"], 100 * numbers["accuracy"][p], "o-", color=colors[p], label=f"p = {p}")
     left.set(title="Digits: loss of a batch, best lr of each p", xlabel="step (running mean of 10)")
     left.legend(loc="upper right")

@@ -1,7 +1,8 @@
 """Small networks on real digits: weights enter 1/lam no later than predicted, and pile up there.
 
 A convolutional network on PyTorch and one of two layers on JAX are trained with five K and with AdamW, three seeds
-each (`lionk.app.training`). The Lion of optax, and that of lion-pytorch where it is installed, are l1 once more.
+each (`lionk.app.networks.training`). The Lion of optax, and that of lion-pytorch where it is installed, are l1 once
+more.
 
 What to see: the upper panels show the losses, the test accuracy of every run, and the distance of lam x to dom K*.
 This distance stays below its predicted bound (dashed). The dots on the line of l1 are the other libraries' Lion. The

@@ -98,7 +98,7 @@ def draw(numbers: dict[str, Any]) -> Figure:
         row, column = 2 * (i // 3), i % 3
         _plane(axes[row, column], TITLES[name], n, legend=i == 1)
         _curves(axes[row + 1, column], n, legend=i == 1)
-    figure.suptitle("Six K of the paper: the same f, start, lr = 0.02 and lam = 1", fontsize=14, fontweight="bold")
+    figure.suptitle("Six K of the paper: the same f, start, lr = 0.02 and lam = 1", fontsize=14)
     return figure
 
 

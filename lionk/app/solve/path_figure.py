@@ -33,7 +33,7 @@ def save(task: Task, setup: Setup, path: LamPath, file: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    from ..figures import BLUE, GREEN, GREY, RED, STYLE, verbatim
+    from ..figures import AT_LEFT, BLUE, GREEN, GREY, RED, STYLE, verbatim
 
     with rc_context(STYLE):
         figure = Figure(figsize=(13, 5), layout="constrained")
@@ -60,6 +60,6 @@ def save(task: Task, setup: Setup, path: LamPath, file: Path) -> None:
             axes.invert_xaxis()
         if path.at_the_end:
             loss.axvline(best, color=RED, linestyle="--", linewidth=1.2)
-        figure.suptitle(f"{verbatim(task.problem.name)}: {task.problem.loss} loss, K = {verbatim(setup.k_text)}; "
-                        f"best lam = {best:.4g}", fontsize=13, fontweight="bold", x=0.012, ha="left")  # fmt: skip
+        title = f"{verbatim(task.problem.name)}: {task.problem.loss} loss, K = {verbatim(setup.k_text)}"
+        figure.suptitle(f"{title}; best lam = {best:.4g}", **AT_LEFT)
         figure.savefig(file, dpi=130)
