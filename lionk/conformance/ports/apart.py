@@ -135,8 +135,7 @@ class ApartPort:
         return message.unpacked_trace(self.ask("trace", case=case.to_json()))
 
     def create(self, x0: Any, **hyper: Any) -> ApartHandle:
-        number = self.ask("create", x0=message.packed_list(x0), hyper=message.packed_hyper(hyper))
-        return ApartHandle(self, number)
+        return ApartHandle(self, self.ask("create", x0=message.packed(x0), hyper=message.packed(hyper)))
 
 
 class State:
@@ -158,30 +157,32 @@ class ApartHandle:
     def _ask(self, do: str, **more: Any) -> Any:
         if self.port.life != self.life or self.port.process is None:
             raise Raised(f"the port {self.port.told}")
-        return self.port.ask(do, handle=self.number, **more)
+        return message.unpacked(self.port.ask(do, handle=self.number, **more))
+
+    def _call(self, method: str, *arrays: Any, **hyper: Any) -> Any:
+        return self._ask("call", method=method, arrays=message.packed(arrays), hyper=message.packed(hyper))
 
     @property
     def x(self) -> Any:
-        return message.unpacked_list(self._ask("x"))
+        return self._ask("x")
 
     def step(self, grad: Any) -> None:
-        left = self._ask("step", grad=message.packed_list(grad))
-        self.received = None if left is None else message.unpacked_list(left)
+        self.received = self._ask("step", grad=message.packed(grad))
 
     def reuse(self, grad: Any) -> None:
-        self._ask("reuse", grad=message.packed_list(grad))
+        self._call("reuse", grad)
 
     def write(self, x: Any) -> None:
-        self._ask("write", x=message.packed_list(x))
+        self._call("write", x)
 
     def edit(self, **hyper: Any) -> None:
-        self._ask("edit", hyper=message.packed_hyper(hyper))
+        self._call("edit", **hyper)
 
     def add(self, x0: Any, **hyper: Any) -> None:
-        self._ask("add", x0=message.packed_list(x0), hyper=message.packed_hyper(hyper))
+        self._call("add", x0, **hyper)
 
     def closure(self, grad: Any) -> tuple[int, bool, bool]:
-        calls, enabled, returned = self._ask("closure", grad=message.packed_list(grad))
+        calls, enabled, returned = self._call("closure", grad)
         return int(calls), bool(enabled), bool(returned)
 
     def state(self) -> State:

@@ -55,17 +55,18 @@ class Served:
     def trace(self, case: dict[str, Any]) -> dict[str, Any]:
         return message.packed_trace(run(self.port, Case.from_json(case)))
 
-    def create(self, x0: Any, hyper: dict[str, Any]) -> int:
-        option = hyper.pop("option", None)
+    def create(self, x0: Any, hyper: Any) -> int:
+        given: dict[str, Any] = message.unpacked(hyper)
+        option = given.pop("option", None)
         choice = {} if option is None else dict(self.port.capabilities.options[option])
-        return self._keep(self.port.create(message.unpacked_list(x0), **message.unpacked_hyper(hyper), **choice))
+        return self._keep(self.port.create(message.unpacked(x0), **given, **choice))
 
     def x(self, handle: int) -> Any:
         return each_parameter(self.kept[handle].x, _numbers)
 
     def step(self, handle: int, grad: Any) -> Any:
         """What a gradient has been made, if the step has changed it."""
-        given, was = message.unpacked_list(grad), message.unpacked_list(grad)
+        given, was = message.unpacked(grad), message.unpacked(grad)
         self.kept[handle].step(given)
         real = isinstance(given, list) or given.dtype.kind != "c"
         if not (real and changed(self.kept[handle], given, was)):
@@ -73,21 +74,9 @@ class Served:
         left = getattr(self.kept[handle], "received", None)
         return each_parameter(given if left is None else left, _numbers)
 
-    def reuse(self, handle: int, grad: Any) -> None:
-        self.kept[handle].reuse(message.unpacked_list(grad))
-
-    def write(self, handle: int, x: Any) -> None:
-        self.kept[handle].write(message.unpacked_list(x))
-
-    def edit(self, handle: int, hyper: dict[str, Any]) -> None:
-        self.kept[handle].edit(**message.unpacked_hyper(hyper))
-
-    def add(self, handle: int, x0: Any, hyper: dict[str, Any]) -> None:
-        self.kept[handle].add(message.unpacked_list(x0), **message.unpacked_hyper(hyper))
-
-    def closure(self, handle: int, grad: Any) -> list[Any]:
-        calls, enabled, returned = self.kept[handle].closure(message.unpacked_list(grad))
-        return [int(calls), bool(enabled), bool(returned)]
+    def call(self, handle: int, method: str, arrays: Any, hyper: Any) -> Any:
+        """What a method of the handle gives, of those that take arrays and hyper-parameters."""
+        return message.packed(getattr(self.kept[handle], method)(*message.unpacked(arrays), **message.unpacked(hyper)))
 
     def state(self, handle: int) -> int:
         return self._keep(self.kept[handle].state())

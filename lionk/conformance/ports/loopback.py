@@ -12,7 +12,7 @@ from ...backend.protocol import Backend, resolve_dtype
 from ...errors import LionKWarning
 from ...optimizer.lion_k import LionK
 from ..specification.cases import function_of
-from ..specification.port import Capabilities, each_parameter
+from ..specification.port import EVERYTHING, Capabilities, each_parameter
 
 _DTYPES = {
     "numpy": ("float64", "float32", "float16"),
@@ -45,16 +45,8 @@ class Loopback:
         self.capabilities = Capabilities(
             K=K,
             dtypes=_DTYPES.get(self.backend.name, ("float64", "float32")),
-            schedule=True,
-            lists=True,
-            groups=True,
-            missing=True,
-            checkpoint=True,
-            writable=True,
-            editable=True,
-            adds=True,
-            mixed=True,
             state_dtype=state_dtype,
+            **{**EVERYTHING, "restores": False, "closure": False, "buffers": False},
         )
 
     def create(self, x0: Any, **hyper: Any) -> Running:

@@ -13,54 +13,51 @@ from ..specification.port import Capabilities
 _CLAIMS = [n for n in Capabilities.__dataclass_fields__ if n != "K"]
 
 
-def packed(a: Any) -> dict[str, Any]:
-    """An array of NumPy in its exact numbers."""
-    wide = "complex128" if a.dtype.kind == "c" else "float64"
-    data = base64.b64encode(host().asarray(a, dtype=wide).tobytes()).decode()
-    return {"data": data, "wide": wide, "dtype": str(a.dtype), "shape": list(a.shape)}
+def packed(value: Any, sent: dict[int, int] | None = None) -> Any:
+    """Arrays of NumPy in their exact numbers, schedules as lists of their rates, and lists, tuples and dicts of them.
+
+    An array that is there twice is sent once: ``sent`` has the numbers of those that were, by their identities.
+    """
+    sent = {} if sent is None else sent
+    if isinstance(value, Rates):
+        return {"rates": list(value)}
+    if isinstance(value, dict):
+        return {k: packed(v, sent) for k, v in value.items()}
+    if isinstance(value, list):
+        return [packed(v, sent) for v in value]
+    if isinstance(value, tuple):
+        return {"tuple": [packed(v, sent) for v in value]}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if id(value) in sent:
+        return {"same": sent[id(value)]}
+    sent[id(value)] = len(sent)
+    wide = "complex128" if value.dtype.kind == "c" else "float64"
+    data = base64.b64encode(host().asarray(value, dtype=wide).tobytes()).decode()
+    return {"data": data, "wide": wide, "dtype": str(value.dtype), "shape": list(value.shape)}
 
 
-def unpacked(d: dict[str, Any]) -> Any:
-    xp = host().namespace()
-    wide = {"float64": xp.float64, "complex128": xp.complex128}[d["wide"]]
-    a = xp.frombuffer(base64.b64decode(d["data"]), dtype=wide).reshape([int(n) for n in d["shape"]])
-    return a.copy() if d["dtype"] == d["wide"] else host().asarray(a, dtype=d["dtype"])
-
-
-def packed_list(value: Any) -> Any:
-    """An array, or a list of arrays and None; the same array twice is sent once."""
-    if not isinstance(value, list):
-        return packed(value)
-    places = [next(j for j, w in enumerate(value) if w is v) for v in value]
-    return [
-        None if v is None else {"same": p} if p < i else packed(v)
-        for i, (v, p) in enumerate(zip(value, places, strict=True))
-    ]
-
-
-def unpacked_list(value: Any) -> Any:
-    if not isinstance(value, list):
-        return unpacked(value)
-    found: list[Any] = []
-    for v in value:
-        found.append(None if v is None else found[v["same"]] if "same" in v else unpacked(v))
-    return found
-
-
-def packed_hyper(hyper: dict[str, Any]) -> dict[str, Any]:
-    """Hyper-parameters, with a schedule as the list of its rates."""
-    return {k: {"rates": list(v)} if isinstance(v, Rates) else v for k, v in hyper.items() if k != "groups"} | (
-        {"groups": [packed_hyper(g) for g in hyper["groups"]]} if hyper.get("groups") else {}
-    )
-
-
-def unpacked_hyper(hyper: dict[str, Any]) -> dict[str, Any]:
-    found = {k: Rates(v["rates"]) if isinstance(v, dict) else v for k, v in hyper.items() if k != "groups"}
-    if "betas" in found:
-        found["betas"] = tuple(found["betas"])
-    if "groups" in hyper:
-        found["groups"] = [unpacked_hyper(g) for g in hyper["groups"]]
-    return found
+def unpacked(value: Any, seen: list[Any] | None = None) -> Any:
+    """What was packed; ``seen`` has the arrays in the order in which they came."""
+    seen = [] if seen is None else seen
+    if isinstance(value, list):
+        return [unpacked(v, seen) for v in value]
+    if not isinstance(value, dict):
+        return value
+    match value:
+        case {"rates": rates}:
+            return Rates(rates)
+        case {"tuple": entries}:
+            return tuple(unpacked(v, seen) for v in entries)
+        case {"same": number}:
+            return seen[number]
+        case {"data": data, "wide": wide, "dtype": dtype, "shape": shape}:
+            xp = host().namespace()
+            kind = {"float64": xp.float64, "complex128": xp.complex128}[wide]
+            a = xp.frombuffer(base64.b64decode(data), dtype=kind).reshape([int(n) for n in shape])
+            seen.append(a.copy() if dtype == wide else host().asarray(a, dtype=dtype))
+            return seen[-1]
+    return {k: unpacked(v, seen) for k, v in value.items()}
 
 
 def packed_trace(trace: Trace) -> dict[str, Any]:
