@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +11,11 @@ import torch
 import lionk
 from lionk.optimizer.variants import Variant
 from lionk.theory.account import Account, Bounds
+
+from ..distributed import sharded
+from . import options
+from .known import Known, moments
+from .step import gradient
 
 KEY = "account"  # of the first group: an ``Account`` in plain numbers, so that a state_dict and a copy hold it
 
@@ -55,6 +61,21 @@ def bounds(groups: list[dict[str, Any]], points: list[Point], f: Any, convex: bo
     found = account.observe(opt, -value if methods[0].maximize else value, x, grad, m, steps, convex=convex, why=why)
     groups[0][KEY] = {"steps": steps, "entries": before, **asdict(account)}
     return found
+
+
+def points(known: Known, groups: list[dict[str, Any]], states: Any) -> Iterator[Point]:
+    """Where each group is that has gradients, of sharded parameters the wholes."""
+    for group in groups:
+        params = [p for p in group["params"] if p.grad is not None]
+        if params:
+            method = known.make(group).method
+            x = [sharded.whole(p.detach()) for p in params]
+            m = list(map(sharded.whole, moments(params, states, method)))
+            g = [sharded.whole(method.gradient(p, gradient(p), group["weight_decay"])) for p in params]
+            if group["complex_as_real"]:
+                x, m, g = ([torch.view_as_real(a) if a.is_complex() else a for a in part] for part in (x, m, g))
+            lam = options.decay_of(group)
+            yield Point(replace(method, lr=options.number(group, "lr"), weight_decay=lam), x, m, g)
 
 
 def _why_none(groups: list[dict[str, Any]], methods: list[Variant]) -> str:

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from copy import deepcopy
-from dataclasses import replace
-from itertools import accumulate, compress, repeat
-from operator import attrgetter, is_, is_not
 from typing import Any, overload
 
 import torch
 
 import lionk
 from lionk.optimizer import decay as decays
-from lionk.optimizer.variants import Variant
 from lionk.theory import Bounds, Watch, watch
 
-from .._backend import TorchBackend
 from ..distributed import exchange as exchanges
 from ..distributed import sharded
-from ..runner.small import side_by_side
 from . import full, options, saved
-from . import rounding as roundings
-from .apart import Made, Seen, gradient, make, make_beside, rows_of, same, sparse, store
+from .known import Known, moments, same
 from .momentum import in_order_of
-from .rows import mars, tiles
-
-# What is looked at for every parameter at every step, in the fastest way that Python has.
-_GRAD, _LAYOUT, _DENSE = attrgetter("grad"), attrgetter("layout"), frozenset({torch.strided})
+from .step import sets_up, step_group
 
 
 class LionK(torch.optim.Optimizer):
@@ -130,7 +120,7 @@ class LionK(torch.optim.Optimizer):
         process_group: Any = None,
     ) -> None:
         self.process_group = process_group
-        self._forget()
+        self._known = Known()
         super().__init__(
             params,
             {
@@ -156,12 +146,6 @@ class LionK(torch.optim.Optimizer):
             },
         )
 
-    def _forget(self) -> None:
-        self._made: dict[int, Made] = {}  # by the identity of the group
-        self._seen: dict[int, Seen] = {}
-        self._states: list[Any] = []  # of all parameters, when they were seen
-        self._agreed: set[int] = set()  # groups whose parameters were the same at all workers
-
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         super().add_param_group(param_group)
         group = self.param_groups[-1]
@@ -174,7 +158,7 @@ class LionK(torch.optim.Optimizer):
     def _settle(self, group: dict[str, Any]) -> None:
         """Check the options of a new group, and bring them into the form that ``state_dict`` keeps."""
         options.settle(group)
-        method = self._make(group).method
+        method = self._known.make(group).method
         exchanges.check(group["exchange"], method.K)
         if group["exchange"] and (group["cautious"] or group["cautious_decay"]):
             raise lionk.NotAvailable("cautious pieces look at one gradient, and with exchange there are several")
@@ -183,28 +167,6 @@ class LionK(torch.optim.Optimizer):
                 "complex_as_real gives each array one more axis, of two entries, and this K is a function of rows or "
                 "matrices: leave complex_as_real out"
             )
-
-    def _make(self, group: dict[str, Any]) -> Made:
-        """The method and runner of a group, made anew when its K, betas or decay changed."""
-        made = self._made.get(id(group))
-        rest = options.COMPILED(group)
-        if made and made.K is group["K"] and made.rest == rest:
-            return made
-        K = lionk.K(group["K"])
-        like = next(filter(options.steppable, group["params"]), None)
-        if like is not None:
-            K = K.to(like=like.detach())
-        group["K"] = options.spec(K)
-        method = options.method(group, K)
-        backend, way = TorchBackend(), {None: None, False: "tiles", True: "compiled"}[group["compile"]]
-        run = backend.runner(method, way)
-        plain = not group["mars"] and group["rounding"] == "nearest"
-        alone = not (group["exchange"] or (group["complex_as_real"] and any(map(torch.is_complex, group["params"]))))
-        alone = alone and K.traits.structure != "coupled"
-        ways = {} if plain or not alone else options.variants(group, method)
-        beside = {low: (variant, backend.runner(variant, way)) for low, variant in ways.items()}
-        made = self._made[id(group)] = Made(group["K"], rest, method, run, plain and alone, beside, alone)
-        return made
 
     # -- the step ------------------------------------------------------------------------------------------------
 
@@ -219,95 +181,20 @@ class LionK(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if not self.state and self._sets_up():
+        known, states = self._known, self.state
+        if not states and sets_up(known, self.param_groups, states):
             return loss
-        if not same(self._states, self.state.values()):
-            self._seen.clear()
+        if not same(known.states, states.values()):
+            known.seen.clear()
         place = 0  # of the first entry of a group
         for group in self.param_groups:
-            self._step(group, place)
-            seen = self._seen.get(id(group))
+            step_group(known, group, states, place, self.process_group)
+            seen = known.seen.get(id(group))
             place += seen.entries if seen else sum(map(torch.Tensor.numel, group["params"]))
         full.stepped(self.param_groups)
-        if not self._states:
-            self._states = list(self.state.values())
+        if not known.states:
+            known.states = list(states.values())
         return loss
-
-    def _sets_up(self) -> bool:
-        """Make the state and no step, if this is no more than that: the first step, with lr = 0 and gradients of 0.
-
-        torch.distributed.checkpoint makes such a step to have tensors to load into. A step that counted it would take
-        other random numbers, or zeros for the gradient before, than a run that was not saved.
-        """
-        there = [(group, p) for group in self.param_groups for p in group["params"] if p.grad is not None]
-        if not there or not all(map(_is_zero, (group["lr"] for group, _ in there))):
-            return False
-        if any(p.grad.layout != torch.strided or bool(sharded.whole((p.grad != 0).sum())) for _, p in there):
-            return False
-        for group, p in there:
-            self._moments([p], self._make(group).method)
-            here, state = sharded.local(p.detach(), p), self.state[p]
-            roundings.prepare(p, here, state, group["rounding"])
-            if group["mars"]:
-                state |= {"last_grad": sharded.in_place_of(torch.zeros_like(here), p), "has_last": False}
-        return True
-
-    def _look(self, group: dict[str, Any], method: Variant, there: list[bool]) -> Seen:
-        """The tensors of a group, looked at again only where they are other ones than at the last step."""
-        given, seen = group["params"], self._seen.get(id(group))
-        takes_part = [p.requires_grad for p in given] if group["exchange"] else there
-        known = seen and seen.stepped == takes_part and same(seen.given, given)
-        if seen and known and all(map(is_, seen.moments, map(dict.get, seen.states, repeat("m")))):
-            return seen
-        numbers = list({p: i for i, p in enumerate(given) if takes_part[i]}.values())
-        params = [given[i] for i in numbers]
-        moments = self._moments(params, method)
-        states = [self.state[p] for p in params]
-        self._states = []
-        ends = list(accumulate(map(torch.Tensor.numel, given), initial=0))
-        self._seen[id(group)] = Seen(
-            list(given), takes_part, numbers, params, states, moments, sharded.some(params),
-            list(map(roundings.is_low, params)), [ends[i] for i in numbers], ends[-1],
-        )  # fmt: skip
-        return self._seen[id(group)]
-
-    def _step(self, group: dict[str, Any], place: int) -> None:
-        made, lr, lam = self._make(group), options.number(group, "lr"), options.decay_of(group)
-        made.method.check_product(lr, lam)
-        if made.method.coupled:
-            lam = options.number(group, "weight_decay")
-        every = list(map(_GRAD, group["params"]))
-        there = list(map(is_not, every, repeat(None)))
-        present = list(compress(every, there))
-        if not _DENSE.issuperset(map(_LAYOUT, present)):
-            raise sparse(next(g for g in present if g.layout != torch.strided))
-        seen = self._look(group, made.method, there)
-        if not seen.params:
-            return
-        if len(present) > len(seen.params):  # one is there twice
-            present = [every[i] for i in seen.numbers]
-        if made.plain and not seen.pieces:
-            x, m = made.run(list(seen.params), list(seen.moments), present, lr=lr, weight_decay=lam)
-            store(seen.moments, m)
-            store(seen.params, x)
-            return
-        if made.alone and not seen.pieces:
-            make_beside(made, seen, group, present, place, lr, lam)
-            return
-        rows = rows_of(group, seen, place)
-        estimate = mars(rows, seen.params, group["betas"][0], group["mars"])
-        apart = made.method.K.by_entry and not (made.method.whole or group["exchange"])
-        for some in tiles(rows) if apart else [rows]:
-            make(group, made, seen, list(map(estimate, some)), lr, lam, self.process_group, self._agreed)
-
-    def _moments(self, params: list[torch.Tensor], method: Variant) -> list[torch.Tensor]:
-        """Those that are missing are made; small ones of one kind lie side by side, for the runner to step as one."""
-        states = [self.state[p] for p in params]
-        missing = [i for i, state in enumerate(states) if "m" not in state]
-        made = side_by_side([method.init(params[i].detach()).m for i in missing])
-        for i, m in zip(missing, made, strict=True):
-            states[i]["m"] = m
-        return [state["m"] for state in states]
 
     # -- what a training loop can ask ----------------------------------------------------------------------------
 
@@ -326,36 +213,23 @@ class LionK(torch.optim.Optimizer):
         whose text says what holds and what does not apply. For the momentum it is asked at every step, from the first
         on. ``convex=True`` asserts that the loss is. The sums that go with the momentum are in the first group.
         """
-        found = list(self._points())
+        found = list(full.points(self._known, self.param_groups, self.state))
         if f is None:
             return [watch(*point) for point in found]
         return full.bounds(self.param_groups, found, f, convex)
-
-    def _points(self) -> Iterator[full.Point]:
-        for group in self.param_groups:
-            params = [p for p in group["params"] if p.grad is not None]
-            if params:
-                method = self._make(group).method
-                x = [sharded.whole(p.detach()) for p in params]
-                m = list(map(sharded.whole, self._moments(params, method)))
-                g = [sharded.whole(method.gradient(p, gradient(p), group["weight_decay"])) for p in params]
-                if group["complex_as_real"]:
-                    x, m, g = ([torch.view_as_real(a) if a.is_complex() else a for a in part] for part in (x, m, g))
-                lam = options.decay_of(group)
-                yield full.Point(replace(method, lr=options.number(group, "lr"), weight_decay=lam), x, m, g)
 
     def bounds(self) -> list[str]:
         """What the decay of each group imposes on its parameters at the present lr, one line each."""
         lines = []
         for g in self.param_groups:
-            reason = self._make(g).method.loses.get("phase I")
+            reason = self._known.make(g).method.loses.get("phase I")
             numbers = (float(g[k]) for k in ("weight_decay", "lr", "reference_lr"))
             lines.append(f"no bound: {reason}" if reason else decays.bound(g["K"], g["convention"], *numbers))
         return lines
 
     def loses(self) -> list[dict[str, str]]:
         """For each group, the statements of the theory that its options give up, each with the reason."""
-        return [self._make(g).method.loses for g in self.param_groups]
+        return [self._known.make(g).method.loses for g in self.param_groups]
 
     # -- state ---------------------------------------------------------------------------------------------------
 
@@ -402,7 +276,8 @@ class LionK(torch.optim.Optimizer):
         """
         owner = {p: group for group in self.param_groups for p in group["params"]}
         for p, average in in_order_of(source, self.param_groups, params):
-            self._moments([p], self._make(owner[p]).method)[0].copy_(sharded.placed(-average, p))
+            kept = moments([p], self.state, self._known.make(owner[p]).method)[0]
+            kept.copy_(sharded.placed(-average, p))
 
     def __getstate__(self) -> dict[str, Any]:
         if self.process_group is not None:
@@ -424,11 +299,4 @@ class LionK(torch.optim.Optimizer):
         for group in self.param_groups:  # of an earlier version, perhaps
             for key, value in self.defaults.items():
                 group.setdefault(key, value)
-        self._forget()  # groups are other objects now
-
-
-def _is_zero(lr: Any) -> bool:
-    """Is this learning rate 0? A tensor elsewhere than on the host is not read."""
-    if isinstance(lr, torch.Tensor):
-        return type(lr) is torch.Tensor and lr.device.type == "cpu" and not lr.item()
-    return bool(lr == 0)
+        self._known = Known()  # groups are other objects now

@@ -28,7 +28,7 @@ class Monitor:
     def _parameters(self) -> Iterator[tuple[str, torch.Tensor, lionk.ConvexFunction, float]]:
         place = 0
         for group in self.optimizer.param_groups:
-            K, lam = self.optimizer._make(group).method.K, float(options.decay_of(group))
+            K, lam = self.optimizer._known.make(group).method.K, float(options.decay_of(group))
             for p in group["params"]:
                 if options.steppable(p):
                     yield self._names.get(id(p), f"parameter {place}"), p, K, lam

@@ -447,8 +447,8 @@ def test_results_written_in_place_are_not_copied(monkeypatch):
         assert x[0].data_ptr() == p.data_ptr() and m[0].data_ptr() == opt.state[p]["m"].data_ptr()
         return x, m
 
-    made = opt._made[id(opt.param_groups[0])]
-    opt._made[id(opt.param_groups[0])] = made._replace(run=run)
+    made = opt._known.made[id(opt.param_groups[0])]
+    opt._known.made[id(opt.param_groups[0])] = made._replace(run=run)
     monkeypatch.setattr(torch.Tensor, "copy_", None)
     before = p.detach().clone()
     p.grad = torch.ones_like(p)

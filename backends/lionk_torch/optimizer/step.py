@@ -1,51 +1,86 @@
-"""Steps that are more than a call of the runner: sharded or rounded parameters, MARS, votes, pairs for complex."""
+"""The step of a group: a call of the runner, or more, for sharded or rounded parameters, MARS, votes, complex pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from operator import is_
-from typing import Any, NamedTuple
+from itertools import compress, repeat
+from operator import attrgetter, is_not
+from typing import Any
 
 import array_api_compat.torch as xp
 import torch
 
 import lionk
-from lionk.backend.protocol import Runner
 from lionk.optimizer.rounding import KEYS
 from lionk.optimizer.rounding import index as _index
 from lionk.optimizer.variants import Variant
 
 from ..distributed import exchange as exchanges
 from ..distributed import sharded
+from . import options
 from . import rounding as roundings
-from .rows import Row, last_gradient
+from .known import Known, Made, Seen, moments, same
+from .rows import Row, last_gradient, mars, tiles
+
+# What is looked at for every parameter at every step, in the fastest way that Python has.
+_GRAD, _LAYOUT, _DENSE = attrgetter("grad"), attrgetter("layout"), frozenset({torch.strided})
 
 
-class Made(NamedTuple):
-    """What a group's options were compiled to, and the options, to see whether they changed."""
+def step_group(known: Known, group: dict[str, Any], states: Any, place: int, process_group: Any) -> None:
+    """The step of one group, ``place`` entries after the first one of the optimizer."""
+    made, lr, lam = known.make(group), options.number(group, "lr"), options.decay_of(group)
+    made.method.check_product(lr, lam)
+    if made.method.coupled:
+        lam = options.number(group, "weight_decay")
+    every = list(map(_GRAD, group["params"]))
+    there = list(map(is_not, every, repeat(None)))
+    present = list(compress(every, there))
+    if not _DENSE.issuperset(map(_LAYOUT, present)):
+        raise sparse(next(g for g in present if g.layout != torch.strided))
+    seen = known.look(group, states, made.method, there)
+    if not seen.params:
+        return
+    if len(present) > len(seen.params):  # one is there twice
+        present = [every[i] for i in seen.numbers]
+    if made.plain and not seen.pieces:
+        x, m = made.run(list(seen.params), list(seen.moments), present, lr=lr, weight_decay=lam)
+        store(seen.moments, m)
+        store(seen.params, x)
+        return
+    if made.alone and not seen.pieces:
+        make_beside(made, seen, group, present, place, lr, lam)
+        return
+    rows = rows_of(group, seen, place)
+    estimate = mars(rows, seen.params, group["betas"][0], group["mars"])
+    apart = made.method.K.by_entry and not (made.method.whole or group["exchange"])
+    for some in tiles(rows) if apart else [rows]:
+        make(group, made, seen, list(map(estimate, some)), lr, lam, process_group, known.agreed)
 
-    K: Any
-    rest: tuple[Any, ...]
-    method: Variant
-    run: Runner
-    plain: bool  # is a step a call of the runner, and nothing else?
-    beside: dict[bool, tuple[Variant, Any]]  # the method with what is beside x and m, and its runner; True: of 16 bits
-    alone: bool  # does a step of whole tensors need nothing else than these runners?
+
+def sets_up(known: Known, groups: list[dict[str, Any]], states: Any) -> bool:
+    """Make the state and no step, if this is no more than that: the first step, with lr = 0 and gradients of 0.
+
+    torch.distributed.checkpoint makes such a step to have tensors to load into. A step that counted it would take
+    other random numbers, or zeros for the gradient before, than a run that was not saved.
+    """
+    there = [(group, p) for group in groups for p in group["params"] if p.grad is not None]
+    if not there or not all(map(_is_zero, (group["lr"] for group, _ in there))):
+        return False
+    if any(p.grad.layout != torch.strided or bool(sharded.whole((p.grad != 0).sum())) for _, p in there):
+        return False
+    for group, p in there:
+        moments([p], states, known.make(group).method)
+        here, state = sharded.local(p.detach(), p), states[p]
+        roundings.prepare(p, here, state, group["rounding"])
+        if group["mars"]:
+            state |= {"last_grad": sharded.in_place_of(torch.zeros_like(here), p), "has_last": False}
+    return True
 
 
-class Seen(NamedTuple):
-    """What was found of a group's tensors, which are mostly the same at the next step."""
-
-    given: list[torch.Tensor]  # all parameters of the group
-    stepped: list[bool]  # is each of them stepped?
-    numbers: list[int]  # which of them are stepped
-    params: list[torch.Tensor]
-    states: list[dict[str, Any]]
-    moments: list[torch.Tensor]
-    pieces: bool  # is one of them sharded?
-    low: list[bool]  # have they 16 bits?
-    starts: list[int]  # how many entries the parameters of the group before each have
-    entries: int  # of all of them
+def _is_zero(lr: Any) -> bool:
+    """Is this learning rate 0? A tensor elsewhere than on the host is not read."""
+    if isinstance(lr, torch.Tensor):
+        return type(lr) is torch.Tensor and lr.device.type == "cpu" and not lr.item()
+    return bool(lr == 0)
 
 
 def rows_of(group: dict[str, Any], seen: Seen, place: int) -> list[Row]:
@@ -157,10 +192,6 @@ def sparse(g: torch.Tensor) -> RuntimeError:
         "momentum is dense. Make the layer dense (torch.nn.Embedding(..., sparse=False)), or give it to "
         "torch.optim.SparseAdam"
     )
-
-
-def same(a: Collection[Any], b: Collection[Any]) -> bool:
-    return len(a) == len(b) and all(map(is_, a, b))
 
 
 def store(kept: list[torch.Tensor], new: list[torch.Tensor]) -> None:
