@@ -12,20 +12,20 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from statistics import median
 from typing import Any
 
 import numpy as np
 
 import lionk
 
-from . import speed
+from . import speed, timing
 
 SIZE = 31
-REPEAT = 200  # calls of one turn, of what takes microseconds
 STEPS = 2000  # of a run of minimize
 LR, BETAS, DECAY = 1e-2, (0.9, 0.99), 0.5
 
-Pair = tuple[speed.Step, speed.Step, int]  # the call, what it is compared with, and how many calls one turn makes
+Pair = tuple[speed.Step, speed.Step]  # the call, and what it is compared with
 
 
 @dataclass(frozen=True)
@@ -44,20 +44,13 @@ def overheads(seconds: float) -> list[Overhead]:
     rows = []
     for name, reference, aim, make in ROWS:
         try:
-            call, hand, calls = make()
+            call, hand = make()
         except NotImplementedError:
             continue
-        found = speed.timings({"hand": hand, "call": call}, seconds)
-        rows.append(Overhead(name, reference, 1e6 * found["call"].seconds / calls, found["call"].ratio, aim))
+        pairs = timing.turns(timing.clock(hand), timing.clock(call), seconds)
+        each = median(taken for _, taken in pairs) / (STEPS if make is run else 1)
+        rows.append(Overhead(name, reference, 1e6 * each, timing.ratio(pairs).value, aim))
     return rows
-
-
-def _repeated(call: speed.Step) -> speed.Step:
-    def turn() -> None:
-        for _ in range(REPEAT):
-            call()
-
-    return turn
 
 
 def _small() -> tuple[Any, Any]:
@@ -77,14 +70,14 @@ def step() -> Pair:
     x, g = _small()
     opt = lionk.LionK("l1", LR, BETAS, DECAY)
     state = opt.init(x)
-    return _repeated(lambda: opt.step(x, g, state)), _repeated(lambda: _by_hand(x, state.m, g)), REPEAT
+    return lambda: opt.step(x, g, state), lambda: _by_hand(x, state.m, g)
 
 
 def subgradient() -> Pair:
     """``K.subgradient`` of l1 against ``numpy.sign``."""
     x, _ = _small()
     K = lionk.K("l1")
-    return _repeated(lambda: K.subgradient(x)), _repeated(lambda: np.sign(x)), REPEAT
+    return lambda: K.subgradient(x), lambda: np.sign(x)
 
 
 def gap() -> Pair:
@@ -95,7 +88,7 @@ def gap() -> Pair:
     def hand() -> Any:
         return np.abs(g).sum() + (g * (DECAY * x)).sum() + (0.0 if np.abs(DECAY * x).max() <= 1 else np.inf)
 
-    return _repeated(lambda: lionk.kkt_gap(K, x, g, DECAY)), _repeated(hand), REPEAT
+    return lambda: lionk.kkt_gap(K, x, g, DECAY), hand
 
 
 def run() -> Pair:
@@ -114,14 +107,13 @@ def run() -> Pair:
         for _ in range(STEPS):
             z, m = _by_hand(z, m, fun(z)[1])
 
-    return certified, loop, STEPS
+    return certified, loop
 
 
 def many_tensors() -> Pair:
     """A step of ``lionk_torch.LionK`` on 20 tensors of 100 x 100 against one of lion-pytorch."""
     arrays = speed.Arrays([(100, 100)] * 20)
-    call, other = speed.optimizer(arrays), speed.peer(arrays, "lion-pytorch")
-    return call, other, 1
+    return speed.optimizer(arrays), speed.peer(arrays, "lion-pytorch")
 
 
 def eager_jax() -> Pair:
@@ -135,14 +127,8 @@ def eager_jax() -> Pair:
     opt = lionk.LionK("l1", LR, BETAS, DECAY)
     state = opt.init(x)
 
-    def turn() -> None:
-        made: Any = None
-        for _ in range(REPEAT):
-            made = opt.step(x, g, state)[0]
-        jax.block_until_ready(made)
-
     host, grad = np.asarray(x), np.asarray(g)
-    return turn, _repeated(lambda: _by_hand(host, np.zeros_like(host), grad)), REPEAT
+    return lambda: jax.block_until_ready(opt.step(x, g, state)[0]), lambda: _by_hand(host, np.zeros_like(host), grad)
 
 
 def start() -> Pair:
@@ -152,7 +138,7 @@ def start() -> Pair:
     def process(code: str) -> speed.Step:
         return lambda: subprocess.run([sys.executable, "-c", code], check=True, env=env)
 
-    return process("import lionk; lionk.K('l1')"), process("import array_api_compat"), 1
+    return process("import lionk; lionk.K('l1')"), process("import array_api_compat")
 
 
 ROWS: list[tuple[str, str, str, Callable[[], Pair]]] = [

@@ -191,17 +191,16 @@ class Problem:
 
 
 def _runs() -> Iterator[Scene]:
+    runs: dict[str, Callable[[Put], Callable[..., Any]]] = {}
     for K in ("l1", "linf", "l2", "nuclear", "half_square"):
         wide = {"weight_decay": 0.25} if K in ("l2", "nuclear") else {}  # else they are done in less than 30
-        yield Scene("iterate of minimize", K, partial(_iterates, K, wide), rate=(20, 30))
-    yield Scene(
-        "iterate of minimize", "l1, no certificate", partial(_iterates, "l1", {"certify": False}), rate=(20, 30)
-    )
-    yield Scene("iterate of minimize", "l1, fixed lr", partial(_iterates, "l1", {"lr": 1e-2}), rate=(20, 30))
-    yield Scene("iterate of minimize", "l1, batch of 5", _batch, rate=(20, 30))
-    yield Scene(
-        "iterate of minimize", "half_square, kinked f", partial(_iterates, "half_square", {}, f="kinked"), rate=(20, 30)
-    )
+        runs[K] = partial(_iterates, K, wide)
+    runs["l1, no certificate"] = partial(_iterates, "l1", {"certify": False})
+    runs["l1, fixed lr"] = partial(_iterates, "l1", {"lr": 1e-2})
+    runs["l1, batch of 5"] = _batch
+    runs["half_square, kinked f"] = partial(_iterates, "half_square", {}, f="kinked")
+    for case, make in runs.items():
+        yield Scene("iterate of minimize", case, make, rate=(20, 30))
     yield Scene("start of minimize", "l1", lambda put: partial(_iterates("l1", {}, put), 0))
     yield Scene("certificate", "l1", _certificate)
     yield Scene("account of a run", "l1", _account, generic=True)

@@ -122,14 +122,19 @@ def times_lbfgsb(turns: int = 15) -> float:
         return float(np.abs(g).sum() + g @ x)
 
     steps = next(n for n in range(5, 500) if gap((r := theirs(n)).x) <= 1e-3 * r.fun)
-    sides: list[list[float]] = [[], []]
-    calls: tuple[Callable[[], Any], ...] = (lambda: theirs(steps), lambda: evaluations(fun, "l1", size, 1000))
+    least, own = _least(turns, lambda: theirs(steps), lambda: evaluations(fun, "l1", size, 1000))
+    return own / least
+
+
+def _least(turns: int, *calls: Callable[[], Any]) -> list[float]:
+    """The CPU seconds of each call, the least of so many turns."""
+    taken: list[list[float]] = [[] for _ in calls]
     for _ in range(turns):
-        for side, call in enumerate(calls):
+        for call, seconds in zip(calls, taken, strict=True):
             start = time.process_time()
             call()
-            sides[side].append(time.process_time() - start)
-    return min(sides[1]) / min(sides[0])
+            seconds.append(time.process_time() - start)
+    return list(map(min, taken))
 
 
 def times_one(turns: int = 5) -> float:
@@ -142,16 +147,9 @@ def times_one(turns: int = 5) -> float:
         r = (A @ x[..., None])[..., 0] - b
         return (r * r).mean(-1) / 2, (r[:, None, :] @ A)[:, 0, :] / ROWS
 
-    def alone(i: int) -> Any:
-        return lionk.minimize(loss_of("squared")(np, A[i], b[i]), np.zeros(SIZE), **run)
-
-    sides: list[list[float]] = [[], []]
-    for _ in range(turns):
-        start = time.process_time()
-        lionk.minimize(all_of_them, np.zeros((100, SIZE)), batch=1, **run)
-        middle = time.process_time()
+    def ten_alone() -> None:
         for i in range(10):
-            alone(i)
-        sides[0].append(middle - start)
-        sides[1].append((time.process_time() - middle) / 10)
-    return min(sides[0]) / min(sides[1])
+            lionk.minimize(loss_of("squared")(np, A[i], b[i]), np.zeros(SIZE), **run)
+
+    many, ten = _least(turns, lambda: lionk.minimize(all_of_them, np.zeros((100, SIZE)), batch=1, **run), ten_alone)
+    return 10 * many / ten
