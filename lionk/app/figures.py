@@ -153,9 +153,7 @@ def _labels(o: Outcome) -> list[str]:
     p = o.setup.problem
     if p is None or o.view.what != "coefficients" or o.x.ndim != 1 or not p.scaling.standardise:
         return names
-    inner, bias = p.in_units(o.x)
-    units = np.append(inner, bias) if p.intercept else inner
-    return [f"{name}  {u:.3g}" for name, u in zip(names, units, strict=True)]
+    return [f"{name}  {u:.3g}" for name, u in zip(names, p.entries_in_units(o.x), strict=True)]
 
 
 def _short(label: str) -> str:

@@ -13,7 +13,7 @@ from ..files import apart, output_path, write_text
 from ..solve import options as opt
 from ..solve.model import r_squared
 from ..solve.saved import Model, load
-from ..solve.source import DATES, Source, check_texts
+from ..solve.source import DATES, check_texts
 
 Array = Any
 
@@ -51,8 +51,9 @@ def predict(
         raise BadInput("--out none: name a file for the predictions, or - for the terminal")
     apart({"MODEL": model, "--data": data, "--out": path})
     fitted = load(model)
-    check_texts(Source(data, None, separator=separator, decimal=decimal, dates=dates))
-    sheet_ = emptied(read(data, Reading(fitted.names, separator, decimal, encoding, sheet)), fitted.empty)
+    how = Reading(fitted.names, separator, decimal, encoding, sheet)
+    check_texts(how, dates)
+    sheet_ = emptied(read(data, how), fitted.empty)
     if not fitted.names:
         _by_place(sheet_, fitted)
     common: Habits = habits(sheet_, decimal, None if dates is None else DATES[dates])

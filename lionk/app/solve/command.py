@@ -6,6 +6,7 @@ import contextlib
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import lionk
 
 from ..console import BadInput, Failed, bad_input, command, complain, console, put_off, reason
 from ..files import PICTURES, apart, check_folder, json_path, make_folder, output_path, writing
+from ..tables.sheet import Reading
 from . import options as opt
 from .cluster import connected
 from .setup import (
@@ -120,10 +122,9 @@ def solve(
         raise BadInput("--cv chooses the weight decay; leave --weight-decay out, or give --lams")
     check_rate(lr, schedule)
     chosen_backend, chosen_device = read_backend(backend, device, dtype)
-    source = None if data is None else Source(
-        data, target, columns, drop, categorical, drop_first, missing, header, separator, decimal, dates, encoding,
-        sheet, empty,
-    )  # fmt: skip
+    reading = Reading(header, separator, decimal, encoding, sheet)
+    wishes = (reading, target, columns, drop, categorical, drop_first, missing, dates, empty)
+    source = None if data is None else Source(data, *wishes)
     task = read_task(problem, source, loss, k, weight_decay, standardize=standardize, hold_out=hold_out, seed=seed or 0)
     setup = Setup(
         task.problem, read_k(task.k_text), task.k_text, task.weight_decay, lr, schedule, read_betas(betas), decay,
@@ -200,7 +201,7 @@ def _choose(
 ) -> tuple[Setup, Any]:
     """The run with the weight decay that cross-validation likes best, and the path that it was found on."""
     from . import path_figure
-    from .path import chosen, follow, read_lams
+    from .path import follow, read_lams
 
     values = read_lams(lams)
     with bad_input(lionk.NonFiniteError, ValueError, TypeError, lionk.NotAvailable, of="--cv: "):
@@ -211,7 +212,7 @@ def _choose(
                 path = follow(task, setup, values, folds, seed, lambda t: status.update(f"cross-validation: {t}"))
     if not quiet:
         path_figure.show(screen, path)
-    return chosen(setup, path), path
+    return replace(setup, weight_decay=float(path.lams[path.best])), path
 
 
 def _advice(o: Any) -> str:
@@ -228,21 +229,7 @@ def _run(setup: Setup, live: Any, checkpoint: Path | None, saved: Any) -> tuple[
         check_resumed(setup, saved, float(fun(start)[0]))
     try:
         result = lionk.minimize(
-            fun,
-            start,
-            K=setup.K,
-            weight_decay=setup.weight_decay,
-            lr=setup.rate,
-            betas=setup.betas,
-            decay=setup.decay,
-            jac=True,
-            convex=True,
-            tol=setup.tol,
-            atol=setup.atol,
-            maxiter=setup.maxiter,
-            callback=live,
-            checkpoint=checkpoint,
-            resume=saved is not None,
+            fun, start, **setup.arguments, callback=live, checkpoint=checkpoint, resume=saved is not None
         )
     except lionk.NonFiniteError as error:
         if not isinstance(error.result, lionk.Result):

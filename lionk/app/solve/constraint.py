@@ -59,12 +59,12 @@ class View:
 def view(domain: Any, x: Array, weight_decay: float, columns: tuple[str, ...], classes: tuple[str, ...]) -> View:
     """See x (on the host, float64) against ``lam x in domain``; labels are column names, classes, or numbers."""
     if weight_decay == 0:
-        return replace(_free(x, _entries(x, columns, classes)), otherwise="weight decay 0: no constraint")
+        return replace(_free(x, entries(x, columns, classes)), otherwise="weight decay 0: no constraint")
     return _view(domain, np.asarray(x), 1 / weight_decay, columns, classes)
 
 
 def _view(domain: Any, x: Array, radius: float, columns: tuple[str, ...], classes: tuple[str, ...]) -> View:
-    labels = _entries(x, columns, classes)
+    labels = entries(x, columns, classes)
     if isinstance(domain, Affine) and domain.offset is None and constant(domain.factor) > 0:
         return _view(domain.inner, x, radius * at(domain.factor, x, 0), columns, classes)
     if isinstance(domain, Spectral):
@@ -108,7 +108,8 @@ def _of_magnitudes(v: View, what: str) -> View:
     return replace(v, what=what, lower=np.full_like(v.lower, -np.inf), total=total)
 
 
-def _entries(x: Array, columns: tuple[str, ...], classes: tuple[str, ...]) -> tuple[str, ...]:
+def entries(x: Array, columns: tuple[str, ...], classes: tuple[str, ...]) -> tuple[str, ...]:
+    """The name of each entry of x, in C order."""
     if np.ndim(x) == 1:
         return columns
     return tuple(f"{c}: {n}" for c in classes for n in columns)

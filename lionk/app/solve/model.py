@@ -107,6 +107,11 @@ class Problem:
                 inner, bias = inner * self.goal.deviations, bias * self.goal.deviations + self.goal.means
         return inner, bias
 
+    def entries_in_units(self, w: Array) -> Array:
+        """The same in the shape of w: each intercept comes after the coefficients."""
+        inner, bias = self.in_units(w)
+        return np.concatenate([inner, np.asarray(bias)[..., None]], axis=-1) if self.intercept else inner
+
 
 def predictions(loss: str, z: Array, goal: Scaling) -> Array:
     """What a model says of scores ``z = A w``: numbers in the target's units, or a row of probabilities of classes.

@@ -88,11 +88,6 @@ def follow(
     return Path(lams, np.asarray(losses), np.asarray(scores), measure, weights, folds)
 
 
-def chosen(setup: Setup, path: Path) -> Setup:
-    """The run with the best lam."""
-    return replace(setup, weight_decay=float(path.lams[path.best]))
-
-
 def _split(table: Table, folds: int, classes: tuple[str, ...], seed: int) -> Any:
     from sklearn.model_selection import KFold, StratifiedKFold
 
@@ -112,14 +107,11 @@ def _fits(setup: Setup, p: Problem, lams: Array) -> Array:
     """The weights for every lam, each run started from the last, whose set lies within its own."""
     fun = p.fun(setup.backend, setup.dtype, setup.device)
     w, found = None, []
+    coarse = replace(setup, problem=p, lr=None, seed=None, tol=max(setup.tol, TOL), maxiter=min(setup.maxiter, STEPS))
     for lam in lams:
-        s = replace(setup, problem=p, weight_decay=float(lam), seed=None)
+        s = replace(coarse, weight_decay=float(lam))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", lionk.LionKWarning)
-            result = lionk.minimize(
-                fun, start_of(s) if w is None else w, K=s.K, weight_decay=float(lam), betas=s.betas, decay=s.decay,
-                jac=True, convex=True, tol=max(s.tol, TOL), atol=s.atol, maxiter=min(s.maxiter, STEPS),
-            )  # fmt: skip
-        w = result.x
-        found.append(s.backend.to_host(w).astype("float64"))
+            w = lionk.minimize(fun, start_of(s) if w is None else w, **s.arguments).x
+        found.append(setup.backend.to_host(w).astype("float64"))
     return np.stack(found)

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -24,7 +23,7 @@ from lionk.sets.box import Whole
 from ..console import right, table, unbroken
 from ..files import write_json, write_text
 from ..tables.table import Table as DataTable
-from .constraint import NEAR, View, view
+from .constraint import NEAR, View, entries, view
 from .problems import BUNDLED
 
 if TYPE_CHECKING:
@@ -112,10 +111,8 @@ def account(out: Console, task: Task) -> None:
 def coefficients(o: Outcome) -> list[tuple[str, float, float]]:
     """(feature, weight, coefficient in the data's units), the largest weight first; ``class: feature`` for softmax."""
     p = o.setup.problem
-    units, bias = p.in_units(o.x)
-    units = np.concatenate([units, np.asarray(bias)[..., None]], axis=-1) if p.intercept else units
-    names = p.columns if o.x.ndim == 1 else [f"{c}: {n}" for c in p.classes for n in p.columns]
-    rows = list(zip(names, o.x.ravel().tolist(), units.ravel().tolist(), strict=True))
+    units = p.entries_in_units(o.x)
+    rows = list(zip(entries(o.x, p.columns, p.classes), o.x.ravel().tolist(), units.ravel().tolist(), strict=True))
     return sorted(rows, key=lambda row: -abs(row[1]))
 
 

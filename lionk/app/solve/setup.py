@@ -57,6 +57,12 @@ class Setup:
         """The schedule for ``minimize``; None is its rule."""
         return None if self.lr is None else SCHEDULES[self.schedule](self.lr, self.maxiter)
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Of ``minimize``, beside f and the start."""
+        same = {name: getattr(self, name) for name in ("K", "weight_decay", "betas", "decay", "tol", "atol", "maxiter")}
+        return {**same, "lr": self.rate, "jac": True, "convex": True}
+
 
 def read_k(text: str) -> lionk.ConvexFunction:
     """K from ``NAME[:param=value,...]``."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...solver.losses import loss_of
 from ..console import BadInput, bad_input
+from ..tables.sheet import Reading
 from ..tables.table import Table
 from .model import Problem, build, guess_loss
 from .problems import BUNDLED
@@ -23,19 +24,15 @@ class Source:
     """What the user says of the table; the texts of ``columns``, ``drop`` and ``categorical`` hold names."""
 
     data: Path
+    reading: Reading
     target: str | None
-    columns: str | None = None
-    drop: str | None = None
-    categorical: str | None = None
-    drop_first: bool = False
-    missing: str = "drop"
-    header: bool | None = None
-    separator: str | None = None
-    decimal: str | None = None
-    dates: str | None = None
-    encoding: str | None = None
-    sheet: str | None = None
-    empty: str | None = None
+    columns: str | None
+    drop: str | None
+    categorical: str | None
+    drop_first: bool
+    missing: str
+    dates: str | None
+    empty: str | None
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -56,31 +53,27 @@ class Task:
     names: bool = True  # has the file names of columns?
     empty: tuple[str, ...] = ()  # words that stand for nothing
 
-    @property
-    def intercept(self) -> bool:
-        return self.problem.intercept
 
-
-def check_texts(s: Source) -> None:
+def check_texts(how: Reading, dates: str | None) -> None:
     """Are the words that the options take among those that they know?"""
-    if s.decimal not in (None, *DECIMALS):
-        raise BadInput(f"--decimal {s.decimal}: choose '.' or ','")
-    if s.dates not in (None, *DATES):
-        raise BadInput(f"--dates {s.dates}: choose day-first or month-first")
-    if s.separator not in (None, "tab", "space") and len(s.separator) != 1:
-        raise BadInput(f"--separator {s.separator!r} must be one character, or the word tab or space")
+    if how.decimal not in (None, *DECIMALS):
+        raise BadInput(f"--decimal {how.decimal}: choose '.' or ','")
+    if dates not in (None, *DATES):
+        raise BadInput(f"--dates {dates}: choose day-first or month-first")
+    if how.separator not in (None, "tab", "space") and len(how.separator) != 1:
+        raise BadInput(f"--separator {how.separator!r} must be one character, or the word tab or space")
 
 
 def read_table(s: Source) -> tuple[Table, bool]:
     """The table of a file, and whether the file names its columns. Raises BadInput."""
     from ..tables.design import Wishes, split, table
     from ..tables.file import read
-    from ..tables.sheet import Reading, emptied
+    from ..tables.sheet import emptied
 
-    check_texts(s)
+    check_texts(s.reading, s.dates)
     if s.target is None:
         raise BadInput("--data needs --target COLUMN: the name of the column to predict, or its number from 0")
-    sheet = emptied(read(s.data, Reading(s.header, s.separator, s.decimal, s.encoding, s.sheet)), s.words)
+    sheet = emptied(read(s.data, s.reading), s.words)
     wishes = Wishes(
         s.target,
         None if s.columns is None else split(s.columns, sheet),
@@ -88,7 +81,7 @@ def read_table(s: Source) -> tuple[Table, bool]:
         split(s.categorical, sheet),
         s.missing,
         s.drop_first,
-        s.decimal,
+        s.reading.decimal,
         None if s.dates is None else DATES[s.dates],
     )
     return table(sheet, wishes), sheet.names
