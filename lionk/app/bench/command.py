@@ -6,6 +6,7 @@ import gc
 import platform
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -229,41 +230,31 @@ def cases(group: str) -> dict[str, Callable[[speed.Arrays], speed.Step]]:
 
 
 def measure(group: str, seconds: float) -> list[Row]:
-    """The rows of one table; what is not installed is left out."""
+    """The rows of one table; what is not installed is left out. Each ratio is to the time of the step's own bytes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of other people's libraries
-        if group == OPTIONS:
-            return _of_options(seconds)
-        steps = speed.polar_factors() if group == speed.POLAR else _steps(group)
-        found = speed.timings(steps, seconds) if steps else {}
+        steps = _steps(group)
+        found = speed.timings({name: step for name, (step, _, _) in steps.items()}, seconds) if steps else {}
+    return [Row(group, name, 1e3 * t.seconds, t.ratio / steps[name][1], steps[name][2]) for name, t in found.items()]
+
+
+def _steps(group: str) -> dict[str, tuple[speed.Step, float, float | None]]:
+    """By name: a step, its bytes in multiples of those of the first one, and the aim of its ratio. {} without PyTorch
+    where the table is of it.
+    """
     aims = AIMS.get(group, {})
-    return [Row(group, name, 1e3 * t.seconds, t.ratio, aims.get(name.partition(" (")[0])) for name, t in found.items()]
-
-
-def _of_options(seconds: float) -> list[Row]:
-    """Each ratio is to the time of the bytes that the step reads and writes at least."""
-    arrays = speed.Arrays(speed.SHAPES["2^24"])
-    try:
-        made = options.steps(arrays)
-    except NotImplementedError:  # without PyTorch
-        return []
-    limit = {LIMIT: speed.limit(arrays, arrays.flat[1].copy())}
-    found = speed.timings(limit | {name: step for name, (step, _, _) in made.items()}, seconds)
-    first = Row(OPTIONS, LIMIT, 1e3 * found[LIMIT].seconds, 1.0)
-    return [first] + [
-        Row(OPTIONS, name, 1e3 * found[name].seconds, found[name].ratio / share, aim)
-        for name, (_, share, aim) in made.items()
-    ]
-
-
-def _steps(group: str) -> dict[str, speed.Step]:
-    arrays = speed.Arrays(speed.SHAPES[group])
-    steps = {LIMIT: speed.limit(arrays, arrays.flat[1].copy())}
-    for name, make in cases(group).items():
+    if group == speed.POLAR:
+        return {name: (step, 1, aims.get(name.partition(" (")[0])) for name, step in speed.polar_factors().items()}
+    arrays = speed.Arrays(speed.SHAPES["2^24" if group == OPTIONS else group])
+    steps: dict[str, Any] = {LIMIT: (speed.limit(arrays, arrays.flat[1].copy()), 1, None)}
+    if group == OPTIONS:
         try:
-            steps[name] = make(arrays)
+            return steps | options.steps(arrays)
         except NotImplementedError:
-            continue
+            return {}
+    for name, make in cases(group).items():
+        with suppress(NotImplementedError):  # what is not installed
+            steps[name] = make(arrays), 1, aims.get(name)
     return steps
 
 
