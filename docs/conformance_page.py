@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lionk.conformance import RULES
-from lionk.conformance.report.escape import markdown
+from lionk.conformance.report.escape import markdown, table
 
 _ABOUT = (
     "{count} versions of {ports} ports, on a CPU, in float64 and float32. Every line comes from a file in "
@@ -54,32 +54,21 @@ def page(
     reports: dict[str, list[tuple[str, dict[str, Any]]]], targets: dict[str, str], findings: dict[str, str]
 ) -> str:
     count = sum(map(len, reports.values()))
-    lines = [
-        "# Ports judged",
-        "",
-        _ABOUT.format(count=count, ports=len(reports)),
-        "",
-        "## The newest version of each",
-        "",
-        "| port | version | verdict | holds | K | broken rules | warnings | in one sentence |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for name, found in reports.items():
-        version, r = found[-1]
-        cells = [f"`{targets[name]}`", version, *_cells(r), markdown(r["hint"])]
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", "## Version by version", ""]
-    lines += ["| port | version | verdict | holds | K | broken rules | warnings |"]
-    lines += ["| --- | --- | --- | --- | --- | --- | --- |"]
-    for name, found in reports.items():
-        lines += ["| " + " | ".join([name, version, *_cells(r)]) + " |" for version, r in found]
+    head = ("port", "version", "verdict", "holds", "K", "broken rules", "warnings")
+    newest = {name: found[-1] for name, found in reports.items()}
+    rows = ((f"`{targets[name]}`", v, *_cells(r), markdown(r["hint"])) for name, (v, r) in newest.items())
+    lines = ["# Ports judged", "", _ABOUT.format(count=count, ports=len(reports)), ""]
+    lines += ["## The newest version of each", "", *table((*head, "in one sentence"), rows)]
+    every = ((name, version, *_cells(r)) for name, found in reports.items() for version, r in found)
+    lines += ["", "## Version by version", "", *table(head, every)]
     rules = [n for n in RULES if any(n in r["rules"] for f in reports.values() for _, r in f)]
     lines += ["", "## Rule by rule", "", "The newest versions: + kept, ! a warning, **x** broken, empty not asked.", ""]
-    lines += ["| rule | " + " | ".join(reports) + " |", "| --- |" + " --- |" * len(reports)]
     mark = {"pass": "+", "warn": "!", "fail": "**x**", "xfail": "**x**", "skip": ""}
-    for rule in rules:
-        row = [mark[f[-1][1]["rules"].get(rule, {"verdict": "skip"})["verdict"]] for f in reports.values()]
-        lines.append(f"| {rule} | " + " | ".join(row) + " |")
+    verdicts = (
+        (rule, *(mark[r["rules"].get(rule, {"verdict": "skip"})["verdict"]] for _, r in newest.values()))
+        for rule in rules
+    )
+    lines += table(("rule", *reports), verdicts)
     lines += ["", "## What was found", ""]
     lines += [f"- [{title}](conformance/findings/{stem}.md)" for stem, title in findings.items()]
     lines += ["", "## Badges", "", "A picture, and a file that badge services read, for each port: ", ""]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import lionk
 from lionk.arrays.newton_schulz import SETS
+from lionk.conformance.report.escape import table
 from lionk.functions import Entry, entry, rules
 
 PAGE = Path(__file__).parent / "catalogue.md"
@@ -81,9 +82,9 @@ def main() -> int:
 def page() -> str:
     parts = [INTRODUCTION, f"## Functions\n\n{len(lionk.names())} names.\n"]
     entries = [entry(n) for n in lionk.names()]
-    parts += [f"### {title}\n\n{table([e for e in entries if e.kind == kind])}" for kind, title in KINDS.items()]
+    parts += [f"### {title}\n\n{functions([e for e in entries if e.kind == kind])}" for kind, title in KINDS.items()]
     assert {e.kind for e in entries} <= set(KINDS), "a kind of function has no section"
-    parts += [ALGORITHMS, table([entry(n) for n in lionk.algorithms()])]
+    parts += [ALGORITHMS, functions([entry(n) for n in lionk.algorithms()])]
     columns = [(code(e.name), code(signature(e)), code(e.formula), code(e.conjugate)) for e in map(entry, rules())]
     sets = [
         (
@@ -95,13 +96,13 @@ def page() -> str:
             linked(s.source),
         )
         for s in SETS.values()
-    ]  # fmt: skip
+    ]
     parts += [POLAR, rows(("set", "bound on s_1(X)", "error", "bfloat16", "steps", "source"), sets)]
     parts += [RULES, rows(("rule", "parameters", "K", "conjugate"), columns)]
     return "\n".join(parts)
 
 
-def table(entries: list[Entry]) -> str:
+def functions(entries: list[Entry]) -> str:
     head = ("name", "parameters", "K", "dK", "K*", "imposes", "traits", "source")
     return rows(head, [row(e) for e in entries])
 
@@ -116,8 +117,7 @@ def linked(source: str) -> str:
 
 
 def rows(head: tuple[str, ...], cells: list[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *cells]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return "\n".join(table(head, cells)) + "\n"
 
 
 def code(text: str) -> str:

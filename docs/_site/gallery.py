@@ -15,6 +15,7 @@ from lionk.app.console import BadInput
 from lionk.app.reproduce import TARGETS, Outcome, load
 from lionk.app.reproduce.command import picture
 from lionk.app.reproduce.targets import restored, text
+from lionk.conformance.report.escape import table
 
 FOLDER = Path(__file__).parents[1] / "gallery"
 KEPT = Path(__file__).parents[1] / "_static"
@@ -24,10 +25,11 @@ def page(name: str, outcome: Outcome | None, note: str) -> str:
     title, _, body = text(load(name)).partition("\n\n")
     parts = [f"# {title.rstrip('.')}\n", f"`lionk reproduce {name}` makes this page's picture and numbers. {note}\n"]
     if outcome is not None:
-        rows = [f"| {_cell(c.claim)} | {c.measured:.4g} | {c.expected} | {'holds' if c.holds else '**FAILS**'} |"
-                for c in outcome.checks]  # fmt: skip
+        words = {True: "holds", False: "**FAILS**"}
+        rows = ((_cell(c.claim), f"{c.measured:.4g}", c.expected, words[c.holds]) for c in outcome.checks)
+        claims = table(("claim", "measured", "expected", ""), rows, numbers=("measured", "expected"))
         parts += [f"```{{image}} {name}.png\n:width: 100%\n:alt: {TARGETS[name]}\n```\n"]  # links to the full size
-        body += "\n\n| claim | measured | expected | |\n| --- | ---: | ---: | --- |\n" + "\n".join(rows)
+        body += "\n\n" + "\n".join(claims)
     return "\n".join(parts) + "\n" + _plain(body) + "\n"
 
 

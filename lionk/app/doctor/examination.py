@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lionk.conformance import Loopback, Report, check
+from lionk.conformance.report.escape import table
 
 from ..bench import speed
 
@@ -58,10 +59,9 @@ class Examination:
             "One step in float32, median of several. GB/s: five streams (x, m and the gradient read, x and m written)",
             "divided by the time.",
             "",
-            "| shapes | runner | K | ms | GB/s |",
-            "| --- | --- | --- | ---: | ---: |",
         ]
-        lines += [f"| {t.shapes} | {t.runner} | {t.K} | {t.ms:.3f} | {t.rate:.1f} |" for t in self.timings]
+        rows = ((t.shapes, t.runner, t.K, f"{t.ms:.3f}", f"{t.rate:.1f}") for t in self.timings)
+        lines += table(("shapes", "runner", "K", "ms", "GB/s"), rows, numbers=("ms", "GB/s"))
         verdict = "passes" if self.passed else "FAILS"
         lines += ["", "## Conformance", "", f"The default runner {verdict} the kit.", ""]
         return "\n".join(lines) + "\n" + "\n".join(r.to_markdown() for r in self.reports)

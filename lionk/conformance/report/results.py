@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ..specification.rules import RULES, VERSION, Rule, rule_of
-from .escape import clean, markdown
+from .escape import clean, markdown, table
 
 PASS, FAIL, WARN, SKIP, XFAIL = "pass", "fail", "warn", "skip", "xfail"
 SURE = 0.9  # of the failing runs: a mistake that explains fewer explains a part
@@ -170,12 +170,13 @@ class Report:
         lines = [f"### {markdown(self.port)}", "", markdown(self.summary().removeprefix(f"{self.port}: ")) + ".", ""]
         if self.versions:
             lines += [", ".join(markdown(f"{k} {v}") for k, v in self.versions.items()) + ".", ""]
-        lines += ["| rule | level | verdict | tests | remark |", "| --- | --- | --- | --- | --- |"]
+        rows = []
         for name, (verdict, tests) in self.by_rule().items():
             worst = [r for r in tests if r.verdict == verdict]
             remark = markdown(f"{worst[0].id}: {worst[0].text}") if worst[0].text else ""
             word = {FAIL: "**fail**", WARN: "warning", XFAIL: "known failure"}.get(verdict, verdict)
-            lines.append(f"| {name} | L{RULES[name].level} | {word} | {len(tests)} | {remark} |")
+            rows.append((name, f"L{RULES[name].level}", word, str(len(tests)), remark))
+        lines += table(("rule", "level", "verdict", "tests", "remark"), rows)
         if self.first is not None:
             lines += ["", f"First divergence: `{self.first.id}`, {markdown(self.first.text)}."]
         if self.diagnosis:
