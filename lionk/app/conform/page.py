@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -107,7 +106,3 @@ def _svg(figure: Figure, label: str) -> str:
     figure.savefig(out, format="svg", bbox_inches="tight", dpi=150, metadata={"Date": None})
     _, _, body = out.getvalue().partition("<svg")
     return f'<svg role="img" aria-label="{label}"{body}'
-
-
-def write(report: Report, path: Any) -> None:
-    path.write_text(page(report), encoding="utf-8")
