@@ -8,6 +8,11 @@ if TYPE_CHECKING:
     from .solver.result import Result
 
 
+def reason(error: BaseException) -> str:
+    """The text of an exception; that of a KeyError is its argument."""
+    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+
+
 class NotAvailable(NotImplementedError):
     """The operation has no implementation for this function; the message says why and what to use."""
 

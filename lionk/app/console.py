@@ -15,6 +15,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Column, Table
 
+from lionk.errors import reason
+
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
@@ -81,11 +83,6 @@ def say(text: str, err: bool = False) -> None:
 def complain(message: object, kind: str) -> None:
     """One line on stderr."""
     say(f"lionk: {kind}: {' '.join(str(message).split())}", err=True)
-
-
-def reason(error: BaseException) -> str:
-    """The text of an exception; that of a KeyError is its argument."""
-    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
 
 
 def console(to_stderr: bool = False, width: int = 100) -> Console:

@@ -16,21 +16,14 @@ from rich.text import Text
 
 import lionk
 from lionk.arrays.newton_schulz import SETS
+from lionk.errors import reason
 from lionk.functions import Entry, entry, rules
 from lionk.functions.registry.text import parse
 
-from .console import BadInput, bad_input, command, console, one_of, reason, table, unbroken
+from .console import BadInput, bad_input, command, console, one_of, table, unbroken
 from .files import Json, json_path, write_json
 
 KINDS = ("scalar", "vector", "matrix", "square", "symmetric", "algorithm", "rule")
-
-
-def _names() -> list[str]:
-    return lionk.names() + lionk.algorithms() + rules()
-
-
-def _kinds() -> list[str]:
-    return list(KINDS)
 
 
 @command
@@ -38,11 +31,12 @@ def functions(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="Show this function in full. Parameters follow a colon: huber:delta=0.5.", autocompletion=_names
+            help="Show this function in full. Parameters follow a colon: huber:delta=0.5.",
+            autocompletion=lambda: lionk.names() + lionk.algorithms() + rules(),
         ),
     ] = None,
     kind: Annotated[
-        str | None, typer.Option(help=f"List only one kind: {', '.join(KINDS)}.", autocompletion=_kinds)
+        str | None, typer.Option(help=f"List only one kind: {', '.join(KINDS)}.", autocompletion=lambda: list(KINDS))
     ] = None,
     search: Annotated[
         str | None, typer.Option(help="List only those that have this text in their name, formula or constraint.")

@@ -13,8 +13,9 @@ from typing import Any
 from rich.markup import escape
 
 import lionk
+from lionk.errors import reason
 
-from ..console import BadInput, Failed, bad_input, command, complain, console, put_off, reason
+from ..console import BadInput, Failed, bad_input, command, complain, console, put_off
 from ..files import PICTURES, apart, check_folder, json_path, make_folder, output_path, writing
 from ..tables.sheet import Reading
 from . import options as opt
@@ -131,13 +132,16 @@ def solve(
         chosen_backend, chosen_device, dtype, maxiter, tol, atol, seed,
     )  # fmt: skip
     check_fits(setup)
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     from . import report
     from .live import Live
 
     if not quiet:
         report.account(screen, task)
     start = time.perf_counter()
-    with connected(scheduler), _one_thread(task.problem.design.size):
+    threads = 1 if task.problem.design.size < SMALL else None
+    with connected(scheduler), threadpool_limits(limits=threads):
         path = None
         if cv is not None:
             setup, path = _choose(task, setup, lams, cv, seed or 0, screen, quiet)
@@ -242,14 +246,6 @@ def _run(setup: Setup, live: Any, checkpoint: Path | None, saved: Any) -> tuple[
     except (ValueError, TypeError, KeyError, lionk.NotAvailable) as error:
         raise BadInput(reason(error)) from None
     return result, [result.unsaved] if result.unsaved else []
-
-
-@contextlib.contextmanager
-def _one_thread(entries: int) -> Iterator[None]:
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    with threadpool_limits(limits=1 if entries < SMALL else None):
-        yield
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ TOL, STEPS = 5e-3, 2000  # for the fits that only compare lam: the gap, and at m
 
 
 @dataclass(frozen=True)
-class Path:
+class LamPath:
     """For each lam, largest first: losses and scores (folds x lams), and the weights fitted to all rows."""
 
     lams: Array
@@ -71,7 +71,7 @@ def read_lams(text: str | None) -> Array:
 
 def follow(
     task: Task, setup: Setup, lams: Array, folds: int, seed: int, tell: Callable[[str], None] = lambda _: None
-) -> Path:
+) -> LamPath:
     """Fit every lam to all rows and, once for each fold, to the rows out of it. Raises BadInput."""
     p, table = task.problem, task.table
     weights = _fits(setup, p, lams)
@@ -85,7 +85,7 @@ def follow(
         losses.append([part.loss_of(w, unseen) for w in fitted])
         scores.append([part.score(w, unseen)[1] for w in fitted])
     measure = p.score(weights[0])[0]
-    return Path(lams, np.asarray(losses), np.asarray(scores), measure, weights, folds)
+    return LamPath(lams, np.asarray(losses), np.asarray(scores), measure, weights, folds)
 
 
 def _split(table: Table, folds: int, classes: tuple[str, ...], seed: int) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..console import right, table
-from .path import Path as LamPath
+from .path import LamPath
 from .setup import Setup
 from .source import Task
 

@@ -24,9 +24,6 @@ class Bundled:
     intercept: bool = True
 
 
-# -- the bundled ones --------------------------------------------------------------------------------------------
-
-
 def _breast_cancer() -> Table:
     from sklearn.datasets import load_breast_cancer
 

@@ -27,7 +27,7 @@ from .constraint import NEAR, View, entries, view
 from .problems import BUNDLED
 
 if TYPE_CHECKING:
-    from .path import Path as LamPath
+    from .path import LamPath
     from .setup import Setup
     from .source import Task
 

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lionk
+import numpy as np
 
-from ..console import BadInput, Failed, bad_input, one_of, reason
+import lionk
+from lionk.errors import reason
+
+from ..console import BadInput, Failed, bad_input, one_of
 from ..files import output_path
 from ..functions import build_k
 from .model import Problem
@@ -142,8 +145,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def start_of(setup: Setup) -> Any:
     """The feasible point nearest to 0, or, with a seed, normal numbers of the size of the constraint."""
-    import numpy as np
-
     shape, radius = setup.problem.shape, 1 / (setup.weight_decay or 1.0)
     put = functools.partial(setup.backend.asarray, dtype=setup.dtype, device=setup.device)
     if setup.seed is not None:
@@ -157,8 +158,6 @@ def start_of(setup: Setup) -> Any:
 
 def check_fits(setup: Setup) -> None:
     """Has K, for parameters of this shape, what a run needs?"""
-    import numpy as np
-
     x = np.zeros(setup.problem.shape)
     try:
         setup.K.subgradient(x)

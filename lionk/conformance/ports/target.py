@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ...errors import reason
 from ...functions import K
 from ...functions.registry.text import parse, value
 from ..specification.port import Port
@@ -34,7 +35,7 @@ def load(target: str, wishes: dict[str, Any]) -> Port:
     try:
         return adapt(found, **wishes)
     except (KeyError, TypeError, ValueError, NotImplementedError) as error:
-        raise ValueError(f"{target}: {_reason(error)}") from None
+        raise ValueError(f"{target}: {reason(error)}") from None
 
 
 def _module(name: str) -> Any:
@@ -80,7 +81,7 @@ def spec(text: str | None) -> Any:
     try:
         made = K(name, **parameters)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"K = {text}: {_reason(error)}") from None
+        raise ValueError(f"K = {text}: {reason(error)}") from None
     return made.spec if parameters else name
 
 
@@ -109,7 +110,3 @@ def skips(path: str | None) -> dict[str, str]:
         return {}
     rows = [row.partition("#") for row in Path(path).read_text(encoding="utf-8").splitlines()]
     return {begin.strip(): why.strip() or "listed to be skipped" for begin, _, why in rows if begin.strip()}
-
-
-def _reason(error: BaseException) -> str:
-    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
