@@ -11,7 +11,8 @@ import pytest
 from lionk.conformance import Capabilities, check
 from lionk.conformance.mutants import MUTANTS
 from lionk.conformance.mutants.correct import CORRECT
-from lionk.conformance.ports.exchange import claims_of_program, judge_results, line
+from lionk.conformance.ports.exchange import claims_of_program, judge_results
+from lionk.conformance.ports.export import line
 from lionk.conformance.specification.cases import Rates
 from lionk.conformance.specification.dialects import in_dialect, spoken
 from lionk.conformance.specification.families import cases

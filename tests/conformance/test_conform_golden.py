@@ -11,7 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator, validate
 
 from lionk.conformance import VERSION
-from lionk.conformance.ports.exchange import claims_of_program, export, judge_results
+from lionk.conformance.ports.exchange import claims_of_program, judge_results
+from lionk.conformance.ports.export import export
 from lionk.conformance.ports.golden import SHIPPED, archive, pack, unpack
 from lionk.conformance.report.schemas import schema
 

@@ -22,7 +22,8 @@ from lionk.app.cli import app
 from lionk.app.files import plain
 from lionk.conformance import Capabilities, Loopback, adapt, check
 from lionk.conformance.judging.trace import run
-from lionk.conformance.ports.exchange import Program, claims_of_program, export, judge_results
+from lionk.conformance.ports.exchange import Program, claims_of_program, judge_results
+from lionk.conformance.ports.export import export
 from lionk.conformance.ports.golden import unpack
 from lionk.conformance.report.schemas import NAMES, schema
 from lionk.conformance.specification.families import cases

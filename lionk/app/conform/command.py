@@ -12,7 +12,8 @@ from rich.text import Text
 
 from lionk.conformance import LEVELS, RULES, VERSION, VERSIONS, Capabilities, Port, Report, check
 from lionk.conformance.ports.apart import ApartPort
-from lionk.conformance.ports.exchange import Program, claims_of_program, export, judge_results
+from lionk.conformance.ports.exchange import Program, claims_of_program, judge_results
+from lionk.conformance.ports.export import export
 from lionk.conformance.ports.golden import SHIPPED, unpack
 from lionk.conformance.ports.process import Limits
 from lionk.conformance.ports.target import known_failures, spec, wishes_of

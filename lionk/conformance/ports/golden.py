@@ -10,7 +10,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from .exchange import claims_of_program, export
+from .exchange import claims_of_program
+from .export import export
 
 #: elementwise with kinks, elementwise and smooth, of all entries, of their order, of singular values
 SHIPPED = ("l1", "log_cosh", "l2", "owl", "nuclear")
