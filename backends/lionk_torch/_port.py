@@ -30,7 +30,7 @@ def adapt(obj: Any, request: Request | None) -> TorchPort | None:
 
 
 def _options(known: Container[str]) -> dict[str, dict[str, Any]]:
-    """Those that say how a step is computed; and maximize, alone and with each of them."""
+    """The options that say how a step is computed; and ``maximize``, alone and with each of them."""
     ways: dict[str, dict[str, Any]] = {
         f"{name}={value}": {name: value}
         for name in ("foreach", "capturable", "differentiable", "fused")

@@ -105,7 +105,7 @@ def _literal(text: str) -> str:
 
 
 def _back_links(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:  # noqa: ARG001
-    """Of the pages of sources: viewcode takes all names of a file for exports of one module."""
+    """Mend the links of the pages of sources: viewcode takes all names of a file for exports of one module."""
     if page.startswith("_modules/"):
         context["body"] = re.sub(r'/api/([\w.]+)\.html#([\w.]+)"', _back_link, context["body"])
 

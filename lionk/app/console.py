@@ -54,7 +54,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 @contextlib.contextmanager
 def put_off(problems: list[str], out: Console) -> Iterator[None]:
-    """What cannot be written, or printed to ``out``, is told later: it does not keep back what comes after it."""
+    """Note what cannot be written, or printed to ``out``, and go on, so that what comes after it is written."""
     try:
         yield
     except Failed as error:
@@ -65,7 +65,7 @@ def put_off(problems: list[str], out: Console) -> Iterator[None]:
 
 
 def drop(stream: IO[str]) -> None:
-    """What is left for this stream goes nowhere, so that neither a later line nor the end of Python fails on it."""
+    """Send what is left for this stream nowhere, so that neither a later line nor the end of Python fails on it."""
     with contextlib.suppress(OSError):  # a stream without a descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
@@ -81,12 +81,12 @@ def say(text: str, err: bool = False) -> None:
 
 
 def complain(message: object, kind: str) -> None:
-    """One line on stderr."""
+    """Print one line on stderr."""
     say(f"lionk: {kind}: {' '.join(str(message).split())}", err=True)
 
 
 def console(to_stderr: bool = False, width: int = 100) -> Console:
-    """Where tables go. Without a terminal there is no colour, and lines have this width."""
+    """The console that tables are printed on. Without a terminal it has no colour, and its lines have this width."""
     made = Console(stderr=to_stderr, highlight=False)
     return made if made.is_terminal else Console(stderr=to_stderr, highlight=False, width=width)
 

@@ -131,7 +131,7 @@ def plot(result: Any, *, tol: float = 0.0) -> Picture:
 
 
 def _gauges(result: Any) -> View:
-    """Of a container: how near each array of x is to its own bound, where the gauge of the set is known."""
+    """How near each array of a container is to its own bound, where the gauge of the set is known."""
     found = {}
     for (path, x), (_, K) in zip(named_leaves(result.x), named_leaves(_functions(result)), strict=True):
         with suppress(NotAvailable):
@@ -148,7 +148,7 @@ def _functions(result: Any) -> Any:
 
 
 def _labels(o: Outcome) -> list[str]:
-    """What stands beside the bars; of coefficients with their values in the units of the data."""
+    """The labels beside the bars. Those of coefficients have their values in the units of the data, too."""
     names = [_short(t) for t in o.view.labels]
     p = o.setup.problem
     if p is None or o.view.what != "coefficients" or o.x.ndim != 1 or not p.scaling.standardise:

@@ -21,7 +21,7 @@ KEY = "account"  # of the first group: an ``Account`` in plain numbers, so that 
 
 
 class Point(NamedTuple):
-    """Of a group: how it steps, and the parameters that have a gradient, with what the step has of them."""
+    """Where a group is before its step: how it steps, and its parameters that have a gradient, with their momenta."""
 
     method: Variant
     x: list[torch.Tensor]
@@ -36,7 +36,7 @@ def stepped(groups: list[dict[str, Any]]) -> None:
 
 
 def bounds(groups: list[dict[str, Any]], points: list[Point], f: Any, convex: bool | None) -> Bounds:
-    """Of ``F = f + sum_g K_g*(lam_g x_g)/lam_g`` over the parameters that have a gradient.
+    """The bounds of ``F = f + sum_g K_g*(lam_g x_g)/lam_g``, over the parameters that have a gradient.
 
     That is ``f + K*(x)`` of the blocks ``K_g/lam_g``. Where a group has no decay there is no bound.
     """
@@ -64,7 +64,7 @@ def bounds(groups: list[dict[str, Any]], points: list[Point], f: Any, convex: bo
 
 
 def points(known: Known, groups: list[dict[str, Any]], states: Any) -> Iterator[Point]:
-    """Where each group is that has gradients, of sharded parameters the wholes."""
+    """The point of each group that has gradients. Sharded parameters are gathered."""
     for group in groups:
         params = [p for p in group["params"] if p.grad is not None]
         if params:

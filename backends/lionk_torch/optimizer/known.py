@@ -1,4 +1,4 @@
-"""What is known of each group between steps: how it is stepped, and its tensors. It is found again where it changed."""
+"""What the optimizer knows of its groups between two steps: how each is stepped, and its tensors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from . import rounding as roundings
 
 
 class Made(NamedTuple):
-    """What a group's options were compiled to, and the options, to see whether they changed."""
+    """How a group is stepped, made from its options; and these options, to see whether they have changed."""
 
     K: Any
     rest: tuple[Any, ...]
@@ -33,7 +33,7 @@ class Made(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What was found of a group's tensors, which are mostly the same at the next step."""
+    """The tensors of a group as they were found at a step. They are mostly the same at the next one."""
 
     given: list[torch.Tensor]  # all parameters of the group
     stepped: list[bool]  # is each of them stepped?
@@ -48,7 +48,7 @@ class Seen(NamedTuple):
 
 
 class Known:
-    """Of the groups of one optimizer, by their identities."""
+    """What was found of the groups of one optimizer, by their identities. It is found again where it changed."""
 
     def __init__(self) -> None:
         self.made: dict[int, Made] = {}
@@ -98,7 +98,7 @@ class Known:
 
 
 def moments(params: list[torch.Tensor], states: Any, method: Variant) -> list[torch.Tensor]:
-    """Those that are missing are made; small ones of one kind lie side by side, for the runner to step as one."""
+    """The momenta of these parameters. Missing ones are made, small ones side by side, to be stepped as one."""
     own = [states[p] for p in params]
     missing = [i for i, state in enumerate(own) if "m" not in state]
     made = side_by_side([method.init(params[i].detach()).m for i in missing])

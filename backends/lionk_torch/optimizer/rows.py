@@ -22,7 +22,7 @@ from ..runner.plan import limit
 
 
 class Row(NamedTuple):
-    """What belongs to one parameter, or to some entries of it. Of a sharded one: the pieces that are here."""
+    """The tensors of one parameter, or of some entries of it. A sharded parameter has its pieces that are here."""
 
     number: int  # of the parameter, among those that are stepped
     x: torch.Tensor
@@ -34,7 +34,7 @@ class Row(NamedTuple):
     keys: Any = None
 
     def widened(self) -> torch.Tensor:
-        """x as it is stepped."""
+        """The parameter with the precision in which it is stepped."""
         return self.x if self.low is None and self.index is None else roundings.widened(xp, self.x, self.low)
 
     def narrowed(self, value: torch.Tensor) -> None:

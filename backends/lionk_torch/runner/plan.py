@@ -97,7 +97,7 @@ class Plan:
         return len(self.passes) == 1 and not self.sliced and arrays[0].numel() <= self.limit
 
     def numbers(self, known: dict[int, Any]) -> list[Any]:
-        """Those of the first pass."""
+        """The numbers that the first pass takes."""
         found: list[Any] = self.program.numbers(self.passes[0].numbers, known, operations())
         return found
 
@@ -142,7 +142,7 @@ class Host:
         return step
 
     def expect(self, entries: int) -> None:
-        """As many entries will be stepped at once."""
+        """Tell the plan that this many entries will be stepped at once."""
         self._plan.expect(entries)
 
     def step(self, numbers: tuple[Any, ...], arrays: Arrays) -> None:
@@ -156,7 +156,7 @@ class Host:
 
 
 def _tally(r: Any, low: float, high: float) -> tuple[Any, ...]:
-    """By NumPy, whose comparisons are seven times faster."""
+    """Count and collect by NumPy, whose comparisons are seven times faster."""
     return tally(r.numpy(), low, high)
 
 
@@ -237,7 +237,7 @@ def _fused(
 
 
 def limit(device: Any) -> int:
-    """Entries of a tile."""
+    """How many entries a tile has on this device."""
     import torch
 
     return DEVICE_TILE if device.type != "cpu" else TILE * torch.get_num_threads()
@@ -270,7 +270,7 @@ def alone(arrays: Arrays) -> Arrays:
 
 
 def seeing(plan: Plan, arrays: Arrays) -> Callable[[Any], Any]:
-    """What sees tensors that lie like these as the plan takes them."""
+    """A function that views tensors, which lie in memory like these, as the plan takes them."""
     import torch
 
     if plan.sliced:

@@ -84,7 +84,7 @@ class Verdict:
     confirmed: bool = True  # by other processes, where it was to be
 
     def row(self) -> dict[str, Any]:
-        """For JSON."""
+        """The verdict as plain values, for JSON."""
         numbers = {} if self.ratio is None else self.ratio._asdict()
         return {"name": self.name, "slower": self.slower, "faster": self.faster, "error": self.error} | numbers
 

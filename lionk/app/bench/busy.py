@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def busy(processes: int) -> Iterator[None]:
-    """So many processes compute without end until the block is left."""
+    """Keep this many processes computing until the block is left."""
     spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
     try:
         yield

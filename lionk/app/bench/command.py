@@ -178,7 +178,7 @@ def bench(
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers depend on: processor, threads, versions."""
+    """The processor, the threads and the versions that the numbers depend on."""
     from ...recording.threads import threads
 
     found = {"lionk": lionk.__version__, "processor": _processor(), "threads": threads()}
@@ -239,8 +239,9 @@ def measure(group: str, seconds: float) -> list[Row]:
 
 
 def _steps(group: str) -> dict[str, tuple[speed.Step, float, float | None]]:
-    """By name: a step, its bytes in multiples of those of the first one, and the aim of its ratio. {} without PyTorch
-    where the table is of it.
+    """For each name a step, its bytes in multiples of those of the first one, and the aim of its ratio.
+
+    A table of PyTorch is empty where PyTorch is not installed.
     """
     aims = AIMS.get(group, {})
     if group == speed.POLAR:

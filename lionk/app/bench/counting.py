@@ -83,7 +83,7 @@ class Arrays(NamedTuple):
 
 
 def arrays(thunk: Thunk) -> Arrays:
-    """What ``thunk`` asks of array-api-strict, each of whose operations, operators too, is a function of Python."""
+    """Count what ``thunk`` asks of array-api-strict, where every operation and operator is a function of Python."""
     folder = (find_spec("array_api_strict").submodule_search_locations or [""])[0]  # type: ignore[union-attr]
     operations = entries = 0
 

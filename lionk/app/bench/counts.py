@@ -57,7 +57,7 @@ def versions() -> dict[str, str]:
 
 
 def environment(tree: Path = TREE) -> dict[str, str]:
-    """What a counting process is given: one thread, one seed, and one set of instructions, so that rounding is one."""
+    """The environment of a process that counts: one thread, one seed, and instructions that round alike everywhere."""
     path = [str(tree), str(tree / "backends"), os.environ.get("PYTHONPATH", "")]
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(p for p in path if p),
@@ -131,7 +131,7 @@ def write(path: Path, counts: Counts) -> None:
 
 
 def read(path: Path) -> Counts:
-    """What was written down. Raises ValueError."""
+    """The counts of a record. Raises ValueError."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         found = Counts(content.pop("versions"))

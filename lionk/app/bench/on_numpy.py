@@ -69,7 +69,7 @@ def _module(*names: str) -> Any:
 
 
 def _recorded(K: str, unit: str) -> float:
-    """Of a step on 32 x 32: passes over memory, calls of NumPy and buffers of a tile, lines of a loop, bytes moved."""
+    """One number of the record of a step on 32 x 32, such as its passes over memory or its calls of NumPy on a tile."""
     import array_api_compat.numpy as xp
 
     record = _module("lionk.recording.record", "lionk.trace")

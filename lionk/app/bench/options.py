@@ -37,7 +37,7 @@ WAYS = {"default": None, "eager": False, "compiled": True}  # values of ``compil
 
 
 def steps(arrays: speed.Arrays) -> dict[str, tuple[speed.Step, float, float]]:
-    """By name: a step, its bytes in multiples of those of the five streams, and the aim of its ratio."""
+    """For each name a step, its bytes in multiples of those of the five streams, and the aim of its ratio."""
     found = {}
     for name, option in OPTIONS.items():
         for way, compile_ in WAYS.items():

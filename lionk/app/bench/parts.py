@@ -58,7 +58,7 @@ def _both(s: Scene) -> tuple[counting.Work, counting.Work]:
 
 
 def _each(s: Scene, unit: str) -> float:
-    """Of one iterate."""
+    """The calls or lines of one iterate."""
     assert s.rate is not None
     few, more = (getattr(w, unit) for w in _both(s))
     if more == few:

@@ -240,7 +240,7 @@ def _certificate(put: Put) -> Callable[[], Any]:
 
 
 def quiet(thunk: Callable[[], Any]) -> Any:
-    """Without warnings, such as that a run has not converged."""
+    """Call without warnings, such as that a run has not converged."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return thunk()
@@ -267,7 +267,7 @@ def _files() -> Iterator[Scene]:
 
 @cache
 def folder() -> Path:
-    """Of this process, gone at its end."""
+    """A folder of this process, which is removed at its end."""
     made = tempfile.TemporaryDirectory()
     atexit.register(made.cleanup)
     return Path(made.name)

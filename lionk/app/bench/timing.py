@@ -37,7 +37,7 @@ class Ratio(NamedTuple):
 
 
 def ratio(pairs: list[tuple[float, float]]) -> Ratio:
-    """Of the second times to the first ones. The bounds are order statistics: they assume nothing of the times.
+    """The ratio of the second times to the first ones. Its bounds are order statistics and assume nothing of the times.
 
     So many ratios lie below the median as heads fall in as many throws; with fewer than eight pairs there is no bound.
     """

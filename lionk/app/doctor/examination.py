@@ -32,7 +32,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Examination:
-    """What was found. ``passed``: every port keeps its rules."""
+    """What was found of a backend on a device. ``passed``: every port keeps its rules."""
 
     backend: str
     version: str
@@ -46,7 +46,7 @@ class Examination:
         return all(r.passed for r in self.reports)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """The examination as plain values, for JSON."""
         shown = {k: getattr(self, k) for k in ("backend", "version", "device", "facts", "passed")}
         timings = [asdict(t) for t in self.timings]
         return {**shown, "timings": timings, "conformance": [r.to_json() for r in self.reports]}

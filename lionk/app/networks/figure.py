@@ -51,7 +51,7 @@ def stored(nets: dict[str, list[Curves]]) -> dict[str, Any]:
 
 
 def _styles(curves: list[Curves]) -> list[dict[str, Any]]:
-    """Of lines. A peer's are dots, lighter than the line that it repeats, to be seen on it."""
+    """The styles of the lines. A peer has dots, lighter than the line that it repeats, so that they are seen on it."""
     own = dict(zip((str(c.recipe.K) for c in curves if not c.recipe.peer), COLORS, strict=False))
     lines = [(to_rgb(own[str(c.recipe.K)]), c.recipe.peer) for c in curves]
     return [{"color": 0.4 * np.array(c) + 0.6, "linestyle": DOTS} if peer else {"color": c} for c, peer in lines]

@@ -35,7 +35,7 @@ def adamw(lr: float, decay: float) -> Recipe:
 
 
 def installed(recipes: Iterable[Recipe]) -> tuple[Recipe, ...]:
-    """Without the peers that are not there."""
+    """The recipes without the peers that are not installed."""
     return tuple(r for r in recipes if not (r.peer and missing(PEERS[r.by])))
 
 
@@ -53,7 +53,7 @@ def one_thread() -> Iterator[None]:
 
 
 def torch_optimizer(recipe: Recipe, groups: list[dict[str, Any]]) -> Any:
-    """Of PyTorch, for groups of ``LionK``, each with its K; AdamW has one lr and one decay for all that is decayed."""
+    """An optimizer of PyTorch for groups of ``LionK``, each with its K. AdamW has one lr and one decay."""
     options: Any = {"lr": recipe.lr, "weight_decay": recipe.lam}
     if recipe.by == "lionk":
         import lionk_torch
@@ -70,7 +70,7 @@ def torch_optimizer(recipe: Recipe, groups: list[dict[str, Any]]) -> Any:
 
 
 def optax_solver(recipe: Recipe, rate: Any, parts: dict[str, tuple[Any, float, float]], labels: Any) -> Any:
-    """Of optax, for K, lr and lam of labelled parts; AdamW has one lr and one decay. ``rate(lr)`` is a schedule."""
+    """A solver of optax for labelled parts, each with its K, lr and lam. AdamW has one lr and one decay."""
     import optax
 
     if recipe.by == "AdamW":

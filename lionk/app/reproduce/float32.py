@@ -67,7 +67,7 @@ def run(seed: int, quick: bool) -> Outcome:
 
 
 def _descend(K: Any, lr: float, betas: tuple[float, float], start: float, steps: int) -> Any:
-    """Lion-K on f = x^2."""
+    """The path of Lion-K on f = x^2."""
     opt, x = lionk.LionK(K, lr, betas, LAM), np.array([start])
     state, path = opt.init(x), []
     for _ in range(steps):

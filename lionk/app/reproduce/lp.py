@@ -68,7 +68,7 @@ def run(seed: int, quick: bool) -> Outcome:
 
 
 def _size(p: float, n: int) -> float:
-    """n^(1/q)."""
+    """The factor n^(1/q), with 1/p + 1/q = 1."""
     return float(n ** (1 - 1 / p))
 
 

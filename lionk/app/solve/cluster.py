@@ -15,7 +15,7 @@ SECONDS = 5.0  # to wait for the scheduler, and for its first worker
 
 @contextlib.contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """What Dask computes goes to the scheduler at this address (None: nothing changes). Raises BadInput."""
+    """Let Dask compute on the scheduler at this address; with None nothing changes. Raises BadInput."""
     if address is None:
         yield
         return

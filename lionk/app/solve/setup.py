@@ -52,7 +52,7 @@ class Setup:
 
     @property
     def tolerance(self) -> str:
-        """Of the gap, in words."""
+        """The tolerance of the gap, in words."""
         return f"{self.tol:g} |F|" + (f" + {self.atol:g}" if self.atol else "")
 
     @property
@@ -62,7 +62,7 @@ class Setup:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """Of ``minimize``, beside f and the start."""
+        """What ``minimize`` is given beside f and the start."""
         same = {name: getattr(self, name) for name in ("K", "weight_decay", "betas", "decay", "tol", "atol", "maxiter")}
         return {**same, "lr": self.rate, "jac": True, "convex": True}
 

@@ -36,7 +36,7 @@ class Source:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """That stand for nothing, beside those that always do."""
+        """The words that stand for nothing, beside those that always do."""
         return tuple(w.strip() for w in (self.empty or "").split(",") if w.strip())
 
 

@@ -69,7 +69,7 @@ def numbers(texts: Series, point: str) -> Numbers:
 
 
 def _bare(texts: list[str]) -> tuple[list[str], str]:
-    """Without the currency, percent sign or unit that all cells have; a minus of typesetters is one of keyboards."""
+    """The texts with plain signs, without the currency, percent sign or unit that all of them have; and that symbol."""
     symbol = next(filter(None, (_common(pattern, texts) for pattern in _BESIDE)), "")
     return [_signed(t.replace(symbol, "", 1) if symbol else t) for t in texts], symbol
 
@@ -83,7 +83,7 @@ def _common(pattern: re.Pattern[str], texts: list[str]) -> str:
 
 
 def _signed(text: str) -> str:
-    """With a minus of keyboards before the digits: accountants put what is below 0 in brackets."""
+    """The text with a plain minus where it has a typeset one, or brackets, in which accountants put what is below 0."""
     text = text.strip().replace("\u2212", "-", 1)
     if text.startswith("(") and text.endswith(")"):
         text = "-" + text[1:-1].strip()

@@ -154,7 +154,7 @@ def _rows(text: str, separator: str) -> Any:
 
 
 def _separator(text: str) -> str:
-    """That which cuts the first lines, and the names above them, into the same number of cells.
+    """The separator that cuts the first lines, and the names above them, into the same number of cells.
 
     Commas come after the others, as they may be decimals, and spaces last, as they may stand within texts.
     """

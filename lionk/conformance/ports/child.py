@@ -65,7 +65,7 @@ class Served:
         return each_parameter(self.kept[handle].x, _numbers)
 
     def step(self, handle: int, grad: Any) -> Any:
-        """What a gradient has been made, if the step has changed it."""
+        """Make a step, and give the gradient as the step has left it, if the step has changed it."""
         given, was = message.unpacked(grad), message.unpacked(grad)
         self.kept[handle].step(given)
         real = isinstance(given, list) or given.dtype.kind != "c"
@@ -75,7 +75,7 @@ class Served:
         return each_parameter(given if left is None else left, _numbers)
 
     def call(self, handle: int, method: str, arrays: Any, hyper: Any) -> Any:
-        """What a method of the handle gives, of those that take arrays and hyper-parameters."""
+        """Call a method of the handle that takes arrays and hyper-parameters."""
         return message.packed(getattr(self.kept[handle], method)(*message.unpacked(arrays), **message.unpacked(hyper)))
 
     def state(self, handle: int) -> int:

@@ -38,7 +38,7 @@ def packed(value: Any, sent: dict[int, int] | None = None) -> Any:
 
 
 def unpacked(value: Any, seen: list[Any] | None = None) -> Any:
-    """What was packed; ``seen`` has the arrays in the order in which they came."""
+    """The value that was packed; ``seen`` has its arrays in the order in which they came."""
     seen = [] if seen is None else seen
     if isinstance(value, list):
         return [unpacked(v, seen) for v in value]

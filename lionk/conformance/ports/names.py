@@ -137,7 +137,7 @@ class Names:
 
 
 def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Those of its signature; where a class passes **keywords on, those of its bases, too."""
+    """The parameters of its signature; where a class passes **keywords on, those of its bases, too."""
     found = dict(inspect.signature(function).parameters)
     bases = function.__mro__[1:-1] if isinstance(function, type) else ()
     for base in bases:

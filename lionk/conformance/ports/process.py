@@ -16,7 +16,7 @@ _KEPT = 4000  # bytes of standard error that are kept, to be shown
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one answer: seconds; of the whole group: GiB of resident memory (None: none); of an answer: bytes."""
+    """Limits: of one answer in seconds and bytes, of the whole group in GiB of resident memory (None: no limit)."""
 
     seconds: float = 60.0
     memory: float | None = 8.0
@@ -123,7 +123,7 @@ class Process:
             raise Ended(self._how())
 
     def _drain(self) -> None:
-        """What the ended process has left in its pipes; a child of it that holds one is not waited for."""
+        """Take what the ended process has left in its pipes, without waiting for a child of it that holds one."""
         self._read += _left_in(self.inner.stdout)
         self.said = (self.said + _left_in(self.inner.stderr))[-_KEPT:]
 

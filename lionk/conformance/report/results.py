@@ -128,7 +128,7 @@ class Report:
         return bool(self.diagnosis) and self.diagnosis[0][2] >= SURE
 
     def summary(self) -> str:
-        """One line."""
+        """The verdict in one line."""
         count = len([r for r in self.results if r.verdict != SKIP])
         if self.passed:
             warnings = sum(r.verdict == WARN for r in self.results)
