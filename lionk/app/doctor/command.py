@@ -86,8 +86,8 @@ def doctor(
     }
     out.print(", ".join(f"{k} {v}" for k, v in machine.items()), style="dim", soft_wrap=True)
     findings = [f for name in sorted(lionk.backends()) for f in examine(lionk.backends()[name])]
-    names = (*map(unbroken, ("backend", "version")), "device", unbroken("self-test"))
-    out.print(table(*names, right("ms/step"), "details", rows=map(_row, findings)))
+    names, test = map(unbroken, ("backend", "version")), unbroken("self-test")
+    out.print(table(*names, "device", test, right("ms/step"), "details", rows=map(_row, findings)))
     out.print(f"self-test in float32; ms/step: one Lion step on {SIZE:,} entries.", style="dim")
     if path is not None:
         write_json(path, {"machine": machine, "backends": [asdict(f) for f in findings]})
