@@ -40,42 +40,46 @@ class Work(NamedTuple):
 
 def tiles(opt: LionK) -> Runner:
     """Replay the record on tiles, eagerly."""
-    return _runner(opt)
+    return _Steps(opt).run
 
 
 def numba(opt: LionK) -> Runner:
     """The plan of NumPy for single and double precision on a CPU: loops of numba over large tensors. Else tiles."""
-    return _runner(opt, host=True)
+    return _Steps(opt, host=True).run
 
 
 def compiled(opt: LionK) -> Runner:
     """The record, fused by torch.compile, in place; lr and weight decay change without compiling again."""
-    return _runner(opt, fused=True)
+    return _Steps(opt, fused=True).run
 
 
-def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
-    plans: dict[Any, Plan | None] = {}
-    made: dict[Any, Any] = {}  # Fused or Host, by the kind of a plan
-    counted = "index" in opt.beside
-    last = Last([name for name in opt.beside if name != "index"], counted)
+class _Steps:
+    """The steps of one optimizer: plans for its tensors, by their kind, and what is remembered of the last call."""
 
-    def plan_of(numbers: bool, arrays: Arrays, K: Any) -> Plan | None:
+    def __init__(self, opt: LionK, fused: bool = False, host: bool = False) -> None:
+        self.opt, self.fused, self.host = opt, fused, host
+        self.plans: dict[Any, Plan | None] = {}
+        self.made: dict[Any, Any] = {}  # Fused or Host, by the kind of a plan
+        self.counted = "index" in opt.beside
+        self.last = Last([name for name in opt.beside if name != "index"], self.counted)
+
+    def plan_of(self, numbers: bool, arrays: Arrays, K: Any) -> Plan | None:
         x = arrays[0]
-        k, extent = seen(opt, K, tuple(x.shape), _contiguous(arrays))
+        k, extent = seen(self.opt, K, tuple(x.shape), _contiguous(arrays))
         kind = (id(k), tuple(a.dtype for a in arrays), x.device, extent)
-        if (kind, numbers) not in plans:
+        if (kind, numbers) not in self.plans:
             try:
                 # a loop of numba rounds every operation, and with 16 bits it takes turns with tiles of PyTorch
                 low = any(a.dtype.itemsize < 4 for a in arrays)
-                rounds = fused or (host and x.device.type == "cpu" and low)
-                plan = Plan(opt, k, extent, arrays, kind, numbers, rounded=rounds)
+                rounds = self.fused or (self.host and x.device.type == "cpu" and low)
+                plan = Plan(self.opt, k, extent, arrays, kind, numbers, rounded=rounds)
                 waits = plan.searches and not (numbers and x.device.type == "cpu")  # for counts, as a sort does not
-                plans[kind, numbers] = None if waits else plan
+                self.plans[kind, numbers] = None if waits else plan
             except NotTraceableError:
-                plans[kind, numbers] = None
-        return plans[kind, numbers]
+                self.plans[kind, numbers] = None
+        return self.plans[kind, numbers]
 
-    def apart(rate: Any, decay: Any, jobs: list[Any], numbers: bool, beside: dict[str, Any]) -> Work:
+    def apart(self, rate: Any, decay: Any, jobs: list[Any], numbers: bool, beside: dict[str, Any]) -> Work:
         import array_api_compat.torch as xp
 
         check_memory(jobs, lambda a: span(a) if plain(a) else (0, 0), _share)
@@ -88,14 +92,14 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
             tensors = [a for a in (x, m, *others) if hasattr(a, "shape")]
             steppable = all(map(plain, (*tensors, grad))) and x.numel() and not any(0 in a.stride() for a in tensors)
             arrays = job[:-1]
-            if steppable and counted:
-                arrays = with_places(opt, K, arrays, xp, xp.int32, _contiguous)
-            plan = plan_of(numbers, arrays, K) if steppable else None
-            done.append((x, m) if plan else opt.one(job, rate, decay, beside))
+            if steppable and self.counted:
+                arrays = with_places(self.opt, K, arrays, xp, xp.int32, _contiguous)
+            plan = self.plan_of(numbers, arrays, K) if steppable else None
+            done.append((x, m) if plan else self.opt.one(job, rate, decay, beside))
             if plan:
                 stepped[i] = arrays
                 by_entry = plan.extent.shape is None and _contiguous(arrays)
-                few = _small.SMALL if host and numbers else _small.TINY
+                few = _small.SMALL if self.host and numbers else _small.TINY
                 if len(jobs) > 1 and x.numel() <= few and by_entry:
                     small.setdefault(plan, []).append(i)
                 else:
@@ -105,22 +109,22 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
         ]
         groups = [Group(plan, [stepped[i] for i in some]) for plan, some in gathered]
         if numbers and len(large) + sum(map(len, small.values())) == len(jobs) > 0:
-            last.keep(jobs, large, groups, [some for _, some in gathered])
+            self.last.keep(jobs, large, groups, [some for _, some in gathered])
         found = [(one, one.see(jobs[i][2])) for i, one in large.items()]
-        if host and numbers:
-            expect(found)
+        if self.host and numbers:
+            self.expect(found)
         return Work(done, found, groups)
 
-    def expect(large: list[tuple[Large, Any]]) -> None:
+    def expect(self, large: list[tuple[Large, Any]]) -> None:
         """Say how many entries there are of each kind, so that loops over them are compiled where they are worth it."""
         entries: dict[Host, int] = {}
         for one, grad in large:
-            if memory := host_of(one.plan, one.arrays(grad)):
+            if memory := self.host_of(one.plan, one.arrays(grad)):
                 entries[memory] = entries.get(memory, 0) + grad.numel()
         for memory, size in entries.items():
             memory.expect(size)
 
-    def step(given_numbers: tuple[Any, ...], large: list[tuple[Large, Any]], groups: list[Group]) -> None:
+    def step(self, given_numbers: tuple[Any, ...], large: list[tuple[Large, Any]], groups: list[Group]) -> None:
         import torch
 
         known: dict[Plan, dict[int, Any]] = {}
@@ -137,14 +141,14 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
         numbers = all(isinstance(v, float) for v in given_numbers[:2])
         for one, grad in large:
             plan, arrays = one.plan, one.arrays(grad)
-            memory = host_of(plan, arrays) if numbers else None
+            memory = self.host_of(plan, arrays) if numbers else None
             if memory and (here := memory.replay(given_numbers, arrays)):
                 on_host.append(here)
                 torch.autograd.graph.increment_version(one.written(arrays))
-            elif fused and plan.fusable and fits(arrays):
-                if plan.kind not in made:
-                    made[plan.kind] = Fused(plan)
-                run_passes([made[plan.kind].replay(known_of(plan), arrays)], run=one_after_the_other)
+            elif self.fused and plan.fusable and fits(arrays):
+                if plan.kind not in self.made:
+                    self.made[plan.kind] = Fused(plan)
+                run_passes([self.made[plan.kind].replay(known_of(plan), arrays)], run=one_after_the_other)
                 torch.autograd.graph.increment_version(one.written(arrays))
             elif one.at_once:
                 known_of(plan)
@@ -156,22 +160,22 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
         if on_host:
             run_passes(on_host, run=run_all if shared else one_after_the_other)
         # below, PyTorch shares the work of each call among threads of its own
-        tasks = [(numbers and together(given_numbers, group)) or group.task(known_of(group.plan)) for group in groups]
+        tasks = [(numbers and self.together(given_numbers, g)) or g.task(known_of(g.plan)) for g in groups]
         if steps or tasks:
             run_passes(steps, tasks, one_after_the_other)
 
-    def host_of(plan: Plan, arrays: Arrays) -> Host | None:
+    def host_of(self, plan: Plan, arrays: Arrays) -> Host | None:
         """The plan of NumPy for tensors like these, if there is one."""
-        if not host or any(a.is_neg() for a in arrays if not isinstance(a, Places)):
+        if not self.host or any(a.is_neg() for a in arrays if not isinstance(a, Places)):
             return None
-        if plan.kind not in made:
-            made[plan.kind] = Host.of(plan, arrays)
-        found: Host | None = made[plan.kind]
+        if plan.kind not in self.made:
+            self.made[plan.kind] = Host.of(plan, arrays)
+        found: Host | None = self.made[plan.kind]
         return found
 
-    def together(numbers: tuple[Any, ...], group: Group) -> Task | None:
+    def together(self, numbers: tuple[Any, ...], group: Group) -> Task | None:
         """The step of a group by the plan of NumPy: by one compiled loop over many tensors, or gathered. Or None."""
-        memory = host_of(group.plan, (*(rows[0] for rows in group.rows.values()), group.grads[0]))
+        memory = self.host_of(group.plan, (*(rows[0] for rows in group.rows.values()), group.grads[0]))
         if not memory:
             return None
         places = group.memory()
@@ -181,25 +185,23 @@ def _runner(opt: LionK, fused: bool = False, host: bool = False) -> Runner:
         return group.as_one(partial(memory.step, numbers)) if memory.tiled else None
 
     def run(
-        x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None, beside: dict[str, Any] | None = None
+        self, x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None, beside: Any = None
     ) -> tuple[Any, Any]:
         import torch
 
-        rate, decay = coefficients(opt, lr, weight_decay)
+        rate, decay = coefficients(self.opt, lr, weight_decay)
         numbers, beside = isinstance(rate, float) and isinstance(decay, float), beside or {}
         given = (rate, decay, *(beside[k] for k in KEYS if k in beside))
         with torch.no_grad() if torch.is_grad_enabled() else _NOTHING:
-            if numbers and not torch.compiler.is_compiling() and last.find(x, m, grad, beside):
-                step(given, last.large(grad), last.groups)
+            if numbers and not torch.compiler.is_compiling() and self.last.find(x, m, grad, beside):
+                self.step(given, self.last.large(grad), self.last.groups)
                 return list(x), list(m)
-            _, _, jobs = arguments(opt, x, m, grad, rate, decay, beside)
+            _, _, jobs = arguments(self.opt, x, m, grad, rate, decay, beside)
             if torch.compiler.is_compiling():  # in somebody's own torch.compile: the plain step fuses best
-                return results(x, [opt.one(job, rate, decay, beside) for job in jobs])
-            work = apart(rate, decay, jobs, numbers, beside)
-            step(given, work.large, work.groups)
+                return results(x, [self.opt.one(job, rate, decay, beside) for job in jobs])
+            work = self.apart(rate, decay, jobs, numbers, beside)
+            self.step(given, work.large, work.groups)
         return results(x, work.done)
-
-    return run
 
 
 def _contiguous(arrays: Any) -> bool:
