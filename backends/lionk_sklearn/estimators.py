@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.extmath import softmax
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -29,7 +30,7 @@ class _Linear(BaseEstimator):
         self,
         K: Any = "l1",
         weight_decay: float = 1.0,
-        loss: str = "",
+        loss: str = "squared",
         tol: float = 1e-4,
         max_iter: int = 10_000,
         fit_intercept: bool = True,
@@ -150,17 +151,6 @@ class LionKRegressor(RegressorMixin, _Linear):
 
     _losses = ("squared", "huber")
 
-    def __init__(
-        self,
-        K: Any = "l1",
-        weight_decay: float = 1.0,
-        loss: str = "squared",
-        tol: float = 1e-4,
-        max_iter: int = 10_000,
-        fit_intercept: bool = True,
-    ) -> None:
-        super().__init__(K, weight_decay, loss, tol, max_iter, fit_intercept)
-
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LionKRegressor:
         """Fit to X (n x p, dense or sparse), numbers y (n), and weights of the samples (n, >= 0, or one number)."""
         X, y = self._data(X, y, y_numeric=True)
@@ -255,9 +245,7 @@ class LionKClassifier(ClassifierMixin, _Linear):
     def predict_proba(self, X: Any) -> Array:
         """The probability of each class, a row for each row of X."""
         z = self.decision_function(X)
-        z = np.stack([np.zeros_like(z), z], axis=1) if z.ndim == 1 else z
-        e = np.exp(z - z.max(axis=1, keepdims=True))
-        return e / e.sum(axis=1, keepdims=True)
+        return softmax(np.stack([np.zeros_like(z), z], axis=1) if z.ndim == 1 else z)
 
     def predict(self, X: Any) -> Array:
         """The most probable class of each row."""

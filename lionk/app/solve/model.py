@@ -118,6 +118,8 @@ def predictions(loss: str, z: Array, goal: Scaling) -> Array:
 
     For the hinge loss, which has no probabilities, the class that is predicted has 1.
     """
+    from scipy.special import softmax
+
     kind = loss.partition(":")[0]
     if kind == "poisson":
         return np.exp(z)
@@ -127,8 +129,7 @@ def predictions(loss: str, z: Array, goal: Scaling) -> Array:
         return np.stack([z <= 0, z > 0], axis=1).astype(float)
     if kind == "logistic":
         z = np.stack([np.zeros_like(z), z], axis=1)
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
+    return softmax(z, axis=1)
 
 
 def r_squared(true: Array, said: Array) -> float:

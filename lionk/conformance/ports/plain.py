@@ -39,6 +39,7 @@ class PlainFunction:
     def __init__(self, function: Any, request: Request) -> None:
         self.function, self.request, self.name = function, request, title(function)
         self.names = Names.of(function, request.names)
+        self.defaults: Mapping[str, Any] = self.names.defaults
         missing = [n for n in ("x", "grad") if n not in self.names.found]
         if missing or not {"m", "state"} & set(self.names.found):
             raise TypeError(
@@ -48,10 +49,6 @@ class PlainFunction:
             )
         self.backend: Backend = backends()[request.library]
         self.capabilities = _claims(request, self.names, schedule=True, checkpoint=True, writable=True, editable=True)
-
-    @property
-    def defaults(self) -> Mapping[str, Any]:
-        return self.names.defaults
 
     def create(self, x0: Any, **hyper: Any) -> _FunctionHandle:
         return _FunctionHandle(self, x0, **hyper)
@@ -113,14 +110,11 @@ class PlainClass:
         if not callable(getattr(kind, "step", None)):
             raise TypeError(f"{self.name} has no method step(grad), so it is no optimizer that the kit can run")
         self.names = Names.of(kind, request.names)
+        self.defaults: Mapping[str, Any] = self.names.defaults
         self.backend: Backend = backends()[request.library]
         pairs = (("state", "load"), ("state_dict", "load_state_dict"))
         self.saves = next((p for p in pairs if all(hasattr(kind, n) for n in p)), None)
         self.capabilities = _claims(request, self.names, checkpoint=self.saves is not None, writable=True)
-
-    @property
-    def defaults(self) -> Mapping[str, Any]:
-        return self.names.defaults
 
     def create(self, x0: Any, **hyper: Any) -> _ClassHandle:
         return _ClassHandle(self, x0, **hyper)
