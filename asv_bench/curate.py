@@ -16,7 +16,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from lionk.app.figures import BLUE, GREEN, GREY, ORANGE, RED, STYLE
+from lionk.app.style import BLUE, GREEN, GREY, ORANGE, RED, STYLE
 
 COLOURS = {
     "numpy:numba": BLUE, "numpy:tiles": GREEN, "torch:compiled": RED, "torch:tiles": ORANGE, "jax:jit": GREY,

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import colormaps, rc_context
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
@@ -22,50 +22,10 @@ from lionk.errors import NotAvailable
 from lionk.theory.gauge import nearness
 
 from .solve.constraint import View, view
+from .style import AT_LEFT, BLUE, BROWN, GREEN, GREY, INK, PALE, RED, STYLE, verbatim
 
 if TYPE_CHECKING:
     from .solve.report import Outcome
-
-# Of lines: any two differ for readers who confuse red and green, or blue and yellow, too (tests/app/test_colors.py).
-INK, BLUE, RED, GREEN = "#1f2933", "#1f6fb2", "#b8243f", "#2fa876"
-SKY, ORANGE, BROWN, GREY = "#7fb6e6", "#e9a23b", "#8c510a", "#8a94a0"
-PALE = "#e4e9ee"  # of areas
-STYLE: Any = {  # of matplotlib
-    "font.size": 10,
-    "figure.titlesize": 13,
-    "figure.titleweight": "bold",
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e3e7eb",
-    "grid.linewidth": 0.7,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "lines.linewidth": 1.6,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "svg.fonttype": "none",
-}
-
-
-AT_LEFT: Any = {"x": 0.012, "ha": "left"}  # where the title of a figure is
-
-
-def running_mean(values: Any, steps: int) -> Any:
-    """The means of so many values in a row, of every such row."""
-    return np.convolve(values, np.ones(steps) / steps, mode="valid")
-
-
-def shades(count: int) -> list[Any]:
-    """Colours for an ordered quantity, from light to dark, the same in grey."""
-    return list(colormaps["viridis_r"](np.linspace(0.12, 1.0, count)))
 
 
 RIGHT_WIDTH = 0.41  # of the right column, labels included
@@ -159,11 +119,6 @@ def _labels(o: Outcome) -> list[str]:
 def _short(label: str) -> str:
     label = " ".join(label.split())
     return verbatim(label if len(label) <= 28 else label[:25] + "...")
-
-
-def verbatim(text: str) -> str:
-    """A user's text, which is no formula of Matplotlib."""
-    return text.replace("$", r"\$")
 
 
 def _finite(values: Any) -> Any:

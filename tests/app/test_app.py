@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 import lionk
 import turns
-from lionk.app import figures
+from lionk.app import figures, style
 from lionk.app.cli import app
 from lionk.app.functions import parse_k
 from lionk.app.solve import report
@@ -898,7 +898,7 @@ def test_panels_keep_their_place(arguments, monkeypatch):
     seen = []
 
     def look(outcome, path):
-        with rc_context(figures.STYLE):
+        with rc_context(style.STYLE):
             figure = figures.draw(outcome)
             figure.draw_without_rendering()
             whole = figure.bbox

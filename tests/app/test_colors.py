@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from lionk.app import figures
+from lionk.app import style
 
 LINES = ("INK", "BLUE", "RED", "GREEN", "SKY", "ORANGE", "BROWN", "GREY")
 SEEN = {  # linear RGB as seen, at full severity: Machado, Oliveira, Fernandes 2009
@@ -34,10 +34,10 @@ def lab(color, seen):
 def test_any_two_lines_differ(who):
     seen = np.array(SEEN[who])
     for a, b in combinations(LINES, 2):
-        distance = np.linalg.norm(lab(getattr(figures, a), seen) - lab(getattr(figures, b), seen))
+        distance = np.linalg.norm(lab(getattr(style, a), seen) - lab(getattr(style, b), seen))
         assert distance > 15, f"{a} and {b} are {distance:.0f} apart"
 
 
 def test_shades_have_an_order_in_grey():
-    light = [lab(c[:3], np.eye(3))[0] for c in figures.shades(8)]
+    light = [lab(c[:3], np.eye(3))[0] for c in style.shades(8)]
     assert (np.diff(light) < -5).all()

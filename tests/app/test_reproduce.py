@@ -10,7 +10,7 @@ import matplotlib as mpl
 import pytest
 from typer.testing import CliRunner
 
-from lionk.app import figures
+from lionk.app import style
 from lionk.app.cli import app
 from lionk.app.reproduce import TARGETS, Check, Outcome, command, load, targets
 
@@ -36,7 +36,7 @@ def test_the_claims_of_a_target_hold(name, tmp_path):
     document = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert (document["format"], document["target"]) == ("lionk reproduce 1", name)
     assert [c["claim"] for c in document["checks"]] == [c.claim for c in outcome.checks]
-    with mpl.rc_context(figures.STYLE):
+    with mpl.rc_context(style.STYLE):
         for axes in module.draw(outcome.numbers).axes:
             seen = axes.get_title(loc="left") or axes.get_xlabel() or axes.get_ylabel()
             assert seen, "a panel has neither title nor label"

@@ -7,10 +7,10 @@ import pytest
 from matplotlib import rc_context
 from typer.testing import CliRunner
 
-from lionk.app import figures, reproduce
+from lionk.app import reproduce, style
 from lionk.app.cli import app
 from lionk.app.networks import figure as training_figure
-from lionk.app.networks import recipes, training
+from lionk.app.networks import recipes, training, two_layers
 
 
 def lk(*arguments):
@@ -63,21 +63,21 @@ def test_l1_is_the_lion_of_lion_pytorch():
 
 
 def test_l1_is_the_lion_of_optax(monkeypatch):
-    monkeypatch.setattr(training, "TWO_LAYERS", (training.LION, training.LION.repeated("optax.lion")))
-    ours, theirs = training.jax_curves(training.digits(), 2, 40)
+    monkeypatch.setattr(two_layers, "TWO_LAYERS", (training.LION, training.LION.repeated("optax.lion")))
+    ours, theirs = two_layers.jax_curves(training.digits(), 2, 40)
     np.testing.assert_allclose(ours.loss, theirs.loss, rtol=1e-4)
 
 
 def test_a_peer_that_is_not_installed_is_left_out(monkeypatch):
     monkeypatch.setattr(recipes, "missing", lambda module: module == "lion_pytorch")
     assert recipes.installed(training.CONVOLUTIONAL) == training.CONVOLUTIONAL[:-1]
-    assert recipes.installed(training.TWO_LAYERS) == training.TWO_LAYERS
+    assert recipes.installed(two_layers.TWO_LAYERS) == two_layers.TWO_LAYERS
 
 
 def test_the_network_on_jax_learns(monkeypatch):
-    nuclear = next(r for r in training.TWO_LAYERS if r.name == "nuclear (Muon)")
-    monkeypatch.setattr(training, "TWO_LAYERS", (nuclear,))
-    (c,) = training.jax_curves(training.digits(), 2, 60)
+    nuclear = next(r for r in two_layers.TWO_LAYERS if r.name == "nuclear (Muon)")
+    monkeypatch.setattr(two_layers, "TWO_LAYERS", (nuclear,))
+    (c,) = two_layers.jax_curves(training.digits(), 2, 60)
     assert c.loss.shape == (2, 60)
     assert (c.train_loss < 0.3).all()
     assert (c.accuracy > 0.85).all()
@@ -86,7 +86,7 @@ def test_the_network_on_jax_learns(monkeypatch):
 def test_the_target_has_a_claim_for_each_optimizer_and_its_numbers_are_drawn(monkeypatch):
     few, peer = (training.ADAMW, training.LION), training.LION.repeated("lion-pytorch")
     monkeypatch.setattr(training, "CONVOLUTIONAL", (*few, peer))
-    monkeypatch.setattr(training, "TWO_LAYERS", few)
+    monkeypatch.setattr(two_layers, "TWO_LAYERS", few)
     outcome = reproduce.load("training").run(0, True)
     assert [c.claim for c in outcome.checks] == [
         "PyTorch, convolutional, AdamW: least test accuracy of a seed",
@@ -101,7 +101,7 @@ def test_the_target_has_a_claim_for_each_optimizer_and_its_numbers_are_drawn(mon
     assert all(c.holds for c in outcome.checks[-3:])
     lion = outcome.numbers["PyTorch, convolutional"][1]
     assert np.shape(lion["loss"]) == (1, 20) and np.shape(lion["distance"]) == (1, 21)
-    with rc_context(figures.STYLE):
+    with rc_context(style.STYLE):
         axes = reproduce.load("training").draw(outcome.numbers).axes
     titles = [a.get_title(loc="left") for a in axes]
     assert titles[3:] == ["Phase I: distance of lam x to dom K*", "l1 (Lion): coefficients"]
@@ -126,7 +126,7 @@ def test_without_pytorch_the_command_says_what_is_missing(monkeypatch, target):
 def test_the_picture_of_many_runs_can_be_drawn():
     c = training.Curves(training.CONVOLUTIONAL[1], np.ones((1, 2)), np.ones(1), np.ones(1), np.ones((1, 3)))
     c.start = c.end = np.linspace(-1, 1, 50)[None]
-    with rc_context(figures.STYLE):
+    with rc_context(style.STYLE):
         figure = training_figure.draw(training_figure.stored({"a": [c], "b": [c]}), "Digits", "Accuracy")
         figure.canvas.draw()
     assert len(figure.axes) == 5
@@ -137,7 +137,7 @@ def test_the_picture_of_many_runs_can_be_drawn():
 def test_all_of_it():
     """What the docs say of the numbers: every K of this list trains, and enters its bound in time."""
     data = training.digits()
-    for run in (training.torch_curves, training.jax_curves):
+    for run in (training.torch_curves, two_layers.jax_curves):
         for c in run(data, 2, 200):
             assert (c.train_loss < 0.12).all(), c.recipe.name
             assert (c.accuracy > 0.95).all(), c.recipe.name

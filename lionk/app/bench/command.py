@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gc
-import platform
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from textwrap import fill
 from typing import Annotated, Any
@@ -17,13 +15,12 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-import lionk
-
 from ..console import BadInput, command, console, one_of, right, table, unbroken
 from ..files import PICTURES, apart, json_path, output_path, write_json, writing
 from . import options, speed
 from .aims import AIMS, COLUMNS, ROWS
 from .busy import busy
+from .machine import machine
 from .overhead import Overhead, overheads
 
 LIMIT = "limit: five streams"
@@ -177,28 +174,6 @@ def bench(
             draw(rows, facts, picture)
 
 
-def machine() -> dict[str, Any]:
-    """The processor, the threads and the versions that the numbers depend on."""
-    from ...recording.threads import threads
-
-    found = {"lionk": lionk.__version__, "processor": _processor(), "threads": threads()}
-    found["python"] = platform.python_version()
-    for name in ("numpy", "numba", "torch", "jax", "lion-pytorch", "timm", "pytorch_optimizer", "optax"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "none"
-    return found
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def cases(group: str) -> dict[str, Callable[[speed.Arrays], speed.Step]]:
     """What is timed on these shapes, by the name in the table."""
     own = {
@@ -283,7 +258,7 @@ def draw(rows: list[Row], facts: dict[str, Any], path: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    from ..figures import BLUE, GREY, STYLE
+    from ..style import BLUE, GREY, STYLE
 
     groups = list(dict.fromkeys(r.group for r in rows))
     with rc_context(STYLE):

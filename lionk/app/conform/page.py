@@ -18,7 +18,7 @@ from lionk.conformance.judging.reference import expected, follow
 from lionk.conformance.specification.cases import function_of
 from lionk.conformance.specification.maker import WIDE
 
-from ..figures import BLUE, GREY, RED, STYLE
+from ..style import BLUE, GREY, RED, STYLE
 
 WORDS = {"pass": "pass", "fail": "fail", "warn": "warning", "xfail": "known failure", "skip": "left out"}
 

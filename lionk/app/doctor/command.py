@@ -116,7 +116,7 @@ def _chosen(name: str, device: str | None) -> tuple[Any, Any]:
 
 
 def _at_length(backend: Any, device: Any, report: Path | None, json: Path | None, seconds: float, out: Any) -> None:
-    from ..bench.command import machine
+    from ..bench.machine import machine
     from .examination import examine as at_length
 
     version = _version(backend)

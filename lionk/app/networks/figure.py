@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from ..figures import AT_LEFT, BLUE, BROWN, GREEN, GREY, INK, ORANGE, RED, running_mean
+from ..style import AT_LEFT, BLUE, BROWN, GREEN, GREY, INK, ORANGE, RED, running_mean
 from .recipes import Recipe
 from .training import TOLERANCE, Curves
 

@@ -112,7 +112,7 @@ def picture(name: str, outcome: Outcome, path: Path) -> None:
     from matplotlib import rc_context
     from PIL import Image
 
-    from ..figures import STYLE
+    from ..style import STYLE
 
     with rc_context(STYLE):
         load(name).draw(outcome.numbers).savefig(path, dpi=120)

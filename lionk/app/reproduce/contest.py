@@ -21,9 +21,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
-from ..figures import AT_LEFT, BLUE, GREEN, INK, ORANGE, SKY
 from ..networks import contest
 from ..networks.contest import Entry
+from ..style import AT_LEFT, BLUE, GREEN, INK, ORANGE, SKY
 from .targets import Check, Outcome, need_torch
 
 COLORS = {

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 
 import lionk
 
-from ..figures import BLUE, GREEN, GREY, INK, RED
+from ..style import BLUE, GREEN, GREY, INK, RED
 from .targets import Check, Outcome
 
 CYCLES = {

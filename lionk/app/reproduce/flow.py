@@ -26,7 +26,7 @@ from matplotlib.ticker import NullFormatter
 import lionk
 from lionk.theory import FlowParameters, flow_parameters
 
-from ..figures import BLUE, GREEN, GREY, INK, ORANGE, RED
+from ..style import BLUE, GREEN, GREY, INK, ORANGE, RED
 from .targets import Check, Outcome
 
 HESSIAN, CENTRE, START, TIME = np.array([[2.0, 0.8], [0.8, 1.0]]), np.array([1.2, -0.5]), np.array([-0.6, 0.7]), 4.0

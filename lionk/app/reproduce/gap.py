@@ -27,8 +27,8 @@ import lionk
 from lionk.theory import gap_rounding, objective
 
 from ...solver.losses import loss_of
-from ..figures import BLUE, GREEN, GREY, ORANGE, RED, SKY
 from ..solve.problems import bundled
+from ..style import BLUE, GREEN, GREY, ORANGE, RED, SKY
 from .targets import Check, Outcome
 
 PROBLEMS: dict[str, tuple[str, dict[str, Any], float]] = {  # title: problem, K, lam

@@ -25,8 +25,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, PercentFormatter
 
-from ..figures import BLUE, ORANGE, RED, running_mean, shades
 from ..networks import training
+from ..style import BLUE, ORANGE, RED, running_mean, shades
 from .targets import Check, Outcome, need_torch
 
 NETS = {"plain": False, "batch normalisation": True}

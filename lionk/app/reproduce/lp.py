@@ -27,8 +27,8 @@ from matplotlib.ticker import NullFormatter
 import lionk
 
 from ...solver.losses import loss_of
-from ..figures import GREY, INK, RED, running_mean, shades
 from ..solve.problems import bundled
+from ..style import GREY, INK, RED, running_mean, shades
 from .targets import Check, Outcome
 
 POWERS = (1.0, 1.25, 1.5, 1.75, 2.0)

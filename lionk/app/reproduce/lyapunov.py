@@ -25,8 +25,8 @@ import lionk
 from lionk.theory import descent
 
 from ...solver.losses import loss_of
-from ..figures import BLUE, GREEN, GREY, INK, RED
 from ..solve.problems import bundled
+from ..style import BLUE, GREEN, GREY, INK, RED
 from .targets import Check, Outcome
 
 FUNCTIONS: dict[str, dict[str, Any]] = {"l1": {}, "huber": {"delta": 0.05}, "lp": {"p": 1.5}, "top_k": {"k": 5}}

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 import lionk
 from lionk.theory import distance_to_domain, phase_one_factor, phase_one_steps
 
-from ..figures import BLUE, BROWN, GREEN, GREY, INK, ORANGE, RED, SKY
+from ..style import BLUE, BROWN, GREEN, GREY, INK, ORANGE, RED, SKY
 from .targets import Check, Outcome
 
 SHAPES = {

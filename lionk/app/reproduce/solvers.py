@@ -36,7 +36,7 @@ from matplotlib.ticker import NullFormatter
 import lionk
 
 from ..console import BadInput
-from ..figures import BLUE, ORANGE, shades
+from ..style import BLUE, ORANGE, shades
 from .solver_cases import Case, cases
 from .targets import Check, Outcome
 

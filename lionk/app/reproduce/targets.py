@@ -75,7 +75,7 @@ class Target(Protocol):
         """Do the work, in a minute or less on two cores; ``quick``: a smaller one of the same kind, for tests."""
 
     def draw(self, numbers: dict[str, Any]) -> Any:
-        """The figure; it is called, and rendered, within ``rc_context(figures.STYLE)``."""
+        """The figure; it is called, and rendered, within ``rc_context(style.STYLE)``."""
 
 
 def load(name: str) -> Target:

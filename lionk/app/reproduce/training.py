@@ -26,7 +26,7 @@ from lionk.backend.protocol import missing
 
 from ..console import BadInput
 from ..networks import figure as training_figure
-from ..networks import training
+from ..networks import training, two_layers
 from .targets import Check, Outcome
 
 
@@ -38,7 +38,7 @@ def run(seed: int, quick: bool) -> Outcome:
     data, seeds, steps = training.digits(), 1 if quick else 3, 20 if quick else 200
     nets = {
         "PyTorch, convolutional": list(training.torch_curves(data, seeds, steps)),
-        "JAX, two layers": list(training.jax_curves(data, seeds, steps)),
+        "JAX, two layers": list(two_layers.jax_curves(data, seeds, steps)),
     }
     least = 0.2 if quick else 0.95
     checks = [

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 import lionk
 from lionk.theory import phase_one_factor
 
-from ..figures import BLUE, GREEN, GREY, INK, PALE, RED
+from ..style import BLUE, GREEN, GREY, INK, PALE, RED
 from .targets import Check, Outcome
 
 CENTRE, START, LR = np.array([1.5, 0.6]), np.array([-2.5, 2.0]), 0.02

@@ -33,7 +33,7 @@ def save(task: Task, setup: Setup, path: LamPath, file: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    from ..figures import AT_LEFT, BLUE, GREEN, GREY, RED, STYLE, verbatim
+    from ..style import AT_LEFT, BLUE, GREEN, GREY, RED, STYLE, verbatim
 
     with rc_context(STYLE):
         figure = Figure(figsize=(13, 5), layout="constrained")
