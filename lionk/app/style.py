@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 
-# Colours of lines. Any two differ for readers who confuse red and green, or blue and yellow, too (tests/app/test_colors.py).
+# Colours of lines. Any two differ for readers who confuse red and green, or blue and yellow (tests/app/test_colors.py).
 INK, BLUE, RED, GREEN = "#1f2933", "#1f6fb2", "#b8243f", "#2fa876"
 SKY, ORANGE, BROWN, GREY = "#7fb6e6", "#e9a23b", "#8c510a", "#8a94a0"
 PALE = "#e4e9ee"  # of areas
