@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from rich.markup import escape
 
 import lionk
 from lionk.checking.report import FAILS, HOLDS, Report
+from lionk.conformance.ports.target import named
 
 from .console import BadInput, Failed, bad_input, command, console, table
 from .files import Json, json_path, write_json
@@ -60,19 +60,11 @@ def check(
 
 def load(text: str) -> Any:
     """The function of a name with parameters, or of ``module:attribute``, found from the working directory too."""
-    module, colon, attribute = text.partition(":")
+    _, colon, attribute = text.partition(":")
     if not colon or "=" in attribute:
         name, parameters = parse_k(text)
         return lionk.K(name, **parameters)
-    sys.path.insert(0, "")
-    try:
-        found: Any = import_module(module)
-    finally:
-        sys.path.remove("")
-    for part in attribute.split("."):
-        if part not in dir(found):
-            raise BadInput(f"{text}: {module} has no attribute {attribute!r}")
-        found = getattr(found, part)
+    found = named(text)
     made = found() if callable(found) and not isinstance(found, lionk.ConvexFunction) else found
     if not isinstance(made, lionk.ConvexFunction):
         raise BadInput(f"{text} is {type(made).__name__}; give a convex function, or what builds one without arguments")

@@ -93,10 +93,7 @@ def _array(d: dict[str, Any], name: str) -> Array:
 
 def _feature(d: dict[str, Any]) -> Feature:
     """Files of version 0.2 lack the form, and those of before units have none."""
-    flag = d["flag"] and tuple(d["flag"])
-    return Feature(
-        d["name"], d["kind"], tuple(d["levels"]), d["first"], flag, d["origin"], d.get("form", ""), d.get("unit", "")
-    )
+    return Feature(**{**d, "levels": tuple(d["levels"]), "flag": d["flag"] and tuple(d["flag"])})
 
 
 def load(path: Path) -> Model:

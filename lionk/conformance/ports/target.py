@@ -21,6 +21,15 @@ def load(target: str, wishes: dict[str, Any]) -> Port:
     os.environ.setdefault("JAX_ENABLE_X64", "1")  # before the port imports JAX: level 0 is in float64
     if installed := [n for n in ("tensorflow", "torch", "jax") if importlib.util.find_spec(n)]:
         os.environ.setdefault("KERAS_BACKEND", installed[0])  # it takes tensorflow, installed or not
+    found = named(target)
+    try:
+        return adapt(found, **wishes)
+    except (KeyError, TypeError, ValueError, NotImplementedError) as error:
+        raise ValueError(f"{target}: {reason(error)}") from None
+
+
+def named(target: str) -> Any:
+    """What ``module:attribute`` or ``file.py:attribute`` names. Raises ValueError that says what is wrong."""
     module, _, attribute = target.rpartition(":")
     if not (module and attribute) or module.startswith("."):
         raise ValueError(f"{target!r}: name the port as module:attribute, such as lion_pytorch:Lion")
@@ -28,14 +37,11 @@ def load(target: str, wishes: dict[str, Any]) -> Port:
         found: Any = _module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
+        return found
     except ImportError as error:
         raise ValueError(f"{module} cannot be imported: {error}") from None
     except AttributeError as error:
         raise ValueError(f"{target}: {error}") from None
-    try:
-        return adapt(found, **wishes)
-    except (KeyError, TypeError, ValueError, NotImplementedError) as error:
-        raise ValueError(f"{target}: {reason(error)}") from None
 
 
 def _module(name: str) -> Any:
