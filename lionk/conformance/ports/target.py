@@ -104,10 +104,7 @@ def pairs(items: list[str] | None) -> dict[str, str]:
 
 def known_failures(path: str | None) -> list[str]:
     """The ids in a file of known failures, one a line; # begins a comment. None: no file."""
-    if path is None:
-        return []
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    return [line for line in (row.partition("#")[0].strip() for row in lines) if line]
+    return list(skips(path))
 
 
 def skips(path: str | None) -> dict[str, str]:
