@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 
 from ..mutants import MUTANTS, with_claims
 from ..mutants.step import Variant
+from ..report.escape import clean
 from ..report.results import SURE, Report
 from ..specification.cases import Case, host
 from ..specification.maker import WIDE, takes
-from ..specification.port import Port
+from ..specification.port import Capabilities, Port
 from ..specification.rules import RULES, rule_of
 from .behaviour import behaviours, ids
 from .measure import bits_of
-from .trace import Trace, run, same
+from .trace import Trace, run, same, walk
 
 Run = tuple[Case, Trace]
 #: Rules that the run of one case does not show: their mutants step as the reference does there.
@@ -26,7 +26,30 @@ _ENOUGH = 0.75  # share of the failing runs that a mutant must repeat
 _NEAR = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
 
-def nearest(port: Port, report: Report, traces: dict[str, tuple[Case, Trace]]) -> list[tuple[str, str, float]]:
+class Likeness:
+    """Which runs of a port its mutants repeat. Each is asked once, and followed no further than it is like the port."""
+
+    def __init__(self, claims: Capabilities) -> None:
+        shown = [m for m in MUTANTS.values() if not set(m.rules) <= _BEYOND]
+        self.mutants = [with_claims(v, claims) for m in shown for v in (m, *m.kin)]
+        self.known: dict[tuple[int, str], bool] = {}
+
+    def share(self, mutant: int, runs: list[Run], enough: float = 0.0) -> float:
+        """Of the runs, how many the mutant repeats; 0 as soon as that cannot be ``enough`` any more."""
+        missed = 0
+        for case, trace in runs:
+            asked = mutant, case.id
+            if asked not in self.known:
+                self.known[asked] = _repeats(self.mutants[mutant], case, trace)
+            missed += not self.known[asked]
+            if missed > (1 - enough) * len(runs):
+                return 0.0
+        return 1 - missed / max(len(runs), 1)
+
+
+def nearest(
+    port: Port, report: Report, traces: dict[str, tuple[Case, Trace]], like: Likeness
+) -> list[tuple[str, str, float]]:
     """``(mutant, what it does, share of the port's failing runs that it repeats)``, best first.
 
     Those that explain less than ``_ENOUGH`` are left out. Passing runs count, too: a mistake must not explain what is
@@ -45,7 +68,8 @@ def nearest(port: Port, report: Report, traces: dict[str, tuple[Case, Trace]]) -
     if not wrong:
         if "S4.pure" in rules:
             return _by_name("gradient_in_place")
-        return _by_behaviour(port, failing) if failing <= set(ids(report.claims or port.capabilities)) else []
+        compared = failing <= set(ids(report.claims or port.capabilities))
+        return _by_behaviour(report, port.capabilities) if compared else []
     if name := _restless(port, report, *wrong[0]):
         return _by_name(name)
     reference = with_claims(Variant("reference"), port.capabilities)
@@ -53,12 +77,11 @@ def nearest(port: Port, report: Report, traces: dict[str, tuple[Case, Trace]]) -
         return []
     right = _spread([(c, t) for c, t in seen if not any(i.endswith(c.id) for i in failing)])
     found: dict[str, tuple[float, float, float, Variant]] = {}
-    for mutant in [v for m in MUTANTS.values() if not set(m.rules) <= _BEYOND for v in (m, *m.kin)]:
-        twin = with_claims(mutant, port.capabilities)
-        share = _share(twin, wrong, _ENOUGH)
+    for i, mutant in enumerate(like.mutants):
+        share = like.share(i, wrong, _ENOUGH)
         if share >= _ENOUGH:
             overlap = len(rules & set(mutant.rules)) / len(rules | set(mutant.rules))
-            score = (share + _share(twin, right), overlap, share, mutant)
+            score = (share + like.share(i, right), overlap, share, mutant)
             found[mutant.name] = max(found.get(mutant.name, score), score, key=lambda f: f[:2])
     best = sorted(found.values(), key=lambda f: (-f[0], -f[1]))
     double = [] if best else [(c, t) for c, t in wrong if c.dtype == "float64"]
@@ -101,62 +124,63 @@ def _spread(runs: list[Run]) -> list[Run]:
     return (first + rest[:: -(-len(rest) // _LIMIT) or 1])[:_LIMIT]
 
 
-def _share(mutant: Variant, runs: list[Run], enough: float = 0.0) -> float:
-    """Of the runs, how many the mutant repeats; 0 as soon as that cannot be ``enough`` any more."""
-    missed = 0
-    for case, trace in runs:
-        missed += not _repeats(mutant, case, trace)
-        if missed > (1 - enough) * len(runs):
-            return 0.0
-    return 1 - missed / max(len(runs), 1)
-
-
 def _repeats(mutant: Variant, case: Case, trace: Trace, enough: float = 0.97) -> bool:
-    xp = host().namespace()
+    """Does the mutant make this run? It is given up at the step at which it cannot any more."""
+    xp, accuracy, entries = host().namespace(), mutant.capabilities.accuracy, case.size * case.steps
+    near, was, own = entries, case.array(case.x0), case.array(case.x0)
     try:
-        other = run(mutant, case)
+        for a, b in zip(trace.xs, walk(mutant, case), strict=True):
+            if a.shape != b.shape:
+                return False
+            if accuracy:  # the steps, in norm: the errors of x add up
+                step = b - own
+                far, reach = (float(xp.sqrt((v * v).sum())) for v in (a - was - step, step))
+                was, own = a, b
+                if not far <= accuracy * reach + 1e-9:
+                    return False
+                continue
+            close = xp.abs(a - b) <= _NEAR[case.dtype] * (case.lr[0] + xp.abs(a))
+            near -= int(xp.sum(~(close | (xp.isnan(a) & xp.isnan(b)) | (a == b))))
+            if near < enough * entries:
+                return False
     except Exception:  # a mistake with matrices, on a vector
         return False
-    if len(other.xs) != len(trace.xs) or other.refused:
-        return False
-    a, b = xp.stack(trace.xs), xp.stack(other.xs)
-    if a.shape != b.shape:
-        return False
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if accuracy := mutant.capabilities.accuracy:  # the steps, in norm: the errors of x add up
-            first = case.array(case.x0)[None]
-            a, b = (xp.reshape(xp.diff(xp.concat([first, v]), axis=0), (len(v), -1)) for v in (a, b))
-            far, reach = (xp.sqrt((v * v).sum(axis=1)) for v in (a - b, b))
-            return bool((far <= accuracy * reach + 1e-9).all())
-        near = (xp.abs(a - b) <= _NEAR[case.dtype] * (case.lr[0] + xp.abs(a))) | (xp.isnan(a) & xp.isnan(b)) | (a == b)
-    return a.size == 0 or float(xp.mean(near * 1.0)) >= enough
+    return True
 
 
-def _by_behaviour(port: Port, failing: set[str]) -> list[tuple[str, str, float]]:
+def _by_behaviour(report: Report, claims: Capabilities) -> list[tuple[str, str, float]]:
     """For failures that no single run shows: the mutants that fail the same tests that compare runs."""
-    seen = [i.rpartition("/")[2] for i in failing]
-    dtype = next((d for d in port.capabilities.dtypes if d in WIDE and d in seen), None)
+    ends = {r.id.rpartition("/")[2] for r in report.failures}
+    dtype = next((d for d in claims.dtypes if d in WIDE and d in ends), None)
     if dtype is None:
         return []
-    rules = {rule_of(i).id for i in failing}
-    mine = {(i, wrong) for i, wrong, _ in behaviours(port, dtype) if wrong}
-    found = []
+    rules = {r.rule.id for r in report.failures}
+    mine = {(r.id, r.text) for r in report.failures if r.id.endswith(f"/{dtype}")}
+    broken, judged, found = {i for i, _ in mine}, {r.id for r in report.results}, []
     for mutant in MUTANTS.values():
         if not rules & set(mutant.rules):
             continue
+        twin = with_claims(mutant, claims)
         try:
-            theirs = {(i, wrong) for i, wrong, _ in behaviours(with_claims(mutant, port.capabilities), dtype) if wrong}
+            first = set().union(*(_wrong(twin, dtype, i) for i in broken))
+            if len(first) + len(mine & first) < len(mine):  # no other test can make it alike
+                continue
+            theirs = {(i, wrong) for i, wrong in _wrong(twin, dtype) if i in judged}
         except Exception:  # it cannot be run under these claims
             continue
-        same, tests = len(mine & theirs), [{i for i, _ in both} for both in (mine, theirs)]
-        if tests[0] & tests[1]:  # the tests that broke, and by how much
-            share = len(tests[0] & tests[1]) / len(tests[0] | tests[1])
+        same, tests = len(mine & theirs), {i for i, _ in theirs}
+        if broken & tests:  # the tests that broke, and by how much
+            share = len(broken & tests) / len(broken | tests)
             found.append((mutant.name, mutant.says, (share + same / len(mine | theirs)) / 2))
     best = sorted((f for f in found if f[2] >= 0.5), key=lambda f: -f[2])
     if len(best) > 1 and best[1][2] == best[0][2] < SURE:  # several fail the same tests, in other words
         return []
     return [f for f in best if best[0][2] < SURE or f[2] == best[0][2]][:3]
+
+
+def _wrong(port: Port, dtype: str, only: str = "") -> set[tuple[str, str]]:
+    """The tests that compare runs and fail, and their words."""
+    return {(i, clean(wrong)) for i, wrong, _ in behaviours(port, dtype, only=only) if wrong}
 
 
 def _by_name(name: str) -> list[tuple[str, str, float]]:

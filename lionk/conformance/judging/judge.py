@@ -6,7 +6,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..report.results import FAIL, PASS, SKIP, WARN, XFAIL, Report, Result, belongs
 from ..specification.cases import Case, function_of
@@ -21,6 +21,9 @@ from .conditions import condition
 from .dtypes import kept
 from .reference import follow
 from .trace import Raised, Trace, run
+
+if TYPE_CHECKING:
+    from .diagnosis import Likeness
 
 #: Rules that ask about the size of gradients.
 SIZED = ("S2.scale", "S2.fine", "S6.precision", "S6.infinity")
@@ -79,11 +82,11 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     """Fill in the nearest mistakes, the rule that the nearest breaks first, and what was measured."""
     from ..mutants import MUTANTS
     from .approximate import direction_of
-    from .diagnosis import nearest
+    from .diagnosis import Likeness, nearest
     from .long import long_of
     from .measure import bits_of, place_of, precision_of, range_of, step_of, weights_of
 
-    report.diagnosis = nearest(port, report, traces)
+    like = Likeness(port.capabilities)
     failing = {r.id for r in report.failures}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -92,8 +95,9 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         step = next((s for c, t in wrong if (s := step_of(c, port.capabilities, t))), "")
         finite = [(c, t) for c, t in wrong if c.dtype in WIDE and not c.id.startswith("S6.")]
         near = [(c, b) for c, t in finite if (b := bits_of(c, port.capabilities, t))]
-        if factor := direction_of(wrong, port.capabilities):  # which says more than a mistake within the declared error
-            step, report.diagnosis = factor, []
+        factor = direction_of(wrong, port.capabilities)
+        step = factor or step  # which says more than a mistake within the declared error
+        report.diagnosis = [] if factor else nearest(port, report, traces, like)
         if not step and len(near) == len(finite) and near:
             c, b = min(near, key=lambda n: n[1])
             step = f"wherever x is wrong it is right to {b} bits or more ({c.id})"
@@ -115,7 +119,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     )
     report.where = report.where or place
     told = _told(report, port, bool(wrong)) if not (wrong and report.sure) else []
-    parts = [] if report.sure or counted or factor else _parts(report, port, traces)
+    parts = [] if report.sure or counted or factor else _parts(report, port, traces, like)
     report.measured = [words for words in (counted, *sizes, weights, *parts, step, *told, said) if words]
     if not report.measured and not report.looks_like.startswith("looks like") and report.first is not None:
         report.measured = [f"{report.first.id}: {report.first.text}"]
@@ -123,7 +127,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         report.focus = MUTANTS[report.diagnosis[0][0]].rules[0]
 
 
-def _parts(report: Report, port: Port, traces: dict[str, tuple[Case, Trace]]) -> list[str]:
+def _parts(report: Report, port: Port, traces: dict[str, tuple[Case, Trace]], like: Likeness) -> list[str]:
     """Several mistakes at once: the known one that explains all that failed of a rule, for each rule that has one."""
     from .diagnosis import nearest
 
@@ -133,7 +137,9 @@ def _parts(report: Report, port: Port, traces: dict[str, tuple[Case, Trace]]) ->
         part = replace(report, results=[r for r in report.results if r.verdict != FAIL or r.rule.id == rule])
         others = {r.id for r in report.failures if r.rule.id != rule}
         alone = {i: t for i, t in traces.items() if i not in others}
-        part.diagnosis = nearest(port, part, alone)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            part.diagnosis = nearest(port, part, alone, like)
         if part.sure:
             found.setdefault(part.looks_like, []).append(rule)
     return [f"{', '.join(rules)}: it {words}" for words, rules in found.items()]

@@ -83,6 +83,14 @@ def run(port: Port, case: Case) -> Trace:
         return trace
 
 
+def walk(port: Port, case: Case) -> Iterator[Any]:
+    """x after each step, as ``run`` gives it, of a port that is here and known: what it does beside is not watched."""
+    handle = port.create(case.array(case.x0), **case.hyper(), **port.capabilities.decays.get(case.decay, {}))
+    for _, entries in case.gradients():
+        handle.step(case.gradient(entries))
+        yield read(handle.x)
+
+
 def changed(handle: Any, grad: Any, was: Any) -> bool:
     """Has the last step changed its gradient (or one of a list), in the caller's memory or in the port's own?"""
     left = getattr(handle, "received", None)
