@@ -46,15 +46,20 @@ def in_bits(bits):
     return move
 
 
+def quintic(r, times=5, size=np.linalg.norm, b=-4.775):
+    """Muon's iteration, of one matrix."""
+    y = r / (size(r) or 1.0)
+    for _ in range(times):
+        a = y @ y.T
+        y = 3.4445 * y + (b * a + 2.0315 * a @ a) @ y
+    return y
+
+
 def by_quintic(times=5, size=np.linalg.norm, factor=1.0, order=lambda r: slice(None)):
     """Two heads of rows, each by Newton-Schulz."""
 
     def polar(r):
-        y = r / (size(r) or 1.0)
-        for _ in range(times):
-            a = y @ y.T
-            y = 3.4445 * y + (-4.775 * a + 2.0315 * a @ a) @ y
-        return factor * max(1, len(r) / r.shape[1]) ** 0.5 * y
+        return factor * max(1, len(r) / r.shape[1]) ** 0.5 * quintic(r, times, size)
 
     def move(s, x, m, g):
         r = s.b1 * m - (1 - s.b1) * g
@@ -69,7 +74,7 @@ def by_quintic(times=5, size=np.linalg.norm, factor=1.0, order=lambda r: slice(N
     ("move", "words"),
     [
         (by_quintic(), ""),
-        (by_quintic(factor=0.2), "times the right one at shape (4, 3)"),
+        (by_quintic(factor=0.2), "the direction is the right one times a number for each shape, 0.1"),
         (by_quintic(order=lambda r: np.argsort(np.arange(len(r)) % 2, kind="stable")), "blocks whose rows take turns"),
         (by_quintic(times=2), "an iteration that ends too early"),
         (by_quintic(size=lambda _: 1.0), "is not brought to size 1"),
@@ -79,6 +84,60 @@ def test_what_an_approximation_does_is_measured(move, words):
     claims = replace(in_dialect(ported(move).capabilities, "muon-heads"), dtypes=("float64",))
     report = check(Variant("heads", move, claims), level=1)
     assert report.passed == (not words), report.hint
+    assert words in report.hint
+
+
+def nesterov(b, m, g):
+    m = b * m + (1 - b) * g
+    return b * m + (1 - b) * g, m
+
+
+def muon(readout=nesterov, scale=None, way=quintic):
+    def move(s, x, m, g):
+        rows, cols = x.shape
+        r, m = readout(s.b2, m, g)
+        factor = max(1, rows / cols) ** 0.5 if scale is None else scale(rows, cols)
+        return x * (1 - s.lr * s.wd) - s.lr * factor * way(r), m
+
+    return move
+
+
+@pytest.mark.parametrize(
+    ("move", "words"),
+    [
+        (muon(), ""),
+        (muon(scale=lambda r, c: max(1, c / r) ** 0.5), "its scale is sqrt(max(1, cols/rows)), where sqrt(max(1, rows"),
+        (muon(scale=lambda *_: 1), "its scale is 1, where sqrt(max(1, rows/cols)) is right"),
+        (muon(scale=lambda r, c: 0.2 * max(r, c) ** 0.5), "its scale is 0.2 sqrt(max(rows, cols))"),
+        (muon(scale=lambda r, c: max(1, r / c)), "its scale is max(1, rows/cols), where sqrt(max"),
+        (
+            muon(way=lambda r: quintic(r.T).reshape(r.shape) if len(r) > len(r.T) else quintic(r)),
+            "turned back by a reshape",
+        ),
+        (muon(lambda b, m, g: (b * m + (1 - b) * g,) * 2), "of the momentum after the step (no Nesterov)"),
+        (muon(lambda b, m, g: (g + b * (b * m + (1 - b) * g), b * m + (1 - b) * g)), "whose momentum is an average"),
+        (muon(way=lambda r: quintic(r, 3)), "an iteration that ends too early"),
+        (muon(way=lambda r: quintic(r, b=-4.575)), "an iteration that diverges"),
+    ],
+)
+def test_of_muon_it_is_measured_what_is_otherwise(move, words):
+    claims = replace(in_dialect(ported(move).capabilities, "muon"), dtypes=("float64",))
+    report = check(Variant("muon", move, claims), level=1)
+    assert report.passed == (not words), report.hint
+    assert words in report.hint
+
+
+def uncut(s, x, m, g):
+    r = s.b1 * m - (1 - s.b1) * g
+    u, _, v = np.linalg.svd(r, full_matrices=False)
+    return x + s.lr * (u @ v - s.wd * x), s.b2 * m - (1 - s.b2) * g
+
+
+@pytest.mark.parametrize(("move", "words"), [(uncut, "the readout has rank 0, and the direction rank 3")])
+def test_of_an_exact_function_of_matrices_it_is_measured_what_is_otherwise(move, words):
+    claims = replace(ported(move).capabilities, K="nuclear", dtypes=("float64",))
+    report = check(Variant("svd", move, claims), level=1)
+    assert not report.passed
     assert words in report.hint
 
 

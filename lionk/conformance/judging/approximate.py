@@ -1,9 +1,12 @@
-"""What the direction of an approximation, as Newton-Schulz, is: which one, of what size, with what singular values."""
+"""What the direction of a matrix is: of which readout, made in which way, of what scale, with what singular values.
+
+Each is a hypothesis of one thing that is otherwise than in the reference. The one that leaves least is told.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...functions import K as build
@@ -12,6 +15,13 @@ from ..specification.port import Capabilities
 from .reference import follow
 from .trace import Trace
 
+Runs = Sequence[tuple[Case, Trace]]
+#: Shape, minus the average that K is asked at, and the direction that was seen.
+Seen = list[tuple[tuple[int, ...], Any, Any]]
+RIGHT = "the right one"
+_EXACT = 1e-4  # the error of a port that declares none
+_LESS = 0.75  # of what the right one leaves: others must do better than its own error
+
 
 def _in_turn(r: Any, K: Any) -> Any:
     xp = host().namespace()
@@ -19,60 +29,201 @@ def _in_turn(r: Any, K: Any) -> Any:
     return K.subgradient(r[order])[xp.argsort(order)]
 
 
+def _columns(r: Any, _: Any) -> Any:
+    xp, cols = host().namespace(), len(r.T)
+    parts = xp.split(r, 2 - cols % 2, axis=1)
+    return xp.concat([build("nuclear").subgradient(part) for part in parts], axis=1)
+
+
+def _not_turned(r: Any, K: Any) -> Any:
+    return K.subgradient(r) if len(r) <= len(r.T) else host().namespace().reshape(K.subgradient(r).T, r.shape)
+
+
+def _untransposed(r: Any, K: Any) -> Any:
+    xp = host().namespace()
+    left, _, right = xp.linalg.svd(r, full_matrices=False)
+    return left @ right.T if len(r) == len(r.T) and r.any() else K.subgradient(r)
+
+
 #: Directions of a matrix: the one that is asked for, and others.
 WAYS: dict[str, Callable[[Any, Any], Any]] = {
-    "the right one": lambda r, K: K.subgradient(r),
+    RIGHT: lambda r, K: K.subgradient(r),
     "that of the whole matrix": lambda r, _: build("nuclear").subgradient(r),
     "that of the transposed matrix": lambda r, K: K.subgradient(r.T).T,
     "that of blocks whose rows take turns": _in_turn,
+    "that of blocks of columns": _columns,
+    "that of a tall matrix, turned back by a reshape and not by a transpose": _not_turned,
+    "U V of the decomposition U S V^T, not U V^T": _untransposed,
+}
+#: The readout and the next momentum, of betas, momentum and minus the gradient; the first is the right one.
+READOUTS: dict[str, Callable[[float, float, Any, Any], tuple[Any, Any]]] = {
+    RIGHT: lambda b1, b2, m, c: (b1 * m + (1 - b1) * c, b2 * m + (1 - b2) * c),
+    "of the momentum after the step (no Nesterov)": lambda _, b, m, c: (b * m + (1 - b) * c,) * 2,
+    "of the momentum from before the step": lambda _, b, m, c: (m, b * m + (1 - b) * c),
+    "of the gradient alone": lambda _, __, m, c: (c, m),
+    "of the readout with the momentum from after the step": lambda b1, b, m, c: (
+        b1 * (b * m + (1 - b) * c) + (1 - b1) * c,
+        b * m + (1 - b) * c,
+    ),
+    "of a readout whose momentum is a sum of gradients, and no average": lambda _, b, m, c: (
+        b * (b * m + c) + (1 - b) * c,
+        b * m + c,
+    ),
+    "of g + b m, as for a sum of gradients, whose momentum is an average": lambda _, b, m, c: (
+        c + b * (b * m + (1 - b) * c),
+        b * m + (1 - b) * c,
+    ),
+    "of a readout with b1 and b2 exchanged": lambda b1, b2, m, c: (b2 * m + (1 - b2) * c, b1 * m + (1 - b1) * c),
+}
+#: What ports multiply the polar factor by.
+SCALES: dict[str, Callable[[int, int], float]] = {
+    "1": lambda *_: 1.0,
+    "sqrt(max(1, rows/cols))": lambda r, c: max(1, r / c) ** 0.5,
+    "sqrt(max(1, cols/rows))": lambda r, c: max(1, c / r) ** 0.5,
+    "max(1, rows/cols)": lambda r, c: max(1, r / c),
+    "max(1, cols/rows)": lambda r, c: max(1, c / r),
+    "sqrt(rows/cols)": lambda r, c: (r / c) ** 0.5,
+    "sqrt(cols/rows)": lambda r, c: (c / r) ** 0.5,
+    "rows/cols": lambda r, c: r / c,
+    "cols/rows": lambda r, c: c / r,
+    "sqrt(max(rows, cols))": lambda r, c: max(r, c) ** 0.5,
+    "0.2 sqrt(max(rows, cols))": lambda r, c: 0.2 * max(r, c) ** 0.5,
+    "sqrt(min(rows, cols))": lambda r, c: min(r, c) ** 0.5,
+    "sqrt(rows cols)": lambda r, c: (r * c) ** 0.5,
+    "max(rows, cols)": lambda r, c: float(max(r, c)),
 }
 
 
-def direction_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
-    """Which of ``WAYS``, times a number for each shape, all directions are, within what is declared; else how many
-    times too large their singular values are; "" if the port claims no accuracy, or neither describes these runs.
+def direction_of(wrong: Runs, every: Runs, claims: Capabilities) -> str:
+    """Which of ``WAYS``, or of ``READOUTS``, times a number for each shape, all directions are, within what is
+    declared; else what their singular values are. "" if K is not of matrices, or neither describes these runs.
     """
-    if not claims.accuracy or any(len(c.shape) != 2 for c, _ in runs):
+    if not wrong or any(len(c.shape) != 2 or c.long for c, _ in wrong):
         return ""
-    seen = [
-        (c.shape, p.readout, (a - p.x) / p.lr + p.lam * p.x)
-        for c, t in runs
-        for p, a in follow(c, t.xs)
-        if p.lr and p.readout.any()
-    ]
-    for says, way in WAYS.items():
-        found = _factors(seen, claims, way)
-        if found and (says != "the right one" or any(abs(f - 1) > claims.accuracy / 2 for f in found.values())):
-            return f"the direction is {', '.join(f'{f:.3g} times {says} at shape {s}' for s, f in found.items())}"
-    ratios = [v for shape, r, u in seen for v in _singular(r, u, function_of(claims.K, shape), claims.accuracy)]
-    if not ratios or any(map(math.isnan, ratios)):
+    if not claims.accuracy and function_of(claims.K, wrong[0][0].shape).traits.structure != "matrix":
         return ""
-    return (
-        f"the singular values of the direction are {min(ratios):.2g} to {max(ratios):.2g} times the right ones: an "
-        "iteration that ends too early, or a matrix that is not brought to size 1 before it"
-    )
+    finite = [(c, t) for c, t in every if len(c.shape) == 2 and not (c.long or c.id.startswith("S6."))]
+    for runs in (finite, wrong):  # a mistake at some sizes only explains no others
+        if found := _explained(runs, claims):
+            return found
+    seen = list(_seen(wrong, RIGHT))
+    return _rank(seen) if not claims.accuracy else _singular_values(seen, claims)
+
+
+def _seen(runs: Runs, rule: str) -> Iterator[tuple[tuple[int, ...], Any, Any]]:
+    """The directions of these runs, and the readouts by a rule of ``READOUTS``."""
+    for case, trace in runs:
+        m: Any = 0.0
+        for p, after in follow(case, trace.xs):
+            r, m = READOUTS[rule](*case.betas, m, -p.grad)
+            if p.lr:
+                yield case.shape, p.readout if rule == RIGHT else r, (after - p.x) / p.lr + p.lam * p.x
+
+
+def _explained(runs: Runs, claims: Capabilities) -> str:
+    """The hypothesis that explains all of these directions, and leaves the least; "" if none does."""
+    best, words = math.inf, ""
+    for way, rule in [*((w, RIGHT) for w in WAYS), *((RIGHT, r) for r in READOUTS if r != RIGHT)]:
+        found, left = _factors(list(_seen(runs, rule)), claims, WAYS[way])
+        if not found or left > best:
+            continue
+        best, words = (_LESS if way == rule == RIGHT else 1 - 1e-6) * left, ""  # of equal ones the first
+        far = any(abs(f - 1) > claims.accuracy + _EXACT for f in found.values())
+        scale = _scale(found, claims) if way == RIGHT and len(found) > 1 else ""
+        numbers = ", ".join(f"{f:.3g} at {s}" for s, f in found.items())
+        shown = f" times a number for each shape, {numbers}{scale}" if far or scale else ""
+        if rule != RIGHT:
+            words = f"the direction is that {rule}"
+        elif way != RIGHT or shown:
+            words = f"the direction is {way}{shown}"
+    return words
 
 
 def _factors(
-    seen: Sequence[tuple[tuple[int, ...], Any, Any]], claims: Capabilities, way: Callable[[Any, Any], Any]
-) -> dict[tuple[int, ...], float]:
-    """The number for each shape; {} if some direction is no multiple of what this way makes."""
-    xp, found = host().namespace(), {}
+    seen: Seen, claims: Capabilities, way: Callable[[Any, Any], Any]
+) -> tuple[dict[tuple[int, ...], float], float]:
+    """The number for each shape, and the share that they leave; ({}, inf) if some direction is no such multiple."""
+    xp, found, left = host().namespace(), {}, 0.0
+    error = claims.accuracy or _EXACT
     for shape in dict.fromkeys(s for s, *_ in seen):
         K = function_of(claims.K, shape)
         try:
             u = xp.stack([way(r, K) for s, r, _ in seen if s == shape])
-        except (TypeError, ValueError):  # K takes no such matrix
-            return {}
+        except (TypeError, ValueError, xp.linalg.LinAlgError):  # K takes no such matrix
+            return {}, math.inf
         v = xp.stack([v for s, _, v in seen if s == shape])
-        factor, size = float((u * v).sum() / (u * u).sum()), float((u * u).sum())
-        if not float(((v - factor * u) ** 2).sum()) <= (claims.accuracy * factor) ** 2 * size:
-            return {}
+        size = float((u * u).sum())
+        factor = float((u * v).sum()) / size if size else math.nan
+        rest = float(((v - factor * u) ** 2).sum())
+        if not rest <= (error * factor) ** 2 * size:
+            return {}, math.inf
         found[shape] = factor
+        left += rest / (factor**2 * size)
+    return found, left
+
+
+def _scale(found: dict[tuple[int, ...], float], claims: Capabilities) -> str:
+    """The formula of the scale, if the numbers for the shapes and the right ones are scales of a polar factor."""
+    xp, right = host().namespace(), {}
+    for shape in found:
+        line = xp.zeros(shape)
+        line[0] = 1.0  # of one block, if there are several
+        right[shape] = float(_values(function_of(claims.K, shape).subgradient(line)).max())
+    seen = _named({s: f * right[s] for s, f in found.items()}, claims.accuracy)
+    due = _named(right, 0.0) or ", ".join(f"{v:.3g} at {s}" for s, v in right.items())
+    return f": its scale is {seen}, where {due} is right" if seen and seen != due else ""
+
+
+def _named(scales: dict[tuple[int, ...], float], accuracy: float) -> str:
+    """The formula that fits these scales best, up to one factor within the accuracy; "" if none does."""
+    best, found = accuracy / 2 + 1e-9, ""
+    for name, formula in SCALES.items():
+        logs = [math.log(v / formula(*s)) if v > 0 else math.inf for s, v in scales.items()]
+        mean = sum(logs) / len(logs)
+        spread = max(abs(v - mean) for v in logs)
+        if spread < best - 1e-12 and abs(mean) <= -math.log(1 - accuracy) + 1e-9:
+            best, found = spread, name
     return found
 
 
-def _singular(r: Any, v: Any, K: Any, accuracy: float) -> list[float]:
+def _rank(seen: Seen) -> str:
+    """Of an exact K: a direction of more rank than its readout."""
+    for shape, r, v in seen:
+        ranks = [int((s > 1e-6 * s.max()).sum()) if s.any() else 0 for s in map(_values, (r, v))]
+        if ranks[1] > ranks[0]:
+            return (
+                f"at shape {shape} the readout has rank {ranks[0]}, and the direction rank {ranks[1]}: singular "
+                "vectors of singular values that are 0 must have no part in it"
+            )
+    return ""
+
+
+def _values(a: Any) -> Any:
+    return host().namespace().linalg.svdvals(a)
+
+
+def _singular_values(seen: Seen, claims: Capabilities) -> str:
+    xp = host().namespace()
+    sizes = [float((v * v).sum() / (u * u).sum()) ** 0.5 for s, r, v in seen if (u := _due(r, s, claims)).any()]
+    if not all(map(math.isfinite, sizes)) or max(sizes, default=0.0) > 4:
+        return (
+            f"the direction is up to {max(sizes):.2g} times as large as the right one: an iteration that diverges, by "
+            "its coefficients or by a matrix that is not brought to size 1 before it"
+        )
+    ratios = [v for shape, r, u in seen if r.any() for v in _singular(r, u, function_of(claims.K, shape), claims)]
+    if not ratios or any(map(math.isnan, ratios)) or not xp.isfinite(ratios).all():
+        return ""
+    why = "an iteration that ends too early, or a matrix that is not brought to size 1 before it"
+    return (
+        f"the singular values of the direction are {min(ratios):.2g} to {max(ratios):.2g} times the right ones: {why}"
+    )
+
+
+def _due(r: Any, shape: tuple[int, ...], claims: Capabilities) -> Any:
+    return function_of(claims.K, shape).subgradient(r)
+
+
+def _singular(r: Any, v: Any, K: Any, claims: Capabilities) -> list[float]:
     """In the singular vectors of the readout: by how much each singular value of v is too large; [nan] if v has
     others. What is not finite says nothing.
     """
@@ -82,6 +233,6 @@ def _singular(r: Any, v: Any, K: Any, accuracy: float) -> list[float]:
     left, _, right = xp.linalg.svd(r, full_matrices=False)
     inner, due = left.T @ v @ right.T, xp.diag(left.T @ K.subgradient(r) @ right.T)
     beside = inner - xp.diag(xp.diag(inner))
-    if float((beside**2).sum()) > accuracy**2 * float((inner**2).sum()) or not due.all():
+    if float((beside**2).sum()) > claims.accuracy**2 * float((inner**2).sum()) or not due.all():
         return [math.nan]
     return [float(a / b) for a, b in zip(xp.diag(inner), due, strict=True)]

@@ -95,7 +95,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         step = next((s for c, t in wrong if (s := step_of(c, port.capabilities, t))), "")
         finite = [(c, t) for c, t in wrong if c.dtype in WIDE and not c.id.startswith("S6.")]
         near = [(c, b) for c, t in finite if (b := bits_of(c, port.capabilities, t))]
-        factor = direction_of(wrong, port.capabilities)
+        factor = direction_of(wrong, list(traces.values()), port.capabilities)
         step = factor or step  # which says more than a mistake within the declared error
         report.diagnosis = [] if factor else nearest(port, report, traces, like)
         if not step and len(near) == len(finite) and near:
