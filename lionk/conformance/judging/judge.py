@@ -84,7 +84,8 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     from .approximate import direction_of
     from .diagnosis import Likeness, nearest
     from .long import long_of
-    from .measure import bits_of, place_of, precision_of, range_of, step_of, weights_of
+    from .measure import bits_of, factor_of, place_of, precision_of, range_of, step_of
+    from .weights import weights_of
 
     like = Likeness(port.capabilities)
     failing = {r.id for r in report.failures}
@@ -93,11 +94,15 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         wrong = [(case, trace) for case, trace in traces.values() if case.id in failing]
         wrong = [(c, t) for c, t in wrong if not c.id.startswith("S3.large")] or wrong  # x is of other sizes there
         step = next((s for c, t in wrong if (s := step_of(c, port.capabilities, t))), "")
+        decay = factor_of(wrong, port.capabilities)
         finite = [(c, t) for c, t in wrong if c.dtype in WIDE and not c.id.startswith("S6.")]
         near = [(c, b) for c, t in finite if (b := bits_of(c, port.capabilities, t))]
-        factor = direction_of(wrong, list(traces.values()), port.capabilities)
-        step = factor or step  # which says more than a mistake within the declared error
+        # Of an approximation it says more than a mistake within the declared error does.
+        factor = direction_of(wrong, list(traces.values()), port.capabilities) if port.capabilities.accuracy else ""
         report.diagnosis = [] if factor else nearest(port, report, traces, like)
+        if not (factor or report.sure):
+            factor = direction_of(wrong, list(traces.values()), port.capabilities)
+        step = factor or step
         if not step and len(near) == len(finite) and near:
             c, b = min(near, key=lambda n: n[1])
             step = f"wherever x is wrong it is right to {b} bits or more ({c.id})"
@@ -113,6 +118,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         # A dtype of the range of float32 holds the scales of S2.scale: what fails there is first a matter of size.
         sizes = (ranged, inside) if any(i.startswith("S2.scale") for i in failing) else (inside, ranged)
     said = next((r.text for r in report.failures if r.divergence is None and r.text.startswith("the port ")), "")
+    cast = next((r.text for r in report.failures if r.rule.id == "S5.dtype"), "")
     report.where = condition(
         [c for c, _ in traces.values() if c.id in failing],
         [c for c, _ in traces.values() if not any(belongs(i, c.id) for i in failing)],
@@ -120,7 +126,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     report.where = report.where or place
     told = _told(report, port, bool(wrong)) if not (wrong and report.sure) else []
     parts = [] if report.sure or counted or factor else _parts(report, port, traces, like)
-    report.measured = [words for words in (counted, *sizes, weights, *parts, step, *told, said) if words]
+    report.measured = [words for words in (cast, counted, decay, weights, *sizes, *parts, step, *told, said) if words]
     if not report.measured and not report.looks_like.startswith("looks like") and report.first is not None:
         report.measured = [f"{report.first.id}: {report.first.text}"]
     if report.diagnosis:

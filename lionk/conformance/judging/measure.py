@@ -6,7 +6,7 @@ These words do not depend on the list of known mistakes, so they say something o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,6 @@ from .comparator import judge_step
 from .reference import expected, follow
 from .trace import Trace, run
 
-_LAGS = 3
 #: Powers of two: magnitudes that a gradient may have, with room for its sums with others.
 EXPONENTS = {"float64": (-1010, 1010), "float32": (-120, 120), "float16": (-12, 12), "bfloat16": (-120, 120)}
 _GRID = 257
@@ -176,75 +175,44 @@ def place_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
     return f"only in the last entries, those beyond a multiple of {tail}"
 
 
-def weights_of(port: Port) -> tuple[str, float]:
-    """How the readout weighs the last gradients, against how it should, and the largest relative error of a weight;
-    ("", 0) if it is right, or cannot be measured.
-
-    The gradients are 1, then 0, then minus a grid of numbers, one for each entry: the direction changes its sign where
-    the new gradient outweighs the old one. Three grids, each in the gap of the one before, give six digits. For an
-    elementwise, even K whose subgradient is 0 at 0 only.
+def factor_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
+    """By which power of lr and of wd x decays, if one describes every step of these runs whose direction is right; ""
+    if it is the declared one, or none does.
     """
-    claims, unknown = port.capabilities, ("", 0.0)
-    shape, xp = main_shape(claims.K), host().namespace()
-    K = function_of(claims.K, shape)
-    dtype = next((d for d in claims.dtypes if d in WIDE), None)
-    linear = K.traits.structure == "elementwise" and K.traits.even and len(shape) == 1 and not K._arrays
-    if dtype is None or claims.accuracy or claims.cautious or not linear:
-        return unknown
-    if not xp.all(K.subgradient(host().asarray([1e-9, -1e-9], dtype="float64")) != 0):
-        return unknown
-    b1, b2 = betas = betas_for(claims, 0.8, 0.95)
-    right = [b1 * (1 - b2) * b2 ** (lag - 1) / (1 - b1) for lag in range(1, _LAGS + 1)]
-    try:
-        seen = [w for lag in range(1, _LAGS + 1) if (w := _weight(port, dtype, betas, lag)) is not None]
-    except Exception:  # whatever the port raises has its own verdict
-        return unknown
-    if len(seen) < _LAGS:
-        return unknown
-    off = max(abs(a - b) / b for a, b in zip(seen, right, strict=True))
-    if off <= 1e-3:
-        return unknown
-    words = ["1 : " + " : ".join(f"{w:.4g}" for w in ws) for ws in (seen, right)]
-    text = (
-        f"with betas ({b1:g}, {b2:g}) the readout weighs the last {_LAGS + 1} gradients, the newest first, {words[0]}"
-    )
-    return f"{text}; right is {words[1]}{_as_betas(seen)}", off
-
-
-def _as_betas(seen: list[float]) -> str:
-    """The betas that give these weights, if any do."""
-    w1, w2, w3 = seen
-    if min(seen) <= 0 or abs(w2 / w1 - w3 / w2) > 1e-3 * w2 / w1 or w2 >= w1:
+    points, declared = [], next(iter(claims.decays))
+    for case, trace in runs:
+        if case.weight_decay == 0 or case.decay != declared or case.size < 2 or case.dtype not in WIDE or case.long:
+            continue
+        K = function_of(claims.K, case.shape)
+        for p, after in follow(case, trace.xs, claims.state_dtype):
+            fit = two_constants([(expected(case, K, p)[0], p.x, (after - p.x) / p.lr)]) if p.lr else None
+            if fit and abs(fit[0] - 1) < _FITS:
+                points.append((p.lr, case.weight_decay, case.lr[0], p.lr * fit[1], p.lr * p.lam))
+    if len({(lr, wd) for lr, wd, *_ in points}) < 3 or all(abs(f - due) < _FITS for *_, f, due in points):
         return ""
-    b2 = w2 / w1
-    return f", so it acts like betas ({w1 / (w1 + 1 - b2):.4g}, {b2:.4g})"
+    for name, formula in FACTORS.items():
+        if all(abs(f - formula(lr, wd, first)) < _FITS * (1 + abs(f)) for lr, wd, first, f, _ in points):
+            return f"x decays by the factor 1 - {name}; {declared} is declared"
+    return ""
 
 
-def _weight(port: Port, dtype: str, betas: tuple[float, float], lag: int) -> float | None:
-    """The weight of the gradient ``lag`` steps ago, in units of that of the newest; None if nothing changes sign."""
-    half = [10.0 ** (-4 + 7 * i / (_GRID // 2 - 1)) for i in range(_GRID // 2)]
-    grid = [-v for v in reversed(half)] + [0.0] + half
-    low = high = 0.0
-    for _ in range(3):
-        up = _directions(port, dtype, betas, lag, grid)
-        turns = [i for i in range(1, len(grid)) if up[i] != up[i - 1]]
-        if len(turns) != 1 or not up[-1]:
-            return None
-        low, high = grid[turns[0] - 1], grid[turns[0]]
-        grid = [low + (high - low) * i / (_GRID - 1) for i in range(_GRID)]
-    found = -(low + high) / 2
-    if abs(found) > 0.99 * half[-1]:  # the end of the grid
-        return None
-    return found if abs(found) > half[0] else 0.0
-
-
-def _directions(port: Port, dtype: str, betas: tuple[float, float], lag: int, grid: list[float]) -> list[bool]:
-    """Does x fall, entry by entry, when the newest gradients are ``grid``?"""
-    n = len(grid)
-    grads = ((1.0,) * n, *((0.0,) * n,) * (lag - 1), tuple(grid))
-    decay = next(iter(port.capabilities.decays))
-    case = Case(
-        f"S1.readout/weights/{dtype}", dtype, (n,), (1.0,) * n, grads, (2.0**-6,) * (lag + 1), betas, 0.0, decay
-    )
-    xs = [case.array(case.x0), *run(port, case).xs]
-    return [bool(v < 0) for v in xs[-1] - xs[-2]]
+_FITS = 1e-7
+#: What ports multiply x by is 1 minus one of these, of lr, wd and the first lr.
+FACTORS: dict[str, Callable[[float, float, float], float]] = {
+    "0 (there is no decay)": lambda *_: 0.0,
+    "lr wd": lambda lr, wd, _: lr * wd,
+    "(-lr wd), it grows": lambda lr, wd, _: -lr * wd,
+    "2 lr wd": lambda lr, wd, _: 2 * lr * wd,
+    "lr wd/2": lambda lr, wd, _: lr * wd / 2,
+    "wd": lambda _, wd, __: wd,
+    "lr": lambda lr, *_: lr,
+    "lr^2 wd": lambda lr, wd, _: lr**2 * wd,
+    "lr wd^2": lambda lr, wd, _: lr * wd**2,
+    "(lr wd)^2": lambda lr, wd, _: (lr * wd) ** 2,
+    "sqrt(lr) wd": lambda lr, wd, _: lr**0.5 * wd if lr > 0 else math.nan,
+    "lr sqrt(wd)": lambda lr, wd, _: lr * wd**0.5,
+    "lr(0) wd, of the first lr": lambda _, wd, first: first * wd,
+    "wd lr/lr(0)": lambda lr, wd, first: wd * lr / first if first else math.nan,
+    "wd lr^2/lr(0)": lambda lr, wd, first: wd * lr**2 / first if first else math.nan,
+    "lr wd/(1 + lr wd), as in an implicit step": lambda lr, wd, _: 1 - 1 / (1 + lr * wd),
+}

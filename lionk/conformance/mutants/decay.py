@@ -20,6 +20,11 @@ def decay_in_readout(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, wd=0.0, dK=lambda r: s.dK(r - s.wd * x))
 
 
+@mutant("wd x in the readout only: the state has the plain gradient", "S4.state", decays={"coupled": {}})
+def decay_not_in_state(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g + s.wd * x, wd=0.0)[0], s.formula(x, m, g, wd=0.0)[1]
+
+
 @mutant("decoupled decay, and wd x in the state besides", "S3.decay", "S1.readout")
 def decay_in_state(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g)[0], s.formula(x, m, g + s.wd * x)[1]

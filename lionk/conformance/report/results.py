@@ -120,6 +120,8 @@ class Report:
     def hint(self) -> str:
         """What is wrong in a few words: the nearest known mistake, else what was measured; "" if neither is known."""
         words = self.looks_like if self.sure else "".join(self.measured[:1]) or self.looks_like
+        if self.sure and len(self.diagnosis) > 1 and self.measured:  # several do the same: a number tells more
+            words = f"{self.measured[0]}; it {words}"
         return f"{words}, {self.where}" if words and self.where else words
 
     @property

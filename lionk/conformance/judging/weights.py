@@ -1,0 +1,110 @@
+"""How the readout weighs the gradients of before, measured by where its sign turns."""
+
+from __future__ import annotations
+
+import math
+
+from ..specification.cases import Case, function_of, host
+from ..specification.maker import WIDE, betas_for, main_shape
+from ..specification.port import Port
+from .trace import run
+
+_LAGS = 3
+_GRID = 257
+_SIZES = (2.0**-6, 1.0, 2.0**6)
+_CLOSE = 1e-3
+
+
+def weights_of(port: Port) -> tuple[str, float]:
+    """How the readout weighs the last gradients, against how it should, and the largest relative error of a weight;
+    ("", 0) if it is right, or cannot be measured.
+
+    The gradients are 1, then 0, then minus a grid of numbers, one for each entry: the direction changes its sign where
+    the new gradient outweighs the old one. Three grids, each in the gap of the one before, give six digits. For an
+    elementwise, even K whose subgradient is 0 at 0 only.
+    """
+    claims, unknown = port.capabilities, ("", 0.0)
+    shape, xp = main_shape(claims.K), host().namespace()
+    K = function_of(claims.K, shape)
+    dtype = next((d for d in claims.dtypes if d in WIDE), None)
+    linear = K.traits.structure == "elementwise" and K.traits.even and len(shape) == 1 and not K._arrays
+    if dtype is None or claims.accuracy or claims.cautious or not linear:
+        return unknown
+    if not xp.all(K.subgradient(host().asarray([1e-9, -1e-9], dtype="float64")) != 0):
+        return unknown
+    b1, b2 = betas = betas_for(claims, 0.8, 0.95)
+    right = [b1 * (1 - b2) * b2 ** (lag - 1) / (1 - b1) for lag in range(1, _LAGS + 1)]
+    try:
+        seen = [w for lag in range(1, _LAGS + 1) if (w := _weight(port, dtype, betas, lag)) is not None]
+    except Exception:  # whatever the port raises has its own verdict
+        return unknown
+    if len(seen) < _LAGS:
+        return unknown
+    off = max(abs(a - b) / b for a, b in zip(seen, right, strict=True))
+    if off <= _CLOSE:
+        return _sizes(port, dtype, betas, right[0]), 0.0
+    words = ["1 : " + " : ".join(f"{w:.4g}" for w in ws) for ws in (seen, right)]
+    text = (
+        f"with betas ({b1:g}, {b2:g}) the readout weighs the last {_LAGS + 1} gradients, the newest first, {words[0]}"
+    )
+    return f"{text}; right is {words[1]}{_as_betas(seen)}", off
+
+
+def _as_betas(seen: list[float]) -> str:
+    """The betas that give these weights, if any do."""
+    w1, w2, w3 = seen
+    if min(seen) <= 0 or abs(w2 / w1 - w3 / w2) > 1e-3 * w2 / w1 or w2 >= w1:
+        return ""
+    b2 = w2 / w1
+    return f", so it acts like betas ({w1 / (w1 + 1 - b2):.4g}, {b2:.4g})"
+
+
+def _sizes(port: Port, dtype: str, betas: tuple[float, float], right: float) -> str:
+    """What the momentum holds of gradients of other sizes, if that is not what it holds of them at size 1."""
+    weights = [_weight(port, dtype, betas, 1, size) for size in _SIZES]
+    held = [w * size / right for w, size in zip(weights, _SIZES, strict=True) if w is not None]
+    if len(held) < len(_SIZES) or all(abs(h - s) <= _CLOSE * s for h, s in zip(held, _SIZES, strict=True)):
+        return ""
+    words = ", ".join(f"{h:.4g}" for h in held)
+    power = math.log(held[2] / held[0]) / math.log(_SIZES[2] / _SIZES[0]) if min(held) > 0 else math.nan
+    if abs(power) < _CLOSE:
+        words += ": their sign, and not their size"
+    elif all(abs(h - s**power) <= _CLOSE * h for h, s in zip(held, _SIZES, strict=True)):
+        words += f": their power {power:.3g}"
+    elif abs(held[0] - _SIZES[0]) <= _CLOSE * _SIZES[0] and held[2] < _SIZES[2]:
+        words += f": as if they were cut at {held[2]:.4g}"
+    return f"of gradients of size 1/64, 1 and 64 the momentum holds {words}"
+
+
+def _weight(port: Port, dtype: str, betas: tuple[float, float], lag: int, size: float = 1.0) -> float | None:
+    """The weight of the gradient ``lag`` steps ago, which has this size, in units of that of the newest; None if
+    nothing changes sign.
+    """
+    half = [size * 10.0 ** (-4 + 7 * i / (_GRID // 2 - 1)) for i in range(_GRID // 2)]
+    grid = [-v for v in reversed(half)] + [0.0] + half
+    low = high = 0.0
+    for _ in range(3):
+        up = _directions(port, dtype, betas, lag, size, grid)
+        turns = [i for i in range(1, len(grid)) if up[i] != up[i - 1]]
+        if len(turns) != 1 or not up[-1]:
+            return None
+        low, high = grid[turns[0] - 1], grid[turns[0]]
+        grid = [low + (high - low) * i / (_GRID - 1) for i in range(_GRID)]
+    found = -(low + high) / 2
+    if abs(found) > 0.99 * half[-1]:  # the end of the grid
+        return None
+    return found / size if abs(found) > half[0] else 0.0
+
+
+def _directions(
+    port: Port, dtype: str, betas: tuple[float, float], lag: int, size: float, grid: list[float]
+) -> list[bool]:
+    """Does x fall, entry by entry, when the newest gradients are ``grid``?"""
+    n = len(grid)
+    grads = ((size,) * n, *((0.0,) * n,) * (lag - 1), tuple(grid))
+    decay = next(iter(port.capabilities.decays))
+    case = Case(
+        f"S1.readout/weights/{dtype}", dtype, (n,), (1.0,) * n, grads, (2.0**-6,) * (lag + 1), betas, 0.0, decay
+    )
+    xs = [case.array(case.x0), *run(port, case).xs]
+    return [bool(v < 0) for v in xs[-1] - xs[-2]]
