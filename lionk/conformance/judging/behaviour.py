@@ -12,7 +12,7 @@ from ..specification.families import level_of
 from ..specification.maker import WIDE, Maker, probes
 from ..specification.port import Capabilities, Port
 from ..specification.rules import rule_of
-from . import handling, restoring, several
+from . import handling, parts, restoring, several
 from .pairs import Test
 from .trace import Elsewhere, Raised, contained
 
@@ -24,8 +24,9 @@ TESTS: dict[str, tuple[tuple[str, ...], Test]] = {
     "S7.parameters/two": (("live", "lists"), several.parameters),
     "S7.groups/two": (("live", "lists", "groups"), several.groups),
     "S7.missing/two": (("live", "lists", "missing"), several.missing),
-    "S7.shards/two": (("live", "elementwise K"), several.shards),
-    "S5.shape/tiled": (("live", "elementwise K"), several.tiled),
+    "S7.shards/two": (("live", "elementwise K"), parts.shards),
+    "S5.shape/tiled": (("live", "elementwise K"), parts.tiled),
+    "S5.shape/stacked": (("live", "matrix K"), parts.stacked),
     "S2.scale/power": (("homogeneous K", "exact K"), handling.scale),
     **{f"S7.gaps/{name}": (("live", "lists", "missing"), several.gaps(name)) for name in several.PATTERNS},
     "S7.mixed/shapes": (("live", "lists"), several.shapes),
@@ -45,13 +46,13 @@ TESTS: dict[str, tuple[tuple[str, ...], Test]] = {
     "S7.settings/changed": (("live", "editable", "exact K"), handling.settings),
     "S7.closure/once": (("live", "closure"), handling.closure),
     "S7.options/each": (("live", "options"), handling.options),
-    "S7.shards/pieces": (("live", "pieces"), several.pieces),
+    "S7.shards/pieces": (("live", "pieces"), parts.pieces),
     "S7.complex/pairs": (("live", "complex", "elementwise K"), handling.complex_arrays),
 }
 #: Asked in 16 bits, where a port may keep more than the parameter; the first in these alone.
 NARROW = ("S7.restore/narrow", "S7.edited/written")
 #: Younger than their rules.
-_SINCE = {"S5.shape/tiled": "1.1", "S7.shards/pieces": "1.1"}
+_SINCE = {"S5.shape/tiled": "1.1", "S5.shape/stacked": "1.1", "S7.shards/pieces": "1.1"}
 
 
 def behaviours(
@@ -101,6 +102,8 @@ def _has(need: str, make: Maker, port: Port) -> bool:
         return not isinstance(port, Elsewhere) or port.live
     if need == "homogeneous K":
         return bool(make.K.traits.homogeneous)
+    if need == "matrix K":
+        return len(make.shape) == 2
     if need == "exact K":
         return make.tuned
     if need == "elementwise K":

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..specification.cases import Case, Rates, host, size
+from ..specification.cases import Case, Rates, size
 from ..specification.maker import Maker, probes, takes
 from ..specification.port import DTYPES, Port
 from ..specification.script import Script, rounded
 from . import explain
 from .explain import Watched
-from .pairs import Test, arrays, close, differs, most, start, steps, two
+from .pairs import Test, close, differs, most, start, steps, two
 from .trace import changed, same
 
 
@@ -217,62 +217,3 @@ def added(port: Port, case: Case) -> str:
             f"{why}a parameter that is added at step 2 steps otherwise than alone: at its step {found[0]} by {found[1]}"
         )
     return ""
-
-
-def shards(port: Port, case: Case) -> str:
-    whole = steps(start(port, case, case.array(case.x0)), [case.array(g) for g in case.grads])
-    n = len(case.x0)
-    for part in (slice(0, n // 3), slice(n // 3, n)):
-        alone = steps(start(port, case, case.array(case.x0)[part]), [case.array(g)[part] for g in case.grads])
-        if found := differs([x[part] for x in whole], alone, case.dtype):
-            odd = _wrong(alone[found[0]], whole[found[0]][part])
-            return f"of {part.stop - part.start} entries alone, {odd} step otherwise than in the whole array of {n}"
-    return ""
-
-
-def pieces(port: Port, case: Case) -> str:
-    """For any K: an array that is given in pieces steps as the whole."""
-    xp, n = host().namespace(), case.shape[0]
-    whole = steps(start(port, case, case.array(case.x0)), arrays(case))
-    for cut in ((n // 2,), (1, n - 1)):
-
-        def split(a: Any, cut: tuple[int, ...] = cut) -> list[Any]:
-            return [part.copy() for part in xp.split(a, cut)]
-
-        parted = steps(start(port, case, split(case.array(case.x0)), pieces=True), [split(g) for g in arrays(case)])
-        if found := differs([xp.concat(x) for x in parted], whole, case.dtype):
-            return f"in pieces cut at {cut} step {found[0]} is another one than in the whole: by {found[1]}"
-    return ""
-
-
-#: Beyond the blocks and grids of kernels: 2^17, 2^16 and 2^15 entries, more than 128 rows and columns.
-LARGE: tuple[tuple[int, ...], ...] = ((8209, 16), (70659,), (257, 130), (129, 16, 9))
-
-
-def tiled(port: Port, case: Case) -> str:
-    """Every entry of a large array is one of a few, in a pattern without a period, and steps as that one does."""
-    xp, n = host().namespace(), size(case.shape)
-    alone = steps(start(port, case, case.array(case.x0)), arrays(case))
-    for shape in LARGE:
-        count = size(shape)
-        which = xp.arange(count) * 2654435761 % 2**32 * n // 2**32  # multiples of the golden ratio, modulo 1
-
-        def spread(a: Any, shape: tuple[int, ...] = shape, which: Any = which) -> Any:
-            return xp.reshape(xp.reshape(a, (-1,))[which], shape)
-
-        seen = steps(start(port, case, spread(case.array(case.x0))), [spread(g) for g in arrays(case)])
-        right = [spread(x) for x in alone]
-        if found := differs(seen, right, case.dtype):
-            odd = _wrong(seen[found[0]], right[found[0]])
-            return (
-                f"of an array of {count} entries in shape {shape} {odd} step "
-                f"otherwise than the same entries of a small array, from step {found[0]}: by {found[1]}"
-            )
-    return ""
-
-
-def _wrong(seen: Any, right: Any) -> str:
-    """Which entries differ, counted in C order."""
-    xp = host().namespace()
-    places = [int(i) for i in xp.nonzero(xp.reshape(seen != right, (-1,)))[0]]
-    return f"the entries from {places[0]} to {places[-1]}"

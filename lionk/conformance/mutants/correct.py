@@ -109,6 +109,21 @@ def signum_form(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return x * (1 - s.lr * s.wd) - s.lr * _signed(s, after), after
 
 
+@correct(
+    "numbers below the smallest normal one taken as 0, as XLA does and processors may", dtypes=("float64", "float32")
+)
+def flushed(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    least = xp.finfo(x.dtype).smallest_normal
+
+    def flush(v: Any) -> Any:
+        return xp.where(xp.abs(v) < least, 0 * v, v)
+
+    c = flush(flush(s.b1 * flush(m)) + flush((1 - s.b1) * flush(g)))
+    after = flush(flush(s.b2 * flush(m)) + flush((1 - s.b2) * flush(g)))
+    return flush(x - s.lr * (_signed(s, c) + s.wd * x)), after
+
+
 @correct("a sign that is 0 at NaN, as a comparison or torch.sign gives; noted, not failed")
 def quiet_nan(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()

@@ -44,6 +44,11 @@ def scale_of_adamw(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=lambda r: s.dK(r) * 0.2 * max(r.shape) ** 0.5)
 
 
+@mutant("a stack of matrices taken as one, with all their rows", "S5.shape", K="nuclear")
+def stack_as_rows(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, dK=lambda r: s.dK(r.reshape(-1, r.shape[-1])).reshape(r.shape))
+
+
 @mutant("the quintic of Newton-Schulz where the exact polar factor is claimed", "S1.readout", K="nuclear")
 def newton_schulz(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=_quintic)

@@ -226,7 +226,7 @@ def _special(make: Maker) -> Iterator[Case]:
         g = script.numbers(0.5, 2, 4)
         odd = [values[i % 2] if i % 5 == 0 else v for i, v in enumerate(g)]
         script.grads.append(tuple(odd))
-        if name == "nan":
+        if name == "nan" and not make.claims.state_error:  # one NaN may take a block of few bits with it
             script.grads.append(tuple(v if i % 5 == 0 else 0.0 for i, v in enumerate(g)))
         yield make.case(f"S6.{name}/second", script, **lr)
     if make.claims.state_dtype is not None:

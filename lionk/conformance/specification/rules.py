@@ -159,7 +159,7 @@ RULES: dict[str, Rule] = {
         Rule(
             "S2.fine",
             0,
-            "A readout beside a tie is no tie, however near and however small: there is no threshold.",
+            "A readout beside a tie is no tie, however near, and down to the smallest normal number: no threshold.",
             "derived here",
             since="1.1",
         ),
