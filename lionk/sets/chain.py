@@ -99,9 +99,10 @@ class Chain(ArraySet):
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         z = sequence(xp, x, batch)
-        return (
-            xp.sum(xp.abs(z[..., 1:] - z[..., :-1]), axis=-1) if z.shape[-1] > 1 else 0 * reductions.total(xp, x, batch)
-        )
+        if z.shape[-1] < 2:
+            return reductions.total(xp, _xp.only_nan(xp, x), batch)
+        steps = reductions.limit(xp, lambda z: z[..., 1:] - z[..., :-1], lambda z: z[..., 1:] + z[..., :-1], z)
+        return xp.sum(xp.abs(steps), axis=-1)
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         z = sequence(xp, c, batch)

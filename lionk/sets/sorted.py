@@ -53,7 +53,13 @@ class Sorted(ArraySet):
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         r = self._magnitude(xp, x, batch)
-        return xp.sum(xp.sort(r, axis=-1, descending=True) * self._weights(xp, x, r.shape[-1]), axis=-1)
+        w = self._weights(xp, x, r.shape[-1])
+        falling = xp.sort(r, axis=-1, descending=True)
+
+        def weighed(z: Array, w: Array = w) -> Array:
+            return xp.sum(z * w, axis=-1)
+
+        return reductions.limit(xp, weighed, lambda z: weighed(z, xp.abs(w)), falling)
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         r = self._magnitude(xp, c, batch)

@@ -36,7 +36,12 @@ class Differences(ArraySet):
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         z = sequence(xp, x, batch)
-        return xp.max(z, axis=-1) - xp.min(z, axis=-1) if z.shape[-1] else reductions.total(xp, x, batch)
+        if not z.shape[-1]:
+            return reductions.total(xp, x, batch)
+        top, bottom = xp.max(z, axis=-1), xp.min(z, axis=-1)
+        level = top == bottom  # infinite entries that are alike, too
+        top, bottom = (xp.where(level, xp.zeros_like(e), e) for e in (top, bottom))
+        return top - bottom
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         return SIMPLEX._lmo(xp, c, batch) - SIMPLEX._lmo(xp, -c, batch)

@@ -48,6 +48,11 @@ def test_limits_of_envelopes_that_are_finite() -> None:
         ("monotone", [np.inf, -np.inf, 1.0], np.inf),
         ("monotone", [-np.inf, 2.0, 1.0], 0.0),
         ("monotone", [1.0, -np.inf, 5.0], 1.0),
+        ("total_variation", [np.inf, np.inf, 1.0], np.inf),
+        ("total_variation", [-np.inf, -np.inf, -np.inf], 0.0),
+        ("range", [np.inf, np.inf], 0.0),
+        ("range", [-np.inf, -np.inf, 1.0], np.inf),
+        ("permutahedron", [np.inf, -np.inf, 1.0], np.inf),
     ],
 )
 def test_infinite_entries_give_what_the_definition_gives(name: str, x: list[float], value: float) -> None:
@@ -113,6 +118,38 @@ def test_a_tilt_at_infinite_entries_is_as_steep_as_the_sum(
     assert k.value(x) == value
     x.flat[-1] = np.nan
     assert np.isnan(k.value(x))
+
+
+LEVEL = [  # K, x, and what K tends to: closed forms of it along the ray
+    (K("l1").tilt(1.0), [-np.inf, 1.5], 3.0),
+    (K("max").tilt(-1.0), [np.inf, 1.5], -1.5),
+    (K("l2").tilt(np.asarray([1.0, 0.0])), [-np.inf, 7.0], 0.0),
+    (K("huber").tilt(1.0), [-np.inf, 1.0], 1.0),
+    (K("log_cosh").tilt(1.0), [-np.inf, 0.0], -np.log(2)),
+    (K("pseudo_huber", delta=0.1).tilt(-1.0), [np.inf, 0.0], -0.1),
+    (K("log_sum_exp").tilt(-0.5), [np.inf, np.inf], np.log(2)),
+    (K("softsign").tilt(1.0), [-np.inf, 0.0], -np.inf),
+]
+
+
+@pytest.mark.parametrize(("k", "x", "value"), LEVEL)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_tilt_as_steep_as_the_function_gives_what_the_sum_falls_to(k, x, value, dtype) -> None:
+    x = np.asarray(x, dtype)
+    k = k.to(like=x)
+    with np.errstate(invalid="ignore"):  # subgradients may be NaN there
+        lower, upper = k.bounds(x)
+    assert lower <= k.value(x) <= upper
+    assert lower <= value <= upper
+    room = float(np.finfo(dtype).eps ** 0.5 * (1 + np.sum(x[np.isfinite(x)] ** 2)))
+    assert float(k.value(x)) == pytest.approx(value, abs=room)
+
+
+def test_spread_of_sequences_whose_mean_is_infinite() -> None:
+    k = lionk.functions.centered("total_variation")
+    for x, value in (([np.inf, 1.0, 2.0], np.inf), ([np.inf, -np.inf, 0.0], np.inf), ([np.inf] * 3, 0.0)):
+        assert k.value(np.asarray(x)) == value
+    assert np.isnan(k.value(np.asarray([np.inf, np.nan])))
 
 
 def test_infinite_entries_are_outside_a_hull_of_permutations() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays import reductions
-from ...arrays.namespace import Array, Namespace
+from ...arrays.namespace import Array, Namespace, visible
 from ...arrays.shape_factor import ShapeFactor, at, constant, factor, whole
 from ...arrays.value import replace, value_class
 from ...errors import NotAvailable
@@ -54,7 +54,7 @@ class Affine(ArrayFunction):
         return v if self.tilt_by is None else self._raised(xp, v, x, *self._tilted(xp, x, batch), batch)
 
     def _raised(self, xp: Namespace, v: Array, x: Array, c: Array, y: Array, batch: int) -> Array:
-        """``v + Re<c, y>``; where entries of x are infinite, infinite as K is steep that way."""
+        """``v + Re<c, y>``; where entries of x are infinite, infinite as K is steep that way, or as ``_tends`` says."""
         plain = not isinstance(self.domain, Whole) or _xp.is_complex(x)
         if plain or reductions.none(xp.isinf(x)):
             return v + reductions.inner(xp, c, y, batch)
@@ -68,9 +68,29 @@ class Affine(ArrayFunction):
                 return v + reductions.inner(xp, c, y, batch)
         far = xp.abs(steep) > 64 * _xp.eps(x)
         end = math.inf * xp.where(steep > 0, xp.ones_like(steep), -xp.ones_like(steep))
-        known = far & xp.isinf(reductions.poison(xp, x, batch))
+        infinite = xp.isinf(reductions.poison(xp, x, batch))
+        known, level = far & infinite, infinite & ~far
         y = xp.where(_xp.spread(xp, known, y), _xp.finite(xp, y), y)
-        return xp.where(known, end, xp.where(known, xp.zeros_like(v), v) + reductions.inner(xp, c, y, batch))
+        if visible(level, v) and bool(xp.any(level)):
+            other = self._tends(xp, x, batch)
+        else:
+            other = xp.where(known, xp.zeros_like(v), v) + reductions.inner(xp, c, y, batch)
+        return xp.where(known, end, other)
+
+    def _tends(self, xp: Namespace, x: Array, batch: int) -> Array:
+        """What K falls to where its infinite entries grow alike, as steep as the tilt: -inf, if it goes on falling.
+
+        Accurate to ``sqrt(eps)`` where the finite entries and the width of K are of size 1 (derived here).
+        """
+
+        def there(far: float) -> Array:
+            z = xp.where(xp.isinf(x), far * xp.sign(x), x)
+            v = self._factor(z, batch) * self.inner._value(xp, self._into(xp, z, batch), batch, math.inf)
+            return v + reductions.inner(xp, *self._tilted(xp, z, batch), batch)
+
+        far = 1 / math.sqrt(_xp.eps(x))
+        value = there(far)
+        return xp.where(value - there(16 * far) > _xp.eps(x) ** 0.25, value - math.inf, value)
 
     def _factor(self, x: Array, batch: int) -> Any:
         return at(self.slope, x, batch) * at(self.width, x, batch)
@@ -102,6 +122,8 @@ class Affine(ArrayFunction):
             c, y = self._tilted(xp, x, batch)
             v = self._raised(xp, v, x, c, y, batch)
             size = size + reductions.products(xp, c, wide if self.paired else y, batch)
+            if not reductions.none(xp.isinf(x)):  # of what K tends to no end is known
+                size = xp.where(xp.isfinite(v) & xp.isinf(reductions.poison(xp, x, batch)), math.inf + size, size)
         return v, s, size
 
     @property
