@@ -87,7 +87,7 @@ def newton(
     n, shape = event_size(start, batch), start.shape
     identity = xp.eye(n, dtype=start.dtype, device=device(start))
     each = xp.reshape(identity, (n, *[1] * batch, *shape[batch:]))
-    damping = xp.stack([float(d) * identity for d in DAMPING])
+    damping = xp.stack([max(d, 16 * eps(start)) * identity for d in DAMPING])
     damping = xp.reshape(damping, (len(DAMPING), *[1] * batch, n, n))
     z, r = start, residual(start, batch)
     least, since = unit_norm(xp, r / unit, batch), 0
@@ -97,7 +97,8 @@ def newton(
         columns = xp.moveaxis(xp.reshape(change, (n, *shape[:batch], n)), 0, -1)
         slopes = finite(xp, columns / xp.reshape((z + step) - z, (*shape[:batch], 1, n)))
         right = xp.reshape(finite(xp, r), (1, *shape[:batch], n, 1))
-        moves = xp.linalg.solve(slopes[None, ...] + damping, right)
+        size = xp.max(xp.abs(slopes), axis=(-2, -1), keepdims=True)
+        moves = xp.linalg.solve(slopes[None, ...] + damping * xp.clip(size, 1.0, None), right)
         ahead = z[None, ...] + xp.reshape(moves, (len(DAMPING), *shape))
         there = residual(ahead, batch + 1)
         sizes, last = unit_norm(xp, there / unit, batch + 1), least

@@ -51,7 +51,11 @@ def split(xp: Namespace, functions: list[Any], y: Array, batch: int) -> tuple[li
         if not bool(xp.any(s.size > 2 * noise)) or since > PATIENCE[close]:
             break
         if k % RENEWAL == 0 and not close:
-            ratio = _ratio(xp, xp.maximum(*map(problem.length, (s.u, s.v))), problem.length(s.z - problem.sums(s.u)))
+            longest = xp.maximum(*map(problem.length, (s.u, s.v)))
+            lost = _xp.eps(y) * longest > problem.length(problem.y)  # parts that grow without end: there is no split
+            if not bool(xp.any((s.size > 2 * noise) & ~lost)):
+                break
+            ratio = _ratio(xp, longest, problem.length(s.z - problem.sums(s.u)))
             if not 1 / 4 < ratio < 4 and 1 / REACH < problem.t * ratio / began < REACH:
                 problem.t *= ratio
                 s = problem.best(s)

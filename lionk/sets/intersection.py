@@ -16,19 +16,23 @@ from .base import ArraySet, joint_traits, nearer
 
 @value_class
 class Intersection(ArraySet):
-    """``{ y : y in C1 and y in C2 }``, not empty.
+    """``{ y : y in C1 and y in C2 }``.
 
     The projection is the proximal step ``P_2(y - a)`` with a from the accelerated form of Dykstra's method (1983): for
     ``y = z + a + b``, a and b in the normal cones at z, ``a = w - P_1(w)``, ``w = a + P_2(y - a)`` is a proximal
     gradient step of length 1 (derived here). Where rounding or a slow end leaves it outside C1, it is drawn towards 0
     until it is in both, if 0 is; so it is a member, and no further from y than that. Membership and distance to one
     of the two are exact.
+
+    Two sets that share no point are told by a d with ``support_1(d) + support_2(-d) < 0``, which puts a hyperplane
+    between them. Of the empty set the support is -inf, the distance inf, and the oracle and the projection NaN.
     """
 
     first: Any
     second: Any
 
     STEPS = 400
+    TURNS = 200  # between the two sets, to see whether they share a point
 
     @property
     def stacks(self) -> bool:
@@ -61,7 +65,36 @@ class Intersection(ArraySet):
         value = reductions.poison(xp, c, batch) + math.inf
         for one, two in ((u, y - u), (y - v, v), (y, zero), (zero, y)):  # towards a part that is 0 it may drift slowly
             value = xp.minimum(value, self.first._support(xp, one, batch) + self.second._support(xp, two, batch))
-        return size * value + reductions.poison(xp, c, batch), self._inside(xp, s, batch) + _xp.only_nan(xp, c)
+        value, s = size * value + reductions.poison(xp, c, batch), self._inside(xp, s, batch) + _xp.only_nan(xp, c)
+        return self._unless_apart(xp, u, y, value, s, batch)
+
+    def _unless_apart(
+        self, xp: Namespace, u: Array, y: Array, value: Array, s: Array, batch: int
+    ) -> tuple[Array, Array]:
+        """The support at y and its subgradient; -inf and NaN where the sets share no point: then the part u of a split
+        of y has grown without end.
+        """
+        grown = reductions.norm(xp, u, batch) > 1e3 * reductions.norm(xp, y, batch)
+        if self._holds_zero or reductions.none(grown):
+            return value, s
+
+        def turn(z: Array) -> Array:
+            return self.second._project(xp, self.first._project(xp, z, batch), batch)
+
+        near = _roots.repeated(xp, turn, xp.zeros_like(y), self.TURNS)
+        apart = grown & self._apart(xp, near, batch) & ~xp.isnan(value)
+        value = xp.where(apart, -math.inf + xp.zeros_like(value), value)
+        return value, xp.where(_xp.spread(xp, apart, s), math.nan + s, s)
+
+    def _apart(self, xp: Namespace, near: Array, batch: int) -> Array:
+        """Is a hyperplane between the two sets, by more than rounding? Its normal is from the first set to ``near``, a
+        point of the second one; NaN where one of the two is empty.
+        """
+        d = near - self.first._project(xp, near, batch)
+        d = d / _xp.spread(xp, reductions.unit_scale(xp, d, batch), d)
+        one, two = self.first._support(xp, d, batch), self.second._support(xp, -d, batch)
+        size = reductions.magnitude(xp, one) + reductions.magnitude(xp, two)
+        return (one + two < -64 * reductions.slack(xp, d, batch) * size) | xp.isnan(reductions.poison(xp, d, batch))
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         given, y = y, nearer(xp, y, batch, 1e3)
@@ -72,8 +105,16 @@ class Intersection(ArraySet):
 
         a = _roots.accelerated(xp, move, y - self.first._project(xp, y, batch), self.STEPS, batch)
         near = self._inside(xp, self.second._project(xp, y - a, batch), batch)
+        if not self._holds_zero:
+            apart = self._apart(xp, near, batch)
+            near = xp.where(_xp.spread(xp, apart, near), math.nan + near, near)
         outside = _xp.spread(xp, self._violation(xp, given, batch) != 0, given)
         return xp.where(outside, near, given)  # a member is its own projection, bit for bit
+
+    def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
+        away = super()._distance(xp, y, batch)
+        nothing = xp.isnan(away) & ~xp.isnan(reductions.poison(xp, y, batch))
+        return xp.where(nothing, math.inf + xp.zeros_like(away), away)
 
     def _inside(self, xp: Namespace, z: Array, batch: int) -> Array:
         """z, drawn towards 0 by as much as it is outside, beyond half of the tolerance of membership."""

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from ..arrays import namespace as _xp
 from ..arrays import plain
-from ..arrays.containers import leaves, named_leaves, scaled
+from ..arrays.containers import leaves, named_leaves, scaled, tree_map
 from ..backend.protocol import Backend
 from ..errors import LionKWarning, NonFiniteError, NotAvailable
 from ..optimizer.lion_k import LionK, State
@@ -144,6 +144,11 @@ class Run:
         bad = [p or "the gradient" for p, a in named_leaves(grad) if not bool(is_finite(a))]
         what = f"f is {f}" if not math.isfinite(f) else f"a NaN or infinite entry in {', '.join(bad)}"
         step = self.now.count
+        if self.lam and math.isinf(self._away(tree_map(self.xp.zeros_like, self.now.x))):
+            raise ValueError(
+                "K: no x is feasible, since dom K* is empty: the sets that it intersects share no point; choose sets "
+                "that overlap"
+            )
         if self.safe is None:
             raise NonFiniteError(f"at the start (step {step}): {what}; choose an x0 where f is finite", step, None)
         self.now = self._reached(self.safe)
@@ -157,6 +162,13 @@ class Run:
             step,
             result,
         )
+
+    def _away(self, x: Any) -> float:
+        """From lam x to dom K*, inf if it is empty; NaN where no distance is known."""
+        try:
+            return self.backend.numbers(measures.distance, self.opt.K, x, lam=self.lam)[0]
+        except NotAvailable:
+            return math.nan
 
     def _require_same(self, f: float) -> None:
         saved, self.saved_f = self.saved_f, None

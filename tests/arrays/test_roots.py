@@ -105,6 +105,17 @@ def test_newton_keeps_the_best_point_where_there_is_no_zero() -> None:
     assert np.array_equal(roots.newton(xp, residual, np.ones(3), np.ones(3), 1e-14, 0), np.ones(3))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_newton_takes_derivatives_that_are_singular(dtype: str) -> None:
+    """``sum z = 1`` by steep and equal rows, where a small damping leaves no digit: one of many zeros is found."""
+
+    def residual(z, batch):
+        return (1 - z.sum(-1, keepdims=True)) * np.asarray([2.0**20] * 3, dtype)
+
+    z = roots.newton(xp, residual, np.zeros(3, dtype), np.ones(3, dtype), 1e-9, 0)
+    assert abs(z.sum() - 1) <= 1e-5
+
+
 @pytest.mark.parametrize("t", [0.01, 1.0, 100.0])
 def test_the_prox_of_a_sum_with_kinks_takes_few_evaluations(t: float) -> None:
     """``tanh z`` and the step from 0 to 1 beyond 1: at the step exactly, elsewhere to the last digits."""

@@ -55,3 +55,54 @@ def test_a_function_over_an_intersection_is_complete() -> None:
         s = both.subgradient(x)
         assert float(both.conjugate(s)) == 0
         assert float(both.conjugate(s + 0.01 * x / np.linalg.norm(x))) == np.inf
+
+
+def met(a: Any, b: Any) -> Any:
+    return lionk.functions.infimal_convolution(a, b)
+
+
+K = lionk.K
+APART = {  # u in the first set and v in the second differ by at least 1 in <d, u - v>
+    "ball and box": lambda: met(K("l2").tilt(5.0), K("l1")),
+    "two balls": lambda: met(K("l2"), K("l2").tilt(np.asarray([3.0, 0.0, 0.0]))),
+    "simplex and sum 0": lambda: met(K("max"), K("range")),
+    "simplex and small l1 ball": lambda: met(K("max"), 0.5 * K("linf")),
+    "a ball and a penalty on a box": lambda: met(K("l2").tilt(5.0), K("huber")),
+    "none of three": lambda: met(met(K("max"), K("range")), K("huber_l2")),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.filterwarnings("ignore:invalid value")  # of infinities that cancel
+def test_sets_that_share_no_point_have_no_support_and_everything_is_infinitely_far(name: str, dtype: str) -> None:
+    """By definition: an infimum without end is -inf, one over nothing +inf, and there is no nearest point."""
+    k, x = APART[name](), np.asarray([1.0, 2.0, -0.5], dtype)
+    k = k.to(like=x)
+    assert k.value(x) == -np.inf
+    assert k.bounds(x) == (-np.inf, -np.inf)
+    assert k.conjugate.value(x) == np.inf
+    assert k.conjugate.domain.distance(x) == np.inf
+    assert not k.conjugate.domain.contains(x)
+    assert np.isnan(k.subgradient(x)).all()
+    assert np.isnan(k.value(np.nan * x))
+    for lr in (None, 0.1) if "ball" in name else ():
+        with pytest.raises(ValueError, match="no x is feasible"):
+            lionk.minimize(lambda x: (float(x @ x) / 2, x), x, K=k, weight_decay=1.0, lr=lr, jac=True, maxiter=5)
+
+
+def test_sets_that_share_little_keep_their_support() -> None:
+    """Two unit balls 1.9 apart share a lens: the support of its corner, and of its middle."""
+    k = met(K("l2"), K("l2").tilt(np.asarray([1.9, 0.0])))
+    corner = np.sqrt(1 - 0.95**2)
+    for x, value in (([0.0, 1.0], corner), ([1.0, 0.0], 1.0), ([0.0, -2.0], 2 * corner)):
+        assert float(k.value(np.asarray(x))) == pytest.approx(value, rel=1e-6)
+
+
+def test_intervals_that_share_no_point_are_refused() -> None:
+    for make in (
+        lambda: met(K("l1").tilt(3.0), K("l1")),
+        lambda: K("exp").conjugate.dilate(-1.0).shift(1.0) + K("exp").conjugate,
+    ):
+        with pytest.raises(ValueError, match="share no point"):
+            make()

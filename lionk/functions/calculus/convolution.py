@@ -111,9 +111,15 @@ class Sum(ArrayFunction):
         if isinstance(a, Whole) or isinstance(b, Whole):
             return b if isinstance(a, Whole) else a
         one, two = interval(a), interval(b)
-        if one is not None and two is not None:
-            return Box(max(one[0], two[0]), min(one[1], two[1]))
-        return Intersection(a, b)
+        if one is None or two is None:
+            return Intersection(a, b)
+        low, high = max(one[0], two[0]), min(one[1], two[1])
+        if low > high:
+            raise ValueError(
+                f"the two functions of a sum are finite on [{one[0]}, {one[1]}] and on [{two[0]}, {two[1]}], which "
+                "share no point; choose functions that are finite at a common point"
+            )
+        return Box(low, high)
 
     def _traits(self) -> Traits:
         both = joint(self.first.traits, self.second.traits)
@@ -129,8 +135,9 @@ class InfimalConvolution(ArrayFunction):
     """``inf { K1(u) + K2(y - u) }``; conjugate ``K1* + K2*``; subgradient: the one that both share at the split.
 
     The value is that of a split u + v = y with u in dom K1 and v in dom K2, so it is an upper end: K* is the least of
-    these. It is ``+inf`` where no such split is found. Entry by entry from a bracket of the subgradient; exact for two
-    indicators of which one is a Euclidean ball; otherwise by ``splitting``.
+    these. It is ``+inf`` where no such split is found, and ``-inf`` where dom K1* and dom K2* share no point. Entry by
+    entry from a bracket of the subgradient; exact for two indicators of which one is a Euclidean ball; otherwise by
+    ``splitting``.
     """
 
     first: ArrayFunction
@@ -193,7 +200,9 @@ class InfimalConvolution(ArrayFunction):
                 values.append(reduce(add_up, [k._value(xp, u, batch, tol) for k, u in pairs]))
         value = reduce(xp.minimum, values)
         if isinstance(shared, Intersection):
-            s = shared._inside(xp, s, batch)
+            own = 1 if _closed(self.first, InfimalConvolution) else len(_parts(self.first))
+            part = reduce(add_up, found[:own])
+            value, s = shared._unless_apart(xp, part, y, value, shared._inside(xp, s, batch), batch)
         elif not isinstance(shared, Whole):
             s = shared._project(xp, s, batch)
         return value + reductions.poison(xp, x, batch), s + _xp.only_nan(xp, x), found

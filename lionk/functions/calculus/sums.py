@@ -109,7 +109,8 @@ def maximum(K1: Any, K2: Any) -> ConvexFunction:
 def infimal_convolution(K1: Any, K2: Any) -> ConvexFunction:
     """``inf over u of K1(u) + K2(x - u)``; conjugate ``K1* + K2*``: constraints intersect, penalties add.
 
-    A multiple of half_square makes it a Moreau envelope, whose parts are closed.
+    A multiple of half_square makes it a Moreau envelope, whose parts are closed. Where dom K1* and dom K2* share no
+    point, the infimum is -inf for all x, and K* is +inf: intervals raise ValueError, other sets are told at each x.
     """
 
     def convolved(a: Any, b: Any) -> ConvexFunction:
