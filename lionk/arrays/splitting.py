@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from copy import copy
 from functools import reduce
+from operator import sub
 from typing import Any, NamedTuple
 
+from ..errors import NotAvailable
 from . import namespace as _xp
 from . import reductions
 from . import roots as _roots
@@ -19,6 +21,7 @@ DRIFT = 0.03  # how much steps that are alike may differ, relative
 FARTHEST = 2.0**24  # steps taken at once, where one step is like the last
 REACH = 1e16  # what the length of the proximal steps changes by at most: where there is no split it has no limit
 NEWTON = 5, 20, 60, 180  # steps after which Newton's method is tried
+ROUNDS = 200  # of projections, where the parts of a split are not in their domains
 RENEWAL = 8  # steps from one look at the length of the proximal steps to the next
 
 
@@ -215,3 +218,28 @@ def _length(xp: Namespace, functions: list[Any], y: Array, batch: int) -> Any:
         parts, rests = ([reductions.norm(xp, a, batch) for a in each] for each in (near, [y - u for u in near]))
         t = t * _ratio(xp, reduce(xp.maximum, parts), reduce(xp.maximum, rests))
     return t
+
+
+def rest(parts: list[Array], i: int, y: Array) -> Array:
+    """y less all parts but one."""
+    return reduce(sub, [*parts[:i], *parts[i + 1 :]], y)
+
+
+def mended(xp: Namespace, functions: list[Any], parts: list[Array], y: Array, batch: int) -> list[Array] | None:
+    """A split of y next to these parts, each part in its domain: by projecting what the others leave of y, in turn.
+
+    That lowers ``|y - sum u|`` over the product of the domains. None where y is farther than a split can be wrong by,
+    or no projection is known.
+    """
+    size = reductions.norm(xp, y, batch)
+    if reductions.none(reductions.norm(xp, reduce(sub, parts, y), batch) <= 0.03 * size):
+        return None
+    try:
+        for _ in range(ROUNDS):
+            for i, k in enumerate(functions):
+                parts = [*parts[:i], k.domain._project(xp, rest(parts, i, y), batch), *parts[i + 1 :]]
+            if reductions.none(reductions.norm(xp, reduce(sub, parts, y), batch) > _xp.eps(y) * size):
+                break
+    except NotAvailable:
+        return None
+    return parts

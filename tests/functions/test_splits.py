@@ -39,6 +39,25 @@ def test_a_split_takes_few_evaluations_where_slopes_differ_by_orders_of_magnitud
     assert len(seen) <= 60
 
 
+@pytest.mark.parametrize("n", [66, 300])
+@pytest.mark.parametrize("names", ["log_sum_exp + l1", "log_sum_exp + linf", "max + log_sum_exp + l1"])
+def test_both_ends_are_finite_where_a_split_is_not_found_to_rounding(names: str, n: int) -> None:
+    """Of an entropy on a simplex and a box more than 64 unknowns are left short of a split: one is made of what is
+    found. The truth is ``<x, y> - K(x)`` at ``y = dK(x)``; a point outside stays infinite.
+    """
+    parts = [(K(name), ORACLES[name][1]) for name in names.split(" + ")]
+    k, x = parts[0][0], 3 * np.random.default_rng(n).standard_normal(n)
+    for other, _ in parts[1:]:
+        k = k + other
+    y = k.subgradient(x)
+    truth = float(x @ y) - sum(float(oracle(x[None])[0]) for _, oracle in parts)
+    lower, upper = k.conjugate.bounds(y)
+    room = 1e-3 * float(abs(x) @ abs(y))
+    assert truth - room <= lower <= truth + 1e-12 * room
+    assert truth - 1e-12 * room <= upper <= truth + room
+    assert k.conjugate.value(y + 0.1) == np.inf
+
+
 @pytest.mark.parametrize("seen", [True, False])
 @pytest.mark.parametrize("shape", [(1, 2), (4, 7), (2, 300)])
 def test_a_chain_is_denoised(shape: tuple[int, ...], seen: bool, monkeypatch) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from functools import reduce
 from operator import add as add_up
-from operator import sub
 from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
-from ...arrays.splitting import split
+from ...arrays.splitting import mended, rest, split
 from ...arrays.value import replace, value_class
 from ...errors import NotAvailable
 from ...sets.base import ConvexSet
@@ -191,14 +190,20 @@ class InfimalConvolution(ArrayFunction):
         found, s = split(xp, functions, y, batch)
         if tol == math.inf:  # x is a member, but not each of these is a split of it: y + 0, say
             tol = 8 * _xp.eps(y) * math.sqrt(_xp.event_size(y, batch))
-        values = []
-        for parts in (found, [xp.zeros_like(y) for _ in functions]):  # towards a part that is 0 it may drift slowly
-            for i in range(len(parts)):  # which takes the rest
-                others = [*parts[:i], *parts[i + 1 :]]
-                each = [*others[:i], reduce(sub, others, y), *others[i:]]
-                pairs = zip(functions, each, strict=True)
-                values.append(reduce(add_up, [k._value(xp, u, batch, tol) for k, u in pairs]))
-        value = reduce(xp.minimum, values)
+
+        def least(*splits: list[Array]) -> Array:
+            values = []
+            for parts in splits:
+                for i in range(len(parts)):  # which takes the rest
+                    each = [*parts[:i], rest(parts, i, y), *parts[i + 1 :]]
+                    pairs = zip(functions, each, strict=True)
+                    values.append(reduce(add_up, [k._value(xp, u, batch, tol) for k, u in pairs]))
+            return reduce(xp.minimum, values)
+
+        value = least(found, [xp.zeros_like(y) for _ in functions])  # towards a part that is 0 it may drift slowly
+        if _roots.visible(value) and bool(xp.any(xp.isinf(value))):
+            inside = mended(xp, functions, found, y, batch)
+            value = value if inside is None else xp.minimum(value, least(inside))
         if isinstance(shared, Intersection):
             own = 1 if _closed(self.first, InfimalConvolution) else len(_parts(self.first))
             part = reduce(add_up, found[:own])
