@@ -1,11 +1,13 @@
 """A hunt for false statements: draws compositions of ``grammar``, and asks of each what must hold. Run it with
 
-    python tests/hunt.py --count 1000                                  every check of each
+    python tests/hunt.py --count 1000                                  every check of each, in NumPy
     python tests/hunt.py --count 100000 --only gaps --few --limit 0.2  certificates, of many more, of at most 4 entries
-    python tests/hunt.py --count 1000 --only runs
+    python tests/hunt.py --count 1000 --only runs --limit 20           runs of minimize
+    python tests/hunt.py --count 100 --only libraries --limit 60       the same in all libraries, and of no entry
 
-It prints how many statements were tried, and those that were false, by kind; its exit code says whether there was one.
-Ctrl-C ends it early, with what it has. The tests run the same checks on fewer draws.
+It says how far it is as it goes; at its end it prints how many statements were tried, and those that were false, by
+kind; its exit code says whether there was one. Ctrl-C ends it early, with what it has. The tests run the same checks on
+fewer draws.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from lionk.functions.calculus import convolution
 from lionk.sets.rules import Minkowski
 from statements import CHECKS, SHAPES, Case
 
+IN_NUMPY = [name for name in CHECKS if name != "libraries"]
 FEW = [shape for shape in SHAPES if math.prod(shape) <= 4]
 
 
@@ -111,15 +114,17 @@ def hunt(
     depths: Any = (0, 1, 1, 2, 2, 3),
     limit: float = 2.0,
     few: bool = False,
+    every: float = math.inf,
 ) -> tuple[Counter[str], list[tuple[str, str]], list[tuple[float, str]]]:
     """``only``: names of checks. ``seconds``: of the whole hunt; ``limit``: of the processor's, of one check;
-    ``few``: entries, at most 4.
+    ``few``: entries, at most 4; ``every``: so many seconds it says how far it is, and what is false at once.
     """
     counts: Counter[str] = Counter()
     false: list[tuple[str, str]] = []
     slow: list[tuple[float, str]] = []
     seen: set[str] = set()
-    names, ends = only.split(",") if only else list(CHECKS), time.perf_counter() + seconds
+    began = time.perf_counter()
+    names, ends, next_word = only.split(",") if only else IN_NUMPY, began + seconds, began + every
     with suppress(KeyboardInterrupt):
         for i in range(start, start + count):
             if time.perf_counter() > ends:
@@ -133,7 +138,16 @@ def hunt(
             counts += case.counts + Counter(compositions=1)
             seen.add(case.made.text)
             counts["different compositions"] = len(seen)
-            false += [(kind, f"[{i}] {text}") for kind, text in case.false]
+            new = [(kind, f"[{i}] {text}") for kind, text in case.false]
+            false += new
+            if every < math.inf:
+                sys.stderr.write("".join(f"FALSE {kind}: {text}\n" for kind, text in new))
+            if time.perf_counter() > next_word:
+                next_word = time.perf_counter() + every
+                sys.stderr.write(
+                    f"{next_word - every - began:.0f} s: {i + 1 - start} draws, {counts['compositions']} functions, "
+                    f"{sum(counts.values()) - counts['compositions'] - len(seen)} statements, {len(false)} false\n"
+                )
     return counts, false, slow
 
 
@@ -158,6 +172,7 @@ def main() -> int:
     parser.add_argument("--depths", type=int, nargs="+", default=[0, 1, 1, 2, 2, 3])
     parser.add_argument("--limit", type=float, default=2.0, help="seconds that a check may take")
     parser.add_argument("--few", action="store_true", help="draw arrays of at most 4 entries")
+    parser.add_argument("--every", type=float, default=20.0, help="seconds from one word on its progress to the next")
     parser.add_argument("--show", type=int, default=3)
     options = parser.parse_args()
     given = vars(options)

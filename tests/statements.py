@@ -12,6 +12,8 @@ import numpy as np
 
 import grammar
 import lionk
+from drawn_runs import runs
+from in_libraries import libraries
 from lionk.theory import gap_rounding
 
 SHAPES = [(1,), (2,), (3,), (4,), (7,), (1, 4), (4, 1), (2, 2), (2, 3), (3, 2), (3, 3), (2, 2, 3), (2, 1, 2)]
@@ -280,43 +282,7 @@ def gaps(case: Case) -> None:
     )
 
 
-def runs(case: Case) -> None:
-    """A short run of ``minimize``, whose gaps bound what a longer one gains over it; no statement of either failed."""
-    K, made, rng = case.K, case.made, case.rng
-    lam = float(rng.choice([0.3, 1.0, 3.0]))
-    a, c = rng.uniform(0.2, 2.0, case.shape).astype(case.dtype), case.point([0.3, 1.0, 3.0])
-
-    def fun(x: Any) -> Any:
-        return float(np.sum(a * (x - c) ** 2)) / 2, a * (x - c)
-
-    def run(steps: int) -> Any:
-        rule = "anchored" if K.conjugate.traits.prox else None
-        return lionk.minimize(
-            fun, (0 * c), K=K, weight_decay=lam, jac=True, convex=True, maxiter=steps, tol=1e-9, rule=rule
-        )
-
-    try:
-        short, long = run(int(rng.integers(1, 12))), run(60)
-    except lionk.NotAvailable:
-        return
-    except lionk.NonFiniteError:  # dK is infinite, and with it the step
-        case.counts["runs that end at infinity"] += 1
-        return
-    for result in (short, long):
-        case.expect(
-            "no statement of a certificate failed", float(len(result.certificate.failed)), str(result.certificate)
-        )
-    if not math.isfinite(long.objective):
-        return
-    y = (lam * short.x.astype(float)).astype(case.dtype)
-    below = short.fun + grammar.from_below(made, y, [K.conjugate.subgradient(y), -fun(short.x)[1]]) / lam
-    room = 64 * case.eps * (abs(below) + abs(short.fun) + abs(long.objective)) + 1e-290
-    bound = float(short.gap) + float(short.gap_rounding)
-    case.expect("gap of a run", below - long.objective - bound - room, f"lam={lam} c={c!r} a={a!r}: {short}")
-    momentum = float(short.momentum_gap)
-    case.expect("momentum gap of a run", below - long.objective - momentum - room, f"lam={lam} c={c!r} a={a!r}")
-
-
 CHECKS: dict[str, Callable[[Case], None]] = {
-    f.__name__: f for f in (enclosures, cancellations, selections, projections, proximals, scales, gaps, runs)
+    f.__name__: f
+    for f in (enclosures, cancellations, selections, projections, proximals, scales, gaps, runs, libraries)
 }

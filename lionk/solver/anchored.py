@@ -147,7 +147,7 @@ class Anchored(Method):
 
     def _bent(self, point: Any, seen: Seen, pair: rule.Pair, known: bool) -> bool:
         """Is f seen not to be convex?"""
-        below = self.run.now.average.bends(pair.mx, point.f, self.unit)
+        below = self.run.contradicted(self.run.now) or self.run.now.average.bends(pair.mx, point.f, self.unit)
         return bool(below or (known and pair.bends(seen.rounding)))
 
     def _stale(self, s: AnchoredState) -> int:

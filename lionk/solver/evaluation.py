@@ -92,7 +92,7 @@ class Evaluation:
 
 def _checked_value(f: Any) -> Any:
     """Refuse what is no real number; an array of one entry loses its axes."""
-    if not hasattr(f, "ndim") and not isinstance(f, numbers.Real):
+    if isinstance(f, bool) or (not hasattr(f, "ndim") and not isinstance(f, numbers.Real)):
         raise TypeError(f"f must be a real number or a 0-d array, got {type(f).__name__}")
     if getattr(f, "ndim", 0):
         if math.prod(f.shape) != 1:
@@ -106,11 +106,13 @@ def _checked_gradient(grad: Any, x: Any) -> Any:
     paths = [p for p, _ in named_leaves(x)]
     if is_container(grad) != is_container(x) or [p for p, _ in named_leaves(grad)] != paths:
         what = f"a container like x, with {paths}" if is_container(x) else "an array like x"
-        raise ValueError(f"the gradient must be {what}, got {type(grad).__name__}")
+        wrap = "" if is_container(x) else "; wrap a list or a number, e.g. numpy.asarray(grad, dtype=float)"
+        raise ValueError(f"the gradient must be {what}, got {type(grad).__name__}{wrap}")
     for (path, a), b in zip(named_leaves(grad), leaves(x), strict=True):
         where = f" at {path}" if path else ""
         if tuple(getattr(a, "shape", (None,))) != tuple(b.shape):
-            raise ValueError(f"the gradient{where} must have shape {tuple(b.shape)}, got {getattr(a, 'shape', a)!r}")
+            got = tuple(a.shape) if hasattr(a, "shape") else type(a).__name__
+            raise ValueError(f"the gradient{where} must have shape {tuple(b.shape)}, got {got}")
         theirs, ours = _xp.namespace(a, name="the gradient"), _xp.namespace(b)
         if theirs is not ours:
             raise TypeError(

@@ -14,6 +14,7 @@ from ..arrays.containers import leaves, named_leaves, scaled, tree_map
 from ..backend.protocol import Backend
 from ..errors import LionKWarning, NonFiniteError, NotAvailable
 from ..optimizer.lion_k import LionK, State
+from ..theory.certificate import CONTRADICTED
 from ..theory.lower_bound import Average
 from . import measures, rule
 from .anchored import Anchored
@@ -133,6 +134,10 @@ class Run:
         """The momentum gap of the lowest point, rounding included; inf where there is none."""
         return self._bound(self.now)
 
+    def contradicted(self, p: Progress) -> bool:
+        """Is F below a lower bound of it, by more than is asked for? Then f is not convex, or its gradient wrong."""
+        return self._bound(p) < -rule.room(p.low, self.tol, self.atol, self.eps)
+
     def _reached(self, safe: Progress) -> Progress:
         """The snapshot, moved to the last of the iterates that wait since then (``Method.ahead``)."""
         if safe.rule is None and safe.pending and safe.pending[-1].number > safe.count:
@@ -193,9 +198,12 @@ class Run:
                 return f"gap {seen.gap:.3g} <= {target:.3g}", True
             target = self.atol + self.tol * abs(now.low)
             bound = self.history.momentum_gap[-1]
-            if bound <= target < math.inf:
+            if self.contradicted(now):
+                if self.convex:
+                    return f"momentum gap {bound:.3g} < 0: {CONTRADICTED}", False
+            elif bound <= target < math.inf:
                 return f"momentum gap {bound:.3g} <= {target:.3g}", True
-            if self.rule == "anchored" and self._is_zero(gap := min(seen.gap, now.best_gap, self.bound)):
+            if self.rule == "anchored" and self._is_zero(gap := min(seen.gap, now.best_gap, abs(bound))):
                 return f"F is 0 to the rounding of where the run began: gap {gap:.3g}", True
             why = self.method.exhausted(seen)
             if why is not None:
@@ -252,7 +260,7 @@ class Run:
         certificate = self.method.certificate(
             eps=self.eps, gap=gap, rounding=rounding, momentum_gap=momentum_gap, distance=distance
         )
-        if momentum_gap < gap:
+        if momentum_gap < gap and (success or momentum_gap >= 0):
             gap, rounding = momentum_gap, now.low_rounding
         return Result(
             x=x, fun=f, objective=F, gap=gap, gap_rounding=rounding, momentum_gap=momentum_gap, distance=distance,

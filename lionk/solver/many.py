@@ -194,6 +194,7 @@ def advance(
         end = where(~good & (~s.paired | (failed > rule.RETRIES)), EXHAUSTED, end)
     end = where(rule.is_zero(xp, low, xp.minimum(gap, bound), stale, stack.eps, origin), ZERO, end)
     end = where(rule.reached(gap, F, tol, atol) | rule.reached(bound, low, tol, atol), CERTIFIED, end)
+    end = where(good & (bound < -rule.room(low, tol, atol, stack.eps)), CURVES, end)
     if convex is None:
         end = where(good & (average.bends(pair.mx, f, stack.unit) | (s.paired & pair.bends(rounding))), CURVES, end)
     end, row = where(running, end, s.end), (given, numbers[0], F, gap, s.L, pair.apart, bound)

@@ -84,6 +84,11 @@ def reached(gap: Any, F: Any, tol: float, atol: float) -> Any:
     return (gap < math.inf) & (gap <= atol + (tol and tol * abs(F)))
 
 
+def room(low: Any, tol: float, atol: float, eps: float) -> Any:
+    """How far below 0 a bound may be by what is asked for, and by rounding in f that nobody sees."""
+    return atol + max(tol, math.sqrt(eps)) * abs(low)
+
+
 def is_zero(xp: Any, low: Any, gap: Any, stale: Any, eps: float, scale: Any) -> Any:
     """Is F 0 to the rounding of ``scale``, with more of it once neither F nor its bound improves?"""
     return xp.maximum(abs(low), gap) <= xp.where(stale >= SETTLED, ROUNDING * eps * scale, eps * scale)

@@ -68,6 +68,7 @@ class Trail:
                     p.not_convex = True
             seen = Seen(row.f, F, gap, math.inf, distance, row.lr, lower if bounded else -math.inf, rounding)
             run.note(p, row.number, row.x, row.m, average, seen)
+            p.not_convex = p.not_convex or (run.convex is None and run.contradicted(p))
         assert seen is not None
         p.average, p.fresh, p.noted = average, fresh, rows[-1].number + 1
         return seen

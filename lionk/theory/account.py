@@ -93,7 +93,7 @@ class Account:
                 self.lower = max(self.lower, bound, Average(1.0, f - gx, scale).bound(K_g, lam, unit))
         convex = False if self.bent else convex
         momentum_gap = F - self.lower + unit * (2 * abs(f) + abs(F)) + hidden
-        point = suboptimality(gap, rounding, lam, convex, stochastic=False)
+        point = suboptimality(gap, rounding, lam, convex, stochastic=False, momentum_gap=momentum_gap)
         momentum = momentum_bound(momentum_gap, lam, convex, stochastic=False, why=self.ended or _outside(F))
         return Bounds(
             (point, momentum),

@@ -68,7 +68,7 @@ def certificate_of_anchored(
         _feasible(record, distance),
         _exact(record, ROUNDING * eps + 10 * max(K.traits.accuracy, K.conjugate.traits.accuracy)),
         _descent(record),
-        _seen(suboptimality(gap, rounding, lam, convex, stochastic=False), record),
+        _seen(suboptimality(gap, rounding, lam, convex, stochastic=False, momentum_gap=momentum_gap), record),
         _seen(momentum_bound(momentum_gap, lam, convex, stochastic=False), record),
     ))  # fmt: skip
 

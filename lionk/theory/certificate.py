@@ -19,6 +19,10 @@ ROUNDING = 1000  # rounding is allowed this many eps, relative to the sum of the
 
 
 OUTSIDE = "K*(lam x) is not known to be finite: lam x is outside dom K*, or at its edge"
+CONTRADICTED = (
+    "the gradients put min F above a value of F, so f is not convex, or the gradient is not that of "
+    "f; compare it with differences of f"
+)
 
 
 class Statement(NamedTuple):
@@ -200,7 +204,7 @@ def certificate_of(
         _identity(record, slack, stochastic),
         _descent(record, slack, stochastic, b1, b2, opt),
         _decrease(record, stochastic, b1, b2, slack),
-        suboptimality(gap, rounding, lam, convex, stochastic),
+        suboptimality(gap, rounding, lam, convex, stochastic, momentum_gap),
         momentum_bound(momentum_gap, lam, convex, stochastic),
     ]
     if b1 > b2 and bounded:
@@ -283,12 +287,16 @@ def _decrease(r: Record, stochastic: bool, b1: float, b2: float, slack: float) -
     return Statement(name, "holds", text)
 
 
-def suboptimality(gap: float, rounding: float, lam: float, convex: bool | None, stochastic: bool) -> Statement:
-    """The bound by the gradient at the point itself."""
+def suboptimality(
+    gap: float, rounding: float, lam: float, convex: bool | None, stochastic: bool, momentum_gap: float = math.inf
+) -> Statement:
+    """The bound by the gradient at the point itself; a momentum gap < 0 shows that it is none."""
     name = "suboptimality bound"
     why = _why_no_bound(lam, convex, stochastic) or ("" if math.isfinite(gap) else OUTSIDE)
     if why:
         return Statement(name, "does not apply", why)
+    if momentum_gap < 0:
+        return Statement(name, "failed", CONTRADICTED)
     text = f"F(x) - min F <= {max(gap, 0.0):.3g} + {rounding:.1g} (rounding, and how closely K and K* are known)"
     text += _if_convex(convex)
     return Statement(name, "holds" if gap >= -rounding else "failed", text)
@@ -301,8 +309,9 @@ def momentum_bound(gap: float, lam: float, convex: bool | None, stochastic: bool
     why = why or ("" if math.isfinite(gap) else "no average of gradients gave one")
     if why:
         return Statement(name, "does not apply", why)
-    text = f"F(x) - min F <= {max(gap, 0.0):.3g} by the averages of the gradients{_if_convex(convex)}"
-    return Statement(name, "holds" if gap >= 0 else "failed", text)
+    if gap < 0:
+        return Statement(name, "failed", CONTRADICTED)
+    return Statement(name, "holds", f"F(x) - min F <= {gap:.3g} by the averages of the gradients{_if_convex(convex)}")
 
 
 def _why_no_bound(lam: float, convex: bool | None, stochastic: bool) -> str:

@@ -124,3 +124,41 @@ def test_the_numbers_of_a_start_with_gaps_between_its_entries_are_those_of_its_c
         np.testing.assert_array_equal(runs[0].last_x, runs[1].last_x)
         for one, other in zip(runs[0].history, runs[1].history, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-13)
+
+
+def _squares(x):
+    return 0.5 * float((x - TARGET) @ (x - TARGET)), x - TARGET
+
+
+WRONG = {
+    "not convex": lambda x: (-_squares(x)[0], TARGET - x),
+    "a gradient of another size": lambda x: (_squares(x)[0], 1e-3 * (x - TARGET)),
+    "a rounded f": lambda x: (float(round(10 * _squares(x)[0])), x - TARGET),
+    "an f with noise": lambda x: (_squares(x)[0] + 0.1 * math.sin(1e6 * float(x.sum())), x - TARGET),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("given", [{}, {"lr": 0.1}, {"rule": "plateau"}, {"batch": 1}])
+def test_no_run_succeeds_by_a_bound_that_f_contradicts(name, given) -> None:
+    """A lower bound above F is no bound: f is not convex, or the gradient is another one's."""
+    fun, start = WRONG[name], np.full(2, 0.5)
+    if given.get("batch"):
+
+        def many(x):
+            f, g = zip(*map(fun, x), strict=True)
+            return np.asarray(f), np.stack(g)
+
+        r = lionk.minimize(many, start[None], K="l1", weight_decay=1.0, jac=True, convex=True, tol=1e-4, batch=1)
+        assert not r.success[0] or name == "a rounded f"  # which is exact at the point where the problem goes on alone
+        return
+    run = {"K": "l1", "weight_decay": 1.0, "jac": True, "tol": 1e-4, "maxiter": 300, **given}
+    r = lionk.minimize(fun, start, convex=True, **run)
+    verdicts = {s.name: s.verdict for s in r.certificate.statements}
+    assert not r.success
+    assert "f is not convex, or the gradient is not that of f" in r.message
+    assert verdicts["suboptimality bound"] == verdicts["momentum bound"] == "failed"
+    assert r.gap >= 0
+    r = lionk.minimize(fun, start, **run)  # nobody said that f is convex: a stationary point is looked for
+    assert not r.certificate.failed
+    assert {s.verdict for s in r.certificate.statements if "bound" in s.name} == {"does not apply"}
