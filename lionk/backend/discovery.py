@@ -44,15 +44,15 @@ def _discovered() -> dict[str, Backend]:
     return found
 
 
-def backend_of(x: Any) -> Backend:
+def backend_of(x: Any, name: str = "x") -> Backend:
     """The backend of an array, or of the first array of a container; a ``GenericBackend`` for other libraries.
 
-    Raises TypeError if x is, or holds, no array.
+    Raises TypeError, with the name of the argument, if x is, or holds, no array.
     """
     arrays = leaves(x)
     if not arrays:
-        raise TypeError(f"an array is needed to know the library from, got an empty {type(x).__name__}")
-    xp = _xp.namespace(arrays[0])
+        raise TypeError(f"{name} must hold an array, from which the library is known; got an empty {type(x).__name__}")
+    xp = _xp.namespace(arrays[0], name=name)
     return next((b for b in _discovered().values() if b.owns(arrays[0])), None) or GenericBackend(xp)
 
 

@@ -44,7 +44,7 @@ def solve(
     kind = _xp.floating(x0, "x0")
     if kind.low:
         raise ValueError(f"with batch=1, x0 must have 32 bits or more, got {x0.dtype}: convert it first")
-    function, backend = build(K), backend_of(x0)
+    function, backend = build(K), backend_of(x0, "x0")
     if not hasattr(function, "_read") or not function.conjugate.traits.prox:
         raise ValueError(f"batch=1 needs a K of one array whose conjugate has a prox, which {function!r} has not")
     stack = Stack(function, x0, _decays(weight_decay, x0, kind))

@@ -102,21 +102,30 @@ def _checked_value(f: Any) -> Any:
 
 
 def _checked_gradient(grad: Any, x: Any) -> Any:
-    """Refuse what is no array, or container, like x. Fewer digits than those of x are widened to them."""
-    paths = [p for p, _ in named_leaves(x)]
-    if is_container(grad) != is_container(x) or [p for p, _ in named_leaves(grad)] != paths:
+    """Refuse what is no array, or container, like x. Fewer digits than those of x are widened to them.
+
+    Keys may come in another order, as JAX sorts them.
+    """
+    paths, theirs = ([p for p, _ in named_leaves(tree)] for tree in (x, grad))
+    if is_container(grad) != is_container(x) or set(theirs) != set(paths):
         what = f"a container like x, with {paths}" if is_container(x) else "an array like x"
-        wrap = "" if is_container(x) else "; wrap a list or a number, e.g. numpy.asarray(grad, dtype=float)"
-        raise ValueError(f"the gradient must be {what}, got {type(grad).__name__}{wrap}")
+        wrap = "" if is_container(x) else "; wrap a list or a tuple, e.g. numpy.asarray(grad, dtype=float)"
+        raise ValueError(
+            f"the gradient must be {what}, got {type(grad).__name__}" + (f" with {theirs}" if is_container(x) else wrap)
+        )
+    try:
+        grad = tree_map(lambda _, a: a, x, grad)
+    except ValueError as error:
+        raise ValueError(f"the gradient must be a container like x: {error}") from None
     for (path, a), b in zip(named_leaves(grad), leaves(x), strict=True):
         where = f" at {path}" if path else ""
         if tuple(getattr(a, "shape", (None,))) != tuple(b.shape):
             got = tuple(a.shape) if hasattr(a, "shape") else type(a).__name__
             raise ValueError(f"the gradient{where} must have shape {tuple(b.shape)}, got {got}")
-        theirs, ours = _xp.namespace(a, name="the gradient"), _xp.namespace(b)
-        if theirs is not ours:
+        library, ours = _xp.namespace(a, name="the gradient"), _xp.namespace(b)
+        if library is not ours:
             raise TypeError(
-                f"the gradient{where} is an array of {_library(theirs)}, but x is one of {_library(ours)}: return "
+                f"the gradient{where} is an array of {_library(library)}, but x is one of {_library(ours)}: return "
                 "the gradient in the library of x"
             )
         kind, like = _xp.kind(a), _xp.kind(b)

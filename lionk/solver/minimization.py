@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ..arrays.containers import leaves, tree_map
+from ..arrays.containers import leaves, named_leaves, tree_map
+from ..arrays.namespace import floating
 from ..backend.discovery import backend_of
 from ..errors import LionKWarning, NonFiniteError
 from ..optimizer.lion_k import LionK
@@ -163,7 +164,9 @@ def minimize(
         return solve(fun, x0, K, weight_decay, jac, tol, atol, maxiter, convex, alone)
     if resume and checkpoint is None:
         raise ValueError("resume=True needs checkpoint=PATH")
-    backend = backend_of(x0)
+    backend = backend_of(x0, "x0")
+    for place, a in named_leaves(x0):
+        floating(a, f"x0.{place}" if place else "x0")
     opt = LionK(over(K, x0), 0.0 if lr is None else lr, betas, float(weight_decay), decay, state_dtype)
     chosen = _rule(rule, opt, lr, stochastic=batches is not None or seed is not None)
     if memory is None:

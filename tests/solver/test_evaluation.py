@@ -162,3 +162,60 @@ def test_no_run_succeeds_by_a_bound_that_f_contradicts(name, given) -> None:
     r = lionk.minimize(fun, start, **run)  # nobody said that f is convex: a stationary point is looked for
     assert not r.certificate.failed
     assert {s.verdict for s in r.certificate.statements if "bound" in s.name} == {"does not apply"}
+
+
+def _apart(x):
+    g = {"w": x["w"] - 1, "v": x["v"]}
+    return 0.5 * sum(float(np.sum(a**2)) for a in g.values()), g
+
+
+BOTH = {"w": np.zeros(3), "v": np.ones((2, 2))}
+
+
+def test_gradients_of_a_dict_may_have_its_keys_in_another_order() -> None:
+    """As those of JAX have them, which sorts keys."""
+    import jax
+
+    assert BACKENDS["jax"].xp  # in double precision
+    run = {"K": "l1", "weight_decay": 1.0, "jac": True, "convex": True}
+    plain = lionk.minimize(_apart, BOTH, **run)
+    turned = lionk.minimize(lambda x: (_apart(x)[0], dict(reversed(_apart(x)[1].items()))), BOTH, **run)
+    both = jax.value_and_grad(lambda x: jax.numpy.sum((x["w"] - 1) ** 2) / 2 + jax.numpy.sum(x["v"] ** 2) / 2)
+    sorted_keys = lionk.minimize(both, {k: jax.numpy.asarray(v) for k, v in BOTH.items()}, **run)
+    assert plain.success
+    assert list(turned.x) == ["w", "v"]
+    for k in BOTH:
+        np.testing.assert_array_equal(turned.x[k], plain.x[k])
+        np.testing.assert_allclose(sorted_keys.x[k], plain.x[k], atol=1e-15)
+
+
+LIKE_X = {
+    "a list": (TARGET, list, "the gradient must be an array like x, got list; wrap"),
+    "nothing": (TARGET, lambda g: None, r"the gradient must have shape \(2,\), got NoneType"),
+    "a key too few": (BOTH, lambda g: {"w": g["w"]}, r"with \['w', 'v'\], got dict with \['w'\]"),
+    "values": (BOTH, lambda g: list(g.values()), r"with \['w', 'v'\], got list with \['0', '1'\]"),
+    "a tuple": ([TARGET, TARGET], tuple, "the gradient must be a container like x: .* list .* against tuple"),
+    "a hole": (BOTH, lambda g: {**g, "v": None}, r"the gradient at v must have shape \(2, 2\), got NoneType"),
+}
+
+
+@pytest.mark.parametrize("name", LIKE_X)
+def test_what_is_no_gradient_is_told_what_it_must_be(name) -> None:
+    x0, change, match = LIKE_X[name]
+    with pytest.raises(ValueError, match=match):
+        lionk.minimize(lambda x: (0.0, change(x)), x0, K="l1", weight_decay=1.0, jac=True)
+
+
+@pytest.mark.parametrize(
+    ("x0", "match"),
+    [
+        (0.5, r"x0 must be an array .* got float; wrap it, e.g. numpy.asarray\(x0, dtype=float\)"),
+        ([], "x0 must hold an array"),
+        (np.asarray([1, 2]), "x0 has dtype int64"),
+        ({"w": np.zeros(2), "v": None}, "x0.v must be an array .* got NoneType"),
+        ({"w": np.zeros(2), "v": {"u": np.asarray([True])}}, "x0.v.u has dtype bool"),
+    ],
+)
+def test_a_start_that_is_none_is_named(x0, match) -> None:
+    with pytest.raises(TypeError, match=match):
+        lionk.minimize(lambda x: (0.0, x), x0, K="l1", weight_decay=1.0, jac=True)
