@@ -9,6 +9,7 @@ from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
+from ..sets.box import Whole
 
 
 def bounds(K: Any, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array]:
@@ -33,6 +34,31 @@ def bounds(K: Any, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Arr
     lower = lower - width
     lower, upper = xp.minimum(lower, value), value + width
     return (reductions.total(xp, lower, 0), reductions.total(xp, upper, 0)) if batch else (lower, upper)
+
+
+def sharper(
+    K: Any, functions: list[Any], xp: Namespace, y: Array, value: Array, s: Array, parts: list[Array], batch: int
+) -> Array:
+    """s, or where the lower end of K*(y) that it gives is far below the value, the slope of a part of the split of y.
+
+    That may be known to more digits: the s of a split is a difference of parts, which are long where slopes are
+    extreme. Where values can be seen, of a K that is finite everywhere.
+    """
+
+    def under(s: Array) -> Array:
+        return reductions.inner(xp, y, s, batch) - K._value(xp, s, batch, math.inf)
+
+    if not isinstance(K.domain, Whole) or not _roots.visible(value, s):
+        return s
+    least = under(s)
+    if reductions.none(xp.abs(value - least) > K.conjugate.traits.accuracy * xp.abs(value)):
+        return s
+    for k, part in zip(functions, parts, strict=True):
+        slope = k._subgradient(xp, part, batch)
+        lower = under(slope)
+        better = lower > least
+        s, least = xp.where(_xp.spread(xp, better, s), slope, s), xp.where(better, lower, least)
+    return s
 
 
 def size_of_values(inner: Any, xp: Namespace, w: Array) -> Array:

@@ -58,6 +58,19 @@ def test_both_ends_are_finite_where_a_split_is_not_found_to_rounding(names: str,
     assert k.conjugate.value(y + 0.1) == np.inf
 
 
+@pytest.mark.parametrize("size", [1.0, 20.0, 40.0, 100.0, 200.0])
+def test_both_ends_are_close_at_extreme_slopes(size: float) -> None:
+    """cosh + linf, whose slopes reach 1e200: the lower end is as close as the upper one."""
+    x = size * np.random.default_rng(3).standard_normal(4)
+    k = K("cosh") + K("linf")
+    y = k.subgradient(x)
+    truth = float(x @ y) - float(np.sum(2 * np.sinh(x / 2) ** 2)) - abs(x).max()
+    lower, upper = k.conjugate.bounds(y)
+    room = 1e-11 * (abs(truth) + float(abs(x) @ abs(y)))
+    assert truth - room <= lower <= truth + room
+    assert truth - room <= upper <= truth + room
+
+
 @pytest.mark.parametrize("seen", [True, False])
 @pytest.mark.parametrize("shape", [(1, 2), (4, 7), (2, 300)])
 def test_a_chain_is_denoised(shape: tuple[int, ...], seen: bool, monkeypatch) -> None:

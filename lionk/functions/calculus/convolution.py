@@ -20,6 +20,7 @@ from ...sets.intersection import Intersection
 from ...sets.rules import Minkowski, interval
 from ..array_function import ArrayFunction, outside_is_infinite
 from ..base import ConvexFunction, Traits
+from ..enclosure import sharper
 from .joint import elementwise, joint, norm_and_ball, prox_is_closed
 from .moreau import Moreau
 
@@ -171,6 +172,7 @@ class InfimalConvolution(ArrayFunction):
             found = [k.conjugate._subgradient(xp, s, batch) for k in (self.first, self.second)]
         else:
             value, s, found = self._found(xp, x, batch, tol)
+            s = sharper(self.conjugate, _parts(self), xp, x, value, s, found, batch)
         size, slope = reductions.magnitude(xp, value), _xp.finite(xp, s)
         for k, part in zip(_parts(self), found, strict=True):
             other = k.conjugate._value(xp, slope, batch, math.inf)
