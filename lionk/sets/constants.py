@@ -21,8 +21,10 @@ def mean(xp: Namespace, x: Array, batch: int) -> Array:
     return _xp.spread(xp, reductions.total(xp, x, batch) / max(_xp.event_size(x, batch), 1), x)
 
 
-def constant(xp: Namespace, slope: Callable[[Array], Array], x: Array, batch: int, within: bool) -> Array:
-    """The constant c where ``slope(c)``, nondecreasing, passes 0; the middle of them, if it is 0 between two.
+def constant(
+    xp: Namespace, slope: Callable[[Array], Array], x: Array, batch: int, within: bool, middle: bool = False
+) -> Array:
+    """A constant c where ``slope(c)``, nondecreasing, passes 0; ``middle``: of them all, if it is 0 between two.
 
     ``within``: c is between -max |x| and max |x|; else that interval is grown first.
     """
@@ -31,6 +33,8 @@ def constant(xp: Namespace, slope: Callable[[Array], Array], x: Array, batch: in
     for _ in range(0 if within else 24):
         low = xp.where(slope(low) > 0, 4 * low - 1, low)
         high = xp.where(slope(high) < 0, 4 * high + 1, high)
+    if not middle:
+        return _roots.root(xp, slope, low, high)
     first, last = (
         _roots.root(xp, f, low, high, first=True)
         for f in (slope, lambda c: xp.where(slope(c) > 0, 0 * c + 1, 0 * c - 1))
@@ -63,8 +67,8 @@ class UpToConstants(ArraySet):
         s = self.inner._lmo(xp, c - mean(xp, c, batch), batch)
         return s - mean(xp, s, batch)
 
-    def _shift(self, xp: Namespace, y: Array, batch: int) -> Array:
-        """The c that takes y of sum 0 nearest to C."""
+    def _shift(self, xp: Namespace, y: Array, batch: int, middle: bool = False) -> Array:
+        """A c that takes y of sum 0 nearest to C; ``middle``: the middle of them."""
         if isinstance(self.inner, Whole) or ball_radius(self.inner) is not None:  # the nearest point of the line is y
             return _xp.spread(xp, xp.zeros_like(reductions.total(xp, y, batch)), y)
         absolute = self.inner._traits().get("absolute", True)
@@ -72,7 +76,7 @@ class UpToConstants(ArraySet):
         def slope(c: Array) -> Array:
             return mean(xp, y + c - self.inner._project(xp, y + c, batch), batch)
 
-        return constant(xp, slope, y, batch, absolute)
+        return constant(xp, slope, y, batch, absolute, middle)
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         return settled(xp, y, self._near(xp, y - mean(xp, y, batch), batch), batch)

@@ -101,12 +101,12 @@ class CenteredConjugate(ArrayFunction):
 
     inner: ArrayFunction  # k*
 
-    def _shifted(self, xp: Namespace, y: Array, batch: int) -> Array:
-        """``y + c`` at the best c, for y of sum 0."""
+    def _shifted(self, xp: Namespace, y: Array, batch: int, middle: bool = False) -> Array:
+        """``y + c`` at a best c, for y of sum 0; ``middle``: at the middle of them."""
         if _round(self.inner):
             return y
         if self.conjugate.traits.homogeneous:
-            return y + UpToConstants(self.inner.domain)._shift(xp, y, batch)
+            return y + UpToConstants(self.inner.domain)._shift(xp, y, batch, middle)
 
         def slope(c: Array) -> Array:
             w = y + c
@@ -119,7 +119,7 @@ class CenteredConjugate(ArrayFunction):
             outside = _xp.spread(xp, self.inner.domain._violation(xp, w, batch) > 0, s)
             return xp.where(outside, mean(xp, w - near, batch), s)
 
-        return y + constant(xp, slope, y, batch, self.inner.traits.absolute)
+        return y + constant(xp, slope, y, batch, self.inner.traits.absolute, middle)
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         violation = self.domain._violation(xp, x, batch)
@@ -130,7 +130,7 @@ class CenteredConjugate(ArrayFunction):
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         """That of k* at ``y + c``, and of the normals of its domain what makes the sum 0."""
-        w = self._shifted(xp, x - mean(xp, x, batch), batch)
+        w = self._shifted(xp, x - mean(xp, x, batch), batch, middle=True)
         s = self.inner._subgradient(xp, w, batch)
         s = xp.where(xp.isinf(s), math.nan * xp.ones_like(s), s)  # infinite at one end and the other: there is none
         if not isinstance(self.inner.domain, Whole):
