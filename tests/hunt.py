@@ -73,9 +73,13 @@ def found_once() -> Iterator[None]:
         return kept[key][0]
 
     def split(xp: Any, functions: list[Any], y: Any, batch: int) -> Any:
+        if not isinstance(y, np.ndarray):  # of another library, or of a trace
+            return before[0](xp, functions, y, batch)
         return once(before[0], (*map(id, functions), batch, y.shape, y.tobytes()), xp, functions, y, batch)
 
     def near(self: Any, xp: Any, y: Any, batch: int) -> Any:
+        if not isinstance(y, np.ndarray):
+            return before[1](self, xp, y, batch)
         return once(before[1], (id(self), batch, y.shape, y.tobytes()), self, xp, y, batch)
 
     before = convolution.split, Minkowski._near
