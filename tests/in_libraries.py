@@ -120,10 +120,10 @@ def _nothing(case: Any, shape: tuple[int, ...]) -> None:
         x = there.put(zero, dtype)
         try:
             found = asked(case.K.to(like=x), 1.0, x, x, way)
-        except (ValueError, TypeError) as error:  # an array parameter of another shape, or too few entries
-            case.counts["no empty arrays"] += 1
-            if way == "numpy" and len(str(error)) < 20:
+        except ValueError:  # an array parameter of another shape, or too few entries
+            if first:
                 raise
+            case.counts["no empty arrays"] += 1
             return
         first = first or found
         what = {k: v for k, v in found.items() if k in first and not np.array_equal(v, first[k], equal_nan=True)}

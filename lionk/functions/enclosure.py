@@ -31,7 +31,13 @@ def bounds(K: Any, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Arr
         lower = xp.where(xp.isfinite(lower), lower, xp.where(xp.isnan(value), value, -math.inf + xp.zeros_like(value)))
         size = size + terms
     width = rounding(K, xp, x) * size
-    lower = lower - width
+    if reductions.none(xp.isinf(lower)):
+        lower = lower - width
+    else:
+        lower = lower - xp.where(xp.isinf(lower), xp.zeros_like(width), width)
+        if isinstance(K.domain, Whole):  # where K is finite, and too large for the dtype
+            most = float(xp.finfo(lower.dtype).max) * xp.ones_like(lower)
+            lower = xp.where((lower == math.inf) & ~xp.isinf(reductions.poison(xp, x, batch)), most, lower)
     lower, upper = xp.minimum(lower, value), value + width
     return (reductions.total(xp, lower, 0), reductions.total(xp, upper, 0)) if batch else (lower, upper)
 
@@ -79,7 +85,8 @@ def outward(xp: Namespace, lower: Array, upper: Array, dtype: Any) -> tuple[Arra
     """Both ends in a dtype that may be narrower, rounded away from each other."""
     if lower.dtype == dtype:
         return lower, upper
-    step = float(xp.finfo(dtype).eps)
+    step, most = float(xp.finfo(dtype).eps), float(xp.finfo(dtype).max)
+    lower = xp.where(lower < math.inf, xp.minimum(lower, most * xp.ones_like(lower)), lower)
     return tuple(xp.astype(e + sign * step * xp.abs(_xp.finite(xp, e)), dtype) for e, sign in ((lower, -1), (upper, 1)))
 
 

@@ -295,3 +295,21 @@ def test_a_centred_conjugate_where_one_constant_alone_takes_it_into_the_domain(y
     lower, upper = centered("log_cosh").conjugate.bounds(y)
     assert float(lower) <= truth * (1 + np.finfo(dtype).eps) and truth <= float(upper) + 4 * np.finfo(dtype).eps * truth
     assert upper - lower <= 1e3 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_a_value_too_large_for_the_dtype_is_above_the_largest_number(dtype) -> None:
+    """K is finite everywhere, so its lower end is; off a domain, or of infinite entries, both are infinite."""
+    most = float(np.finfo(dtype).max)
+    with np.errstate(over="ignore"):
+        for k, large in (
+            (lionk.K("cosh"), 800),
+            (lionk.K("half_square"), most),
+            (lionk.K("cosh") + lionk.K("l1"), 800),
+        ):
+            x = np.asarray([large, 1.0], dtype)
+            assert k.value(x) == np.inf
+            lower, upper = (float(e) for e in k.bounds(x))
+            assert 0.99 * most <= lower <= most < upper
+            assert k.bounds(np.asarray([np.inf, 1.0], dtype)) == (np.inf, np.inf)
+    assert lionk.K("l1").conjugate.bounds(np.asarray([2.0, 0.0], dtype)) == (np.inf, np.inf)
