@@ -1,9 +1,10 @@
 """A hunt for false statements: draws compositions of ``grammar``, and asks of each what must hold. Run it with
 
-    python tests/hunt.py --count 1000                                  every check of each, in NumPy
-    python tests/hunt.py --count 100000 --only gaps --few --limit 0.2  certificates, of many more, of at most 4 entries
-    python tests/hunt.py --count 1000 --only runs --limit 20           runs of minimize
-    python tests/hunt.py --count 100 --only libraries --limit 60       the same in all libraries, and of no entry
+    python tests/hunt.py --count 1000                                          every check of each, in NumPy
+    python tests/hunt.py --count 100000 --only gaps --size few --limit 0.2     certificates, of many more
+    python tests/hunt.py --count 1000 --only gaps,selections --size large      and of longer arrays
+    python tests/hunt.py --count 1000 --only runs --limit 20                   runs of minimize
+    python tests/hunt.py --count 100 --only libraries --limit 60               all libraries, and arrays of no entry
 
 It says how far it is as it goes; at its end it prints how many statements were tried, and those that were false, by
 kind; its exit code says whether there was one. Ctrl-C ends it early, with what it has. The tests run the same checks on
@@ -32,7 +33,11 @@ from lionk.sets.rules import Minkowski
 from statements import CHECKS, SHAPES, Case
 
 IN_NUMPY = [name for name in CHECKS if name != "libraries"]
-FEW = [shape for shape in SHAPES if math.prod(shape) <= 4]
+DRAWN = {
+    "": SHAPES,
+    "few": [shape for shape in SHAPES if math.prod(shape) <= 4],
+    "large": [(30,), (100,), (300,), (1000,), (1, 300), (300, 1), (12, 30), (30, 12), (20, 20), (40, 3, 2), (3, 1, 40)],
+}
 
 
 def drawn(seed: int, index: int, depths: Any = (0, 1, 1, 2, 2, 3), shapes: Any = SHAPES) -> Case:
@@ -117,11 +122,12 @@ def hunt(
     only: str = "",
     depths: Any = (0, 1, 1, 2, 2, 3),
     limit: float = 2.0,
-    few: bool = False,
+    size: str = "",
     every: float = math.inf,
 ) -> tuple[Counter[str], list[tuple[str, str]], list[tuple[float, str]]]:
     """``only``: names of checks. ``seconds``: of the whole hunt; ``limit``: of the processor's, of one check;
-    ``few``: entries, at most 4; ``every``: so many seconds it says how far it is, and what is false at once.
+    ``size``: of arrays, "few" entries, at most 4, or "large"; ``every``: so many seconds it says how far it is, and
+    what is false at once.
     """
     counts: Counter[str] = Counter()
     false: list[tuple[str, str]] = []
@@ -134,7 +140,7 @@ def hunt(
             if time.perf_counter() > ends:
                 break
             try:
-                case = drawn(seed, i, depths, FEW if few else SHAPES)
+                case = drawn(seed, i, depths, DRAWN[size])
             except (ValueError, lionk.NotAvailable):
                 counts["refused"] += 1
                 continue
@@ -175,7 +181,7 @@ def main() -> int:
     parser.add_argument("--only", default="")
     parser.add_argument("--depths", type=int, nargs="+", default=[0, 1, 1, 2, 2, 3])
     parser.add_argument("--limit", type=float, default=2.0, help="seconds that a check may take")
-    parser.add_argument("--few", action="store_true", help="draw arrays of at most 4 entries")
+    parser.add_argument("--size", choices=list(DRAWN), default="", help="of arrays: few entries, at most 4, or large")
     parser.add_argument("--every", type=float, default=20.0, help="seconds from one word on its progress to the next")
     parser.add_argument("--show", type=int, default=3)
     options = parser.parse_args()
