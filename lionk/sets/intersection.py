@@ -72,10 +72,12 @@ class Intersection(ArraySet):
         self, xp: Namespace, u: Array, y: Array, value: Array, s: Array, batch: int
     ) -> tuple[Array, Array]:
         """The support at y and its subgradient; -inf and NaN where the sets share no point: then the part u of a split
-        of y has grown without end.
+        of y has grown without end. Where values can be seen.
         """
+        if self._holds_zero or not _roots.visible(u):
+            return value, s
         grown = reductions.norm(xp, u, batch) > 1e3 * reductions.norm(xp, y, batch)
-        if self._holds_zero or reductions.none(grown):
+        if reductions.none(grown):
             return value, s
 
         def turn(z: Array) -> Array:
@@ -105,9 +107,11 @@ class Intersection(ArraySet):
 
         a = _roots.accelerated(xp, move, y - self.first._project(xp, y, batch), self.STEPS, batch)
         near = self._inside(xp, self.second._project(xp, y - a, batch), batch)
-        if not self._holds_zero:
-            apart = self._apart(xp, near, batch)
-            near = xp.where(_xp.spread(xp, apart, near), math.nan + near, near)
+        if not self._holds_zero and _roots.visible(near):
+            off = self.first._violation(xp, near, batch) > 1e-3 * self._scale(xp, near)
+            if bool(xp.any(off)):
+                apart = off & self._apart(xp, near, batch)
+                near = xp.where(_xp.spread(xp, apart, near), math.nan + near, near)
         outside = _xp.spread(xp, self._violation(xp, given, batch) != 0, given)
         return xp.where(outside, near, given)  # a member is its own projection, bit for bit
 
