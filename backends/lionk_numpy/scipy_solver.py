@@ -233,6 +233,8 @@ class _Function:
 
 def _real(wanted: str, returned: Any) -> Any:
     """What a user's function gave, as an array of numbers."""
+    if isinstance(returned, np.ma.MaskedArray):
+        raise TypeError(f"{wanted}, got a masked array, whose mask would be ignored; fill it, e.g. .filled(0.0)")
     array = np.asarray(returned)
     try:
         if array.dtype.kind == "O":  # fractions, numbers of other libraries, or none at all

@@ -94,10 +94,11 @@ def _checked_value(f: Any) -> Any:
     """Refuse what is no real number; an array of one entry loses its axes."""
     if isinstance(f, bool) or (not hasattr(f, "ndim") and not isinstance(f, numbers.Real)):
         raise TypeError(f"f must be a real number or a 0-d array, got {type(f).__name__}")
+    xp: Any = _xp.namespace(f, name="f") if hasattr(f, "ndim") else None
     if getattr(f, "ndim", 0):
         if math.prod(f.shape) != 1:
             raise ValueError(f"f must be a number or an array of one entry, got shape {tuple(f.shape)}")
-        f = _xp.namespace(f, name="f").reshape(f, ())
+        f = xp.reshape(f, ())
     return f
 
 

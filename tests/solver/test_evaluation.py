@@ -84,6 +84,10 @@ def test_masked_arrays_and_sizes_that_are_not_known_are_refused() -> None:
             f(masked)
     with pytest.raises(TypeError, match="the gradient is a masked array"):
         _solved(lambda x: (0.0, np.ma.masked_array(x)))
+    with pytest.raises(TypeError, match="f is a masked array"):
+        _solved(lambda x: (np.ma.masked, x))
+    with pytest.raises(TypeError, match="f must be a real number or a 0-d array, got bool"):
+        _solved(lambda x: (True, x))
     x = BACKENDS["dask"].put(np.arange(4.0), "float64")
     unknown = x[x > 1]
     with pytest.raises(ValueError, match="unknown size"):

@@ -155,6 +155,10 @@ def test_what_is_no_real_number_is_said_so(wrong):
         solve(lambda x: wrong, jac=lambda x: x)
     with pytest.raises(TypeError, match="jac must return real numbers, got"):
         solve(lambda x: 0.0, jac=lambda x: np.full(5, wrong))
+    with pytest.raises(TypeError, match="fun must return one real number, got a masked array"):
+        solve(lambda x: np.ma.masked, jac=lambda x: x)
+    with pytest.raises(TypeError, match="jac must return real numbers, got a masked array"):
+        solve(lambda x: 0.0, jac=lambda x: np.ma.masked_array(x, x > 9))
     assert solve(lambda x: Fraction(1, 2), jac=lambda x: [Fraction(0)] * 5, options={"maxiter": 1}).fun == 0.5
 
 
