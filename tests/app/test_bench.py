@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import lionk
 from lionk.app.bench import command as bench
-from lionk.app.bench import speed
+from lionk.app.bench import overhead, speed
 from lionk.app.cli import app
 
 EAGER = ("numpy", "numpy with numba", "torch", "torch optimizer", "numpy reference")
@@ -193,6 +193,26 @@ def test_short_steps_are_made_more_often():
     speed.timings(steps | {"long": lambda: (time.sleep(speed.TURN), calls.append("long"))}, 0.0, least=2)
     assert calls.count("long") == 1 + 2 * 1
     assert calls.count("short") == 1 + 1 + 8
+
+
+def test_overheads_are_ratios_to_the_same_arithmetic(monkeypatch):
+    """Of a call that does the same ten times, in turns of many calls, and of one that is a run of many steps."""
+
+    def once():
+        return sum(range(300))
+
+    def ten_times():
+        for _ in range(10):
+            once()
+
+    monkeypatch.setattr(overhead, "run", lambda: (ten_times, once))
+    rows = [("a call", "itself", "3 times", lambda: (ten_times, once)), ("a run", "itself", "2 us", overhead.run)]
+    monkeypatch.setattr(overhead, "ROWS", rows)
+    done = lk("bench", "--overhead", "--seconds", "0.1", "--json", "-")
+    assert done.exit_code == 0, done.output
+    call, run = json.loads(done.stdout)["overhead"]
+    assert 5 < call["ratio"] < 20 and 5 < run["ratio"] < 20
+    assert call["microseconds"] > 100 * run["microseconds"], "a run is counted by its steps"
 
 
 def test_the_tables_of_the_solver():
