@@ -7,6 +7,7 @@ import json
 import math
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,9 +32,10 @@ def output_path(text: str, option: str, suffixes: tuple[str, ...] = ()) -> Path 
     return path
 
 
+to_file = partial(typer.Option, metavar="PATH")  # an option that names a file
 PICTURES = (".png", ".svg", ".pdf")
 #: Of commands that print what ``--json`` writes instead.
-Json = Annotated[str | None, typer.Option("--json", help="Write JSON instead; '-' is the terminal.", metavar="PATH")]
+Json = Annotated[str | None, to_file(help="Write JSON instead; '-' is the terminal.")]
 
 
 def json_path(text: str | None) -> Path | None:

@@ -16,7 +16,7 @@ import typer
 from rich.table import Table
 
 from ..console import BadInput, command, console, one_of, right, table, unbroken
-from ..files import PICTURES, apart, json_path, output_path, write_json, writing
+from ..files import PICTURES, apart, json_path, output_path, to_file, write_json, writing
 from . import options, speed
 from .aims import AIMS, COLUMNS, ROWS
 from .busy import busy
@@ -44,15 +44,11 @@ class Row:
 
 @command
 def bench(
-    json: Annotated[
-        str | None, typer.Option("--json", help="Write the numbers as JSON too; '-' is the terminal.", metavar="PATH")
-    ] = None,
-    plot: Annotated[str | None, typer.Option("--plot", help="Draw the ratios into this file.", metavar="PATH")] = None,
+    json: Annotated[str | None, to_file(help="Write the numbers as JSON too; '-' is the terminal.")] = None,
+    plot: Annotated[str | None, to_file(help="Draw the ratios into this file.")] = None,
     seconds: Annotated[
         float | None,
-        typer.Option(
-            "--seconds", min=0.1, help="Measure each table this long (default 3), or each call of --against (0.5)."
-        ),
+        typer.Option(min=0.1, help="Measure each table this long (default 3), or each call of --against (0.5)."),
     ] = None,
     group: Annotated[
         str | None,
@@ -73,14 +69,11 @@ def bench(
     ] = False,
     file: Annotated[
         str | None,
-        typer.Option(
-            "--file", help="The record of counts. By default asv_bench/counts.json of the checkout.", metavar="PATH"
-        ),
+        to_file(help="The record of counts. By default asv_bench/counts.json of the checkout."),
     ] = None,
     against: Annotated[
         str | None,
         typer.Option(
-            "--against",
             help="Compare this checkout with that commit: run the same calls with both, in turns, and say what became "
             "slower or faster. With --counts: compare the counts of both.",
             metavar="COMMIT",
@@ -89,7 +82,6 @@ def bench(
     environment: Annotated[
         str | None,
         typer.Option(
-            "--environment",
             help="For --against: run both in an environment that asv makes, such as virtualenv:3.11. By default "
             "in this Python.",
         ),

@@ -21,7 +21,7 @@ from lionk.conformance.report.results import SURE
 from lionk.conformance.specification.dialects import DIALECTS, in_dialect
 
 from ..console import BadInput, Failed, bad_input, command, console, say, table, unbroken
-from ..files import apart, json_path, output_path, write_json, write_text
+from ..files import apart, json_path, output_path, to_file, write_json, write_text
 
 _STYLES = {"pass": "green", "fail": "bold red", "warn": "yellow", "xfail": "yellow", "skip": "dim"}
 
@@ -38,7 +38,7 @@ def conform(
     level: Annotated[str, typer.Option(help=f"Up to which level, as 1 or L1: {_LEVELS}.")] = "3",
     k: Annotated[
         str | None,
-        typer.Option("--k", help="The convex function that it implements, NAME[:param=value,...]. By default Lion's."),
+        typer.Option(help="The convex function that it implements, NAME[:param=value,...]. By default Lion's."),
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="Test only these dtypes, separated by commas.")] = None,
     only: Annotated[str, typer.Option(help="Run only the tests whose id starts with this, for example S3.decay.")] = "",
@@ -60,10 +60,7 @@ def conform(
     device: Annotated[str | None, typer.Option(help="Device of the arrays.")] = None,
     known: Annotated[
         str | None,
-        typer.Option(
-            help="A file of known failures, one id in each line. A known failure that passes counts as a failure.",
-            metavar="PATH",
-        ),
+        to_file(help="A file of known failures, one id in each line. A known failure that passes counts as a failure."),
     ] = None,
     vectors: Annotated[
         str | None,
@@ -85,14 +82,10 @@ def conform(
         float, typer.Option(help="Stop a port that takes more memory than this, in GiB; 0 means no limit.")
     ] = 8.0,
     specification: Annotated[str, typer.Option(help="Judge by this version of the specification.")] = VERSION,
-    json: Annotated[
-        str | None, typer.Option("--json", help="Write the report as JSON; '-' is the terminal.", metavar="PATH")
-    ] = None,
-    md: Annotated[str | None, typer.Option("--md", help="Write the report as Markdown.", metavar="PATH")] = None,
-    junit: Annotated[str | None, typer.Option("--junit", help="Write the report as JUnit XML.", metavar="PATH")] = None,
-    html: Annotated[
-        str | None, typer.Option("--html", help="Write the report as one HTML page with plots.", metavar="PATH")
-    ] = None,
+    json: Annotated[str | None, to_file(help="Write the report as JSON; '-' is the terminal.")] = None,
+    md: Annotated[str | None, to_file(help="Write the report as Markdown.")] = None,
+    junit: Annotated[str | None, to_file(help="Write the report as JUnit XML.")] = None,
+    html: Annotated[str | None, to_file(help="Write the report as one HTML page with plots.")] = None,
 ) -> None:
     """Judge an implementation of Lion, Muon or another Lion-K, and say what is wrong with it.
 

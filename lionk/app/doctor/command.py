@@ -20,7 +20,7 @@ from rich.text import Text
 import lionk
 
 from ..console import BadInput, Failed, command, console, one_of, right, table, unbroken
-from ..files import apart, check_folder, json_path, make_folder, output_path, write_json, write_text
+from ..files import apart, check_folder, json_path, make_folder, output_path, to_file, write_json, write_text
 
 FOLDER = Path("lionk-doctor")  # for the report, where --report names no file
 SIZE = 1_000_000  # entries of the timed step
@@ -42,9 +42,7 @@ class Finding:
 
 @command
 def doctor(
-    json: Annotated[
-        str | None, typer.Option("--json", help="Write the results as JSON too; '-' is the terminal.", metavar="PATH")
-    ] = None,
+    json: Annotated[str | None, to_file(help="Write the results as JSON too; '-' is the terminal.")] = None,
     backend: Annotated[str | None, typer.Option(help="Examine only this library, at length, on one device.")] = None,
     device: Annotated[
         str | None,
@@ -52,10 +50,10 @@ def doctor(
     ] = None,
     report: Annotated[
         str | None,
-        typer.Option(help="Write the report of --backend here. By default it goes to lionk-doctor/.", metavar="PATH"),
+        to_file(help="Write the report of --backend here. By default it goes to lionk-doctor/."),
     ] = None,
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0.1, help="With --backend: how long the steps on each model are timed.")
+        float, typer.Option(min=0.1, help="With --backend: how long the steps on each model are timed.")
     ] = 5.0,
 ) -> None:
     """Say which array libraries and devices work here, after a short test of each.

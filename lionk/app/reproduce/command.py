@@ -13,7 +13,7 @@ from rich.markup import escape
 import lionk
 
 from ..console import BadInput, Failed, command, console, one_of, right, table
-from ..files import PICTURES, apart, check_folder, json_path, make_folder, output_path, write_json, writing
+from ..files import PICTURES, apart, check_folder, json_path, make_folder, output_path, to_file, write_json, writing
 from .targets import TARGETS, Outcome, load, text
 
 FOLDER = Path("lionk-reproduce")  # for files that no option names
@@ -39,18 +39,14 @@ def reproduce(
     ] = False,
     plot: Annotated[
         str | None,
-        typer.Option(
-            help="Write the picture here, or 'none'. By default it goes to lionk-reproduce/. "
-            "With 'all', give a folder.",
-            metavar="PATH",
+        to_file(
+            help="Write the picture here, or 'none'. By default it goes to lionk-reproduce/. With 'all', give a folder."
         ),
     ] = None,
     json: Annotated[
         str | None,
-        typer.Option(
-            "--json",
-            help="Write the numbers here, 'none', or '-' for the terminal. By default they go to lionk-reproduce/.",
-            metavar="PATH",
+        to_file(
+            help="Write the numbers here, 'none', or '-' for the terminal. By default they go to lionk-reproduce/."
         ),
     ] = None,
     quiet: Annotated[

@@ -102,9 +102,7 @@ Encoding = Annotated[
 ]
 SheetName = Annotated[
     str | None,
-    _table(
-        "--sheet", help="Sheet of a spreadsheet: its name, or its number from 0, which is the default.", metavar="NAME"
-    ),
+    _table(help="Sheet of a spreadsheet: its name, or its number from 0, which is the default.", metavar="NAME"),
 ]
 
 Loss = Annotated[
@@ -144,9 +142,7 @@ HoldOut = Annotated[
 ]
 Folds = Annotated[
     int | None,
-    _model(
-        "--cv", help="Choose the weight decay by cross-validation with this many folds, for example 5.", metavar="FOLDS"
-    ),
+    _model(help="Choose the weight decay by cross-validation with this many folds, for example 5.", metavar="FOLDS"),
 ]
 Lams = Annotated[
     str | None,
@@ -212,7 +208,6 @@ Plot = Annotated[
 Json = Annotated[
     str | None,
     _files(
-        "--json",
         help="Write the trace of the run here, 'none', or '-' for the terminal. By default trace.json in the folder.",
         metavar="PATH",
         show_default=False,
