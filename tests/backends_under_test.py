@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class Backend:
     complex: bool = True
     light: bool = False  # iterative operations (prox, projections) only with LIONK_FULL=1
 
-    @property
+    @cached_property
     def xp(self) -> Any:
         """Imported on first use, so that a missing library is an error of the tests that need it."""
         if self.name == "jax":

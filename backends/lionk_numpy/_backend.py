@@ -47,7 +47,7 @@ class NumPyBackend(Backend):
 
         if device not in (None, "cpu"):
             raise ValueError(f"NumPy has one device, 'cpu', got {device!r}")
-        if hasattr(a, "__dlpack__") and not isinstance(a, (np.ndarray, np.generic)):
+        if not isinstance(a, (np.ndarray, np.generic)) and hasattr(a, "__dlpack__"):
             try:
                 a = np.from_dlpack(a)
             except (BufferError, RuntimeError, TypeError):  # a dtype or a device that DLPack does not carry here
@@ -58,7 +58,8 @@ class NumPyBackend(Backend):
     def to_host(self, x: Any) -> Any:
         import numpy as np
 
-        return np.array(x, dtype=np.float32 if x.dtype.name == "bfloat16" else None)
+        bfloat16 = x.dtype.kind == "V" and x.dtype.name == "bfloat16"
+        return np.array(x, dtype=np.float32 if bfloat16 else None)
 
     def to_bits(self, x: Any) -> Any:
         import numpy as np

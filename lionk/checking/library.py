@@ -64,18 +64,17 @@ class Installed:
 
 
 def host() -> Backend:
-    """NumPy, in which points are drawn and residuals are summed. Raises RuntimeError where it is not installed."""
-    numpy = backends()["numpy"]
-    if why := numpy.why_unavailable():
-        raise RuntimeError(f"checks draw their points and sum their residuals with NumPy on the host: {why}")
-    return numpy
+    """NumPy, in which points are drawn and residuals are summed."""
+    return backends()["numpy"]
 
 
 def library(xp: Any = None) -> Installed:
     """The library meant by a backend's name, a namespace, or a module such as ``torch``; None: NumPy.
 
-    Raises ValueError if it is unknown or not available.
+    Raises ValueError if it is unknown or not available, and RuntimeError if NumPy is not installed.
     """
+    if why := host().why_unavailable():
+        raise RuntimeError(f"checks draw their points and sum their residuals with NumPy on the host: {why}")
     if xp is None:
         return Installed(host())
     known = backends()

@@ -7,13 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from array_api_compat import is_array_api_obj
-
 from ..arrays import namespace as _xp
 from ..functions.array_function import ArrayFunction
 from ..sets.box import Whole
 from .library import Library, host
-from .verdict import available, expect
+from .verdict import Violation, available, expect
 
 
 @dataclass
@@ -81,13 +79,20 @@ class On:
 
     def _check(self, out: Any, like: Any, kind: str) -> None:
         want = {"same": self.dtype, "real": self.real, "bool": "bool"}[kind]
-        expect(is_array_api_obj(out), f"a result is no array: {type(out).__name__}")
-        expect(_xp.array_namespace(out) is _xp.array_namespace(like), f"a result of another library: {type(out)}")
-        expect(out.dtype == getattr(self.backend.xp, want), f"a result of dtype {out.dtype}, not {want}")
         shape = tuple(like.shape) if kind == "same" else ()
-        expect(tuple(out.shape) == shape, f"a result of shape {tuple(out.shape)}, not {shape}")
-        if self.backend.device:
-            expect(_xp.device(out) == _xp.device(like), f"a result on device {_xp.device(out)}")
+        wrong = ""
+        if not _xp.is_array_api_obj(out):
+            wrong = f"is no array: {type(out).__name__}"
+        elif _xp.kind(out).xp is not _xp.kind(like).xp:
+            wrong = f"of another library: {type(out)}"
+        elif out.dtype != getattr(self.backend.xp, want):
+            wrong = f"of dtype {out.dtype}, not {want}"
+        elif tuple(out.shape) != shape:
+            wrong = f"of shape {tuple(out.shape)}, not {shape}"
+        elif self.backend.device and _xp.device(out) != _xp.device(like):
+            wrong = f"on device {_xp.device(out)}"
+        if wrong:
+            raise Violation(f"a result {wrong}", None, {})
 
     def value(self, x: Any, **options: Any) -> float:
         return float(self.call(self.K.value, x, kind="real", **options))
