@@ -1,7 +1,7 @@
-"""The processes of test_torch_sharded.py: ``python torch_ranks.py WORLD FOLDER CLAIM...``.
+"""The processes of test_torch_sharded.py: ``python torch_ranks.py FOLDER "WORLD CLAIM..." ...``, world after world.
 
 Claims are functions whose asserts hold at every rank; each that held is written to ``said{world}-{rank}``. To import
-PyTorch takes longer than the claims: it is done once, and the ranks are forked.
+PyTorch, and what the first step imports, takes longer than the claims: it is done once, and the ranks are forked.
 """
 
 from __future__ import annotations
@@ -358,11 +358,16 @@ def main(rank, world, folder, chosen):
 
 
 if __name__ == "__main__":
-    world, folder = int(sys.argv[1]), Path(sys.argv[2])
-    made = multiprocessing.get_context("fork").Process
-    ranks = [made(target=main, args=(rank, world, folder, sys.argv[3:])) for rank in range(world)]
-    for rank in ranks:
-        rank.start()
-    for rank in ranks:
-        rank.join()
-    sys.stdout.write(f"ended: {[rank.exitcode for rank in ranks]}\n")
+    p = torch.nn.Parameter(torch.ones(2))
+    p.grad = torch.ones(2)
+    LionK([p]).step()
+    fork = multiprocessing.get_context("fork").Process
+    for world, *chosen in map(str.split, sys.argv[2:]):
+        args = int(world), Path(sys.argv[1]), chosen
+        ranks = [fork(target=main, args=(rank, *args)) for rank in range(int(world))]
+        for rank in ranks:
+            rank.start()
+        for rank in ranks:
+            rank.join()
+        sys.stdout.write(f"ended of {world}: {[rank.exitcode for rank in ranks]}\n")
+        sys.stdout.flush()

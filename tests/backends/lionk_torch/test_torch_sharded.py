@@ -47,13 +47,14 @@ def run(commands):
 @pytest.mark.filterwarnings("ignore:torch.distributed is disabled")  # in this process, which is the point
 def test_claims_on_four_processes_and_on_two_and_a_run_that_goes_on_in_one(tmp_path):
     """One test, because the two processes go on from the checkpoint of the four."""
+    worlds = [" ".join([str(world), *claims]) for world, claims in CLAIMS.items()]
+    ended = run([[sys.executable, torch_ranks.__file__, str(tmp_path), *worlds]])[1][0]
     for world, claims in CLAIMS.items():
-        ended = run([[sys.executable, torch_ranks.__file__, str(world), str(tmp_path), *claims]])[1][0]
         said = [(tmp_path / f"said{world}-{r}").read_text() for r in range(world)]
         for claim in claims:
             assert all(f"held: {claim}\n" in text for text in said), f"{claim}, {world}:\n" + "\n".join(said)
         codes = [0] * 4 if world == 4 else [0, -int(signal.SIGKILL)]
-        assert f"ended: {codes}\n" in ended, "\n".join([ended, *said])
+        assert f"ended of {world}: {codes}\n" in ended, "\n".join([ended, *said])
         goes_on_in_one(tmp_path, world)
     assert "held: the_other_is_killed\n" in said[0], said[0]
 
