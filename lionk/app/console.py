@@ -80,6 +80,12 @@ def say(text: str, err: bool = False) -> None:
             raise
 
 
+def first_of(words: Iterable[str], most: int = 4) -> str:
+    """The first of these words, and dots if there are more."""
+    words = list(words)
+    return ", ".join(words[:most]) + (", ..." if len(words) > most else "")
+
+
 def complain(message: object, kind: str) -> None:
     """Print one line on stderr."""
     say(f"lionk: {kind}: {' '.join(str(message).split())}", err=True)

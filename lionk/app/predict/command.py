@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from ..console import BadInput, command, console, say
+from ..console import BadInput, command, console, first_of, say
 from ..files import apart, output_path, write_text
 from ..solve import options as opt
 from ..solve.model import r_squared
@@ -82,9 +82,8 @@ def _by_place(sheet: Any, fitted: Model) -> None:
     if count == len(needed):
         sheet.frame.columns = needed
     elif count <= max(map(int, needed)):
-        shown = ", ".join(needed[:8]) + (", ..." if len(needed) > 8 else "")
         raise BadInput(f"{sheet.file} has {count} columns without names, and the model needs {len(needed)}: the "
-                       f"columns {shown} of the table that it was fitted to")  # fmt: skip
+                       f"columns {first_of(needed, 8)} of the table that it was fitted to")  # fmt: skip
 
 
 def _csv(fitted: Model, values: Array) -> str:

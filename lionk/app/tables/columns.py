@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..console import BadInput
+from ..console import BadInput, first_of
 from . import cells
 from .sheet import Sheet
 from .table import Column
@@ -199,12 +199,8 @@ def _dated(name: str, values: Array, form: str = "") -> Column:
 def _text(name: str, cells_: Any, full: Any, told: str = "") -> Column:
     values = np.where(cells.missing(cells_), "", cells_.to_numpy(dtype=object)).astype(object)
     different = int(full.nunique())
-    return Column(name, "text", values, _kinds(full, different) + told, aside=_too_many(different, len(full)))
-
-
-def _kinds(full: Any, different: int) -> str:
-    shown = [str(v)[:20] for v in sorted(full.unique())[:4]]
-    return f"{different} different: {', '.join(shown)}{', ...' if different > 4 else ''}"
+    kinds = f"{different} different: {first_of(str(v)[:20] for v in sorted(full.unique()))}"
+    return Column(name, "text", values, kinds + told, aside=_too_many(different, len(full)))
 
 
 def _too_many(different: int, rows: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..console import BadInput, one_of
+from ..console import BadInput, first_of, one_of
 from . import cells
 from .columns import Habits, column, habits
 from .sheet import Sheet
@@ -93,7 +93,7 @@ def find(sheet: Sheet, wanted: str, option: str) -> str:
         return str(names[range(len(names))[int(wanted)]])
     except (ValueError, IndexError):
         near = [n for n in names if n.lower() == wanted.lower()] or difflib.get_close_matches(wanted, names, 1)
-        shown = ", ".join(n[:40] for n in names[:12]) + (", ..." if len(names) > 12 else "")
+        shown = first_of((n[:40] for n in names), 12)
         guess = f" (did you mean {near[0]!r}?)" if near else ""
         how = "".join(f"; {note}" for note in sheet.notes if note.startswith("read "))  # the sheet, the encoding
         raise BadInput(

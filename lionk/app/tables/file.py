@@ -92,7 +92,7 @@ def _sheet(wanted: str | None, known: list[str], path: Path) -> str:
 
 
 def _damaged(path: Path, error: Exception) -> BadInput:
-    return BadInput(f"{path} is damaged, or no spreadsheet: {' '.join(str(error).split())}; save it as CSV")
+    return BadInput(f"{path} is damaged, or no spreadsheet: {error}; save it as CSV")
 
 
 def _shown(value: Any) -> str:
@@ -124,9 +124,9 @@ def _parquet(path: Path) -> Frame:
             f"{path}: Parquet files need pyarrow: pip install 'lionk[parquet]' (or save the table as CSV)"
         ) from None
     except OSError as error:
-        raise BadInput(f"{path} cannot be read, or is no Parquet file: {' '.join(str(error).split())}") from None
+        raise BadInput(f"{path} cannot be read, or is no Parquet file: {error}") from None
     except Exception as error:
-        raise BadInput(f"{path} is no Parquet file, or damaged: {' '.join(str(error).split())}") from None
+        raise BadInput(f"{path} is no Parquet file, or damaged: {error}") from None
 
 
 def _typed(path: Path, frame: Frame) -> Sheet:

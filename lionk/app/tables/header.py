@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..console import BadInput
+from ..console import BadInput, first_of
 from . import cells
 
 Frame = Any
@@ -60,14 +60,10 @@ def guess(frame: Frame) -> tuple[bool | None, str]:
     judged = [(v, c) for v, c in zip([_value(f) for f in first], columns, strict=True) if c is not None]
     strange = sum(not _plausible(v, c) for v, c in judged)
     if 2 * strange > len(judged):
-        return True, f"the first line holds names ({_some(first)}), as these are no values of their columns"
+        return True, f"the first line holds names ({first_of(first)}), as these are no values of their columns"
     if len(values) > 1 and all(YEARS[0] <= v <= YEARS[1] and v == round(v) for v in values):
-        return None, f"the first line, {_some(first)}, may hold names or values"
+        return None, f"the first line, {first_of(first)}, may hold names or values"
     return False, "the first line is a sample, as all its cells are numbers"
-
-
-def _some(first: list[str]) -> str:
-    return ", ".join(first[:4]) + (", ..." if len(first) > 4 else "")
 
 
 def _is_number(cell: str) -> bool:

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from ..console import BadInput
+from ..console import BadInput, first_of
 
 _UNPACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
 PACKED = (*_UNPACK, ".zip")
@@ -32,6 +32,5 @@ def _only(path: Path, data: bytes) -> tuple[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX/")]
         if len(names) != 1:
-            held = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-            raise BadInput(f"{path} holds {len(names)} files ({held}); unpack it, and give one of them")
+            raise BadInput(f"{path} holds {len(names)} files ({first_of(names)}); unpack it, and give one of them")
         return PurePosixPath(names[0]).name, archive.read(names[0])
