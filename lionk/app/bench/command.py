@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from textwrap import fill
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -21,7 +21,9 @@ from . import options, speed
 from .aims import AIMS, COLUMNS, ROWS
 from .busy import busy
 from .machine import machine
-from .overhead import Overhead, overheads
+
+if TYPE_CHECKING:
+    from .overhead import Overhead
 
 LIMIT = "limit: five streams"
 FUNCTIONS = ("huber", "pseudo_huber", "softsign", "log_cosh", "l2", "log_sum_exp", "top_k")
@@ -146,6 +148,8 @@ def bench(
     facts = machine() | ({"busy processes": processes} if processes else {})
     out.print(", ".join(f"{k} {v}" for k, v in facts.items()), style="dim", soft_wrap=True)
     if overhead:
+        from .overhead import overheads  # here, as above
+
         costs = overheads(seconds or SECONDS)
         out.print(_overhead_table(costs))
         if path is not None:
