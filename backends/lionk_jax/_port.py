@@ -45,12 +45,7 @@ class OptaxPort:
             **chain,
             dtypes=(*(("float64",) if wide else ()), "float32", "float16", "bfloat16"),
             accuracy=0.35 if newton else 0.0,
-            schedule=True,
-            lists=True,
-            checkpoint=True,
-            writable=True,
-            mixed=True,
-            tried=True,
+            **dict.fromkeys(("schedule", "lists", "checkpoint", "writable", "mixed", "tried"), True),
         )
 
     def create(self, x0: Any, **hyper: Any) -> OptaxHandle:

@@ -37,12 +37,7 @@ class KerasPort:
             request,
             **self.names.function(request.K),
             dtypes=("float64", "float32", "float16", "bfloat16"),
-            schedule=True,
-            lists=True,
-            missing=True,
-            checkpoint=True,
-            writable=True,
-            tried=True,
+            **dict.fromkeys(("schedule", "lists", "missing", "checkpoint", "writable", "tried"), True),
         )
 
     def create(self, x0: Any, **hyper: Any) -> KerasHandle:
