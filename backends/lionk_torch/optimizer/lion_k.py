@@ -181,19 +181,18 @@ class LionK(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        known, states = self._known, self.state
-        if not states and sets_up(known, self.param_groups, states):
+        if not self.state and sets_up(self._known, self.param_groups, self.state):
             return loss
-        if not same(known.states, states.values()):
-            known.seen.clear()
+        if not same(self._known.states, self.state.values()):
+            self._known.seen.clear()
         place = 0  # of the first entry of a group
         for group in self.param_groups:
-            step_group(known, group, states, place, self.process_group)
-            seen = known.seen.get(id(group))
+            step_group(self._known, group, self.state, place, self.process_group)
+            seen = self._known.seen.get(id(group))
             place += seen.entries if seen else sum(map(torch.Tensor.numel, group["params"]))
         full.stepped(self.param_groups)
-        if not known.states:
-            known.states = list(states.values())
+        if not self._known.states:
+            self._known.states = list(self.state.values())
         return loss
 
     # -- what a training loop can ask ----------------------------------------------------------------------------
