@@ -61,7 +61,9 @@ def libraries(case: Any) -> None:
     t = float(rng.choice([0.25, 1.0, 4.0]))
     first = asked(case.K, t, x.astype(float), y.astype(float), "numpy")
     accuracy = case.accuracy
-    for way, dtype in WAYS if accuracy == 0 else WAYS[:-1]:  # iterations within iterations compile for minutes
+    for way, dtype in [
+        w for w in WAYS if accuracy == 0 or "jit" not in w[0]
+    ]:  # iterations within iterations compile for minutes
         there = BACKENDS[way.partition(":")[0]]
         put = [there.put(v, dtype) for v in (x, y)]
         K = case.K.to(like=put[0])
@@ -97,7 +99,7 @@ def libraries(case: Any) -> None:
             apart = max(float(low) - float(upper), float(lower) - float(high)) - 64 * eps * total
             case.expect(f"{which}bounds in libraries", apart, f"{where}{lower!r} {upper!r} {low!r} {high!r}")
         if "dual bounds" in first and np.all(np.isfinite(s)):
-            lower = float(case.K.bounds(x.astype(float))[0]) + float(case.K.conjugate.bounds(s)[0])
+            lower = float(case.K.bounds(x.astype(float))[0]) + float(case.K.conjugate.bounds(s, tol=64 * eps)[0])
             room = (accuracy + 512 * eps) * size[""]
             case.expect("subgradient in libraries", lower - float(np.sum(x * s)) - room, f"{where}{s!r}")
         for what in ("prox", "projection"):

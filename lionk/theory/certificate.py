@@ -142,7 +142,8 @@ def measured(
     scale = xp.where(d.scale == 0, xp.ones_like(d.scale), d.scale)
     dissipated = k.h * (k.a * d.D1 + k.b * d.D2)
     excess = (d.after - d.before + dissipated - d.bregman_f) / scale
-    return *H, abs(d.residual) / scale, excess, d.D1 / scale, d.D2 / scale, dissipated, d.before, d.after
+    unit = scale * (lam or 1.0)  # D1 and D2 are in units of K, H is in those of K/lam
+    return *H, abs(d.residual) / scale, excess, d.D1 / unit, d.D2 / unit, dissipated, d.before, d.after
 
 
 def stacked(*rows: Any) -> Any:

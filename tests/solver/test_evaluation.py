@@ -223,3 +223,19 @@ def test_what_is_no_gradient_is_told_what_it_must_be(name) -> None:
 def test_a_start_that_is_none_is_named(x0, match) -> None:
     with pytest.raises(TypeError, match=match):
         lionk.minimize(lambda x: (0.0, x), x0, K="l1", weight_decay=1.0, jac=True)
+
+
+@pytest.mark.parametrize("lam", [1e-30, 1e-15, 1.0, 1e15, 1e30])
+@pytest.mark.parametrize("K", ["l1", "l2"])
+@pytest.mark.parametrize("given", [{}, {"lr": 0.3}, {"rule": "plateau"}])
+def test_no_statement_of_a_certificate_depends_on_the_units_of_x(lam, K, given) -> None:
+    c = np.asarray([4.1, -5.1, 0.8, -1.1]) / lam
+    best = np.clip(c, -1 / lam, 1 / lam) if K == "l1" else c / np.linalg.norm(lam * c)
+    given = {k: v / lam if k == "lr" else v for k, v in given.items()}
+    r = lionk.minimize(
+        lambda x: (float(np.sum((lam * (x - c)) ** 2)) / 2, lam * (lam * (x - c))),
+        np.zeros(4), K=K, weight_decay=lam, jac=True, convex=True, maxiter=60, tol=1e-6, **given,
+    )  # fmt: skip
+    gain = r.objective - float(np.sum((lam * (best - c)) ** 2)) / 2
+    assert -1e-12 <= gain <= min(r.gap + r.gap_rounding, r.momentum_gap)
+    assert not r.certificate.failed, str(r.certificate)
