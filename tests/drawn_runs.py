@@ -170,6 +170,7 @@ def runs(case: Any) -> None:
         case.counts["runs without another point"] += 1
         return
     size += abs(dual) / lam + abs(best)
+    size += sum(float(np.sum(np.abs(y * s))) for s in starts if np.all(np.isfinite(s))) / lam  # outside by rounding
     room = (64 * case.eps + 4 * case.accuracy) * size + 1e-290
     below = f + dual / lam
     case.expect("F of a run", below - r.objective - room, f"{where}: {below!r} {r.objective!r}")
