@@ -710,7 +710,9 @@ def test_a_run_whose_files_find_no_room_is_printed():
     files = ("--problem", "stacking", "--checkpoint", "run.st", "--json", "a.json", "--plot", "a.svg")
     assert lk("solve", *files, "--maxiter", "4").exit_code == 1
     before = Path("run.st").read_bytes()
-    code = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (999, 999)); from lionk.__main__ import main; main()"
+    limited = "import resource as r; size, kept = r.RLIMIT_FSIZE, r.getrlimit(r.RLIMIT_FSIZE); "
+    limited += "r.setrlimit(size, (999, kept[1]))\ntry: main()\nfinally: r.setrlimit(size, kept)"
+    code = f"from lionk.__main__ import main; {limited}"
     done = run("solve", *files, code=code, PYTHONDONTWRITEBYTECODE="1")
     assert done.returncode == 1
     assert "certified gap" in done.stdout
