@@ -178,8 +178,12 @@ def _write(
     problems: list[str], screen: Any,
 ) -> None:  # fmt: skip
     """Write all files. One that fails keeps back no other; pictures come last, so that nothing is lost by them."""
-    from .. import figures
     from . import path_figure, report, saved
+
+    def picture(f: Path) -> None:
+        from .. import figures  # matplotlib takes as long to load as a small run
+
+        figures.save(o, f)
 
     writers: list[tuple[Path | None, Callable[[Path], None] | None]] = [
         (checkpoint, None),
@@ -187,7 +191,7 @@ def _write(
         (files["--save"], lambda f: saved.save(o, task, missing, f)),
         (files["the table of coefficients"], lambda f: report.save_coefficients(o, f)),
         (files["the path over lam"], lambda f: path_figure.save(task, o.setup, path, f)),
-        (files["--plot"], lambda f: figures.save(o, f)),
+        (files["--plot"], picture),
     ]
     for file, write in writers:
         with put_off(problems, screen):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -24,6 +25,7 @@ class Bundled:
     intercept: bool = True
 
 
+@cache
 def _breast_cancer() -> Table:
     from sklearn.datasets import load_breast_cancer
 
@@ -31,6 +33,7 @@ def _breast_cancer() -> Table:
     return Table(d.data, tuple(map(str, d.feature_names)), d.target_names[d.target].astype(str), "diagnosis")
 
 
+@cache
 def _digits() -> Table:
     from sklearn.datasets import load_digits
 
@@ -39,6 +42,7 @@ def _digits() -> Table:
     return Table(d.data / 16, names, d.target.astype(str), "digit")
 
 
+@cache
 def _stacking() -> Table:
     """Out-of-sample predictions, in five folds, of simple models of the diabetes data; the target standardised."""
     from sklearn.datasets import load_diabetes
