@@ -75,6 +75,10 @@ class Indicator(ArrayFunction):
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         return _xp.only_nan(xp, x)
 
+    def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
+        value = self._value(xp, x, batch, tol)
+        return value, self._subgradient(xp, x, batch), reductions.magnitude(xp, value)  # it has no terms
+
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         return self.set._project(xp, x, batch)
 
