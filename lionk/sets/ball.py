@@ -49,10 +49,10 @@ class Ball(ArraySet):
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         size = lp_norm(xp, y, self.q, batch)
-        near = (
-            y / _xp.spread(xp, xp.where(size > 1, size, 1 + 0 * size), y) if self.q == 2 else self._shrink(xp, y, batch)
-        )
-        return xp.where(_xp.spread(xp, size <= 1 + reductions.slack(xp, y, batch), y), y, near)
+        inside = size <= 1 + reductions.slack(xp, y, batch)
+        if self.q == 2:
+            return y / _xp.spread(xp, xp.where(inside, xp.ones_like(size), size), y)
+        return xp.where(_xp.spread(xp, inside, y), y, self._shrink(xp, y, batch))
 
     def _shrink(self, xp: Namespace, y: Array, batch: int) -> Array:
         """Projection of a point outside: ``|z| + m |y|_max |z|^(q-1) = |y|``, with m such that ``|z|_q = 1``.
