@@ -12,7 +12,20 @@ from collections.abc import Callable
 from typing import Any
 
 from . import plain
-from .namespace import Array, Namespace, device, divide, eps, event_size, finite, is_complex, looped, only_nan, spread
+from .namespace import (
+    Array,
+    Namespace,
+    clip,
+    device,
+    divide,
+    eps,
+    event_size,
+    finite,
+    is_complex,
+    looped,
+    only_nan,
+    spread,
+)
 from .namespace import visible as visible
 from .reductions import inner, peak, unit_norm
 
@@ -98,7 +111,7 @@ def newton(
         slopes = finite(xp, columns / xp.reshape((z + step) - z, (*shape[:batch], 1, n)))
         right = xp.reshape(finite(xp, r), (1, *shape[:batch], n, 1))
         size = xp.max(xp.abs(slopes), axis=(-2, -1), keepdims=True)
-        moves = xp.linalg.solve(slopes[None, ...] + damping * xp.clip(size, 1.0, None), right)
+        moves = xp.linalg.solve(slopes[None, ...] + damping * clip(xp, size, 1.0, None), right)
         ahead = z[None, ...] + xp.reshape(moves, (len(DAMPING), *shape))
         there = residual(ahead, batch + 1)
         sizes, last = unit_norm(xp, there / unit, batch + 1), least
@@ -219,8 +232,8 @@ def resolvent(xp: Namespace, slope: Map, x: Array, t: Any, near: Map | None = No
     at_zero, zero = slope(xp.zeros_like(x)), xp.zeros_like(x)
     least = float(xp.finfo(x.dtype).smallest_normal) * xp.ones_like(x)
     at_kink = (x >= t * slope(-least)) & (x <= t * slope(least))  # exactly 0 for all of them
-    low = xp.where(x < 0, x, zero) - t * xp.clip(at_zero, 0.0, None)
-    high = xp.where(x > 0, x, zero) - t * xp.clip(at_zero, None, 0.0)
+    low = xp.where(x < 0, x, zero) - t * clip(xp, at_zero, 0.0, None)
+    high = xp.where(x > 0, x, zero) - t * clip(xp, at_zero, None, 0.0)
     low, high = (xp.where(at_kink, zero, e) for e in (low, high))
 
     most = float(xp.finfo(x.dtype).max) / 8 / (1 + t) * xp.ones_like(x)  # so that no product overflows
@@ -281,4 +294,4 @@ def middle(xp: Namespace, low: Array, high: Array) -> Array:
 
 def share(xp: Namespace, low: Array, high: Array, y: Array) -> Array:
     """The w in [0, 1] with ``(1 - w) low + w high = y``, for y between them, up to rounding."""
-    return xp.clip(divide(xp, y - low, high - low), 0.0, 1.0)
+    return clip(xp, divide(xp, y - low, high - low), 0.0, 1.0)

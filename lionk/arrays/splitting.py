@@ -205,7 +205,7 @@ def _ratio(xp: Namespace, u: Array, rest: Array) -> Any:
     A number where it can be seen.
     """
     there, away = xp.sum(u), xp.sum(rest)
-    ratio = xp.clip(_xp.divide(xp, there, away), 1e-8, 1e8)
+    ratio = _xp.clip(xp, _xp.divide(xp, there, away), 1e-8, 1e8)
     ratio = xp.where((away > 64 * _xp.eps(u) * there) & (there > 0), ratio, xp.ones_like(ratio))
     return float(ratio) if _roots.visible(ratio) else ratio
 

@@ -168,7 +168,9 @@ class Variant(LionK):
     def _resized(self, x: Array, before: Array, size: Array) -> Array:
         xp = _xp.namespace(x)
         if self.radial_brake is not None:
-            wanted = before + self.radial_brake * xp.clip(size - before, 0.0, None) + xp.clip(size - before, None, 0.0)
+            change = size - before
+            grown, shrunk = _xp.clip(xp, change, 0.0, None), _xp.clip(xp, change, None, 0.0)
+            wanted = before + self.radial_brake * grown + shrunk
         else:
             wanted = before if self.hyperball == "keep" else self.hyperball
         factor = wanted / xp.where(size > 0, size, xp.ones_like(size))

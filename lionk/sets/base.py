@@ -128,7 +128,7 @@ class ArraySet(ConvexSet):
         """
         r = y - near
         r = _xp.divide(xp, r, _xp.spread(xp, reductions.norm(xp, r, batch), r) + xp.zeros_like(r))
-        return xp.clip(reductions.inner(xp, r, y, batch) - self._support(xp, r, batch), 0.0, None)
+        return _xp.clip(xp, reductions.inner(xp, r, y, batch) - self._support(xp, r, batch), 0.0, None)
 
     def _outside(self, xp: Namespace, y: Array, near: Array, batch: int) -> Array:
         """``near``, a member, where it separates y from C by more than rounding; else y, a member, bit for bit."""

@@ -59,7 +59,7 @@ class Birkhoff(ArraySet):
 
     def _assignment(self, xp: Namespace, c: Array) -> Array:
         large = float(xp.finfo(c.dtype).max) / (4 * c.shape[-1])
-        return assignment(xp.clip(xp.where(xp.isnan(c), xp.zeros_like(c), c), -large, large))
+        return assignment(_xp.clip(xp, xp.where(xp.isnan(c), xp.zeros_like(c), c), -large, large))
 
     def _reduced(self, xp: Namespace, y: Array) -> Array:
         """``Y + a 1' + 1 b'``, 0 at the best permutation and <= 0 elsewhere; b by longest paths, n steps."""
@@ -78,13 +78,13 @@ class Birkhoff(ArraySet):
 
         def rise(w: Array) -> Array:
             """A gradient step of the potentials, w = a 1' + 1 b'."""
-            p = xp.clip(z + w, 0.0, None)
+            p = _xp.clip(xp, z + w, 0.0, None)
             return w + sum(1 - xp.sum(p, axis=axis, keepdims=True) for axis in (-1, -2)) / (2 * n)
 
-        p = xp.clip(z + _roots.accelerated(xp, rise, xp.zeros_like(z), 100 + 20 * n, y.ndim - 2), 0.0, None)
+        p = _xp.clip(xp, z + _roots.accelerated(xp, rise, xp.zeros_like(z), 100 + 20 * n, y.ndim - 2), 0.0, None)
         for axis in (-1, -2) * 4:  # what is left of the sums' errors, those of rounding at large y among them
             p = _xp.divide(xp, p, xp.sum(p, axis=axis, keepdims=True) + 0 * p)
-        positive = reductions.peak(xp, xp.clip(y, None, 0.0), batch) == 0
+        positive = reductions.peak(xp, _xp.clip(xp, y, None, 0.0), batch) == 0
         return xp.where(_xp.spread(xp, positive, y), self._kept(xp, y, p, batch), p)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
@@ -92,5 +92,5 @@ class Birkhoff(ArraySet):
         if not self._check(y):
             return reductions.total(xp, xp.abs(y), batch)
         off = xp.maximum(*(xp.abs(xp.sum(y, axis=axis) - 1) for axis in (-1, -2)))
-        below = xp.clip(-xp.min(y, axis=-1), 0.0, None)
+        below = _xp.clip(xp, -xp.min(y, axis=-1), 0.0, None)
         return reductions.peak(xp, xp.maximum(off, below), batch)

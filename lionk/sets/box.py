@@ -116,7 +116,7 @@ class Box(ArraySet):
             return _xp.sign(xp, c) if _is_one(self.upper) else self._ends(xp, c)[1] * _xp.sign(xp, c)
         self._polar(xp, c)
         low, up = (a + xp.zeros_like(c) for a in self._ends(xp, c))
-        least = xp.clip(xp.zeros_like(c), low, up)
+        least = _xp.clip(xp, xp.zeros_like(c), low, up)
         return xp.where(c > 0, up, xp.where(c < 0, low, xp.where(c == 0, least, c)))
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
@@ -124,7 +124,7 @@ class Box(ArraySet):
         if not self._polar(xp, y):
             if self.lower is None and isinstance(up, (int, float)) and 0 < up < math.inf:  # no sign of a 0 is at stake
                 return _xp.between(xp, y, up)
-            return xp.clip(y, low, up)
+            return _xp.clip(xp, y, low, up)
         r = xp.abs(y)
         outside = r > up
         return xp.where(outside, y * _xp.divide(xp, up + xp.zeros_like(r), xp.where(outside, r, up + 1)), y)
@@ -154,7 +154,7 @@ class Box(ArraySet):
             nearest = xp.where(zero, self._project(xp, s, batch), self._lmo(xp, x, batch))
             return reductions.norm(xp, s - nearest, batch)
         low, up = (a + xp.zeros_like(x) for a in self._ends(xp, x))
-        return reductions.norm(xp, s - xp.clip(s, xp.where(x > 0, up, low), xp.where(x < 0, low, up)), batch)
+        return reductions.norm(xp, s - _xp.clip(xp, s, xp.where(x > 0, up, low), xp.where(x < 0, low, up)), batch)
 
 
 def _is_infinite(v: Any) -> bool:

@@ -66,7 +66,7 @@ class BoxSimplex(ArraySet):
         filled = xp.cumulative_sum(_take(xp, up - low, order), axis=-1)
         enough = filled >= rest * (1 - 4 * _xp.eps(c))
         place = xp.sum(xp.astype(~enough, order.dtype), axis=-1, keepdims=True)
-        cut = _take(xp, _take(xp, z, order), xp.clip(place, None, z.shape[-1] - 1))
+        cut = _take(xp, _take(xp, z, order), _xp.clip(xp, place, None, z.shape[-1] - 1))
         fixed = xp.where(z > cut, up, low)
         tied = z == cut
         left = 1 - xp.sum(xp.where(tied, xp.zeros_like(z), fixed), axis=-1)
@@ -90,7 +90,7 @@ class BoxSimplex(ArraySet):
         low, up = self._ends(xp, y, batch)
         off = xp.max(xp.maximum(low - z, z - up), axis=-1)
         lack = xp.abs(xp.sum(z, axis=-1) - 1)
-        return xp.maximum(xp.clip(off, 0.0, None), lack) + reductions.poison(xp, y, batch)
+        return xp.maximum(_xp.clip(xp, off, 0.0, None), lack) + reductions.poison(xp, y, batch)
 
 
 def _level(xp: Namespace, r: Array, low: Array, up: Array, total: Array, free: Array) -> Array:
@@ -98,7 +98,7 @@ def _level(xp: Namespace, r: Array, low: Array, up: Array, total: Array, free: A
     weight, infinite = xp.astype(free, r.dtype), math.inf * xp.ones_like(r)
 
     def clipped(t: Array) -> Array:
-        return xp.clip(r - t[..., None], low, up)
+        return _xp.clip(xp, r - t[..., None], low, up)
 
     bottom = xp.min(xp.where(free, r - up, infinite), axis=-1)
     top = xp.max(xp.where(free, r - low, -infinite), axis=-1)
@@ -108,7 +108,7 @@ def _level(xp: Namespace, r: Array, low: Array, up: Array, total: Array, free: A
         inner = weight * xp.astype((p > low) & (p < up), r.dtype)
         lack = total - xp.sum(weight * p, axis=-1)
         share = _xp.divide(xp, lack, xp.sum(inner, axis=-1))[..., None]
-        p = xp.where(inner > 0, xp.clip(p + share, low, up), p)
+        p = xp.where(inner > 0, _xp.clip(xp, p + share, low, up), p)
     return p
 
 

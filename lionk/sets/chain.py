@@ -44,7 +44,7 @@ class Falling(ArraySet):
         if z.shape[-1] == 0:
             return reductions.total(xp, x, batch)
         large = _xp.cut(xp, z)  # of inf - inf, the first of both decides
-        top = xp.clip(xp.max(xp.cumulative_sum(large, axis=-1), axis=-1), 0.0, None)
+        top = _xp.clip(xp, xp.max(xp.cumulative_sum(large, axis=-1), axis=-1), 0.0, None)
         far = reductions.peak(xp, xp.where(xp.isinf(z), large, xp.zeros_like(z)), z.ndim - 1) / 2
         return xp.where((far > 0) & (top > far), math.inf * xp.ones_like(top), top)
 
@@ -66,14 +66,14 @@ class Falling(ArraySet):
         z = sequence(xp, y, batch)
         if z.shape[-1] == 0:
             return y
-        return xp.reshape(xp.clip(_non_increasing(xp, z), 0.0, 1.0), y.shape)
+        return xp.reshape(_xp.clip(xp, _non_increasing(xp, z), 0.0, 1.0), y.shape)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         z = sequence(xp, _xp.finite(xp, y), batch)
         if z.shape[-1] == 0:
             return reductions.total(xp, y, batch)
         steps = xp.concat([z[..., :1] - 1, z[..., 1:] - z[..., :-1], -z[..., -1:]], axis=-1)
-        return xp.clip(xp.max(steps, axis=-1), 0.0, None) + reductions.poison(xp, y, batch)
+        return _xp.clip(xp, xp.max(steps, axis=-1), 0.0, None) + reductions.poison(xp, y, batch)
 
 
 @value_class
@@ -119,7 +119,7 @@ class Chain(ArraySet):
             return _xp.only_nan(xp, y)
         z = nearer(xp, z - xp.mean(z, axis=-1, keepdims=True), z.ndim - 1)
         x = _denoised(xp, z)
-        sums = xp.clip(xp.cumulative_sum(z - x, axis=-1)[..., :-1], -1.0, 1.0)  # what rounding left outside
+        sums = _xp.clip(xp, xp.cumulative_sum(z - x, axis=-1)[..., :-1], -1.0, 1.0)  # what rounding left outside
         steps = x[..., 1:] - x[..., :-1]
         noise = 64 * z.shape[-1] * _xp.eps(y) * xp.max(xp.abs(z), axis=-1, keepdims=True)
         sums = xp.where(xp.abs(steps) > noise, -xp.sign(steps), sums)  # exact where x jumps
@@ -134,7 +134,7 @@ class Chain(ArraySet):
             return reductions.total(xp, y, batch)
         sums = xp.abs(xp.cumulative_sum(z, axis=-1))
         inside = xp.max(sums[..., :-1], axis=-1) - 1 if z.shape[-1] > 1 else -xp.ones_like(sums[..., -1])
-        return xp.maximum(xp.clip(inside, 0.0, None), sums[..., -1]) + reductions.poison(xp, y, batch)
+        return xp.maximum(_xp.clip(xp, inside, 0.0, None), sums[..., -1]) + reductions.poison(xp, y, batch)
 
 
 def run_means(xp: Namespace, x: Array, u: Array) -> Array:

@@ -133,7 +133,7 @@ class Hull(ArraySet):
         near, s, rest = self._split(xp, z, batch)
         if self._rest_and_radius is None:
             return self._separation(xp, z, near, batch) + infinite
-        return xp.clip(reductions.norm(xp, s, batch) - rest, 0.0, None) + infinite
+        return _xp.clip(xp, reductions.norm(xp, s, batch) - rest, 0.0, None) + infinite
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         return self._violation(xp, y, batch) if self._rest_and_radius else super()._distance(xp, y, batch)
@@ -268,5 +268,5 @@ def towards_least(
     ratio = xp.where(leaving, _xp.divide(xp, w, w - least), xp.ones_like(w))
     part = xp.min(ratio, axis=-1, keepdims=True)
     gone = leaving & (ratio <= part)
-    w = xp.where(active & ~gone, xp.clip((1 - part) * w + part * least, 0.0, None), xp.zeros_like(w))
+    w = xp.where(active & ~gone, _xp.clip(xp, (1 - part) * w + part * least, 0.0, None), xp.zeros_like(w))
     return w / xp.sum(w, axis=-1, keepdims=True), gone, ~xp.any(leaving, axis=-1, keepdims=True)

@@ -125,7 +125,7 @@ class Intersection(ArraySet):
         if not self._holds_zero:
             return z
         room = 4 * _xp.eps(z) * math.sqrt(max(_xp.event_size(z, batch), 1)) * self._scale(xp, z)
-        off = xp.clip(self._violation(xp, z, batch) - room, 0.0, None)
+        off = _xp.clip(xp, self._violation(xp, z, batch) - room, 0.0, None)
         one = xp.ones_like(off)
 
         def beyond(t: Array) -> Array:

@@ -90,7 +90,7 @@ class _KBall(ArraySet):
         cut, size = top[..., -1], self._gauge(xp, r, top, batch)
 
         def excess(a: Array, d: Array) -> Array:
-            return xp.clip((a - _xp.spread(xp, cut, a)) + _xp.spread(xp, d, a), 0.0, None)
+            return _xp.clip(xp, (a - _xp.spread(xp, cut, a)) + _xp.spread(xp, d, a), 0.0, None)
 
         def shrunk(share: Array) -> tuple[Array, Array]:
             t, d = self._at(xp, cut, share)
@@ -109,7 +109,7 @@ class _KBall(ArraySet):
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         if self._empty(y, batch):
             return reductions.total(xp, xp.abs(y), batch)
-        return xp.clip(self._gauge(xp, *self._entries(xp, y, batch), batch) - 1, 0.0, None)
+        return _xp.clip(xp, self._gauge(xp, *self._entries(xp, y, batch), batch) - 1, 0.0, None)
 
 
 @value_class
@@ -141,7 +141,7 @@ class KSupportBall(_KBall):
         return -cut * xp.expm1(share), cut * xp.exp(share)
 
     def _shrunk(self, xp: Namespace, r: Array, cut: Array, t: Array, d: Array, g: Array) -> Array:
-        return xp.clip(xp.minimum((r - cut) + d, _xp.divide(xp, g, t + g) * r), 0.0, None)
+        return _xp.clip(xp, xp.minimum((r - cut) + d, _xp.divide(xp, g, t + g) * r), 0.0, None)
 
     def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         """The shares of the entries tied at the k-th largest are free: in [0, 1], with a given sum."""

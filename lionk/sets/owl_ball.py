@@ -75,7 +75,7 @@ class OwlBall(ArraySet):
         level = _take(xp, xp.sort(r, axis=-1, descending=True), last)
         count = xp.sum(xp.astype(r >= level, places.dtype), axis=-1, keepdims=True)  # to the end of a run of ties
         sums = xp.cumulative_sum(self._weights(xp, r, n))
-        size = 1 / xp.reshape(xp.take(sums, xp.reshape(xp.clip(count - 1, 0, None), (-1,))), last.shape)
+        size = 1 / xp.reshape(xp.take(sums, xp.reshape(_xp.clip(xp, count - 1, 0, None), (-1,))), last.shape)
         picked = xp.where(r >= level, size + xp.zeros_like(r), xp.zeros_like(r))
         return _xp.sign(xp, c) * xp.reshape(picked, c.shape)
 
@@ -95,7 +95,7 @@ class OwlBall(ArraySet):
         z, w = _take(xp, r, order), self._weights(xp, r, n)
 
         def shrunk(t: Array) -> Array:
-            return xp.clip(_non_increasing(xp, z - t[..., None] * w), 0.0, None)
+            return _xp.clip(xp, _non_increasing(xp, z - t[..., None] * w), 0.0, None)
 
         def size(a: Array) -> Array:
             return xp.sum(w * a, axis=-1)
@@ -119,4 +119,4 @@ class OwlBall(ArraySet):
         ordered = xp.sort(r, axis=-1, descending=True)
         w = self._weights(xp, r, r.shape[-1])
         counted = xp.where(w == 0, _xp.only_nan(xp, ordered), ordered)
-        return xp.clip(xp.sum(w * counted, axis=-1) - 1, 0.0, None)
+        return _xp.clip(xp, xp.sum(w * counted, axis=-1) - 1, 0.0, None)

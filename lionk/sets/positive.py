@@ -16,7 +16,7 @@ def part(xp: Namespace, x: Array) -> Array:
     """``max(x, 0)``; NaN stays."""
     if _xp.is_complex(x):
         raise TypeError("complex entries have no positive part; use a real array")
-    return xp.clip(x, 0.0, None)
+    return _xp.clip(xp, x, 0.0, None)
 
 
 @value_class

@@ -246,7 +246,7 @@ class Minkowski(ArraySet):
         known = self._rest_and_radius
         if known is not None:
             c, radius = known
-            return xp.clip(c._distance(xp, y, batch) - radius, 0.0, None) + infinite
+            return _xp.clip(xp, c._distance(xp, y, batch) - radius, 0.0, None) + infinite
         return self._separation(xp, y, self._near(xp, y, batch), batch) + infinite
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:

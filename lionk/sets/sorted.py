@@ -85,7 +85,7 @@ class Sorted(ArraySet):
         gaps = xp.minimum(gaps, 2 * reductions.peak(xp, w, 0) + xp.zeros_like(gaps))
         z = reductions.sums_from_end(xp, gaps)
         fit = _non_increasing(xp, z - w)
-        near = z - (xp.clip(fit, 0.0, None) if self.absolute else fit)
+        near = z - (_xp.clip(xp, fit, 0.0, None) if self.absolute else fit)
         near = xp.reshape(_take(xp, near, xp.argsort(order, axis=-1)), y.shape)
         near = _xp.sign(xp, y) * near if self.absolute else near
         return self._kept(xp, y, near, batch)
@@ -99,7 +99,7 @@ class Sorted(ArraySet):
         infinite = reductions.poison(xp, xp.abs(y), batch)
         excess = reductions.running_sum(xp, xp.sort(r, axis=-1, descending=True) - self._weights(xp, y, n))
         mean = excess / xp.astype(xp.arange(1, n + 1, device=_xp.device(y)), r.dtype)
-        above = xp.clip(xp.max(mean, axis=-1), 0.0, None) + infinite
+        above = _xp.clip(xp, xp.max(mean, axis=-1), 0.0, None) + infinite
         return above if self.absolute else xp.maximum(above, xp.abs(mean[..., -1]))
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
@@ -186,7 +186,7 @@ def _joined(xp: Namespace, fits: Array, half: int) -> Array:
     gained = v * reductions.sums_from_end(xp, of_left) - reductions.sums_from_end(xp, of_left * v)
     lost = reductions.running_sum(xp, of_right * v) - v * reductions.running_sum(xp, of_right)
     last = xp.sum(xp.astype(gained >= lost, order.dtype), axis=-1, keepdims=True) - 1
-    v = _take(xp, v, xp.clip(last, 0, None))
+    v = _take(xp, v, _xp.clip(xp, last, 0, None))
     for _ in range(2):  # from the entry to the root, and once more where rounding chose the entry beside
         pooled = xp.astype(xp.where(left, near < v, near >= v), near.dtype)
         v = _xp.divide(xp, xp.sum(pooled * near, axis=-1, keepdims=True), xp.sum(pooled, axis=-1, keepdims=True))

@@ -109,16 +109,16 @@ class TopK(ArraySet):
                 return (xp.sum(kept * falling, axis=-1, keepdims=True) - 1) / xp.sum(kept, axis=-1, keepdims=True)
 
             level = _roots.repeated(xp, raised, level, 8)[..., 0]
-            levelled = _summing(xp, xp.clip((r - cut) - _xp.spread(xp, level, r), 0.0, 1.0), 1.0, batch)
+            levelled = _summing(xp, _xp.clip(xp, (r - cut) - _xp.spread(xp, level, r), 0.0, 1.0), 1.0, batch)
         else:
             levelled = self._level(xp, r - cut, float(self.k), batch, span=(-1.0, 0.0))
         room = self.k * reductions.slack(xp, r, batch)
         if not self.absolute:  # a member, up to the rounding of its sum, is its own projection, bit for bit
             lies = (xp.abs(reductions.total(xp, y, batch) - self.k) <= room) & (
-                reductions.peak(xp, y - xp.clip(y, 0.0, 1.0), batch) == 0
+                reductions.peak(xp, y - _xp.clip(xp, y, 0.0, 1.0), batch) == 0
             )
             return xp.where(_xp.spread(xp, lies, y), y, levelled)
-        inside = xp.clip(r, 0.0, 1.0)
+        inside = _xp.clip(xp, r, 0.0, 1.0)
         fits = _xp.spread(xp, reductions.total(xp, inside, batch) <= self.k + room, r)
         z = xp.where(fits, inside, levelled)
         if _xp.is_complex(y):
@@ -152,7 +152,7 @@ class TopK(ArraySet):
             bottom, top = span[0] + zero, span[1] + zero
 
         def clipped(t: Array) -> Array:
-            return weight * xp.clip(r - _xp.spread(xp, t, r), 0.0, 1.0)
+            return weight * _xp.clip(xp, r - _xp.spread(xp, t, r), 0.0, 1.0)
 
         t = _roots.root(xp, lambda s: total - reductions.total(xp, clipped(s), batch), bottom, top)
         moved = r - _xp.spread(xp, t, r)
@@ -169,9 +169,9 @@ class TopK(ArraySet):
         above = xp.max(_xp.flat(xp, r, batch), axis=-1) - 1
         total = reductions.total(xp, _xp.finite(xp, r), batch) - self.k
         if self.absolute:
-            return xp.clip(xp.maximum(above, total), 0.0, None)
+            return _xp.clip(xp, xp.maximum(above, total), 0.0, None)
         below = -xp.min(_xp.flat(xp, r, batch), axis=-1)
-        return xp.clip(xp.maximum(xp.maximum(above, below), xp.abs(total) / self.k), 0.0, None)
+        return _xp.clip(xp, xp.maximum(xp.maximum(above, below), xp.abs(total) / self.k), 0.0, None)
 
     def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         if not self._check(x, batch):
@@ -187,9 +187,9 @@ class TopK(ArraySet):
             raise NotAvailable("the subdifferential distance of top_k is for real arrays; use K.fenchel_young")
         signed = xp.where(at_zero, r, _xp.sign(xp, x) * s)
         capped = at_zero & _xp.spread(
-            xp, reductions.total(xp, xp.where(at_zero, xp.clip(r, 0.0, 1.0), 0 * r), batch) <= left, r
+            xp, reductions.total(xp, xp.where(at_zero, _xp.clip(xp, r, 0.0, 1.0), 0 * r), batch) <= left, r
         )
-        nearest = xp.where(capped, xp.clip(r, 0.0, 1.0), self._level(xp, signed, left, batch, at))
+        nearest = xp.where(capped, _xp.clip(xp, r, 0.0, 1.0), self._level(xp, signed, left, batch, at))
         sign = xp.where(at_zero, xp.where(s < 0, -xp.ones_like(s), xp.ones_like(s)), _xp.sign(xp, x))
         return reductions.norm(xp, s - xp.where(at, sign * nearest, fixed), batch)
 
@@ -207,5 +207,5 @@ def _summing(xp: Namespace, p: Array, total: Any, batch: int) -> Array:
         inner = (p > 0) & (p < 1)
         lack = total - reductions.total(xp, p, batch)
         share = _xp.divide(xp, lack, reductions.total(xp, xp.astype(inner, p.dtype), batch))
-        p = xp.where(inner, xp.clip(p + _xp.spread(xp, share, p), 0.0, 1.0), p)
+        p = xp.where(inner, _xp.clip(xp, p + _xp.spread(xp, share, p), 0.0, 1.0), p)
     return p

@@ -59,4 +59,4 @@ class Differences(ArraySet):
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         z = sequence(xp, _xp.finite(xp, y), batch)
         total, size = xp.abs(xp.sum(z, axis=-1)), xp.sum(xp.abs(z), axis=-1)
-        return xp.maximum(total, xp.clip(size - 2, 0.0, None)) + reductions.poison(xp, y, batch)
+        return xp.maximum(total, _xp.clip(xp, size - 2, 0.0, None)) + reductions.poison(xp, y, batch)

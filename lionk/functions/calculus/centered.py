@@ -115,7 +115,7 @@ class CenteredConjugate(ArrayFunction):
             near = self.inner.domain._project(xp, w, batch)
             # finite: a slope may be infinite at one end, and minus infinity at the other
             top = float(xp.finfo(w.dtype).max) / (4 * max(_xp.event_size(w, batch), 1))
-            s = mean(xp, xp.clip(self.inner._subgradient(xp, near, batch), -top, top), batch)
+            s = mean(xp, _xp.clip(xp, self.inner._subgradient(xp, near, batch), -top, top), batch)
             outside = _xp.spread(xp, self.inner.domain._violation(xp, w, batch) > 0, s)
             return xp.where(outside, mean(xp, w - near, batch), s)
 

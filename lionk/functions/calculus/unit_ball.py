@@ -84,4 +84,4 @@ class UnitBall(ArraySet):
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         value = self.norm._value(xp, _xp.finite(xp, y), batch, 0.0)
-        return xp.clip(value - 1, 0.0, None) + reductions.poison(xp, y, batch)
+        return _xp.clip(xp, value - 1, 0.0, None) + reductions.poison(xp, y, batch)

@@ -30,7 +30,7 @@ def _xlogx(xp: Namespace, y: Array) -> Array:
 
 def _bounded(xp: Namespace, x: Array) -> Array:
     """x cut to where saturating functions have saturated."""
-    return xp.clip(x, -SATURATED, SATURATED)
+    return _xp.clip(xp, x, -SATURATED, SATURATED)
 
 
 def _log1p_defect(xp: Namespace, a: Array) -> Array:
@@ -64,7 +64,7 @@ def half_square_nearest(xp: Namespace, x: Array, t: Any, p: float) -> Array:
 
 
 def dead_zone_value(xp: Namespace, x: Array) -> Array:
-    return xp.clip(xp.abs(x) - 1, 0.0, None)
+    return _xp.clip(xp, xp.abs(x) - 1, 0.0, None)
 
 
 def dead_zone_derivative(xp: Namespace, x: Array) -> Array:
@@ -100,12 +100,12 @@ def capped_absolute_interval(xp: Namespace, y: Array) -> tuple[Array, Array]:
 
 
 def capped_absolute_nearest(xp: Namespace, y: Array, t: Any) -> Array:
-    return _xp.sign(xp, y) * xp.clip(xp.abs(y) - t, 0.0, 1.0)
+    return _xp.sign(xp, y) * _xp.clip(xp, xp.abs(y) - t, 0.0, 1.0)
 
 
 def log_cosh_value(xp: Namespace, x: Array) -> Array:
     a = xp.abs(x)
-    half = xp.sinh(xp.clip(a, None, 1.0) / 2)
+    half = xp.sinh(_xp.clip(xp, a, None, 1.0) / 2)
     return xp.where(a < 1, xp.log1p(2 * half * half), a + xp.log1p(xp.exp(-2 * a)) - math.log(2))
 
 
@@ -116,7 +116,7 @@ def log_cosh_derivative(xp: Namespace, x: Array) -> Array:
 def binary_entropy_value(xp: Namespace, y: Array) -> Array:
     """Conjugate of log cosh: ``(1+y)/2 log(1+y) + (1-y)/2 log(1-y)``."""
     a = xp.abs(y)
-    small = xp.clip(a, None, 0.5)
+    small = _xp.clip(xp, a, None, 0.5)
     near = xp.log1p(-small * small) / 2 + small * xp.atanh(small)
     return xp.where(a < 0.5, near, (_xlogx(xp, 1 + a) + _xlogx(xp, 1 - a)) / 2)
 
@@ -189,7 +189,7 @@ def log_barrier_derivative(xp: Namespace, y: Array) -> Array:
 
 def arctan_value(xp: Namespace, x: Array) -> Array:
     a = xp.abs(x)
-    cut = xp.clip(a, None, SATURATED)
+    cut = _xp.clip(xp, a, None, SATURATED)
     return (2 / math.pi) * (a * xp.atan(a) - xp.log1p(cut * cut) / 2)
 
 
@@ -200,7 +200,7 @@ def arctan_derivative(xp: Namespace, x: Array) -> Array:
 def log_cosine_value(xp: Namespace, y: Array) -> Array:
     """Conjugate of arctan: ``-(2/pi) log cos(pi y/2)`` on (-1, 1)."""
     a = xp.abs(y)
-    quarter = xp.sin(math.pi / 4 * xp.clip(a, None, 0.5))
+    quarter = xp.sin(math.pi / 4 * _xp.clip(xp, a, None, 0.5))
     near = -xp.log1p(-2 * quarter * quarter)
     far = _or_infinite(xp, a >= 1, a, lambda r: -xp.log(xp.sin(math.pi / 2 * (1 - r))), 0.5)
     return (2 / math.pi) * xp.where(a < 0.5, near, far)
@@ -208,8 +208,8 @@ def log_cosine_value(xp: Namespace, y: Array) -> Array:
 
 def log_cosine_derivative(xp: Namespace, y: Array) -> Array:
     a = xp.abs(y)
-    far = _or_infinite(xp, a >= 1, a, lambda r: 1 / xp.tan(math.pi / 2 * (1 - xp.clip(r, 0.5, None))), 0.5)
-    return _signed(xp, y, xp.where(a < 0.5, xp.tan(math.pi / 2 * xp.clip(a, None, 0.5)), far))
+    far = _or_infinite(xp, a >= 1, a, lambda r: 1 / xp.tan(math.pi / 2 * (1 - _xp.clip(xp, r, 0.5, None))), 0.5)
+    return _signed(xp, y, xp.where(a < 0.5, xp.tan(math.pi / 2 * _xp.clip(xp, a, None, 0.5)), far))
 
 
 def asinh_value(xp: Namespace, x: Array) -> Array:
@@ -249,7 +249,7 @@ def entropy_derivative(xp: Namespace, y: Array) -> Array:
 
 
 def softplus_value(xp: Namespace, x: Array) -> Array:
-    return xp.clip(x, 0.0, None) + xp.log1p(xp.exp(-xp.abs(x)))
+    return _xp.clip(xp, x, 0.0, None) + xp.log1p(xp.exp(-xp.abs(x)))
 
 
 def softplus_derivative(xp: Namespace, x: Array) -> Array:
@@ -271,12 +271,12 @@ def logistic_entropy_derivative(xp: Namespace, y: Array) -> Array:
 
 def berhu_value(xp: Namespace, x: Array) -> Array:
     a = xp.abs(x)
-    beyond = xp.clip(a - 1, 0.0, None)
+    beyond = _xp.clip(xp, a - 1, 0.0, None)
     return a + beyond * beyond / 2
 
 
 def berhu_derivative(xp: Namespace, x: Array) -> Array:
-    return _xp.sign(xp, x) * xp.clip(xp.abs(x), 1.0, None)
+    return _xp.sign(xp, x) * _xp.clip(xp, xp.abs(x), 1.0, None)
 
 
 def berhu_interval(xp: Namespace, x: Array) -> tuple[Array, Array]:
@@ -286,12 +286,12 @@ def berhu_interval(xp: Namespace, x: Array) -> tuple[Array, Array]:
 
 def berhu_nearest(xp: Namespace, x: Array, t: Any) -> Array:
     r = xp.abs(x)
-    return _xp.sign(xp, x) * xp.where(r <= 1 + t, xp.clip(r - t, 0.0, None), r / (1 + t))
+    return _xp.sign(xp, x) * xp.where(r <= 1 + t, _xp.clip(xp, r - t, 0.0, None), r / (1 + t))
 
 
 def outer_square_value(xp: Namespace, y: Array) -> Array:
     """Conjugate of berHu: ``max(y^2 - 1, 0)/2``."""
-    beyond = xp.clip(xp.abs(y) - 1, 0.0, None)
+    beyond = _xp.clip(xp, xp.abs(y) - 1, 0.0, None)
     return beyond * (beyond + 2) / 2
 
 
@@ -306,4 +306,4 @@ def outer_square_interval(xp: Namespace, y: Array) -> tuple[Array, Array]:
 
 def outer_square_nearest(xp: Namespace, y: Array, t: Any) -> Array:
     r = xp.abs(y)
-    return _xp.sign(xp, y) * xp.where(r <= 1, r, xp.clip(r / (1 + t), 1.0, None))
+    return _xp.sign(xp, y) * xp.where(r <= 1, r, _xp.clip(xp, r / (1 + t), 1.0, None))

@@ -103,7 +103,7 @@ class NegativeEntropy(ArrayFunction):
             return x
         z = _xp.flat(xp, x, batch)
         nu = 1 - xp.max(z, axis=-1, keepdims=True)  # there the largest weight is >= 1: its logarithm is 0
-        q = xp.minimum(xp.log(xp.clip(z + nu, 1.0, None)), (z + nu) / t)
+        q = xp.minimum(xp.log(_xp.clip(xp, z + nu, 1.0, None)), (z + nu) / t)
         for _ in range(STEPS):
             e = xp.exp(q)
             slope, rest = e + t, e + t * q - (z + nu)

@@ -78,7 +78,7 @@ class Separable(ArrayFunction):
         phi, r = self.phi, xp.abs(x) if self._polar(xp, x) else x
         if phi.finite:
             return reductions.total(xp, phi.value(xp, r, *phi.parameters), batch)
-        inside = reductions.total(xp, phi.value(xp, xp.clip(r, phi.low, phi.high), *phi.parameters), batch)
+        inside = reductions.total(xp, phi.value(xp, _xp.clip(xp, r, phi.low, phi.high), *phi.parameters), batch)
         violation, scale = self.domain._violation(xp, r, batch), self.domain._scale(xp, r)
         return outside_is_infinite(xp, inside, violation, tol * scale)
 
@@ -86,12 +86,12 @@ class Separable(ArrayFunction):
         phi = self.phi
         if self._polar(xp, x):
             return _xp.sign(xp, x) * phi.derivative(xp, xp.abs(x), *phi.parameters)
-        z = x if phi.finite else xp.clip(x, phi.low, phi.high)
+        z = x if phi.finite else _xp.clip(xp, x, phi.low, phi.high)
         s = phi.derivative(xp, z, *phi.parameters)
         if self.dual.open:  # rounding must not reach the boundary, where K* is infinite
             ends, least = (self.dual.low, self.dual.high), float(xp.finfo(x.dtype).smallest_normal)
             low, high = (max(2 * _xp.eps(x) * abs(e), least) if math.isfinite(e) else 0.0 for e in ends)
-            s = xp.clip(s, ends[0] + low, ends[1] - high)
+            s = _xp.clip(xp, s, ends[0] + low, ends[1] - high)
         return s
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
@@ -106,7 +106,7 @@ class Separable(ArrayFunction):
             if self.conjugate.traits.smooth:  # where that is the small difference of large numbers: near = phi*'(z)
                 lost = t * xp.abs(z) > 1e3 * xp.abs(near)
                 near = xp.where(lost, self.conjugate._subgradient(xp, z, batch), near)
-            return near if phi.finite else xp.clip(near, phi.low, phi.high)
+            return near if phi.finite else _xp.clip(xp, near, phi.low, phi.high)
         slope = partial(phi.derivative, xp)
         if phi.curvature is not None:  # of no parameters
             return _roots.concave_resolvent(xp, slope, partial(phi.curvature, xp), x, t)
@@ -116,7 +116,7 @@ class Separable(ArrayFunction):
         if self.phi.interval is None or _xp.is_complex(x):
             return super()._subdifferential_distance(xp, x, s, batch)
         low, high = self.phi.interval(xp, x, *self.phi.parameters)
-        return reductions.norm(xp, s - xp.clip(s, low, high), batch)
+        return reductions.norm(xp, s - _xp.clip(xp, s, low, high), batch)
 
     def _dual(self) -> ConvexFunction:
         return Separable(self.dual, self.phi, conjugate=self)
@@ -186,7 +186,7 @@ PAIRS: dict[str, tuple[Scalar, Scalar]] = {
             "log_cosh",
             f.log_cosh_value,
             f.log_cosh_derivative,
-            curvature=lambda xp, x: (1 / xp.cosh(xp.clip(x, None, 80.0))) ** 2,
+            curvature=lambda xp, x: (1 / xp.cosh(_xp.clip(xp, x, None, 80.0))) ** 2,
         ),
         Scalar("binary_entropy", f.binary_entropy_value, f.binary_entropy_derivative, -1.0, 1.0),
     ),

@@ -84,8 +84,8 @@ class SymmetricEntropy(ArrayFunction):
     def _root(self, xp: Namespace, y: Array, batch: int) -> Array:
         n = _xp.event_size(y, batch)
         high = xp.ones_like(reductions.total(xp, y, batch)) / (2 * n)
-        low = xp.clip(
-            high - reductions.total(xp, y, batch) / (2 * n), 0.0, None
+        low = _xp.clip(
+            xp, high - reductions.total(xp, y, batch) / (2 * n), 0.0, None
         )  # because sqrt(y^2 + 4r^2) <= |y| + 2r
         return _roots.root(
             xp, lambda r: reductions.total(xp, xp.hypot(y, 2 * _xp.spread(xp, r, y)), batch) - 1, low, high
@@ -122,7 +122,7 @@ class SymmetricEntropy(ArrayFunction):
 
             def move(g: Array) -> Array:
                 p, q = xp.exp(g), xp.exp(2 * log_r - g)
-                return xp.maximum(g - xp.clip((p - q + t * (g - h)) / (p + q + t), 0.0, None), log_r)
+                return xp.maximum(g - _xp.clip(xp, (p - q + t * (g - h)) / (p + q + t), 0.0, None), log_r)
 
             g = _roots.repeated(xp, move, g, 24, unit=4.0)
             return xp.exp(g), xp.exp(2 * log_r - g)
