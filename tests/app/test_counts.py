@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 
@@ -17,6 +18,12 @@ from lionk.app.cli import app
 
 def lk(*arguments):
     return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.fixture(autouse=True)
+def loaded():
+    """Before each count garbage is collected, which would look through all that other tests have loaded: it stays."""
+    gc.freeze()
 
 
 def subgradient(put):
