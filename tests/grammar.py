@@ -83,7 +83,8 @@ def _k_support(x: np.ndarray, k: int) -> np.ndarray:
     found = np.zeros(len(z))
     for r in range(k):
         head, rest = z[:, : k - r - 1], z[:, k - r - 1 :].sum(-1) / (r + 1)
-        right = (rest >= z[:, k - r - 1]) & ((head[:, -1] > rest) if head.shape[1] else True)
+        near = 1 - 1e-12  # at a tie two of them are right, and by rounding none
+        right = (rest >= near * z[:, k - r - 1]) & ((head[:, -1] >= near * rest) if head.shape[1] else True)
         found = np.where(right, np.hypot(_norm(head), rest * math.sqrt(r + 1)), found)
     return found
 
