@@ -209,3 +209,11 @@ def test_no_statement_is_false() -> None:
     counts, false, _ = hunt.hunt(100_000 if TIMES > 1 else 10, seconds=600 if TIMES > 1 else 20, depths=depths)
     DRAWN.update({f"{kind} (hunt)": n for kind, n in counts.items()})
     assert not false, hunt.told(counts, false, [])
+
+
+@pytest.mark.slow
+def test_all_libraries_say_the_same() -> None:
+    """And of no entry, too. JAX compiles for each function."""
+    counts, false, _ = hunt.hunt(200, seconds=300, only="libraries", depths=(0, 0, 1), limit=60)
+    DRAWN.update({f"{kind} (libraries)": n for kind, n in counts.items()})
+    assert not false, hunt.told(counts, false, [])
