@@ -97,8 +97,9 @@ def minimize(
     seed : int, optional
         Stochastic run: a random generator of the library, made from (seed, count), is passed to ``fun`` instead.
     convex : bool, optional
-        True: you assert that f is convex, so that the gap is a bound. False: it is not, and the gap measures
-        stationarity.
+        True: you assert that f is convex, so that the gap is a bound. A run whose gradients put min F above a value
+        of F ends without success: f is not convex, or the gradient is not that of f. False: f is not convex, and the
+        gap measures stationarity. None: a run takes f for convex until it sees that it is not.
     tol, atol : float
         Stop when the gap, or the momentum gap, is at most ``atol + tol |F|`` (at weight_decay = 0: when
         ``G <= atol + tol G(x0)``).
@@ -128,7 +129,7 @@ def minimize(
     KeyboardInterrupt
         As it came, like whatever ``fun`` and ``callback`` raise, once the checkpoint is written; a note says so.
     TypeError, ValueError
-        An argument is of the wrong kind or out of range.
+        An argument is of the wrong kind or out of range, or no x is feasible, since dom K* is empty.
     OSError
         The checkpoint is a directory, a device or a pipe, or its folder is missing or read-only; before the run.
 
