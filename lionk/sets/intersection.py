@@ -121,8 +121,12 @@ class Intersection(ArraySet):
         return xp.where(nothing, math.inf + xp.zeros_like(away), away)
 
     def _inside(self, xp: Namespace, z: Array, batch: int) -> Array:
-        """z, drawn towards 0 by as much as it is outside, beyond half of the tolerance of membership."""
+        """z, drawn towards 0 by as much as it is outside, beyond half of the tolerance of membership; where 0 may be
+        outside, projected onto each set in turn.
+        """
         if not self._holds_zero:
+            for _ in range(2):
+                z = self.second._project(xp, self.first._project(xp, z, batch), batch)
             return z
         room = 4 * _xp.eps(z) * math.sqrt(max(_xp.event_size(z, batch), 1)) * self._scale(xp, z)
         off = _xp.clip(xp, self._violation(xp, z, batch) - room, 0.0, None)

@@ -110,3 +110,13 @@ def test_intervals_that_share_no_point_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match="share no point"):
             make()
+
+
+def test_both_ends_are_close_where_zero_is_at_the_edge_of_a_set() -> None:
+    """A point found outside by its rounding is moved into both sets, so that it gives a lower end."""
+    k = met(K("lp", p=3.0), 2.0 * K("relu"))
+    for x in ([-0.0182839, 0.05405251, 0.1935088, -0.02696203], [-1.0, 2.0, 0.5, 0.25]):
+        lower, upper = k.bounds(np.asarray(x))
+        assert upper - lower <= 1e-10
+        r = np.maximum(x, 0)  # no entry of the dual ball of l3 exceeds 1, so the box [0, 2] only cuts what is negative
+        assert lower - 1e-10 <= float(np.sum(r**3) ** (1 / 3)) <= upper + 1e-10
