@@ -111,7 +111,10 @@ def newton(
         slopes = finite(xp, columns / xp.reshape((z + step) - z, (*shape[:batch], 1, n)))
         right = xp.reshape(finite(xp, r), (1, *shape[:batch], n, 1))
         size = xp.max(xp.abs(slopes), axis=(-2, -1), keepdims=True)
-        moves = xp.linalg.solve(slopes[None, ...] + damping * clip(xp, size, 1.0, None), right)
+        try:
+            moves = xp.linalg.solve(slopes[None, ...] + damping * clip(xp, size, 1.0, None), right)
+        except (ValueError, RuntimeError):  # the LinAlgError of NumPy, and of PyTorch: singular whatever the damping
+            break
         ahead = z[None, ...] + xp.reshape(moves, (len(DAMPING), *shape))
         there = residual(ahead, batch + 1)
         sizes, last = unit_norm(xp, there / unit, batch + 1), least

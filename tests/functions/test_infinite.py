@@ -178,3 +178,15 @@ def test_proximal_operators_of_sums_stay_off_edges_of_infinite_slope(name, t) ->
         grid = grid[(grid >= low) & (grid <= high)]
         cost = [float(k.value(np.asarray([z]))) + (z - at) ** 2 / (2 * t) for z in grid]
         assert float(k.value(np.asarray([near]))) + (near - at) ** 2 / (2 * t) <= min(cost) + 1e-12
+
+
+@pytest.mark.parametrize("name", ["std", "centered(lp)", "l1_plus_l2", "nuclear_frobenius"])
+def test_envelopes_far_out_keep_the_digits_of_their_slopes(name: str) -> None:
+    """A projection of what is far away is a point of the set, and no difference of two large numbers: dK in float32."""
+    k = lionk.functions.centered(K("lp")) if "(" in name else K(name)
+    envelope, x = k.moreau(2.5), np.random.default_rng(5).standard_normal((3, 3))
+    for size in (1e3, 1e5, 1e7):
+        far = (size * x).astype("float32")
+        s = k.conjugate.domain.project(far.astype(float) / 2.5)
+        np.testing.assert_allclose(envelope.subgradient(far), s, atol=4e-6)
+        assert float(envelope.value(far)) == pytest.approx(float(np.sum(far * s) - 1.25 * np.sum(s * s)), rel=4e-6)
