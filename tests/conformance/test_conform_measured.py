@@ -14,16 +14,23 @@ def port(kept=lambda g: g, factor=lambda lr, wd: lr * wd):
     return step
 
 
+def decays_on_both_sides(x, m, grad, lr, beta1, beta2, weight_decay):
+    x, m = port()(x, m, grad, lr, beta1, beta2, weight_decay)
+    return x * (1 - lr * weight_decay), m
+
+
 @pytest.mark.parametrize(
     ("made", "words"),
     [
         (port(kept=np.sign), "the momentum holds 1, 1, 1: their sign, and not their size"),
         (port(kept=lambda g: np.sign(g) * np.sqrt(np.abs(g))), "holds 0.125, 1, 8: their power 0.5"),
         (port(kept=lambda g: np.clip(g, -12, 12)), "as if they were cut at 12"),
-        (port(factor=lambda lr, wd: (lr * wd) ** 2), "x decays by the factor 1 - (lr wd)^2; lr_wd is declared"),
-        (port(factor=lambda lr, wd: lr * wd**2), "x decays by the factor 1 - lr wd^2; lr_wd is declared"),
-        (port(factor=lambda lr, wd: -lr * wd), "it grows"),
-        (port(factor=lambda lr, wd: lr if wd else 0.0), "x decays by the factor 1 - lr; lr_wd is declared"),
+        (port(factor=lambda lr, wd: (lr * wd) ** 2), "x is multiplied by 1 - (lr wd)^2; lr_wd is declared"),
+        (port(factor=lambda lr, wd: lr * wd**2), "x is multiplied by 1 - lr wd^2; lr_wd is declared"),
+        (port(factor=lambda lr, wd: -lr * wd), "x is multiplied by 1 + lr wd: it grows"),
+        (port(factor=lambda lr, wd: 1 - (1 - lr * wd) ** 2), "by (1 - lr wd)^2: it decays twice; lr_wd is declared"),
+        (decays_on_both_sides, "and the direction by 1 - lr wd: there is a decay after the step; lr_wd is declared"),
+        (port(factor=lambda lr, wd: lr if wd else 0.0), "x is multiplied by 1 - lr; lr_wd is declared"),
     ],
 )
 def test_a_number_says_what_is_otherwise(made, words):
@@ -83,3 +90,30 @@ def test_a_stack_of_matrices(way, verdict, words):
     (result,) = [r for r in report.results if r.id.startswith("S5.shape/")]
     assert result.verdict == verdict, result.text
     assert words in result.text
+
+
+def held(x, m, grad, lr, beta1, beta2, weight_decay):
+    x, m = port()(x, m, grad, lr, beta1, beta2, weight_decay)
+    return np.clip(x, -7, 7), m
+
+
+def shared_out(x, m, grad, lr, beta1, beta2, weight_decay):
+    u = np.sign(beta1 * m + (1 - beta1) * grad) / max(x.size, 1) ** 0.5
+    return x - lr * (u + weight_decay * x), beta2 * m + (1 - beta2) * grad
+
+
+def of_signs(x, m, grad, lr, beta1, beta2, weight_decay):
+    u = np.sign(beta1 * np.sign(m) + (1 - beta1) * np.sign(grad))
+    return x - lr * (u + weight_decay * x), beta2 * m + (1 - beta2) * grad
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (held, "x is held within [-7, 7]"),
+        (shared_out, "the direction is multiplied by n^-0.5, where n is the number of entries"),
+        (of_signs, "after a gradient of 1 none from -1000 to 1000 turns the direction"),
+    ],
+)
+def test_what_a_step_keeps_to_is_said_first(step, words):
+    assert check(step, dtypes=("float64",), level=1).hint.startswith(words)

@@ -39,6 +39,7 @@ PROPERTIES: dict[str, Callable[[Case], bool]] = {
     "the parameter has more than two axes": lambda c: len(c.shape) > 2,
     "the gradient is expanded, one row in memory": lambda c: c.layout == "expanded",
     "gradient and parameter lie in memory otherwise": lambda c: c.layout in ("transposed_x", "transposed_gradient"),
+    "the parameter is transposed in memory": lambda c: LAYOUTS[c.layout][0] == "transposed",
     "the parameter is strided or transposed in memory": lambda c: LAYOUTS[c.layout][0] not in _PLAIN,
     "the gradient is strided or transposed in memory": lambda c: LAYOUTS[c.layout][1] not in _PLAIN,
     "the memory is read-only": lambda c: c.layout == "readonly",

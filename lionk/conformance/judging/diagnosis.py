@@ -23,6 +23,8 @@ _BEYOND = {r for r in RULES if r.startswith("S7.")} | {"S5.long", "S5.taken"}
 _STRANGE = ("S6.nan", "S6.infinity", "S2.fine")
 _LIMIT = 16  # failing and passing runs that are compared, each
 _ENOUGH = 0.75  # share of the failing runs that a mutant must repeat
+_KEPT = 0.25  # share of the passing runs: a mistake that spoils more of them explains in part, if at all
+_DOUBTED = SURE - 0.01
 #: How near x is, and of how many entries, where a mutant repeats a run. In fewer bits than 53, two right ways to write
 #: an average differ in the sign of some readouts.
 _NEAR = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
@@ -84,7 +86,9 @@ def nearest(
         share = like.share(i, wrong, _ENOUGH)
         if share >= _ENOUGH:
             overlap = len(rules & set(mutant.rules)) / len(rules | set(mutant.rules))
-            score = (share + like.share(i, right), overlap, share, mutant)
+            kept = like.share(i, right) if right else 1.0
+            said = share if kept >= _KEPT else min(share, _DOUBTED)
+            score = (share + kept, overlap, said, mutant)
             found[mutant.name] = max(found.get(mutant.name, score), score, key=lambda f: f[:2])
     best = sorted(found.values(), key=lambda f: (-f[0], -f[1]))
     double = [] if best else [(c, t) for c, t in wrong if c.dtype == "float64"]

@@ -84,7 +84,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     from .approximate import direction_of
     from .diagnosis import Likeness, nearest
     from .long import long_of
-    from .measure import bits_of, factor_of, place_of, precision_of, range_of, step_of
+    from .measure import bits_of, factor_of, held_of, place_of, precision_of, range_of, share_of, step_of
     from .weights import weights_of
 
     like = Likeness(port.capabilities)
@@ -94,7 +94,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         wrong = [(case, trace) for case, trace in traces.values() if case.id in failing]
         wrong = [(c, t) for c, t in wrong if not c.id.startswith("S3.large")] or wrong  # x is of other sizes there
         step = next((s for c, t in wrong if (s := step_of(c, port.capabilities, t))), "")
-        decay = factor_of(wrong, port.capabilities)
+        decay = next((s for f in (factor_of, share_of, held_of) if (s := f(wrong, port.capabilities))), "")
         finite = [(c, t) for c, t in wrong if c.dtype in WIDE and not c.id.startswith("S6.")]
         near = [(c, b) for c, t in finite if (b := bits_of(c, port.capabilities, t))]
         # Of an approximation it says more than a mistake within the declared error does.

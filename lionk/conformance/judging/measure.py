@@ -179,40 +179,77 @@ def factor_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
     """By which power of lr and of wd x decays, if one describes every step of these runs whose direction is right; ""
     if it is the declared one, or none does.
     """
-    points, declared = [], next(iter(claims.decays))
+    points, declared, after_step = [], next(iter(claims.decays)), False
     for case, trace in runs:
         if case.weight_decay == 0 or case.decay != declared or case.size < 2 or case.dtype not in WIDE or case.long:
             continue
         K = function_of(claims.K, case.shape)
         for p, after in follow(case, trace.xs, claims.state_dtype):
             fit = two_constants([(expected(case, K, p)[0], p.x, (after - p.x) / p.lr)]) if p.lr else None
-            if fit and abs(fit[0] - 1) < _FITS:
+            turned = p.lr * case.weight_decay  # a decay after the step takes the direction with it
+            if fit and min(abs(fit[0] - 1), abs(fit[0] - 1 + turned)) < _FITS:
+                after_step = after_step or abs(fit[0] - 1) >= _FITS
                 points.append((p.lr, case.weight_decay, case.lr[0], p.lr * fit[1], p.lr * p.lam))
-    if len({(lr, wd) for lr, wd, *_ in points}) < 3 or all(abs(f - due) < _FITS for *_, f, due in points):
+    if len({(lr, wd) for lr, wd, *_ in points}) < 3 or (
+        not after_step and all(abs(f - due) < _FITS for *_, f, due in points)
+    ):
         return ""
     for name, formula in FACTORS.items():
         if all(abs(f - formula(lr, wd, first)) < _FITS * (1 + abs(f)) for lr, wd, first, f, _ in points):
-            return f"x decays by the factor 1 - {name}; {declared} is declared"
+            more = ", and the direction by 1 - lr wd: there is a decay after the step" if after_step else ""
+            return f"x is multiplied by {name}{more}; {declared} is declared"
     return ""
 
 
+def held_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
+    """The bound within which x is held, if every wrong entry is at it and should be beyond; else ""."""
+    bounds: set[float] = set()
+    for case, trace in runs:
+        K = function_of(claims.K, case.shape)
+        for p, after in follow(case, trace.xs, claims.state_dtype):
+            due = expected(case, K, p)[1]
+            wrong = abs(after - due) > _FITS * (p.lr + abs(due))
+            if (abs(after) >= abs(due))[wrong].any():
+                return ""
+            bounds |= {float(abs(v)) for v in after[wrong]}
+    return f"x is held within [-{max(bounds):g}, {max(bounds):g}]" if len(bounds) == 1 else ""
+
+
+def share_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
+    """The power of the number of entries by which every direction of these runs is multiplied; "" if there is none."""
+    powers, sizes = [], set()
+    for case, trace in runs:
+        if case.size < 2 or case.dtype not in WIDE or case.long:
+            continue
+        K = function_of(claims.K, case.shape)
+        for p, after in follow(case, trace.xs, claims.state_dtype):
+            fit = two_constants([(expected(case, K, p)[0], p.x, (after - p.x) / p.lr)]) if p.lr else None
+            if fit and fit[0] > 0:
+                powers.append(math.log(fit[0]) / math.log(case.size))
+                sizes.add(case.size)
+    if len(sizes) < 2 or max(powers) - min(powers) > 1e-3 or abs(powers[0]) < 1e-3:
+        return ""
+    return f"the direction is multiplied by n^{powers[0]:.3g}, where n is the number of entries"
+
+
 _FITS = 1e-7
-#: What ports multiply x by is 1 minus one of these, of lr, wd and the first lr.
+#: What ports multiply x by, and 1 minus that, of lr, wd and the first lr.
 FACTORS: dict[str, Callable[[float, float, float], float]] = {
-    "0 (there is no decay)": lambda *_: 0.0,
-    "lr wd": lambda lr, wd, _: lr * wd,
-    "(-lr wd), it grows": lambda lr, wd, _: -lr * wd,
-    "2 lr wd": lambda lr, wd, _: 2 * lr * wd,
-    "lr wd/2": lambda lr, wd, _: lr * wd / 2,
-    "wd": lambda _, wd, __: wd,
-    "lr": lambda lr, *_: lr,
-    "lr^2 wd": lambda lr, wd, _: lr**2 * wd,
-    "lr wd^2": lambda lr, wd, _: lr * wd**2,
-    "(lr wd)^2": lambda lr, wd, _: (lr * wd) ** 2,
-    "sqrt(lr) wd": lambda lr, wd, _: lr**0.5 * wd if lr > 0 else math.nan,
-    "lr sqrt(wd)": lambda lr, wd, _: lr * wd**0.5,
-    "lr(0) wd, of the first lr": lambda _, wd, first: first * wd,
-    "wd lr/lr(0)": lambda lr, wd, first: wd * lr / first if first else math.nan,
-    "wd lr^2/lr(0)": lambda lr, wd, first: wd * lr**2 / first if first else math.nan,
-    "lr wd/(1 + lr wd), as in an implicit step": lambda lr, wd, _: 1 - 1 / (1 + lr * wd),
+    "1: there is no decay": lambda *_: 0.0,
+    "1 - lr wd": lambda lr, wd, _: lr * wd,
+    "1 + lr wd: it grows": lambda lr, wd, _: -lr * wd,
+    "(1 - lr wd)^2: it decays twice": lambda lr, wd, _: 1 - (1 - lr * wd) ** 2,
+    "1 - 2 lr wd": lambda lr, wd, _: 2 * lr * wd,
+    "1 - lr wd/2": lambda lr, wd, _: lr * wd / 2,
+    "1 - wd": lambda _, wd, __: wd,
+    "1 - lr": lambda lr, *_: lr,
+    "1 - lr^2 wd": lambda lr, wd, _: lr**2 * wd,
+    "1 - lr wd^2": lambda lr, wd, _: lr * wd**2,
+    "1 - (lr wd)^2": lambda lr, wd, _: (lr * wd) ** 2,
+    "1 - sqrt(lr) wd": lambda lr, wd, _: lr**0.5 * wd if lr > 0 else math.nan,
+    "1 - lr sqrt(wd)": lambda lr, wd, _: lr * wd**0.5,
+    "1 - lr(0) wd, of the first lr": lambda _, wd, first: first * wd,
+    "1 - wd lr/lr(0)": lambda lr, wd, first: wd * lr / first if first else math.nan,
+    "1 - wd lr^2/lr(0)": lambda lr, wd, first: wd * lr**2 / first if first else math.nan,
+    "1/(1 + lr wd), as in an implicit step": lambda lr, wd, _: 1 - 1 / (1 + lr * wd),
 }

@@ -64,7 +64,14 @@ class CopyLost(Running):
         before = [s.x for s in self.slots]
         super().step(grad)
         for s, x, lost in zip(self.slots, before, self.lost, strict=False):
-            s.x = x if lost else s.x
+            s.x = x * (1 - s.lr * s.wd * self.decays) if lost else s.x
+
+    decays = False
+
+
+@mutant_handle("a direction that is added to a copy where the parameter is not contiguous: x only decays", "S5.shape")
+class DirectionLost(CopyLost):
+    decays = True
 
 
 @mutant("parameters without axes left out", "S5.shape")

@@ -93,6 +93,14 @@ class KeepsMade(Running):
             s.hyper.update({n: hyper[n] for n in self.names})
 
 
+@mutant_handle("loading that sets the betas to the usual (0.9, 0.99)", "S7.restore")
+class LoadsUsualBetas(Running):
+    def load(self, state: Any) -> None:
+        super().load(state)
+        for s in self.slots:
+            s.hyper["betas"] = (0.9, 0.99)
+
+
 @mutant_handle("loading that keeps the learning rate with which the optimizer was made", "S7.restore")
 class KeepsMadeRate(KeepsMade):
     names = ("lr",)
