@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lionk.conformance import check
+from lionk.conformance import Capabilities, check
 
 
 def port(kept=lambda g: g, factor=lambda lr, wd: lr * wd):
@@ -90,6 +90,46 @@ def test_a_stack_of_matrices(way, verdict, words):
     (result,) = [r for r in report.results if r.id.startswith("S5.shape/")]
     assert result.verdict == verdict, result.text
     assert words in result.text
+
+
+@pytest.mark.parametrize(
+    ("norm", "words"),
+    [
+        (lambda rs: [np.linalg.norm(r) for r in rs], "each piece steps as it does alone: a norm"),
+        (lambda rs: [sum(np.linalg.norm(r) for r in rs)] * len(rs), "times the right one at the steps"),
+        (lambda rs: [np.linalg.norm(np.concatenate(rs))] * len(rs), ""),
+    ],
+    ids=["own", "sum", "right"],
+)
+def test_of_pieces_it_is_said_what_they_share(norm, words):
+    class Handle:
+        def __init__(self, xs, lr, betas, wd, many):
+            self.xs, self.many, self.lr, self.betas, self.wd = xs, many, lr, betas, wd
+            self.ms = [0 * x for x in xs]
+
+        @property
+        def x(self):
+            return self.xs if self.many else self.xs[0]
+
+        def step(self, grad):
+            b1, b2 = self.betas
+            grads = grad if self.many else [grad]
+            rs = [b1 * m + (1 - b1) * g for m, g in zip(self.ms, grads, strict=True)]
+            us = [r / n if n else r for r, n in zip(rs, norm(rs), strict=True)]
+            self.xs = [x - self.lr * (u + self.wd * x) for x, u in zip(self.xs, us, strict=True)]
+            self.ms = [b2 * m + (1 - b2) * g for m, g in zip(self.ms, grads, strict=True)]
+
+    class Port:
+        name, defaults = "pieces", {}  # noqa: RUF012
+        capabilities = Capabilities(K="l2", dtypes=("float64",), pieces=True)
+
+        def create(self, x0, *, lr, betas, weight_decay, pieces=False):
+            many = isinstance(x0, list)
+            return Handle(x0 if many else [x0], lr, betas, weight_decay, many)
+
+    report = check(Port(), only="S7.shards/pieces")
+    assert report.passed == (not words)
+    assert words in report.hint
 
 
 def held(x, m, grad, lr, beta1, beta2, weight_decay):

@@ -42,6 +42,9 @@ PROPERTIES: dict[str, Callable[[Case], bool]] = {
     "the parameter is transposed in memory": lambda c: LAYOUTS[c.layout][0] == "transposed",
     "the parameter is strided or transposed in memory": lambda c: LAYOUTS[c.layout][0] not in _PLAIN,
     "the gradient is strided or transposed in memory": lambda c: LAYOUTS[c.layout][1] not in _PLAIN,
+    "a gradient of two axes or more is not contiguous in memory": lambda c: (
+        len(c.shape) > 1 and LAYOUTS[c.layout][1] not in _PLAIN
+    ),
     "the memory is read-only": lambda c: c.layout == "readonly",
     "a gradient is not finite": lambda c: not all(math.isfinite(v) for g in c.grads for v in g),
     "gradients are below 1e-38": lambda c: _least(c) < 1e-38,

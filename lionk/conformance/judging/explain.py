@@ -158,6 +158,7 @@ def together(K: Any, parameters: Sequence[Watched], index: int) -> str:
         m = momentum(own.case, own.grads[:t], x)
         more = "decays once more for each other parameter"
         check(more, moved(K, own.case, shrunk, m, own.grads[t])[0], after)
+        check("does not decay", moved(K, replace(own.case, weight_decay=0.0), x, m, own.grads[t])[0], after)
         right, _ = moved(K, own.case, x, m, own.grads[t])
         check(f"{more}, after its step", right * (1 - own.case.lr[0] * lam), after)
         x = after

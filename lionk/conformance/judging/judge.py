@@ -117,6 +117,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         ranged = range_of(port, list(sized))
         # A dtype of the range of float32 holds the scales of S2.scale: what fails there is first a matter of size.
         sizes = (ranged, inside) if any(i.startswith("S2.scale") for i in failing) else (inside, ranged)
+        numbers = (*sizes, weights) if inside else (weights, *sizes)
     said = next((r.text for r in report.failures if r.divergence is None and r.text.startswith("the port ")), "")
     cast = next((r.text for r in report.failures if r.rule.id == "S5.dtype"), "")
     report.where = condition(
@@ -126,7 +127,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     report.where = report.where or place
     told = _told(report, port, bool(wrong)) if not (wrong and report.sure) else []
     parts = [] if report.sure or counted or factor else _parts(report, port, traces, like)
-    report.measured = [words for words in (cast, counted, decay, weights, *sizes, *parts, step, *told, said) if words]
+    report.measured = [words for words in (cast, counted, decay, *numbers, *parts, step, *told, said) if words]
     if not report.measured and not report.looks_like.startswith("looks like") and report.first is not None:
         report.measured = [f"{report.first.id}: {report.first.text}"]
     if report.diagnosis:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ..specification.cases import Case, host, size
+from ..specification.cases import Case, function_of, host, size
 from ..specification.port import Port
+from .measure import two_constants
 from .pairs import arrays, differs, start, steps
+from .reference import expected, follow
 
 
 def shards(port: Port, case: Case) -> str:
@@ -32,8 +35,22 @@ def pieces(port: Port, case: Case) -> str:
 
         parted = steps(start(port, case, split(case.array(case.x0)), pieces=True), [split(g) for g in arrays(case)])
         if found := differs([xp.concat(x) for x in parted], whole, case.dtype):
-            return f"in pieces cut at {cut} step {found[0]} is another one than in the whole: by {found[1]}"
+            why = _of_pieces(port, case, [xp.concat(x) for x in parted], split)
+            return f"{why}in pieces cut at {cut} step {found[0]} is another one than in the whole: by {found[1]}"
     return ""
+
+
+def _of_pieces(port: Port, case: Case, seen: list[Any], split: Callable[[Any], list[Any]]) -> str:
+    """What explains the run of an array in pieces that is not that of the whole; "" if nothing is known."""
+    xp, K = host().namespace(), function_of(port.capabilities.K, case.shape)
+    own = zip(split(case.array(case.x0)), *map(split, arrays(case)), strict=True)
+    alone = [steps(start(port, case, x), gs) for x, *gs in own]
+    if not differs(seen, [xp.concat(x) for x in zip(*alone, strict=True)], case.dtype):
+        return "each piece steps as it does alone: a norm, a maximum or an order is taken of its own entries only; "
+    rows = [(expected(case, K, p)[0], p.x, (a - p.x) / p.lr) for p, a in follow(case, seen)]
+    fits = [two_constants([row]) for row in rows]
+    shown = ", ".join(f"{f[0]:.3g}" for f in fits if f)
+    return f"the direction is {shown} times the right one at the steps; " if all(fits) else ""
 
 
 #: Beyond the blocks and grids of kernels: 2^17, 2^16 and 2^15 entries, more than 128 rows and columns.

@@ -38,7 +38,7 @@ def weights_of(port: Port) -> tuple[str, float]:
         seen = [w for lag in range(1, _LAGS + 1) if (w := _weight(port, dtype, betas, lag)) is not None]
     except Exception:  # whatever the port raises has its own verdict
         return unknown
-    if not seen and len({*_directions(port, dtype, betas, 1, 1.0, [-1e3, -1.0, -1e-3, 1e-3, 1.0, 1e3])}) == 1:
+    if not seen and {*_directions(port, dtype, betas, 1, 1.0, [-1e3, -1.0, -1e-3, 1e-3, 1.0, 1e3])} == {True}:
         return "after a gradient of 1 none from -1000 to 1000 turns the direction", 0.0
     if len(seen) < _LAGS:
         return unknown
