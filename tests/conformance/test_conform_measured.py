@@ -120,7 +120,7 @@ def test_of_pieces_it_is_said_what_they_share(norm, words):
             self.ms = [b2 * m + (1 - b2) * g for m, g in zip(self.ms, grads, strict=True)]
 
     class Port:
-        name, defaults = "pieces", {}  # noqa: RUF012
+        name, defaults = "pieces", {}
         capabilities = Capabilities(K="l2", dtypes=("float64",), pieces=True)
 
         def create(self, x0, *, lr, betas, weight_decay, pieces=False):

@@ -14,7 +14,7 @@ from ..specification.port import Capabilities, Port
 from ..specification.rules import RULES, rule_of
 from .behaviour import behaviours, ids
 from .measure import bits_of
-from .trace import Trace, run, same, walk
+from .trace import Elsewhere, Trace, run, same, walk
 
 Run = tuple[Case, Trace]
 #: Rules that the run of one case does not show: their mutants step as the reference does there.
@@ -103,8 +103,10 @@ def _restless(port: Port, report: Report, case: Case, trace: Trace) -> str:
     """The mutant of a port whose second run of the same inputs is another one; "" if it is the same."""
     try:
         again = run(port, case)
-        if len(again.xs) == len(trace.xs) and all(map(same, again.xs, trace.xs)):
+        if _as(again, trace):
             return ""
+        if isinstance(port, Elsewhere) and _as(again, run(port, case)):  # alone it is the same each time
+            return "leaked_state"
         # After a run with gradients, one with none: what is left moves x twice in the same way.
         if takes(port.capabilities.K, (7,)):  # a shape that no NaN has been in
             grads = tuple(g[:7] for g in case.grads if len(g) >= 7)
@@ -118,6 +120,10 @@ def _restless(port: Port, report: Report, case: Case, trace: Trace) -> str:
         return "leaked_state"
     found = [r.divergence for r in report.failures if r.divergence]
     return "random_ties" if all(d.margin == 0 and d.direction == 0 for d in found) else "noisy_gradient"
+
+
+def _as(one: Trace, other: Trace) -> bool:
+    return len(one.xs) == len(other.xs) and all(map(same, one.xs, other.xs))
 
 
 def _spread(runs: list[Run]) -> list[Run]:
