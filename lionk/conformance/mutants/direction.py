@@ -81,6 +81,12 @@ def cautious_turned(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=lambda r: xp.where(r * g > 0, s.dK(r), 0 * r), bare=True)
 
 
+@mutant("a cautious mask by the momentum: entries whose direction disagrees with it stay", "S1.readout", "S1.first")
+def cautious_by_momentum(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    return s.formula(x, m, g, dK=lambda r: xp.where(r * m > 0, s.dK(r), 0 * r), bare=True)
+
+
 @mutant("a momentum that stays where the direction disagrees with the gradient", "S4.state")
 def cautious_state(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
@@ -88,7 +94,7 @@ def cautious_state(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return new, xp.where(s.readout(m, g) * g < 0, after, m)
 
 
-@mutant("a cautious mask, rescaled by the share of entries that move", "S1.readout")
+@mutant("a cautious mask, rescaled by n/(k + 1) where k of n entries move", "S1.readout")
 def cautious_rescaled(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
 
