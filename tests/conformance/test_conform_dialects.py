@@ -133,7 +133,19 @@ def uncut(s, x, m, g):
     return x + s.lr * (u @ v - s.wd * x), s.b2 * m - (1 - s.b2) * g
 
 
-@pytest.mark.parametrize(("move", "words"), [(uncut, "the readout has rank 0, and the direction rank 3")])
+def over_the_largest(s, x, m, g):
+    r = s.b1 * m - (1 - s.b1) * g
+    size = np.linalg.svdvals(r).max()
+    return x + s.lr * (r / (size or 1.0) - s.wd * x), s.b2 * m - (1 - s.b2) * g
+
+
+@pytest.mark.parametrize(
+    ("move", "words"),
+    [
+        (uncut, "the readout has rank 0, and the direction rank 3"),
+        (over_the_largest, "the direction is the readout divided by its largest singular value"),
+    ],
+)
 def test_of_an_exact_function_of_matrices_it_is_measured_what_is_otherwise(move, words):
     claims = replace(ported(move).capabilities, K="nuclear", dtypes=("float64",))
     report = check(Variant("svd", move, claims), level=1)

@@ -53,6 +53,8 @@ WAYS: dict[str, Callable[[Any, Any], Any]] = {
     "that of blocks whose rows take turns": _in_turn,
     "that of blocks of columns": _columns,
     "that of a tall matrix, turned back by a reshape and not by a transpose": _not_turned,
+    "the readout divided by its largest singular value": lambda r, _: r / (float(_values(r).max()) or 1.0),
+    "the readout divided by its length": lambda r, _: r / (float((r * r).sum() ** 0.5) or 1.0),
     "U V of the decomposition U S V^T, not U V^T": _untransposed,
 }
 #: The readout and the next momentum, of betas, momentum and minus the gradient; the first is the right one.
@@ -80,6 +82,7 @@ SCALES: dict[str, Callable[[int, int], float]] = {
     "1": lambda *_: 1.0,
     "sqrt(max(1, rows/cols))": lambda r, c: max(1, r / c) ** 0.5,
     "sqrt(max(1, cols/rows))": lambda r, c: max(1, c / r) ** 0.5,
+    "1/sqrt(max(1, rows/cols))": lambda r, c: max(1, r / c) ** -0.5,
     "max(1, rows/cols)": lambda r, c: max(1, r / c),
     "max(1, cols/rows)": lambda r, c: max(1, c / r),
     "sqrt(rows/cols)": lambda r, c: (r / c) ** 0.5,
@@ -189,7 +192,8 @@ def _named(scales: dict[tuple[int, ...], float], accuracy: float) -> str:
 def _rank(seen: Seen) -> str:
     """Of an exact K: a direction of more rank than its readout."""
     for shape, r, v in seen:
-        ranks = [int((s > 1e-6 * s.max()).sum()) if s.any() else 0 for s in map(_values, (r, v))]
+        s, t = _values(r), _values(v)  # what is read back from x has the rounding of x
+        ranks = [int((s > 1e-6 * s.max()).sum()), int((t > 1e-3 * max(1.0, float(t.max()))).sum())]
         if ranks[1] > ranks[0]:
             return (
                 f"at shape {shape} the readout has rank {ranks[0]}, and the direction rank {ranks[1]}: singular "
