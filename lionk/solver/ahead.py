@@ -8,6 +8,7 @@ from typing import Any
 from ..arrays.containers import tree_map
 from ..functions.bound import BoundBlocks, Selected
 from ..theory.certificate import Iterate
+from ..theory.lower_bound import joined
 from .trail import Trail
 
 
@@ -36,22 +37,23 @@ class Ahead:
         """
         run, now, trail, lam, unit = self.run, self.run.now, self.trail, self.run.lam, self.trail.unit
         trail.join(now)
-        average, count, b2 = now.average, now.count, run.opt.betas[1]
-        if count == 0 or (trail.bounded and not average.weight > 0):
+        count, b2, (weight, total, *_) = now.count, run.opt.betas[1], now.average
+        if count == 0 or (trail.bounded and not weight > 0):
             return point
         end = min(run.maxiter, (count // run.every + 1) * run.every, count + trail.steps - len(now.pending))
         averaged = trail.bounded and run.convex is not False and not now.not_convex
         low, lower, size = now.low, now.lower, abs(now.low) if now.low < math.inf else 0.0
         per_lam, target = (1 / lam, 0.0) if lam else (1.0, run.atol + run.tol * run.history.gap[0])
         inner, dK, alone, tested = self.K.alike, self.dK, isinstance(self.dK, Selected), not run.evaluate.stochastic
-        offset = 0.0
+        evaluate, synchronize, wait = run.evaluate, run.backend.synchronize, now.pending.append
+        x, m, offset = now.x, now.m, 0.0
         while count < end and point is not None and point.finite:
-            x, m, (f, grad, _) = now.x, now.m, point
+            f, grad, _ = point
             made = stepped(x, m, grad, lr)
             if tested:
                 u = dK.last if alone else tree_map(lambda one: one.last, dK)
                 gu, gx = float(inner(grad, u)) * per_lam, float(inner(grad, x)) if lam else 0.0
-                offset, least = f - gx, f - gx + gu
+                offset = f - gx
                 if lam:
                     low, size = min(low, f), max(size, abs(f))
                     target = run.atol + run.tol * size
@@ -59,16 +61,17 @@ class Ahead:
                     self.made = made
                     break
                 if averaged:
-                    best = max(lower, least, (average.offset - float(inner(m, u)) * per_lam) / average.weight)
-                    if not low - best > target:  # K(m) is larger
-                        best = max(lower, least, (average.offset - float(self.K.value(m)) * per_lam) / average.weight)
-                        if not low - best > target:
+                    lower = max(lower, offset + gu)
+                    mean = (total - float(inner(m, u)) * per_lam) / weight
+                    if not low - max(lower, mean) > target:  # K(m) is larger
+                        mean = (total - float(self.K.value(m)) * per_lam) / weight
+                        if not low - max(lower, mean) > target:
                             self.made = made
                             break
-                    lower = best
-            now.pending.append(Iterate(count, x, m, f, grad, lr, tol, k, average.weight if trail.bounded else None))
-            average = average.then(b2, 1 - b2, offset, 0.0)  # without its scale: rounding is accounted for later
-            now.x, now.m = run.backend.synchronize(made)
+                    lower = max(lower, mean)
+            wait(Iterate(count, x, m, f, grad, lr, tol, k, weight if trail.bounded else None))
+            weight, total = joined(b2, 1 - b2, weight, total, offset)
+            now.x, now.m = x, m = synchronize(made)
             now.count = count = count + 1
-            point = run.evaluate(now.x, count)
+            point = evaluate(x, count)
         return point

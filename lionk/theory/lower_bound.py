@@ -32,7 +32,7 @@ class Average(NamedTuple):
     def then(self, keep: Any, add: Any, offset: Any, scale: Any) -> Average:
         """Beside ``m' = keep m - add g``, for keep <= 1."""
         weight, total, terms, steps = self
-        return Average(keep * weight + add, keep * total + add * offset, keep * terms + add * scale, keep * steps + 1)
+        return Average(*joined(keep, add, weight, total, offset), keep * terms + add * scale, keep * steps + 1)
 
     def bound(self, K_of_m: Any, lam: Any, unit: float, xp: Any = plain) -> Any:
         """The lower bound less its rounding, for ``K_of_m = K(m/W)`` and lam > 0; -inf where there is none."""
@@ -48,6 +48,11 @@ class Average(NamedTuple):
             return False
         above = self.offset / self.weight - mx - f
         return above > CURVED * (abs(f) + abs(mx)) + unit * self.scale / self.weight
+
+
+def joined(keep: Any, add: Any, weight: Any, total: Any, offset: Any) -> tuple[Any, Any]:
+    """The weight and the offset of an average that a gradient with its own offset joins."""
+    return keep * weight + add, keep * total + add * offset
 
 
 def below(offset: Any, scale: Any, dual: Any, unit: Any) -> Any:
