@@ -55,6 +55,7 @@ class Kind:
 
     __slots__ = (
         "all",
+        "any",
         "asarray",
         "chunked",
         "complex",
@@ -89,7 +90,7 @@ class Kind:
         self.ufuncs = own if type(x).__module__ == "numpy" else None  # NumPy's, without a wrapper
         self.dot = matmul if self.ufuncs is None else own.ndarray.dot  # of two vectors: half the time of NumPy's matmul
         self.vecdot = None if self.ufuncs is None else xp.vecdot  # of stacks of them, bit for bit the same
-        self.sum, self.max, self.min, self.all = _reductions(xp, self.ufuncs)
+        self.sum, self.max, self.min, self.all, self.any = _reductions(xp, self.ufuncs)
         self.real = _isdtype(xp, dtype, "real floating")
         self.complex = _isdtype(xp, dtype, "complex floating")
         self.integer = _isdtype(xp, dtype, "integral")
@@ -103,10 +104,10 @@ class Kind:
 
 
 def _reductions(xp: Namespace, ufuncs: Any) -> list[Any]:
-    """Sum, extremes and "all" over some axes, ``(x, axes)``: of NumPy those of its ufuncs, which its functions wrap."""
+    """Sum, extremes, "all" and "any" over some axes, ``(x, axes)``: of NumPy its ufuncs', which its functions wrap."""
     if ufuncs is not None:
-        return [getattr(ufuncs, name).reduce for name in ("add", "maximum", "minimum", "logical_and")]
-    return [lambda x, axes, f=f: f(x, axis=axes) for f in (xp.sum, xp.max, xp.min, xp.all)]
+        return [getattr(ufuncs, name).reduce for name in ("add", "maximum", "minimum", "logical_and", "logical_or")]
+    return [lambda x, axes, f=f: f(x, axis=axes) for f in (xp.sum, xp.max, xp.min, xp.all, xp.any)]
 
 
 _KINDS: dict[Any, Kind] = {}
@@ -301,6 +302,11 @@ def visible(x: Array, *more: Array) -> bool:
     if not plain or torch.compiler.is_compiling() or torch.jit.is_tracing():
         return False
     return x.device.type == "cpu" and not torch._C._functorch.is_functorch_wrapped_tensor(x)
+
+
+def some(condition: Array) -> bool:
+    """Is any entry true, of a condition that can be seen?"""
+    return bool(kind(condition).any(condition, None))
 
 
 def positive(xp: Namespace, v: Array) -> Array:

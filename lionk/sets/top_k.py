@@ -93,37 +93,32 @@ class TopK(ArraySet):
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         if not self._check(y, batch):
             return y
-        r = self._magnitude(xp, y)
+        r, room = self._magnitude(xp, y), self.k * reductions.slack(xp, y, batch)
+        if self.absolute:
+            near = _xp.clip(xp, r, None, 1.0)
+            fits = reductions.total(xp, near, batch) <= self.k + room
+        else:  # a member, up to the rounding of its sum, is its own projection, bit for bit
+            near = y
+            within = reductions.peak(xp, y - _xp.clip(xp, y, 0.0, 1.0), batch) == 0
+            fits = (xp.abs(reductions.total(xp, y, batch) - self.k) <= room) & within
+        if not (_xp.visible(fits) and not _xp.some(~fits)):
+            near = xp.where(_xp.spread(xp, fits, r), near, self._levelled(xp, r, batch))
+        if not self.absolute:
+            return near
+        return _xp.sign(xp, y) * near if _xp.is_complex(y) else xp.where(y < 0, -near, near)
+
+    def _levelled(self, xp: Namespace, r: Array, batch: int) -> Array:
+        """``clip(r - level, 0, 1)`` with the sum k. The level is in [cut - 1, cut], cut the k-th largest entry:
+        relative to it, entries near it lose no digits however large they are.
+        """
         cut = _xp.spread(xp, reductions.kth_largest(xp, r, self._rank, batch), r)
-        # the level is in [cut - 1, cut]; relative to cut, entries near it lose no digits however large they are
-        if self.k == 1 and xp.__name__ not in reductions.ORDER_STATISTIC:
-            ordered = xp.sort(_xp.flat(xp, r, batch), axis=-1)
-            steps = xp.astype(xp.arange(1, ordered.shape[-1] + 1, device=_xp.device(r)), ordered.dtype)
-            falling = xp.flip(ordered, axis=-1) - ordered[..., -1:]
-            level = xp.max((reductions.running_sum(xp, falling) - 1) / steps, axis=-1, keepdims=True)
-            level = level - 4 * reductions.slack(xp, r, batch)  # below the level, whatever the running sums have lost
-
-            def raised(level: Array) -> Array:
-                """The level of all that exceed the last one (Michelot 1986)."""
-                kept = xp.astype(falling > level, ordered.dtype)
-                return (xp.sum(kept * falling, axis=-1, keepdims=True) - 1) / xp.sum(kept, axis=-1, keepdims=True)
-
-            level = _roots.repeated(xp, raised, level, 8)[..., 0]
-            levelled = _summing(xp, _xp.clip(xp, (r - cut) - _xp.spread(xp, level, r), 0.0, 1.0), 1.0, batch)
-        else:
-            levelled = self._level(xp, r - cut, float(self.k), batch, span=(-1.0, 0.0))
-        room = self.k * reductions.slack(xp, r, batch)
-        if not self.absolute:  # a member, up to the rounding of its sum, is its own projection, bit for bit
-            lies = (xp.abs(reductions.total(xp, y, batch) - self.k) <= room) & (
-                reductions.peak(xp, y - _xp.clip(xp, y, 0.0, 1.0), batch) == 0
-            )
-            return xp.where(_xp.spread(xp, lies, y), y, levelled)
-        inside = _xp.clip(xp, r, 0.0, 1.0)
-        fits = _xp.spread(xp, reductions.total(xp, inside, batch) <= self.k + room, r)
-        z = xp.where(fits, inside, levelled)
-        if _xp.is_complex(y):
-            return _xp.sign(xp, y) * z
-        return xp.where(y < 0, -z, z)
+        if self.k != 1 or xp.__name__ in reductions.ORDER_STATISTIC:
+            return self._level(xp, r - cut, float(self.k), batch, span=(-1.0, 0.0))
+        r = r - cut
+        falling = xp.flip(xp.sort(_xp.flat(xp, r, batch), axis=-1), axis=-1)
+        steps = xp.astype(xp.arange(1, falling.shape[-1] + 1, device=_xp.device(r)), falling.dtype)
+        level = xp.max((reductions.running_sum(xp, falling) - 1) / steps, axis=-1)
+        return _summing(xp, _xp.clip(xp, r - _xp.spread(xp, level, r), 0.0, 1.0), 1.0, batch)
 
     def _level(
         self,
@@ -204,8 +199,10 @@ def whole(name: str, k: Any) -> int:
 def _summing(xp: Namespace, p: Array, total: Any, batch: int) -> Array:
     """p, of which the entries between 0 and 1 share what the sum lacks: the rounding of their common level, n times."""
     for _ in range(2):  # the second time for the entries that came to 0 or 1
-        inner = (p > 0) & (p < 1)
         lack = total - reductions.total(xp, p, batch)
+        if _xp.visible(lack) and not _xp.some(xp.abs(lack) > 4 * _xp.eps(p) * total):
+            break
+        inner = (p > 0) & (p < 1)
         share = _xp.divide(xp, lack, reductions.total(xp, xp.astype(inner, p.dtype), batch))
         p = xp.where(inner, _xp.clip(xp, p + _xp.spread(xp, share, p), 0.0, 1.0), p)
     return p
