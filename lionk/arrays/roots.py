@@ -19,19 +19,14 @@ from .namespace import (
     device,
     divide,
     eps,
-    event_size,
-    finite,
-    is_complex,
     looped,
     only_nan,
+    some,
     spread,
 )
 from .namespace import visible as visible
-from .reductions import inner, peak, unit_norm
+from .reductions import inner, peak
 
-FEW = 64  # unknowns of Newton's method, at most
-DAMPING = 1e-13, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 0.1, 1.0  # of Newton's steps
-STALLED = 3  # Newton steps that leave more than 4/5 of the residual, one after another
 SPARE = 8  # the most steps that bracketing takes beyond the number that halving needs
 
 Map = Callable[[Array], Array]
@@ -42,7 +37,7 @@ def settled(xp: Namespace, last: Array, x: Array, unit: float = 0.0) -> bool:
 
     NaN counts as settled.
     """
-    return visible(x) and not bool(xp.any(xp.abs(x - last) > eps(x) * (unit + xp.abs(x))))
+    return visible(x) and not some(xp.abs(x - last) > eps(x) * (unit + xp.abs(x)))
 
 
 def repeated(xp: Namespace, move: Map, start: Array, steps: int, unit: float = 0.0) -> Array:
@@ -79,51 +74,6 @@ def accelerated(xp: Namespace, move: Map, start: Array, steps: int, batch: int) 
         if settled(xp, last, state[0]) and settled(xp, ahead, state[0]):
             break
     return state[0]
-
-
-def solvable(z: Array, batch: int) -> bool:
-    """Are the unknowns few, real, and can values be seen, as ``newton`` needs it?"""
-    return 0 < event_size(z, batch) <= FEW and not is_complex(z) and visible(z)
-
-
-def newton(
-    xp: Namespace, residual: Callable[[Array, int], Array], start: Array, unit: Array, close: float, batch: int
-) -> Array:
-    """z with ``residual(z, batch) = 0``, minus a monotone function, real and where values can be seen: damped steps.
-
-    The derivative is taken by differences of all entries at once, as problems along one more axis before z's. It need
-    not exist everywhere: where the function is linear piece by piece, the steps end in the right piece, exactly. A
-    multiple of the identity is added, which makes any derivative of a monotone function regular: of several multiples
-    the one that leaves the least residual, all tried at once. Ends at ``close`` times ``unit``, or without progress.
-    Derived here.
-    """
-    n, shape = event_size(start, batch), start.shape
-    identity = xp.eye(n, dtype=start.dtype, device=device(start))
-    each = xp.reshape(identity, (n, *[1] * batch, *shape[batch:]))
-    damping = xp.stack([max(d, 16 * eps(start)) * identity for d in DAMPING])
-    damping = xp.reshape(damping, (len(DAMPING), *[1] * batch, n, n))
-    z, r = start, residual(start, batch)
-    least, since = unit_norm(xp, r / unit, batch), 0
-    while since < STALLED and bool(xp.any(least > close)):
-        step = math.sqrt(eps(z)) * xp.maximum(xp.abs(z), 1e-3 * unit)
-        change = r[None, ...] - residual(z[None, ...] + each * step[None, ...], batch + 1)
-        columns = xp.moveaxis(xp.reshape(change, (n, *shape[:batch], n)), 0, -1)
-        slopes = finite(xp, columns / xp.reshape((z + step) - z, (*shape[:batch], 1, n)))
-        right = xp.reshape(finite(xp, r), (1, *shape[:batch], n, 1))
-        size = xp.max(xp.abs(slopes), axis=(-2, -1), keepdims=True)
-        try:
-            moves = xp.linalg.solve(slopes[None, ...] + damping * clip(xp, size, 1.0, None), right)
-        except (ValueError, RuntimeError):  # the LinAlgError of NumPy, and of PyTorch: singular whatever the damping
-            break
-        ahead = z[None, ...] + xp.reshape(moves, (len(DAMPING), *shape))
-        there = residual(ahead, batch + 1)
-        sizes, last = unit_norm(xp, there / unit, batch + 1), least
-        for k in range(len(DAMPING)):
-            better = sizes[k, ...] < least
-            z, r = (xp.where(spread(xp, better, z), new[k, ...], old) for new, old in ((ahead, z), (there, r)))
-            least = xp.where(better, sizes[k, ...], least)
-        since = 0 if bool(xp.any(least < 0.8 * last)) else since + 1
-    return z
 
 
 def bracket(
@@ -223,49 +173,6 @@ def root(xp: Namespace, increasing: Map, low: Array, high: Array, extra: int = 0
     ends = (increasing(low), increasing(high)) if visible(low, high) else None
     low, high = bracket(xp, increasing, low, high, extra, ends, first)
     return low + (high - low) / 2
-
-
-def resolvent(xp: Namespace, slope: Map, x: Array, t: Any, near: Map | None = None) -> Array:
-    """The z with x in ``z + t slope(z)``, slope nondecreasing, entry by entry: the prox of its integral.
-
-    ``near``: a nonincreasing and continuous function with ``near(z) = z`` at the root, where the slope has jumps: of a
-    sum, the prox of the kinked part after a step along the smooth one. Then no kink has to be searched for by halving,
-    and a root that is a kink is found exactly (derived here).
-    """
-    at_zero, zero = slope(xp.zeros_like(x)), xp.zeros_like(x)
-    least = float(xp.finfo(x.dtype).smallest_normal) * xp.ones_like(x)
-    at_kink = (x >= t * slope(-least)) & (x <= t * slope(least))  # exactly 0 for all of them
-    low = xp.where(x < 0, x, zero) - t * clip(xp, at_zero, 0.0, None)
-    high = xp.where(x > 0, x, zero) - t * clip(xp, at_zero, None, 0.0)
-    low, high = (xp.where(at_kink, zero, e) for e in (low, high))
-
-    most = float(xp.finfo(x.dtype).max) / 8 / (1 + t) * xp.ones_like(x)  # so that no product overflows
-
-    def excess(z: Array) -> Array:
-        return (z - x) + t * xp.minimum(xp.maximum(slope(z), -most), most)
-
-    if near is None:
-        z = root(xp, excess, low, high)
-    else:
-        low, high = bracket(xp, lambda z: z - near(z), low, high, first=False)
-        middle = low + (high - low) / 2
-        z = xp.where(xp.isfinite(x), xp.minimum(xp.maximum(near(middle), low), high), middle)
-    return xp.where(at_kink, zero, z) + only_nan(xp, x)
-
-
-def concave_resolvent(xp: Namespace, slope: Map, curvature: Map, x: Array, t: Any) -> Array:
-    """``resolvent`` for an odd slope that is concave from 0 on, and its derivative: Newton's method from below, where
-    each step ends below the root again. It begins at what a slope of ``slope(|x|)``, and one of ``curvature(0) z``,
-    leave of ``|x|``; both are too large. Two to five steps for most, 17 for the worst of t and x. Derived here.
-    """
-    finite = xp.isfinite(x)
-    r = xp.where(finite, xp.abs(x), xp.zeros_like(x))
-
-    def move(z: Array) -> Array:
-        return xp.maximum(z, z - ((z - r) + t * slope(z)) / (1 + t * curvature(z)))
-
-    z = repeated(xp, move, xp.maximum(r - t * slope(r), r / (1 + t * curvature(xp.zeros_like(r)))), 24)
-    return xp.where(finite, xp.where(x < 0, -z, z), x)
 
 
 def preimage(xp: Namespace, slope: Map, y: Array) -> tuple[Array, Array]:

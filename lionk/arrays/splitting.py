@@ -13,6 +13,7 @@ from . import namespace as _xp
 from . import reductions
 from . import roots as _roots
 from .namespace import Array, Namespace
+from .newton import newton, solvable
 
 STEPS, FIXED = 400, 60  # at most, where values can be seen; and where they cannot
 MEMORY = 12, 5  # past steps that the next one is made of; the second beyond 1000 entries
@@ -22,6 +23,7 @@ FARTHEST = 2.0**24  # steps taken at once, where one step is like the last
 REACH = 1e16  # what the length of the proximal steps changes by at most: where there is no split it has no limit
 NEWTON = 5, 20, 60, 180  # steps after which Newton's method is tried
 ROUNDS = 200  # of projections, where the parts of a split are not in their domains
+TRIAL = 40  # steps that are to leave a tenth; else steps that went too far are answered in the other way
 RENEWAL = 8  # steps from one look at the length of the proximal steps to the next
 
 
@@ -31,12 +33,14 @@ def split(xp: Namespace, functions: list[Any], y: Array, batch: int) -> tuple[li
     Of two functions these are the fixed points of ``z -> y - prox_2(y - 2 prox_1(z) + z) + z - prox_1(z)`` (Lions and
     Mercier 1979), of n those of n - 1 such z, coupled in a chain (Malitsky and Tam 2023, arXiv 2108.02897), by
     Anderson's method (1965) with an orthonormal basis of the last changes of the residual ``y - sum u``: 10 to 40 steps
-    to rounding for most pairs, in place of hundreds. A step that doubles the least residual is taken back. Where a step
-    is like the last one, a part drifts towards the next kink, and as many steps as before are taken at once, twice as
-    many each time. The length t of the proximal steps follows ``|u|/|s|``, where values can be seen.
+    to rounding for most pairs, in place of hundreds. A step that doubles the least residual is taken back; for a while,
+    where that leads nowhere and values can be seen, half of it is tried, and half of that, with what it has shown of
+    the changes. Where a step is like the last one, a part drifts towards the next kink, and as many steps as before are
+    taken at once, twice as many each time. The length t of the proximal steps follows ``|u|/|s|``, where values can be
+    seen.
 
     The residual is minus a monotone function of z. So where values can be seen and the unknowns are few, what is left
-    after some steps is left to ``roots.newton``: it takes about 6 in place of hundreds where slopes differ by orders of
+    after some steps is left to ``newton``: it takes about 6 in place of hundreds where slopes differ by orders of
     magnitude. Where it stalls, as where a part drifts or there is no split, the other steps go on.
     """
     n = len(functions)
@@ -45,7 +49,7 @@ def split(xp: Namespace, functions: list[Any], y: Array, batch: int) -> tuple[li
     began, s = problem.t, problem.start(start)
     if not _roots.visible(y, s.u, s.v):
         return problem.found(_State(*_xp.looped(lambda s: tuple(problem.step(_State(*s))), tuple(s), FIXED - 1)))
-    few = _roots.solvable(start, batch)
+    few, problem.halves, sought = solvable(start, batch), False, s.size / 10
     since, noise = 0, _xp.eps(y) * (problem.length(problem.y) + problem.length(s.u) + problem.length(s.v))
     for k in range(1, STEPS):
         drifting = (s.stride >= 2 * s.before) & (s.stride < FARTHEST)
@@ -65,10 +69,13 @@ def split(xp: Namespace, functions: list[Any], y: Array, batch: int) -> tuple[li
                 sums = problem.sums(s.near_u)
                 s = problem.start(sums + ratio * (s.near_z - sums))
                 continue
+        if k % TRIAL == 0:
+            problem.halves = problem.halves != bool(xp.any(s.least > sought))
+            sought = s.least / 10
         s = problem.step(s)
         if few and k in NEWTON:
             z, enough = problem.best(s).near_z, 2 * float(xp.max(noise))
-            there = problem.start(_roots.newton(xp, problem.residual, z, problem.unit, enough, batch))
+            there = problem.start(newton(xp, problem.residual, z, problem.unit, enough, batch))
             if bool(xp.any(there.size < xp.minimum(s.size, s.least) / 2)):
                 s, since = there, 0
     return problem.found(s)
@@ -101,6 +108,7 @@ class _Problem:
         self.xp, self.functions, self.batch, self.t = xp, functions, batch, t
         self.y, self.unit = xp.expand_dims(y, axis=batch), xp.ones_like(xp.expand_dims(y, axis=batch))
         u, v, _ = self.at(xp.stack([y / 2] * (len(functions) - 1), axis=batch))
+        self.halves = False  # steps that went too far, in place of taking them back
         unit = reductions.unit_scale(xp, xp.maximum(xp.maximum(xp.abs(self.y), xp.abs(u)), xp.abs(v)), batch)
         self.unit = _xp.spread(xp, unit, self.y)
 
@@ -167,22 +175,28 @@ class _Problem:
         back, drifts = s.size > 2 * s.least, self.length(step - s.last) <= DRIFT * s.size
         longer = xp.where(drifts, xp.minimum(2 * s.stride, FARTHEST * one), one)
         stride = xp.where(back, xp.maximum(s.stride / 4, one), longer)
-        worse, alike, far = (_xp.spread(xp, a, step) for a in (back, drifts, stride))
-        ahead, memory = self._ahead(s, step, worse | alike)
+        halved = back & self.halves & (self.length(s.z - s.near_z) > 4 * self.length(s.near))
+        worse, alike, half, far = (_xp.spread(xp, a, step) for a in (back, drifts, halved, stride))
+        ahead, memory = self._ahead(s, step, (worse & ~half) | alike, half)
         z = xp.where(worse, s.near_z + far * s.near, xp.where(alike, s.z + far * step, ahead))
+        z = xp.where(half, (s.z + s.near_z) / 2, z)
         u, v, residual = self.at(z)
         return s._replace(
             u=u, v=v, z=z, residual=residual, least=xp.minimum(s.size, s.least), size=self.length(residual),
             stride=stride, before=s.stride, last=xp.where(worse, s.near, step), **memory,
         )  # fmt: skip
 
-    def _ahead(self, s: _State, step: Array, forget: Array) -> tuple[Array, dict[str, Array]]:
-        """``z + step``, corrected by what the past changes say, and the memory; ``forget`` starts it anew."""
+    def _ahead(self, s: _State, step: Array, forget: Array, half: Array) -> tuple[Array, dict[str, Array]]:
+        """``z + step``, corrected by what the past changes say, and the memory; ``forget`` starts it anew, as does
+        ``half`` of a step where it has nothing new to say of them.
+        """
         xp, then, there = self.xp, step / self.unit, (s.z + step) / self.unit
         changes = then - s.then, there - s.there
         new = self._without(s, *changes)
         before, left = (_xp.spread(xp, reductions.unit_norm(xp, a, self.batch), a) for a in (changes[0], new[0]))
-        good = (left > 1e-6 * before) & ~forget
+        good = left > 1e-6 * before
+        forget = forget | (half & ~good)
+        good = good & ~forget
         zero, one = xp.zeros_like(step), xp.ones_like(left)
         new = [(xp.where(good, a, zero) / xp.where(good, left, one))[None, ...] for a in new]
         kept = [xp.where(forget, xp.zeros_like(a), a)[1:, ...] for a in (s.basis, s.images)]

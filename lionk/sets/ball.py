@@ -9,6 +9,7 @@ from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
+from ..arrays.resolvents import power_root
 from ..arrays.value import value_class
 from .base import ArraySet
 
@@ -63,10 +64,13 @@ class Ball(ArraySet):
         a = xp.abs(y) / scale
 
         def magnitude(m: Array) -> Array:
-            return _solve_power(xp, a, 1 / scale, _xp.spread(xp, m, y), self.q - 1)
+            return power_root(xp, a, 1 / scale, _xp.spread(xp, m, y), self.q - 1)
+
+        def excess(m: Array) -> Array:  # of q = 2 it is linear
+            return _xp.divide(xp, xp.ones_like(m), lp_norm(xp, magnitude(m), self.q, batch)) - 1
 
         top = lp_norm(xp, a, self.p, batch)
-        z = magnitude(_roots.root(xp, lambda m: 1 - lp_norm(xp, magnitude(m), self.q, batch), xp.zeros_like(top), top))
+        z = magnitude(_roots.root(xp, excess, xp.zeros_like(top), top))
         return _xp.sign(xp, y) * _xp.divide(xp, z, _xp.spread(xp, lp_norm(xp, z, self.q, batch), y))
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
@@ -80,24 +84,6 @@ class Ball(ArraySet):
     def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         at_zero = reductions.peak(xp, x, batch) == 0
         return xp.where(at_zero, self._distance(xp, s, batch), reductions.norm(xp, s - self._lmo(xp, x, batch), batch))
-
-
-def _solve_power(xp: Namespace, a: Array, c: Array, m: Array, r: float) -> Array:
-    """``z >= 0`` with ``c z + m z^r = a``, for r > 0, c > 0, m >= 0, a in [0, 1]: Newton from the right."""
-
-    def falling(step: _roots.Map, start: Array) -> Array:
-        return _roots.repeated(xp, lambda z: xp.minimum(z, step(z)), start, 14)
-
-    positive = m + xp.zeros_like(a) > 0
-    m = xp.where(positive, m + xp.zeros_like(a), xp.ones_like(a))
-    if r >= 1:  # convex in z
-        z = xp.minimum(a / c, (a / m) ** (1 / r))
-        z = falling(lambda z: (a + m * (r - 1) * z**r) / (c + m * r * z ** (r - 1)), z)
-        return xp.where(positive, z, a / c)
-    k = 1 / r  # convex in w = z^r
-    w = xp.minimum((a / c) ** r, a / m)
-    w = falling(lambda w: (a + (k - 1) * c * w**k) / (m + k * c * w ** (k - 1)), w)
-    return xp.where(positive, w**k, a / c)
 
 
 def lp_norm(xp: Namespace, x: Array, p: float, batch: int) -> Array:

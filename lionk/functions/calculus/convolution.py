@@ -8,7 +8,7 @@ from operator import add as add_up
 from typing import Any
 
 from ...arrays import namespace as _xp
-from ...arrays import reductions
+from ...arrays import reductions, resolvents
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 from ...arrays.splitting import mended, rest, split
@@ -84,7 +84,7 @@ class Sum(ArrayFunction):
                 return kinked._prox(xp, x - t * other._subgradient(xp, z, 0), t, 0)
 
             once = near if other.traits.smooth and not kinked.traits.smooth and kinked.traits.prox else None
-            return _roots.resolvent(xp, lambda z: self._subgradient(xp, z, 0), x, t, once)
+            return resolvents.resolvent(xp, lambda z: self._subgradient(xp, z, 0), x, t, once)
 
         def inside(z: Array) -> Array:
             return self.domain._project(xp, z, 0)
@@ -96,7 +96,7 @@ class Sum(ArrayFunction):
         into = -xp.sign(slope(edge))
         for halvings in range(10):  # to where the slope is finite: at the end of an entropy it is not
             centre = xp.where(xp.isinf(slope(centre)), inside(edge + into * 2.0**-halvings), centre)
-        return inside(centre + _roots.resolvent(xp, lambda z: slope(centre + z), x - centre, t))
+        return inside(centre + resolvents.resolvent(xp, lambda z: slope(centre + z), x - centre, t))
 
     @property
     def _indicators(self) -> bool:

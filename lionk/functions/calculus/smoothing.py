@@ -8,7 +8,7 @@ from statistics import NormalDist
 from typing import Any
 
 from ...arrays import namespace as _xp
-from ...arrays import reductions
+from ...arrays import reductions, resolvents
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 from ...arrays.value import replace, value_class
@@ -95,7 +95,7 @@ class Smoothed(ArrayFunction):
         """Entry by entry, by the root of the slope."""
         if not self._separable:
             return super()._prox(xp, x, t, batch)
-        return _roots.resolvent(xp, lambda z: self._subgradient(xp, z, 0), x, t)
+        return resolvents.resolvent(xp, lambda z: self._subgradient(xp, z, 0), x, t)
 
     def _dual(self) -> ConvexFunction:
         return SmoothedConjugate(self.inner, self.delta, self.noise, conjugate=self)

@@ -12,8 +12,7 @@ from functools import partial
 from typing import Any
 
 from ...arrays import namespace as _xp
-from ...arrays import reductions
-from ...arrays import roots as _roots
+from ...arrays import reductions, resolvents
 from ...arrays.namespace import Array, Namespace
 from ...arrays.value import Value, value_class
 from ...errors import NotAvailable
@@ -109,8 +108,8 @@ class Separable(ArrayFunction):
             return near if phi.finite else _xp.clip(xp, near, phi.low, phi.high)
         slope = partial(phi.derivative, xp)
         if phi.curvature is not None:  # of no parameters
-            return _roots.concave_resolvent(xp, slope, partial(phi.curvature, xp), x, t)
-        return _roots.resolvent(xp, lambda z: slope(z, *phi.parameters), x, t)
+            return resolvents.concave_resolvent(xp, slope, partial(phi.curvature, xp), x, t)
+        return resolvents.resolvent(xp, lambda z: slope(z, *phi.parameters), x, t)
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         if self.phi.interval is None or _xp.is_complex(x):
@@ -147,8 +146,12 @@ class Separable(ArrayFunction):
         )
 
 
+def _power_nearest(xp: Namespace, x: Array, t: Any, p: float) -> Array:
+    return _xp.sign(xp, x) * resolvents.power_root(xp, xp.abs(x), 1.0, t, p - 1)
+
+
 def _power(p: float) -> Scalar:
-    nearest = f.half_square_nearest if p == 2 else None
+    nearest = f.half_square_nearest if p == 2 else _power_nearest
     return Scalar("power", f.power_value, f.power_derivative, nearest=nearest, parameters=(p,))
 
 
@@ -221,7 +224,14 @@ PAIRS: dict[str, tuple[Scalar, Scalar]] = {
         Scalar("entropy", f.entropy_value, f.entropy_derivative, 0.0, even=False, minimum_at_zero=False),
     ),
     "softplus": (
-        Scalar("softplus", f.softplus_value, f.softplus_derivative, even=False, minimum_at_zero=False),
+        Scalar(
+            "softplus",
+            f.softplus_value,
+            f.softplus_derivative,
+            even=False,
+            minimum_at_zero=False,
+            nearest=resolvents.logistic_resolvent,
+        ),
         Scalar(
             "logistic_entropy",
             f.logistic_entropy_value,
