@@ -67,10 +67,7 @@ def newton(
         for factors in (damping[:1, ...], damping[1:, ...]):
             try:
                 moves = xp.linalg.solve(slopes[None, ...] + factors * size, row(finite(xp, before[1]))[None, ...])
-            except (
-                ValueError,
-                RuntimeError,
-            ):  # the LinAlgError of NumPy, and of PyTorch: singular whatever the damping
+            except (ValueError, RuntimeError):  # the LinAlgError of NumPy and of PyTorch: singular whatever is added
                 return z
             ahead = before[0][None, ...] + xp.reshape(moves, (factors.shape[0], *shape))
             there = residual(ahead, batch + 1)

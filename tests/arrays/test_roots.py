@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from array_api_compat import numpy as xp
 from scipy.optimize import brentq, isotonic_regression
+from scipy.special import expit
 
-from lionk.arrays import roots
+from lionk.arrays import resolvents, roots
+from lionk.arrays.newton import newton, solvable
 from lionk.sets import sorted as ordered
 
 SMOOTH = {
@@ -73,7 +75,7 @@ def test_the_nearest_falling_sequence(dtype: str, n: int, monkeypatch) -> None:
 def test_a_concave_slope_beside_its_equation() -> None:
     """``z + t phi'(z) = x`` over forty orders of magnitude of x and twenty of t."""
     x, t = (a.ravel() for a in np.meshgrid(10.0 ** np.arange(-20, 21), 10.0 ** np.arange(-10, 11.0)))
-    z = roots.concave_resolvent(xp, np.arcsinh, lambda z: 1 / np.hypot(1, z), x, t)
+    z = resolvents.concave_resolvent(xp, np.arcsinh, lambda z: 1 / np.hypot(1, z), x, t)
     miss, slope = abs(z + t * np.arcsinh(z) - x), 1 + t / np.hypot(1, z)
     assert np.all(miss <= 4e-16 * (slope * z + x))
 
@@ -92,8 +94,8 @@ def test_newton_ends_where_a_monotone_function_is_zero(shape: tuple[int, ...]) -
         w = z.reshape(*z.shape[:batch], n)
         return b - (w @ a.T + np.maximum(w, 0) + 0.1 * np.tanh(w)).reshape(z.shape)
 
-    assert roots.solvable(b, batch)
-    z = roots.newton(xp, residual, 0 * b, np.ones_like(b), 1e-14, batch)
+    assert solvable(b, batch)
+    z = newton(xp, residual, 0 * b, np.ones_like(b), 1e-14, batch)
     assert np.abs(residual(z, batch)).max() < 1e-13
     assert len(calls) <= 40
 
@@ -102,7 +104,7 @@ def test_newton_keeps_the_best_point_where_there_is_no_zero() -> None:
     def residual(z, batch):
         return 1 + 0 * z
 
-    assert np.array_equal(roots.newton(xp, residual, np.ones(3), np.ones(3), 1e-14, 0), np.ones(3))
+    assert np.array_equal(newton(xp, residual, np.ones(3), np.ones(3), 1e-14, 0), np.ones(3))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -112,7 +114,7 @@ def test_newton_takes_derivatives_that_are_singular(dtype: str) -> None:
     def residual(z, batch):
         return (1 - z.sum(-1, keepdims=True)) * np.asarray([2.0**20] * 3, dtype)
 
-    z = roots.newton(xp, residual, np.zeros(3, dtype), np.ones(3, dtype), 1e-9, 0)
+    z = newton(xp, residual, np.zeros(3, dtype), np.ones(3, dtype), 1e-9, 0)
     assert abs(z.sum() - 1) <= 1e-5
 
 
@@ -126,9 +128,22 @@ def test_the_prox_of_a_sum_with_kinks_takes_few_evaluations(t: float) -> None:
         w = x - t * np.tanh(z)
         return np.where(w <= 1, w, np.maximum(w - t, 1))
 
-    z = roots.resolvent(xp, lambda z: np.tanh(z) + (z > 1), x, t, near)
+    z = resolvents.resolvent(xp, lambda z: np.tanh(z) + (z > 1), x, t, near)
     low, high = np.tanh(z) + (z > 1), np.tanh(z) + (z >= 1)
     assert np.any(z == 1) == (t >= 1)
     np.testing.assert_array_less(-1e-14 * (1 + abs(x)), x - z - t * low)
     np.testing.assert_array_less(x - z - t * high, 1e-14 * (1 + abs(x)))
     assert len(seen) <= 24
+
+
+@pytest.mark.parametrize("t", [1e-3, 1.0, 1e4])
+def test_roots_of_powers_and_of_the_logistic_slope(t: float) -> None:
+    x = np.concatenate([[0.0], np.geomspace(1e-3, 1e3, 7)])
+    for r in (0.5, 2.0, 3.0):
+        z = resolvents.power_root(xp, x, 1.0, t, r)
+        truth = [brentq(lambda z, a=a, r=r: z + t * z**r - a, 0.0, a, xtol=1e-300, rtol=1e-14) if a else 0.0 for a in x]
+        np.testing.assert_allclose(z, truth, rtol=1e-12)
+    x = np.concatenate([-x, x])
+    z = resolvents.logistic_resolvent(xp, x, t)
+    truth = [brentq(lambda z, a=a: z - a + t * expit(z), a - t - 1, a + 1, rtol=1e-14) for a in x]
+    np.testing.assert_allclose(z, truth, rtol=1e-11, atol=1e-11)
