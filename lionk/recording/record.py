@@ -90,6 +90,8 @@ class Space:
     def all(self, *_: Any, **__: Any) -> Any:
         raise NotTraceableError("a branch on values cannot be recorded")
 
+    any = all
+
     # -- the functions that take more than symbols ---------------------------------------------------------------
 
     def where(self, condition: Symbol, a: Any, b: Any) -> Symbol:
