@@ -237,12 +237,15 @@ def sign(xp: Namespace, x: Array) -> Array:
     return of.sign(x) if xp is of.xp else xp.sign(x)  # that of a namespace around the library, for pieces of arrays
 
 
+_NUMBERS = {float, int, type(None)}
+
+
 def clip(xp: Namespace, x: Array, low: Any, high: Any) -> Array:
-    """The standard's clip: NumPy's own for bounds that are numbers, since its wrapper takes ten times as long."""
+    """The standard's clip: NumPy's method for bounds that are numbers, since its wrapper takes ten times as long."""
     own = kind(x)
-    if own.ufuncs is None or xp is not own.xp or hasattr(low, "shape") or hasattr(high, "shape"):
+    if own.ufuncs is None or xp is not own.xp or not _NUMBERS.issuperset((type(low), type(high))):
         return xp.clip(x, low, high)
-    return own.ufuncs.clip(x, low, high)
+    return x.clip(low, high)
 
 
 def between(xp: Namespace, x: Array, bound: float) -> Array:

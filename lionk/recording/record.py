@@ -51,6 +51,8 @@ class Space:
             return lambda *args: self.apply(name, *args)
         if name in ("isdtype", "finfo", "result_type", "bool", "complex64", "complex128", "int32") or "float" in name:
             return getattr(self.xp, name)
+        if name in ("all", "any"):
+            return self._branch
         raise NotTraceableError(f"{name} is not recorded")
 
     def symbol(self, op: str, args: tuple[Any, ...], dtype: Any, level: int, array: bool) -> Symbol:
@@ -87,10 +89,8 @@ class Space:
     def asarray(self, *_: Any, **__: Any) -> Any:
         raise NotTraceableError("arrays of values are not recorded")
 
-    def all(self, *_: Any, **__: Any) -> Any:
+    def _branch(self, *_: Any, **__: Any) -> Any:
         raise NotTraceableError("a branch on values cannot be recorded")
-
-    any = all
 
     # -- the functions that take more than symbols ---------------------------------------------------------------
 
