@@ -260,8 +260,8 @@ def zero(xp: Namespace, v: Array) -> Array:
 
 
 def divide(xp: Namespace, x: Array, y: Array) -> Array:
-    """``x / y``, and 0 where y is 0: by a branch where y is one number that can be seen."""
-    if y.ndim == 0 and visible(y):
+    """``x / y``, and 0 where y is 0: by a branch where y is one number of NumPy's."""
+    if y.ndim == 0 and kind(y).ufuncs is not None:
         return x / y if y != 0 else xp.zeros_like(x)
     zero = y == 0
     return xp.where(zero, xp.zeros_like(x), x / xp.where(zero, xp.ones_like(y), y))
@@ -275,7 +275,7 @@ def only_nan(xp: Namespace, x: Array) -> Array:
 def finite(xp: Namespace, x: Array) -> Array:
     """x with 0 for NaN and infinite entries: for a projection whose result is not used where they are."""
     good = xp.isfinite(x)
-    if x.ndim == 0 and visible(x):
+    if x.ndim == 0 and kind(x).ufuncs is not None:
         return x if good else zero(xp, x)
     return xp.where(good, x, xp.zeros_like(x))
 
