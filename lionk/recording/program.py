@@ -132,16 +132,15 @@ class Program:
 
     def numbers(self, wanted: Iterable[int], known: dict[int, Any], meaning: Mapping[str, Callable[..., Any]]) -> Any:
         """The numbers at these places, by the library's own arithmetic on numbers; ``known`` grows by what is found."""
+        return [self._number(i, known, meaning) for i in wanted]
 
-        def value(i: int) -> Any:
-            if i not in known:
-                n = self.nodes[i]
-                if n.op == "constant":
-                    known[i] = n.args[0] if n.dtype is None else meaning["full"](n.args[0], n.dtype)
-                elif n.op in ("astype", "number"):
-                    known[i] = meaning[n.op](value(n.args[0]), n.dtype)
-                else:
-                    known[i] = meaning[n.op](*map(value, n.args))
-            return known[i]
-
-        return [value(i) for i in wanted]
+    def _number(self, i: int, known: dict[int, Any], meaning: Mapping[str, Callable[..., Any]]) -> Any:
+        if i not in known:
+            n = self.nodes[i]
+            if n.op == "constant":
+                known[i] = n.args[0] if n.dtype is None else meaning["full"](n.args[0], n.dtype)
+            elif n.op in ("astype", "number"):
+                known[i] = meaning[n.op](self._number(n.args[0], known, meaning), n.dtype)
+            else:
+                known[i] = meaning[n.op](*[self._number(k, known, meaning) for k in n.args])
+        return known[i]
