@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import tracemalloc
 
@@ -668,6 +669,19 @@ def test_numpy_steps_other_byte_orders():
     assert got[0] is x
     for a, b in zip(got, reference_runner(lionk.LionK("l1", lr=0.1))(*native), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_step_leaves_nothing_for_the_garbage_collector(monkeypatch):
+    """Objects that hold each other keep their tiles until it comes."""
+    monkeypatch.setattr(_plan, "TILE", 1 << 8)
+    monkeypatch.setattr(_plan, "GATHERED", 1 << 8)
+    arrays = [a[:, ::2] for a in draw(lionk_numpy.backend, (1 << 6, 1 << 6))]
+    for name in ("l1", "l2", "group_l1_l2"):
+        run = lionk_numpy.backend.runner(lionk.LionK(name, lr=0.1, weight_decay=0.5), "tiles")
+        run(*arrays)
+        gc.collect()
+        run(*arrays)
+        assert gc.collect() == 0, name
 
 
 @pytest.mark.parametrize(
