@@ -10,6 +10,7 @@ from itertools import count
 
 import numpy as np
 import pytest
+from scipy import stats
 from typer.testing import CliRunner
 
 from lionk.app.bench import against, compared, counts, timing
@@ -39,6 +40,13 @@ def test_bounds_hold_the_median_as_often_as_they_say():
 def test_few_pairs_have_no_bounds():
     assert timing.ratio([(1.0, 2.0)] * 7)[:3] == (2.0, 0.0, np.inf)
     assert timing.ratio([(1.0, 2.0)] * 8)[:3] == (2.0, 2.0, 2.0)
+
+
+@pytest.mark.parametrize("n", [9, 100, 1023, 5000])
+def test_bounds_of_any_number_of_pairs_are_those_of_the_binomial_distribution(n):
+    found = timing.ratio([(1.0, float(k)) for k in range(1, n + 1)])
+    low = int(stats.binom.ppf(0.005, n, 0.5))
+    assert found[1:] == (low, n + 1 - low, n)
 
 
 def test_pairs_take_turns_at_going_first():

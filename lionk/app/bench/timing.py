@@ -43,12 +43,12 @@ def ratio(pairs: list[tuple[float, float]]) -> Ratio:
     """
     values = sorted(b / a for a, b in pairs)
     n = len(values)
-    tail, below, skip = 0.0, 0.5**n, 0
+    tail, skip, ways = 0, 0, 1  # whole numbers, which no number of pairs makes too large
     for k in range(n // 2):
-        tail += math.comb(n, k) * below
-        if 2 * tail > 0.01:
+        tail += ways
+        if 200 * tail > 2**n:
             break
-        skip = k + 1
+        skip, ways = k + 1, ways * (n - k) // (k + 1)
     if not skip:
         return Ratio(median(values), 0.0, math.inf, n)
     return Ratio(median(values), values[skip - 1], values[n - skip], n)
