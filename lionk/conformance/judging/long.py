@@ -9,7 +9,7 @@ from ...functions import ConvexFunction
 from ..specification.cases import Case, function_of
 from ..specification.port import Capabilities
 from .comparator import judge_step
-from .reference import Point, expected, follow
+from .reference import Point, expected, follow, row_of, two_constants
 from .trace import Trace
 
 _EARLY = 16  # what is wrong from the beginning is no matter of counts
@@ -43,10 +43,7 @@ def long_of(case: Case, claims: Capabilities, trace: Trace) -> str:
 
 def _scaled(case: Case, K: ConvexFunction, later: list[tuple[Point, Any]]) -> str:
     """Two constants that describe all steps from there on, where these are not the right ones."""
-    from .measure import two_constants
-
-    rows = [(expected(case, K, p)[0], p.x, (after - p.x) / p.lr) for p, after in later]
-    found = two_constants(rows)
+    found = two_constants([row_of(case, K, p, after) for p, after in later])
     lam = later[0][0].lam
     if found is None or abs(found[0] - 1) + abs(found[1] - lam) < 1e-6:
         return ""
@@ -55,8 +52,6 @@ def _scaled(case: Case, K: ConvexFunction, later: list[tuple[Point, Any]]) -> st
 
 def _rate_of(case: Case, K: ConvexFunction, point: Point, after: Any) -> str:
     """Of which step a schedule's rate was, if that explains a wrong step."""
-    from .measure import two_constants
-
     found = two_constants([(expected(case, K, point)[0], point.x, after - point.x)])
     if found is None:
         return ""

@@ -6,7 +6,7 @@ These words do not depend on the list of known mistakes, so they say something o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..specification.cases import EPS, Case, function_of, host
 from ..specification.maker import WIDE, betas_for, main_shape
 from ..specification.port import Capabilities, Port
 from .comparator import judge_step
-from .reference import expected, follow
+from .reference import Point, expected, follow, row_of, two_constants
 from .trace import Trace, run
 
 #: Powers of two: magnitudes that a gradient may have, with room for its sums with others.
@@ -58,18 +58,6 @@ def _listed(values: list[float]) -> str:
     """One value for all steps, or one for each."""
     words = [f"{0.0 if abs(v) < 1e-12 else v:.6g}" for v in values]
     return words[0] if len(set(words)) == 1 else "(" + ", ".join(words) + ")"
-
-
-def two_constants(rows: Sequence[tuple[Any, Any, Any]]) -> tuple[float, float] | None:
-    """Least squares for a and b, if it fits."""
-    xp = host().namespace()
-    u, x, seen = (xp.concat([xp.reshape(r[i], (-1,)) for r in rows]) for i in range(3))
-    uu, ux, xx = float((u * u).sum()), float((u * x).sum()), float((x * x).sum())
-    us, xs, det = float((u * seen).sum()), float((x * seen).sum()), uu * xx - ux * ux
-    if not (math.isfinite(det + us + xs) and det > 1e-9 * uu * xx):
-        return None
-    a, b = (us * xx - xs * ux) / det, -(xs * uu - us * ux) / det
-    return (a, b) if float(xp.max(xp.abs(seen - a * u + b * x))) <= 1e-7 * (1 + abs(a)) else None
 
 
 def bits_of(case: Case, claims: Capabilities, trace: Trace) -> int:
@@ -180,16 +168,12 @@ def factor_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
     if it is the declared one, or none does.
     """
     points, declared, after_step = [], next(iter(claims.decays)), False
-    for case, trace in runs:
-        if case.weight_decay == 0 or case.decay != declared or case.size < 2 or case.dtype not in WIDE or case.long:
-            continue
-        K = function_of(claims.K, case.shape)
-        for p, after in follow(case, trace.xs, claims.state_dtype):
-            fit = two_constants([(expected(case, K, p)[0], p.x, (after - p.x) / p.lr)]) if p.lr else None
-            turned = p.lr * case.weight_decay  # a decay after the step takes the direction with it
-            if fit and min(abs(fit[0] - 1), abs(fit[0] - 1 + turned)) < _FITS:
-                after_step = after_step or abs(fit[0] - 1) >= _FITS
-                points.append((p.lr, case.weight_decay, case.lr[0], p.lr * fit[1], p.lr * p.lam))
+    decaying = [(c, t) for c, t in runs if c.weight_decay and c.decay == declared]
+    for case, p, (a, b) in _constants(decaying, claims):
+        turned = p.lr * case.weight_decay  # a decay after the step takes the direction with it
+        if min(abs(a - 1), abs(a - 1 + turned)) < _FITS:
+            after_step = after_step or abs(a - 1) >= _FITS
+            points.append((p.lr, case.weight_decay, case.lr[0], p.lr * b, p.lr * p.lam))
     if len({(lr, wd) for lr, wd, *_ in points}) < 3 or (
         not after_step and all(abs(f - due) < _FITS for *_, f, due in points)
     ):
@@ -218,18 +202,26 @@ def held_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
 def share_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
     """The power of the number of entries by which every direction of these runs is multiplied; "" if there is none."""
     powers, sizes = [], set()
+    for case, _, (a, _) in _constants(runs, claims):
+        if a > 0:
+            powers.append(math.log(a) / math.log(case.size))
+            sizes.add(case.size)
+    if len(sizes) < 2 or max(powers) - min(powers) > 1e-3 or abs(powers[0]) < 1e-3:
+        return ""
+    return f"the direction is multiplied by n^{powers[0]:.3g}, where n is the number of entries"
+
+
+def _constants(
+    runs: Sequence[tuple[Case, Trace]], claims: Capabilities
+) -> Iterator[tuple[Case, Point, tuple[float, float]]]:
+    """``two_constants`` of each step that has them, in runs in full precision of two entries or more."""
     for case, trace in runs:
         if case.size < 2 or case.dtype not in WIDE or case.long:
             continue
         K = function_of(claims.K, case.shape)
         for p, after in follow(case, trace.xs, claims.state_dtype):
-            fit = two_constants([(expected(case, K, p)[0], p.x, (after - p.x) / p.lr)]) if p.lr else None
-            if fit and fit[0] > 0:
-                powers.append(math.log(fit[0]) / math.log(case.size))
-                sizes.add(case.size)
-    if len(sizes) < 2 or max(powers) - min(powers) > 1e-3 or abs(powers[0]) < 1e-3:
-        return ""
-    return f"the direction is multiplied by n^{powers[0]:.3g}, where n is the number of entries"
+            if p.lr and (found := two_constants([row_of(case, K, p, after)])):
+                yield case, p, found
 
 
 _FITS = 1e-7

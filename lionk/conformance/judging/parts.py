@@ -8,9 +8,8 @@ from typing import Any
 
 from ..specification.cases import Case, function_of, host, size
 from ..specification.port import Port
-from .measure import two_constants
 from .pairs import arrays, differs, start, steps
-from .reference import expected, follow
+from .reference import follow, row_of, two_constants
 
 
 def shards(port: Port, case: Case) -> str:
@@ -47,8 +46,7 @@ def _of_pieces(port: Port, case: Case, seen: list[Any], split: Callable[[Any], l
     alone = [steps(start(port, case, x), gs) for x, *gs in own]
     if not differs(seen, [xp.concat(x) for x in zip(*alone, strict=True)], case.dtype):
         return "each piece steps as it does alone: a norm, a maximum or an order is taken of its own entries only; "
-    rows = [(expected(case, K, p)[0], p.x, (a - p.x) / p.lr) for p, a in follow(case, seen)]
-    fits = [two_constants([row]) for row in rows]
+    fits = [two_constants([row_of(case, K, p, after)]) for p, after in follow(case, seen)]
     shown = ", ".join(f"{f[0]:.3g}" for f in fits if f)
     return f"the direction is {shown} times the right one at the steps; " if all(fits) else ""
 

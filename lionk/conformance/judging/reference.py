@@ -6,7 +6,8 @@ the port itself had before it. So one wrong step does not spoil the verdict on t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +87,23 @@ def expected(case: Case, K: ConvexFunction, point: Point) -> tuple[Any, Any]:
     u = direction(case, K, point.x, point.grad, point.lam, point.readout)
     x, _ = step.update(lambda _: u, point.x, point.readout, point.readout, point.lr, point.lam, 1.0, 0.0, False)
     return u, x
+
+
+def row_of(case: Case, K: ConvexFunction, point: Point, after: Any) -> tuple[Any, Any, Any]:
+    """``(u, x, v)`` of a step ``x + lr v``, where the reference makes ``x + lr (u - lam x)``."""
+    return expected(case, K, point)[0], point.x, (after - point.x) / point.lr
+
+
+def two_constants(rows: Sequence[tuple[Any, Any, Any]]) -> tuple[float, float] | None:
+    """The a and b with ``v = a u - b x`` in all rows ``(u, x, v)``, by least squares; None if there are none."""
+    xp = host().namespace()
+    u, x, seen = (xp.concat([xp.reshape(r[i], (-1,)) for r in rows]) for i in range(3))
+    uu, ux, xx = float((u * u).sum()), float((u * x).sum()), float((x * x).sum())
+    us, xs, det = float((u * seen).sum()), float((x * seen).sum()), uu * xx - ux * ux
+    if not (math.isfinite(det + us + xs) and det > 1e-9 * uu * xx):
+        return None
+    a, b = (us * xx - xs * ux) / det, -(xs * uu - us * ux) / det
+    return (a, b) if float(xp.max(xp.abs(seen - a * u + b * x))) <= 1e-7 * (1 + abs(a)) else None
 
 
 def stepped(case: Case, K: ConvexFunction, x: Any, m: Any, g: Any, lr: float, lam: float) -> tuple[Any, Any]:
