@@ -307,11 +307,6 @@ def visible(x: Array, *more: Array) -> bool:
     return x.device.type == "cpu" and not torch._C._functorch.is_functorch_wrapped_tensor(x)
 
 
-def some(condition: Array) -> bool:
-    """Is any entry true, of a condition that can be seen?"""
-    return bool(kind(condition).any(condition, None))
-
-
 def positive(xp: Namespace, v: Array) -> Array:
     """``max(v, 0)``, by a branch where v is one value that can be seen."""
     if v.ndim == 0 and visible(v):

@@ -150,7 +150,12 @@ def poison(xp: Namespace, x: Array, batch: int) -> Array:
 
 def none(a: Array) -> bool:
     """Is it certain that no entry is true? An array made under a trace is not looked at."""
-    return visible(a) and not bool(kind(a).xp.any(a))
+    return visible(a) and not bool(kind(a).any(a, None))
+
+
+def some(a: Array) -> bool:
+    """Is it certain that an entry is true? An array made under a trace is not looked at."""
+    return visible(a) and bool(kind(a).any(a, None))
 
 
 def limit(xp: Namespace, f: Callable[[Array], Array], sizes: Callable[[Array], Array], x: Array) -> Array:

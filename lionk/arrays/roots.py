@@ -12,20 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from . import plain
-from .namespace import (
-    Array,
-    Namespace,
-    clip,
-    device,
-    divide,
-    eps,
-    looped,
-    only_nan,
-    some,
-    spread,
-)
+from .namespace import Array, Namespace, clip, device, divide, eps, looped, only_nan, spread
 from .namespace import visible as visible
-from .reductions import inner, peak
+from .reductions import inner, peak, some
 
 SPARE = 8  # the most steps that bracketing takes beyond the number that halving needs
 

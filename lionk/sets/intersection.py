@@ -79,11 +79,7 @@ class Intersection(ArraySet):
         grown = reductions.norm(xp, u, batch) > 1e3 * reductions.norm(xp, y, batch)
         if reductions.none(grown):
             return value, s
-
-        def turn(z: Array) -> Array:
-            return self.second._project(xp, self.first._project(xp, z, batch), batch)
-
-        near = _roots.repeated(xp, turn, xp.zeros_like(y), self.TURNS)
+        near = _roots.repeated(xp, lambda z: self._in_turn(xp, z, batch), xp.zeros_like(y), self.TURNS)
         apart = grown & self._apart(xp, near, batch) & ~xp.isnan(value)
         value = xp.where(apart, -math.inf + xp.zeros_like(value), value)
         return value, xp.where(_xp.spread(xp, apart, s), math.nan + s, s)
@@ -109,7 +105,7 @@ class Intersection(ArraySet):
         near = self._inside(xp, self.second._project(xp, y - a, batch), batch)
         if not self._holds_zero and _roots.visible(near):
             off = self.first._violation(xp, near, batch) > 1e-3 * self._scale(xp, near)
-            if bool(xp.any(off)):
+            if reductions.some(off):
                 apart = off & self._apart(xp, near, batch)
                 near = xp.where(_xp.spread(xp, apart, near), math.nan + near, near)
         outside = _xp.spread(xp, self._violation(xp, given, batch) != 0, given)
@@ -120,13 +116,17 @@ class Intersection(ArraySet):
         nothing = xp.isnan(away) & ~xp.isnan(reductions.poison(xp, y, batch))
         return xp.where(nothing, math.inf + xp.zeros_like(away), away)
 
+    def _in_turn(self, xp: Namespace, z: Array, batch: int) -> Array:
+        """z, projected onto the first set, and that onto the second."""
+        return self.second._project(xp, self.first._project(xp, z, batch), batch)
+
     def _inside(self, xp: Namespace, z: Array, batch: int) -> Array:
         """z, drawn towards 0 by as much as it is outside, beyond half of the tolerance of membership; where 0 may be
         outside, projected onto each set in turn.
         """
         if not self._holds_zero:
             for _ in range(2):
-                z = self.second._project(xp, self.first._project(xp, z, batch), batch)
+                z = self._in_turn(xp, z, batch)
             return z
         room = 4 * _xp.eps(z) * math.sqrt(max(_xp.event_size(z, batch), 1)) * self._scale(xp, z)
         off = _xp.clip(xp, self._violation(xp, z, batch) - room, 0.0, None)

@@ -101,7 +101,7 @@ class TopK(ArraySet):
             near = y
             within = reductions.peak(xp, y - _xp.clip(xp, y, 0.0, 1.0), batch) == 0
             fits = (xp.abs(reductions.total(xp, y, batch) - self.k) <= room) & within
-        if not (_xp.visible(fits) and not _xp.some(~fits)):
+        if not reductions.none(~fits):
             near = xp.where(_xp.spread(xp, fits, r), near, self._levelled(xp, r, batch))
         if not self.absolute:
             return near
@@ -200,7 +200,7 @@ def _summing(xp: Namespace, p: Array, total: Any, batch: int) -> Array:
     """p, of which the entries between 0 and 1 share what the sum lacks: the rounding of their common level, n times."""
     for _ in range(2):  # the second time for the entries that came to 0 or 1
         lack = total - reductions.total(xp, p, batch)
-        if _xp.visible(lack) and not _xp.some(xp.abs(lack) > 4 * _xp.eps(p) * total):
+        if _xp.visible(lack) and reductions.none(xp.abs(lack) > 4 * _xp.eps(p) * total):
             break
         inner = (p > 0) & (p < 1)
         share = _xp.divide(xp, lack, reductions.total(xp, xp.astype(inner, p.dtype), batch))

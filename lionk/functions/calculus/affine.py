@@ -71,7 +71,7 @@ class Affine(ArrayFunction):
         infinite = xp.isinf(reductions.poison(xp, x, batch))
         known, level = far & infinite, infinite & ~far
         y = xp.where(_xp.spread(xp, known, y), _xp.finite(xp, y), y)
-        if visible(level, v) and bool(xp.any(level)):
+        if visible(v) and reductions.some(level):
             other = self._tends(xp, x, batch)
         else:
             other = xp.where(known, xp.zeros_like(v), v) + reductions.inner(xp, c, y, batch)

@@ -203,7 +203,7 @@ class InfimalConvolution(ArrayFunction):
             return reduce(xp.minimum, values)
 
         value = least(found, [xp.zeros_like(y) for _ in functions])  # towards a part that is 0 it may drift slowly
-        if _roots.visible(value) and bool(xp.any(xp.isinf(value))):
+        if _roots.visible(value) and reductions.some(xp.isinf(value)):
             inside = mended(xp, functions, found, y, batch)
             value = value if inside is None else xp.minimum(value, least(inside))
         if isinstance(shared, Intersection):
