@@ -117,7 +117,7 @@ def enclosures(case: Case) -> None:
             width = (
                 upper
                 - lower
-                - (dual.traits.accuracy + 256 * case.eps) * (abs(upper) + abs(made.at(slope)) + product + norm(y))
+                - (dual.traits.accuracy + 128 * case.eps) * (abs(upper) + abs(made.at(slope)) + product + norm(y))
             )
             case.expect("width of K* as stated", width, where)
 
