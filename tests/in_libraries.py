@@ -31,18 +31,16 @@ def calls(K: Any, t: float) -> dict[str, Callable[[Any, Any], Any]]:
 def asked(K: Any, t: float, x: Any, y: Any, way: str) -> dict[str, Any]:
     """The answers as NumPy arrays; those that are not available are left out."""
     name = way.partition(":")[0]
-    there = BACKENDS[name]
+    there, compiled = BACKENDS[name], way.endswith("jit")
+    if compiled and (K.traits.host or K.conjugate.traits.host):
+        return {}
+    import jax
+
     found: dict[str, Any] = {}
     with there.active(tuple({*K.traits.needs, *K.conjugate.traits.needs, "linalg"})):
         for what, call in calls(K, t).items():
-            if way.endswith("jit"):
-                import jax
-
-                if K.traits.host or K.conjugate.traits.host:
-                    continue
-                call = jax.jit(call)  # noqa: PLW2901
             try:
-                out = call(x, y)
+                out = (jax.jit(call) if compiled else call)(x, y)
             except lionk.NotAvailable:
                 continue
             found[what] = [there.get(a) for a in out] if isinstance(out, tuple) else there.get(out)

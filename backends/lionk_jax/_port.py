@@ -45,7 +45,12 @@ class OptaxPort:
             **chain,
             dtypes=(*(("float64",) if wide else ()), "float32", "float16", "bfloat16"),
             accuracy=0.35 if newton else 0.0,
-            **dict.fromkeys(("schedule", "lists", "checkpoint", "writable", "mixed", "tried"), True),
+            schedule=True,
+            lists=True,
+            checkpoint=True,
+            writable=True,
+            mixed=True,
+            tried=True,
         )
 
     def create(self, x0: Any, **hyper: Any) -> OptaxHandle:

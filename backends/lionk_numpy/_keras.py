@@ -37,7 +37,12 @@ class KerasPort:
             request,
             **self.names.function(request.K),
             dtypes=("float64", "float32", "float16", "bfloat16"),
-            **dict.fromkeys(("schedule", "lists", "missing", "checkpoint", "writable", "tried"), True),
+            schedule=True,
+            lists=True,
+            missing=True,
+            checkpoint=True,
+            writable=True,
+            tried=True,
         )
 
     def create(self, x0: Any, **hyper: Any) -> KerasHandle:

@@ -56,6 +56,8 @@ def memory_read(s: Slot, x: Any, m: Any, g: Any) -> Any:
 
 @mutant_handle("a parameter that is not contiguous is copied, and the step is lost with the copy", "S5.shape")
 class CopyLost(Running):
+    decays = False
+
     def __init__(self, port: Any, x0: Any, **hyper: Any) -> None:
         super().__init__(port, x0, **hyper)
         self.lost = [not a.flags.c_contiguous for a in (x0 if self.several else [x0])]
@@ -65,8 +67,6 @@ class CopyLost(Running):
         super().step(grad)
         for s, x, lost in zip(self.slots, before, self.lost, strict=False):
             s.x = x * (1 - s.lr * s.wd * self.decays) if lost else s.x
-
-    decays = False
 
 
 @mutant_handle("a direction that is added to a copy where the parameter is not contiguous: x only decays", "S5.shape")
