@@ -8,184 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, NamedTuple
 
 from ..arrays.containers import scaled
-from ..arrays.shape_factor import ShapeFactor
-
-ORIGINAL, MATCHED = ShapeFactor(rows=0.5, cols=-0.5, at_least=1.0), ShapeFactor(0.2, longer=0.5)
-SCALINGS = {
-    "original": ORIGINAL,  # sqrt(max(1, out/in))
-    "match_rms_adamw": MATCHED,  # 0.2 sqrt(max(out, in))
-    "none": ShapeFactor(),
-    "longer": ShapeFactor(longer=0.5),  # sqrt(max(out, in))
-    "ratio": ShapeFactor(rows=0.5, cols=-0.5),  # sqrt(out/in)
-}
-
-
-class Step(NamedTuple):
-    """One step in the terms of Lion-K, for K = l1 (Lion) or s nuclear (Muon)."""
-
-    kind: str  # "lion" or "muon"
-    lr: float
-    betas: tuple[float, float]
-    shrink: float  # x is multiplied by 1 - this
-    scaling: str = "none"
-    times: float = 1.0  # of the scaling
-
-
-@dataclass(frozen=True)
-class Library:
-    """How one optimizer writes its settings. ``buffer``: "minus" (lionk), "average" or "sum" of the gradients."""
-
-    kind: str
-    defaults: dict[str, Any]
-    read: Callable[[dict[str, Any]], Step]
-    write: Callable[[Step, dict[str, Any]], dict[str, Any]]
-    scalings: tuple[str, ...] = ("none",)
-    buffer: str = "average"
-    source: str = ""
-    notes: tuple[str, ...] = field(default=())
-
-
-def _lion(s: dict[str, Any], names: tuple[str, str] = ("betas", "")) -> Step:
-    betas = s["betas"] if names[0] == "betas" else (s[names[0]], s[names[1]])
-    return Step("lion", s["lr"], tuple(betas), s["lr"] * s["weight_decay"])
-
-
-def _betas(momentum: float, nesterov: bool) -> tuple[float, float]:
-    return (momentum**2 if nesterov else momentum, momentum)
-
-
-def _momentum(step: Step) -> tuple[float, bool]:
-    """The momentum and whether it is Nesterov's. ValueError for betas that are neither."""
-    b1, b2 = step.betas
-    if math.isclose(b1, b2, rel_tol=1e-9):
-        return b2, False
-    if math.isclose(b1, b2 * b2, rel_tol=1e-9):
-        return b2, True
-    raise ValueError(
-        f"betas {step.betas} are neither (mu, mu) nor (mu^2, mu), which are the ones that this optimizer can have"
-    )
-
-
-def _write_lion(step: Step, _s: dict[str, Any]) -> dict[str, Any]:
-    return {"lr": step.lr, "betas": step.betas, "weight_decay": step.shrink / step.lr}
-
-
-def _muon(scaling: Callable[[dict[str, Any]], tuple[str, float]], momentum: str, lr: str = "lr") -> Callable[..., Step]:
-    def read(s: dict[str, Any]) -> Step:
-        name, times = scaling(s)
-        shrink = s["weight_decay"] if s.get("weight_decay_method") == "independent" else s[lr] * s["weight_decay"]
-        return Step("muon", s[lr], _betas(s[momentum], s["nesterov"]), shrink, name, times)
-
-    return read
-
-
-def _write_muon(
-    momentum: str, option: Callable[[Step], dict[str, Any]], lr: str = "lr"
-) -> Callable[..., dict[str, Any]]:
-    def write(step: Step, s: dict[str, Any]) -> dict[str, Any]:
-        mu, nesterov = _momentum(step)
-        independent = s.get("weight_decay_method") == "independent"
-        decay = step.shrink if independent else step.shrink / step.lr
-        made = {lr: step.lr, momentum: mu, "nesterov": nesterov, "weight_decay": decay, **option(step)}
-        return {**made, "weight_decay_method": "independent"} if independent else made
-
-    return write
-
-
-_EMERGING = {"spectral": "longer", "unit_rms_norm": "ratio", "shape_scaling": "original"}
-_DION = {"spectral_norm": "ratio", "rms_norm": "match_rms_adamw", None: "none"}
-
-
-def _named(table: dict[Any, str], option: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Reader and writer of an option that names the scaling."""
-    back = {v: k for k, v in table.items()}
-    return lambda s: (table[s[option]], 1.0), lambda step: {option: back[step.scaling]}
-
-
-_SHARED = {"original": "original", "match_rms_adamw": "match_rms_adamw"}
-_TORCH: dict[Any, str] = {None: "original", **_SHARED}
-_TIMM = {**_SHARED, "rms_to_rms": "ratio"}
-_torch, _timm, _emerging, _dion = (
-    _named(_TORCH, "adjust_lr_fn"), _named(_TIMM, "adjust_lr_fn"), _named(_EMERGING, "scale_mode"),
-    _named(_DION, "adjust_lr"),
-)  # fmt: skip
-
-
-def _read_lionk(s: dict[str, Any]) -> Step:
-    K = s["K"]
-    name, scaling = (K, "original") if isinstance(K, str) else (K["name"], K.get("scaling", "original"))
-    if name not in ("l1", "lion", "muon", "nuclear"):
-        raise ValueError(f"K must be l1, lion, muon or nuclear to be another library's, got {K!r}")
-    kind = "lion" if name in ("l1", "lion") else "muon"
-    scaling = "none" if name != "muon" else scaling
-    if scaling not in SCALINGS:
-        raise ValueError(f"the scaling of muon must be one of {', '.join(SCALINGS)}, got {scaling!r}")
-    return Step(kind, s["lr"], tuple(s["betas"]), s["lr"] * s["weight_decay"], scaling)
-
-
-def _write_lionk(step: Step, _s: dict[str, Any]) -> dict[str, Any]:
-    K = "l1" if step.kind == "lion" else {"name": "muon", "scaling": step.scaling}
-    return {**_write_lion(step, {}), "K": K}
-
-
-_MUON = {"lr": 1e-3, "weight_decay": 0.1, "nesterov": True}
-LIBRARIES: dict[str, Library] = {
-    "lionk": Library(
-        "both", {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0.0, "K": "l1"}, _read_lionk, _write_lionk,
-        ("original", "match_rms_adamw", "none"), "minus", "lionk.LionK",
-    ),
-    "optax.lion": Library(
-        "lion", {"learning_rate": 1e-4, "b1": 0.9, "b2": 0.99, "weight_decay": 1e-3},
-        lambda s: _lion({**s, "lr": s["learning_rate"]}, ("b1", "b2")),
-        lambda step, _: {
-            "learning_rate": step.lr, "b1": step.betas[0], "b2": step.betas[1], "weight_decay": step.shrink / step.lr
-        },
-        source="optax 0.2",
-    ),
-    "lion_pytorch": Library(
-        "lion", {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0.0}, _lion, _write_lion,
-        source="lion-pytorch 0.2, decoupled_weight_decay=False",
-    ),
-    "timm.lion": Library(
-        "lion", {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0.0}, _lion, _write_lion, source="timm 1.0",
-    ),
-    "torch.optim.Muon": Library(
-        "muon", {**_MUON, "momentum": 0.95, "adjust_lr_fn": "original"},
-        _muon(_torch[0], "momentum"), _write_muon("momentum", _torch[1]), ("original", "match_rms_adamw"),
-        source="PyTorch 2.9 and later",
-    ),
-    "optax.contrib.muon": Library(
-        "muon", {"learning_rate": 1e-3, "beta": 0.95, "weight_decay": 0.0, "nesterov": True},
-        _muon(lambda _: ("original", 1.0), "beta", "learning_rate"),
-        _write_muon("beta", lambda _: {}, "learning_rate"), ("original",), source="optax 0.2",
-        notes=("optax corrects the bias of the average, which for Nesterov's readout changes the first steps",
-               "weights are (in, out) in optax: rows and columns are exchanged"),
-    ),
-    "timm.muon": Library(
-        "muon",
-        {"lr": 0.02, "weight_decay": 0.0, "momentum": 0.95, "nesterov": False, "adjust_lr_fn": "match_rms_adamw"},
-        _muon(_timm[0], "momentum"), _write_muon("momentum", _timm[1]), ("original", "match_rms_adamw", "ratio"),
-        source="timm 1.0.31",
-    ),
-    "dion.Muon": Library(
-        "muon", {"lr": 0.01, "mu": 0.95, "weight_decay": 0.01, "nesterov": False, "adjust_lr": "spectral_norm"},
-        _muon(_dion[0], "mu"), _write_muon("mu", _dion[1]), ("ratio", "match_rms_adamw", "none"), "sum",
-        "microsoft/dion, by its published formulas",
-    ),
-    "emerging_optimizers.Muon": Library(
-        "muon",
-        {"lr": 3e-4, "momentum": 0.95, "weight_decay": 0.01, "nesterov": False, "scale_mode": "spectral",
-         "weight_decay_method": "decoupled"},
-        _muon(_emerging[0], "momentum"), _write_muon("momentum", _emerging[1]),
-        ("longer", "ratio", "original"), source="NVIDIA Emerging-Optimizers, by its published formulas",
-    ),
-}  # fmt: skip
-"""Lion has no factor of the shape; of Muon, the polar factor may come from another Newton-Schulz set in each."""
+from .libraries import DECAY, LIBRARIES, Library, Step, alike
 
 
 def _is_number(v: Any, low: float, high: float) -> bool:
@@ -204,7 +31,9 @@ SETTINGS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     "weight_decay": ("a finite number >= 0", lambda v: _is_number(v, 0, math.inf)),
     "nesterov": ("True or False", lambda v: v in (True, False)),
-    "weight_decay_method": ("decoupled or independent", lambda v: v in ("decoupled", "independent")),
+    "weight_decay_method": (f"one of {', '.join(DECAY)}", lambda v: v in tuple(DECAY)),
+    "extra_scale_factor": ("a finite number > 0", _RATE[1]),
+    "consistent_rms": ("None or a finite number > 0", lambda v: v is None or _RATE[1](v)),
 }
 
 
@@ -237,10 +66,10 @@ def translate(
         Of the source; those that are missing are its defaults.
     source, target : str
         "lionk", "torch.optim.Muon", "optax.contrib.muon", "dion.Muon", "emerging_optimizers.Muon", "timm.muon",
-        "optax.lion", "lion_pytorch" or "timm.lion".
+        "optax.lion", "lion_pytorch", "timm.lion" or "emerging_optimizers.Lion".
     shape : (out, in), optional
-        Of the matrix. Needed where the target has not the source's scale factor: lr and decay then are those of this
-        shape.
+        Of the matrix. Needed where the target has no multiple of the source's scale factor: lr and decay then are
+        those of this shape.
 
     Returns
     -------
@@ -272,18 +101,36 @@ def translate(
     if two.kind not in ("both", step.kind):
         raise ValueError(f"{source} makes steps of {step.kind.title()}, {target} of {two.kind.title()}")
     notes = [*one.notes, *two.notes]
-    if step.kind == "muon" and step.scaling not in two.scalings:
-        if shape is None:
-            raise ValueError(
-                f"{target} lacks the scale factor {step.scaling!r} of {source}: give the shape of the matrix, "
-                "shape=(out, in), and lr and weight decay will be those for this shape"
-            )
-        name = two.scalings[0]
-        ratio = SCALINGS[step.scaling].of(shape) / SCALINGS[name].of(shape)
-        step = step._replace(lr=step.lr * ratio, scaling=name)
-        notes.append(f"lr and weight decay are those of matrices {shape[0]} x {shape[1]}, by a factor of {ratio:g}")
-    same = {k: v for k, v in given.items() if k == "weight_decay_method" and k in two.defaults}
-    return Translation(two.write(step, same), tuple(notes))
+    if step.kind == "muon":
+        step, note = _rescaled(step, source, target, shape)
+        notes += note
+    method = given.get("weight_decay_method", "decoupled")
+    kept = {"weight_decay_method": method} if "weight_decay_method" in two.defaults and method != "decoupled" else {}
+    if method != "decoupled" and not kept:
+        notes.append(
+            f"weight decay is that of this lr: where a schedule changes lr, {method!r} makes x shrink by "
+            f"{'the same number' if method == 'independent' else 'its square'}, and {target} in proportion to lr"
+        )
+    return Translation(two.write(step, kept), tuple(notes))
+
+
+def _rescaled(step: Step, source: str, target: str, shape: tuple[int, int] | None) -> tuple[Step, list[str]]:
+    """The same step by a factor that the target has: it may be a number, or that of one shape, which lr then takes."""
+    two = LIBRARIES[target]
+    if step.scale in two.scales or any(alike(step.scale, f) for f in two.free):
+        return step, []
+    if near := [f for f in two.scales if alike(step.scale, f)]:
+        ratio = step.scale.times / near[0].times
+        note = f"lr takes a factor of {ratio:g}, and weight decay gives it back: the scale factors differ by that"
+        return step._replace(lr=step.lr * ratio, scale=near[0]), [note]
+    if shape is None:
+        raise ValueError(
+            f"{target} lacks the scale factor of {source}, {step.scale}: give the shape of the matrix, "
+            "shape=(out, in), and lr and weight decay will be those for this shape"
+        )
+    ratio = step.scale.of(shape) / two.scales[0].of(shape)
+    note = f"lr and weight decay are those of matrices {shape[0]} x {shape[1]}, by a factor of {ratio:g}"
+    return step._replace(lr=step.lr * ratio, scale=two.scales[0]), [note]
 
 
 def translate_momentum(m: Any, *, source: str, target: str, momentum: float = 0.0) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 import lionk
 from lionk.conventions import translate, translate_momentum
-from lionk.conventions.translation import LIBRARIES
+from lionk.conventions.libraries import LIBRARIES
 
 RNG = np.random.default_rng(5)
 SHAPE = (6, 4)
@@ -88,6 +89,22 @@ def test_optax_muon():
     np.testing.assert_allclose(theirs, mine, atol=2e-5)
 
 
+def test_optax_muon_scaled_like_adamw():
+    """Its consistent_rms is the number 0.2 of the others, or any other number, at every shape."""
+    import optax
+
+    given = {"lr": 0.02, "weight_decay": 0.3, "momentum": 0.8, "nesterov": False, "adjust_lr_fn": "match_rms_adamw"}
+    found = translate(given, source="torch.optim.Muon", target="optax.contrib.muon").settings
+    assert found["consistent_rms"] == 0.2
+    theirs = by_optax(optax.contrib.muon(**found), transpose=True)
+    mine, _ = by_lionk(translate(given, source="torch.optim.Muon", target="lionk").settings, "muon")
+    np.testing.assert_allclose(theirs, mine, atol=2e-5)
+    found["consistent_rms"] = 0.35
+    theirs = by_optax(optax.contrib.muon(**found), transpose=True)
+    mine, _ = by_lionk(translate(found, source="optax.contrib.muon", target="lionk").settings, "muon")
+    np.testing.assert_allclose(theirs, mine, atol=2e-5)
+
+
 def test_lion_ports():
     import optax
     from lion_pytorch import Lion
@@ -122,12 +139,45 @@ def test_timm(adjust, nesterov):
     np.testing.assert_allclose(translate_momentum(buffer, source="timm.lion", target="lionk"), m, atol=1e-12)
 
 
+@pytest.mark.parametrize("decay", ["decoupled", "independent", "palm"])
+@pytest.mark.parametrize("nesterov", [True, False])
+@pytest.mark.parametrize("mode", ["spectral", "unit_rms_norm", "shape_scaling"])
+def test_emerging_optimizers(mode, nesterov, decay):
+    """Its quintic set, in float32 here; it needs Python 3.12."""
+    theirs = pytest.importorskip("emerging_optimizers.orthogonalized_optimizers", reason="it is not installed")
+    given = {"lr": 0.02, "weight_decay": 0.3, "momentum": 0.8, "nesterov": nesterov, "scale_mode": mode,
+             "extra_scale_factor": 0.7, "weight_decay_method": decay}  # fmt: skip
+    found, buffer = by_torch(lambda ps: theirs.Muon(ps, **given))
+    mine, m = by_lionk(translate(given, source="emerging_optimizers.Muon", target="lionk").settings, "quintic")
+    np.testing.assert_allclose(found, mine, atol=0.03 * np.abs(X0 - mine).max())
+    np.testing.assert_allclose(
+        translate_momentum(m, source="lionk", target="emerging_optimizers.Muon"), buffer, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("decay", ["decoupled", "independent", "palm"])
+def test_emerging_optimizers_lion(decay):
+    theirs = pytest.importorskip("emerging_optimizers.scalar_optimizers", reason="it is not installed")
+    given = {"lr": 0.02, "betas": (0.7, 0.9), "weight_decay": 0.3, "weight_decay_method": decay}
+    found, buffer = by_torch(lambda ps: theirs.Lion(ps, **given))
+    mine, m = by_lionk(translate(given, source="emerging_optimizers.Lion", target="lionk").settings)
+    np.testing.assert_allclose(found, mine, atol=1e-12)
+    np.testing.assert_allclose(
+        translate_momentum(m, source="lionk", target="emerging_optimizers.Lion"), buffer, atol=1e-12
+    )
+
+
 def test_defaults_are_those_of_the_libraries_that_are_installed():
     import lion_pytorch
     import optax
 
     makers = {"torch.optim.Muon": torch.optim.Muon, "lion_pytorch": lion_pytorch.Lion, "optax.lion": optax.lion,
               "optax.contrib.muon": optax.contrib.muon, "lionk": lionk.LionK}  # fmt: skip
+    if find_spec("emerging_optimizers"):
+        from emerging_optimizers import orthogonalized_optimizers, scalar_optimizers
+
+        makers["emerging_optimizers.Muon"] = orthogonalized_optimizers.Muon
+        makers["emerging_optimizers.Lion"] = scalar_optimizers.Lion
     for name, make in makers.items():
         theirs = inspect.signature(make).parameters
         for setting, value in LIBRARIES[name].defaults.items():
@@ -155,8 +205,9 @@ def by_formula(settings, library):
             u = (1 - mu) * g + mu * b if settings["nesterov"] else b
             scale = {"spectral": max(SHAPE) ** 0.5, "unit_rms_norm": (out / into) ** 0.5,
                      "shape_scaling": max(1, out / into) ** 0.5}[settings["scale_mode"]]  # fmt: skip
-            independent = settings.get("weight_decay_method") == "independent"
-            x = x * (1 - settings["weight_decay"] * (1 if independent else settings["lr"]))
+            scale *= settings["extra_scale_factor"]
+            power = {"decoupled": 1, "independent": 0, "palm": 2}[settings["weight_decay_method"]]
+            x = x * (1 - settings["weight_decay"] * settings["lr"] ** power)
         x = x - settings["lr"] * scale * msign(u)
     return x, b
 
@@ -174,6 +225,10 @@ def by_formula(settings, library):
             {"momentum": 0.8, "scale_mode": "shape_scaling", "weight_decay_method": "independent"},
         ),
         ("emerging_optimizers.Muon", {"momentum": 0.8, "scale_mode": "unit_rms_norm"}),
+        (
+            "emerging_optimizers.Muon",
+            {"momentum": 0.8, "scale_mode": "spectral", "extra_scale_factor": 0.2, "weight_decay_method": "palm"},
+        ),
     ],
 )
 def test_published_formulas_and_back(name, options, nesterov):
@@ -184,9 +239,39 @@ def test_published_formulas_and_back(name, options, nesterov):
     np.testing.assert_allclose(mine, theirs, atol=1e-12)
     np.testing.assert_allclose(translate_momentum(m, source="lionk", target=name, momentum=0.8), buffer, atol=1e-12)
     back = translate(there, source="lionk", target=name, shape=SHAPE).settings
-    np.testing.assert_allclose(
-        by_formula({**given, **back, "weight_decay_method": "decoupled"}, name)[0], theirs, atol=1e-12
-    )
+    if name != "dion.Muon":
+        back = {"weight_decay_method": "decoupled", "extra_scale_factor": 1.0, **back}
+    np.testing.assert_allclose(by_formula({**given, **back}, name)[0], theirs, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("source", "settings", "target", "found"),
+    [
+        ("torch.optim.Muon", {"adjust_lr_fn": "match_rms_adamw"}, "emerging_optimizers.Muon",
+         {"lr": 1e-3, "scale_mode": "spectral", "extra_scale_factor": 0.2}),
+        ("emerging_optimizers.Muon", {"lr": 1e-3}, "timm.muon",
+         {"lr": 5e-3, "weight_decay": 0.002, "adjust_lr_fn": "match_rms_adamw"}),
+        ("emerging_optimizers.Muon", {"lr": 1e-3, "extra_scale_factor": 0.2}, "dion.Muon",
+         {"lr": 1e-3, "weight_decay": 0.01, "adjust_lr": "rms_norm"}),
+        ("optax.contrib.muon", {"consistent_rms": 0.1}, "torch.optim.Muon",
+         {"lr": 5e-4, "adjust_lr_fn": "match_rms_adamw"}),
+        ("dion.Muon", {}, "lionk", {"lr": 0.01, "K": {"name": "scion_spectral"}}),
+    ],
+)  # fmt: skip
+def test_factors_that_differ_by_a_number_need_no_shape(source, settings, target, found):
+    given = translate(settings, source=source, target=target).settings
+    assert {k: given[k] for k in found} == {k: v if not isinstance(v, float) else pytest.approx(v)
+                                            for k, v in found.items()}  # fmt: skip
+
+
+def test_a_decay_that_follows_no_schedule_in_the_same_way_is_noted():
+    for method, word in (("palm", "its square"), ("independent", "the same number")):
+        given = {"lr": 0.1, "weight_decay": 0.5, "weight_decay_method": method}
+        found = translate(given, source="emerging_optimizers.Lion", target="optax.lion")
+        assert word in found.notes[0]
+        assert found.settings["weight_decay"] == pytest.approx(0.05 if method == "palm" else 5.0)
+        kept = translate(given, source="emerging_optimizers.Lion", target="emerging_optimizers.Lion")
+        assert kept.settings == {**given, "betas": (0.9, 0.99)} and kept.notes == ()
 
 
 def test_every_pair_of_one_kind_translates_and_returns():
@@ -233,7 +318,9 @@ def test_what_cannot_be_said_is_refused(arguments, message):
         ("timm.lion", "betas", 0.9, "betas must be two numbers"),
         ("timm.lion", "betas", (0.9, 1.0), "betas must be two numbers"),
         ("lion_pytorch", "weight_decay", float("inf"), "weight_decay must be a finite number >= 0"),
-        ("emerging_optimizers.Muon", "weight_decay_method", "l2", "must be decoupled or independent"),
+        ("emerging_optimizers.Muon", "extra_scale_factor", 0, "extra_scale_factor must be a finite number > 0"),
+        ("optax.contrib.muon", "consistent_rms", -1, "consistent_rms must be None or a finite number > 0"),
+        ("emerging_optimizers.Muon", "weight_decay_method", "l2", "must be one of decoupled, independent, palm"),
     ],
 )
 def test_values_that_no_optimizer_takes_are_refused(source, setting, value, says):
