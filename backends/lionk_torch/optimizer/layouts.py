@@ -10,13 +10,17 @@ import torch
 
 from lionk.functions import entry
 
-_FUSED = re.compile(r"(^|[._])(qkv|wqkv|qkv_proj|in_proj|in_proj_weight|query_key_value|c_attn|to_qkv)$", re.IGNORECASE)
+_FUSED = re.compile(r"(^|[._])(qkv|wqkv|qkv_proj|in_proj|in_proj_weight|c_attn|to_qkv)$", re.IGNORECASE)
+_MIXED = re.compile(r"(^|[._])(query_key_value|linear_qkv|wqkv)$")
 _GATED = re.compile(r"(^|[._])(gate_up_proj|w12|gate_and_up)$")
 _HEADED = re.compile(r"(^|[._])([qkv]_proj|[qkv]_proj_weight|query|key|value|w?[qkv]|to_[qkv])$")
 _OUTPUT = re.compile(r"(^|[._])(o_proj|out_proj|c_proj|to_out|wo|proj)$")
 _GATES = {torch.nn.LSTM: 4, torch.nn.LSTMCell: 4, torch.nn.GRU: 3, torch.nn.GRUCell: 3}
 _COUNT = ("num_heads", "n_head", "n_heads", "num_attention_heads", "nhead", "heads")
-_KEYS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads", "n_kv_head", "num_groups", "kv_heads")
+_KEYS = (
+    "num_key_value_heads", "num_kv_heads", "n_kv_heads", "n_kv_head", "num_groups", "kv_heads", "num_query_groups",
+    "multi_query_group_num",
+)  # fmt: skip
 
 
 class Parts(NamedTuple):
@@ -43,13 +47,16 @@ def recognised(model: torch.nn.Module, name: str, p: torch.Tensor, heads: bool) 
         split = last.startswith(("weight_ih", "weight_hh"))
         return Parts(-2, gates, None, f"{gates} gates of {type(owner).__name__}") if split else None
     above = list(_upwards(model, path))
-    if isinstance(owner, torch.nn.MultiheadAttention):
+    own = not name.endswith(".weight")  # of the module itself, such as in_proj_weight, and not of a layer in it
+    if own:
         above.insert(0, owner)
     inputs = -2 if type(owner).__name__ == "Conv1D" else -1  # transformers' Conv1D keeps (inputs, outputs)
     outputs = -3 - inputs
-    title = name if path == [] or isinstance(owner, torch.nn.MultiheadAttention) else ".".join(path)
+    title = name if own else ".".join(path)
     count, keys = _number(above, _COUNT), _number(above, _KEYS)
-    if _FUSED.search(title):
+    if _MIXED.search(title):
+        return _mixed(p, outputs, count, keys)
+    if _FUSED.search(title) and (_attends(above) or "in_proj" not in title):  # as Mamba has one, of other parts
         return _fused(p, outputs, inputs, count, keys, heads, type(owner).__name__)
     if _GATED.search(title) and p.shape[outputs] % 2 == 0:
         return Parts(outputs, 2, None, "gate and up projection in one")
@@ -78,6 +85,16 @@ def _fused(
         return None
     each = count if heads and count and (n // 3) % count == 0 else None
     return Parts(outputs, 3, each, f"q, k and v of {what}" + (f", {each} heads each" if each else ""))
+
+
+def _mixed(p: torch.Tensor, outputs: int, count: int | None, keys: int | None) -> Parts | None:
+    """All of q, k and v in turn, or those of one head after the other (GPT-NeoX, Falcon, Megatron, InternLM): the name
+    does not tell which, and each head is one part in both.
+    """
+    n = (count or 0) + 2 * (keys or count or 0)
+    if not n or p.shape[outputs] % n:
+        return None
+    return Parts(outputs, None, n, f"{n} heads of q, k and v, which this name has in one order or another")
 
 
 def _upwards(model: torch.nn.Module, path: list[str]) -> Iterator[torch.nn.Module]:

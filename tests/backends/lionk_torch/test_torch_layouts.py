@@ -93,6 +93,59 @@ def test_grouped_queries():
     assert specs["attn.qkv_proj.weight"] == block(-2, 8)
 
 
+class NeoXAttention(torch.nn.Module):
+    """As GPT-NeoX, BLOOM and Falcon have it: the rows of one head's q, k and v, then those of the next head."""
+
+    def __init__(self, width, heads, keys=None):
+        super().__init__()
+        self.num_attention_heads, self.size = heads, width // heads
+        if keys:
+            self.num_kv_heads = keys
+        self.query_key_value = torch.nn.Linear(width, (heads + 2 * (keys or heads)) * self.size, bias=False)
+        self.dense = torch.nn.Linear(width, width, bias=False)
+
+
+@pytest.mark.parametrize("parts", ["fused", "heads"])
+@pytest.mark.parametrize(("heads", "keys"), [(3, None), (4, 2), (4, 1)])
+def test_heads_whose_q_k_and_v_lie_side_by_side_are_never_mixed(parts, heads, keys):
+    """Thirds of such a matrix are parts of several of q, k and v; a head of each is a part in every order."""
+    model = torch.nn.ModuleDict({"attention": NeoXAttention(12, heads, keys)})
+    specs, lines = chosen(model, parts=parts)
+    n = heads + 2 * (keys or heads)
+    assert specs["attention.query_key_value.weight"] == block(-2, n)
+    assert f"{n} heads of q, k and v" in lines["attention.query_key_value.weight"]
+    model = torch.nn.ModuleDict({"mlp": torch.nn.Module()})
+    model["mlp"].query_key_value = torch.nn.Linear(4, 12)  # nobody says of how many heads
+    assert chosen(model, parts=parts)[0]["mlp.query_key_value.weight"] == "nuclear"
+    for name, found in (("wqkv", block(-2, n)), ("Wqkv", block(-2, 3))):  # InternLM's, and that of flash-attn and MPT
+        if not keys and parts == "fused":
+            model = torch.nn.ModuleDict({"attn": Attention(12, heads, fused=name)})
+            assert chosen(model)[0][f"attn.{name}.weight"] == found
+
+
+class OwnAttention(torch.nn.Module):
+    """As OpenCLIP has it: the fused projection is the module's own parameter."""
+
+    def __init__(self, width, heads):
+        super().__init__()
+        self.num_heads, self.in_proj_weight = heads, torch.nn.Parameter(torch.randn(3 * width, width))
+        self.out_proj = torch.nn.Linear(width, width)
+
+
+def test_projections_that_are_the_module_s_own_parameters():
+    model = torch.nn.ModuleDict({"attn": OwnAttention(8, 2)})
+    assert chosen(model)[0]["attn.in_proj_weight"] == block(-2, 3)
+    specs = chosen(model, parts="heads")[0]
+    assert specs["attn.in_proj_weight"] == block(-2, 3, block(-2, 2)) and specs["attn.out_proj.weight"] == block(-1, 2)
+
+
+def test_an_in_proj_that_is_none_of_q_k_and_v_is_left_whole():
+    """Mamba's has a gate, a state and more in it."""
+    mixer = torch.nn.Module()
+    mixer.num_heads, mixer.in_proj = 2, torch.nn.Linear(8, 24)
+    assert chosen(torch.nn.ModuleDict({"mixer": mixer}))[0]["mixer.in_proj.weight"] == "nuclear"
+
+
 def test_pytorch_s_own_attention():
     model = torch.nn.TransformerEncoderLayer(8, 2, 16)
     specs, lines = chosen(model)
