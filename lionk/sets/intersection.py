@@ -18,9 +18,10 @@ from .base import ArraySet, joint_traits, nearer
 class Intersection(ArraySet):
     """``{ y : y in C1 and y in C2 }``.
 
-    The projection is the proximal step ``P_2(y - a)`` with a from the accelerated form of Dykstra's method (1983): for
-    ``y = z + a + b``, a and b in the normal cones at z, ``a = w - P_1(w)``, ``w = a + P_2(y - a)`` is a proximal
-    gradient step of length 1 (derived here). Where rounding or a slow end leaves it outside C1, it is drawn towards 0
+    Where what one of the two sets answers alone lies in the other, it is the answer of both, exactly. Else the
+    projection is the proximal step ``P_2(y - a)`` with a from the accelerated form of Dykstra's method (1983): for ``y
+    = z + a + b``, a and b in the normal cones at z, ``a = w - P_1(w)``, ``w = a + P_2(y - a)`` is a proximal gradient
+    step of length 1 (derived here). Where rounding or a slow end leaves it outside C1, it is drawn towards 0
     until it is in both, if 0 is; so it is a member, and no further from y than that. Membership and distance to one
     of the two are exact.
 
@@ -60,13 +61,26 @@ class Intersection(ArraySet):
             return reductions.total(xp, xp.abs(y), batch), y
         size = reductions.unit_scale(xp, y, batch)
         y = y / _xp.spread(xp, size, y)
+        point, enough = self._alone(xp, y, [d._lmo(xp, y, batch) for d in (self.first, self.second)], batch)
+        if _roots.visible(y) and reductions.none(~enough):
+            value = xp.minimum(self.first._support(xp, y, batch), self.second._support(xp, y, batch))
+            return size * value + reductions.poison(xp, c, batch), point + _xp.only_nan(xp, c)
         (u, v), s = split(xp, [_SupportOf(self.first), _SupportOf(self.second)], y, batch)
         zero = xp.zeros_like(y)
         value = reductions.poison(xp, c, batch) + math.inf
         for one, two in ((u, y - u), (y - v, v), (y, zero), (zero, y)):  # towards a part that is 0 it may drift slowly
             value = xp.minimum(value, self.first._support(xp, one, batch) + self.second._support(xp, two, batch))
-        value, s = size * value + reductions.poison(xp, c, batch), self._inside(xp, s, batch) + _xp.only_nan(xp, c)
-        return self._unless_apart(xp, u, y, value, s, batch)
+        s = xp.where(_xp.spread(xp, enough, s), point, self._inside(xp, s, batch)) + _xp.only_nan(xp, c)
+        return self._unless_apart(xp, u, y, size * value + reductions.poison(xp, c, batch), s, batch)
+
+    def _alone(self, xp: Namespace, y: Array, points: list[Array], batch: int) -> tuple[Array, Array]:
+        """Of a point of each set the one that is in the other set too, and whether there is one."""
+        found, enough = points[0], xp.isnan(reductions.poison(xp, y, batch))
+        for point, other in zip(points, (self.second, self.first), strict=True):
+            room = 4 * _xp.eps(y) * math.sqrt(max(_xp.event_size(y, batch), 1)) * other._scale(xp, y)
+            inside = other._violation(xp, point, batch) <= room
+            found, enough = xp.where(_xp.spread(xp, inside, found), point, found), enough | inside
+        return found, enough
 
     def _unless_apart(
         self, xp: Namespace, u: Array, y: Array, value: Array, s: Array, batch: int
@@ -96,6 +110,10 @@ class Intersection(ArraySet):
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         given, y = y, nearer(xp, y, batch, 1e3)
+        point, enough = self._alone(xp, y, [c._project(xp, y, batch) for c in (self.first, self.second)], batch)
+        outside = _xp.spread(xp, self._violation(xp, given, batch) != 0, given)
+        if _roots.visible(y) and reductions.none(~enough):
+            return xp.where(outside, point, given)
 
         def move(a: Array) -> Array:
             w = a + self.second._project(xp, y - a, batch)
@@ -103,12 +121,12 @@ class Intersection(ArraySet):
 
         a = _roots.accelerated(xp, move, y - self.first._project(xp, y, batch), self.STEPS, batch)
         near = self._inside(xp, self.second._project(xp, y - a, batch), batch)
+        near = xp.where(_xp.spread(xp, enough, near), point, near)
         if not self._holds_zero and _roots.visible(near):
             off = self.first._violation(xp, near, batch) > 1e-3 * self._scale(xp, near)
             if reductions.some(off):
                 apart = off & self._apart(xp, near, batch)
                 near = xp.where(_xp.spread(xp, apart, near), math.nan + near, near)
-        outside = _xp.spread(xp, self._violation(xp, given, batch) != 0, given)
         return xp.where(outside, near, given)  # a member is its own projection, bit for bit
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:

@@ -119,3 +119,26 @@ def test_both_ends_are_close_where_zero_is_at_the_edge_of_a_set() -> None:
         assert upper - lower <= 1e-10
         r = np.maximum(x, 0)  # no entry of the dual ball of l3 exceeds 1, so the box [0, 2] only cuts what is negative
         assert lower - 1e-10 <= float(np.sum(r**3) ** (1 / 3)) <= upper + 1e-10
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("noise", [0.0, 5e-3, 1.0])
+def test_where_one_of_the_two_sets_decides_its_answer_is_that_of_both(noise: float, dtype: str) -> None:
+    """Rows of norm 1/2 that are nearly orthogonal have no singular value beyond 1, and a far point has."""
+    rng, K = np.random.default_rng(5), lionk.K("spectral_row")
+    rows = np.asarray([[-2.0, 0, 0], [0, -2, 0], [0, 0, -2]]) + noise * rng.standard_normal((3, 3))
+    x = np.stack([rows, 3 * rows]).astype(dtype)
+    lengths = np.linalg.norm(x, axis=-1, keepdims=True)
+    near = 64 * float(np.finfo(dtype).eps)
+    row = x / (2 * lengths)
+    assert np.linalg.norm(row, 2, (-2, -1)).max() <= 1, "the other set has no say"
+    assert float(K(x)) == pytest.approx(float(lengths.sum()) / 2, rel=near)
+    np.testing.assert_allclose(K.subgradient(x), row, atol=near)
+    np.testing.assert_allclose(K.conjugate.domain.project(x), row, atol=near)
+    # and here the ball of singular values decides alone
+    wide = lionk.K("spectral_row", bound=2.0)
+    u, s, vt = np.linalg.svd(x[0])
+    both = np.stack([x[0], np.zeros((3, 3), dtype)])
+    assert float(wide(both)) == pytest.approx(float(s.sum()), rel=near)
+    np.testing.assert_allclose(wide.subgradient(both)[0], u @ vt, atol=near)
+    np.testing.assert_allclose(wide.conjugate.domain.project(both)[0], u @ np.diag(np.minimum(s, 1)) @ vt, atol=near)
