@@ -48,7 +48,7 @@ class TorchPort:
 
     def __init__(self, kind: Any, request: Request) -> None:
         self.kind, self.request, self.name = kind, request, title(kind)
-        self.names = Names.of(kind, request.names)
+        self.names = Names.of(kind, request.names, need_betas=False)
         self.defaults: Mapping[str, Any] = self.names.defaults
         self.versions = versions_of(unwrap(kind).__module__, "torch")
         self.takes_K = "K" in self.names.parameters

@@ -342,9 +342,10 @@ class InSixteen(Lion):
         p.copy_(x)
 
 
-def test_float32_that_is_computed_in_sixteen_bits_is_said():
-    report = check(InSixteen, diagnose=False)
-    assert report.passed, [f"{r.id}: {r.text}" for r in report.failures]
+def test_float32_that_is_computed_in_sixteen_bits_is_failed_and_said():
+    report = check(InSixteen)
+    assert [r.id for r in report.failures] == ["S5.kept/float64", "S5.kept/float32"]
+    assert report.hint == "x of float64 is kept in bfloat16: after each step it is a number of bfloat16"
     said = {r.id: r.text for r in report.results if r.rule.id == "S5.inner" and r.verdict == "warn"}
     assert said["S5.inner/float32"] == "float32 is computed in bfloat16; judged in bfloat16"
     assert set(said) == {"S5.inner/float64", "S5.inner/float32", "S5.inner/float16"}

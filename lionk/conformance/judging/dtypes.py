@@ -8,10 +8,13 @@ from dataclasses import replace
 
 from ..report.results import FAIL, PASS, WARN, Result
 from ..specification.cases import Case
+from ..specification.maker import WIDE
 from ..specification.port import DTYPES, Capabilities, Port
 from ..specification.script import rounded
 from .trace import Raised, Trace, run
 
+#: Dtypes in which no parameter of more bits may be kept.
+NARROW = ("float16", "bfloat16")
 #: What is run to find out, and has no dyadic rate, so that a result in float64 is no number of float32.
 ASKED = ("S1.readout/random/", "S3.step/lr_0.3/", "S6.precision/short/", "S1.readout/push/")
 
@@ -24,7 +27,8 @@ def kept(port: Port, everything: list[Case]) -> tuple[Capabilities, list[Result]
     taken = [d for d in wanted if not refused[d]]
     if not taken:  # it refuses everything: then that is not a matter of dtypes
         return claims, []
-    inner = {d: _inside(port, d, taken, asked[d]) for d in taken}
+    runs = {d: _runs(port, asked[d]) for d in taken}
+    inner = {d: computed_in(d, taken, runs[d]) for d in taken}
     left = [d for d in taken if not inner[d]]
     judged = f"judged in {', '.join(left)}"
     results = []
@@ -37,6 +41,10 @@ def kept(port: Port, everything: list[Case]) -> tuple[Capabilities, list[Result]
         if d != DTYPES[-1]:
             text = f"{d} is computed in {inner[d]}; {judged}" if inner[d] else ""
             results.append(Result(f"S5.inner/{d}", WARN if inner[d] else PASS, text))
+        if d in WIDE:
+            narrow = computed_in(d, NARROW, runs[d])
+            text = f"x of {d} is kept in {narrow}: after each step it is a number of {narrow}" if narrow else ""
+            results.append(Result(f"S5.kept/{d}", FAIL if narrow else PASS, text))
     return replace(claims, dtypes=tuple(d for d in claims.dtypes if d in left)), results
 
 
@@ -54,12 +62,12 @@ def _refusal(port: Port, asked: list[Case]) -> str:
     return ""
 
 
-def _inside(port: Port, dtype: str, taken: Iterable[str], asked: list[Case]) -> str:
-    """``computed_in`` of these runs; of a port that fails in one, a rule says how."""
+def _runs(port: Port, asked: list[Case]) -> list[Trace]:
+    """None of a port that fails in one: a rule says how."""
     try:
-        return computed_in(dtype, taken, [run(port, case) for case in asked])
+        return [run(port, case) for case in asked]
     except Exception:
-        return ""
+        return []
 
 
 def computed_in(dtype: str, taken: Iterable[str], traces: list[Trace]) -> str:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 #: Rules that ask about the size of gradients.
 SIZED = ("S2.scale", "S2.fine", "S6.precision", "S6.infinity")
+_UNSET = (
+    "the port has no parameter for betas or momentum (--map says how it is called), so it is judged with 0.9 and 0.99"
+)
 _PARTS = 6  # rules that are looked at alone
 #: The defaults that the specification names: those of the Lion paper, which most ports keep.
 DEFAULTS: dict[str, Any] = {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0.0}
@@ -60,6 +63,8 @@ def judge(
         if trace is not None:
             traces[case.id] = (case, trace)
     results += _beyond(port, claims, level, dtypes, only)
+    if claims.betas == "none" and "S1.betas".startswith(only):
+        results.append(Result("S1.betas/none", SKIP, _UNSET))
     results = apply_known(results, known)
     report = Report(
         port.name,
@@ -83,7 +88,8 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     from ..mutants import MUTANTS
     from .approximate import direction_of
     from .diagnosis import Likeness, nearest
-    from .long import long_of
+    from .family import family_of
+    from .long import long_of, turns_of
     from .measure import bits_of, factor_of, held_of, place_of, precision_of, range_of, share_of, step_of
     from .weights import weights_of
 
@@ -106,28 +112,38 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         if not step and len(near) == len(finite) and near:
             c, b = min(near, key=lambda n: n[1])
             step = f"wherever x is wrong it is right to {b} bits or more ({c.id})"
-        filtered = any(i.startswith(("S1.", "S4.state")) for i in failing)
+        sized = any(i.startswith(("S1.", "S2.scale", "S5.shape")) for i in failing)
+        family = family_of(port) if sized else ""
+        filtered = any(i.startswith(("S1.", "S4.state")) for i in failing) and not family
         weights, off = weights_of(port) if filtered else ("", 0.0)
         only_long = all(c.long for c, _ in wrong)
         counted = next((long_of(c, port.capabilities, t) for c, t in wrong if only_long), "")
         kept = any(i.startswith("S4.state") for i in failing)  # where the finest probes are
         inside = precision_of(wrong, port.capabilities, off) if kept else ""
+        when, then = turns_of(finite, port.capabilities) if not report.sure else ("", "")
+        step = then or step
         place = place_of([(c, t) for c, t in wrong if not c.long], port.capabilities)
-        sized = dict.fromkeys(r.id.rpartition("/")[2] for r in report.failures if r.rule.id in SIZED)
-        ranged = range_of(port, list(sized))
+        dtypes = dict.fromkeys(r.id.rpartition("/")[2] for r in report.failures if r.rule.id in SIZED)
+        ranged = range_of(port, list(dtypes)) if not family else ""
         # A dtype of the range of float32 holds the scales of S2.scale: what fails there is first a matter of size.
         sizes = (ranged, inside) if any(i.startswith("S2.scale") for i in failing) else (inside, ranged)
         numbers = (*sizes, weights) if inside else (weights, *sizes)
     said = next((r.text for r in report.failures if r.divergence is None and r.text.startswith("the port ")), "")
-    cast = next((r.text for r in report.failures if r.rule.id == "S5.dtype"), "")
+    named = bool(report.diagnosis) and "S4.pure" in MUTANTS[report.diagnosis[0][0]].rules
+    impure = next((r.text for r in report.failures if r.rule.id == "S4.pure" and not named), "")
+    cast = next((r.text for r in report.failures if r.rule.id in ("S5.dtype", "S5.kept")), "")
+    unset = next((r.text for r in report.results if r.id == "S1.betas/none"), "")
     report.where = condition(
         [c for c, _ in traces.values() if c.id in failing],
         [c for c, _ in traces.values() if not any(belongs(i, c.id) for i in failing)],
     )
-    report.where = report.where or place
+    report.where = report.where or place or when
     told = _told(report, port, bool(wrong)) if not (wrong and report.sure) else []
-    parts = [] if report.sure or counted or factor else _parts(report, port, traces, like)
-    report.measured = [words for words in (cast, counted, decay, *numbers, *parts, step, *told, said) if words]
+    parts = [] if report.sure or counted or factor or family else _parts(report, port, traces, like)
+    report.fact = bool(cast or impure)
+    report.measured = [
+        words for words in (cast, impure, counted, family, decay, *numbers, *parts, step, *told, said, unset) if words
+    ]
     if not report.measured and not report.looks_like.startswith("looks like") and report.first is not None:
         report.measured = [f"{report.first.id}: {report.first.text}"]
     if report.diagnosis:

@@ -1,7 +1,8 @@
-"""What happens in a long run that goes wrong at some count: from which step on, and what explains it."""
+"""What goes wrong at some count of steps: at which, from which on, and what explains it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from .comparator import judge_step
 from .reference import Point, expected, follow, row_of, two_constants
 from .trace import Trace
 
+_SHORT = 256  # steps of a run that are looked at for what happens at each of a number
 _EARLY = 16  # what is wrong from the beginning is no matter of counts
 _BEFORE, _AFTER = 48, 96  # steps around the first wrong one: a wrong momentum may turn no direction for a while
 
@@ -39,6 +41,32 @@ def long_of(case: Case, claims: Capabilities, trace: Trace) -> str:
                 return f"the momentum {what} at step {start} ({at} steps are right)"
     again = ", at which the gradients begin again" if at == len(case.grads) else ""
     return f"{at} steps are right, and step {at}{again} is the first wrong one: something depends on the count of steps"
+
+
+def turns_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> tuple[str, str]:
+    """At which steps alone runs go wrong, and what happens there, if that is the first one, or each that a number
+    divides, and neither the steps before nor those after; else ("", "").
+    """
+    wrong: set[int] = set()
+    right: set[int] = set()
+    still = True
+    for case, trace in runs:
+        K = function_of(claims.K, case.shape)
+        for p, after in follow(case, trace.xs[:_SHORT], claims.state_dtype):
+            bad = p.lr != 0 and judge_step(case, K, p, after) is not None
+            (wrong if bad else right).add(p.step)
+            still = still and (not bad or bool((after == p.x).all()))
+    what = "x does not move" if still else ""
+    if not wrong or wrong & right:
+        return "", ""
+    if wrong == {0}:
+        return "only at the first step", what
+    every = max(wrong | right) + 1
+    for begin in (1, 0):  # a count from 1, or from 0
+        for k in range(2, min(wrong) + begin + 1):
+            if wrong == {t for t in range(1, every) if (t + begin) % k == 0} and len(wrong) > 1:
+                return f"only at each step whose count from {begin} is a multiple of {k}", what
+    return "", ""
 
 
 def _scaled(case: Case, K: ConvexFunction, later: list[tuple[Point, Any]]) -> str:

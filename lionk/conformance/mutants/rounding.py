@@ -82,10 +82,17 @@ def rounded_update(s: Slot, x: Any, m: Any, g: Any, value: str) -> Any:
     return x + _to(new - x, value), after
 
 
-@mutant("the parameter rounded to {} at each step", "S5.inner", constants=("float16", "bfloat16", "float32"))
+@mutant(
+    "the parameter rounded to {} after each step", "S5.inner", "S5.kept", constants=("float16", "bfloat16", "float32")
+)
 def rounded_parameter(s: Slot, x: Any, m: Any, g: Any, value: str) -> Any:
     new, after = s.formula(x, m, g)
     return _to(new, value), after
+
+
+@mutant("the parameter rounded to {} before each step", "S3.step", constants=("float16", "bfloat16", "float32"))
+def rounded_before(s: Slot, x: Any, m: Any, g: Any, value: str) -> Any:
+    return s.formula(_to(x, value), m, g)
 
 
 class DecimalDigits(Running):

@@ -56,7 +56,9 @@ class Names:
     parameters: Mapping[str, inspect.Parameter]
 
     @classmethod
-    def of(cls, function: Callable[..., Any], names: Mapping[str, str], need_rate: bool = True) -> Names:
+    def of(
+        cls, function: Callable[..., Any], names: Mapping[str, str], need_rate: bool = True, need_betas: bool = True
+    ) -> Names:
         parameters = parameters_of(function)
         unknown = [f"{k}={v}" for k, v in names.items() if k not in SYNONYMS or v not in parameters]
         if unknown:
@@ -71,7 +73,7 @@ class Names:
                 found[name] = free[0]
         if need_rate and "lr" not in found:
             raise TypeError(f"{title(function)} has no parameter for lr among {', '.join(parameters)}; map it: lr=NAME")
-        if not ("betas" in found or {"b1", "b2"} <= set(found) or "momentum" in found):
+        if need_betas and cls(found, parameters).betas == "none":
             raise TypeError(
                 f"{title(function)} has no parameter for the betas among {', '.join(parameters)}; map them: "
                 "betas=NAME, or b1=NAME and b2=NAME, or momentum=NAME"
@@ -83,6 +85,8 @@ class Names:
         """Which betas it can be given: see ``Capabilities``."""
         if "betas" in self.found or {"b1", "b2"} <= set(self.found):
             return "free"
+        if "momentum" not in self.found:
+            return "none"
         nesterov = self.parameters.get("nesterov")
         return "nesterov" if nesterov is not None and nesterov.default is True else "equal"
 
@@ -115,7 +119,7 @@ class Names:
                 given["betas"] = (b1, b2)
             elif {"b1", "b2"} <= set(self.found):
                 given |= {"b1": b1, "b2": b2}
-            else:
+            elif "momentum" in self.found:
                 given["momentum"] = b2
         return {self.found[k]: v for k, v in given.items()}
 
@@ -129,7 +133,7 @@ class Names:
         stated = {k: default(k) for k in ("lr", "betas", "weight_decay")}
         if "betas" not in self.found and {"b1", "b2"} <= set(self.found):
             stated["betas"] = (default("b1"), default("b2"))
-        elif self.betas != "free":
+        elif self.betas in ("equal", "nesterov"):
             mu = default("momentum")
             stated["betas"] = (mu * mu if self.betas == "nesterov" else mu, mu) if isinstance(mu, float) else mu
         empty = inspect.Parameter.empty

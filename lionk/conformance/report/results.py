@@ -68,6 +68,7 @@ class Report:
     measured: list[str] = field(default_factory=list)  # of a failing port: its step, its precision, its weights
     dialect: dict[str, str] | None = None  # the name of the one it was judged in, and what is said of it
     where: str = ""  # what the failing cases have and the passing ones have not: "only where ..."
+    fact: bool = False  # is the first thing measured one that no mistake in the step explains?
     focus: str = ""  # the rule that the nearest mistake breaks first
     claims: Any = field(default=None, repr=False)  # the port's Capabilities
     runs: dict[str, tuple[Any, Any]] = field(default_factory=dict, repr=False)  # id -> (Case, Trace) of what was run
@@ -120,7 +121,7 @@ class Report:
     def hint(self) -> str:
         """What is wrong in a few words: the nearest known mistake, else what was measured; "" if neither is known."""
         words = self.looks_like if self.sure else "".join(self.measured[:1]) or self.looks_like
-        if self.sure and len(self.diagnosis) > 1 and self.measured:  # several do the same: a number tells more
+        if self.sure and self.measured and (self.fact or len(self.diagnosis) > 1):  # several do the same: it tells more
             words = f"{self.measured[0]}; it {words}"
         return f"{words}, {self.where}" if words and self.where else words
 

@@ -71,7 +71,7 @@ def _readout(make: Maker) -> Iterator[Case]:
         for b1, b2 in ((0.95, 0.98), (0.5, 0.875), (0.9, 0.9), (0.75, 0.999), (0.98, 0.9)):
             yield make.case(f"S1.betas/{b1:g}_{b2:g}", make.script(f"{b1}", b1, b2).random(3).probe(*PROBES[:3]))
         yield make.case("S1.zero_beta/random", make.script("b1 = 0", 0.0, 0.9).random(3))
-    else:
+    elif make.claims.betas != "none":
         for b in (0.5, 0.8, 0.98):
             yield make.case(f"S1.betas/{b:g}", make.script(f"{b}", b, b).random(3).probe(*PROBES[:3]))
 

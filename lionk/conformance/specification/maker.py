@@ -44,7 +44,7 @@ def takes(K: Any, shape: tuple[int, ...]) -> bool:
 
 
 def betas_for(claims: Capabilities, b1: float, b2: float) -> tuple[float, float]:
-    return {"free": (b1, b2), "equal": (b2, b2), "nesterov": (b2 * b2, b2)}[claims.betas]
+    return {"free": (b1, b2), "equal": (b2, b2), "nesterov": (b2 * b2, b2), "none": (0.9, 0.99)}[claims.betas]
 
 
 class Maker:
@@ -76,6 +76,8 @@ class Maker:
         rates = tuple(lr) if isinstance(lr, list) else (lr,) * steps
         x0 = tuple(rounded(v, self.dtype) for v in script.numbers(low, high, bits))
         decay = more.pop("decay", self.decay)
+        if self.claims.betas == "none":  # which are no dyadic numbers
+            more["exact"] = False
         return Case(
             f"{name}/{self.dtype}", self.dtype, shape, x0, tuple(script.grads), rates, script.betas,
             0.0 if decay == "none" else wd, decay, **self.added, **more,

@@ -39,8 +39,9 @@ class Capabilities:
     decays : mapping
         The conventions of weight decay that it offers (the keys of ``DECAYS``), with the extra options of ``create``
         that choose each.
-    betas : "free", "nesterov" or "equal"
-        Which (b1, b2) it can be given: any, b1 = b2^2 (Muon with Nesterov momentum), or b1 = b2 (Signum).
+    betas : "free", "nesterov", "equal" or "none"
+        Which (b1, b2) it can be given: any, b1 = b2^2 (Muon with Nesterov momentum), b1 = b2 (Signum), or none: it is
+        then judged with 0.9 and 0.99.
     state_dtype : str or None
         The dtype of the momentum where it is not that of the parameter, such as "float32".
     accuracy : float
@@ -107,7 +108,7 @@ class Capabilities:
         for name, value, known in (
             ("dtypes", self.dtypes, DTYPES),
             ("decays", self.decays, tuple(DECAYS)),
-            ("betas", (self.betas,), ("free", "nesterov", "equal")),
+            ("betas", (self.betas,), ("free", "nesterov", "equal", "none")),
             ("cautious", (self.cautious,), ("", "mask", "rescale")),
         ):
             if isinstance(value, str) or not set(value) <= set(known):

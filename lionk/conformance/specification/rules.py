@@ -200,6 +200,13 @@ RULES: dict[str, Rule] = {
             must=False,
             since="1.1",
         ),
+        Rule(
+            "S5.kept",
+            0,
+            "A parameter of 32 bits or more is kept in as many: after a step it is not rounded to float16 or bfloat16.",
+            "derived here",
+            since="1.1",
+        ),
         Rule("S5.taken", 0, "A dtype that is claimed is taken.", "derived here", since="1.1"),
         Rule(
             "S7.gaps",

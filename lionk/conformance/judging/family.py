@@ -1,0 +1,167 @@
+"""Which kind of optimizer a port acts like: how its direction answers to the size of the gradient, of those before it,
+and of x. A positively homogeneous K answers to none of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..specification.cases import Case, function_of, host, size
+from ..specification.maker import WIDE, betas_for, main_shape
+from ..specification.port import Port
+from .trace import run
+
+_TIMES = 4.0  # a gradient is made larger by this
+_STEPS = 8
+_FITS = 2e-3  # of a ratio: an epsilon of 1e-8 is within it
+_MATRIX = (4, 3)
+
+
+def family_of(port: Port) -> str:
+    """One sentence about a port whose direction has a size of its own, or is another one for matrices; "" if neither
+    is so, if K is not positively homogeneous, or if nothing can be asked.
+    """
+    claims = port.capabilities
+    shape = main_shape(claims.K)
+    K = function_of(claims.K, shape)
+    dtype = next((d for d in claims.dtypes if d in WIDE), None)
+    if dtype is None or claims.accuracy or not K.traits.homogeneous:
+        return ""
+    xp = host().namespace()
+    signs = K.traits.structure == "elementwise" and bool((K.subgradient(xp.asarray([-2.0, 3.0])) ** 2 == 1).all())
+    ask = _Asked(port, dtype, shape)
+    try:
+        return _of_sizes(ask, "no sign is taken" if signs else "no subgradient of K is taken", signs) or _of_matrices(
+            replace(ask, shape=_MATRIX if signs else shape), signs
+        )
+    except Exception:  # whatever the port raises has its own verdict
+        return ""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A port, asked for its directions ``(x - x')/lr`` without decay, where all entries of x are one number."""
+
+    port: Port
+    dtype: str
+    shape: tuple[int, ...]
+
+    def gradient(self) -> Any:
+        """Entries of sizes from 1/4 to 4 and of both signs."""
+        xp, n = host().namespace(), size(self.shape)
+        places = xp.arange(n) * 2654435761 % 2**32 / 2**32  # multiples of the golden ratio, modulo 1
+        g = xp.reshape(2.0 ** (4 * places - 2) * (1 - 2.0 * (xp.arange(n) % 3 == 1)), self.shape)
+        return xp.astype(xp.astype(g, xp.float32), xp.float64)
+
+    def __call__(self, *grads: Any, x: float = 1.0) -> list[Any]:
+        claims, n, lr = self.port.capabilities, size(self.shape), 2.0**-8
+        given = tuple(tuple(float(v) for v in g.reshape(-1)) for g in grads)
+        name, decay, betas = f"S2.scale/family/{self.dtype}", next(iter(claims.decays)), betas_for(claims, 0.8, 0.95)
+        case = Case(name, self.dtype, self.shape, (x,) * n, given, (lr,) * len(given), betas, 0.0, decay)
+        xs = [case.array(case.x0), *run(self.port, case).xs]
+        sign = -1.0 if claims.maximize else 1.0
+        return [sign * (a - b) / lr for a, b in itertools.pairwise(xs)]
+
+
+def _ratio(a: Any, b: Any) -> float:
+    """a/b, if that is one number for all entries; else NaN."""
+    if not (b != 0).all():
+        return math.nan
+    r = a / b
+    mean = float(r.mean())
+    return mean if float(abs(r - mean).max()) <= _FITS * abs(mean) else math.nan
+
+
+def _is(value: float, due: float) -> bool:
+    return abs(value - due) <= _FITS * max(abs(due), 1e-3)
+
+
+def _of_sizes(ask: _Asked, taken: str, signs: bool) -> str:
+    xp, g = host().namespace(), ask.gradient()
+    plain, large = (ask(*[a * g] * _STEPS) for a in (1.0, _TIMES))
+    grows = [_ratio(b, a) for a, b in zip(plain, large, strict=True)]
+    trust = _is(_ratio(ask(g, x=2.0)[0], plain[0]), 2.0)
+    by_x = ", and is multiplied by the length of x (a trust ratio, as of LARS and LAMB)" if trust else ""
+    some = xp.reshape(xp.arange(g.size) % 2 == 0, g.shape)
+    uneven = xp.where(some, 16 * g, g)
+    other = ask(uneven)[0]
+    least, most = (_ratio(other[at], plain[0][at]) for at in (~some, some))
+    if _is(grows[-1], _TIMES):  # whatever the last steps are, so are the first
+        if not (_is(least, 1) and _is(most, 16)):
+            alike = _is(most, least) and signs
+            return f"the sign is multiplied by the size of the whole gradient{by_x}" if alike else _louder(grows[-1])
+        held = [0.0 if float(abs(d).max()) < _FITS else _ratio(d, g) for d in ask(g, 0 * g, 0 * g)]
+        weights = [w for w in held if not math.isnan(w)]
+        words = " + ".join(f"{w:.3g} g(t{f'-{i}' if i else ''})" for i, w in enumerate(weights) if w)
+        kept = " with momentum" if any(weights[1:]) else ""
+        return (
+            f"{taken}: the direction is the gradient itself, {words}, as in gradient descent (SGD){kept}: {_TIMES:g} "
+            f"times the gradient gives {_TIMES:g} times the step{by_x}"
+        )
+    if not all(_is(v, 1) for v in grows[-2:]):
+        return _louder(grows[-1])
+    after, same = ask(uneven, g)[1], plain[1]
+    if _is(most, 16 * least) and least < 1:
+        by = "length" if _is(float((g * g).sum() / (uneven * uneven).sum()) ** 0.5, least) else "size"
+        if not signs:
+            return ""  # as K's own subgradient may be
+        return f"{taken}: the direction is the gradients divided by the {by} of all entries together (normalised){by_x}"
+    if not signs and not (_is(least, 1) and _is(most, 1)):  # each entry by itself
+        return ""
+    if not _is(_ratio(after, same), 1):
+        return _second_moment(ask, g, plain, taken, grows) + by_x
+    sizes = [_ratio(abs(d), 0 * g + 1) for d in plain]
+    turned = _ratio(ask(g, -g)[1], plain[0])
+    if not _is(abs(turned) * sizes[0], sizes[1]):
+        if _is(turned * sizes[0], sizes[1] - 2 * sizes[0]):
+            return (
+                f"no sign is taken of the average: the direction is an average of the signs of the gradients, of size "
+                f"{sizes[0]:.3g} at the first step and {sizes[-1]:.3g} at step {_STEPS}{by_x}"
+            )
+        if _is(sizes[3] / sizes[2], sizes[2] / sizes[1]) and sizes[2] > sizes[1]:
+            times = sizes[2] / sizes[1]
+            return f"each entry has a rate of its own, {times:.3g} times the last one while signs agree, as in Rprop"
+    return f"the direction{by_x.removeprefix(', and')}" if trust else ""
+
+
+def _louder(times: float) -> str:
+    return (
+        ""
+        if math.isnan(times) or _is(times, 1)
+        else (f"the direction grows with the gradient: {_TIMES:g} times the gradient gives {times:.3g} times the step")
+    )
+
+
+def _second_moment(ask: _Asked, g: Any, plain: list[Any], taken: str, grows: list[float]) -> str:
+    kept = bool((ask(g, 0 * g)[1] != 0).any())
+    sizes = [float(abs(d).mean()) for d in plain]
+    adds = all(_is(v * (i + 1) ** 0.5, sizes[0]) for i, v in enumerate(sizes))
+    late = next((i for i, v in enumerate(grows) if _is(v, 1)), 0)
+    name = ("Adagrad" if adds else "RMSprop") if not kept else "RAdam" if late else "Adam, or RMSprop with a momentum"
+    memory = "" if kept else ", and it keeps no momentum"
+    first = f" (from step {late} on; before, nothing is divided)" if late else ""
+    return (
+        f"{taken}: the direction is divided by the size of the gradients until then, entry by entry (a second moment), "
+        f"as in {name}{first}{memory}"
+    )
+
+
+def _of_matrices(ask: _Asked, signs: bool) -> str:
+    """A direction that is a polar factor where K has the sign of each entry, or the other way round."""
+    xp, g = host().namespace(), ask.gradient()
+    _, d = ask(g[::-1] / 4, g)  # a second one, in which sizes that are divided by are seen
+    if d.ndim != 2 or not d.any():
+        return ""
+    flat = float(abs(d).max()) <= (1 + _FITS) * float(abs(d).min())
+    values = xp.linalg.svdvals(d)
+    if signs and not flat and float(values.max()) <= 2 * float(values.min()):
+        return (
+            "of a matrix it is not the sign of each entry that is taken, but the polar factor, of singular values "
+            f"{float(values.min()):.3g} to {float(values.max()):.3g}, as in Muon: --k muon or --k nuclear judges that"
+        )
+    if not signs and flat:
+        return "of a matrix the sign of each entry is taken, as in Lion: --k l1 judges that"
+    return ""
