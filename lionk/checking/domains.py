@@ -112,7 +112,7 @@ def _nearest(on: On, y: Any, p: Any, members: list[Any]) -> None:
     c, tol = on.K.domain, on.tol(1 + norm(y))
     at_most(norm(on.call(c.project, p) - p), tol, "the projection moves a projection", y=y)
     for z in members:
-        bound = on.tol((1 + norm(y)) * (1 + norm(z)))
+        bound = on.tol((1 + norm(y)) * (1 + norm(z) + norm(p)))  # of a cone, p may be as long as y, and z be 0
         at_most(inner(y - p, z - p), bound, "the projection is not the nearest point", y=y, p=p, z=z)
     d = float(on.call(c.distance, y, kind="real"))
     at_most(abs(d - norm(y - p)), tol, f"the distance {d:.6g} is not |y - P(y)|", y=y, p=p)

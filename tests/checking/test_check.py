@@ -153,6 +153,13 @@ def test_points_are_in_the_units_of_the_function(name, size, dtype):
         assert report.ok, str(report)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_cone_is_projected_onto_as_exactly_as_its_points_are_long(seed):
+    """Of positive semidefinite matrices 0 is a member, and is 20 away from a projection: it rounds with that length."""
+    report = lionk.check_K("trace_exp", shape=(3, 3), dtype="float32", seed=seed)
+    assert report.ok, str(report)
+
+
 @pytest.mark.parametrize("size", [1e-4, 1e4])
 def test_faults_are_seen_in_these_units_too(size):
     wrong = altered(size * lionk.K("huber"), _subgradient=lambda f, *a: 1.001 * f(*a))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -190,3 +192,16 @@ def test_envelopes_far_out_keep_the_digits_of_their_slopes(name: str) -> None:
         s = k.conjugate.domain.project(far.astype(float) / 2.5)
         np.testing.assert_allclose(envelope.subgradient(far), s, atol=4e-6)
         assert float(envelope.value(far)) == pytest.approx(float(np.sum(far * s) - 1.25 * np.sum(s * s)), rel=4e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", ["exp", "cosh", "trace_exp"])
+def test_what_grows_beyond_the_largest_number_is_infinite_without_a_warning(name, dtype):
+    """A warning is an error here. Up to a ten-thousandth below the largest number the value is finite."""
+    f, half = lionk.K(name), math.log(2) if name == "cosh" else 0.0
+    top = math.log(float(np.finfo(dtype).max)) + half
+    for x in np.asarray([1.0001 * top, 1.5 * top, 1e4], dtype):
+        assert float(f(np.full((1, 1), x))) == math.inf
+    for x in np.asarray([top - 1e-4, top - 1, 0.5 * top], dtype):
+        assert float(f(np.full((1, 1), x))) == pytest.approx(math.exp(float(x) - half), rel=1e-4)
+    assert np.isnan(float(f(np.full((1, 1), math.nan, dtype))))

@@ -221,9 +221,18 @@ def asinh_derivative(xp: Namespace, x: Array) -> Array:
     return xp.asinh(x)
 
 
+def _largest(xp: Namespace, x: Array, times: float = 1.0) -> float:
+    """Where an exponential reaches ``times`` the largest number of this dtype, but for rounding."""
+    return (math.log(float(xp.finfo(x.dtype).max)) + math.log(times)) * (1 - 4 * _xp.eps(x))
+
+
 def cosh_value(xp: Namespace, y: Array) -> Array:
-    half = xp.sinh(y / 2)
-    return 2 * half * half
+    def value(a: Array) -> Array:
+        half = xp.sinh(a / 2)
+        return 2 * half * half
+
+    a = xp.abs(y)
+    return _or_infinite(xp, a > _largest(xp, y, 2.0), a, value, 0.0)
 
 
 def cosh_derivative(xp: Namespace, y: Array) -> Array:
@@ -232,7 +241,7 @@ def cosh_derivative(xp: Namespace, y: Array) -> Array:
 
 
 def exp_value(xp: Namespace, x: Array) -> Array:
-    return xp.exp(x)
+    return _or_infinite(xp, x > _largest(xp, x), x, xp.exp, 0.0)
 
 
 def exp_derivative(xp: Namespace, x: Array) -> Array:
