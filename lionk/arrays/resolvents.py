@@ -8,8 +8,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .namespace import Array, Namespace, clip, only_nan
-from .roots import Map, bracket, repeated, root
+from . import reductions
+from .namespace import Array, Namespace, clip, eps, only_nan, visible
+from .roots import Map, bracket, repeated
+
+PASSES = 20  # each finds as many digits as the dtype has
 
 
 def resolvent(xp: Namespace, slope: Map, x: Array, t: Any, near: Map | None = None) -> Array:
@@ -31,11 +34,18 @@ def resolvent(xp: Namespace, slope: Map, x: Array, t: Any, near: Map | None = No
     def excess(z: Array) -> Array:
         return (z - x) + t * xp.minimum(xp.maximum(slope(z), -most), most)
 
-    if near is None:
-        z = root(xp, excess, low, high)
-    else:
-        low, high = bracket(xp, lambda z: z - near(z), low, high, first=False)
-        middle = low + (high - low) / 2
+    def narrowed(low: Array, high: Array) -> tuple[Array, Array]:
+        if near is not None:
+            return bracket(xp, lambda z: z - near(z), low, high, first=False)
+        return bracket(xp, excess, low, high, 0, (excess(low), excess(high)) if visible(low, high) else None, False)
+
+    low, high = narrowed(low, high)
+    for _ in range(PASSES if visible(low, high) else 1):  # a root that is far shorter than x has few digits yet
+        if reductions.none(high - low > 8 * eps(x) * xp.maximum(xp.abs(low), xp.abs(high))):
+            break
+        low, high = narrowed(low, high)
+    z = middle = low + (high - low) / 2
+    if near is not None:
         z = xp.where(xp.isfinite(x), xp.minimum(xp.maximum(near(middle), low), high), middle)
     return xp.where(at_kink, zero, z) + only_nan(xp, x)
 

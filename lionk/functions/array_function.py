@@ -9,13 +9,13 @@ from typing import Any
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays.containers import is_container
+from ..arrays.far import from_afar
 from ..arrays.namespace import Array, Namespace, visible
 from ..arrays.value import field, fields, value_class
 from ..errors import NotAvailable
 from ..sets.base import ArraySet, resolve_tol
 from ..sets.box import Whole
 from .base import ConvexFunction
-
 
 @value_class
 class ArrayFunction(ConvexFunction):
@@ -109,6 +109,15 @@ class ArrayFunction(ConvexFunction):
         raise NotAvailable(
             f"{self!r} has no known proximal operator; traits.prox of a function says whether it has one"
         )
+
+    def _by_conjugate(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
+        """``prox_{t K}(x)`` by that of the conjugate: ``x - t prox_{K*/t}(x/t)`` (Moreau 1965)."""
+        k = self.conjugate
+
+        def rest(x: Array, a: Any) -> Array:
+            return x - a * t * k._prox(xp, x / (a * t), 1 / (a * t), batch)
+
+        return from_afar(xp, rest, x, lambda: k._subgradient(xp, x / t, batch), batch)
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         if self.traits.smooth:

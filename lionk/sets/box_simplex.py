@@ -8,9 +8,10 @@ from typing import Any
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays import roots as _roots
+from ..arrays.far import from_afar
 from ..arrays.namespace import Array, Namespace
 from ..arrays.value import value_class
-from .base import ArraySet, nearer, settled
+from .base import ArraySet, settled
 from .chain import sequence
 from .sorted import _take
 
@@ -78,9 +79,12 @@ class BoxSimplex(ArraySet):
         if z.shape[-1] == 0:
             return y
         low, up = self._ends(xp, y, batch)
-        one = xp.ones_like(z[..., 0])
-        z = nearer(xp, z - xp.max(z, axis=-1, keepdims=True), z.ndim - 1)
-        near = _level(xp, z, low, up, one, xp.ones_like(z, dtype=xp.bool))
+        z, one, free = z - xp.max(z, axis=-1, keepdims=True), xp.ones_like(z[..., 0]), xp.ones_like(z, dtype=xp.bool)
+
+        def near_to(z: Array, _: Any) -> Array:
+            return _level(xp, z, low, up, one, free)
+
+        near = from_afar(xp, near_to, z, lambda: xp.reshape(self._lmo(xp, y, batch), z.shape), z.ndim - 1)
         return settled(xp, y, xp.reshape(near, y.shape), batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:

@@ -7,9 +7,10 @@ from typing import Any
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
+from ..arrays.far import from_afar
 from ..arrays.namespace import Array, Namespace, visible
 from ..arrays.value import value_class
-from .base import ArraySet, nearer
+from .base import ArraySet
 from .sorted import _non_increasing, _take
 
 DIVISIONS = 64  # of cells of the total variation; a chain that needs more is found by halving the range of its values
@@ -117,14 +118,17 @@ class Chain(ArraySet):
         z = sequence(xp, y, batch)
         if z.shape[-1] < 2:
             return _xp.only_nan(xp, y)
-        z = nearer(xp, z - xp.mean(z, axis=-1, keepdims=True), z.ndim - 1)
-        x = _denoised(xp, z)
-        sums = _xp.clip(xp, xp.cumulative_sum(z - x, axis=-1)[..., :-1], -1.0, 1.0)  # what rounding left outside
-        steps = x[..., 1:] - x[..., :-1]
-        noise = 64 * z.shape[-1] * _xp.eps(y) * xp.max(xp.abs(z), axis=-1, keepdims=True)
-        sums = xp.where(xp.abs(steps) > noise, -xp.sign(steps), sums)  # exact where x jumps
-        edge = xp.zeros_like(z[..., :1])
-        near = xp.concat([sums, edge], axis=-1) - xp.concat([edge, sums], axis=-1)
+        z, edge = z - xp.mean(z, axis=-1, keepdims=True), xp.zeros_like(z[..., :1])
+
+        def near_to(z: Array, _: Any) -> Array:
+            x = _denoised(xp, z)
+            sums = _xp.clip(xp, xp.cumulative_sum(z - x, axis=-1)[..., :-1], -1.0, 1.0)  # what rounding left outside
+            steps = x[..., 1:] - x[..., :-1]
+            noise = 64 * z.shape[-1] * _xp.eps(z) * xp.max(xp.abs(z), axis=-1, keepdims=True)
+            sums = xp.where(xp.abs(steps) > noise, -xp.sign(steps), sums)  # exact where x jumps
+            return xp.concat([sums, edge], axis=-1) - xp.concat([edge, sums], axis=-1)
+
+        near = from_afar(xp, near_to, z, lambda: xp.reshape(self._lmo(xp, y, batch), z.shape), z.ndim - 1)
         outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)
         return xp.where(outside, xp.reshape(near, y.shape), y)
 

@@ -8,9 +8,10 @@ from typing import Any
 from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays import roots as _roots
+from ..arrays.far import from_afar
 from ..arrays.namespace import Array, Namespace
 from ..arrays.value import value_class
-from .base import ArraySet, nearer
+from .base import ArraySet
 from .sorted import Sorted, _non_increasing, _share_ties, _take
 
 
@@ -87,10 +88,14 @@ class OwlBall(ArraySet):
         that are pooled, where they are positive. So Newton's method rises to t from 0, and in each step what is left or
         the slope halves (derived here).
         """
-        r = _xp.flat(xp, xp.abs(nearer(xp, y, batch)), batch)
-        n = r.shape[-1]
-        if n == 0:
+        if _xp.event_size(y, batch) == 0:
             return y
+        near = from_afar(xp, lambda z, _: self._near(xp, z, batch), y, lambda: self._lmo(xp, y, batch), batch)
+        return xp.where(_xp.spread(xp, self._violation(xp, y, batch) != 0, y), near, y)
+
+    def _near(self, xp: Namespace, y: Array, batch: int) -> Array:
+        r = _xp.flat(xp, xp.abs(y), batch)
+        n = r.shape[-1]
         order = xp.argsort(r, axis=-1, descending=True)
         z, w = _take(xp, r, order), self._weights(xp, r, n)
 
@@ -108,9 +113,7 @@ class OwlBall(ArraySet):
         t = _roots.repeated(xp, move, xp.zeros_like(z[..., 0]), int(-math.log2(_xp.eps(y))))
         near = shrunk(t)
         near = near / xp.maximum(size(near), xp.ones_like(t))[..., None]  # what rounding left outside
-        near = xp.reshape(_take(xp, near, xp.argsort(order, axis=-1)), y.shape)
-        outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)
-        return xp.where(outside, _xp.sign(xp, y) * near, y)
+        return _xp.sign(xp, y) * xp.reshape(_take(xp, near, xp.argsort(order, axis=-1)), y.shape)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         r = _xp.flat(xp, xp.abs(y), batch)

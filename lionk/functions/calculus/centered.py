@@ -145,7 +145,7 @@ class CenteredConjugate(ArrayFunction):
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         if self.conjugate.traits.homogeneous:  # an indicator; a difference would lose the digits of what is far away
             return self.domain._project(xp, x, batch)
-        return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
+        return self._by_conjugate(xp, x, t, batch)
 
     def _dual(self) -> ConvexFunction:
         return Centered(self.inner.conjugate, conjugate=self)

@@ -258,7 +258,7 @@ class InfimalConvolution(ArrayFunction):
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         if norm_and_ball(self.first.conjugate, self.second.conjugate) is not None:
             return self.domain._project(xp, x, batch)  # closed; a difference would lose the digits of what is far away
-        return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
+        return self._by_conjugate(xp, x, t, batch)
 
     def _dual(self) -> ConvexFunction:
         return Sum(self.first.conjugate, self.second.conjugate, conjugate=self)

@@ -143,7 +143,7 @@ class GroupLift(ArrayFunction):
             radii = self.inner.conjugate._subgradient(xp, ones, batch)
             return self._join(xp, self._onto(xp, dual_norm(self.norm).conjugate.domain, radii, y, batch), batch)
         if self.axis is None and not isinstance(self.inner.domain, Whole):  # Moreau: phi* is finite everywhere
-            return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
+            return self._by_conjugate(xp, x, t, batch)
         if self.axis is not None:
             raise NotAvailable(f"{self!r} has no known proximal operator: it is closed for norm='l2' or k='l1' only")
 

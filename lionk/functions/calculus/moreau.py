@@ -8,6 +8,7 @@ from typing import Any
 
 from ...arrays import namespace as _xp
 from ...arrays import reductions
+from ...arrays.far import SHORTER, from_afar
 from ...arrays.namespace import Array, Namespace
 from ...arrays.value import replace, value_class
 from ...errors import NotAvailable
@@ -32,7 +33,8 @@ class Moreau(ArrayFunction):
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         z = _xp.cut(xp, x)
         y = self._subgradient(xp, z, batch)
-        if self.inner.traits.homogeneous and _xp.event_size(x, batch):  # K* = 0 on its domain: one projection is enough
+        closed = self.inner.traits.homogeneous and not self.inner.conjugate.traits.accuracy
+        if closed and _xp.event_size(x, batch):  # K* = 0 on its domain: one projection is enough
             return self._infinite(xp, x, reductions.inner(xp, z - self.mu / 2 * y, y, batch), batch)
         near = self.inner._prox(xp, z, self.mu, batch)
         # at infinity the envelope is infinite where its square or K is, else the limit of K
@@ -60,8 +62,15 @@ class Moreau(ArrayFunction):
         return self.inner.conjugate._prox(xp, x / self.mu, 1 / self.mu, batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
-        wide = self.mu + t
-        return x - t * self.inner.conjugate._prox(xp, x / wide, 1 / wide, batch)
+        k = self.inner.conjugate
+
+        def rest(x: Array, a: Any) -> Array:
+            wide = self.mu + a * t
+            return x - a * t * k._prox(xp, x / wide, 1 / wide, batch)
+
+        if isinstance(t, float) and SHORTER * t <= self.mu:  # not much shorter than x
+            return rest(x, 1.0)
+        return from_afar(xp, rest, x, lambda: self.conjugate._subgradient(xp, x / t, batch), batch)
 
     def _dual(self) -> ConvexFunction:
         return Ridge(self.inner.conjugate, self.mu, conjugate=self)

@@ -153,7 +153,7 @@ class SmoothedConjugate(ArrayFunction):
         return _roots.middle(xp, *self._ends(xp, x))
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
-        return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
+        return self._by_conjugate(xp, x, t, batch)
 
     def _dual(self) -> ConvexFunction:
         return Smoothed(self.inner, self.delta, self.noise, conjugate=self)

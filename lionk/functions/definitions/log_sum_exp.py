@@ -53,7 +53,7 @@ class LogSumExp(ArrayFunction):
         return value, s, 1 + size
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
-        return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
+        return self._by_conjugate(xp, x, t, batch)
 
     def _dual(self) -> ConvexFunction:
         return NegativeEntropy(conjugate=self)

@@ -48,7 +48,7 @@ class SmoothMax(ArrayFunction):
         return _xp.sign(xp, x) * (sinh / _xp.spread(xp, total, sinh))
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
-        return x - t * self.conjugate._prox(xp, x / t, 1 / t, batch)
+        return self._by_conjugate(xp, x, t, batch)
 
     def _dual(self) -> ConvexFunction:
         return SymmetricEntropy(conjugate=self)

@@ -1,0 +1,33 @@
+"""Proximal points of what is far away, where a difference of two long arrays has lost the digits of a short one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import reductions
+from .namespace import Array, Namespace, eps, spread
+
+SHORTER = 1 / 16  # so long is each step in units of the one before
+
+
+def from_afar(
+    xp: Namespace, prox: Callable[[Array, Any], Array], x: Array, limit: Callable[[], Array], batch: int
+) -> Array:
+    """``p = prox(x, 1)``, with ``prox(x, a)`` the proximal operator of ``a K`` up to rounding relative to x.
+
+    Where p is far shorter than x, that rounding is all that is seen of it. But p is ``prox(p + a (x - p), a)`` too, for
+    each a in (0, 1]: what is rounded there is as short as p once a is about ``|p|/|x|``. So p is found again with
+    shorter and shorter steps. Each of them forgets the errors of the one before in all directions in which K is curved;
+    in the others an error of p changes K and the envelope of K* by less than their rounding. Where no digit of p is
+    left, it is ``limit()``, a subgradient of K* at x, that is p for an x which is less than rounding away. Derived here.
+    """
+    p, far, a = prox(x, 1.0), reductions.peak(xp, x, batch), SHORTER
+    if reductions.none(a * far > reductions.peak(xp, p, batch)):
+        return p
+    end = limit()
+    lost = reductions.peak(xp, end, batch) <= eps(x) * far
+    while a > eps(x) and not reductions.none((a * far > reductions.peak(xp, p, batch)) & ~lost):
+        found = prox(p + a * (x - p), a)
+        p, a = xp.where(xp.isfinite(found), found, p), a * SHORTER
+    return xp.where(spread(xp, lost, p), end, p)
