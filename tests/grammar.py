@@ -116,6 +116,13 @@ def _fill(x: np.ndarray, top: float) -> np.ndarray:
     return z @ np.clip(1 - before, 0, top)
 
 
+def _less_log(x: np.ndarray) -> np.ndarray:
+    """``|x| - log(1 + |x|)``, by its series where the two are nearly equal."""
+    r = np.minimum(abs(x), 0.01)
+    series = r * r * sum((-r) ** k / (k + 2) for k in range(9))
+    return np.where(abs(x) < 0.01, series, abs(x) - np.log1p(abs(x)))
+
+
 SCALAR: dict[str, tuple[dict[str, Any], Oracle]] = {
     "l1": ({}, _entries(np.abs)),
     "half_square": ({}, _entries(lambda x: x * x / 2)),
@@ -134,7 +141,7 @@ SCALAR: dict[str, tuple[dict[str, Any], Oracle]] = {
         ),
     ),
     "pseudo_huber": ({}, _entries(lambda x: x * x / (np.hypot(x, 1) + 1))),
-    "softsign": ({}, _entries(lambda x: abs(x) - np.log1p(abs(x)))),
+    "softsign": ({}, _entries(_less_log)),
     "arctan": ({}, _entries(lambda x: 2 / math.pi * (x * np.arctan(x) - np.log1p(x * x) / 2))),
     "asinh": ({}, _entries(lambda x: x * np.arcsinh(x) - x * (x / (np.hypot(x, 1) + 1)))),
     "softplus": ({}, _entries(lambda x: np.logaddexp(0, x))),

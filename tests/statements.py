@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -248,6 +249,53 @@ def scales(case: Case) -> None:
         )
 
 
+def envelopes(case: Case) -> None:
+    """At any scale, the slope y of an envelope is in ``dK(z)``, z = x - mu y up to rounding of x, as the oracle sees K
+    about z and x; and the envelope is ``K(z) + |x - z|^2/(2 mu)``.
+    """
+    K, made, rng = case.K, case.made, case.rng
+    mu, size = float(rng.choice([0.01, 0.3, 2.5])), 10.0 ** rng.uniform(-30, 30)
+    x = case.point([1.0]).astype(float) * size
+    if rng.integers(2):  # ties, nearly
+        x = (np.round(x / size) + 10.0 ** rng.uniform(-7, 0) * rng.standard_normal(case.shape)) * size
+    x = x.astype(case.dtype)
+    try:
+        k = K.moreau(mu)
+        y, value, ends = k.subgradient(x).astype(float), float(k.value(x)), [float(e) for e in k.bounds(x)]
+    except lionk.NotAvailable:
+        case.counts["no known envelope"] += 1
+        return
+    case.expect("numbers of an envelope", float(not np.all(np.isfinite(y)) or math.isnan(value)), f"mu={mu} x={x!r}")
+    far, rounded = x.astype(float), 4 * float(np.finfo(case.dtype).eps) * norm(x)
+    points = [far - mu * y, np.where(abs(far - mu * y) < rounded, 0, far - mu * y), 0 * y, far]
+    with contextlib.suppress(lionk.NotAvailable):
+        points.append(K.prox(far, mu))
+    above = [made.at(z) + norm(far - z) ** 2 / (2 * mu) for z in points]
+    if not np.any(np.isfinite(above)):
+        return
+    z = points[int(np.nanargmin(above))]
+    there = made.at(z)
+    if not (made.exact and math.isfinite(there) and math.isfinite(made.at(x)) and norm(x) * norm(y) < 1e300):
+        return
+    steep = norm(y) + sum(norm(s) for s in map(K.subgradient, (far, -far)) if np.all(np.isfinite(s)))
+    away = norm(x) + 3 * math.sqrt(x.size) * ("shift" in made.text or "tilt" in made.text)
+    accuracy = max(k.traits.accuracy, k.conjugate.traits.accuracy) + 128 * case.eps
+    room = accuracy * (abs(there) + away * steep) + 1e3 * float(np.finfo(case.dtype).tiny)
+    where = f"mu={mu} x={x!r} y={y!r}"
+    sizes = [*(norm(x) * 10.0 ** -np.arange(9.0)), *(norm(z) * 10.0 ** -np.arange(9.0)), *10.0 ** np.arange(-4.0, 5.0)]
+    each = rng.standard_normal((3, len(sizes), *case.shape)) * np.reshape(sizes, (-1, *(1,) * x.ndim))
+    each[1] *= rng.random(each[1].shape) < 0.3
+    p = np.concatenate([z[None], x[None], 0 * x[None], *(z + each), *(each[:1] + 0 * x)])
+    away = steep * np.linalg.norm((p - z).reshape(len(p), -1), axis=-1)
+    values = made.each(p)
+    lack = there + np.sum((y * (p - z)).reshape(len(p), -1), -1) - values
+    lack = lack - accuracy * (away + np.where(np.isfinite(values), abs(values), 0))
+    case.expect("slope of an envelope", float(np.max(np.where(values < math.inf, lack, -math.inf))) - room, where)
+    truth = there + norm(far - z) ** 2 / (2 * mu)
+    case.expect("value of an envelope", abs(truth - value) - room, f"{where}: {truth!r} {value!r}")
+    case.expect("ends of an envelope", max(ends[0] - truth, truth - ends[1]) - room / 8, f"{where}: {truth!r} {ends!r}")
+
+
 def gaps(case: Case) -> None:
     """gap + gap_rounding bounds F(x) - D, where D is below min F and F(x) is from below by a search.
 
@@ -284,5 +332,5 @@ def gaps(case: Case) -> None:
 
 CHECKS: dict[str, Callable[[Case], None]] = {
     f.__name__: f
-    for f in (enclosures, cancellations, selections, projections, proximals, scales, gaps, runs, libraries)
+    for f in (enclosures, cancellations, selections, projections, proximals, scales, envelopes, gaps, runs, libraries)
 }

@@ -17,6 +17,7 @@ from ..sets.base import ArraySet, resolve_tol
 from ..sets.box import Whole
 from .base import ConvexFunction
 
+
 @value_class
 class ArrayFunction(ConvexFunction):
     """A convex function of one array: the checked public layer over four private hooks.

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from ..arrays import namespace as _xp
 from ..arrays import reductions
+from ..arrays.far import from_afar
 from ..arrays.namespace import Array, Namespace
 from ..arrays.value import value_class
 from ..errors import NotAvailable
@@ -92,7 +93,10 @@ class Oracle(Own):
         return self._each(xp, self.map, c, batch) + _xp.only_nan(xp, c)  # an argmax would hide them
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
-        return self._each(xp, lambda v: v + self._residual(xp, v), y, batch)
+        def near(z: Array, _: Any) -> Array:
+            return self._each(xp, lambda v: v + self._residual(xp, v), z, batch)
+
+        return from_afar(xp, near, y, lambda: self._lmo(xp, y, batch), batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         z = _xp.finite(xp, y)

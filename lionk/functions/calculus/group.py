@@ -10,6 +10,7 @@ from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays import spectral as _spectral
+from ...arrays.far import from_afar
 from ...arrays.namespace import Array, Namespace
 from ...arrays.value import has_arrays, replace, value_class
 from ...errors import NotAvailable
@@ -147,13 +148,19 @@ class GroupLift(ArrayFunction):
         if self.axis is not None:
             raise NotAvailable(f"{self!r} has no known proximal operator: it is closed for norm='l2' or k='l1' only")
 
-        # s = t phi'(N(prox_{s N} x)); the right side decreases in s, so that the difference has one root
-        def excess(s: Array) -> Array:
-            shrunk = self.norm._value(xp, self._shrunk(xp, y, s, batch), batch, 0.0)[..., None]
-            return s - t * self.inner._subgradient(xp, shrunk, batch)
+        dual = dual_norm(self.norm)
 
-        top = t * self.inner._subgradient(xp, norms, batch)
-        return self._shrunk(xp, y, _roots.root(xp, excess, xp.zeros_like(top), top), batch)
+        # s = t phi'(N(prox_{s N} x)); the right side decreases in s, so that the difference has one root
+        def near(z: Array, a: Any) -> Array:
+            def excess(s: Array) -> Array:
+                shrunk = self.norm._value(xp, self._shrunk(xp, z, s, batch), batch, 0.0)[..., None]
+                return s - a * t * self.inner._subgradient(xp, shrunk, batch)
+
+            top = a * t * self.inner._subgradient(xp, self.norm._value(xp, z, batch, 0.0)[..., None], batch)
+            top = xp.minimum(top, dual._value(xp, z, batch, 0.0)[..., None])  # there it is 0
+            return self._shrunk(xp, z, _roots.root(xp, excess, xp.zeros_like(top), top), batch)
+
+        return from_afar(xp, near, x, lambda: self.conjugate._subgradient(xp, x / t, batch), batch)
 
     def _shrunk(self, xp: Namespace, y: Array, s: Array, batch: int) -> Array:
         """prox of ``s N`` on each group, one ``s >= 0`` for each: the part outside the dual ball of radius s."""

@@ -41,7 +41,11 @@ class Moreau(ArrayFunction):
         grows = xp.isinf(x) & (self.mu * xp.abs(y) > xp.abs(z) / 2)
         y = xp.where(grows, xp.full_like(y, math.inf), y)
         near = xp.where(xp.isinf(x) & ~grows, x, near)
-        return self.inner._value(xp, near, batch, math.inf) + self.mu / 2 * reductions.inner(xp, y, y, batch)
+        # a prox that is 0 is found with the rounding of x, and of a short x that may be far more than its envelope
+        there, at_zero = (self.inner._value(xp, a, batch, math.inf) for a in (near, xp.zeros_like(z)))
+        nothing = reductions.peak(xp, near, batch) <= 8 * _xp.eps(x) * reductions.peak(xp, z, batch)
+        there = xp.where(nothing & (at_zero < there), at_zero, there)
+        return there + self.mu / 2 * reductions.inner(xp, y, y, batch)
 
     def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
         value, s, size = super()._measured(xp, x, batch, tol)
@@ -79,7 +83,8 @@ class Moreau(ArrayFunction):
         return Whole()
 
     def _traits(self) -> Traits:
-        return replace(self.inner.traits, homogeneous=False, smooth=True, selection="min_norm")
+        accuracy = max(self.inner.traits.accuracy, self.inner.conjugate.traits.accuracy)  # of the split by its prox
+        return replace(self.inner.traits, homogeneous=False, smooth=True, selection="min_norm", accuracy=accuracy)
 
     def _spec(self) -> dict[str, Any]:
         return {"name": "moreau_envelope", "K": self.inner.spec, "mu": self.mu}
