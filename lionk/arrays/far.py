@@ -19,8 +19,9 @@ def from_afar(
     Where p is far shorter than x, that rounding is all that is seen of it. But p is ``prox(p + a (x - p), a)`` too, for
     each a in (0, 1]: what is rounded there is as short as p once a is about ``|p|/|x|``. So p is found again with
     shorter and shorter steps. Each of them forgets the errors of the one before in all directions in which K is curved;
-    in the others an error of p changes K and the envelope of K* by less than their rounding. Where no digit of p is
-    left, it is ``limit()``, a subgradient of K* at x, that is p for an x which is less than rounding away. Derived here.
+    in the others an error of p changes K, and the envelope of K*, by less than their rounding. Where no digit of p is
+    left, it is ``limit()``, a subgradient of K* at x, which is p for an x that is less than its rounding away. Derived
+    here.
     """
     p, far, a = prox(x, 1.0), reductions.peak(xp, x, batch), SHORTER
     if reductions.none(a * far > reductions.peak(xp, p, batch)):

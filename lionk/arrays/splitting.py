@@ -52,9 +52,10 @@ def split(xp: Namespace, functions: list[Any], y: Array, batch: int) -> tuple[li
     few, problem.halves, sought = solvable(start, batch), False, s.size / 10
     since, noise = 0, _xp.eps(y) * (problem.length(problem.y) + problem.length(s.u) + problem.length(s.v))
     for k in range(1, STEPS):
-        drifting = (s.stride >= 2 * s.before) & (s.stride > 2) & (s.stride < FARTHEST)  # rounding may look like a start
+        far = s.size > 64 * noise  # next to rounding, steps that are alike may be rounding too
+        drifting = (s.stride >= 2 * s.before) & (s.stride < FARTHEST) & far
         since = 0 if k == 1 or bool(xp.any((s.size < 0.9 * s.least) | drifting)) else since + 1
-        close = not bool(xp.any(s.size > 64 * noise))
+        close = not bool(xp.any(far))
         if not bool(xp.any(s.size > 2 * noise)) or since > PATIENCE[close]:
             break
         if k % RENEWAL == 0 and not close:
