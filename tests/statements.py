@@ -332,5 +332,5 @@ def gaps(case: Case) -> None:
 
 CHECKS: dict[str, Callable[[Case], None]] = {
     f.__name__: f
-    for f in (enclosures, cancellations, selections, projections, proximals, scales, envelopes, gaps, runs, libraries)
+    for f in (enclosures, cancellations, selections, projections, proximals, scales, gaps, runs, envelopes, libraries)
 }
