@@ -15,7 +15,11 @@ from .trace import Trace
 
 _SHORT = 256  # steps of a run that are looked at for what happens at each of a number
 _EARLY = 16  # what is wrong from the beginning is no matter of counts
-_BEFORE, _AFTER = 48, 96  # steps around the first wrong one: a wrong momentum may turn no direction for a while
+_BEFORE, _AFTER, _FEW = (
+    48,
+    96,
+    24,
+)  # steps around the first wrong one: a wrong momentum may turn no direction for a while
 
 
 def long_of(case: Case, claims: Capabilities, trace: Trace) -> str:
@@ -102,7 +106,7 @@ def _explains(case: Case, K: ConvexFunction, pairs: list[tuple[Point, Any]], sta
     b1, b2 = case.betas
     m = pairs[start - 1][0].m
     held = m
-    for point, after in pairs[start : start + _AFTER]:
+    for point, after in pairs[start : start + (_FEW if change is _anew else _AFTER)]:
         # The readout is b1 m - (1 - b1) g: what g adds is known from the reference's own momentum.
         own = pairs[point.step - 1][0].m
         gradient = b1 * own - point.readout  # (1 - b1) g

@@ -54,6 +54,9 @@ def _why(
         for begins, what in ((m, "the count of steps begins"), (0 * m, "the momentum and the count of steps begin")):
             if rates and explain.follows(port.capabilities.K, anew, begins):
                 return f"after loading {what} anew; "
+        for k, lr in enumerate(rates):
+            if explain.follows(port.capabilities.K, replace(watched, rates=(lr,) * len(seen)), m):
+                return f"after loading the learning rate stays that of step {k}, whatever its groups are given; "
         return explain.loaded(port.capabilities.K, watched, m, others)
 
     return why

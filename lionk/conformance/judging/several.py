@@ -212,7 +212,9 @@ def added(port: Port, case: Case) -> str:
         return f"the first parameter steps otherwise once another is added at step 2: at step {found[0]} by {found[1]}"
     if found := differs([s[1] for s in seen[2:]], second.alone(port, 4), case.dtype):
         watched = Watched(second.case, second.x0, [second.gradient(t) for t in range(4)], [s[1] for s in seen[2:]])
-        why = explain.settings(port.capabilities.K, watched, {"those of the first parameter": case})
+        still = all(same(s, second.x0.astype("float64")) for s in watched.seen)
+        others = {"those of the first parameter": case}
+        why = "it does not move; " if still else explain.settings(port.capabilities.K, watched, others)
         return (
             f"{why}a parameter that is added at step 2 steps otherwise than alone: at its step {found[0]} by {found[1]}"
         )

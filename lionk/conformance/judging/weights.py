@@ -39,7 +39,14 @@ def weights_of(port: Port) -> tuple[str, float]:
     except Exception:  # whatever the port raises has its own verdict
         return unknown
     if not seen and {*_directions(port, dtype, betas, 1, 1.0, [-1e3, -1.0, -1e-3, 1e-3, 1.0, 1e3])} == {True}:
-        return "after a gradient of 1 none from -1000 to 1000 turns the direction", 0.0
+        text = "after a gradient of 1 none from -1000 to 1000 turns the direction"
+        late = claims.betas == "free" and all(_directions(port, dtype, (0.02, b2), 1, 1.0, [-1e3, -1.0]))
+        return text + ", even with b1 = 0.02: the newest gradient has no part in it" * late, 0.0
+    if seen and max(seen) == 0 and all(_falls(port, dtype, betas, ((1.0,) * 3,) * 30 + ((-1e3, -1.0, -1e-3),))):
+        return (
+            "of the gradients the signs are averaged, and not their sizes, so that none turns the direction alone",
+            0.0,
+        )
     if len(seen) < _LAGS:
         return unknown
     off = max(abs(a - b) / b for a, b in zip(seen, right, strict=True))
@@ -58,7 +65,9 @@ def _as_betas(seen: list[float]) -> str:
     if min(seen) <= 0 or abs(w2 / w1 - w3 / w2) > 1e-3 * w2 / w1 or w2 >= w1:
         return ""
     b2 = w2 / w1
-    return f", so it acts like betas ({w1 / (w1 + 1 - b2):.4g}, {b2:.4g})"
+    b1 = w1 / (w1 + 1 - b2)
+    nesterov = ": b1 = b2^2, Nesterov's spelling" if abs(b1 - b2 * b2) < 1e-3 else ""
+    return f", so it acts like betas ({b1:.4g}, {b2:.4g}){nesterov}"
 
 
 def _sizes(port: Port, dtype: str, betas: tuple[float, float], right: float) -> str:
@@ -103,10 +112,13 @@ def _directions(
 ) -> list[bool]:
     """Does x fall, entry by entry, when the newest gradients are ``grid``?"""
     n = len(grid)
-    grads = ((size,) * n, *((0.0,) * n,) * (lag - 1), tuple(grid))
+    return _falls(port, dtype, betas, ((size,) * n, *((0.0,) * n,) * (lag - 1), tuple(grid)))
+
+
+def _falls(port: Port, dtype: str, betas: tuple[float, float], grads: tuple[tuple[float, ...], ...]) -> list[bool]:
+    """Does x fall, entry by entry, at the last of these gradients?"""
+    n, rates = len(grads[-1]), (2.0**-6,) * len(grads)
     decay = next(iter(port.capabilities.decays))
-    case = Case(
-        f"S1.readout/weights/{dtype}", dtype, (n,), (1.0,) * n, grads, (2.0**-6,) * (lag + 1), betas, 0.0, decay
-    )
+    case = Case(f"S1.readout/weights/{dtype}", dtype, (n,), (1.0,) * n, grads, rates, betas, 0.0, decay)
     xs = [case.array(case.x0), *run(port, case).xs]
     return [bool(v < 0) for v in xs[-1] - xs[-2]]

@@ -60,6 +60,48 @@ def fixed_betas(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, b1=0.9, b2=0.99)
 
 
+@mutant("a b2 that rises with the count of steps, min(b2, (t + 1)/(t + 10))", "S4.state", "S1.readout")
+def rising_b2(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, g, b2=min(s.b2, (s.count + 2) / (s.count + 11)))
+
+
+@mutant("signs of the gradients averaged, and not the gradients", "S1.readout", "S4.state")
+def average_of_signs(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    return s.formula(x, m, host().namespace().sign(g))
+
+
+@mutant("each step made with the gradient of the step before", "S1.readout", "S4.state")
+def delayed_gradient(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    last = s.memory.get("last", g)
+    s.memory["last"] = g
+    return s.formula(x, m, last)
+
+
+@mutant("each gradient averaged with the one before", "S1.readout", "S4.state")
+def averaged_gradients(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    last = s.memory.get("last", g)
+    s.memory["last"] = g
+    return s.formula(x, m, (g + last) / 2)
+
+
+@mutant("the sum of the signs of momentum and gradient, in place of their average", "S1.readout")
+def sum_of_signs(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    return s.formula(x, m, g, dK=lambda _: s.dK(xp.sign(m) - xp.sign(g)))
+
+
+@mutant(
+    "small entries of the momentum taken for 0",
+    "S2.scale",
+    "S2.fine",
+    constants=(1e-12, 1e-6, 1e-8, 1e-10, 1e-15, 1e-20, 1e-30),
+)
+def small_momentum(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
+    xp = host().namespace()
+    new, after = s.formula(x, m, g)
+    return new, xp.where(xp.abs(after) < value, 0 * after, after)
+
+
 @mutant("the sum b2 m + g as state, not the average", "S1.readout", "S4.state")
 def sum_state(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g)[0], s.b2 * m - g

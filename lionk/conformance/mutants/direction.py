@@ -183,7 +183,7 @@ def naive_length(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
 
     def unit(r: Any) -> Any:
-        n = xp.sqrt(xp.sum(r * r, axis=-1, keepdims=True)) if r.ndim else xp.sqrt(r * r)
+        n = xp.sqrt(xp.sum(r * r))
         return xp.where(n > 0, r / xp.where(n > 0, n, 1 + 0 * n), 0 * r)
 
     return s.formula(x, m, g, dK=unit)

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from ...backend.discovery import backends
-from ..judging.judge import With, judge
+from ..judging.judge import judge
 from ..report.results import Report
 from ..specification.dialects import in_dialect
-from ..specification.port import Port
+from ..specification.port import Port, With
 from .names import Request
 from .plain import PlainClass, PlainFunction
 

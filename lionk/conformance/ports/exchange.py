@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..judging.dtypes import ASKED, computed_in
-from ..judging.judge import DEFAULTS, apply_known, diagnose_into, judge_trace, name_of
+from ..judging.judge import DEFAULTS, apply_known, judge, judge_trace, name_of
 from ..judging.trace import Trace, from_numbers
 from ..report.results import FAIL, SKIP, WARN, Report, Result
 from ..specification.cases import Case
@@ -97,7 +97,9 @@ def judge_results(
     judged = apply_known(results, known)
     report = Report(name, name_of(claims.K), level, judged, claims=claims, runs=traces)
     if report.failures and traces:
-        diagnose_into(report, port or _Written(name, claims), traces)
+        from ..judging.explanation import diagnose_into
+
+        diagnose_into(report, port or _Written(name, claims), traces, judge)
     return report
 
 

@@ -177,3 +177,14 @@ def each_parameter(value: Any, function: Callable[[Any], Any]) -> Any:
     if isinstance(value, (list, tuple)):
         return [None if v is None else function(v) for v in value]
     return function(value)
+
+
+class With:
+    """A port with other claims, and further arguments."""
+
+    def __init__(self, port: Port, claims: Capabilities, choice: Mapping[str, Any]) -> None:
+        self.port, self.capabilities, self.choice = port, claims, choice
+        self.name, self.defaults, self.versions = port.name, port.defaults, getattr(port, "versions", {})
+
+    def create(self, x0: Any, **hyper: Any) -> Any:
+        return self.port.create(x0, **hyper, **self.choice)

@@ -1,0 +1,136 @@
+"""What a direction is, of the right readout, where it is not dK of it: the subgradient of a K with other numbers, of
+another K, of each row by itself, with other ties, or divided by a length to which an epsilon is added.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ...functions import ConvexFunction
+from ...functions import K as build
+from ..specification.cases import Case, function_of, host
+from ..specification.maker import WIDE
+from ..specification.port import Capabilities
+from .reference import Point, expected, follow
+from .trace import Trace
+
+Way = Callable[[ConvexFunction, Any], Any]
+_NUMBERS = (1.0, 2.0, 0.5, 4.0, 0.25, 3.0, 1 / 3, 10.0, 0.1)
+_OTHERS = ("l1", "l2", "linf", "max", "huber", "power")
+_FITS = 1e-7
+
+
+def other_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
+    """The first of these ways that explains every direction of these runs; "" if none does."""
+    seen = list(_seen(runs, claims))
+    wrong = [s for s in seen if not _near(s[3], s[2])]
+    if not seen or claims.accuracy or claims.cautious:
+        return ""
+    if not wrong:
+        return _digits(seen)
+    if epsilon := _epsilon(wrong):
+        return epsilon
+    hard = sorted(seen, key=lambda s: _near(s[3], s[2]))  # those that are wrong come first
+    for says, way in WAYS.items():
+        try:
+            if all(_near(v, way(K, p.readout)) for K, p, _, v in hard):
+                return f"the direction is {says}"
+        except (ValueError, TypeError, ArithmeticError):  # a K that takes no such array
+            continue
+    return _digits(seen)
+
+
+def _seen(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> Iterator[tuple[ConvexFunction, Point, Any, Any]]:
+    """K, the point, the right direction, and the one that was seen."""
+    widest = next((d for d in WIDE if d in claims.dtypes), "")
+    for case, trace in runs:
+        if (
+            case.dtype != widest
+            or case.long
+            or case.layout != "C"
+            or 0 in case.shape
+            or case.id.startswith(("S6.", "S3.large", "S2.fine"))
+        ):
+            continue
+        K = function_of(claims.K, case.shape)
+        for p, after in follow(case, trace.xs, claims.state_dtype):
+            if p.lr:
+                yield K, p, expected(case, K, p)[0], (after - p.x) / p.lr + p.lam * p.x
+
+
+def _near(a: Any, b: Any) -> bool:
+    xp = host().namespace()
+    return bool((xp.abs(a - b) <= _FITS * (1 + xp.max(xp.abs(b)))).all())
+
+
+def _scaled(a: float, c: float) -> Way:
+    return lambda K, r: a * K.subgradient(c * r)
+
+
+def _power(p: float) -> Way:
+    return lambda _, r: host().namespace().sign(r) * abs(r) ** p
+
+
+def _named(name: str) -> Way:
+    return lambda _, r: build(name).subgradient(r)
+
+
+def _leading(k: int) -> Way:
+    return lambda _, r: _first(r, k)
+
+
+def _rows(K: ConvexFunction, r: Any) -> Any:
+    flat = r.reshape(-1, r.shape[-1]) if r.ndim > 1 else r.reshape(1, -1)
+    return host().namespace().stack([K.subgradient(row) for row in flat]).reshape(r.shape)
+
+
+def _largest(_: ConvexFunction, r: Any) -> Any:
+    xp = host().namespace()
+    return xp.where(abs(r) == xp.max(abs(r)), xp.sign(r), 0 * r)
+
+
+def _first(r: Any, k: int) -> Any:
+    xp, flat = host().namespace(), r.reshape(-1)
+    order = xp.argsort(-abs(flat), stable=True)
+    return xp.reshape(xp.where(xp.argsort(order) < k, xp.sign(flat), 0 * flat), r.shape)
+
+
+WAYS: dict[str, Way] = {
+    **{f"{a:.3g} dK({c:.3g} r)": _scaled(a, c) for a in _NUMBERS for c in _NUMBERS if (a, c) != (1.0, 1.0)},
+    "that of each row alone, and not of the whole array": _rows,
+    "the sign of every largest entry, where they should share 1 among them": _largest,
+    **{f"the signs of the {k} largest entries, of equal ones the first": _leading(k) for k in range(1, 6)},
+    **{f"that of K = {name}": _named(name) for name in _OTHERS},
+    **{f"sign(r) |r|^{p:g}": _power(p) for p in (1.5, 2.0, 3.0, 4.0)},
+}
+
+
+def _digits(seen: Sequence[Any]) -> str:
+    """To how many digits every direction is right, if those are of a dtype of fewer bits."""
+    if seen[0][0].by_entry:  # whose directions have few values
+        return ""
+    off = max(float(abs(v - u).max()) / (float(abs(u).max()) or 1.0) for _, _, u, v in seen)
+    dtype = "float32" if off < 1e-4 else "16 bits"
+    return (
+        f"the direction is right to {off:.1g} of its size, as where it is computed in {dtype}"
+        if 1e-10 < off < 0.05
+        else ""
+    )
+
+
+def _epsilon(wrong: Sequence[Any]) -> str:
+    """The number that is added to the length of the readout, if the direction is the right one times n/(n + it)."""
+    found = []
+    for _, p, u, v in wrong:
+        size, length = float((u * u).sum()), float((p.readout * p.readout).sum()) ** 0.5
+        a = float((u * v).sum()) / size if size else math.nan
+        if not (-_FITS < a < 1 and _near(v, a * u)):
+            return ""
+        if a > 1e-5:  # of less the rounding of x leaves little
+            found.append(length * (1 / a - 1))
+    middle = sorted(found)[len(found) // 2]
+    if len(found) < 2 or any(abs(f / middle - 1) > 0.05 for f in found):
+        return ""
+    return f"the direction is the right one times n/(n + {middle:.2g}), n the length of the readout: an epsilon"
