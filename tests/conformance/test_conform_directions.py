@@ -57,6 +57,7 @@ def in_single(r):
         (lambda r: 0.5 * np.clip(r, -1, 1), {"name": "huber", "delta": 0.5}, "the direction is 0.5 dK(0.5 r)"),
         (lambda r: np.sign(r) * abs(r) ** 1.5, "power", "the direction is sign(r) |r|^1.5"),
         (np.sign, "l2", "the direction is that of K = l1"),
+        (lambda r: r / (abs(r).sum() or 1), "l2", "the readout divided by the sum of the sizes of its entries"),
         (in_single, "nuclear", "of its size, as where it is computed in float32"),
     ],
 )
@@ -79,3 +80,13 @@ def test_the_direction_is_named(way, K, words):
 def test_what_is_averaged_is_named(kept, words):
     report = check(port(np.sign, kept), dtypes=("float64",), level=1)
     assert words in " | ".join([report.hint, *report.measured])
+
+
+def test_of_matrices_the_widest_dtype_is_asked():
+    """In float32 a rate of 1e-4 leaves a direction three digits."""
+
+    def way(r):
+        return r / (np.linalg.norm(r, 2) or 1)
+
+    report = check(port(way), K="nuclear", only="S3.step", level=1)
+    assert report.hint == "the direction is the readout divided by its largest singular value"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...functions import K as build
-from ..specification.cases import Case, function_of, host
+from ..specification.cases import EPS, Case, function_of, host
 from ..specification.port import Capabilities
 from .reference import follow
 from .trace import Trace
@@ -105,6 +105,9 @@ def direction_of(wrong: Runs, every: Runs, claims: Capabilities) -> str:
         return ""
     if not claims.accuracy and function_of(claims.K, wrong[0][0].shape).traits.structure != "matrix":
         return ""
+    least = min(EPS[c.dtype] for c, _ in wrong)  # of fewer bits rounding hides more than an error of 1e-4
+    wrong = [(c, t) for c, t in wrong if EPS[c.dtype] == least]
+    every = [(c, t) for c, t in every if EPS[c.dtype] == least]
     finite = [(c, t) for c, t in every if len(c.shape) == 2 and not (c.long or c.id.startswith("S6."))]
     for runs in (finite, wrong):  # a mistake at some sizes only explains no others
         if found := _explained(runs, claims):

@@ -100,6 +100,9 @@ def _first(r: Any, k: int) -> Any:
 WAYS: dict[str, Way] = {
     **{f"{a:.3g} dK({c:.3g} r)": _scaled(a, c) for a in _NUMBERS for c in _NUMBERS if (a, c) != (1.0, 1.0)},
     "that of each row alone, and not of the whole array": _rows,
+    "the readout divided by the sum of the sizes of its entries": lambda _, r: r / (float(abs(r).sum()) or 1.0),
+    "the readout divided by its largest entry": lambda _, r: r / (float(abs(r).max()) or 1.0),
+    "the readout divided by its root mean square": lambda _, r: r / (float((r * r).mean()) ** 0.5 or 1.0),
     "the sign of every largest entry, where they should share 1 among them": _largest,
     **{f"the signs of the {k} largest entries, of equal ones the first": _leading(k) for k in range(1, 6)},
     **{f"that of K = {name}": _named(name) for name in _OTHERS},
