@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from scipy import optimize, special
 
 import grammar
 import hunt
@@ -103,3 +106,18 @@ def test_far_points_under_a_trace() -> None:
     x = (np.random.default_rng(5).standard_normal(4) * 1e7).astype("float32")
     found = jax.jit(k.subgradient)(BACKENDS["jax"].put(x, "float32"))
     np.testing.assert_allclose(np.asarray(found), k.subgradient(x.astype(float)), atol=1e-4)
+
+
+@pytest.mark.parametrize(("n", "spread"), [(100, 5.0), (1000, 1.0), (1000, 5.0)])
+def test_ends_of_log_sum_exp_and_l1_are_as_close_as_stated(n: int, spread: float) -> None:
+    """K* is the least ``sum v log v`` over v in the simplex within 1 of y: v is one level, cut off at both ends."""
+    k, rng = K("log_sum_exp") + K("l1"), np.random.default_rng(0)
+    y = 0.97 * k.subgradient(spread * rng.standard_normal(n)) + 0.03 * k.subgradient(rng.standard_normal(n))
+    low, high = np.maximum(y - 1, 0), np.maximum(y + 1, 0)
+    level = optimize.brentq(lambda c: np.clip(math.exp(c), low, high).sum() - 1, -800, 5, xtol=1e-14)
+    v = np.clip(math.exp(level), low, high)
+    lower, upper = (float(e) for e in k.conjugate.bounds(y))
+    assert lower - 1e-9 <= float(special.xlogy(v, v).sum()) <= upper + 1e-9
+    s = k.conjugate.subgradient(y)
+    size = abs(upper) + abs(float(k.value(s))) + float(np.sum(abs(y * s)))
+    assert upper - lower <= k.conjugate.traits.accuracy * size

@@ -24,9 +24,10 @@ from ..enclosure import sharper
 from .joint import elementwise, joint, norm_and_ball, prox_is_closed
 from .moreau import Moreau
 
-# What a split leaves at worst, in the tests, of K and K* where entries differ by eight orders of magnitude; it leaves
-# 1e-12 of most. Under a jit, where the number of steps is fixed, so much is left of up to 1000 entries of similar size.
-ACCURACY = 1e-4
+# What a split leaves at worst, in the tests, of K and K*; it leaves 1e-12 of most. The worst are log_sum_exp + l1 of
+# 100 to 3,000 entries (2.5e-4) and entries that differ by eight orders of magnitude (1e-4). Under a jit, where the
+# number of steps is fixed, as much is left of up to 1000 entries of similar size.
+ACCURACY = 5e-4
 
 
 @value_class
