@@ -39,11 +39,11 @@ def by_lionk(settings, polar=None):
     return x, state.m
 
 
-def by_torch(make):
-    p = torch.nn.Parameter(torch.tensor(X0))
+def by_torch(make, dtype=torch.float64):
+    p = torch.nn.Parameter(torch.tensor(X0, dtype=dtype))
     opt = make([p])
     for g in GRADS:
-        p.grad = torch.tensor(g)
+        p.grad = torch.tensor(g, dtype=dtype)
         opt.step()
     state = opt.state[p]
     return p.detach().numpy(), next(v for k, v in state.items() if "mom" in k or "avg" in k).numpy()
@@ -143,15 +143,15 @@ def test_timm(adjust, nesterov):
 @pytest.mark.parametrize("nesterov", [True, False])
 @pytest.mark.parametrize("mode", ["spectral", "unit_rms_norm", "shape_scaling"])
 def test_emerging_optimizers(mode, nesterov, decay):
-    """Its quintic set, in float32 here; it needs Python 3.12."""
+    """Its quintic set, which takes float32 alone; it needs Python 3.12."""
     theirs = pytest.importorskip("emerging_optimizers.orthogonalized_optimizers", reason="it is not installed")
     given = {"lr": 0.02, "weight_decay": 0.3, "momentum": 0.8, "nesterov": nesterov, "scale_mode": mode,
              "extra_scale_factor": 0.7, "weight_decay_method": decay}  # fmt: skip
-    found, buffer = by_torch(lambda ps: theirs.Muon(ps, **given))
+    found, buffer = by_torch(lambda ps: theirs.Muon(ps, **given), torch.float32)
     mine, m = by_lionk(translate(given, source="emerging_optimizers.Muon", target="lionk").settings, "quintic")
     np.testing.assert_allclose(found, mine, atol=0.03 * np.abs(X0 - mine).max())
     np.testing.assert_allclose(
-        translate_momentum(m, source="lionk", target="emerging_optimizers.Muon"), buffer, atol=1e-12
+        translate_momentum(m, source="lionk", target="emerging_optimizers.Muon"), buffer, atol=1e-6
     )
 
 
