@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 import lionk
 from lionk.functions.registry.text import parse
+from lionk.theory import nearest_feasible
 
 from .intercept import Profile
 
@@ -77,7 +78,7 @@ class _Linear(BaseEstimator):
         zero = np.zeros(shape)
         start = float(fun(zero)[0])
         try:
-            x0 = K.conjugate.domain.project(zero) / self.weight_decay
+            x0 = nearest_feasible(K, zero, self.weight_decay)
         except lionk.NotAvailable:
             x0 = zero
         with warnings.catch_warnings():

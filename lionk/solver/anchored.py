@@ -23,6 +23,7 @@ from ..functions.bound import bound
 from ..theory.anchored import AnchoredRecord, certificate_of_anchored, optimality, rounding_of_step
 from ..theory.certificate import ROUNDING, Certificate
 from ..theory.lower_bound import Average, rounding_unit
+from ..theory.objective import nearest_feasible
 from . import measures, rule
 from .bundle import Bundle
 from .combined import combined
@@ -81,7 +82,7 @@ class Anchored(Method):
 
     def projected(self, x: Any) -> Any:
         try:
-            return scaled(self.dual.domain.project(scaled(x, self.run.lam)), 1 / self.run.lam)
+            return nearest_feasible(self.run.opt.K, x, self.run.lam)
         except NotAvailable:
             return x
 

@@ -16,6 +16,7 @@ from ..errors import LionKWarning, NonFiniteError, NotAvailable
 from ..optimizer.lion_k import LionK, State
 from ..theory.certificate import CONTRADICTED
 from ..theory.lower_bound import Average
+from ..theory.objective import nearest_feasible
 from . import measures, rule
 from .anchored import Anchored
 from .evaluation import Evaluation, Value, is_finite
@@ -272,12 +273,11 @@ class Run:
         """x, or the nearest feasible point where x is outside by no more than rounding, so that F and G are finite."""
         if not self.lam:
             return x
-        domain, y = self.opt.K.conjugate.domain, scaled(x, self.lam)
         inside, near = self.backend.numbers(measures.membership, self.opt.K, x, self.tolerance(0.0), lam=self.lam)
         if inside or not near:
             return x
         try:
-            return scaled(domain.project(y), 1 / self.lam)
+            return nearest_feasible(self.opt.K, x, self.lam)
         except NotAvailable:
             return x
 

@@ -4,7 +4,7 @@ from .account import Account, Bounds
 from .certificate import Certificate, Statement
 from .gauge import Nearness, nearness
 from .lyapunov import Coefficients, Descent, coefficients, coefficients_of, descent, lyapunov
-from .objective import distance_to_domain, gap_rounding, kkt_gap, objective
+from .objective import distance_to_domain, gap_rounding, kkt_gap, nearest_feasible, objective
 from .ode import Flow, FlowParameters, flow, flow_parameters
 from .phase import phase_one_factor, phase_one_steps
 from .second import SecondLyapunov, second_lyapunov
@@ -31,6 +31,7 @@ __all__ = [
     "gap_rounding",
     "kkt_gap",
     "lyapunov",
+    "nearest_feasible",
     "nearness",
     "objective",
     "phase_one_factor",

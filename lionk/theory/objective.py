@@ -122,3 +122,12 @@ def _above(value: Array, upper: Array) -> Array:
 def distance_to_domain(K: Any, x: Any, weight_decay: float) -> Array:
     """Euclidean distance from ``lam x`` to dom K*, 0-d: 0 when the constraint holds."""
     return over(K, x).conjugate.domain.distance(scaled(x, decay_of(weight_decay)))
+
+
+def nearest_feasible(K: Any, x: Any, weight_decay: float) -> Any:
+    """The point z nearest to x with lam z in dom K*: ``P(lam x)/lam``; x itself if lam = 0, where all are feasible.
+
+    From 0 it is a start for ``minimize`` at which F is finite. Raises NotAvailable if no projection is known.
+    """
+    lam = decay_of(weight_decay)
+    return scaled(over(K, x).conjugate.domain.project(scaled(x, lam)), 1 / lam) if lam else x

@@ -439,14 +439,26 @@ def test_watch_of_containers_and_of_sets_without_projection():
     assert free == (0.0, 0.0, 0.0, "II")
 
 
+def test_the_nearest_feasible_point_is_the_projection_in_units_of_x():
+    x = {"a": np.asarray([3.0, -1.0]), "b": np.asarray([[-5.0]])}
+    z = theory.nearest_feasible("l1", x, 0.5)
+    assert z["a"].tolist() == [2.0, -1.0]
+    assert z["b"].tolist() == [[-2.0]]
+    assert theory.nearest_feasible("l1", x, 0.0) is x
+    assert theory.nearest_feasible("max", np.zeros(4), 2.0).tolist() == [0.125] * 4
+
+
 @pytest.mark.parametrize(("weight_decay", "error"), [(-1.0, ValueError), (math.nan, ValueError), ("1", TypeError)])
-@pytest.mark.parametrize("name", ["kkt_gap", "objective", "gap_rounding", "distance_to_domain", "lyapunov"])
+@pytest.mark.parametrize(
+    "name", ["kkt_gap", "objective", "gap_rounding", "distance_to_domain", "nearest_feasible", "lyapunov"]
+)
 def test_decays_that_are_none_are_refused_everywhere(name, weight_decay, error):
     x = np.asarray([0.5, -1.0])
     before, after = {
         "objective": ((1.0, x), ()),
         "lyapunov": ((1.0, x, x), (0.1,)),
         "distance_to_domain": ((x,), ()),
+        "nearest_feasible": ((x,), ()),
     }.get(name, ((x, x), ()))
     with pytest.raises(error, match="weight_decay must be"):
         getattr(theory, name)("l1", *before, weight_decay, *after)

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from scipy.optimize import LinearConstraint, minimize
 
 import lionk
-from lionk.theory import gap_rounding, objective
+from lionk.theory import gap_rounding, nearest_feasible, objective
 
 from ...solver.losses import loss_of
 from ..solve.problems import bundled
@@ -66,12 +66,12 @@ def _run(name: str, K: dict[str, Any], lam: float, steps: int, dtype: Any) -> di
     fun = loss_of(problem.loss)(np, design, targets)
     exact = loss_of(problem.loss)(np, problem.design, problem.targets)
     least, oracle = _oracle(exact, problem.shape[0], k, lam)
-    start = k.conjugate.domain.project(np.zeros(problem.shape)).astype(dtype) / dtype(lam)
+    start = nearest_feasible(k, np.zeros(problem.shape), lam).astype(dtype)
     seen: list[tuple[float, float, float]] = []
 
     def watch(info: Any) -> None:
         """In float64, at the nearest feasible point: what the gap speaks of."""
-        point = k.conjugate.domain.project(lam * info.x.astype(np.float64)) / lam
+        point = nearest_feasible(k, info.x.astype(np.float64), lam)
         F = float(objective(k, exact(point)[0], point, lam))
         seen.append((info.gap, float(gap_rounding(k, info.x, fun(info.x)[1], lam)), F - least))
 

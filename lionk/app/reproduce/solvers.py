@@ -34,6 +34,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 import lionk
+from lionk.theory import nearest_feasible
 
 from ..console import BadInput
 from ..style import BLUE, ORANGE, shades
@@ -84,7 +85,7 @@ def _measured(case: Case) -> dict[str, Any]:
         except ImportError:  # not installed
             continue
         theirs = time.process_time() - start
-        near = conjugate.domain.project(case.lam * x) / case.lam
+        near = nearest_feasible(case.K, x, case.lam)
         F = float(case.fun(near)[0] + conjugate.value(case.lam * near) / case.lam)
         covered = (r.objective - F - SLACK * abs(F)) / r.gap if r.gap > 0 else 0.0
         above = (F - (r.objective - r.gap)) / abs(r.objective)

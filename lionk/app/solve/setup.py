@@ -15,6 +15,7 @@ import numpy as np
 
 import lionk
 from lionk.errors import reason
+from lionk.theory import nearest_feasible
 
 from ..console import BadInput, Failed, bad_input, one_of
 from ..files import output_path
@@ -151,7 +152,7 @@ def start_of(setup: Setup) -> Any:
         return put(np.random.default_rng(setup.seed).standard_normal(shape) * radius)
     zero = put(np.zeros(shape))
     try:
-        return setup.K.conjugate.domain.project(zero) * radius if setup.weight_decay else zero
+        return nearest_feasible(setup.K, zero, setup.weight_decay)
     except lionk.NotAvailable:
         return zero
 
