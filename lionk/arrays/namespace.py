@@ -241,11 +241,14 @@ _NUMBERS = {float, int, type(None)}
 
 
 def clip(xp: Namespace, x: Array, low: Any, high: Any) -> Array:
-    """The standard's clip: NumPy's method for bounds that are numbers, since its wrapper takes ten times as long."""
+    """The standard's clip, for bounds in x's dtype: by NumPy's own functions, its wrapper costs ten times more."""
     own = kind(x)
-    if own.ufuncs is None or xp is not own.xp or not _NUMBERS.issuperset((type(low), type(high))):
+    if own.ufuncs is None or xp is not own.xp:
         return xp.clip(x, low, high)
-    return x.clip(low, high)
+    if _NUMBERS.issuperset((type(low), type(high))):
+        return x.clip(low, high)
+    x = x if low is None else own.ufuncs.maximum(x, low)
+    return x if high is None else own.ufuncs.minimum(x, high)
 
 
 def between(xp: Namespace, x: Array, bound: float) -> Array:

@@ -106,8 +106,12 @@ def _level(xp: Namespace, r: Array, low: Array, up: Array, total: Array, free: A
 
     bottom = xp.min(xp.where(free, r - up, infinite), axis=-1)
     top = xp.max(xp.where(free, r - low, -infinite), axis=-1)
-    t = _roots.root(xp, lambda t: total - xp.sum(weight * clipped(t), axis=-1), bottom, top)
-    p = clipped(t)
+
+    def rising(t: Array) -> tuple[Array, Array]:
+        p = clipped(t)
+        return total - xp.sum(weight * p, axis=-1), xp.sum(weight * xp.astype((p > low) & (p < up), r.dtype), axis=-1)
+
+    p = clipped(_roots.piecewise_root(xp, rising, bottom, top, total))
     for _ in range(2):  # what the sum lacks, shared among the entries between their ends
         inner = weight * xp.astype((p > low) & (p < up), r.dtype)
         lack = total - xp.sum(weight * p, axis=-1)

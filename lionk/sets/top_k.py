@@ -149,7 +149,12 @@ class TopK(ArraySet):
         def clipped(t: Array) -> Array:
             return weight * _xp.clip(xp, r - _xp.spread(xp, t, r), 0.0, 1.0)
 
-        t = _roots.root(xp, lambda s: total - reductions.total(xp, clipped(s), batch), bottom, top)
+        def rising(t: Array) -> tuple[Array, Array]:
+            p = clipped(t)
+            inner = reductions.total(xp, weight * xp.astype((p > 0) & (p < 1), r.dtype), batch)
+            return total - reductions.total(xp, p, batch), inner
+
+        t = _roots.piecewise_root(xp, rising, bottom, top, total)
         moved = r - _xp.spread(xp, t, r)
         inner = weight * xp.astype((moved > 0) & (moved < 1), r.dtype)
         ones = reductions.total(xp, weight * xp.astype(moved >= 1, r.dtype), batch)

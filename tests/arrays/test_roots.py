@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from array_api_compat import numpy as xp
@@ -56,6 +58,33 @@ def test_jumps_flat_parts_and_ends(shape: tuple[int, ...]) -> None:
     assert at(lambda z: z - 2.0) == 1.0
     assert at(lambda z: 0 * z) == -1.0
     assert at(lambda z: np.where(z < 0.25, -np.inf, np.inf)) == pytest.approx(0.25, rel=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_level_is_exact_in_few_evaluations(dtype: str) -> None:
+    """``sum clip(z - t, 0, 1) = total``, for 200 rows at once: with ties, flat parts, and roots at the ends.
+
+    The sums are checked in exact arithmetic.
+    """
+    rng, n = np.random.default_rng(5), 12
+    z = rng.normal(size=(200, n)) * np.exp(rng.uniform(-6, 6, size=(200, 1)))
+    z[::3] = np.round(z[::3])
+    z = z.astype(dtype)
+    total = rng.integers(0, 2 * n + 1, size=200).astype(dtype) / 2
+    count = []
+
+    def rising(t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        count.append(t)
+        p = np.clip(z - t[:, None], 0, 1)
+        return total - p.sum(-1), ((p > 0) & (p < 1)).sum(-1).astype(dtype)
+
+    found = roots.piecewise_root(xp, rising, z.min(-1) - 1, z.max(-1), total)
+    assert found.dtype == dtype
+    assert len(count) <= 40
+    for row, k, t in zip(z.tolist(), total.tolist(), found.tolist(), strict=True):
+        size = max(map(abs, row)) + 1
+        exact = [min(max(Fraction(v) - Fraction(t), Fraction(0)), Fraction(1)) for v in row]
+        assert abs(sum(exact) - Fraction(k)) <= 16 * n * np.finfo(dtype).eps * size
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
