@@ -164,26 +164,24 @@ def root(xp: Namespace, increasing: Map, low: Array, high: Array, extra: int = 0
     return low + (high - low) / 2
 
 
-def piecewise_root(
-    xp: Namespace, rising: Callable[[Array], tuple[Array, Array]], low: Array, high: Array, size: Any
-) -> Array:  # fmt: skip
-    """Root between ``low`` and ``high`` of a nondecreasing, piecewise linear function, from its value and its slope.
+def piecewise_root(xp: Namespace, increasing: Map, slope: Map, low: Array, high: Array, size: Any) -> Array:
+    """Root between ``low`` and ``high`` of a nondecreasing, piecewise linear function with this slope.
 
     Newton's steps, which end on the piece that holds the root: where the value is below rounding of ``size``, that of
     its terms, and of x. The middle of the bracket takes the place of each third step, and of one that leaves it.
     """
     x = low + (high - low) / 2
     if not visible(low, high, x):
-        return root(xp, lambda x: rising(x)[0], low, high)
+        return root(xp, increasing, low, high)
     small = 8 * eps(x)
     for j in range(3 * int(-math.log2(eps(x)))):
-        value, slope = rising(x)
-        there = xp.abs(value) <= small * (size + slope * (1 + xp.abs(x)))
+        value, rise = increasing(x), slope(x)
+        there = xp.abs(value) <= small * (size + rise * (1 + xp.abs(x)))
         if not some(~there & (value == value)):
             break
         below = value < 0
         low, high = xp.where(below, x, low), xp.where(below, high, x)
-        onward = x - divide(xp, value, slope)
+        onward = x - divide(xp, value, rise)
         fits = there if j % 3 == 2 else there | ((onward >= low) & (onward <= high))
         x = xp.where(fits, onward, low + (high - low) / 2)
     return x

@@ -129,7 +129,7 @@ class TopK(ArraySet):
         free: Array | None = None,
         span: tuple[float, float] | None = None,
     ) -> Array:
-        """``clip(r - t, 0, 1)`` with t such that the free entries sum to ``total``: bisection, then one exact step.
+        """``clip(r - t, 0, 1)`` with t such that the free entries sum to ``total``: its root, then one exact step.
 
         ``span``: an interval that holds t (None: from the free entries).
         """
@@ -149,17 +149,21 @@ class TopK(ArraySet):
         def clipped(t: Array) -> Array:
             return weight * _xp.clip(xp, r - _xp.spread(xp, t, r), 0.0, 1.0)
 
-        def rising(t: Array) -> tuple[Array, Array]:
-            p = clipped(t)
-            inner = reductions.total(xp, weight * xp.astype((p > 0) & (p < 1), r.dtype), batch)
-            return total - reductions.total(xp, p, batch), inner
+        def inner(t: Array) -> Array:
+            """The free entries between 0 and 1, as ones."""
+            moved = r - _xp.spread(xp, t, r)
+            return weight * xp.astype((moved > 0) & (moved < 1), r.dtype)
 
-        t = _roots.piecewise_root(xp, rising, bottom, top, total)
-        moved = r - _xp.spread(xp, t, r)
-        inner = weight * xp.astype((moved > 0) & (moved < 1), r.dtype)
-        ones = reductions.total(xp, weight * xp.astype(moved >= 1, r.dtype), batch)
-        count = reductions.total(xp, inner, batch)
-        exact = _xp.divide(xp, reductions.total(xp, inner * xp.where(inner > 0, r, 0 * r), batch) + ones - total, count)
+        def lack(t: Array) -> Array:
+            return total - reductions.total(xp, clipped(t), batch)
+
+        t = _roots.piecewise_root(xp, lack, lambda t: reductions.total(xp, inner(t), batch), bottom, top, total)
+        between = inner(t)
+        count = reductions.total(xp, between, batch)
+        ones = reductions.total(xp, weight * xp.astype(r - _xp.spread(xp, t, r) >= 1, r.dtype), batch)
+        exact = _xp.divide(
+            xp, reductions.total(xp, between * xp.where(between > 0, r, 0 * r), batch) + ones - total, count
+        )
         return _summing(xp, clipped(xp.where(count > 0, exact, t)), total, batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:

@@ -73,12 +73,15 @@ def test_a_level_is_exact_in_few_evaluations(dtype: str) -> None:
     total = rng.integers(0, 2 * n + 1, size=200).astype(dtype) / 2
     count = []
 
-    def rising(t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def lack(t: np.ndarray) -> np.ndarray:
         count.append(t)
-        p = np.clip(z - t[:, None], 0, 1)
-        return total - p.sum(-1), ((p > 0) & (p < 1)).sum(-1).astype(dtype)
+        return total - np.clip(z - t[:, None], 0, 1).sum(-1)
 
-    found = roots.piecewise_root(xp, rising, z.min(-1) - 1, z.max(-1), total)
+    def inner(t: np.ndarray) -> np.ndarray:
+        p = z - t[:, None]
+        return ((p > 0) & (p < 1)).sum(-1).astype(dtype)
+
+    found = roots.piecewise_root(xp, lack, inner, z.min(-1) - 1, z.max(-1), total)
     assert found.dtype == dtype
     assert len(count) <= 40
     for row, k, t in zip(z.tolist(), total.tolist(), found.tolist(), strict=True):
