@@ -205,3 +205,13 @@ def test_what_grows_beyond_the_largest_number_is_infinite_without_a_warning(name
     for x in np.asarray([top - 1e-4, top - 1, 0.5 * top], dtype):
         assert float(f(np.full((1, 1), x))) == pytest.approx(math.exp(float(x) - half), rel=1e-4)
     assert np.isnan(float(f(np.full((1, 1), math.nan, dtype))))
+
+
+@pytest.mark.parametrize("phi", ["softsign", "log_cosh"])
+@pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
+def test_an_infinite_slope_along_a_direction_leaves_its_zeros_finite(phi: str, norm: str) -> None:
+    """At the edge of an open domain: K* of a centred function, which is made of such slopes, is finite where it is."""
+    K = lionk.functions.centered(lionk.functions.radial_lift(phi, norm))
+    x = np.asarray([0.0, 0.0, 0.0, -3.0])
+    s = K.subgradient(x)
+    assert float(K.conjugate.value(s)) == pytest.approx(float(s @ x - K.value(x)), rel=1e-9)
