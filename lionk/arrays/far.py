@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from . import reductions
-from .namespace import Array, Namespace, eps, spread
+from .namespace import Array, Namespace, device, eps, has_loop, looped, spread, visible
 
-SHORTER = 1 / 16  # so long is each step in units of the one before
+BITS = 4
+
+SHORTER = 2.0**-BITS  # so long is each step in units of the one before
 
 
 def from_afar(
@@ -21,14 +24,29 @@ def from_afar(
     shorter and shorter steps. Each of them forgets the errors of the one before in all directions in which K is curved;
     in the others an error of p changes K, and the envelope of K*, by less than their rounding. Where no digit of p is
     left, it is ``limit()``, a subgradient of K* at x, which is p for an x that is less than its rounding away. Derived
-    here.
+    here. On lazy arrays and accelerators, where each of these steps would be made whether p is short or not, p stays as
+    ``prox`` gives it.
     """
-    p, far, a = prox(x, 1.0), reductions.peak(xp, x, batch), SHORTER
-    if reductions.none(a * far > reductions.peak(xp, p, batch)):
+    p, far = prox(x, 1.0), reductions.peak(xp, x, batch)
+    if reductions.none(SHORTER * far > reductions.peak(xp, p, batch)) or not (visible(p) or has_loop(p)):
         return p
     end = limit()
     lost = reductions.peak(xp, end, batch) <= eps(x) * far
-    while a > eps(x) and not reductions.none((a * far > reductions.peak(xp, p, batch)) & ~lost):
+
+    def short(p: Array, a: Any) -> Array:
+        return (a * far > reductions.peak(xp, p, batch)) & ~lost
+
+    def again(state: tuple[Any, ...]) -> tuple[Any, ...]:
+        p, a = state
         found = prox(p + a * (x - p), a)
-        p, a = xp.where(xp.isfinite(found), found, p), a * SHORTER
+        return xp.where(spread(xp, short(p, a), p) & xp.isfinite(found), found, p), a * SHORTER
+
+    if not visible(p):
+        p, _ = looped(
+            again, (p, xp.full((), SHORTER, dtype=far.dtype, device=device(far))), int(-math.log2(eps(x)) / BITS)
+        )
+    else:
+        a: Any = SHORTER
+        while a > eps(x) and not reductions.none(short(p, a)):
+            p, a = again((p, a))
     return xp.where(spread(xp, lost, p), end, p)

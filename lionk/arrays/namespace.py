@@ -283,12 +283,16 @@ def finite(xp: Namespace, x: Array) -> Array:
     return xp.where(good, x, xp.zeros_like(x))
 
 
-def looped(step: Callable[[tuple[Any, ...]], tuple[Any, ...]], state: tuple[Any, ...], count: int) -> tuple[Any, ...]:
-    """``state = step(state)``, ``count`` times, for arrays that cannot be looked at and keep their shapes.
-
-    In a program of JAX it is one loop: its compiler takes its time for each copy of a step, hours for nested ones.
+def has_loop(*arrays: Array) -> bool:
+    """Is a loop one operation of their library? In a program of JAX it is, and must be: its compiler takes its time for
+    each copy of a step, hours for nested ones.
     """
-    if "jax" in sys.modules and any(type(a).__module__.partition(".")[0] == "jax" for a in state):
+    return "jax" in sys.modules and any(type(a).__module__.partition(".")[0] == "jax" for a in arrays)
+
+
+def looped(step: Callable[[tuple[Any, ...]], tuple[Any, ...]], state: tuple[Any, ...], count: int) -> tuple[Any, ...]:
+    """``state = step(state)``, ``count`` times, for arrays that cannot be looked at and keep their shapes."""
+    if has_loop(*state):
         made: tuple[Any, ...] = sys.modules["jax"].lax.fori_loop(0, count, lambda _, s: step(s), state)
         return made
     for _ in range(count):
