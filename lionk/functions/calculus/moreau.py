@@ -41,10 +41,12 @@ class Moreau(ArrayFunction):
         grows = xp.isinf(x) & (self.mu * xp.abs(y) > xp.abs(z) / 2)
         y = xp.where(grows, xp.full_like(y, math.inf), y)
         near = xp.where(xp.isinf(x) & ~grows, x, near)
+        there = self.inner._value(xp, near, batch, math.inf)
         # a prox that is 0 is found with the rounding of x, and of a short x that may be far more than its envelope
-        there, at_zero = (self.inner._value(xp, a, batch, math.inf) for a in (near, xp.zeros_like(z)))
         nothing = reductions.peak(xp, near, batch) <= 8 * _xp.eps(x) * reductions.peak(xp, z, batch)
-        there = xp.where(nothing & (at_zero < there), at_zero, there)
+        if _xp.visible(there) and not reductions.none(nothing & (there != 0)):  # or envelopes of envelopes double it
+            at_zero = self.inner._value(xp, xp.zeros_like(z), batch, math.inf)
+            there = xp.where(nothing & (at_zero < there), at_zero, there)
         return there + self.mu / 2 * reductions.inner(xp, y, y, batch)
 
     def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
