@@ -177,9 +177,7 @@ def test_what_happens_at_each_of_a_number_of_steps_is_said():
 
 
 def test_that_a_gradient_is_changed_comes_before_what_follows_from_it():
-    assert check(in_place, level=0, dtypes=("float64",)).hint.startswith(
-        "step 0 has changed its gradient; it looks like"
-    )
+    assert check(in_place, level=0, dtypes=("float64",)).hint.startswith("step 0 has changed its gradient")
 
 
 def test_float64_kept_in_float32_is_advice():
