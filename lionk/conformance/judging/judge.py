@@ -69,7 +69,7 @@ def judge(
         runs=traces,
     )
     if diagnose and report.failures:
-        from .explanation import diagnose_into  # and what diagnoses, for which a right port does not wait
+        from .findings import diagnose_into  # and what diagnoses, for which a right port does not wait
 
         diagnose_into(report, port, traces, judge)
     report.dialect = spoken(claims, [name for name, *_ in report.diagnosis])

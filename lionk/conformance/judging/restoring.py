@@ -10,7 +10,7 @@ from typing import Any
 from ..specification.cases import Case, Rates
 from ..specification.maker import WIDE, Maker
 from ..specification.port import Port, each_parameter
-from . import explain
+from . import hypotheses
 from .pairs import arrays, most, start, steps, stored, two
 from .trace import read, same
 
@@ -42,22 +42,24 @@ def _why(
             return ""
         columns = list(zip(*grads, strict=True)) if isinstance(x, list) else [grads]
         own, start_x = columns[i], x[i] if isinstance(x, list) else x
-        watched = explain.Watched(case, start_x, own[split:], seen, rates[split:])
-        m, earlier = (explain.momentum(case, own[:n], start_x) for n in (split, split - 1))
+        watched = hypotheses.Watched(case, start_x, own[split:], seen, rates[split:])
+        m, earlier = (hypotheses.momentum(case, own[:n], start_x) for n in (split, split - 1))
         others = {"that of one step before": earlier}
         others |= {
-            f"that of parameter {k}": explain.momentum(case, c[:split], x[k]) for k, c in enumerate(columns) if k != i
+            f"that of parameter {k}": hypotheses.momentum(case, c[:split], x[k])
+            for k, c in enumerate(columns)
+            if k != i
         }
         if there:
-            others["that which was there"] = explain.momentum(case, there, start_x)
+            others["that which was there"] = hypotheses.momentum(case, there, start_x)
         anew = replace(watched, rates=rates[: len(seen)])
         for begins, what in ((m, "the count of steps begins"), (0 * m, "the momentum and the count of steps begin")):
-            if rates and explain.follows(port.capabilities.K, anew, begins):
+            if rates and hypotheses.follows(port.capabilities.K, anew, begins):
                 return f"after loading {what} anew; "
         for k, lr in enumerate(rates):
-            if explain.follows(port.capabilities.K, replace(watched, rates=(lr,) * len(seen)), m):
+            if hypotheses.follows(port.capabilities.K, replace(watched, rates=(lr,) * len(seen)), m):
                 return f"after loading the learning rate stays that of step {k}, whatever its groups are given; "
-        return explain.loaded(port.capabilities.K, watched, m, others)
+        return hypotheses.loaded(port.capabilities.K, watched, m, others)
 
     return why
 
@@ -169,9 +171,9 @@ def of_groups(port: Port, case: Case) -> str:
 
     def why(i: int, seen: list[Any]) -> str:
         of = [g[i] for g in grads]
-        watched = explain.Watched(cases[i], x[i], of[3:], seen)
-        made, m = {"those that it was made with": cases[1 - i]}, explain.momentum(case, of[:3], x[i])
-        found = explain.settings(port.capabilities.K, watched, made, m)
+        watched = hypotheses.Watched(cases[i], x[i], of[3:], seen)
+        made, m = {"those that it was made with": cases[1 - i]}, hypotheses.momentum(case, of[:3], x[i])
+        found = hypotheses.settings(port.capabilities.K, watched, made, m)
         return f"after loading, of group {i} {found}" if found else _why(port, cases[i], x, grads, 3)(i, seen)
 
     return _compared(goes_on, steps(second, grads[3:]), 3, "after loading over other groups", why)

@@ -10,8 +10,8 @@ from ..specification.cases import Case, Rates, size
 from ..specification.maker import Maker, probes, takes
 from ..specification.port import DTYPES, Port
 from ..specification.script import Script, rounded
-from . import explain
-from .explain import Watched
+from . import hypotheses
+from .hypotheses import Watched
 from .pairs import Test, close, differs, most, start, steps, two
 from .trace import changed, same
 
@@ -93,7 +93,7 @@ def gaps(name: str) -> Test:
                 made += present(t, i)
                 if made < len(right) and not close(seen[t][i], right[made], case.dtype):
                     lacks = [i for i in range(3) if not all(present(s, i) for s in range(t + 1))]
-                    why = explain.gaps(port.capabilities.K, _watched(parameters, given, seen), i)
+                    why = hypotheses.gaps(port.capabilities.K, _watched(parameters, given, seen), i)
                     missed = f"a gradient was missing for {', '.join(map(str, lacks)) or 'none'}"
                     far = most(seen[t][i], right[made])
                     return f"{why}parameter {i} of 3 is not where it is alone at step {t}, by {far}; {missed}"
@@ -124,7 +124,7 @@ def _both(port: Port, case: Case, **rate: Any) -> str:
     for i in range(2):
         alone = steps(start(port, case, x[i], **rate), [g[i] for g in grads])
         if found := differs([t[i] for t in together], alone, case.dtype):
-            why = "" if rate else explain.together(port.capabilities.K, _pair(case, x, grads, together), i)
+            why = "" if rate else hypotheses.together(port.capabilities.K, _pair(case, x, grads, together), i)
             return f"{why}parameter {i} of two steps otherwise than alone, from step {found[0]}: by {found[1]}"
     return ""
 
@@ -142,7 +142,7 @@ def groups(port: Port, case: Case) -> str:
             cases = [replace(case, **{**o, "lr": (o["lr"],) * len(case.lr)}) for o in own]
             watched = replace(_pair(case, x, grads, together)[i], case=cases[i])
             others = {"those that all groups were given": case, f"those of group {1 - i}": cases[1 - i]}
-            why = explain.settings(port.capabilities.K, watched, others)
+            why = hypotheses.settings(port.capabilities.K, watched, others)
             return f"group {i}: {why}it does not follow its own settings, from step {found[0]}: by {found[1]}"
     return ""
 
@@ -151,7 +151,7 @@ def missing(port: Port, case: Case) -> str:
     x, grads = two(case)
     given = [[g[0], None if t in (1, 2) else g[1]] for t, g in enumerate(grads)]
     together = steps(start(port, case, x), given)
-    why = explain.gaps(port.capabilities.K, _pair(case, x, given, together), 1)
+    why = hypotheses.gaps(port.capabilities.K, _pair(case, x, given, together), 1)
     if not same(together[0][1], together[2][1]):
         return f"{why}a parameter without gradient has moved"
     alone = steps(start(port, case, x[1]), [g[1] for t, g in enumerate(grads) if t not in (1, 2)])
@@ -167,7 +167,7 @@ def _together(port: Port, case: Case, made: list[_Parameter], what: str) -> str:
     for i, p in enumerate(made):
         if found := differs([s[i] for s in seen], p.alone(port, count), p.case.dtype):
             given = [[p.gradient(t) for p in made] for t in range(count)]
-            why = explain.together(port.capabilities.K, _watched(made, given, seen), i)
+            why = hypotheses.together(port.capabilities.K, _watched(made, given, seen), i)
             return f"{why}of {what}, number {i} steps otherwise than alone, from step {found[0]}: by {found[1]}"
     return ""
 
@@ -214,7 +214,7 @@ def added(port: Port, case: Case) -> str:
         watched = Watched(second.case, second.x0, [second.gradient(t) for t in range(4)], [s[1] for s in seen[2:]])
         still = all(same(s, second.x0.astype("float64")) for s in watched.seen)
         others = {"those of the first parameter": case}
-        why = "it does not move; " if still else explain.settings(port.capabilities.K, watched, others)
+        why = "it does not move; " if still else hypotheses.settings(port.capabilities.K, watched, others)
         return (
             f"{why}a parameter that is added at step 2 steps otherwise than alone: at its step {found[0]} by {found[1]}"
         )

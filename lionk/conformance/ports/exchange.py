@@ -97,7 +97,7 @@ def judge_results(
     judged = apply_known(results, known)
     report = Report(name, name_of(claims.K), level, judged, claims=claims, runs=traces)
     if report.failures and traces:
-        from ..judging.explanation import diagnose_into
+        from ..judging.findings import diagnose_into
 
         diagnose_into(report, port or _Written(name, claims), traces, judge)
     return report
