@@ -77,10 +77,7 @@ class _Linear(BaseEstimator):
         fun = Profile(loss, X, targets, bool(self.fit_intercept), shape, weights)
         zero = np.zeros(shape)
         start = float(fun(zero)[0])
-        try:
-            x0 = nearest_feasible(K, zero, self.weight_decay)
-        except lionk.NotAvailable:
-            x0 = zero
+        x0 = nearest_feasible(K, zero, self.weight_decay)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", lionk.LionKWarning)
             result = lionk.minimize(

@@ -18,7 +18,6 @@ from typing import Any
 
 from ..arrays import plain
 from ..arrays.containers import scaled
-from ..errors import NotAvailable
 from ..functions.bound import bound
 from ..theory.anchored import AnchoredRecord, certificate_of_anchored, optimality, rounding_of_step
 from ..theory.certificate import ROUNDING, Certificate
@@ -81,10 +80,7 @@ class Anchored(Method):
         return math.isfinite(self.numbers(measures.conjugate, x, self.slack)[0])
 
     def projected(self, x: Any) -> Any:
-        try:
-            return nearest_feasible(self.run.opt.K, x, self.run.lam)
-        except NotAvailable:
-            return x
+        return nearest_feasible(self.run.opt.K, x, self.run.lam)
 
     def prox(self, anchor: Any, slope: Any, L: float) -> Any:
         """``argmin <slope, z> + (L/2) |z - anchor|^2 + K*(lam z)/lam``."""

@@ -274,12 +274,7 @@ class Run:
         if not self.lam:
             return x
         inside, near = self.backend.numbers(measures.membership, self.opt.K, x, self.tolerance(0.0), lam=self.lam)
-        if inside or not near:
-            return x
-        try:
-            return nearest_feasible(self.opt.K, x, self.lam)
-        except NotAvailable:
-            return x
+        return x if inside or not near else nearest_feasible(self.opt.K, x, self.lam)
 
     # -- files ---------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any
 from ..arrays import namespace as _xp
 from ..arrays.containers import is_container, leaves, scaled, tree_inner, tree_map, tree_norm
 from ..arrays.namespace import Array
+from ..errors import NotAvailable
 from ..functions import K as build
 from ..functions.bound import bound
 from ..functions.calculus.block_sum import Blocks, ContainerFunction
@@ -125,9 +126,13 @@ def distance_to_domain(K: Any, x: Any, weight_decay: float) -> Array:
 
 
 def nearest_feasible(K: Any, x: Any, weight_decay: float) -> Any:
-    """The point z nearest to x with lam z in dom K*: ``P(lam x)/lam``; x itself if lam = 0, where all are feasible.
+    """The point z nearest to x with lam z in dom K*: ``P(lam x)/lam``. It is x itself if lam = 0, where all points are
+    feasible, and where no projection is known.
 
-    From 0 it is a start for ``minimize`` at which F is finite. Raises NotAvailable if no projection is known.
+    From 0 it is a start for ``minimize`` at which F is finite.
     """
     lam = decay_of(weight_decay)
-    return scaled(over(K, x).conjugate.domain.project(scaled(x, lam)), 1 / lam) if lam else x
+    try:
+        return scaled(over(K, x).conjugate.domain.project(scaled(x, lam)), 1 / lam) if lam else x
+    except NotAvailable:
+        return x

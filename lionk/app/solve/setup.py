@@ -150,11 +150,7 @@ def start_of(setup: Setup) -> Any:
     put = functools.partial(setup.backend.asarray, dtype=setup.dtype, device=setup.device)
     if setup.seed is not None:
         return put(np.random.default_rng(setup.seed).standard_normal(shape) * radius)
-    zero = put(np.zeros(shape))
-    try:
-        return nearest_feasible(setup.K, zero, setup.weight_decay)
-    except lionk.NotAvailable:
-        return zero
+    return nearest_feasible(setup.K, put(np.zeros(shape)), setup.weight_decay)
 
 
 def check_fits(setup: Setup) -> None:
