@@ -4,12 +4,12 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
+from torch import optim
 
 from lionk.conformance import adapt, check
 from lionk.conformance.judging.family import family_of
 
-torch = pytest.importorskip("torch")
-optim = torch.optim
 SGD, SIZES = "no sign is taken: the direction is the gradient itself", "entry by entry (a second moment), as in "
 
 

@@ -101,7 +101,8 @@ def test_stacks_of_points_at_different_distances(name: str) -> None:
 
 def test_far_points_under_a_trace() -> None:
     """Where values cannot be seen, the steps that get shorter are always taken."""
-    jax = pytest.importorskip("jax")
+    import jax
+
     k = COMPOSED["centered(huber)"]().K.moreau(2.5)
     x = (np.random.default_rng(5).standard_normal(4) * 1e7).astype("float32")
     found = jax.jit(k.subgradient)(BACKENDS["jax"].put(x, "float32"))

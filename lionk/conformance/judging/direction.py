@@ -24,18 +24,20 @@ _FITS = 1e-7
 
 def other_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
     """The first of these ways that explains every direction of these runs; "" if none does."""
-    seen = list(_seen(runs, claims))
-    wrong = [s for s in seen if not _near(s[3], s[2])]
-    if not seen or claims.accuracy or claims.cautious:
+    seen = [] if claims.accuracy or claims.cautious else list(_seen(runs, claims))
+    if not seen:
         return ""
+    right: list[Any] = []
+    wrong: list[Any] = []
+    for s in seen:
+        (right if _near(s[3], s[2]) else wrong).append(s)
     if not wrong:
         return _digits(seen)
     if epsilon := _epsilon(wrong):
         return epsilon
-    hard = sorted(seen, key=lambda s: _near(s[3], s[2]))  # those that are wrong come first
     for says, way in WAYS.items():
         try:
-            if all(_near(v, way(K, p.readout)) for K, p, _, v in hard):
+            if all(_near(v, way(K, p.readout)) for K, p, _, v in (*wrong, *right)):
                 return f"the direction is {says}"
         except (ValueError, TypeError, ArithmeticError):  # a K that takes no such array
             continue

@@ -128,11 +128,9 @@ def _of_sizes(ask: _Asked, taken: str, signs: bool) -> str:
 
 
 def _louder(times: float) -> str:
-    return (
-        ""
-        if math.isnan(times) or _is(times, 1)
-        else (f"the direction grows with the gradient: {_TIMES:g} times the gradient gives {times:.3g} times the step")
-    )
+    if math.isnan(times) or _is(times, 1):
+        return ""
+    return f"the direction grows with the gradient: {_TIMES:g} times the gradient gives {times:.3g} times the step"
 
 
 def _second_moment(ask: _Asked, g: Any, plain: list[Any], taken: str, grows: list[float]) -> str:

@@ -15,11 +15,8 @@ from .trace import Trace
 
 _SHORT = 256  # steps of a run that are looked at for what happens at each of a number
 _EARLY = 16  # what is wrong from the beginning is no matter of counts
-_BEFORE, _AFTER, _FEW = (
-    48,
-    96,
-    24,
-)  # steps around the first wrong one: a wrong momentum may turn no direction for a while
+_BEFORE, _AFTER = 48, 96  # steps around the first wrong one: a wrong momentum may turn no direction for a while
+_FEW = 24  # steps after it, for a momentum that begins anew
 
 
 def long_of(case: Case, claims: Capabilities, trace: Trace) -> str:
