@@ -27,8 +27,11 @@ def from_afar(
     here. On lazy arrays and accelerators, where each of these steps would be made whether p is short or not, p stays as
     ``prox`` gives it.
     """
-    p, far = prox(x, 1.0), reductions.peak(xp, x, batch)
-    if reductions.none(SHORTER * far > reductions.peak(xp, p, batch)) or not (visible(p) or has_loop(p)):
+    p = prox(x, 1.0)
+    if not (visible(p) or has_loop(p)):
+        return p
+    far = reductions.peak(xp, x, batch)
+    if reductions.none(SHORTER * far > reductions.peak(xp, p, batch)):
         return p
     end = limit()
     lost = reductions.peak(xp, end, batch) <= eps(x) * far
@@ -41,12 +44,11 @@ def from_afar(
         found = prox(p + a * (x - p), a)
         return xp.where(spread(xp, short(p, a), p) & xp.isfinite(found), found, p), a * SHORTER
 
+    a: Any = SHORTER
     if not visible(p):
-        p, _ = looped(
-            again, (p, xp.full((), SHORTER, dtype=far.dtype, device=device(far))), int(-math.log2(eps(x)) / BITS)
-        )
+        a = xp.full((), a, dtype=far.dtype, device=device(far))
+        p, _ = looped(again, (p, a), int(-math.log2(eps(x)) / BITS))
     else:
-        a: Any = SHORTER
         while a > eps(x) and not reductions.none(short(p, a)):
             p, a = again((p, a))
     return xp.where(spread(xp, lost, p), end, p)

@@ -107,17 +107,21 @@ def _level(xp: Namespace, r: Array, low: Array, up: Array, total: Array, free: A
     bottom = xp.min(xp.where(free, r - up, infinite), axis=-1)
     top = xp.max(xp.where(free, r - low, -infinite), axis=-1)
 
-    def inner(p: Array) -> Array:
+    def between(p: Array) -> Array:
         """The free entries between their ends, as ones."""
         return weight * xp.astype((p > low) & (p < up), r.dtype)
 
     def lack(t: Array) -> Array:
         return total - xp.sum(weight * clipped(t), axis=-1)
 
-    p = clipped(_roots.piecewise_root(xp, lack, lambda t: xp.sum(inner(clipped(t)), axis=-1), bottom, top, total))
+    def slope(t: Array) -> Array:
+        return xp.sum(between(r - t[..., None]), axis=-1)
+
+    p = clipped(_roots.piecewise_root(xp, lack, slope, bottom, top, total))
     for _ in range(2):  # what the sum lacks, shared among the entries between their ends
-        share = _xp.divide(xp, total - xp.sum(weight * p, axis=-1), xp.sum(inner(p), axis=-1))[..., None]
-        p = xp.where(inner(p) > 0, _xp.clip(xp, p + share, low, up), p)
+        inner = between(p)
+        share = _xp.divide(xp, total - xp.sum(weight * p, axis=-1), xp.sum(inner, axis=-1))[..., None]
+        p = xp.where(inner > 0, _xp.clip(xp, p + share, low, up), p)
     return p
 
 

@@ -77,8 +77,7 @@ class Intersection(ArraySet):
         """Of a point of each set the one that is in the other set too, and whether there is one."""
         found, enough = points[0], xp.isnan(reductions.poison(xp, y, batch))
         for point, other in zip(points, (self.second, self.first), strict=True):
-            room = 4 * _xp.eps(y) * math.sqrt(max(_xp.event_size(y, batch), 1)) * other._scale(xp, y)
-            inside = other._violation(xp, point, batch) <= room
+            inside = other._violation(xp, point, batch) <= _room(xp, other, y, batch)
             found, enough = xp.where(_xp.spread(xp, inside, found), point, found), enough | inside
         return found, enough
 
@@ -110,7 +109,8 @@ class Intersection(ArraySet):
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         given, y = y, nearer(xp, y, batch, 1e3)
-        point, enough = self._alone(xp, y, [c._project(xp, y, batch) for c in (self.first, self.second)], batch)
+        points = [c._project(xp, y, batch) for c in (self.first, self.second)]
+        point, enough = self._alone(xp, y, points, batch)
         outside = _xp.spread(xp, self._violation(xp, given, batch) != 0, given)
         if _roots.visible(y) and reductions.none(~enough):
             return xp.where(outside, point, given)
@@ -119,7 +119,7 @@ class Intersection(ArraySet):
             w = a + self.second._project(xp, y - a, batch)
             return w - self.first._project(xp, w, batch)
 
-        a = _roots.accelerated(xp, move, y - self.first._project(xp, y, batch), self.STEPS, batch)
+        a = _roots.accelerated(xp, move, y - points[0], self.STEPS, batch)
         near = self._inside(xp, self.second._project(xp, y - a, batch), batch)
         near = xp.where(_xp.spread(xp, enough, near), point, near)
         if not self._holds_zero and _roots.visible(near):
@@ -146,7 +146,7 @@ class Intersection(ArraySet):
             for _ in range(2):
                 z = self._in_turn(xp, z, batch)
             return z
-        room = 4 * _xp.eps(z) * math.sqrt(max(_xp.event_size(z, batch), 1)) * self._scale(xp, z)
+        room = _room(xp, self, z, batch)
         off = _xp.clip(xp, self._violation(xp, z, batch) - room, 0.0, None)
         one = xp.ones_like(off)
 
@@ -167,6 +167,11 @@ class Intersection(ArraySet):
 
     def _scale(self, xp: Namespace, y: Array) -> Any:
         return self.first._scale(xp, y)
+
+
+def _room(xp: Namespace, c: ArraySet, z: Array, batch: int) -> Any:
+    """Half of the tolerance of membership in c."""
+    return 4 * _xp.eps(z) * math.sqrt(max(_xp.event_size(z, batch), 1)) * c._scale(xp, z)
 
 
 class _SupportOf:

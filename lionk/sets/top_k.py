@@ -149,21 +149,22 @@ class TopK(ArraySet):
         def clipped(t: Array) -> Array:
             return weight * _xp.clip(xp, r - _xp.spread(xp, t, r), 0.0, 1.0)
 
-        def inner(t: Array) -> Array:
+        def between(moved: Array) -> Array:
             """The free entries between 0 and 1, as ones."""
-            moved = r - _xp.spread(xp, t, r)
             return weight * xp.astype((moved > 0) & (moved < 1), r.dtype)
 
         def lack(t: Array) -> Array:
             return total - reductions.total(xp, clipped(t), batch)
 
-        t = _roots.piecewise_root(xp, lack, lambda t: reductions.total(xp, inner(t), batch), bottom, top, total)
-        between = inner(t)
-        count = reductions.total(xp, between, batch)
-        ones = reductions.total(xp, weight * xp.astype(r - _xp.spread(xp, t, r) >= 1, r.dtype), batch)
-        exact = _xp.divide(
-            xp, reductions.total(xp, between * xp.where(between > 0, r, 0 * r), batch) + ones - total, count
-        )
+        def slope(t: Array) -> Array:
+            return reductions.total(xp, between(r - _xp.spread(xp, t, r)), batch)
+
+        t = _roots.piecewise_root(xp, lack, slope, bottom, top, total)
+        moved = r - _xp.spread(xp, t, r)
+        inner = between(moved)
+        ones = reductions.total(xp, weight * xp.astype(moved >= 1, r.dtype), batch)
+        count = reductions.total(xp, inner, batch)
+        exact = _xp.divide(xp, reductions.total(xp, inner * xp.where(inner > 0, r, 0 * r), batch) + ones - total, count)
         return _summing(xp, clipped(xp.where(count > 0, exact, t)), total, batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:

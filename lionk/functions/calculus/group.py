@@ -111,10 +111,6 @@ class GroupLift(ArrayFunction):
         back = xp.asarray(_layout(self.groups)[2], device=_xp.device(y))
         return xp.take(_xp.flat(xp, y, batch), back, axis=-1)
 
-    def _over(self, xp: Namespace, factor: Array, y: Array, batch: int) -> Array:
-        """One number for each group, times the group."""
-        return self._join(xp, self._each(xp, factor, y) * y, batch)
-
     def _each(self, xp: Namespace, factor: Array, y: Array) -> Array:
         """One number for each group, ready to broadcast against the groups."""
         return _xp.spread(xp, factor[..., 0] if self.axis is None else factor, y)
@@ -130,11 +126,11 @@ class GroupLift(ArrayFunction):
         # the rounding of a norm must not reach the boundary of an open domain, where K* is infinite
         size = _xp.event_size(y, batch if self.axis is None else y.ndim - 1)
         edge = 1 - 2 * _xp.eps(x) * math.sqrt(size) if self.traits.open_domain else 1.0
-        slope, unit = edge * self.inner._subgradient(xp, norms, batch), self._unit(xp, y, batch)
+        unit = self._unit(xp, y, batch)
+        slope = self._each(xp, edge * self.inner._subgradient(xp, norms, batch), unit)
         if not isinstance(self.inner.domain, Whole):  # at the edge of an open domain a slope is infinite
-            slope = xp.where(unit == 0, xp.zeros_like(unit), self._each(xp, slope, unit))
-            return self._join(xp, slope * unit, batch)
-        return self._over(xp, slope, unit, batch)
+            slope = xp.where(unit == 0, xp.zeros_like(unit), slope)
+        return self._join(xp, slope * unit, batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         """On the norms for N = l2; block by block for k = l1; for one group by a scalar root; else NotAvailable."""

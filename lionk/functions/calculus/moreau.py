@@ -44,7 +44,7 @@ class Moreau(ArrayFunction):
         there = self.inner._value(xp, near, batch, math.inf)
         # a prox that is 0 is found with the rounding of x, and of a short x that may be far more than its envelope
         nothing = reductions.peak(xp, near, batch) <= 8 * _xp.eps(x) * reductions.peak(xp, z, batch)
-        if _xp.visible(there) and not reductions.none(nothing & (there != 0)):  # or envelopes of envelopes double it
+        if reductions.some(nothing & (there != 0)):  # or envelopes of envelopes double it
             at_zero = self.inner._value(xp, xp.zeros_like(z), batch, math.inf)
             there = xp.where(nothing & (at_zero < there), at_zero, there)
         return there + self.mu / 2 * reductions.inner(xp, y, y, batch)
