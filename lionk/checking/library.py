@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -45,9 +44,7 @@ class Installed:
         return self.backend.namespace()
 
     def put(self, a: Any, dtype: str, matrix: bool = False) -> Array:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a truncated dtype, which is refused below
-            x = self.backend.asarray(host().asarray(a), dtype=dtype)
+        x = self.backend.asarray(host().asarray(a), dtype=dtype)
         if x.dtype != getattr(self.xp, dtype):
             raise ValueError(
                 f"{self.backend.name} makes {x.dtype} of {dtype}; check in another dtype, or allow this one "

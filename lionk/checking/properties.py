@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 from ..errors import NotAvailable
@@ -57,27 +58,25 @@ def fenchel_young_inequality(on: On, rng: Any) -> None:
 def subgradient_inequality(on: On, rng: Any) -> None:
     """K(z) >= K(x) + <dK(x), z - x>, at z far from x and, where a wrong slope shows whatever K is, next to it."""
     places = _places(on, rng)
-    values = [on.value(x) for x in places]
-    for x, v in zip(places, values, strict=True):
+    known = [(x, on.value(x), norm(x)) for x in places]
+    for x, v, length in known:
         s = on.gradient(x)
         if not finite(s):
             continue
-        h = 16 * math.sqrt(on.eps) * on.random(rng)
+        h, slope = 16 * math.sqrt(on.eps) * on.random(rng), norm(s)
         near = [on.round(x + h), on.round(x - h)]
-        for z, w in [*zip(places, values, strict=True), *((z, on.value(z)) for z in near)]:
-            bound = on.tol(1 + abs(v) + abs(w) + norm(s) * (norm(x) + norm(z)))
+        for z, w, far in [*known, *((z, on.value(z), norm(z)) for z in near)]:
+            bound = on.tol(1 + abs(v) + abs(w) + slope * (length + far))
             at_most(inner(s, z - x) + v - w, bound, "K(z) is below K(x) + <dK(x), z - x>", x=x, z=z)
 
 
 def monotonicity(on: On, rng: Any) -> None:
     """<dK(x) - dK(z), x - z> >= 0."""
     places = _places(on, rng)
-    slopes = [on.gradient(x) for x in places]
-    for i, (x, s) in enumerate(zip(places, slopes, strict=True)):
-        for z, r in list(zip(places, slopes, strict=True))[:i]:
-            if finite(s) and finite(r):
-                bound = on.tol(1 + (norm(s) + norm(r)) * (norm(x) + norm(z)))
-                at_most(-inner(s - r, x - z), bound, "<dK(x) - dK(z), x - z> is negative", x=x, z=z)
+    slopes = [(x, s, norm(x), norm(s)) for x in places if finite(s := on.gradient(x))]
+    for (z, r, *lengths), (x, s, *others) in combinations(slopes, 2):
+        bound = on.tol(1 + (lengths[1] + others[1]) * (lengths[0] + others[0]))
+        at_most(-inner(s - r, x - z), bound, "<dK(x) - dK(z), x - z> is negative", x=x, z=z)
 
 
 def proximal(on: On, rng: Any) -> None:
