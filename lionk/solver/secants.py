@@ -130,8 +130,10 @@ class Secants:
             p = H @ d
             if not float(p @ d) > 0:
                 H, p = one, d
-            step, (new, x, slope) = _along(at, a, p, float(p @ d))
+            step, (new, x, slope) = _along(at, a, p, steep := float(p @ d))
             a, fall, d = a + step, d - new, new
+            if abs(float(d @ p)) > LEVEL * steep:  # nowhere on the line, to rounding
+                break
             much = float(step @ fall)
             if much > 0:
                 q = H @ fall
