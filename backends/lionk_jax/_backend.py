@@ -28,6 +28,7 @@ class JaxBackend(Backend):
     """``jax.Array``, traced ones included. Its use registers the pytrees (``register_pytrees``)."""
 
     name = "jax"
+    compiles_shapes = True
 
     def why_unavailable(self) -> str:
         return missing("jax", "jax")

@@ -44,6 +44,7 @@ class Backend(ABC):
 
     name: str  # the key in ``lionk.backends()``
     steps_beside: bool = False  # do its runners take what ``LionK.beside`` names?
+    compiles_shapes: bool = False  # does the library compile each operation for each shape?
     small: int = 1 << 16  # entries of x below which ``minimize`` steps without a runner, which needs two copies
 
     def available(self) -> bool:

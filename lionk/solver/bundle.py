@@ -176,6 +176,7 @@ class Model(Rows):
         pinv = getattr(xp.linalg, "pinv", None)  # Dask has none
         if pinv is None or len(self.stacks) > 1 or _xp.is_complex(stack):
             return None
+        stack = stack[: self.count]
         put = partial(self.backend.asarray, dtype=stack.dtype, device=_xp.device(stack))
         rows = xp.concat([stack / math.sqrt(self.size), put([[1.0]] * len(w))], axis=1)
         goal = put([0.0] * stack.shape[1] + [1.0])

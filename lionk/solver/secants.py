@@ -86,7 +86,7 @@ class Secants:
             Rows(backend, [measures.difference(a, kept[of]) for a in kept[name]])
             for name, of in (("points", "anchor"), ("cuts", "grad"))
         )
-        C = _wide(backend.to_host(points.gram(cuts)))
+        C = _wide(points.gram(cuts))
         xp = _xp.namespace(C)
         T, unit = C[:0, :], xp.eye(C.shape[0])
         for row, one in zip(C, unit, strict=True):
@@ -109,7 +109,7 @@ class Secants:
             x = method.prox(anchor, grad, s.L)
             s.promised = self._promised(x, 0.0)
             return x, grad
-        gram = _wide(method.run.backend.to_host(U.gram(U)))
+        gram = _wide(U.gram(U))
         xp = _xp.namespace(gram)
         one = xp.eye(gram.shape[0])
         s.L = max(s.L, self.fine * float(xp.max(gram)))
