@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
 
 from lionk.functions import entry
 
-_FUSED = re.compile(r"(^|[._])(qkv|wqkv|qkv_proj|in_proj|in_proj_weight|c_attn|to_qkv)$", re.IGNORECASE)
-_MIXED = re.compile(r"(^|[._])(query_key_value|linear_qkv|wqkv)$")
+_FUSED = re.compile(
+    r"(^|[._])(\w*qkv\w*|in_proj|in_proj_weight|c_attn|query_key_value|w_pack|att_proj)$", re.IGNORECASE
+)
+_IN_TURN = re.compile(r"(^|\.)(qkv|to_qkv|Wqkv|in_proj_weight|c_attn)$")  # all of q, then all of k, then all of v
+_FLAGS = ("head_first", "key_dim", "multi_query")  # of modules that have, or may have, the rows of each head together
 _GATED = re.compile(r"(^|[._])(gate_up_proj|w12|gate_and_up)$")
 _HEADED = re.compile(r"(^|[._])([qkv]_proj|[qkv]_proj_weight|query|key|value|w?[qkv]|to_[qkv])$")
 _OUTPUT = re.compile(r"(^|[._])(o_proj|out_proj|c_proj|to_out|wo|proj)$")
 _GATES = {torch.nn.LSTM: 4, torch.nn.LSTMCell: 4, torch.nn.GRU: 3, torch.nn.GRUCell: 3}
-_COUNT = ("num_heads", "n_head", "n_heads", "num_attention_heads", "nhead", "heads")
+_COUNT = (
+    "num_heads", "n_head", "n_heads", "num_attention_heads", "nhead", "heads", "num_attention_heads_per_partition",
+)  # fmt: skip
 _KEYS = (
     "num_key_value_heads", "num_kv_heads", "n_kv_heads", "n_kv_head", "num_groups", "kv_heads", "num_query_groups",
-    "multi_query_group_num",
+    "multi_query_group_num", "num_multi_query_groups_per_partition",
 )  # fmt: skip
 
 
@@ -50,14 +55,14 @@ def recognised(model: torch.nn.Module, name: str, p: torch.Tensor, heads: bool) 
     own = not name.endswith(".weight")  # of the module itself, such as in_proj_weight, and not of a layer in it
     if own:
         above.insert(0, owner)
-    inputs = -2 if type(owner).__name__ == "Conv1D" else -1  # transformers' Conv1D keeps (inputs, outputs)
+    inputs = _inputs_of(owner)
     outputs = -3 - inputs
     title = name if own else ".".join(path)
-    count, keys = _number(above, _COUNT), _number(above, _KEYS)
-    if _MIXED.search(title):
-        return _mixed(p, outputs, count, keys)
+    count, keys = _heads(above)
     if _FUSED.search(title) and (_attends(above) or "in_proj" not in title):  # as Mamba has one, of other parts
-        return _fused(p, outputs, inputs, count, keys, heads, type(owner).__name__)
+        sizes = {p.shape[inputs], *_inputs(above[:1], p)}
+        in_turn = bool(_IN_TURN.search(title)) and not any(hasattr(m, flag) for m in above[:1] for flag in _FLAGS)
+        return _fused(name, p.shape[outputs], outputs, sizes, count, keys, heads, in_turn)
     if _GATED.search(title) and p.shape[outputs] % 2 == 0:
         return Parts(outputs, 2, None, "gate and up projection in one")
     if heads and count and _HEADED.search(title):
@@ -71,30 +76,34 @@ def recognised(model: torch.nn.Module, name: str, p: torch.Tensor, heads: bool) 
 
 
 def _fused(
-    p: torch.Tensor, outputs: int, inputs: int, count: int | None, keys: int | None, heads: bool, what: str
-) -> Parts | None:
-    """q, k and v in one matrix: three equal parts, or a part for each of the numbers of heads."""
-    n, width = p.shape[outputs], p.shape[inputs]
-    if count and keys and keys != count and n % (count + 2 * keys) == 0:
-        size = n // (count + 2 * keys)
-        why = f"q, k and v of {what}: {count} heads and {keys} of keys and of values"
-        if heads:
-            return Parts(outputs, None, count + 2 * keys, why)
-        return Parts(outputs, (count * size, keys * size, keys * size), None, why)
-    if n != 3 * width and not (count and n % (3 * count) == 0):
-        return None
-    each = count if heads and count and (n // 3) % count == 0 else None
-    return Parts(outputs, 3, each, f"q, k and v of {what}" + (f", {each} heads each" if each else ""))
+    name: str, n: int, axis: int, sizes: set[int], count: int | None, keys: int | None, heads: bool, in_turn: bool
+) -> Parts:
+    """q, k and v in one matrix of n outputs. q is as wide as the model, or as what the output projection takes.
 
-
-def _mixed(p: torch.Tensor, outputs: int, count: int | None, keys: int | None) -> Parts | None:
-    """All of q, k and v in turn, or those of one head after the other (GPT-NeoX, Falcon, Megatron, InternLM): the name
-    does not tell which, and each head is one part in both.
+    Where q, k and v come in turn they are the parts. Where they may as well come head by head (GPT-NeoX, BLOOM, Falcon,
+    Megatron, InternLM2, MiniMax), or by groups of heads (CodeGen), each head of each is a part, in every order.
     """
-    n = (count or 0) + 2 * (keys or count or 0)
-    if not n or p.shape[outputs] % n:
-        return None
-    return Parts(outputs, None, n, f"{n} heads of q, k and v, which this name has in one order or another")
+    for k in (keys, count):
+        if not (count and k) or n % (count + 2 * k) or n // (count + 2 * k) * count not in sizes:
+            continue
+        n_heads, size = count + 2 * k, n // (count + 2 * k)
+        if not in_turn and k != 1:  # one head of keys and of values is last in both orders
+            return Parts(axis, None, n_heads, f"{n_heads} heads of q, k and v, which may lie in one order or another")
+        if k == count:
+            each = count if heads else None
+            return Parts(axis, 3, each, "q, k and v" + (f", {count} heads each" if heads else ""))
+        why = f"q, k and v: {count} heads and {k} of keys and of values"
+        if heads:
+            return Parts(axis, None, n_heads, why)
+        return Parts(axis, (count * size, k * size, k * size), None, why)
+    thirds = n % 3 == 0 and n // 3 in sizes
+    if thirds and in_turn:
+        return Parts(axis, 3, None, "q, k and v")
+    unknown = "order" if thirds else "sizes"
+    rule = f'("{name}", {{"name": "muon", "sections": 3}})'
+    return Parts(
+        axis, None, None, f"taken whole, the {unknown} of its q, k and v being unknown: a rule such as {rule} tells"
+    )
 
 
 def _upwards(model: torch.nn.Module, path: list[str]) -> Iterator[torch.nn.Module]:
@@ -103,14 +112,31 @@ def _upwards(model: torch.nn.Module, path: list[str]) -> Iterator[torch.nn.Modul
         yield model.get_submodule(".".join(path[:k]))
 
 
-def _number(modules: list[torch.nn.Module], names: tuple[str, ...]) -> int | None:
+def _heads(modules: list[torch.nn.Module]) -> tuple[int | None, int | None]:
+    """The numbers of heads, and of those of keys, that the nearest module which tells the first one tells."""
     for module in modules:
-        for holder in (module, getattr(module, "config", None)):
-            for name in names:
-                n = getattr(holder, name, None)
-                if isinstance(n, int) and not isinstance(n, bool) and n > 0:
-                    return n
-    return None
+        holders = (module, getattr(module, "config", None))
+        if count := _number(holders, _COUNT):
+            return count, _number(holders, _KEYS)
+    return None, None
+
+
+def _number(holders: Iterable[Any], names: tuple[str, ...]) -> int | None:
+    found = (getattr(holder, name, None) for holder in holders for name in names)
+    return next((n for n in found if isinstance(n, int) and not isinstance(n, bool) and n > 0), None)
+
+
+def _inputs(modules: list[torch.nn.Module], but: torch.Tensor) -> Iterator[int]:
+    """What the other layers of these modules take."""
+    for module in modules:
+        for layer in module.modules():
+            w = getattr(layer, "weight", None)
+            if isinstance(w, torch.Tensor) and w.ndim == 2 and w is not but:
+                yield w.shape[_inputs_of(layer)]
+
+
+def _inputs_of(layer: torch.nn.Module) -> int:
+    return -2 if type(layer).__name__ == "Conv1D" else -1  # transformers' Conv1D keeps (inputs, outputs)
 
 
 def _attends(modules: list[torch.nn.Module]) -> bool:

@@ -75,9 +75,10 @@ def groups(
     parts : "fused", "heads" or None
         Which parameters hold several matrices. A function of matrices is then applied to each one. "fused" finds q, k
         and v in one projection (``torch.nn.MultiheadAttention``, GPT-2, timm, grouped queries), a gate and an up
-        projection in one, the gates of an LSTM or a GRU, and the groups of a convolution, by module and shape. "heads"
-        also splits projections of attention into their heads. None takes each parameter as a whole. The report says
-        what was found. A K that names its own slices, such as ``{"name": "muon", "sections": 12}``, is taken as it is.
+        projection in one, the gates of an LSTM or a GRU, and the groups of a convolution, by module and shape. Where
+        a name leaves open in which order q, k and v lie, each of their heads is a part. "heads" splits all projections
+        of attention into their heads. None takes each parameter as a whole. The report says what was found. A K that
+        names its own slices, such as ``{"name": "muon", "sections": 12}``, is taken as it is.
 
     Examples
     --------
@@ -100,8 +101,9 @@ def groups(
         chosen = next((options for condition, options in rules if _fits(condition, name, p, owner)), default)
         options = dict(chosen) if isinstance(chosen, dict) and "name" not in chosen else {"K": chosen}
         options.setdefault("K", "l1")
-        K, why = _of_parts(lionk.K(options["K"]), recognised(module, name, p, parts == "heads") if parts else None)
-        options["K"] = K.spec if why else options["K"]
+        whole = lionk.K(options["K"])
+        K, why = _of_parts(whole, recognised(module, name, p, parts == "heads") if parts else None)
+        options["K"] = options["K"] if K is whole else K.spec
         if adamw is not None and not {"lr", "weight_decay"} <= options.keys():
             lr, weight_decay = from_adamw(K, *adamw, like=p.detach())
             options = {"lr": lr, "weight_decay": weight_decay} | options
@@ -123,7 +125,10 @@ def _of_parts(K: lionk.ConvexFunction, parts: Parts | None) -> tuple[lionk.Conve
     """K for each part, and why; K itself where it is no function of matrices, or has parts of its own."""
     matrices = K.traits.structure == "matrix" or K.traits.stacks
     spec = of_parts(K.spec, parts) if parts is not None and (matrices or "kernel_lift" in str(K.spec)) else None
-    return (K, "") if parts is None or spec is None else (lionk.K(spec), f" ({parts.why})")
+    if parts is None or spec is None:
+        return K, ""
+    whole = parts.sections is None and parts.heads is None
+    return K if whole else lionk.K(spec), f" ({parts.why})"
 
 
 def _equal(a: Any, b: Any) -> bool:

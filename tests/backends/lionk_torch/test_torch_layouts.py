@@ -74,9 +74,7 @@ def test_fused_projections_are_split_and_the_report_says_why():
     specs, lines = chosen(torch.nn.ModuleDict({"attn": Attention(8, 2)}))
     assert specs["attn.qkv.weight"] == block(-2, 3)
     assert specs["attn.proj.weight"] == "nuclear"
-    assert lines["attn.qkv.weight"].endswith(
-        "s_1(X) <= 1/lam, for each of 3 slices along axis -2 (q, k and v of Linear)"
-    )
+    assert lines["attn.qkv.weight"].endswith("s_1(X) <= 1/lam, for each of 3 slices along axis -2 (q, k and v)")
 
 
 def test_heads_on_request():
@@ -87,40 +85,105 @@ def test_heads_on_request():
 
 
 def test_grouped_queries():
-    specs, _ = chosen(torch.nn.ModuleDict({"attn": Attention(16, 4, 2, "qkv_proj")}))
-    assert specs["attn.qkv_proj.weight"] == block(-2, (16, 8, 8))
-    specs, _ = chosen(torch.nn.ModuleDict({"attn": Attention(16, 4, 2, "qkv_proj")}), parts="heads")
-    assert specs["attn.qkv_proj.weight"] == block(-2, 8)
+    specs, _ = chosen(torch.nn.ModuleDict({"attn": Attention(16, 4, 2)}))
+    assert specs["attn.qkv.weight"] == block(-2, (16, 8, 8))
+    specs, _ = chosen(torch.nn.ModuleDict({"attn": Attention(16, 4, 2)}), parts="heads")
+    assert specs["attn.qkv.weight"] == block(-2, 8)
 
 
-class NeoXAttention(torch.nn.Module):
-    """As GPT-NeoX, BLOOM and Falcon have it: the rows of one head's q, k and v, then those of the next head."""
+def of_thirds(r, heads, keys):
+    return r.split([heads * 2, keys * 2, keys * 2])
 
-    def __init__(self, width, heads, keys=None):
-        super().__init__()
-        self.num_attention_heads, self.size = heads, width // heads
-        if keys:
-            self.num_kv_heads = keys
-        self.query_key_value = torch.nn.Linear(width, (heads + 2 * (keys or heads)) * self.size, bias=False)
-        self.dense = torch.nn.Linear(width, width, bias=False)
+
+def of_heads(r, heads, keys):
+    """GPT-NeoX, BLOOM, MiniMax, GPTBigCode of many heads, DeBERTa, TinyViT, timm with head_first."""
+    return r.view(heads, 3, 2).unbind(1)
+
+
+def of_groups(r, heads, keys):
+    """Falcon, Megatron, InternLM2: the queries of one head of keys, that head, and its values."""
+    return r.view(keys, heads // keys + 2, 2).split([heads // keys, 1, 1], 1)
+
+
+def of_codegen(r, heads, keys):
+    q, v, k = r.view(4, -1).split(heads * 2 // 4, 1)
+    return q, k, v
+
+
+# What reads the rows of the projection, and what the module says: its layer's name, heads, heads of keys, flags, inputs
+ORDERS = [
+    (of_thirds, "qkv", 3, None, {}, 6), (of_thirds, "to_qkv", 3, None, {}, 10), (of_thirds, "Wqkv", 4, 2, {}, 8),
+    (of_thirds, "c_attn", 4, None, {}, 8), (of_thirds, "qkv", 6, 3, {}, 20), (of_thirds, "qkv_proj", 4, None, {}, 8),
+    (of_thirds, "qkv_proj", 4, 2, {}, 8), (of_thirds, "W_pack", 4, None, {}, 8), (of_thirds, "wqkv", 4, 2, {}, 8),
+    (of_thirds, "query_key_value", 4, 2, {}, 8), (of_thirds, "c_attn", 4, 1, {"multi_query": True}, 8),
+    (of_heads, "c_attn", 4, 4, {"multi_query": False}, 8), (of_heads, "qkv", 3, None, {"head_first": True}, 6),
+    (of_heads, "qkv", 3, None, {"key_dim": 2, "val_dim": 2}, 6), (of_heads, "in_proj", 3, None, {}, 6),
+    (of_heads, "qkv_proj", 3, None, {}, 6), (of_heads, "query_key_value", 3, None, {}, 6),
+    (of_heads, "query_key_value", 3, 3, {}, 10), (of_groups, "query_key_value", 6, 3, {}, 12),
+    (of_groups, "query_key_value", 6, 1, {}, 12), (of_groups, "wqkv", 6, 2, {}, 12),
+    (of_groups, "linear_qkv", 4, 2, {}, 8), (of_codegen, "qkv_proj", 4, None, {}, 8),
+    (of_codegen, "qkv_proj", 8, None, {}, 16),
+]  # fmt: skip
+
+
+def flat_parts(spec, n):
+    """The rows of each part of a spec, by its documented meaning."""
+    if spec == "nuclear":
+        return [torch.arange(n)]
+    sections, inside = spec["sections"], spec["k"]
+    sizes = [n // sections] * sections if isinstance(sections, int) else list(sections)
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    inner = inside if inside.get("sections") else "nuclear"
+    return [a + part for a, size in zip(starts, sizes, strict=True) for part in flat_parts(inner, size)]
 
 
 @pytest.mark.parametrize("parts", ["fused", "heads"])
-@pytest.mark.parametrize(("heads", "keys"), [(3, None), (4, 2), (4, 1)])
-def test_heads_whose_q_k_and_v_lie_side_by_side_are_never_mixed(parts, heads, keys):
-    """Thirds of such a matrix are parts of several of q, k and v; a head of each is a part in every order."""
-    model = torch.nn.ModuleDict({"attention": NeoXAttention(12, heads, keys)})
+@pytest.mark.parametrize(("order", "name", "heads", "keys", "flags", "width"), ORDERS)
+def test_no_part_of_a_fused_projection_mixes_q_k_and_v(order, name, heads, keys, flags, width, parts):
+    """Each part has rows of one of q, k and v, and with parts="heads" those of one head, however the model has them."""
+    n = 2 * (heads + 2 * (keys or heads))
+    layers = {name: torch.nn.Linear(width, n, bias=False), "dense": torch.nn.Linear(2 * heads, width, bias=False)}
+    attention = type("SelfAttention", (torch.nn.ModuleDict,), {})(layers)
+    for key, value in ({"num_attention_heads": heads} | ({"num_kv_heads": keys} if keys else {}) | flags).items():
+        setattr(attention, key, value)
+    specs, lines = chosen(torch.nn.ModuleDict({"attn": attention}), parts=parts)
+    found = flat_parts(specs[f"attn.{name}.weight"], n)
+    assert torch.equal(torch.cat(found), torch.arange(n)) and len(found) > 1
+    owner, head = torch.zeros(n, dtype=torch.int64), torch.zeros(n, dtype=torch.int64)
+    for which, rows in enumerate(order(torch.arange(n), heads, keys or heads)):
+        owner[rows.flatten()], head[rows.flatten()] = which, torch.arange(rows.numel()) // 2
+    for rows in found:
+        assert len(owner[rows].unique()) == 1
+        assert parts == "fused" or len(head[rows].unique()) == 1
+    assert "q, k and v" in lines[f"attn.{name}.weight"]
+
+
+@pytest.mark.parametrize("parts", ["fused", "heads"])
+def test_q_k_and_v_in_an_order_that_nothing_tells_are_taken_whole_and_the_report_says_how_to_name_them(parts):
+    mlp = torch.nn.Module()
+    mlp.query_key_value, mlp.qkv = torch.nn.Linear(4, 12), torch.nn.Linear(4, 12)  # nobody says of how many heads
+    mixer = torch.nn.Module()  # EfficientFormer: v is four times as large as k; GCViT: no q
+    mixer.num_heads, mixer.key_dim, mixer.qkv, mixer.proj = 2, 3, torch.nn.Linear(6, 36), torch.nn.Linear(24, 6)
+    later = torch.nn.Module()
+    later.num_heads, later.qkv, later.proj = 2, torch.nn.Linear(6, 12), torch.nn.Linear(6, 6)
+    model = torch.nn.ModuleDict({"mlp": mlp, "mixer": mixer, "later": later})
     specs, lines = chosen(model, parts=parts)
-    n = heads + 2 * (keys or heads)
-    assert specs["attention.query_key_value.weight"] == block(-2, n)
-    assert f"{n} heads of q, k and v" in lines["attention.query_key_value.weight"]
-    model = torch.nn.ModuleDict({"mlp": torch.nn.Module()})
-    model["mlp"].query_key_value = torch.nn.Linear(4, 12)  # nobody says of how many heads
-    assert chosen(model, parts=parts)[0]["mlp.query_key_value.weight"] == "nuclear"
-    for name, found in (("wqkv", block(-2, n)), ("Wqkv", block(-2, 3))):  # InternLM's, and that of flash-attn and MPT
-        if not keys and parts == "fused":
-            model = torch.nn.ModuleDict({"attn": Attention(12, heads, fused=name)})
-            assert chosen(model)[0][f"attn.{name}.weight"] == found
+    assert specs["mlp.qkv.weight"] == block(-2, 3)
+    for name, unknown in (("mlp.query_key_value", "order"), ("mixer.qkv", "sizes"), ("later.qkv", "sizes")):
+        assert specs[f"{name}.weight"] == "nuclear"
+        assert f"taken whole, the {unknown} of its q, k and v being unknown" in lines[f"{name}.weight"]
+    rule = lines["mlp.query_key_value.weight"].partition("such as ")[2].removesuffix(" tells)")
+    specs, _ = chosen(model, rules=[eval(rule), *lionk_torch.MUON])  # as it is printed
+    assert specs["mlp.query_key_value.weight"] == {"name": "muon", "sections": 3}
+
+
+def test_the_heads_of_a_configuration_are_those_of_the_module_that_tells_them():
+    """transformers' modules keep a config; the numbers of another model, further up, are not mixed in."""
+    attention = torch.nn.ModuleDict({"query_key_value": torch.nn.Linear(8, 24), "dense": torch.nn.Linear(8, 8)})
+    attention.config = type("Config", (), {"num_attention_heads": 4})()
+    layer = torch.nn.ModuleDict({"attention": attention})
+    layer.num_heads, layer.num_kv_heads = 2, 1
+    assert chosen(torch.nn.ModuleList([layer]))[0]["0.attention.query_key_value.weight"] == block(-2, 12)
 
 
 class OwnAttention(torch.nn.Module):
@@ -151,7 +214,7 @@ def test_pytorch_s_own_attention():
     specs, lines = chosen(model)
     assert specs["self_attn.in_proj_weight"] == block(-2, 3)
     assert specs["linear1.weight"] == specs["self_attn.out_proj.weight"] == "nuclear"
-    assert "q, k and v of MultiheadAttention" in lines["self_attn.in_proj_weight"]
+    assert "(q, k and v)" in lines["self_attn.in_proj_weight"]
     specs, _ = chosen(model, parts="heads")
     assert specs["self_attn.in_proj_weight"] == block(-2, 3, block(-2, 2))
     assert specs["self_attn.out_proj.weight"] == block(-1, 2)
@@ -265,14 +328,14 @@ class Mixed(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.attn = Attention(16, 4, 2, "qkv_proj")
+        self.attn = Attention(16, 4, 2)
         self.up, self.down = torch.nn.ConvTranspose1d(4, 6, 3, groups=2), torch.nn.Conv1d(4, 8, 3, groups=2)
         self.lstm, self.gru = torch.nn.LSTM(5, 4, proj_size=2), torch.nn.GRUCell(5, 4)
         self.experts = torch.nn.Parameter(torch.randn(3, 5, 4))
 
     def forward(self, x, z):
         b, n, _ = x.shape
-        q, k, v = (t.view(b, n, -1, 4).transpose(1, 2) for t in self.attn.qkv_proj(x).split([16, 8, 8], -1))
+        q, k, v = (t.view(b, n, -1, 4).transpose(1, 2) for t in self.attn.qkv(x).split([16, 8, 8], -1))
         seen = torch.nn.functional.scaled_dot_product_attention(q, k, v, enable_gqa=True)
         out = [self.attn.proj(seen.transpose(1, 2).flatten(2)), self.up(x[:, :4]), self.down(x[:, :4])]
         out += [self.lstm(z)[0], self.gru(z[0], self.gru(z[1])), torch.einsum("eij,bj->ebi", self.experts, x[0, :, :4])]
@@ -284,7 +347,7 @@ def kernel(part):
 
 
 MIXED = {  # sizes of the parts, their axis, and what is made of each
-    "attn.qkv_proj.weight": ([16, 8, 8], 0, msign), "attn.proj.weight": (16, 0, msign), "up.weight": (2, 0, kernel),
+    "attn.qkv.weight": ([16, 8, 8], 0, msign), "attn.proj.weight": (16, 0, msign), "up.weight": (2, 0, kernel),
     "down.weight": (4, 0, kernel), "lstm.weight_ih_l0": (4, 0, msign), "lstm.weight_hh_l0": (4, 0, msign),
     "lstm.weight_hr_l0": (2, 0, msign), "gru.weight_ih": (4, 0, msign), "gru.weight_hh": (4, 0, msign),
     "experts": (1, 0, lambda part: msign(part[0])[None]),
@@ -297,7 +360,7 @@ def test_muon_of_every_layout_is_a_loop_over_its_parts_and_keeps_its_bounds(head
     torch.manual_seed(0)
     model, twin = Mixed().double(), Mixed().double()
     twin.load_state_dict(model.state_dict())
-    parts = {**MIXED, "attn.qkv_proj.weight": (4, 0, msign), "attn.proj.weight": (4, 1, msign)} if heads else MIXED
+    parts = {**MIXED, "attn.qkv.weight": (4, 0, msign), "attn.proj.weight": (4, 1, msign)} if heads else MIXED
     lr, lam, b = 0.05, 1.5, 0.9
     opt = LionK(lionk_torch.groups(model, parts="heads" if heads else "fused", report=None), lr, (b * b, b), lam)
     moments = {n: torch.zeros_like(p) for n, p in twin.named_parameters()}
