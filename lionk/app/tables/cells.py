@@ -6,6 +6,7 @@ Every function takes a pandas Series of texts, stripped of outer spaces, without
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +18,13 @@ Array = Any
 POINT, COMMA = ".", ","
 
 # What statistics programs, databases and spreadsheets write where they have no value.
-_WORDS = "na n/a #n/a #na #div/0! #ref! #value! #name? #num! #null! <na> nan -nan null none nil nat missing ? . - --"
-MISSING = frozenset(["", *_WORDS.split()])
+_WORDS = "na n/a n.a n.a. #n/a #na #div/0! #ref! #value! #name? #num! #null! <na> nan -nan null none nil nat missing"
+MISSING = frozenset(["", *_WORDS.split(), *"? . - -- --- \u2013 \u2014 0000-00-00".split(), "0000-00-00 00:00:00"])
 FLAGS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"), ("off", "on"))
 
-_EXPONENT = r"(?:[eE][+-]?\d+)?"
+BAD = 0.05  # of the cells of a column of numbers or dates, what is none is a mistake; more of them make texts
+
+_EXPONENT = r"(?:e[+-]?\d+|d[+-]\d+)?"  # d in Fortran
 _SPECIAL = r"[+-]?inf(?:inity)?"
 _GROUPS = {POINT: COMMA, COMMA: POINT}  # thousands, by what marks the decimals
 _SPACES = " '\u2019\u00a0\u2009\u202f"  # thousands in either case
@@ -38,7 +41,7 @@ def _number(point: str) -> str:
 NUMBER = {point: re.compile(_number(point), re.IGNORECASE) for point in (POINT, COMMA)}
 # What stands before a number, or after it: a currency, a percent sign, a unit such as kg.
 _BESIDE = (
-    re.compile(r"^[(+\u2212-]?\s*([$€£¥]|[A-Z]{3}(?= ))"),
+    re.compile(r"^[(+\u2212\u2013-]?\s*([$€£¥]|[A-Z]{3}(?= ))"),
     re.compile(r"(?<=[\d.,])\s?([$€£¥%]|°?[^\W\d_]{1,8})\)?$"),
 )
 
@@ -63,28 +66,42 @@ def numbers(texts: Series, point: str) -> Numbers:
     bare, symbol = _bare(texts.tolist())
     is_number = NUMBER[point].fullmatch
     good = np.fromiter((is_number(t) is not None for t in bare), dtype=bool, count=len(bare))
-    without = str.maketrans({point: POINT, **dict.fromkeys(_GROUPS[point] + _SPACES)})
+    without = str.maketrans({point: POINT, "d": "e", "D": "e", **dict.fromkeys(_GROUPS[point] + _SPACES)})
     values = [float(t.translate(without)) if fits else np.nan for t, fits in zip(bare, good.tolist(), strict=True)]
     return Numbers(np.asarray(values, dtype=float), good, point, symbol)
 
 
+def few(wrong: int, of: int) -> bool:
+    """Are so many cells of a column mistakes, so that the others tell what it holds?"""
+    return wrong <= max(1, BAD * of) and 2 * wrong < of
+
+
 def _bare(texts: list[str]) -> tuple[list[str], str]:
-    """The texts with plain signs, without the currency, percent sign or unit that all of them have; and that symbol."""
+    """The texts with plain signs, without the currency, percent sign or unit that they have; and that symbol.
+
+    One that lacks the symbol of the others becomes "", which is no number.
+    """
     symbol = next(filter(None, (_common(pattern, texts) for pattern in _BESIDE)), "")
-    return [_signed(t.replace(symbol, "", 1) if symbol else t) for t in texts], symbol
+    if not symbol:
+        return [_signed(t) for t in texts], ""
+    return [_signed(t.replace(symbol, "", 1)) if symbol in t else "" for t in texts], symbol
 
 
 def _common(pattern: re.Pattern[str], texts: list[str]) -> str:
-    """What the pattern finds in all texts, if that is the same, else ""."""
-    first = pattern.search(texts[0]) if texts else None
-    if first is None:
+    """What the pattern finds in all texts but a few, if it finds nothing else, else ""."""
+    if not any(map(pattern.search, texts[:2])):
         return ""
-    return first[1] if all((m := pattern.search(t)) and m[1] == first[1] for t in texts) else ""
+    found = Counter(m[1] for t in texts if (m := pattern.search(t)))
+    symbol, times = next(iter(found.items()))
+    return symbol if len(found) == 1 and (times == len(texts) or few(len(texts) - times, len(texts))) else ""
+
+
+_MINUS = re.compile("[\u2212\u2013]")
 
 
 def _signed(text: str) -> str:
     """The text with a plain minus where it has a typeset one, or brackets, in which accountants put what is below 0."""
-    text = text.strip().replace("\u2212", "-", 1)
+    text = _MINUS.sub("-", text.strip(), count=1)
     if text.startswith("(") and text.endswith(")"):
         text = "-" + text[1:-1].strip()
     return text[0] + text[1:].lstrip() if text[:1] in ("+", "-") else text
@@ -152,6 +169,12 @@ def date_formats(texts: Series) -> list[str]:
     return []
 
 
+def usual_format(texts: Series) -> str:
+    """The format in which the most of these cells are dates, as some of them tell; "" for no dates."""
+    told = {form for text in texts.drop_duplicates().iloc[:6] for form in date_formats(pd.Series([text], dtype=str))}
+    return max(sorted(told), key=lambda form: int((~np.isnan(days(texts, form))).sum()), default="")
+
+
 def day_first(form: str) -> bool | None:
     """Does the day come before the month in dates of this format? None: they can be told apart without that."""
     ambiguous = any(form.startswith(days) for pair in _EITHER for days in pair)
@@ -176,4 +199,5 @@ def since_1970(dates: Series) -> Array:
     """A Series of dates as days since 1970, float64; NaN for none."""
     if dates.dt.tz is None:
         dates = dates.dt.tz_localize("UTC")
-    return ((dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)).to_numpy(dtype=float)
+    since = dates.dt.as_unit("us") - pd.Timestamp(0, tz="UTC").as_unit("us")  # nanoseconds end in 2262
+    return (since / pd.Timedelta(days=1)).to_numpy(dtype=float)

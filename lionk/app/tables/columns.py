@@ -19,7 +19,8 @@ LEVELS = 20  # texts of so many different kinds are categories, and more only wh
 FREQUENT = 10
 CODE = re.compile(r"0\d{2,}")  # of a place, a product, a patient
 NOTHING = frozenset(s * (10.0**k - 1) for s in (1, -1) for k in range(2, 7))  # -999 and its kin, put for no value
-BAD = 0.05  # of the cells of a column of numbers, what is none is a mistake; more of them make texts
+LONG = re.compile(r"[+-]?[1-9]\d{16,}")  # whole numbers that double precision rounds
+ROUNDED = "rounded to 16 digits (--drop it if it names the rows)"
 INDEX = re.compile(
     r"column 1|unnamed: ?\d+|(|.*[ _.-])(id|no|nr)|\w+Id|\w+ID|index|level_0|row ?names?|row|#|obs|case", re.IGNORECASE
 )
@@ -69,7 +70,7 @@ def column(sheet: Sheet, name: str, common: Habits, *, text: bool = False, ways:
     if name in sheet.nested:
         return replace(_text(name, cells_, full), aside="its cells are lists or records")
     if full is None:
-        return _typed(name, cells_, text)
+        return _typed(sheet, name, cells_, text)
     if not len(full):
         return Column(name, "empty", np.full(len(cells_), np.nan), "all cells are empty", aside="it is empty")
     if text:
@@ -124,12 +125,15 @@ def _number(
     found = [both[p] for p in ([point] if point else both)]
     best = max(found, key=lambda n: int(n.good.sum()))
     wrong = int((~best.good).sum())
-    if wrong and (wrong == len(full) or wrong > max(1, BAD * len(full))):
+    if wrong and not cells.few(wrong, len(full)):
         return None
     if wrong:
         row = int(full.index[np.flatnonzero(~best.good)[0]])
+        lacks = "is not a number, as the column's other cells are"
+        if best.symbol and best.symbol not in full[row]:
+            lacks = f"lacks the {best.symbol} that the column's other cells have"
         raise BadInput(
-            f"{_at(sheet, row, name)}: {full[row][:40]!r} is not a number, as the column's other cells are; mend or "
+            f"{_at(sheet, row, name)}: {full[row][:40]!r} {lacks}; mend or "
             f"empty the cell{', or delete the line if it holds units' * (row == 0)}{ways}"
         )
     values = _spread(full, cells_.index, best.values)
@@ -139,6 +143,7 @@ def _number(
     made = measured(name, values)
     extras = [f"in {best.symbol}"] * bool(best.symbol) + ["decimal commas"] * (best.point == cells.COMMA and own == ",")
     extras += ["some with leading zeros (--categorical if they are codes)"] * any(map(CODE.fullmatch, full))
+    extras += [ROUNDED] * any(map(LONG.fullmatch, full))
     return replace(made, detail=", ".join([made.detail, *extras]), form=point or "", unit=best.symbol)
 
 
@@ -147,9 +152,8 @@ def measured(name: str, values: Array) -> Column:
     full = values[~np.isnan(values)]
     if not full.size:
         return Column(name, "empty", values, "all cells are empty", aside="it is empty")
-    steps = np.diff(values)
-    counts = len(values) > 2 and not np.isnan(values).any() and bool((steps == 1).all()) and values[0] in (0.0, 1.0)
-    aside = "it numbers the rows" if counts and INDEX.fullmatch(name) else ""
+    names = bool(INDEX.fullmatch(name)) and len(values) > 2 and full.size == len(values) == len(np.unique(full))
+    aside = "it numbers the rows" if names and bool((full == np.round(full)).all()) else ""
     low, high = float(full.min()) + 0.0, float(full.max()) + 0.0
     digits = 15 if f"{low:.6g}" == f"{high:.6g}" and low < high else 6  # as of milliseconds since 1970
     return Column(name, "number", values, f"{low:.{digits}g} to {high:.{digits}g}{_told(full)}", aside=aside)
@@ -166,17 +170,20 @@ def _told(full: Array) -> str:
 
 def _date(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, ways: str) -> Column | None:
     forms = cells.date_formats(full)
-    if not forms:
-        sample = full.iloc[: min(len(full), 200)]
-        known = cells.date_formats(sample[sample.str.fullmatch(cells.DATE_LIKE)])
-        wrong = full[np.isnan(cells.days(full, known[0]))] if known else full
-        if not known or len(full) < 3 or len(wrong) > max(1, BAD * len(full)):
+    usual = "" if forms else cells.usual_format(full[full.str.fullmatch(cells.DATE_LIKE)])
+    if usual:
+        wrong = full[np.isnan(cells.days(full, usual))]
+        if 2 * len(wrong) > len(full):
             return None
         row = int(wrong.index[0])
+        if not cells.few(len(wrong), len(full)):
+            return _text(name, cells_, full, f"; {len(full) - len(wrong)} are dates of one form, {full[row]!r} is not")
         raise BadInput(
             f"{_at(sheet, row, name)}: {full[row][:40]!r} is not a date, as the column's other cells are; mend or "
             f"empty the cell{ways}"
         )
+    if not forms:
+        return None
     if len(forms) > 1:
         if common.day_first is None:
             row = int(full.index[0])
@@ -192,8 +199,9 @@ def _date(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, ways:
 def _dated(name: str, values: Array, form: str = "") -> Column:
     if form in cells.CLOCK:
         return Column(name, "date", values, "times of day", form=form)
-    ends = [str(pd.Timestamp(float(v), unit="D").date()) for v in (np.nanmin(values), np.nanmax(values))]
-    return Column(name, "date", values, f"{ends[0]} to {ends[1]}", form=form)
+    ends = [str(np.datetime64(int(np.floor(v)), "D")) for v in (np.nanmin(values), np.nanmax(values))]
+    never = "; 9999-12-31 is there (--empty 9999-12-31 if it stands for nothing)" * (ends[1] == "9999-12-31")
+    return Column(name, "date", values, f"{ends[0]} to {ends[1]}{never}", form=form)
 
 
 def _text(name: str, cells_: Any, full: Any, told: str = "") -> Column:
@@ -211,7 +219,7 @@ def _too_many(different: int, rows: int) -> str:
     return ""
 
 
-def _typed(name: str, cells_: Any, text: bool) -> Column:
+def _typed(sheet: Sheet, name: str, cells_: Any, text: bool) -> Column:
     """A column that comes with its type, from Parquet, a spreadsheet or NumPy."""
     kind = cells_.dtype
     if text:
@@ -231,10 +239,26 @@ def _typed(name: str, cells_: Any, text: bool) -> Column:
     if pd.api.types.is_numeric_dtype(kind):
         values = cells_.astype("Float64").to_numpy(dtype=float, na_value=np.nan)
         for row in np.flatnonzero(np.isinf(values)):
-            raise BadInput(f"row {row}, column {name!r}: {values[row]} is not a finite number; mend or empty the cell")
-        return measured(name, values)
+            raise BadInput(f"{_at(sheet, row, name)}: {values[row]} is not a finite number; mend or empty the cell")
+        read = measured(name, values)
+        rounded = kind.kind in "iu" and np.abs(values).max(initial=0.0) > 2.0**53
+        return replace(read, detail=f"{read.detail}, {ROUNDED}") if rounded else read
     shown = cells_.map(lambda v: "" if v is None else str(v)).astype(str)
     return _text(name, shown, shown[~cells.missing(shown)])
+
+
+def stranger(sheet: Sheet, read: Column, kind: str, flag: tuple[str, str] | None, form: str) -> int:
+    """The first row of a column whose cell is none of this kind, as it was read with another one."""
+    full = texts_of(sheet.frame[read.name])
+    if full is None:
+        return 0
+    if kind == "flag":
+        fits = full.str.lower().isin(flag or ()).to_numpy()
+    elif kind == "date":
+        fits = ~np.isnan(cells.days(full, form))
+    else:
+        fits = cells.numbers(full, form or cells.POINT).good
+    return int(full.index[int(np.argmin(fits))])
 
 
 def _at(sheet: Sheet, row: int, name: str) -> str:

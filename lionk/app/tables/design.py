@@ -11,7 +11,7 @@ import numpy as np
 
 from ..console import BadInput, first_of, one_of
 from . import cells
-from .columns import Habits, column, habits
+from .columns import Habits, column, habits, stranger
 from .sheet import Sheet
 from .table import MISSING, Column, Feature, Line, Table
 
@@ -70,7 +70,8 @@ def table(sheet: Sheet, wishes: Wishes) -> Table:
         parts.append(feature.numbers(read)[0])
         account.append(Line(name, read.kind, _with_gaps(read), _use(feature)))
     if not plan:
-        why = next((f"; {line.name!r} is {line.use}" for line in account if line.use.startswith("left out:")), "")
+        aside = next((line for line in account if line.use.startswith("left out:")), None)
+        why = "" if aside is None else f"; {aside.name!r} is {aside.use} ({aside.seen})"
         raise BadInput(
             f"{sheet.file}: no column is left beside the target{why}; --columns NAME,... keeps those it names"
         )
@@ -96,6 +97,8 @@ def find(sheet: Sheet, wanted: str, option: str) -> str:
         shown = first_of((n[:40] for n in names), 12)
         guess = f" (did you mean {near[0]!r}?)" if near else ""
         how = "".join(f"; {note}" for note in sheet.notes if note.startswith("read "))  # the sheet, the encoding
+        if len(names) == 1:
+            how += "; where that is more than one name, --separator says what stands between them"
         raise BadInput(
             f"{sheet.file} has no column {wanted!r}{guess}; {option} is one of: {shown}, or a number from 0{how}"
         ) from None
@@ -135,10 +138,21 @@ def apply(sheet: Sheet, plan: Iterable[Feature], common: Habits) -> tuple[Array,
 
 
 def _as(feature: Feature, read: Column, sheet: Sheet) -> Column:
-    if {feature.kind, read.kind} <= {"number", "flag"}:
+    """A column of another kind than in the fit, where it says the same: 1 and 0 for yes and no. Raises BadInput."""
+    kinds = (feature.kind, read.kind)
+    if kinds == ("number", "flag") and read.flag == ("false", "true"):
         return read
-    raise BadInput(f"{sheet.file}, column {feature.name!r}: the model was fitted to a {feature.kind}, and here it is a "
-                   f"{read.kind} ({read.detail}); give it the same form")  # fmt: skip
+    if kinds == ("flag", "number"):
+        odd = ~(read.missing | (read.values == 0) | (read.values == 1))
+        if not odd.any():
+            return read
+        row = int(np.flatnonzero(odd)[0])
+    else:
+        row = stranger(sheet, read, feature.kind, feature.flag, feature.form)
+    shown = str(sheet.frame[feature.name].iloc[row])[:40]
+    was = " or ".join(feature.flag) if feature.flag else f"a {feature.kind}"
+    raise BadInput(f"{sheet.file}, {sheet.where(row)}, column {feature.name!r}: {shown!r} is not {was}, as the cells "
+                   "of the fit were; give the column the same form")  # fmt: skip
 
 
 def _aside(read: Column, wanted: bool) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from ..console import BadInput
 from . import header
 from .packed import PACKED, unpacked
-from .sheet import Frame, Reading, Sheet, names_of
+from .sheet import Frame, Reading, Sheet, filled, names_of
 from .text import read_text
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data")
@@ -61,7 +61,7 @@ def _read_excel(path: Path, how: Reading) -> Sheet:
         if type(error).__module__.startswith("python_calamine"):
             raise _damaged(path, error) from None
         raise
-    kept = np.flatnonzero((cells.astype(str) != "").any(axis=1).to_numpy())
+    kept, notes = filled((cells.astype(str) != "").any(axis=1).to_numpy())
     cells = cells.iloc[kept].reset_index(drop=True)
     if cells.empty:
         raise BadInput(f"{path}: the sheet {sheet!r} is empty")
@@ -69,7 +69,7 @@ def _read_excel(path: Path, how: Reading) -> Sheet:
     begin = 0 if first is None else 1
     frame = cells.iloc[begin:].reset_index(drop=True)
     frame.columns, told = names_of(range(cells.shape[1]) if first is None else map(_shown, first))
-    notes = [why] if why else []
+    notes += [why] if why else []
     if len(known) > 1:
         others = ", ".join(name for name in known if name != sheet)
         notes.append(f"read the sheet {sheet!r} of {len(known)} (--sheet NAME reads another: {others})")
@@ -130,8 +130,8 @@ def _parquet(path: Path) -> Frame:
 
 
 def _typed(path: Path, frame: Frame) -> Sheet:
-    """A table that knows the types of its columns. An index with a name is a column like the others."""
-    if any(name is not None for name in frame.index.names):
+    """A table that knows the types of its columns. An index that does not just count is a column like the others."""
+    if not isinstance(frame.index, pd.RangeIndex) or frame.index.name is not None:
         frame = frame.reset_index()
     frame = frame.reset_index(drop=True)
     frame.columns, told = names_of(frame.columns)

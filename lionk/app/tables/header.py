@@ -55,6 +55,11 @@ def guess(frame: Frame) -> tuple[bool | None, str]:
     if len(values) < len(first) - 1 or not values:  # a corner may be empty
         return False, "the first line is a sample, as it has no names"
     steps = np.diff(values)
+    if len(values) > 2 and values[0] in (0, 1) and (steps == 1).all():  # as pandas writes columns without names
+        if len(values) < len(first) or any(c is None for c in columns):
+            return True, f"the first line holds names ({first_of(first)}), as it counts the columns"
+        if 2 * sum(not _plausible(v, c) for v, c in zip(values, columns, strict=True)) <= len(values):
+            return None, f"the first line, {first_of(first)}, counts the columns and may hold names or values"
     if len(values) > 1 and not ((steps > 0).all() or (steps < 0).all()):
         return False, "the first line is a sample, as all its cells are numbers"
     judged = [(v, c) for v, c in zip([_value(f) for f in first], columns, strict=True) if c is not None]

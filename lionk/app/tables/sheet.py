@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 Frame = Any
 
 
@@ -49,7 +51,9 @@ def emptied(sheet: Sheet, words: tuple[str, ...]) -> Sheet:
         cells_ = frame[name]
         if cells_.dtype.kind in "iuf":
             frame[name] = cells_.where(~cells_.isin(numbers))
-        elif hasattr(cells_, "str") and cells_.dtype.kind not in "bM":
+        elif cells_.dtype.kind == "M":
+            frame[name] = cells_.where(~cells_.dt.strftime("%Y-%m-%d").isin(texts))
+        elif hasattr(cells_, "str") and cells_.dtype.kind != "b":
             frame[name] = cells_.where(~cells_.str.lower().isin(texts), "")
     return replace(sheet, frame=frame)
 
@@ -59,6 +63,21 @@ def _is_float(word: str) -> bool:
         return math.isfinite(float(word))
     except ValueError:
         return False
+
+
+def filled(full: Any, blank: Callable[[int], bool] = lambda row: False) -> tuple[Any, list[str]]:
+    """The rows of a file that count, and what is told of others: those from the first to the last that hold something.
+
+    ``full``: which do, bool; ``blank(row)``: is that empty row a blank line, which is no row?
+    """
+    some = np.flatnonzero(full)
+    if not some.size:
+        return some, []
+    kept = np.asarray([i for i in range(some[0], some[-1] + 1) if full[i] or not blank(i)])
+    after = sum(not blank(i) for i in range(some[-1] + 1, len(full)))
+    within = int(some[-1] - some[0] + 1 - len(kept))
+    notes = [f"{within} blank line(s) within the table left out"] * bool(within)
+    return kept, notes + [f"{after} empty row(s) at the end left out"] * bool(after)
 
 
 def names_of(given: Iterable[object]) -> tuple[list[str], list[str]]:

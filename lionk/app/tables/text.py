@@ -6,6 +6,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pandas as pd
 
 from ..console import BadInput
 from . import header
-from .sheet import Frame, Reading, Sheet, names_of
+from .sheet import Frame, Reading, Sheet, filled, names_of
 
 SAMPLE = 50  # lines that the separator is judged by
 _SEPARATORS = {"tab": "\t", "space": " "}
@@ -24,6 +25,11 @@ _OTHERS = {
     b"PAR1": "a Parquet file (.parquet)",
     b"\xd0\xcf\x11\xe0": "an old spreadsheet (.xls)",
     b"%PDF": "a PDF",
+    b"<!doctype": "a web page",
+    b"<html": "a web page",
+    b"<?xml": "XML",
+    b'{"': "JSON",
+    b'[{"': "JSON",
 }
 
 
@@ -39,7 +45,8 @@ def read_text(path: Path, data: bytes, how: Reading) -> Sheet:
         text = _lengthened(text, separator) if spare == "last" else f'""{separator}{text}'
         notes.append(f"the first line has one name less than the others have cells, so the {spare} column has none")
     frame = _parse(path, text, separator, skipped)
-    kept = np.flatnonzero((frame != "").any(axis=1).to_numpy())  # blank lines are no rows
+    kept, told = filled((frame != "").any(axis=1).to_numpy(), _blank(text, separator, frame.shape[1]))
+    notes += told
     frame = frame.iloc[kept].reset_index(drop=True)
     first, why = header.names(frame, True if spare else how.header, path)
     if why:
@@ -59,16 +66,18 @@ def read_text(path: Path, data: bytes, how: Reading) -> Sheet:
 
 def _decode(path: Path, data: bytes, encoding: str | None) -> tuple[str, list[str]]:
     if encoding is None:
-        if (kind := next((kind for start, kind in _OTHERS.items() if data.startswith(start)), None)) is not None:
+        begin = data[:200].lstrip().lower()
+        if (kind := next((kind for start, kind in _OTHERS.items() if begin.startswith(start.lower())), None)) is not None:
             raise BadInput(
-                f"{path} is no text but {kind}; give the file the name of its kind, or save the table as CSV"
+                f"{path} is {kind}, not a table in text; give the file the name of its kind, or save the table as CSV"
             )
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
             encoding = "utf-16"
         elif b"\0" in data[:4000]:
             encoding = _utf_16(data[:4000])
             if encoding is None:
-                raise BadInput(f"{path} is no text: it has zero bytes; save the table as CSV in UTF-8")
+                line = data.count(b"\n", 0, data.index(b"\0")) + 1
+                raise BadInput(f"{path} is no text: line {line} has zero bytes; save the table as CSV in UTF-8")
         else:
             try:
                 return data.decode("utf-8-sig"), []
@@ -244,6 +253,16 @@ def _ragged(path: Path, text: str, separator: str, skipped: int) -> None:
         raise BadInput(
             f"{path}, the row from line {skipped + begin}: {error}; is there a quote that is not closed?"
         ) from None
+
+
+def _blank(text: str, separator: str, width: int) -> Callable[[int], bool]:
+    """Is an empty row a blank line, which is no row, and not one of empty cells? By its number; found when it is asked."""
+
+    @cache
+    def lengths() -> list[int]:
+        return [len(row) for row in _rows(text, separator)]
+
+    return lambda row: separator == " " or lengths()[row] < min(2, width)
 
 
 def _places(text: str, separator: str, skipped: int) -> Callable[[int], str]:

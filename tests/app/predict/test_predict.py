@@ -233,7 +233,7 @@ def test_a_table_that_lacks_a_column_or_has_another_kind(fitted):
     assert "no column 'year', which the model needs" in lk("predict", "model.json", "--data", "a.csv", code=2).stderr
     penguins().assign(year=[f"y{i % 3}" for i in range(90)]).to_csv("b.csv", index=False)
     said = lk("predict", "model.json", "--data", "b.csv", code=2).stderr
-    assert "column 'year': the model was fitted to a number, and here it is a text" in said
+    assert "b.csv, line 2, column 'year': 'y0' is not a number, as the cells of the fit were" in said
     assert "are the same file" in lk("predict", "model.json", "--data", "b.csv", "--out", "b.csv", code=2).stderr
 
 

@@ -113,7 +113,9 @@ def test_underscores_make_no_numbers(sheet):
         ("city,2019,2020\nA,1,2\nB,3,4\n", True),
         (",2019,2020\n1,1.5,2\n2,3,4\n", True),
         ("1100,1102,1104\n0.1,0.2,0.4\n0.3,0.1,0.2\n", True),  # wavelengths
-        ("0,1,2\n0.1,8.2,1.4\n9.3,0.1,7.2\n", False),
+        ("0,1\n0.1,8.2\n9.3,0.1\n", False),
+        ("0,1,2,3\n5.1,3.5,1.4,setosa\n4.9,3.0,1.4,setosa\n7.0,3.2,4.7,versicolor\n", True),  # as pandas writes
+        (",0,1,2\n0,0.1,8.2,1.4\n1,9.3,0.1,7.2\n", True),
         ("1,2\n2,3\n3,5\n", False),
         ("5.1,3.5,1.4,setosa\n4.9,3.0,1.4,setosa\n7.0,3.2,4.7,versicolor\n", False),
         ("setosa,virginica\nsetosa,a\nvirginica,b\n", False),
@@ -132,6 +134,8 @@ def test_names_and_samples(sheet, text, names):
 def test_a_doubtful_first_line_is_asked_for_and_a_strange_one_is_told(sheet):
     with pytest.raises(BadInput, match="--header if it holds names, --no-header"):
         sheet("2001,2002\n2005,2003\n2001,2004\n")
+    with pytest.raises(BadInput, match="the first line, 0, 1, 2, counts the columns and may hold names or values"):
+        sheet("0,1,2\n0.1,8.2,1.4\n9.3,0.1,7.2\n")
     assert any("--no-header" in note for note in sheet("2019,2020\n.1,.2\n.4,.3\n.2,.6\n").notes)
 
 
@@ -248,7 +252,7 @@ def test_an_archive_with_one_table(tmp_path):
     with pytest.raises(BadInput, match=r"holds a.xlsx; packed tables are text"):
         read(archive(tmp_path / "c.zip", {"a.xlsx": "-"}))
     path.rename(tmp_path / "a.csv")
-    with pytest.raises(BadInput, match="is no text but a zip archive or a spreadsheet"):
+    with pytest.raises(BadInput, match="is a zip archive or a spreadsheet .*, not a table in text"):
         read(tmp_path / "a.csv")
 
 
