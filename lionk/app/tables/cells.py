@@ -19,7 +19,8 @@ POINT, COMMA = ".", ","
 
 # What statistics programs, databases and spreadsheets write where they have no value.
 _WORDS = "na n/a n.a n.a. #n/a #na #div/0! #ref! #value! #name? #num! #null! <na> nan -nan null none nil nat missing"
-MISSING = frozenset(["", *_WORDS.split(), *"? . - -- --- \u2013 \u2014 0000-00-00".split(), "0000-00-00 00:00:00"])
+_SIGNS = "? . - -- --- \u2013 \u2014"
+MISSING = frozenset(["", *_WORDS.split(), *_SIGNS.split(), "0000-00-00", "0000-00-00 00:00:00"])
 FLAGS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"), ("off", "on"))
 
 BAD = 0.05  # of the cells of a column of numbers or dates, what is none is a mistake; more of them make texts

@@ -177,7 +177,9 @@ def _date(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, ways:
             return None
         row = int(wrong.index[0])
         if not cells.few(len(wrong), len(full)):
-            return _text(name, cells_, full, f"; {len(full) - len(wrong)} are dates of one form, {full[row]!r} is not")
+            return _text(
+                name, cells_, full, f"; {len(full) - len(wrong)} are dates of one form, and {full[row]!r} has another"
+            )
         raise BadInput(
             f"{_at(sheet, row, name)}: {full[row][:40]!r} is not a date, as the column's other cells are; mend or "
             f"empty the cell{ways}"

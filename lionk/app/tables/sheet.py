@@ -65,7 +65,7 @@ def _is_float(word: str) -> bool:
         return False
 
 
-def filled(full: Any, blank: Callable[[int], bool] = lambda row: False) -> tuple[Any, list[str]]:
+def filled(full: Any, blank: Callable[[int], bool] = lambda _: False) -> tuple[Any, list[str]]:
     """The rows of a file that count, and what is told of others: those from the first to the last that hold something.
 
     ``full``: which do, bool; ``blank(row)``: is that empty row a blank line, which is no row?

@@ -67,7 +67,8 @@ def read_text(path: Path, data: bytes, how: Reading) -> Sheet:
 def _decode(path: Path, data: bytes, encoding: str | None) -> tuple[str, list[str]]:
     if encoding is None:
         begin = data[:200].lstrip().lower()
-        if (kind := next((kind for start, kind in _OTHERS.items() if begin.startswith(start.lower())), None)) is not None:
+        kind = next((kind for start, kind in _OTHERS.items() if begin.startswith(start.lower())), "")
+        if kind:
             raise BadInput(
                 f"{path} is {kind}, not a table in text; give the file the name of its kind, or save the table as CSV"
             )
@@ -256,7 +257,7 @@ def _ragged(path: Path, text: str, separator: str, skipped: int) -> None:
 
 
 def _blank(text: str, separator: str, width: int) -> Callable[[int], bool]:
-    """Is an empty row a blank line, which is no row, and not one of empty cells? By its number; found when it is asked."""
+    """Is an empty row a blank line, which is no row, and not one of empty cells? Asked by its number."""
 
     @cache
     def lengths() -> list[int]:

@@ -252,7 +252,7 @@ def test_an_archive_with_one_table(tmp_path):
     with pytest.raises(BadInput, match=r"holds a.xlsx; packed tables are text"):
         read(archive(tmp_path / "c.zip", {"a.xlsx": "-"}))
     path.rename(tmp_path / "a.csv")
-    with pytest.raises(BadInput, match="is a zip archive or a spreadsheet .*, not a table in text"):
+    with pytest.raises(BadInput, match=r"is a zip archive or a spreadsheet .*, not a table in text"):
         read(tmp_path / "a.csv")
 
 
