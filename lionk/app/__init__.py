@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 # What the extra "cli" brings.
@@ -18,6 +19,9 @@ def main() -> None:
 
         # the reader of a pipe has seen enough, of a help text too; the command goes on to its files and its exit code
         Console.on_broken_pipe = lambda self: drop(self.file)  # type: ignore[method-assign]
+        for stream in (sys.stdout, sys.stderr):  # a name in a table may have letters that a terminal cannot show
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         app(prog_name="lionk")
     except KeyboardInterrupt:  # before or after the work, which has its own answer
         sys.exit(130)

@@ -23,7 +23,8 @@ def predict(
     model: Annotated[Path, typer.Argument(help="The model: a file that 'lionk solve --save' has written.")],
     data: opt.NewData,
     out: Annotated[
-        str, typer.Option(help="Write the predictions here, as CSV; '-' is the terminal.", metavar="FILE")
+        str,
+        typer.Option(help="Write the predictions here, as CSV; '-' is the terminal, 'none' nothing.", metavar="FILE"),
     ] = "-",
     separator: opt.Separator = None,
     decimal: opt.Decimal = None,
@@ -42,13 +43,13 @@ def predict(
     """
     from ..tables.columns import Habits, habits
     from ..tables.design import apply
-    from ..tables.file import read
+    from ..tables.file import BINARY, read
     from ..tables.sheet import Reading, emptied
 
     screen = console(to_stderr=out == "-")
     path = None if out == "-" else output_path(out, "--out")
-    if out == "none":
-        raise BadInput("--out none: name a file for the predictions, or - for the terminal")
+    if path is not None and path.suffix.lower() in BINARY:
+        raise BadInput(f"--out {out}: predictions are written as CSV; give the file a name that ends in .csv")
     apart({"MODEL": model, "--data": data, "--out": path})
     fitted = load(model)
     how = Reading(fitted.names, separator, decimal, encoding, sheet)
@@ -62,10 +63,10 @@ def predict(
     for strange in unknown.values():
         values[strange] = np.nan
     text = _csv(fitted, values)
-    if path is None:
-        say(text.rstrip("\n"))
-    else:
+    if path is not None:
         write_text(path, text)
+    elif out == "-":
+        say(text.rstrip("\n"))
     if quiet:
         return
     for note in (*sheet_.notes, *_gaps(fitted, features, unknown, sheet_)):

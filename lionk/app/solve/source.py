@@ -124,7 +124,8 @@ def read_task(
     whole, rest = build(table, loss, name=title, scaling=scaling, intercept=intercept), None
     if hold_out is not None:
         table, rest = parted(table, hold_out, whole.classes, seed)
-        whole = build(table, loss, name=title, scaling=scaling, intercept=intercept, classes=whole.classes)
+        with bad_input(BadInput, of=f"--hold-out {hold_out:g} leaves {len(table.target)} row(s) for the fit: "):
+            whole = build(table, loss, name=title, scaling=scaling, intercept=intercept, classes=whole.classes)
     return Task(whole, table, rest, k, lam if weight_decay is None else weight_decay, scaling, names,
                 () if source is None else source.words)  # fmt: skip
 

@@ -17,17 +17,24 @@ from .text import read_text
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data")
 EXCEL = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods")
-SUFFIXES = (*TEXT, *PACKED, *EXCEL, ".parquet", ".npy")
+BINARY = (*EXCEL, ".parquet", ".pq", ".npy")
+SUFFIXES = (*TEXT, *PACKED, *BINARY)
 
 
 def read(path: Path, how: Reading | None = None) -> Sheet:
     """The sheet of a file. Raises BadInput, naming the line and the way out."""
     how = how or Reading()
+    if str(path).startswith(("http:", "https:", "ftp:")):
+        raise BadInput(f"--data {path}: only files are read; download the table first")
     if path.is_dir():
         raise BadInput(f"--data {path} is a directory; name a .csv or .npy file in it")
     if not path.is_file():
         raise BadInput(f"--data {path}: there is no such file")
     suffix = path.suffix.lower()
+    if how.sheet is not None and suffix not in EXCEL:
+        raise BadInput(f"--sheet {how.sheet} is for files with sheets ({', '.join(EXCEL)}), and {path} is none")
+    if suffix in BINARY and (told := [o for o in ("separator", "encoding") if getattr(how, o) is not None]):
+        raise BadInput(f"--{told[0]} is for tables in text, and {path} is none; leave it out")
     try:
         if suffix in (*TEXT, *PACKED):
             name, data = unpacked(path)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -322,3 +325,44 @@ def test_cells_that_are_filled_are_counted_in_the_table():
     frame.to_csv("a.csv", index=False)
     said = lk("solve", "--data", "a.csv", "--target", "y", "--missing", "mean", *QUIET[:4]).stdout
     assert "10 empty value(s) replaced by the mean" in " ".join(said.split())
+
+
+def test_options_that_do_not_fit_the_file_are_refused_and_no_hint_leads_back():
+    frame = weather()
+    frame.to_csv("a.csv", index=False)
+    lk("solve", "--data", "a.csv", "--target", "weather", "--save", "m.json", *QUIET)
+    for options, says in (
+        (("--sheet", "2"), "--sheet 2 is for files with sheets"),
+        (("--data", "https://x.org/a.csv"), "only files are read; download the table first"),
+        (("--out", "p.xlsx"), "predictions are written as CSV; give the file a name that ends in .csv"),
+        (("--out", "."), "--out . is a directory; name a file in it, or give --out none"),
+    ):
+        assert says in lk("predict", "m.json", "--data", "a.csv", *options, code=2).stderr
+    said = lk("predict", "m.json", "--data", "a.csv", "--out", "none").output
+    assert said.startswith("60 predictions of 'weather'; accuracy")
+    frame.head(3).to_csv("b.csv", index=False)
+    said = lk("solve", "--data", "b.csv", "--target", "temp_max", "--hold-out", "0.5", code=2).stderr
+    assert "--hold-out 0.5 leaves 1 row(s) for the fit: the target 'temp_max' is the same number" in said
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_terminal_without_the_letters_of_a_table_shows_their_numbers(encoding):
+    """As on Windows, and where the output goes to a file there."""
+    with open("a.csv", "w", encoding="utf-8") as file:
+        file.write("\U0001f981,y\n" + "".join(f"\u0416{i % 2},{i}\n" for i in range(9)))
+    command = [
+        sys.executable,
+        "-m",
+        "lionk",
+        "solve",
+        "--data",
+        "a.csv",
+        "--target",
+        "y",
+        "--save",
+        "m.json",
+        *QUIET[:4],
+    ]
+    done = subprocess.run(command, env={**os.environ, "PYTHONIOENCODING": encoding}, capture_output=True, check=True)
+    assert rb"\U0001f981" in done.stdout and rb"\u04161" in done.stdout and not done.stderr
+    assert read("m.json")["columns"][0]["levels"] == ["\u04160", "\u04161"]
