@@ -1,6 +1,7 @@
 """Judges ports, version by version, and writes the pages about them.
 
     python docs/conformance_results.py judge [PORT[==VERSION] ...]   what is missing, or what is named
+    python docs/conformance_results.py newest [PORT ...]             what the index has that was not judged yet
     python docs/conformance_results.py page                          the pages and badges from what was judged
 
 Each version is installed without its dependencies into a folder of its own (``pip install --no-deps --target``), which
@@ -96,15 +97,21 @@ def wanted(names: list[str]) -> Iterator[tuple[str, Judged, str]]:
 
 
 def judge(name: str, port: Judged, version: str) -> str:
-    """One version, in a folder of its own. Returns a line that says what came of it."""
+    """One version, or the newest, in a folder of its own. Returns a line that says what came of it."""
     with tempfile.TemporaryDirectory() as folder:
         path = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
         if version != "installed":
             named = [f"{port.package}=={version}", *(a.format(version) for a in port.also)]
+            if version == "newest":
+                named = [n.partition("==")[0] for n in named]
             install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder, *named]
             done = subprocess.run(install, capture_output=True, text=True, check=False)
             if done.returncode:
                 return f"{name} {version}: cannot be installed: {done.stderr.strip()[-200:]}"
+        if version == "newest":
+            version = next(iter(metadata.distributions(name=port.package, path=[folder]))).version
+            if (RESULTS / name / f"{version}.json").exists():
+                return f"{name} {version}: is the newest, and was judged"
         for file in port.blank:
             if (Path(folder) / file).exists():
                 (Path(folder) / file).write_text("")
@@ -133,12 +140,16 @@ def keep(name: str, version: str, report: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("do", choices=("judge", "page"))
+    parser.add_argument("do", choices=("judge", "newest", "page"))
     parser.add_argument("ports", nargs="*")
     asked = parser.parse_args()
     if asked.do == "judge":
         for name, port, version in wanted(asked.ports):
             print(judge(name, port, version), flush=True)
+    if asked.do == "newest":
+        for name, port in PORTS.items():
+            if port.versions != ("installed",) and (not asked.ports or name in asked.ports):
+                print(judge(name, port, "newest"), flush=True)
     write_pages(HERE, {name: port.target for name, port in PORTS.items()})
 
 
