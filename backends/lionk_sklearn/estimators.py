@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -45,10 +46,12 @@ class _Linear(BaseEstimator):
 
     def _function(self) -> lionk.ConvexFunction:
         """K, after a look at the parameters. Raises ValueError."""
-        if not 0 < self.weight_decay < np.inf:
+        if not (isinstance(self.weight_decay, Real) and 0 < self.weight_decay < np.inf):
             raise ValueError(f"weight_decay must be a finite number > 0, got {self.weight_decay!r}")
-        if not self.tol >= 0:
+        if not (isinstance(self.tol, Real) and self.tol >= 0):
             raise ValueError(f"tol must be a number >= 0, got {self.tol!r}")
+        if not (isinstance(self.max_iter, Integral) and self.max_iter >= 0):
+            raise ValueError(f"max_iter must be a whole number >= 0, got {self.max_iter!r}")
         if str(self.loss).partition(":")[0] not in self._losses:
             raise ValueError(f"loss must be one of {', '.join(self._losses)}, got {self.loss!r}")
         if isinstance(self.K, str) and ":" in self.K:

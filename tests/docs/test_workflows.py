@@ -31,8 +31,8 @@ def test_a_step_calls_what_there_is(file, step):
     elif found := re.fullmatch(r'bash (\.ci/\w+)( "\$\{GITHUB_REF_NAME#v\}")?', command):
         assert subprocess.run(["bash", "-n", ROOT / found[1]], check=False).returncode == 0
     elif found := re.fullmatch(r"python (docs/\S+\.py) (\w+)", command):
-        said = subprocess.run([sys.executable, ROOT / found[1], found[2], "--help"], capture_output=True, text=True)
-        assert said.returncode == 0 and found[2] in said.stdout
+        said = subprocess.run([sys.executable, ROOT / found[1], "--help"], capture_output=True, text=True, check=True)
+        assert re.search(rf"[{{,]{found[2]}[,}}]", said.stdout)
         wrong = subprocess.run([sys.executable, ROOT / found[1], "no-such-word"], capture_output=True, check=False)
         assert wrong.returncode == 2
     else:

@@ -241,6 +241,9 @@ def test_functions_of_matrices_act_on_all_classes():
     [
         ({"weight_decay": 0.0}, "weight_decay must be a finite number > 0"),
         ({"tol": -1.0}, "tol must be"),
+        ({"tol": None}, "tol must be a number >= 0, got None"),
+        ({"weight_decay": "1"}, "weight_decay must be a finite number > 0, got '1'"),
+        ({"max_iter": 2.5}, "max_iter must be a whole number >= 0, got 2.5"),
         ({"loss": "hinge"}, "loss must be one of squared, huber"),
         ({"K": "huber:delta=-1"}, "delta must be"),
     ],
