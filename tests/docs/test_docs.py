@@ -135,3 +135,24 @@ def test_the_commands_of_the_readme_name_extras_that_exist():
         if "lionk conform " in line:  # the port that is judged comes along
             assert "lion-pytorch" in line
     assert "lionk[cli,dask,jax,torch]" in extras["docs"]  # the reference imports the backends
+
+
+def test_counts_on_the_pages_are_those_of_the_code():
+    """The README is the first to be read, and the last that someone would think of after adding a function."""
+    from lionk.conformance.mutants import MUTANTS
+    from lionk.conformance.mutants.correct import CORRECT
+
+    counts = {
+        "functions K": len(lionk.names()),
+        "registered names": len(lionk.names()),
+        "named algorithms": len(lionk.algorithms()),
+        "correct variants": len(CORRECT),
+    }
+    found = []
+    for page in (DOCS.parent / "README.md", *DOCS.glob("*.md")):
+        for number, what in re.findall(rf"([\d,]+) ({'|'.join(counts)})", page.read_text(encoding="utf-8")):
+            found.append(what)
+            assert int(number.replace(",", "")) == counts[what], f"{page.name}: {number} {what}"
+    assert set(found) == set(counts)
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    assert int(re.search(r"more than (\d+) mistakes", readme)[1]) < len(MUTANTS)
