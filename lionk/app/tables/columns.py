@@ -240,7 +240,7 @@ def _typed(sheet: Sheet, name: str, cells_: Any, text: bool) -> Column:
         return replace(lasted, detail=f"{lasted.detail} days")
     if pd.api.types.is_numeric_dtype(kind):
         values = cells_.astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-        for row in np.flatnonzero(np.isinf(values)):
+        for row in np.flatnonzero(np.isinf(values)).tolist():
             raise BadInput(f"{_at(sheet, row, name)}: {values[row]} is not a finite number; mend or empty the cell")
         read = measured(name, values)
         rounded = kind.kind in "iu" and np.abs(values).max(initial=0.0) > 2.0**53
