@@ -54,12 +54,16 @@ def page(
     reports: dict[str, list[tuple[str, dict[str, Any]]]], targets: dict[str, str], findings: dict[str, str]
 ) -> str:
     count = sum(map(len, reports.values()))
-    head = ("port", "version", "verdict", "holds", "K", "broken rules", "warnings")
     newest = {name: found[-1] for name, found in reports.items()}
-    rows = ((f"`{targets[name]}`", v, *_cells(r), markdown(r["hint"])) for name, (v, r) in newest.items())
+    rows = ((f"`{targets[name]}`", v, *_verdict(r), markdown(r["hint"])) for name, (v, r) in newest.items())
     lines = ["# Ports judged", "", _ABOUT.format(count=count, ports=len(reports)), ""]
-    lines += ["## The newest version of each", "", *table((*head, "in one sentence"), rows)]
-    every = ((name, version, *_cells(r)) for name, found in reports.items() for version, r in found)
+    lines += [
+        "## The newest version of each",
+        "",
+        *table(("port", "version", "verdict", "holds", "in one sentence"), rows),
+    ]
+    every = ((name, version, *_verdict(r), *_rules(r)) for name, found in reports.items() for version, r in found)
+    head = ("port", "version", "verdict", "holds", "broken rules", "warnings")
     lines += ["", "## Version by version", "", *table(head, every)]
     rules = [n for n in RULES if any(n in r["rules"] for f in reports.values() for _, r in f)]
     lines += ["", "## Rule by rule", "", "The newest versions: + kept, ! a warning, **x** broken, empty not asked.", ""]
@@ -76,11 +80,14 @@ def page(
     return "\n".join(lines) + "\n"
 
 
-def _cells(r: dict[str, Any]) -> list[str]:
-    broken = [n for n, rule in r["rules"].items() if rule["verdict"] == "fail"]
-    warned = [n for n, rule in r["rules"].items() if rule["verdict"] == "warn"]
-    held = "none" if r["held"] is None else f"L{r['held']}"
-    return ["pass" if r["passed"] else "**fail**", held, markdown(r["K"]), ", ".join(broken), ", ".join(warned)]
+def _verdict(r: dict[str, Any]) -> list[str]:
+    return ["pass" if r["passed"] else "**fail**", "none" if r["held"] is None else f"L{r['held']}"]
+
+
+def _rules(r: dict[str, Any], most: int = 4) -> list[str]:
+    """The rules that are broken, and those with a warning: the first of them, and how many more there are."""
+    found = ([n for n, rule in r["rules"].items() if rule["verdict"] == verdict] for verdict in ("fail", "warn"))
+    return [", ".join(n[:most]) + (f" and {len(n) - most} more" if len(n) > most else "") for n in found]
 
 
 def badge(label: str, words: str, good: bool) -> str:
