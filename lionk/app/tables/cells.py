@@ -40,10 +40,11 @@ def _number(point: str) -> str:
 
 
 NUMBER = {point: re.compile(_number(point), re.IGNORECASE) for point in (POINT, COMMA)}
-# What stands before a number, or after it: a currency, a percent sign, a unit such as kg.
+# What stands before a number, or after it: a currency, a percent sign, a unit such as kg or km/h.
+_MONEY = "$\u00a2\u20a0-\u20c0£¥"
 _BESIDE = (
-    re.compile(r"^[(+\u2212\u2013-]?\s*([$€£¥]|[A-Z]{3}(?= ))"),
-    re.compile(r"(?<=[\d.,])\s?([$€£¥%]|°?[^\W\d_]{1,8})\)?$"),
+    re.compile(rf"^[(+\u2212\u2013-]?\s*([A-Z]{{0,2}}[{_MONEY}]|[A-Z]{{3}}(?= ))"),
+    re.compile(rf"(?<=[\d.,])\s?([{_MONEY}%‰°℃℉]|°?[^\W\d_]{{1,8}}(?:[/^·][^\W_]{{1,5}})*)\)?$"),
 )
 
 

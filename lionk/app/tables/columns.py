@@ -195,7 +195,9 @@ def _date(sheet: Sheet, name: str, cells_: Any, full: Any, common: Habits, ways:
             )
         forms = forms[:1] if common.day_first else forms[1:]
     read = _dated(name, _spread(full, cells_.index, cells.days(full, forms[0])), forms[0])
-    return replace(read, detail=f"{read.detail}, in UTC") if full.str.contains(cells.OFFSET).any() else read
+    extras = [", in UTC"] * bool(full.str.contains(cells.OFFSET).any())
+    extras += [", years of two digits as 1969 to 2068"] * ("%y" in forms[0])
+    return replace(read, detail="".join([read.detail, *extras]))
 
 
 def _dated(name: str, values: Array, form: str = "") -> Column:
@@ -209,6 +211,8 @@ def _dated(name: str, values: Array, form: str = "") -> Column:
 def _text(name: str, cells_: Any, full: Any, told: str = "") -> Column:
     values = np.where(cells.missing(cells_), "", cells_.to_numpy(dtype=object)).astype(object)
     different = int(full.nunique())
+    if int(full.str.lower().nunique()) < different:
+        told += "; some differ in capitals alone"
     kinds = f"{different} different: {first_of(str(v)[:20] for v in sorted(full.unique()))}"
     return Column(name, "text", values, kinds + told, aside=_too_many(different, len(full)))
 

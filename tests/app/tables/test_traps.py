@@ -109,6 +109,12 @@ def test_dates_beyond_nanoseconds(sheet, tmp_path):
     assert made(sheet(column([*DAYS[:5], "0000-00-00"]))).account[0].kind == "date"
 
 
+def test_what_a_reader_should_look_at_is_told(sheet):
+    t = made(sheet("born,sex,y\n" + "".join(f"{i + 13}.01.{60 + i},{'Mm'[i % 2]}ale,{i}\n" for i in range(9))))
+    assert t.account[0].seen == "2060-01-13 to 2068-01-21, years of two digits as 1969 to 2068"
+    assert t.account[1].seen == "2 different: Male, male; some differ in capitals alone"
+
+
 # -- columns -----------------------------------------------------------------------------------------------------
 
 
