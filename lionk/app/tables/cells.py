@@ -65,7 +65,10 @@ def missing(texts: Series) -> Array:
 
 def numbers(texts: Series, point: str) -> Numbers:
     """Texts as numbers, with this mark of the decimals."""
-    bare, symbol = _bare(texts.tolist())
+    return _numbers(*_bare(texts.tolist()), point)
+
+
+def _numbers(bare: list[str], symbol: str, point: str) -> Numbers:
     is_number = NUMBER[point].fullmatch
     good = np.fromiter((is_number(t) is not None for t in bare), dtype=bool, count=len(bare))
     without = str.maketrans({point: POINT, "d": "e", "D": "e", **dict.fromkeys(_GROUPS[point] + _SPACES)})
@@ -74,7 +77,7 @@ def numbers(texts: Series, point: str) -> Numbers:
 
 
 def few(wrong: int, of: int) -> bool:
-    """Are so many cells of a column mistakes, so that the others tell what it holds?"""
+    """May so many cells of a column be mistakes, so that the others tell what it holds?"""
     return wrong <= max(1, BAD * of) and 2 * wrong < of
 
 
@@ -85,7 +88,7 @@ def _bare(texts: list[str]) -> tuple[list[str], str]:
     """
     symbol = next(filter(None, (_common(pattern, texts) for pattern in _BESIDE)), "")
     if not symbol:
-        return [_signed(t) for t in texts], ""
+        return [t if t[:1].isdigit() else _signed(t) for t in texts], ""
     return [_signed(t.replace(symbol, "", 1)) if symbol in t else "" for t in texts], symbol
 
 
@@ -98,12 +101,9 @@ def _common(pattern: re.Pattern[str], texts: list[str]) -> str:
     return symbol if len(found) == 1 and (times == len(texts) or few(len(texts) - times, len(texts))) else ""
 
 
-_MINUS = re.compile("[\u2212\u2013]")
-
-
 def _signed(text: str) -> str:
     """The text with a plain minus where it has a typeset one, or brackets, in which accountants put what is below 0."""
-    text = _MINUS.sub("-", text.strip(), count=1)
+    text = text.strip().replace("\u2212", "-", 1).replace("\u2013", "-", 1)
     if text.startswith("(") and text.endswith(")"):
         text = "-" + text[1:-1].strip()
     return text[0] + text[1:].lstrip() if text[:1] in ("+", "-") else text
@@ -111,7 +111,8 @@ def _signed(text: str) -> str:
 
 def either(texts: Series) -> dict[str, Numbers]:
     """Texts as numbers, with each mark of the decimals."""
-    return {p: numbers(texts, p) for p in (POINT, COMMA)}
+    bare, symbol = _bare(texts.tolist())
+    return {p: _numbers(bare, symbol, p) for p in (POINT, COMMA)}
 
 
 def decimal(found: dict[str, Numbers]) -> str | None:
