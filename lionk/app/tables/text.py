@@ -229,6 +229,8 @@ def _parse(path: Path, text: str, separator: str, skipped: int) -> Frame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         _ragged(path, text, separator, skipped)
         raise BadInput(f"{path}: {error}") from None
+    if '\\"' in text:
+        _ragged(path, text, separator, skipped)  # a quote that is written so would end its cell
     if separator != " " and ((frame.iloc[:, -1] == "") & (frame != "").any(axis=1)).any():
         _ragged(path, text, separator, skipped)  # a line that is cut short ends so
     return frame.apply(lambda column: column.str.strip())

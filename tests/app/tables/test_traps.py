@@ -173,6 +173,12 @@ def test_what_is_no_table_is_called_by_its_name(sheet, text, kind):
         sheet(b"x,y\n1,2\n3,\0\n")
 
 
+def test_quotes_behind_a_backslash_are_named(sheet):
+    with pytest.raises(BadInput, match=r"the row from line 2: .* is there a quote that is not closed\?"):
+        sheet('k,y\n"a\\"b",1\n"c",2\n')
+    assert sheet('k,y\n"C:\\",1\n"c",2\n').frame["k"].tolist() == ["C:\\", "c"]
+
+
 def test_a_separator_that_was_not_found_is_asked_for(sheet):
     with pytest.raises(BadInput, match=r"--target is one of: x:y, .*--separator says what stands between them"):
         made(sheet("x:y\n1:2\n2:3\n"))
