@@ -45,6 +45,10 @@ def read_text(path: Path, data: bytes, how: Reading) -> Sheet:
         text = _lengthened(text, separator) if spare == "last" else f'""{separator}{text}'
         notes.append(f"the first line has one name less than the others have cells, so the {spare} column has none")
     frame = _parse(path, text, separator, skipped)
+    if spare == "first" and separator == "," and _whole(frame.iloc[1:, 0]):
+        width = frame.shape[1]
+        raise BadInput(f"{path}, {where(0)}: {width - 1} names, but the lines below have {width} cells; add the name "
+                       "that is missing, or, if commas mark decimals, save the table with semicolons")  # fmt: skip
     kept, told = filled((frame != "").any(axis=1).to_numpy(), _blank(text, separator, frame.shape[1]))
     notes += told
     frame = frame.iloc[kept].reset_index(drop=True)
@@ -207,6 +211,11 @@ def _spare(text: str, separator: str) -> str:
     if len(rows) < 2 or {len(row) for row in rows[1:]} != {len(rows[0]) + 1}:
         return ""
     return "last" if not any(row[-1] for row in rows[1:]) else "first"
+
+
+def _whole(cells_: Any) -> bool:
+    """Are these whole numbers, of which some are equal? Then they name no rows, and may be parts of decimals."""
+    return bool(cells_.str.fullmatch(r"-?\d*").all() and cells_.duplicated().any())
 
 
 def _lengthened(text: str, separator: str) -> str:

@@ -173,6 +173,12 @@ def test_what_is_no_table_is_called_by_its_name(sheet, text, kind):
         sheet(b"x,y\n1,2\n3,\0\n")
 
 
+def test_a_name_less_than_cells_is_asked_for_unless_rows_have_names(sheet):
+    with pytest.raises(BadInput, match=r"line 1: 2 names, but the lines below have 3 cells; .* commas mark decimals"):
+        sheet("x,y\n1,5,2\n1,7,3\n2,5,4\n")
+    assert list(sheet("x,y\na,5,2\nb,7,3\nc,5,4\n").frame) == ["column 1", "x", "y"]
+
+
 def test_quotes_behind_a_backslash_are_named(sheet):
     with pytest.raises(BadInput, match=r"the row from line 2: .* is there a quote that is not closed\?"):
         sheet('k,y\n"a\\"b",1\n"c",2\n')
