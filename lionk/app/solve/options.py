@@ -97,7 +97,9 @@ Dates = Annotated[
 Encoding = Annotated[
     str | None,
     _table(
-        help="Encoding of a text file, for example latin-1. By default UTF-8, or else Windows-1252.", metavar="NAME"
+        help="Encoding of a text file, for example latin-1. By default the one of UTF-8, UTF-16 and Windows-1252 that "
+        "fits.",
+        metavar="NAME",
     ),
 ]
 SheetName = Annotated[
@@ -121,7 +123,7 @@ KText = Annotated[
         "--k",
         "-k",
         help="The convex function K. It decides what the weights are constrained to, for example l1 or lp:p=1.5. "
-        "'lionk functions' lists all.",
+        "'lionk functions' lists all. By default l1 for your own table.",
         metavar="NAME[:param=value,...]",
         autocompletion=lambda: lionk.names() + lionk.algorithms(),
     ),
@@ -130,7 +132,7 @@ WeightDecay = Annotated[
     float | None,
     _model(
         help="The weight decay lam: the weights w keep to the set where K*(lam w) is finite. With l1 that is "
-        "|w| <= 1/lam."
+        "|w| <= 1/lam. By default 1 for your own table."
     ),
 ]
 HoldOut = Annotated[
