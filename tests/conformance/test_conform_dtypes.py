@@ -163,3 +163,23 @@ def test_a_port_is_told_which_dialect_it_looks_like():
     assert told.passed
     assert told.dialect["name"] == "lion-coupled"
     assert spoken(Capabilities(K="huber"), [])["name"] == "lion-k"
+
+
+@pytest.mark.parametrize("narrow", ["float16", ""])
+def test_a_program_is_asked_what_it_keeps(narrow):
+    def answer(case):
+        x, m, xs = case.array(case.x0), np.zeros(case.shape, case.dtype), []
+        b1, b2 = case.betas
+        for t, entries in case.gradients():
+            g, lr = case.array(entries), case.rate(t)
+            x = x - lr * (np.sign(b1 * m + (1 - b1) * g) + case.weight_decay * x)
+            x, m = x.astype(narrow or case.dtype).astype(case.dtype), (b2 * m + (1 - b2) * g).astype(case.dtype)
+            xs.append(list(map(float, x.reshape(-1))))
+        return json.dumps({"id": case.id, "x": xs})
+
+    claims = claims_of_program(dtypes=("float32",))
+    report = judge_results(map(answer, cases(claims, 0)), claims, name="program", level=0)
+    (kept,) = [r for r in report.results if r.id == "S5.kept/float32"]
+    assert kept.verdict == ("fail" if narrow else "pass")
+    assert report.passed == (not narrow)
+    assert not narrow or report.hint.startswith("x of float32 is kept in float16")

@@ -18,7 +18,7 @@ from lionk.conformance.ports.golden import SHIPPED, unpack
 from lionk.conformance.ports.process import Limits
 from lionk.conformance.ports.target import known_failures, spec, wishes_of
 from lionk.conformance.report.results import SURE
-from lionk.conformance.specification.dialects import DIALECTS, in_dialect
+from lionk.conformance.specification.dialects import DIALECTS, SCALES, TURNS, in_dialect
 
 from ..console import BadInput, Failed, bad_input, command, console, say, table, unbroken
 from ..files import apart, json_path, output_path, to_file, write_json, write_text
@@ -26,6 +26,10 @@ from ..files import apart, json_path, output_path, to_file, write_json, write_te
 _STYLES = {"pass": "green", "fail": "bold red", "warn": "yellow", "xfail": "yellow", "skip": "dim"}
 
 
+_DIALECTS = (
+    f"Judge it in this dialect: {', '.join(DIALECTS)}. Those of Muon take words after a +, as in "
+    f"muon-quintic+plain+ratio: {', '.join((*SCALES, *TURNS))}."
+)
 _LEVELS = "; ".join(f"{n} {text}" for n, text in LEVELS.items())
 
 
@@ -76,7 +80,7 @@ def conform(
     replay: Annotated[
         str | None, typer.Option(help="Write this case as a Python file that runs on its own.", metavar="CASE")
     ] = None,
-    dialect: Annotated[str | None, typer.Option(help=f"Judge it in this dialect: {', '.join(DIALECTS)}.")] = None,
+    dialect: Annotated[str | None, typer.Option(help=_DIALECTS)] = None,
     timeout: Annotated[float, typer.Option(help="Stop a port that has not answered after this many seconds.")] = 60.0,
     memory: Annotated[
         float, typer.Option(help="Stop a port that takes more memory than this, in GiB; 0 means no limit.")

@@ -16,9 +16,21 @@ from ..specification.port import Capabilities
 from .reference import Point, expected, follow
 from .trace import Trace
 
-Way = Callable[[ConvexFunction, Any], Any]
+Way = Callable[[ConvexFunction, Any, Any], Any]  # of K, minus the readout, and minus the gradient
 _NUMBERS = (1.0, 2.0, 0.5, 4.0, 0.25, 3.0, 1 / 3, 10.0, 0.1)
-_OTHERS = ("l1", "l2", "linf", "max", "huber", "power")
+_OTHERS = (
+    "l1",
+    "l2",
+    "linf",
+    "max",
+    "huber",
+    "power",
+    "log_sum_exp",
+    "smooth_linf",
+    "sparsemax",
+    "row_l1_l2",
+    "col_l1_l2",
+)
 _FITS = 1e-7
 
 
@@ -37,7 +49,7 @@ def other_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
         return epsilon
     for says, way in WAYS.items():
         try:
-            if all(_near(v, way(K, p.readout)) for K, p, _, v in (*wrong, *right)):
+            if all(_near(v, way(K, p.readout, -p.grad)) for K, p, _, v in (*wrong, *right)):
                 return f"the direction is {says}"
         except (ValueError, TypeError, ArithmeticError):  # a K that takes no such array
             continue
@@ -68,29 +80,34 @@ def _near(a: Any, b: Any) -> bool:
 
 
 def _scaled(a: float, c: float) -> Way:
-    return lambda K, r: a * K.subgradient(c * r)
+    return lambda K, r, _: a * K.subgradient(c * r)
 
 
 def _power(p: float) -> Way:
-    return lambda _, r: host().namespace().sign(r) * abs(r) ** p
+    return lambda _, r, __: host().namespace().sign(r) * abs(r) ** p
 
 
 def _named(name: str) -> Way:
-    return lambda _, r: build(name).subgradient(r)
+    return lambda _, r, __: build(name).subgradient(r)
 
 
 def _leading(k: int) -> Way:
-    return lambda _, r: _first(r, k)
+    return lambda _, r, __: _first(r, k)
 
 
-def _rows(K: ConvexFunction, r: Any) -> Any:
+def _rows(K: ConvexFunction, r: Any, _: Any) -> Any:
     flat = r.reshape(-1, r.shape[-1]) if r.ndim > 1 else r.reshape(1, -1)
     return host().namespace().stack([K.subgradient(row) for row in flat]).reshape(r.shape)
 
 
-def _largest(_: ConvexFunction, r: Any) -> Any:
+def _largest(_: ConvexFunction, r: Any, __: Any) -> Any:
     xp = host().namespace()
     return xp.where(abs(r) == xp.max(abs(r)), xp.sign(r), 0 * r)
+
+
+def _chosen(K: ConvexFunction, r: Any, g: Any) -> Any:
+    xp = host().namespace()
+    return xp.where(K.subgradient(g) != 0, xp.sign(r), 0 * r)
 
 
 def _first(r: Any, k: int) -> Any:
@@ -101,10 +118,12 @@ def _first(r: Any, k: int) -> Any:
 
 WAYS: dict[str, Way] = {
     **{f"{a:.3g} dK({c:.3g} r)": _scaled(a, c) for a in _NUMBERS for c in _NUMBERS if (a, c) != (1.0, 1.0)},
+    "dK of the gradient, and not of the readout": lambda K, _, g: K.subgradient(g),
+    "the sign of the readout in the entries that dK of the gradient, and not that of the readout, chooses": _chosen,
     "that of each row alone, and not of the whole array": _rows,
-    "the readout divided by the sum of the sizes of its entries": lambda _, r: r / (float(abs(r).sum()) or 1.0),
-    "the readout divided by its largest entry": lambda _, r: r / (float(abs(r).max()) or 1.0),
-    "the readout divided by its root mean square": lambda _, r: r / (float((r * r).mean()) ** 0.5 or 1.0),
+    "the readout divided by the sum of the sizes of its entries": lambda _, r, __: r / (float(abs(r).sum()) or 1.0),
+    "the readout divided by its largest entry": lambda _, r, __: r / (float(abs(r).max()) or 1.0),
+    "the readout divided by its root mean square": lambda _, r, __: r / (float((r * r).mean()) ** 0.5 or 1.0),
     "the sign of every largest entry, where they should share 1 among them": _largest,
     **{f"the signs of the {k} largest entries, of equal ones the first": _leading(k) for k in range(1, 6)},
     **{f"that of K = {name}": _named(name) for name in _OTHERS},

@@ -18,6 +18,7 @@ _TIMES = 4.0  # a gradient is made larger by this
 _STEPS = 8
 _FITS = 2e-3  # of a ratio: an epsilon of 1e-8 is within it
 _MATRIX = (4, 3)
+AS_MUON = "as in Muon"
 
 
 def family_of(port: Port) -> str:
@@ -41,6 +42,45 @@ def family_of(port: Port) -> str:
         return ""
 
 
+def depends_of(port: Port) -> str:
+    """On what the direction of the entries depends that it should not, each shown by two numbers; "" if nothing is."""
+    claims = port.capabilities
+    shape = main_shape(claims.K)
+    K = function_of(claims.K, shape)
+    dtype = next((d for d in claims.dtypes if d in WIDE), None)
+    if dtype is None or claims.accuracy or claims.cautious:
+        return ""
+    ask = _Asked(port, dtype, shape)
+    g, xp = ask.gradient(), host().namespace()
+    some = xp.reshape(xp.arange(g.size) % 2 == 0, g.shape)
+    try:
+        plain = ask(g, -g / 8, g)
+        others = {
+            "x: at 1 and at -2": ask(g, -g / 8, g, x=-2.0),
+            "the learning rate: at 2^-8 and at 2^-4": ask(g, -g / 8, g, lr=2.0**-4),
+            "the count of steps: at once and after 20 steps of gradients 0": ask(*[0 * g] * 20, g, -g / 8, g)[20:],
+        }
+        if K.by_entry:
+            larger = xp.where(some, 64 * g, g)
+            seen = ask(larger, -larger / 8, larger)
+            others["other entries: with these as they are and 64 times as large"] = [
+                xp.where(some, a, b) for a, b in zip(plain, seen, strict=True)
+            ]
+        if K.traits.even:
+            others["the sign of all gradients: as it is and turned"] = [-d for d in ask(-g, g / 8, -g)]
+    except Exception:  # whatever the port raises has its own verdict
+        return ""
+    found = []
+    for what, seen in others.items():
+        for a, b in zip(plain, seen, strict=True):
+            far = abs(a - b)
+            if float(far.max()) > 1e-3:
+                at = int(xp.argmax(far))
+                found.append(f"{what} it is {float(a.reshape(-1)[at]):.4g} and {float(b.reshape(-1)[at]):.4g}")
+                break
+    return f"the direction depends on {'; and on '.join(found)}" if found else ""
+
+
 @dataclass(frozen=True)
 class _Asked:
     """A port, asked for its directions ``(x - x')/lr`` without decay, where all entries of x are one number."""
@@ -56,8 +96,8 @@ class _Asked:
         g = xp.reshape(2.0 ** (4 * places - 2) * (1 - 2.0 * (xp.arange(n) % 3 == 1)), self.shape)
         return xp.astype(xp.astype(g, xp.float32), xp.float64)
 
-    def __call__(self, *grads: Any, x: float = 1.0) -> list[Any]:
-        claims, n, lr = self.port.capabilities, size(self.shape), 2.0**-8
+    def __call__(self, *grads: Any, x: float = 1.0, lr: float = 2.0**-8) -> list[Any]:
+        claims, n = self.port.capabilities, size(self.shape)
         given = tuple(tuple(float(v) for v in g.reshape(-1)) for g in grads)
         name, decay, betas = f"S2.scale/family/{self.dtype}", next(iter(claims.decays)), betas_for(claims, 0.8, 0.95)
         case = Case(name, self.dtype, self.shape, (x,) * n, given, (lr,) * len(given), betas, 0.0, decay)
@@ -158,7 +198,7 @@ def _of_matrices(ask: _Asked, signs: bool) -> str:
     if signs and not flat and float(values.max()) <= 2 * float(values.min()):
         return (
             "of a matrix it is not the sign of each entry that is taken, but the polar factor, of singular values "
-            f"{float(values.min()):.3g} to {float(values.max()):.3g}, as in Muon: --k muon or --k nuclear judges that"
+            f"{float(values.min()):.3g} to {float(values.max()):.3g}, {AS_MUON}: --k muon or --k nuclear judges that"
         )
     if not signs and flat:
         return "of a matrix the sign of each entry is taken, as in Lion: --k l1 judges that"

@@ -15,15 +15,18 @@ from .approximate import direction_of
 from .conditions import condition
 from .diagnosis import Likeness, nearest
 from .direction import other_of
-from .family import family_of
-from .long import long_of, turns_of
-from .measure import bits_of, factor_of, held_of, place_of, precision_of, range_of, share_of, step_of
+from .entries import entries_of
+from .family import AS_MUON, depends_of, family_of
+from .long import late_of, turns_of
+from .measure import bits_of, factor_of, held_of, precision_of, range_of, share_of, step_of, taken_off
+from .spelling import spelled
 from .trace import Trace
 from .weights import weights_of
 
 Judge = Callable[..., Report]
 #: Rules that ask about the size of gradients.
 SIZED = ("S2.scale", "S2.fine", "S6.precision", "S6.infinity")
+_LATE = 1100  # steps after which what the readout weighs is measured
 _PARTS = 6  # rules that are looked at alone
 
 
@@ -39,7 +42,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         wrong = [(case, trace) for case, trace in traces.values() if case.id in failing]
         wrong = [(c, t) for c, t in wrong if not c.id.startswith("S3.large")] or wrong  # x is of other sizes there
         step = next((s for c, t in wrong if (s := step_of(c, port.capabilities, t))), "")
-        decay = next((s for f in (factor_of, share_of, held_of) if (s := f(wrong, port.capabilities))), "")
+        decay = next((s for f in (taken_off, factor_of, share_of, held_of) if (s := f(wrong, port.capabilities))), "")
         finite = [(c, t) for c, t in wrong if c.dtype in WIDE and not c.id.startswith("S6.")]
         near = [(c, b) for c, t in finite if (b := bits_of(c, port.capabilities, t))]
         # Of an approximation it says more than a mistake within the declared error does.
@@ -53,16 +56,23 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
             step = f"wherever x is wrong it is right to {b} bits or more ({c.id})"
         sized = any(i.startswith(("S1.", "S2.scale", "S5.shape")) for i in failing)
         family = family_of(port) if sized else ""
+        asked = wrong and (port.capabilities.accuracy or AS_MUON in family)
+        report.spelled, muon = spelled(port) if asked else ("", "")
+        if muon:  # what else it does is told first
+            muon = "; ".join(filter(None, (factor or family, muon)))
         other = other_of(wrong, port.capabilities) if not (family or factor or report.sure) else ""
         filtered = any(i.startswith(("S1.", "S4.state")) for i in failing) and not family
-        weights, off = weights_of(port) if filtered else ("", 0.0)
-        only_long = all(c.long for c, _ in wrong)
-        counted = next((long_of(c, port.capabilities, t) for c, t in wrong if only_long), "")
+        at, counted = late_of(wrong, port.capabilities)
+        filtered = filtered or 0 < at <= _LATE
+        weights, off = weights_of(port, at if at <= _LATE else 0) if filtered else ("", 0.0)
+        if at and weights:
+            counted = f"{counted}; {weights}"
         kept = any(i.startswith("S4.state") for i in failing)  # where the finest probes are
         inside = precision_of(wrong, port.capabilities, off) if kept else ""
         when, then = turns_of(finite, port.capabilities) if not report.sure else ("", "")
         step = then or step
-        place = place_of([(c, t) for c, t in wrong if not c.long], port.capabilities)
+        what, place = entries_of(wrong, port.capabilities)
+        odd = f"{what}, {place}" if what and place else ""
         dtypes = dict.fromkeys(r.id.rpartition("/")[2] for r in report.failures if r.rule.id in SIZED)
         ranged = range_of(port, list(dtypes)) if not family else ""
         # A dtype of the range of float32 holds the scales of S2.scale: what fails there is first a matter of size.
@@ -77,15 +87,13 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         [c for c, _ in traces.values() if c.id in failing],
         [c for c, _ in traces.values() if not any(belongs(i, c.id) for i in failing)],
     )
-    report.where = report.where or place or when
+    report.where = report.where or (place if report.sure or not odd else "") or when
     told = _told(report, port, bool(wrong), judge) if not (wrong and report.sure) else []
     parts = [] if report.sure or counted or factor or family or other else _parts(report, port, traces, like)
-    report.fact = bool(cast or impure)
-    report.measured = [
-        words
-        for words in (cast, impure, counted, family, other, decay, *numbers, *parts, step, *told, said, unset)
-        if words
-    ]
+    report.fact = bool(cast or impure or muon)
+    exact = (cast, impure, muon, counted, odd, family, other, decay, *numbers, *parts)
+    on = depends_of(port) if wrong and not (report.sure or any(exact)) else ""
+    report.measured = [words for words in (*exact, on, step, *told, said, what, unset) if words]
     if not report.measured and not report.looks_like.startswith("looks like") and report.first is not None:
         report.measured = [f"{report.first.id}: {report.first.text}"]
     if report.diagnosis:

@@ -72,7 +72,7 @@ def judge(
         from .findings import diagnose_into  # and what diagnoses, for which a right port does not wait
 
         diagnose_into(report, port, traces, judge)
-    report.dialect = spoken(claims, [name for name, *_ in report.diagnosis])
+    report.dialect = spoken(claims, [name for name, *_ in report.diagnosis], report.spelled)
     return report
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,19 +13,30 @@ from .comparator import judge_step
 from .reference import Point, expected, follow, row_of, two_constants
 from .trace import Trace
 
+#: What a momentum becomes before a step, of what it is, at the first of these steps and later; None: what it is.
+Change = Callable[[Any, bool], Any]
 _SHORT = 256  # steps of a run that are looked at for what happens at each of a number
 _EARLY = 16  # what is wrong from the beginning is no matter of counts
 _BEFORE, _AFTER = 48, 96  # steps around the first wrong one: a wrong momentum may turn no direction for a while
 _FEW = 24  # steps after it, for a momentum that begins anew
 
 
-def long_of(case: Case, claims: Capabilities, trace: Trace) -> str:
-    """One sentence about the first wrong step of a long run; "" if there is none."""
-    K = function_of(claims.K, case.shape)
-    pairs = list(follow(case, trace.xs, claims.state_dtype))
-    at = next((p.step for p, after in pairs if judge_step(case, K, p, after)), None)
-    if at is None or at < _EARLY:
-        return ""
+def late_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> tuple[int, str]:
+    """The first wrong step and one sentence about it, if each of these runs is right for so long that a count may be
+    why; else (0, "").
+    """
+    first, found = 0, ""
+    for case, trace in runs:
+        K = function_of(claims.K, case.shape)
+        pairs = list(follow(case, trace.xs, claims.state_dtype))
+        at = next((p.step for p, after in pairs if judge_step(case, K, p, after, claims.accuracy)), None)
+        if at is None or at < _EARLY:
+            return 0, ""
+        first, found = min(at, first or at), found or _late(case, K, pairs, at)
+    return first, found
+
+
+def _late(case: Case, K: ConvexFunction, pairs: list[tuple[Point, Any]], at: int) -> str:
     later = pairs[at : at + _AFTER]
     if all((after == p.x).all() for p, after in later):
         return f"from step {at} on x does not move any more ({at} steps are right)"
@@ -36,7 +47,9 @@ def long_of(case: Case, claims: Capabilities, trace: Trace) -> str:
     scaled = _scaled(case, K, later)
     if scaled:
         return f"from step {at} on {scaled} ({at} steps are right)"
-    for what, change in (("begins anew at 0", _anew), ("is not updated any more", _frozen)):
+    changes = {"begins anew at 0": _times(0.0), "is not updated any more": _frozen}
+    changes |= {f"is multiplied by {f:g}": _times(f) for f in (0.5, 0.1, 0.9, 2.0, -1.0)}
+    for what, change in changes.items():
         for start in range(at, max(at - _BEFORE, 0), -1):
             if _explains(case, K, pairs, start, change):
                 return f"the momentum {what} at step {start} ({at} steps are right)"
@@ -90,20 +103,20 @@ def _rate_of(case: Case, K: ConvexFunction, point: Point, after: Any) -> str:
     return f"step {point.step} takes the learning rate of step {step}: its schedule is asked at another count"
 
 
-def _anew(m: Any, first: bool) -> Any:
-    return 0 * m if first else None
+def _times(factor: float) -> Change:
+    return lambda m, first: factor * m if first else None
 
 
 def _frozen(m: Any, _: bool) -> Any:
     return m
 
 
-def _explains(case: Case, K: ConvexFunction, pairs: list[tuple[Point, Any]], start: int, change: Any) -> bool:
+def _explains(case: Case, K: ConvexFunction, pairs: list[tuple[Point, Any]], start: int, change: Change) -> bool:
     """Are the steps after ``start`` right if the momentum before each is changed so?"""
     b1, b2 = case.betas
     m = pairs[start - 1][0].m
     held = m
-    for point, after in pairs[start : start + (_FEW if change is _anew else _AFTER)]:
+    for point, after in pairs[start : start + (_AFTER if change is _frozen else _FEW)]:
         # The readout is b1 m - (1 - b1) g: what g adds is known from the reference's own momentum.
         own = pairs[point.step - 1][0].m
         gradient = b1 * own - point.readout  # (1 - b1) g

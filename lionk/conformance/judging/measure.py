@@ -144,25 +144,6 @@ def _size(seen: Any, fine: Any, place: int) -> float:
     return abs(float(seen[:, place][~fine[:, place]][0]))
 
 
-def place_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
-    """Which entries are wrong, if in every one of these runs they are the last ones, beyond a multiple of 4, 8, ..."""
-    xp, found = host().namespace(), []
-    for case, trace in runs:
-        K = function_of(claims.K, case.shape)
-        wrong = xp.zeros(case.size, dtype=xp.bool)
-        for p, after in follow(case, trace.xs, claims.state_dtype):
-            far = xp.abs(after - expected(case, K, p)[1]) > abs(p.lr) / 16
-            wrong = wrong | xp.reshape(far, (-1,))
-        places = [i for i, w in enumerate(wrong) if w]
-        if places:
-            found.append((case.size, places[0]))
-    blocks = (2**k for k in range(2, 13))
-    tail = next((k for k in blocks if all(first >= n // k * k for n, first in found)), 0)
-    if not tail or len({n for n, _ in found if n > tail}) < 2:
-        return ""
-    return f"only in the last entries, those beyond a multiple of {tail}"
-
-
 def factor_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
     """By which power of lr and of wd x decays, if one describes every step of these runs whose direction is right; ""
     if it is the declared one, or none does.
@@ -183,6 +164,54 @@ def factor_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
             more = ", and the direction by 1 - lr wd: there is a decay after the step" if after_step else ""
             return f"x is multiplied by {name}{more}; {declared} is declared"
     return ""
+
+
+def taken_off(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
+    """What is taken off in place of wd x, if the direction is right and the rest is wd times one of ``TERMS``; else
+    "".
+    """
+    xp, rows = host().namespace(), []
+    for case, trace in runs:
+        if case.dtype not in WIDE or case.long or not case.size or case.id.startswith(("S6.", "S2.fine")):
+            continue
+        K, first = function_of(claims.K, case.shape), case.array(case.x0)
+        m, last = 0.0 * first, first
+        for p, after in follow(case, trace.xs, claims.state_dtype):
+            u = expected(case, K, p)[0]
+            if p.lr and p.lam and (u == u).all():
+                sure = (abs(p.readout) > p.bound) | (p.bound == 0)
+                rows.append(((p, -m, last, first), sure, xp.where(sure, (u - (after - p.x) / p.lr) / p.lam, 0.0)))
+            m, last = p.m, p.x
+    for name, term in TERMS.items() if rows else ():
+        pairs = [(xp.where(sure, term(*given), 0.0), off) for given, sure, off in rows]
+        size = sum(float((a * a).sum()) for a, _ in pairs)
+        times = sum(float((a * b).sum()) for a, b in pairs) / size if size else 0.0
+        if abs(times) > _LOOSE and all((abs(b - times * a) <= _LOOSE * (1 + abs(a))).all() for a, b in pairs):
+            number = "" if abs(times - 1) < _LOOSE else f" times {times:.4g}"
+            return f"what the decay takes off is wd{number} times {name}, and not times x"
+    return ""
+
+
+#: What may stand in place of x: of a point, the average before it, the x of one step before, and the first one.
+TERMS: dict[str, Callable[[Point, Any, Any, Any], Any]] = {
+    "g, the gradient": lambda p, *_: p.grad,
+    "m, the momentum from before the step": lambda _, m, *__: m,
+    "m, the momentum from after the step": lambda p, *_: -p.m,
+    "c, the average that the sign is taken of": lambda p, *_: -p.readout,
+    "|x|": lambda p, *_: abs(p.x),
+    "sign(x)": lambda p, *_: host().namespace().sign(p.x),
+    "x |x|": lambda p, *_: p.x * abs(p.x),
+    "x^2": lambda p, *_: p.x**2,
+    "x^3": lambda p, *_: p.x**3,
+    "sqrt(|x|) sign(x)": lambda p, *_: host().namespace().sign(p.x) * abs(p.x) ** 0.5,
+    "x/|x|, its direction": lambda p, *_: p.x / (float((p.x**2).sum()) ** 0.5 or 1.0),
+    "(x - x(0)), from where it began": lambda p, _, __, first: p.x - first,
+    "the x of one step before": lambda _, __, last, ___: last,
+    "(x - mean x)": lambda p, *_: p.x - p.x.mean(),
+    "x |g|": lambda p, *_: p.x * abs(p.grad),
+    "max(x, 0)": lambda p, *_: host().namespace().where(p.x > 0, p.x, 0.0),
+    "1": lambda p, *_: 1.0 + 0 * p.x,
+}
 
 
 def held_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
@@ -225,6 +254,7 @@ def _constants(
 
 
 _FITS = 1e-7
+_LOOSE = 1e-4  # what x is read back to in float32
 #: What ports multiply x by, and 1 minus that, of lr, wd and the first lr.
 FACTORS: dict[str, Callable[[float, float, float], float]] = {
     "1: there is no decay": lambda *_: 0.0,

@@ -59,7 +59,12 @@ def _why(
         for k, lr in enumerate(rates):
             if hypotheses.follows(port.capabilities.K, replace(watched, rates=(lr,) * len(seen)), m):
                 return f"after loading the learning rate stays that of step {k}, whatever its groups are given; "
-        return hypotheses.loaded(port.capabilities.K, watched, m, others)
+        if found := hypotheses.loaded(port.capabilities.K, watched, m, others):
+            return found
+        usual = {"0.9 and 0.99": replace(case, betas=(0.9, 0.99)), "0": replace(case, weight_decay=0.0)}
+        usual["exchanged"] = replace(case, betas=case.betas[::-1])
+        found = hypotheses.settings(port.capabilities.K, watched, usual, m)
+        return f"after loading {found}" if found else ""
 
     return why
 

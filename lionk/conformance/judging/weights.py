@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 
 from ..specification.cases import Case, function_of, host
 from ..specification.maker import WIDE, betas_for, main_shape
@@ -15,9 +16,54 @@ _SIZES = (2.0**-6, 1.0, 2.0**6)
 _CLOSE = 1e-3
 
 
-def weights_of(port: Port) -> tuple[str, float]:
+@dataclass(frozen=True)
+class _Asked:
+    """A port, asked in which direction x goes after gradients, after ``before`` steps without any."""
+
+    port: Port
+    dtype: str
+    betas: tuple[float, float]
+    wd: float = 0.0
+    before: int = 0
+
+    def falls(self, *grads: tuple[float, ...]) -> list[bool]:
+        """Does x fall, entry by entry, at the last of these gradients? Decay is less here than a direction is."""
+        n, rates = len(grads[-1]), (2.0**-6,) * (len(grads) + self.before)
+        decay = next(iter(self.port.capabilities.decays))
+        given = ((0.0,) * n,) * self.before + grads
+        name = f"S1.readout/weights/{self.dtype}"
+        case = Case(name, self.dtype, (n,), (0.125,) * n, given, rates, self.betas, self.wd, decay)
+        xs = [case.array(case.x0), *run(self.port, case).xs]
+        return [bool(v < 0) for v in xs[-1] - xs[-2]]
+
+    def directions(self, lag: int, size: float, grid: list[float]) -> list[bool]:
+        """Those when the newest gradients are ``grid``, and one of this size was ``lag`` steps before."""
+        n = len(grid)
+        return self.falls((size,) * n, *((0.0,) * n,) * (lag - 1), tuple(grid))
+
+    def weight(self, lag: int, size: float = 1.0) -> float | None:
+        """The weight of the gradient ``lag`` steps ago, which has this size, in units of that of the newest; None if
+        nothing changes sign.
+        """
+        half = [size * 10.0 ** (-4 + 7 * i / (_GRID // 2 - 1)) for i in range(_GRID // 2)]
+        grid = [-v for v in reversed(half)] + [0.0] + half
+        low = high = 0.0
+        for _ in range(3):
+            up = self.directions(lag, size, grid)
+            turns = [i for i in range(1, len(grid)) if up[i] != up[i - 1]]
+            if len(turns) != 1 or not up[-1]:
+                return None
+            low, high = grid[turns[0] - 1], grid[turns[0]]
+            grid = [low + (high - low) * i / (_GRID - 1) for i in range(_GRID)]
+        found = -(low + high) / 2
+        if abs(found) > 0.99 * half[-1]:  # the end of the grid
+            return None
+        return found / size if abs(found) > half[0] else 0.0
+
+
+def weights_of(port: Port, late: int = 0) -> tuple[str, float]:
     """How the readout weighs the last gradients, against how it should, and the largest relative error of a weight;
-    ("", 0) if it is right, or cannot be measured.
+    ("", 0) if it is right, or cannot be measured. Also with weight decay, and after ``late`` steps.
 
     The gradients are 1, then 0, then minus a grid of numbers, one for each entry: the direction changes its sign where
     the new gradient outweighs the old one. Three grids, each in the gap of the one before, give six digits. For an
@@ -32,26 +78,40 @@ def weights_of(port: Port) -> tuple[str, float]:
         return unknown
     if not xp.all(K.subgradient(host().asarray([1e-9, -1e-9], dtype="float64")) != 0):
         return unknown
-    b1, b2 = betas = betas_for(claims, 0.8, 0.95)
-    right = [b1 * (1 - b2) * b2 ** (lag - 1) / (1 - b1) for lag in range(1, _LAGS + 1)]
+    plain = _Asked(port, dtype, betas_for(claims, 0.8, 0.95))
     try:
-        seen = [w for lag in range(1, _LAGS + 1) if (w := _weight(port, dtype, betas, lag)) is not None]
+        if (found := _weights(plain)) != unknown:
+            return found
+        others = {"with weight decay: ": replace(plain, wd=0.5)} if set(claims.decays) & {"lr_wd", "palm"} else {}
+        others |= {f"after {late} steps: ": replace(plain, before=late)} if late else {}
+        for words, ask in others.items():
+            text, off = _weights(ask)
+            if text:
+                return words + text, off
     except Exception:  # whatever the port raises has its own verdict
         return unknown
-    if not seen and {*_directions(port, dtype, betas, 1, 1.0, [-1e3, -1.0, -1e-3, 1e-3, 1.0, 1e3])} == {True}:
+    return unknown
+
+
+def _weights(ask: _Asked) -> tuple[str, float]:
+    b1, b2 = ask.betas
+    right = [b1 * (1 - b2) * b2 ** (lag - 1) / (1 - b1) for lag in range(1, _LAGS + 1)]
+    seen = [w for lag in range(1, _LAGS + 1) if (w := ask.weight(lag)) is not None]
+    if not seen and {*ask.directions(1, 1.0, [-1e3, -1.0, -1e-3, 1e-3, 1.0, 1e3])} == {True}:
         text = "after a gradient of 1 none from -1000 to 1000 turns the direction"
-        late = claims.betas == "free" and all(_directions(port, dtype, (0.02, b2), 1, 1.0, [-1e3, -1.0]))
+        free = ask.port.capabilities.betas == "free"
+        late = free and all(replace(ask, betas=(0.02, b2)).directions(1, 1.0, [-1e3, -1.0]))
         return text + ", even with b1 = 0.02: the newest gradient has no part in it" * late, 0.0
-    if seen and max(seen) == 0 and all(_falls(port, dtype, betas, ((1.0,) * 3,) * 30 + ((-1e3, -1.0, -1e-3),))):
+    if seen and max(seen) == 0 and all(ask.falls(*((1.0,) * 3,) * 30, (-1e3, -1.0, -1e-3))):
         return (
             "of the gradients the signs are averaged, and not their sizes, so that none turns the direction alone",
             0.0,
         )
     if len(seen) < _LAGS:
-        return unknown
+        return "", 0.0
     off = max(abs(a - b) / b for a, b in zip(seen, right, strict=True))
     if off <= _CLOSE:
-        return _sizes(port, dtype, betas, right[0]), 0.0
+        return _sizes(ask, right[0]), 0.0
     words = ["1 : " + " : ".join(f"{w:.4g}" for w in ws) for ws in (seen, right)]
     text = (
         f"with betas ({b1:g}, {b2:g}) the readout weighs the last {_LAGS + 1} gradients, the newest first, {words[0]}"
@@ -70,9 +130,9 @@ def _as_betas(seen: list[float]) -> str:
     return f", so it acts like betas ({b1:.4g}, {b2:.4g}){nesterov}"
 
 
-def _sizes(port: Port, dtype: str, betas: tuple[float, float], right: float) -> str:
+def _sizes(ask: _Asked, right: float) -> str:
     """What the momentum holds of gradients of other sizes, if that is not what it holds of them at size 1."""
-    weights = [_weight(port, dtype, betas, 1, size) for size in _SIZES]
+    weights = [ask.weight(1, size) for size in _SIZES]
     held = [w * size / right for w, size in zip(weights, _SIZES, strict=True) if w is not None]
     if len(held) < len(_SIZES) or all(abs(h - s) <= _CLOSE * s for h, s in zip(held, _SIZES, strict=True)):
         return ""
@@ -85,40 +145,3 @@ def _sizes(port: Port, dtype: str, betas: tuple[float, float], right: float) -> 
     elif abs(held[0] - _SIZES[0]) <= _CLOSE * _SIZES[0] and held[2] < _SIZES[2]:
         words += f": as if they were cut at {held[2]:.4g}"
     return f"of gradients of size 1/64, 1 and 64 the momentum holds {words}"
-
-
-def _weight(port: Port, dtype: str, betas: tuple[float, float], lag: int, size: float = 1.0) -> float | None:
-    """The weight of the gradient ``lag`` steps ago, which has this size, in units of that of the newest; None if
-    nothing changes sign.
-    """
-    half = [size * 10.0 ** (-4 + 7 * i / (_GRID // 2 - 1)) for i in range(_GRID // 2)]
-    grid = [-v for v in reversed(half)] + [0.0] + half
-    low = high = 0.0
-    for _ in range(3):
-        up = _directions(port, dtype, betas, lag, size, grid)
-        turns = [i for i in range(1, len(grid)) if up[i] != up[i - 1]]
-        if len(turns) != 1 or not up[-1]:
-            return None
-        low, high = grid[turns[0] - 1], grid[turns[0]]
-        grid = [low + (high - low) * i / (_GRID - 1) for i in range(_GRID)]
-    found = -(low + high) / 2
-    if abs(found) > 0.99 * half[-1]:  # the end of the grid
-        return None
-    return found / size if abs(found) > half[0] else 0.0
-
-
-def _directions(
-    port: Port, dtype: str, betas: tuple[float, float], lag: int, size: float, grid: list[float]
-) -> list[bool]:
-    """Does x fall, entry by entry, when the newest gradients are ``grid``?"""
-    n = len(grid)
-    return _falls(port, dtype, betas, ((size,) * n, *((0.0,) * n,) * (lag - 1), tuple(grid)))
-
-
-def _falls(port: Port, dtype: str, betas: tuple[float, float], grads: tuple[tuple[float, ...], ...]) -> list[bool]:
-    """Does x fall, entry by entry, at the last of these gradients?"""
-    n, rates = len(grads[-1]), (2.0**-6,) * len(grads)
-    decay = next(iter(port.capabilities.decays))
-    case = Case(f"S1.readout/weights/{dtype}", dtype, (n,), (1.0,) * n, grads, rates, betas, 0.0, decay)
-    xs = [case.array(case.x0), *run(port, case).xs]
-    return [bool(v < 0) for v in xs[-1] - xs[-2]]

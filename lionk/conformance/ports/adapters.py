@@ -68,7 +68,8 @@ def check(
     progress : callable, optional
         Called with the id of each test before it runs.
     dialect : str, optional
-        The dialect that the port declares, among ``lionk.conformance.specification.dialects.DIALECTS``.
+        The dialect that the port declares, among ``lionk.conformance.specification.dialects.DIALECTS``; those of Muon
+        take words after a "+", as "muon-quintic+plain+ratio".
 
     Returns
     -------

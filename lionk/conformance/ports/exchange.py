@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..judging.dtypes import ASKED, computed_in
+from ..judging.dtypes import ASKED, computed_in, keeps
 from ..judging.judge import DEFAULTS, apply_known, judge, judge_trace, name_of
 from ..judging.trace import Trace, from_numbers
 from ..report.results import FAIL, SKIP, WARN, Report, Result
@@ -20,6 +20,7 @@ from ..specification.cases import Case
 from ..specification.dialects import DIALECTS, in_dialect
 from ..specification.families import cases
 from ..specification.port import Capabilities, Port
+from ..specification.rules import RULES
 from .export import line
 from .process import Ended, Limits, Process
 
@@ -44,7 +45,7 @@ def agreed(claims: Capabilities, about: Mapping[str, Any]) -> Capabilities:
     if "K" in told and claims.K == "l1":
         more["K"] = told["K"]
     claims = replace(claims, **more)
-    spoken = next((d for d in about.get("dialects", ()) if d in DIALECTS), None)
+    spoken = next((d for d in about.get("dialects", ()) if str(d).partition("+")[0] in DIALECTS), None)
     return claims if spoken is None or spoken in ("lion", "lion-k") else in_dialect(claims, spoken)
 
 
@@ -88,13 +89,15 @@ def judge_results(
             continue
         traces[case.id] = (case, trace)
         results += judge_trace(claims, case, trace)
-    asked = [t for c, t in traces.values() if c.id.startswith(ASKED) and c.dtype == "float64"]
-    if computed_in("float64", ("float32",) * ("float32" in claims.dtypes), asked):
+    asked = {d: [t for c, t in traces.values() if c.id.startswith(ASKED) and c.dtype == d] for d in claims.dtypes}
+    since = RULES["S5.kept"].since
+    held = [r for d, runs in asked.items() for r in keeps(d, runs)] if claims.specification >= since else []
+    if computed_in("float64", ("float32",) * ("float32" in claims.dtypes), asked.get("float64", [])):
         claims = replace(claims, dtypes=tuple(d for d in claims.dtypes if d != "float64"))
         text = f"float64 is computed in float32; judged in {', '.join(claims.dtypes)}"
         results = [Result("S5.inner/float64", WARN, text), *(r for r in results if not r.id.endswith("/float64"))]
         traces = {i: t for i, t in traces.items() if not i.endswith("/float64")}
-    judged = apply_known(results, known)
+    judged = apply_known(results + held, known)
     report = Report(name, name_of(claims.K), level, judged, claims=claims, runs=traces)
     if report.failures and traces:
         from ..judging.findings import diagnose_into

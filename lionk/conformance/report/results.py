@@ -68,6 +68,7 @@ class Report:
     measured: list[str] = field(default_factory=list)  # of a failing port: its step, its precision, its weights
     dialect: dict[str, str] | None = None  # the name of the one it was judged in, and what is said of it
     where: str = ""  # what the failing cases have and the passing ones have not: "only where ..."
+    spelled: str = ""  # the dialect of Muon that explains every direction of a failing port
     fact: bool = False  # is the first thing measured one that no mistake in the step explains?
     focus: str = ""  # the rule that the nearest mistake breaks first
     claims: Any = field(default=None, repr=False)  # the port's Capabilities

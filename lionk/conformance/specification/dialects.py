@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...arrays.newton_schulz import SETS
+from ...arrays.shape_factor import ShapeFactor
+from ...conventions.libraries import LIBRARIES, LONGER, MATCHED, NONE, ORIGINAL, RATIO, alike
+from ...functions.named.algorithms import nuclear
 from .port import Capabilities
 
 
@@ -86,6 +90,21 @@ DIALECTS: dict[str, Dialect] = {
     "lion": Dialect("Lion: the sign, with b1 and b2 apart, and decay by lr wd", _decay("lr_wd") | {"betas": "free"}),
     "lion-k": Dialect("Lion-K: the stated subgradient of another convex function K"),
 }
+#: What a dialect of Muon says otherwise, each word after a "+", as in muon-quintic+plain+ratio: the scale by the shape,
+#: and its name in words.
+SCALES: dict[str, tuple[ShapeFactor, str]] = {
+    "original": (ORIGINAL, "sqrt(max(1, rows/cols))"),
+    "rms": (MATCHED, "0.2 sqrt(max(rows, cols))"),
+    "unscaled": (NONE, "1"),
+    "ratio": (RATIO, "sqrt(rows/cols)"),
+    "longer": (LONGER, "sqrt(max(rows, cols))"),
+}
+#: Its claims, what they are in words, and the decay of ``lionk.conventions``.
+TURNS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "plain": ({"betas": "equal"}, "no Nesterov", ""),
+    "palm": ({"decays": {"palm": {}}}, "decay by wd lr^2", "palm"),
+    "fixed": ({"decays": {"fixed": {}}}, "decay by wd, without the rate", "independent"),
+}
 #: Algorithms that have no table here, by the known mistakes that they are.
 OTHERS = {
     "cautious, divided by another share": ("cautious_rescaled",),
@@ -94,21 +113,74 @@ OTHERS = {
 
 
 def in_dialect(claims: Capabilities, name: str) -> Capabilities:
-    """The claims of a port that declares this dialect. Raises ValueError for a name that is not in ``DIALECTS``.
+    """The claims of a port that declares this dialect: one of ``DIALECTS``, one of Muon with words of ``SCALES`` and
+    ``TURNS`` after it, each behind a "+". Raises ValueError for another name.
 
     A K that was asked for stays, unless it is that of the dialect with nothing said of its parameters.
     """
-    if name not in DIALECTS:
-        raise ValueError(f"there is no dialect {name!r}; there are {', '.join(DIALECTS)}")
-    wanted = dict(DIALECTS[name].claims)
+    base, *turns = name.split("+")
+    if base not in DIALECTS:
+        raise ValueError(f"there is no dialect {base!r}; there are {', '.join(DIALECTS)}")
+    wanted = dict(DIALECTS[base].claims)
     own = wanted.get("K")
-    if claims.K not in ("l1", own["name"] if isinstance(own, Mapping) else own):
+    bare = claims.K in ("l1", own["name"] if isinstance(own, Mapping) else own)
+    for turn in turns:
+        if not base.startswith("muon") or turn not in (*SCALES, *TURNS):
+            raise ValueError(
+                f"dialect {name!r}: only those of Muon take words after a +, and the words are "
+                f"{', '.join((*SCALES, *TURNS))}"
+            )
+        wanted |= TURNS[turn][0] if turn in TURNS else {"K": _scaled(own, SCALES[turn][0], name)}
+    if not bare:
         wanted.pop("K", None)
     return replace(claims, **wanted)
 
 
-def spoken(claims: Capabilities, mistakes: list[str]) -> dict[str, str]:
-    """The dialect that a port was judged in, and which one its known mistakes look like."""
+def _scaled(K: Any, scale: ShapeFactor, name: str) -> Any:
+    """The spec of Muon's K by another scale."""
+    more = dict(K) if isinstance(K, Mapping) else {}
+    if "heads" in more or "sections" in more:
+        raise ValueError(f"dialect {name!r}: scales are those of whole matrices; name the K with --k")
+    return nuclear(scale, more.get("polar", "svd")).spec
+
+
+def muons(claims: Capabilities) -> Iterator[tuple[str, Capabilities]]:
+    """Every published spelling of Muon, ``(dialect, claims of a port that declares it)``: those with the fewest words
+    first, and of these what the port declares.
+    """
+    sets = sorted((n for n in DIALECTS if n.startswith("muon") and n != "muon-fused"), key=lambda n: n == "muon")
+    decays = claims.decays if set(claims.decays) & {"lr_wd", "none"} else {"lr_wd": {}}
+    bare = replace(claims, K="l1", accuracy=0.0, decays=decays)
+    words = [("", *SCALES), ("", "plain"), ("", "palm", "fixed")]
+    turned = sorted(itertools.product(*words), key=lambda turns: sum(map(bool, turns)))
+    for turns, base in itertools.product(turned, sets):
+        if (claims.betas == "free" and "plain" in turns) or (turns[0] and base == "muon-heads"):
+            continue
+        name = "+".join([base, *filter(None, turns)])
+        yield name, in_dialect(bare, name)
+
+
+def libraries_of(name: str) -> str:
+    """Which libraries spell Muon so, and what that is: "timm.muon spells it (no Nesterov)"."""
+    base, *turns = name.split("+")
+    scale, decay = next((SCALES[t][0] for t in turns if t in SCALES), ORIGINAL), "decoupled"
+    words = [DIALECTS[base].says.removesuffix(", Nesterov's spelling")]
+    for t in turns:
+        words.append(TURNS[t][1] if t in TURNS else f"times {SCALES[t][1]}")
+        decay = TURNS[t][2] if t in TURNS and TURNS[t][2] else decay
+    known = [
+        n
+        for n, of in LIBRARIES.items()
+        if of.kind == "muon"
+        and (scale in of.scales or any(alike(scale, f) for f in of.free))
+        and (decay == "decoupled" or "weight_decay_method" in of.defaults)
+    ]
+    shown = " and ".join(filter(None, (", ".join(known[:-1]), known[-1])))
+    return f"{shown} spell{'s' * (len(known) == 1)} it ({', '.join(words)})"
+
+
+def spoken(claims: Capabilities, mistakes: list[str], spelled: str = "") -> dict[str, str]:
+    """The dialect that a port was judged in, and which one its known mistakes look like, or all of its directions."""
 
     def has(wanted: Mapping[str, Any]) -> bool:
         return all(
@@ -116,10 +188,14 @@ def spoken(claims: Capabilities, mistakes: list[str]) -> dict[str, str]:
         )
 
     name = next(n for n, d in DIALECTS.items() if has(d.claims))
+    if name == "lion-k" and claims.accuracy:
+        name = next((n for n, of in muons(claims) if of == claims), name)
+    if spelled:
+        return {"name": name, "says": f"it looks like {spelled}: {libraries_of(spelled)}"}
     for other, dialect in DIALECTS.items():
         if other != name and set(dialect.mistakes) & set(mistakes):
             return {"name": name, "says": f"it looks like {other} ({dialect.says}): --dialect {other} judges it so"}
     for other, names in OTHERS.items():
         if set(names) & set(mistakes):
             return {"name": name, "says": f"it looks like {other}, another algorithm, which has no table here"}
-    return {"name": name, "says": DIALECTS[name].says}
+    return {"name": name, "says": DIALECTS[name].says if name in DIALECTS else libraries_of(name)}
