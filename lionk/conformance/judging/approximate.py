@@ -41,8 +41,9 @@ def _not_turned(r: Any, K: Any) -> Any:
 
 def _untransposed(r: Any, K: Any) -> Any:
     xp = host().namespace()
-    left, _, right = xp.linalg.svd(r, full_matrices=False)
-    return left @ right.T if len(r) == len(r.T) and r.any() else K.subgradient(r)
+    left, values, right = xp.linalg.svd(r, full_matrices=False)
+    kept = left * (values > 1e-9 * values.max())
+    return kept @ right.T if len(r) >= len(r.T) else K.subgradient(r)
 
 
 #: Directions of a matrix: the one that is asked for, and others.
@@ -75,6 +76,10 @@ READOUTS: dict[str, Callable[[float, float, Any, Any], tuple[Any, Any]]] = {
         c + b * (b * m + (1 - b) * c),
         b * m + (1 - b) * c,
     ),
+    "of a readout that leans towards the new momentum twice (Nesterov twice)": lambda _, b, m, c: (
+        (1 - b) ** 2 * c + (1 - (1 - b) ** 2) * (b * m + (1 - b) * c),
+        b * m + (1 - b) * c,
+    ),
     "of a readout with b1 and b2 exchanged": lambda b1, b2, m, c: (b2 * m + (1 - b2) * c, b1 * m + (1 - b1) * c),
 }
 #: What ports multiply the polar factor by.
@@ -89,6 +94,7 @@ SCALES: dict[str, Callable[[int, int], float]] = {
     "sqrt(cols/rows)": lambda r, c: (c / r) ** 0.5,
     "rows/cols": lambda r, c: r / c,
     "cols/rows": lambda r, c: c / r,
+    "sqrt(max(rows, cols)/min(rows, cols))": lambda r, c: (max(r, c) / min(r, c)) ** 0.5,
     "sqrt(max(rows, cols))": lambda r, c: max(r, c) ** 0.5,
     "0.2 sqrt(max(rows, cols))": lambda r, c: 0.2 * max(r, c) ** 0.5,
     "sqrt(min(rows, cols))": lambda r, c: min(r, c) ** 0.5,
@@ -113,7 +119,7 @@ def direction_of(wrong: Runs, every: Runs, claims: Capabilities) -> str:
         if found := _explained(runs, claims):
             return found
     seen = list(_seen(wrong, RIGHT))
-    return _rank(seen) if not claims.accuracy else _singular_values(seen, claims)
+    return _rank(seen) or _vectors(seen, claims) if not claims.accuracy else _singular_values(seen, claims)
 
 
 def _seen(runs: Runs, rule: str) -> Iterator[tuple[tuple[int, ...], Any, Any]]:
@@ -175,12 +181,12 @@ def _scale(found: dict[tuple[int, ...], float], claims: Capabilities) -> str:
         line = xp.zeros(shape)
         line[0] = 1.0  # of one block, if there are several
         right[shape] = float(_values(function_of(claims.K, shape).subgradient(line)).max())
-    seen = _named({s: f * right[s] for s, f in found.items()}, claims.accuracy)
-    due = _named(right, 0.0) or ", ".join(f"{v:.3g} at {s}" for s, v in right.items())
+    seen = named({s: f * right[s] for s, f in found.items()}, claims.accuracy)
+    due = named(right, 0.0) or ", ".join(f"{v:.3g} at {s}" for s, v in right.items())
     return f": its scale is {seen}, where {due} is right" if seen and seen != due else ""
 
 
-def _named(scales: dict[tuple[int, ...], float], accuracy: float) -> str:
+def named(scales: dict[tuple[int, ...], float], accuracy: float) -> str:
     """The formula that fits these scales best, up to one factor within the accuracy; "" if none does."""
     best, found = accuracy / 2 + 1e-9, ""
     for name, formula in SCALES.items():
@@ -203,6 +209,18 @@ def _rank(seen: Seen) -> str:
                 "vectors of singular values that are 0 must have no part in it"
             )
     return ""
+
+
+def _vectors(seen: Seen, claims: Capabilities) -> str:
+    """Of an exact K: a direction whose singular values are right, and which is another one."""
+    for shape, r, v in seen:
+        far = abs(_values(v) - _values(function_of(claims.K, shape).subgradient(r)))
+        if not float(far.max()) <= _EXACT:
+            return ""
+    return (
+        "the singular values of the direction are right, and its singular vectors are not: V of the decomposition U S "
+        "V^T may stand where V^T should, or the vectors may be in another order"
+    )
 
 
 def _values(a: Any) -> Any:

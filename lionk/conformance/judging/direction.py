@@ -91,8 +91,8 @@ def _named(name: str) -> Way:
     return lambda _, r, __: build(name).subgradient(r)
 
 
-def _leading(k: int) -> Way:
-    return lambda _, r, __: _first(r, k)
+def _leading(k: int, of: Callable[[Any], Any] = abs) -> Way:
+    return lambda _, r, __: _first(r, k, of(r))
 
 
 def _rows(K: ConvexFunction, r: Any, _: Any) -> Any:
@@ -110,9 +110,13 @@ def _chosen(K: ConvexFunction, r: Any, g: Any) -> Any:
     return xp.where(K.subgradient(g) != 0, xp.sign(r), 0 * r)
 
 
-def _first(r: Any, k: int) -> Any:
+def _cut(r: Any, unit: Any) -> Any:
+    return host().namespace().clip(r / (float(unit) or 1.0), -1.0, 1.0)
+
+
+def _first(r: Any, k: int, values: Any) -> Any:
     xp, flat = host().namespace(), r.reshape(-1)
-    order = xp.argsort(-abs(flat), stable=True)
+    order = xp.argsort(-values.reshape(-1), stable=True)
     return xp.reshape(xp.where(xp.argsort(order) < k, xp.sign(flat), 0 * flat), r.shape)
 
 
@@ -120,14 +124,21 @@ WAYS: dict[str, Way] = {
     **{f"{a:.3g} dK({c:.3g} r)": _scaled(a, c) for a in _NUMBERS for c in _NUMBERS if (a, c) != (1.0, 1.0)},
     "dK of the gradient, and not of the readout": lambda K, _, g: K.subgradient(g),
     "the sign of the readout in the entries that dK of the gradient, and not that of the readout, chooses": _chosen,
+    "the readout divided by the mean of its sizes, cut to [-1, 1]": lambda _, r, __: _cut(r, abs(r).mean()),
+    "the readout divided by its root mean square, cut to [-1, 1]": lambda _, r, __: _cut(r, (r * r).mean() ** 0.5),
     "that of each row alone, and not of the whole array": _rows,
     "the readout divided by the sum of the sizes of its entries": lambda _, r, __: r / (float(abs(r).sum()) or 1.0),
     "the readout divided by its largest entry": lambda _, r, __: r / (float(abs(r).max()) or 1.0),
     "the readout divided by its root mean square": lambda _, r, __: r / (float((r * r).mean()) ** 0.5 or 1.0),
     "the sign of every largest entry, where they should share 1 among them": _largest,
     **{f"the signs of the {k} largest entries, of equal ones the first": _leading(k) for k in range(1, 6)},
+    **{
+        f"the signs of the {k} {which} readouts by value, and not of the largest by size": _leading(k, of)
+        for k in range(1, 6)
+        for which, of in (("largest", lambda r: -r), ("least", lambda r: r))
+    },
     **{f"that of K = {name}": _named(name) for name in _OTHERS},
-    **{f"sign(r) |r|^{p:g}": _power(p) for p in (1.5, 2.0, 3.0, 4.0)},
+    **{f"sign(r) |r|^{p:g}": _power(p) for p in (0.25, 0.5, 1.5, 2.0, 3.0, 4.0)},
 }
 
 

@@ -124,7 +124,8 @@ def _seen(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> Iterator[
                 u = expected(case, K, p)[0]
                 known = (abs(p.readout) > p.bound) | (p.bound == 0)
                 rows = (p.x, -m, p.grad, -p.readout, u, p.lam * p.x, (after - p.x) / p.lr, known)
-                yield Entries(*(v.reshape(-1) for v in rows), p.step)
+                x, before, g, r, to, decay, seen, sure = (v.reshape(-1) for v in rows)
+                yield Entries(x, before, g, r, to, decay, seen, sure, p.step)
             m = p.m
 
 

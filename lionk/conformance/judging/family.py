@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..specification.cases import Case, function_of, host, size
-from ..specification.maker import WIDE, betas_for, main_shape
+from ..specification.maker import WIDE, betas_for, main_shape, takes
 from ..specification.port import Port
 from .trace import run
 
@@ -29,8 +29,10 @@ def family_of(port: Port) -> str:
     shape = main_shape(claims.K)
     K = function_of(claims.K, shape)
     dtype = next((d for d in claims.dtypes if d in WIDE), None)
-    if dtype is None or claims.accuracy or not K.traits.homogeneous:
+    if dtype is None or not K.traits.homogeneous:
         return ""
+    if claims.accuracy:
+        return _of_approximations(_Asked(port, dtype, shape), claims.accuracy)
     xp = host().namespace()
     signs = K.traits.structure == "elementwise" and bool((K.subgradient(xp.asarray([-2.0, 3.0])) ** 2 == 1).all())
     ask = _Asked(port, dtype, shape)
@@ -42,10 +44,34 @@ def family_of(port: Port) -> str:
         return ""
 
 
+def _of_approximations(ask: _Asked, accuracy: float) -> str:
+    """What does not answer to the size of the gradient, but for its declared error."""
+    g, big = ask.gradient(), 2.0**14
+    try:
+        plain, large, small = (ask(a * g)[0] for a in (1.0, big, 1 / big))
+    except Exception:  # whatever the port raises has its own verdict
+        return ""
+    added = _ratio(large - plain, (big - 1) * g)
+    if abs(added) > _FITS:
+        return f"the gradient itself, times {added:.3g}, is part of the direction: it is added after the polar factor"
+    sizes = [float((d * d).sum()) ** 0.5 for d in (small, plain, large)]
+    if sizes[0] < (1 - accuracy) * sizes[2]:
+        return (
+            "the direction becomes smaller with the gradient: of one 2^14 and 2^28 times as small it has "
+            f"{sizes[1] / sizes[2]:.3g} and {sizes[0] / sizes[2]:.3g} of its size, as by an epsilon beside its length"
+        )
+    return ""
+
+
 def depends_of(port: Port) -> str:
     """On what the direction of the entries depends that it should not, each shown by two numbers; "" if nothing is."""
     claims = port.capabilities
-    shape = main_shape(claims.K)
+    shapes = dict.fromkeys(s for s in (main_shape(claims.K), (3, 5), (2, 3, 4)) if takes(claims.K, s))
+    return next((f"{found}, at shape {s}" for s in shapes if (found := _depends(port, s))), "")
+
+
+def _depends(port: Port, shape: tuple[int, ...]) -> str:
+    claims = port.capabilities
     K = function_of(claims.K, shape)
     dtype = next((d for d in claims.dtypes if d in WIDE), None)
     if dtype is None or claims.accuracy or claims.cautious:
@@ -149,8 +175,8 @@ def _of_sizes(ask: _Asked, taken: str, signs: bool) -> str:
         if not signs:
             return ""  # as K's own subgradient may be
         return f"{taken}: the direction is the gradients divided by the {by} of all entries together (normalised){by_x}"
-    if not signs and not (_is(least, 1) and _is(most, 1)):  # each entry by itself
-        return ""
+    if not (_is(least, 1) and (signs or _is(most, 1))):  # each entry by itself
+        return "the direction of an entry depends on the sizes of the others, which have no part in a sign" * signs
     if not _is(_ratio(after, same), 1):
         return _second_moment(ask, g, plain, taken, grows) + by_x
     sizes = [_ratio(abs(d), 0 * g + 1) for d in plain]

@@ -13,12 +13,13 @@ from ..specification.maker import WIDE
 from ..specification.port import Port, With
 from .approximate import direction_of
 from .conditions import condition
+from .decays import decay_of, factor_of, taken_off
 from .diagnosis import Likeness, nearest
 from .direction import other_of
 from .entries import entries_of
 from .family import AS_MUON, depends_of, family_of
 from .long import late_of, turns_of
-from .measure import bits_of, factor_of, held_of, precision_of, range_of, share_of, step_of, taken_off
+from .measure import bits_of, held_of, precision_of, range_of, share_of, step_of
 from .spelling import spelled
 from .trace import Trace
 from .weights import weights_of
@@ -57,10 +58,12 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         sized = any(i.startswith(("S1.", "S2.scale", "S5.shape")) for i in failing)
         family = family_of(port) if sized else ""
         asked = wrong and (port.capabilities.accuracy or AS_MUON in family)
-        report.spelled, muon = spelled(port) if asked else ("", "")
-        if muon:  # what else it does is told first
-            muon = "; ".join(filter(None, (factor or family, muon)))
-        other = other_of(wrong, port.capabilities) if not (family or factor or report.sure) else ""
+        report.spelled, muon = spelled(port, judge) if asked else ("", "")
+        told = factor if factor.startswith(("the direction is the right one", "the direction is that")) else family
+        if told and muon and ("+" in report.spelled or family):
+            muon = f"{told}; {muon}"
+        other = other_of(wrong, port.capabilities) if not (factor or report.sure) else ""
+        decay = decay or (decay_of(port) if any(c.weight_decay for c, _ in wrong) else "")
         filtered = any(i.startswith(("S1.", "S4.state")) for i in failing) and not family
         at, counted = late_of(wrong, port.capabilities)
         filtered = filtered or 0 < at <= _LATE
@@ -69,6 +72,8 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
             counted = f"{counted}; {weights}"
         kept = any(i.startswith("S4.state") for i in failing)  # where the finest probes are
         inside = precision_of(wrong, port.capabilities, off) if kept else ""
+        if weights.startswith("with weight decay"):  # then the momentum feels x, which is no precision
+            inside = ""
         when, then = turns_of(finite, port.capabilities) if not report.sure else ("", "")
         step = then or step
         what, place = entries_of(wrong, port.capabilities)
@@ -87,13 +92,13 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         [c for c, _ in traces.values() if c.id in failing],
         [c for c, _ in traces.values() if not any(belongs(i, c.id) for i in failing)],
     )
-    report.where = report.where or (place if report.sure or not odd else "") or when
-    told = _told(report, port, bool(wrong), judge) if not (wrong and report.sure) else []
+    report.where = report.where or (place if report.sure and what else "") or when
+    compared = _told(report, port, bool(wrong), judge) if not (wrong and report.sure) else []
     parts = [] if report.sure or counted or factor or family or other else _parts(report, port, traces, like)
     report.fact = bool(cast or impure or muon)
-    exact = (cast, impure, muon, counted, odd, family, other, decay, *numbers, *parts)
+    exact = (cast, impure, muon, counted, odd, other, family, decay, *numbers, *parts)
     on = depends_of(port) if wrong and not (report.sure or any(exact)) else ""
-    report.measured = [words for words in (*exact, on, step, *told, said, what, unset) if words]
+    report.measured = [words for words in (*exact, on, step, *compared, said, what, unset) if words]
     if not report.measured and not report.looks_like.startswith("looks like") and report.first is not None:
         report.measured = [f"{report.first.id}: {report.first.text}"]
     if report.diagnosis:

@@ -6,7 +6,7 @@ These words do not depend on the list of known mistakes, so they say something o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -101,35 +101,31 @@ def range_of(port: Port, dtypes: Sequence[str]) -> str:
     """Outside of which magnitudes steps with gradients g, -g/8 and -g are wrong, in the first dtype that has such
     ends; "" if there are none, or they cannot be measured. For an elementwise K whose step has no size of its own.
 
-    A small step back shows whether large gradients are cut, and a large one whether they overflow.
+    A small step back shows whether large gradients are cut, and a large one whether they overflow. A lower end that
+    falls with the largest gradient is a share of it.
     """
-    claims, xp = port.capabilities, host().namespace()
+    claims = port.capabilities
     K = function_of(claims.K, (_GRID,)) if main_shape(claims.K) == (16,) else None
     if K is None or claims.accuracy or K.traits.structure != "elementwise" or not K.traits.homogeneous:
         return ""
     for dtype in dtypes:
-        low, high = EXPONENTS[dtype]
-        sizes = [2.0 ** (low + (high - low) * i // (_GRID - 1)) for i in range(_GRID)]
-        g, decay = tuple((-1.0) ** i * v for i, v in enumerate(sizes)), next(iter(claims.decays))
-        grads, betas = (g, tuple(-v / 8 for v in g), tuple(-v for v in g)), betas_for(claims, 0.8, 0.95)
-        case = Case(
-            f"S2.scale/range/{dtype}", dtype, (_GRID,), (1.0,) * _GRID, grads, (2.0**-4,) * 3, betas, 0.0, decay
-        )
+        high = EXPONENTS[dtype][1]
         try:
-            points = list(follow(replace(case, maximize=claims.maximize), run(port, case).xs))
+            sizes, good, seen, fine = _ranged(port, K, dtype, high)
+            first, last = (f(i for i, v in enumerate(good) if v) for f in (min, max)) if any(good) else (0, 0)
+            if not all(good[first : last + 1]) or all(good):
+                continue
+            shown = []
+            if first:
+                size = _size(seen, fine, first - 1)
+                why = "an epsilon, or a slope in place of a jump" if 0 < size < 1 else "a threshold or an underflow"
+                other, fewer, *_ = _ranged(port, K, dtype, high // 2)
+                place = next((i for i, v in enumerate(fewer) if v), 0)
+                share, again = sizes[first] / sizes[-1], other[place] / other[-1]
+                of = f"{share:.1g} of the largest" if 2.0**-8 < share / again < 2.0**8 else f"{sizes[first]:.2g}"
+                shown.append(f"below {of}, where the direction has size {size:.3g}, as by {why}")
         except Exception:  # whatever the port raises has its own verdict
             return ""
-        seen = xp.stack([(after - p.x) / p.lr for p, after in points])
-        fine = xp.abs(seen - xp.stack([K.subgradient(p.readout) for p, _ in points])) <= 2.0**-3
-        good = [bool(v) for v in fine.all(axis=0)]
-        first, last = (f(i for i, v in enumerate(good) if v) for f in (min, max)) if any(good) else (0, 0)
-        if not all(good[first : last + 1]) or all(good):
-            continue
-        shown = []
-        if first:
-            size = _size(seen, fine, first - 1)
-            why = "an epsilon, or a slope in place of a jump" if 0 < size < 1 else "a threshold or an underflow"
-            shown.append(f"below {sizes[first]:.2g}, where the direction has size {size:.3g}, as by {why}")
         if last < _GRID - 1:
             size = _size(seen, fine, last + 1)
             shown.append(
@@ -139,79 +135,22 @@ def range_of(port: Port, dtypes: Sequence[str]) -> str:
     return ""
 
 
+def _ranged(port: Port, K: Any, dtype: str, high: int) -> tuple[list[float], list[bool], Any, Any]:
+    """Sizes up to 2^high, which of them step right, every direction, and which are right."""
+    claims, xp, low = port.capabilities, host().namespace(), EXPONENTS[dtype][0]
+    sizes = [2.0 ** (low + (high - low) * i // (_GRID - 1)) for i in range(_GRID)]
+    g, decay = tuple((-1.0) ** i * v for i, v in enumerate(sizes)), next(iter(claims.decays))
+    grads, betas = (g, tuple(-v / 8 for v in g), tuple(-v for v in g)), betas_for(claims, 0.8, 0.95)
+    case = Case(f"S2.scale/range/{dtype}", dtype, (_GRID,), (1.0,) * _GRID, grads, (2.0**-4,) * 3, betas, 0.0, decay)
+    points = list(follow(replace(case, maximize=claims.maximize), run(port, case).xs))
+    seen = xp.stack([(after - p.x) / p.lr for p, after in points])
+    fine = xp.abs(seen - xp.stack([K.subgradient(p.readout) for p, _ in points])) <= 2.0**-3
+    return sizes, [bool(v) for v in fine.all(axis=0)], seen, fine
+
+
 def _size(seen: Any, fine: Any, place: int) -> float:
     """That of the first wrong direction of an entry."""
     return abs(float(seen[:, place][~fine[:, place]][0]))
-
-
-def factor_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
-    """By which power of lr and of wd x decays, if one describes every step of these runs whose direction is right; ""
-    if it is the declared one, or none does.
-    """
-    points, declared, after_step = [], next(iter(claims.decays)), False
-    decaying = [(c, t) for c, t in runs if c.weight_decay and c.decay == declared]
-    for case, p, (a, b) in _constants(decaying, claims):
-        turned = p.lr * case.weight_decay  # a decay after the step takes the direction with it
-        if min(abs(a - 1), abs(a - 1 + turned)) < _FITS:
-            after_step = after_step or abs(a - 1) >= _FITS
-            points.append((p.lr, case.weight_decay, case.lr[0], p.lr * b, p.lr * p.lam))
-    if len({(lr, wd) for lr, wd, *_ in points}) < 3 or (
-        not after_step and all(abs(f - due) < _FITS for *_, f, due in points)
-    ):
-        return ""
-    for name, formula in FACTORS.items():
-        if all(abs(f - formula(lr, wd, first)) < _FITS * (1 + abs(f)) for lr, wd, first, f, _ in points):
-            more = ", and the direction by 1 - lr wd: there is a decay after the step" if after_step else ""
-            return f"x is multiplied by {name}{more}; {declared} is declared"
-    return ""
-
-
-def taken_off(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
-    """What is taken off in place of wd x, if the direction is right and the rest is wd times one of ``TERMS``; else
-    "".
-    """
-    xp, rows = host().namespace(), []
-    for case, trace in runs:
-        if case.dtype not in WIDE or case.long or not case.size or case.id.startswith(("S6.", "S2.fine")):
-            continue
-        K, first = function_of(claims.K, case.shape), case.array(case.x0)
-        m, last = 0.0 * first, first
-        for p, after in follow(case, trace.xs, claims.state_dtype):
-            u = expected(case, K, p)[0]
-            if p.lr and p.lam and (u == u).all():
-                sure = (abs(p.readout) > p.bound) | (p.bound == 0)
-                rows.append(((p, -m, last, first), sure, xp.where(sure, (u - (after - p.x) / p.lr) / p.lam, 0.0)))
-            m, last = p.m, p.x
-    for name, term in TERMS.items() if rows else ():
-        pairs = [(xp.where(sure, term(*given), 0.0), off) for given, sure, off in rows]
-        size = sum(float((a * a).sum()) for a, _ in pairs)
-        times = sum(float((a * b).sum()) for a, b in pairs) / size if size else 0.0
-        if abs(times) > _LOOSE and all((abs(b - times * a) <= _LOOSE * (1 + abs(a))).all() for a, b in pairs):
-            number = "" if abs(times - 1) < _LOOSE else f" times {times:.4g}"
-            return f"what the decay takes off is wd{number} times {name}, and not times x"
-    return ""
-
-
-#: What may stand in place of x: of a point, the average before it, the x of one step before, and the first one.
-TERMS: dict[str, Callable[[Point, Any, Any, Any], Any]] = {
-    "g, the gradient": lambda p, *_: p.grad,
-    "m, the momentum from before the step": lambda _, m, *__: m,
-    "m, the momentum from after the step": lambda p, *_: -p.m,
-    "c, the average that the sign is taken of": lambda p, *_: -p.readout,
-    "|x|": lambda p, *_: abs(p.x),
-    "sign(x)": lambda p, *_: host().namespace().sign(p.x),
-    "x |x|": lambda p, *_: p.x * abs(p.x),
-    "x^2": lambda p, *_: p.x**2,
-    "x^3": lambda p, *_: p.x**3,
-    "sqrt(|x|) sign(x)": lambda p, *_: host().namespace().sign(p.x) * abs(p.x) ** 0.5,
-    "x/|x|, its direction": lambda p, *_: p.x / (float((p.x**2).sum()) ** 0.5 or 1.0),
-    "(x - x(0)), from where it began": lambda p, _, __, first: p.x - first,
-    "the x of one step before": lambda _, __, last, ___: last,
-    "(x - mean x)": lambda p, *_: p.x - p.x.mean(),
-    "x |g|": lambda p, *_: p.x * abs(p.grad),
-    "max(x, 0)": lambda p, *_: host().namespace().where(p.x > 0, p.x, 0.0),
-    "1": lambda p, *_: 1.0 + 0 * p.x,
-}
 
 
 def held_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
@@ -229,18 +168,25 @@ def held_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
 
 
 def share_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
-    """The power of the number of entries by which every direction of these runs is multiplied; "" if there is none."""
-    powers, sizes = [], set()
-    for case, _, (a, _) in _constants(runs, claims):
-        if a > 0:
-            powers.append(math.log(a) / math.log(case.size))
-            sizes.add(case.size)
-    if len(sizes) < 2 or max(powers) - min(powers) > 1e-3 or abs(powers[0]) < 1e-3:
+    """The number and the power of the number of entries by which every direction of these runs is multiplied; "" if
+    there is no such power.
+    """
+    sizes: dict[float, float] = {}
+    for case, _, (a, _) in constants(runs, claims):
+        if not a > 0 or abs(sizes.setdefault(math.log(case.size), math.log(a)) - math.log(a)) > 1e-3:
+            return ""
+    if len(sizes) < 2:
         return ""
-    return f"the direction is multiplied by n^{powers[0]:.3g}, where n is the number of entries"
+    (low, first), (high, last) = min(sizes.items()), max(sizes.items())
+    power = round((last - first) / (high - low), 4)
+    number = math.exp(first - power * low) if len(sizes) > 2 else 1.0
+    if abs(power) < 1e-3 or any(abs(a - math.log(number) - power * n) > 1e-3 for n, a in sizes.items()):
+        return ""
+    times = "" if abs(number - 1) < 1e-3 else f"{number:.3g} "
+    return f"the direction is multiplied by {times}n^{power:.3g}, where n is the number of entries"
 
 
-def _constants(
+def constants(
     runs: Sequence[tuple[Case, Trace]], claims: Capabilities
 ) -> Iterator[tuple[Case, Point, tuple[float, float]]]:
     """``two_constants`` of each step that has them, in runs in full precision of two entries or more."""
@@ -254,24 +200,3 @@ def _constants(
 
 
 _FITS = 1e-7
-_LOOSE = 1e-4  # what x is read back to in float32
-#: What ports multiply x by, and 1 minus that, of lr, wd and the first lr.
-FACTORS: dict[str, Callable[[float, float, float], float]] = {
-    "1: there is no decay": lambda *_: 0.0,
-    "1 - lr wd": lambda lr, wd, _: lr * wd,
-    "1 + lr wd: it grows": lambda lr, wd, _: -lr * wd,
-    "(1 - lr wd)^2: it decays twice": lambda lr, wd, _: 1 - (1 - lr * wd) ** 2,
-    "1 - 2 lr wd": lambda lr, wd, _: 2 * lr * wd,
-    "1 - lr wd/2": lambda lr, wd, _: lr * wd / 2,
-    "1 - wd": lambda _, wd, __: wd,
-    "1 - lr": lambda lr, *_: lr,
-    "1 - lr^2 wd": lambda lr, wd, _: lr**2 * wd,
-    "1 - lr wd^2": lambda lr, wd, _: lr * wd**2,
-    "1 - (lr wd)^2": lambda lr, wd, _: (lr * wd) ** 2,
-    "1 - sqrt(lr) wd": lambda lr, wd, _: lr**0.5 * wd if lr > 0 else math.nan,
-    "1 - lr sqrt(wd)": lambda lr, wd, _: lr * wd**0.5,
-    "1 - lr(0) wd, of the first lr": lambda _, wd, first: first * wd,
-    "1 - wd lr/lr(0)": lambda lr, wd, first: wd * lr / first if first else math.nan,
-    "1 - wd lr^2/lr(0)": lambda lr, wd, first: wd * lr**2 / first if first else math.nan,
-    "1/(1 + lr wd), as in an implicit step": lambda lr, wd, _: 1 - 1 / (1 + lr * wd),
-}

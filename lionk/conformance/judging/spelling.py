@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ..report.results import Report
 from ..specification.cases import Case, function_of
 from ..specification.dialects import in_dialect, libraries_of, muons
 from ..specification.families import cases
 from ..specification.maker import WIDE, betas_for, takes
-from ..specification.port import Capabilities, Port
+from ..specification.port import Capabilities, Port, With
 from .comparator import judge_step
 from .reference import follow
 from .trace import Trace, run
@@ -18,8 +19,10 @@ from .trace import Trace, run
 _FIRST = ("S5.shape/", "S4.", "S1.", "S3.")
 
 
-def spelled(port: Port) -> tuple[str, str]:
-    """``(dialect, sentence)`` of the nearest Muon that explains every direction of the port; ("", "") if none does."""
+def spelled(port: Port, judge: Callable[..., Report]) -> tuple[str, str]:
+    """``(dialect, sentence)`` of the nearest Muon that explains every direction of the port, and as which it passes;
+    ("", "") if there is none. ``judge``: that of the kit.
+    """
     claims = port.capabilities
     dtype = next((d for d in claims.dtypes if d in WIDE), None)
     if dtype is None or claims.betas == "none" or not set(claims.decays) & {"lr_wd", "none"}:
@@ -32,7 +35,7 @@ def spelled(port: Port) -> tuple[str, str]:
     except Exception:  # whatever the port raises has its own verdict
         return "", ""
     for name, of in muons(claims):
-        if of != claims and _explains(of, runs):
+        if of != claims and _explains(of, runs) and judge(With(port, of, {}), 1, None, "S", (), False, None).passed:
             return name, f"this is Muon as {libraries_of(name)}: --dialect {name} judges it so"
     return "", ""
 

@@ -36,20 +36,18 @@ class _Asked:
         xs = [case.array(case.x0), *run(self.port, case).xs]
         return [bool(v < 0) for v in xs[-1] - xs[-2]]
 
-    def directions(self, lag: int, size: float, grid: list[float]) -> list[bool]:
-        """Those when the newest gradients are ``grid``, and one of this size was ``lag`` steps before."""
-        n = len(grid)
-        return self.falls((size,) * n, *((0.0,) * n,) * (lag - 1), tuple(grid))
+    def directions(self, before: tuple[float, ...], grid: list[float]) -> list[bool]:
+        """Those when the newest gradients are ``grid``, after these of all entries."""
+        return self.falls(*((v,) * len(grid) for v in before), tuple(grid))
 
-    def weight(self, lag: int, size: float = 1.0) -> float | None:
-        """The weight of the gradient ``lag`` steps ago, which has this size, in units of that of the newest; None if
-        nothing changes sign.
-        """
+    def turn(self, *before: float) -> float | None:
+        """Minus the newest gradient by which the direction turns, after these; None if by none, or several."""
+        size = max(map(abs, before))
         half = [size * 10.0 ** (-4 + 7 * i / (_GRID // 2 - 1)) for i in range(_GRID // 2)]
         grid = [-v for v in reversed(half)] + [0.0] + half
         low = high = 0.0
         for _ in range(3):
-            up = self.directions(lag, size, grid)
+            up = self.directions(before, grid)
             turns = [i for i in range(1, len(grid)) if up[i] != up[i - 1]]
             if len(turns) != 1 or not up[-1]:
                 return None
@@ -58,7 +56,12 @@ class _Asked:
         found = -(low + high) / 2
         if abs(found) > 0.99 * half[-1]:  # the end of the grid
             return None
-        return found / size if abs(found) > half[0] else 0.0
+        return found if abs(found) > half[0] else 0.0
+
+    def weight(self, lag: int, size: float = 1.0) -> float | None:
+        """The weight of the gradient ``lag`` steps ago, which has this size, in units of that of the newest."""
+        found = self.turn(size, *(0.0,) * (lag - 1))
+        return None if found is None else found / size
 
 
 def weights_of(port: Port, late: int = 0) -> tuple[str, float]:
@@ -97,10 +100,10 @@ def _weights(ask: _Asked) -> tuple[str, float]:
     b1, b2 = ask.betas
     right = [b1 * (1 - b2) * b2 ** (lag - 1) / (1 - b1) for lag in range(1, _LAGS + 1)]
     seen = [w for lag in range(1, _LAGS + 1) if (w := ask.weight(lag)) is not None]
-    if not seen and {*ask.directions(1, 1.0, [-1e3, -1.0, -1e-3, 1e-3, 1.0, 1e3])} == {True}:
+    if not seen and {*ask.directions((1.0,), [-1e3, -1.0, -1e-3, 1e-3, 1.0, 1e3])} == {True}:
         text = "after a gradient of 1 none from -1000 to 1000 turns the direction"
         free = ask.port.capabilities.betas == "free"
-        late = free and all(replace(ask, betas=(0.02, b2)).directions(1, 1.0, [-1e3, -1.0]))
+        late = free and all(replace(ask, betas=(0.02, b2)).directions((1.0,), [-1e3, -1.0]))
         return text + ", even with b1 = 0.02: the newest gradient has no part in it" * late, 0.0
     if seen and max(seen) == 0 and all(ask.falls(*((1.0,) * 3,) * 30, (-1e3, -1.0, -1e-3))):
         return (
@@ -110,6 +113,13 @@ def _weights(ask: _Asked) -> tuple[str, float]:
     if len(seen) < _LAGS:
         return "", 0.0
     off = max(abs(a - b) / b for a, b in zip(seen, right, strict=True))
+    due, turn = seen[1] + _SIZES[2] * seen[0], ask.turn(1.0, _SIZES[2])
+    if turn is not None and abs(turn - due) > _CLOSE * due:
+        told = f"after one of 1 and one of {_SIZES[2]:g} a new one of -{turn:.4g} turns it, where by their weights"
+        return (
+            f"the readout is no sum of weighted gradients: {told} -{due:.4g} should: what one counts depends on the "
+            f"others, as where each is divided by a running size"
+        ), 0.0
     if off <= _CLOSE:
         return _sizes(ask, right[0]), 0.0
     words = ["1 : " + " : ".join(f"{w:.4g}" for w in ws) for ws in (seen, right)]

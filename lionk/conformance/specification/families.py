@@ -284,6 +284,9 @@ def _approximate(make: Maker) -> Iterator[Case]:
                 continue
             yield make.case(f"S5.shape/{name}", script, shape=shape)
     if make.claims.specification >= "1.1":
+        if make.claims.betas != "none":
+            b1, b2 = (0.5, 0.875) if make.claims.betas == "free" else (0.5, 0.5)
+            yield make.case(f"S1.betas/{b2:g}", push(make.script("short", b1, b2), 4, -2, 1, -1))
         # Muon's own epsilon of 1e-7 is lost in an error of a third, and not in a smaller one.
         tiny = [("tiny", 2.0**-24)] if make.claims.accuracy > _COARSE else []
         for name, size in [("large", 2.0**20), ("small", 2.0**-12), *tiny] if make.K.traits.homogeneous else []:

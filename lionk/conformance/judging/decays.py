@@ -1,0 +1,157 @@
+"""By what x decays, measured: a factor, what is taken off in its place, and at which shapes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..specification.cases import Case, function_of, host, size
+from ..specification.maker import WIDE, betas_for, takes
+from ..specification.port import Capabilities, Port
+from .approximate import named
+from .measure import constants
+from .reference import Point, expected, follow
+from .trace import Trace, run
+
+_FITS = 1e-7
+_LOOSE = 1e-4  # what x is read back to in float32
+
+
+def factor_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
+    """By which power of lr and of wd x decays, if one describes every step of these runs whose direction is right; ""
+    if it is the declared one, or none does.
+    """
+    points, declared, after_step = [], next(iter(claims.decays)), False
+    decaying = [(c, t) for c, t in runs if c.weight_decay and c.decay == declared]
+    for case, p, (a, b) in constants(decaying, claims):
+        turned = p.lr * case.weight_decay  # a decay after the step takes the direction with it
+        if min(abs(a - 1), abs(a - 1 + turned)) < _FITS:
+            after_step = after_step or abs(a - 1) >= _FITS
+            points.append((p.lr, case.weight_decay, case.lr[0], p.lr * b, p.lr * p.lam))
+    if len({(lr, wd) for lr, wd, *_ in points}) < 3 or (
+        not after_step and all(abs(f - due) < _FITS for *_, f, due in points)
+    ):
+        return ""
+    for name, formula in FACTORS.items():
+        if all(abs(f - formula(lr, wd, first)) < _FITS * (1 + abs(f)) for lr, wd, first, f, _ in points):
+            more = ", and the direction by 1 - lr wd: there is a decay after the step" if after_step else ""
+            return f"x is multiplied by {name}{more}; {declared} is declared"
+    return ""
+
+
+def taken_off(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
+    """What is taken off in place of wd x, if the direction is right and the rest is wd times one of ``TERMS``; else
+    "".
+    """
+    xp, rows = host().namespace(), []
+    widest = next((d for d in WIDE if d in claims.dtypes), "")
+    for case, trace in runs:
+        if case.dtype != widest or case.long or not case.size or case.id.startswith(("S6.", "S2.fine")):
+            continue
+        K, first = function_of(claims.K, case.shape), case.array(case.x0)
+        m, last = 0.0 * first, first
+        for p, after in follow(case, trace.xs, claims.state_dtype):
+            u = expected(case, K, p)[0]
+            if p.lr and p.lam and (u == u).all():
+                sure = (abs(p.readout) > p.bound) | (p.bound == 0)
+                rows.append(((p, -m, last, first), sure, xp.where(sure, (u - (after - p.x) / p.lr) / p.lam, 0.0)))
+            m, last = p.m, p.x
+    for name, term in TERMS.items() if rows else ():
+        pairs = [(xp.where(sure, term(*given), 0.0), off) for given, sure, off in rows]
+        size = sum(float((a * a).sum()) for a, _ in pairs)
+        times = sum(float((a * b).sum()) for a, b in pairs) / size if size else 0.0
+        if abs(times) > _LOOSE and all((abs(b - times * a) <= _LOOSE * (1 + abs(a))).all() for a, b in pairs):
+            number = "" if abs(times - 1) < _LOOSE else f" times {times:.4g}"
+            return f"what the decay takes off is wd{number} times {name}, and not times x"
+    return ""
+
+
+#: What may stand in place of x: of a point, the average before it, the x of one step before, and the first one.
+TERMS: dict[str, Callable[[Point, Any, Any, Any], Any]] = {
+    "g, the gradient": lambda p, *_: p.grad,
+    "m, the momentum from before the step": lambda _, m, *__: m,
+    "m, the momentum from after the step": lambda p, *_: -p.m,
+    "c, the average that the sign is taken of": lambda p, *_: -p.readout,
+    "|x|": lambda p, *_: abs(p.x),
+    "sign(x)": lambda p, *_: host().namespace().sign(p.x),
+    "x |x|": lambda p, *_: p.x * abs(p.x),
+    "x^2": lambda p, *_: p.x**2,
+    "x^3": lambda p, *_: p.x**3,
+    "sqrt(|x|) sign(x)": lambda p, *_: host().namespace().sign(p.x) * abs(p.x) ** 0.5,
+    "x/|x|, its direction": lambda p, *_: p.x / (float((p.x**2).sum()) ** 0.5 or 1.0),
+    "(x - x(0)), from where it began": lambda p, _, __, first: p.x - first,
+    "the x of one step before": lambda _, __, last, ___: last,
+    "(x - mean x)": lambda p, *_: p.x - p.x.mean(),
+    "x |g|": lambda p, *_: p.x * abs(p.grad),
+    "max(x, 0)": lambda p, *_: host().namespace().where(p.x > 0, p.x, 0.0),
+    "1": lambda p, *_: 1.0 + 0 * p.x,
+}
+
+
+def decay_of(port: Port) -> str:
+    """By what x decays where all gradients are 0, by the shape; "" if it is right, or no one number describes it."""
+    claims, declared, xp = port.capabilities, next(iter(port.capabilities.decays)), host().namespace()
+    dtype = next((d for d in claims.dtypes if d in WIDE), None)
+    if dtype is None or declared in ("none", "coupled"):
+        return ""
+    found: dict[tuple[int, ...], list[tuple[float, float, float, float]]] = {}
+    for shape in filter(lambda s: takes(claims.K, s), _SHAPES):
+        n, K = size(shape), function_of(claims.K, shape)
+        if K.subgradient(xp.zeros(shape)).any():
+            return ""
+        for lr, wd in ((2.0**-5, 0.5), (2.0**-5, 0.25), (2.0**-3, 0.5)):
+            x0 = tuple((-1.0) ** i * (1 + i / 8) for i in range(n))
+            case = Case(
+                f"S3.decay/measured/{dtype}", dtype, shape, x0, ((0.0,) * n,), (lr,), betas_for(claims, 0.8, 0.95), wd,
+                declared,
+            )  # fmt: skip
+            try:
+                ((point, after),) = follow(case, run(port, case).xs)
+            except Exception:  # whatever the port raises has its own verdict
+                return ""
+            off = 1 - after / point.x
+            if (abs(off - off.mean()) > _LOOSE * point.lr).any():
+                return ""
+            found.setdefault(shape, []).append((lr, wd, float(off.mean()), lr * point.lam))
+    rows = [r for of in found.values() for r in of]
+    if not rows or all(_same(f, due) for *_, f, due in rows):
+        return ""
+    for name, formula in FACTORS.items():
+        if all(_same(f, formula(lr, wd, lr)) for lr, wd, f, _ in rows):
+            return f"x is multiplied by {name}; {declared} is declared"
+    times = {s: [f / due for *_, f, due in of] for s, of in found.items()}
+    if any(abs(t - of[0]) > _LOOSE for of in times.values() for t in of):
+        return ""
+    scale = named({s: of[0] for s, of in times.items() if len(s) == 2}, 0.0)
+    numbers = ", ".join(f"{of[0]:.3g} at {s}" for s, of in times.items())
+    return f"the decay is the declared one times {scale or 'a number for each shape'}: {numbers}"
+
+
+_SHAPES = ((16,), (1,), (4, 3), (12, 3), (3, 12), (6, 6), (2, 3, 4))
+
+
+def _same(f: float, due: float) -> bool:
+    return abs(f - due) < _LOOSE * (abs(due) + 2.0**-8)
+
+
+#: What ports multiply x by, and 1 minus that, of lr, wd and the first lr.
+FACTORS: dict[str, Callable[[float, float, float], float]] = {
+    "1: there is no decay": lambda *_: 0.0,
+    "1 - lr wd": lambda lr, wd, _: lr * wd,
+    "1 + lr wd: it grows": lambda lr, wd, _: -lr * wd,
+    "(1 - lr wd)^2: it decays twice": lambda lr, wd, _: 1 - (1 - lr * wd) ** 2,
+    "1 - 2 lr wd": lambda lr, wd, _: 2 * lr * wd,
+    "1 - lr wd/2": lambda lr, wd, _: lr * wd / 2,
+    "1 - wd": lambda _, wd, __: wd,
+    "1 - lr": lambda lr, *_: lr,
+    "1 - lr^2 wd": lambda lr, wd, _: lr**2 * wd,
+    "1 - lr wd^2": lambda lr, wd, _: lr * wd**2,
+    "1 - (lr wd)^2": lambda lr, wd, _: (lr * wd) ** 2,
+    "1 - sqrt(lr) wd": lambda lr, wd, _: lr**0.5 * wd if lr > 0 else math.nan,
+    "1 - lr sqrt(wd)": lambda lr, wd, _: lr * wd**0.5,
+    "1 - lr(0) wd, of the first lr": lambda _, wd, first: first * wd,
+    "1 - wd lr/lr(0)": lambda lr, wd, first: wd * lr / first if first else math.nan,
+    "1 - wd lr^2/lr(0)": lambda lr, wd, first: wd * lr**2 / first if first else math.nan,
+    "1/(1 + lr wd), as in an implicit step": lambda lr, wd, _: 1 - 1 / (1 + lr * wd),
+}
