@@ -32,7 +32,7 @@ def mean(a):
         (port(lambda x, m, g, r, i, t: (i + t) % 2 == 1), "is left out, only where one of place and count of steps is"),
         (port(lambda x, m, g, r, i, t: i % 2 == 0, -1.0), "the direction is turned, only where the place of the entry"),
         (port(lambda x, m, g, r, i, t: m * g < 0, 0.25), "by 0.25, only where momentum and gradient have opposite"),
-        (port(lambda x, m, g, r, i, t: np.abs(g) < 0.5 * mean(g)), "only where |g| is below 0.5 of the mean"),
+        (port(lambda x, m, g, r, i, t: np.abs(g) < 0.5 * mean(g)), "only where |g| is below 0.50"),
         (port(lambda x, m, g, r, i, t: np.abs(r) > 1.5 * mean(r), 2.0), "by 2, only where the readout is above 1.5"),
         (port(lambda x, m, g, r, i, t: g > 0, 1.0, 0.0), "the decay is left out, only where the gradient is positive"),
     ],
@@ -40,7 +40,7 @@ def mean(a):
 def test_what_the_wrong_entries_have_in_common(step, words):
     report = check(step, dtypes=("float64",), level=1)
     assert not report.passed
-    assert any(words in said for said in [report.hint]), report.hint
+    assert words in report.hint
 
 
 def halved(x, m, grad, lr, beta1, beta2, weight_decay, count):

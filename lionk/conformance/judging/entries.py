@@ -105,8 +105,11 @@ def entries_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> tupl
                 return what, f"only where {says}"
     for name, size in SIZES.items():
         for unit, over in UNITS.items():
-            values = xp.concat([s / (over(s) or 1.0) for s in map(size, seen)])
-            one, other = values[wrong & asked], values[~wrong & asked]
+            values = xp.concat([s / (over(s) or xp.nan) for s in map(size, seen)])
+            told = asked & xp.isfinite(values)
+            one, other = values[wrong & told], values[~wrong & told]
+            if min(one.size, other.size) < _FEW:
+                continue
             for side, low, high in (("above", other, one), ("below", one, other)):
                 if low.max() < high.min():
                     return what, f"only where {name} is {side} {(low.max() + high.min()) / 2:.3g}{unit}"

@@ -46,7 +46,7 @@ def family_of(port: Port) -> str:
 
 def _of_approximations(ask: _Asked, accuracy: float) -> str:
     """What does not answer to the size of the gradient, but for its declared error."""
-    g, big = ask.gradient(), 2.0**14
+    g, big = ask.gradient(), 2.0**20
     try:
         plain, large, small = (ask(a * g)[0] for a in (1.0, big, 1 / big))
     except Exception:  # whatever the port raises has its own verdict
@@ -57,7 +57,7 @@ def _of_approximations(ask: _Asked, accuracy: float) -> str:
     sizes = [float((d * d).sum()) ** 0.5 for d in (small, plain, large)]
     if sizes[0] < (1 - accuracy) * sizes[2]:
         return (
-            "the direction becomes smaller with the gradient: of one 2^14 and 2^28 times as small it has "
+            "the direction becomes smaller with the gradient: of one 2^20 and 2^40 times as small it has "
             f"{sizes[1] / sizes[2]:.3g} and {sizes[0] / sizes[2]:.3g} of its size, as by an epsilon beside its length"
         )
     return ""
@@ -74,7 +74,7 @@ def _depends(port: Port, shape: tuple[int, ...]) -> str:
     claims = port.capabilities
     K = function_of(claims.K, shape)
     dtype = next((d for d in claims.dtypes if d in WIDE), None)
-    if dtype is None or claims.accuracy or claims.cautious:
+    if dtype is None or claims.accuracy or claims.cautious or claims.state_error:
         return ""
     ask = _Asked(port, dtype, shape)
     g, xp = ask.gradient(), host().namespace()

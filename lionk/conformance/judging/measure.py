@@ -106,7 +106,13 @@ def range_of(port: Port, dtypes: Sequence[str]) -> str:
     """
     claims = port.capabilities
     K = function_of(claims.K, (_GRID,)) if main_shape(claims.K) == (16,) else None
-    if K is None or claims.accuracy or K.traits.structure != "elementwise" or not K.traits.homogeneous:
+    if (
+        K is None
+        or claims.accuracy
+        or claims.state_error
+        or K.traits.structure != "elementwise"
+        or not K.traits.homogeneous
+    ):
         return ""
     for dtype in dtypes:
         high = EXPONENTS[dtype][1]

@@ -35,7 +35,7 @@ def spelled(port: Port, judge: Callable[..., Report]) -> tuple[str, str]:
     except Exception:  # whatever the port raises has its own verdict
         return "", ""
     for name, of in muons(claims):
-        if of != claims and _explains(of, runs) and judge(With(port, of, {}), 1, None, "S", (), False, None).passed:
+        if of != claims and _explains(of, runs) and judge(With(port, of, {}), 0, None, "S", (), False, None).passed:
             return name, f"this is Muon as {libraries_of(name)}: --dialect {name} judges it so"
     return "", ""
 

@@ -113,15 +113,17 @@ def _weights(ask: _Asked) -> tuple[str, float]:
     if len(seen) < _LAGS:
         return "", 0.0
     off = max(abs(a - b) / b for a, b in zip(seen, right, strict=True))
+    if off <= _CLOSE and (sized := _sizes(ask, right[0])):
+        return sized, 0.0
     due, turn = seen[1] + _SIZES[2] * seen[0], ask.turn(1.0, _SIZES[2])
     if turn is not None and abs(turn - due) > _CLOSE * due:
         told = f"after one of 1 and one of {_SIZES[2]:g} a new one of -{turn:.4g} turns it, where by their weights"
         return (
             f"the readout is no sum of weighted gradients: {told} -{due:.4g} should: what one counts depends on the "
-            f"others, as where each is divided by a running size"
+            "others, as where each is divided by a running size"
         ), 0.0
     if off <= _CLOSE:
-        return _sizes(ask, right[0]), 0.0
+        return "", 0.0
     words = ["1 : " + " : ".join(f"{w:.4g}" for w in ws) for ws in (seen, right)]
     text = (
         f"with betas ({b1:g}, {b2:g}) the readout weighs the last {_LAGS + 1} gradients, the newest first, {words[0]}"
