@@ -25,9 +25,12 @@ NEWTON = 5, 20, 60, 180  # steps after which Newton's method is tried
 ROUNDS = 200  # of projections, where the parts of a split are not in their domains
 TRIAL = 40  # steps that are to leave a tenth; else steps that went too far are answered in the other way
 RENEWAL = 8  # steps from one look at the length of the proximal steps to the next
+VAGUE = 2.0**12  # in units of rounding: where t s is less of the longest part, s is asked for again with longer steps
 
 
-def split(xp: Namespace, functions: list[Any], y: Array, batch: int) -> tuple[list[Array], Array]:
+def split(
+    xp: Namespace, functions: list[Any], y: Array, batch: int, t: Any = None, again: int = 3
+) -> tuple[list[Array], Array]:
     """``(u, s)``: u_i in the domain of each function, and s in all subdifferentials there; ``sum u = y`` in the limit.
 
     Of two functions these are the fixed points of ``z -> y - prox_2(y - 2 prox_1(z) + z) + z - prox_1(z)`` (Lions and
@@ -42,9 +45,11 @@ def split(xp: Namespace, functions: list[Any], y: Array, batch: int) -> tuple[li
     The residual is minus a monotone function of z. So where values can be seen and the unknowns are few, what is left
     after some steps is left to ``newton``: it takes about 6 in place of hundreds where slopes differ by orders of
     magnitude. Where it stalls, as where a part drifts or there is no split, the other steps go on.
+
+    Far out, where ``t s`` is lost in the rounding of a part, it is split ``again`` with a longer t.
     """
     n = len(functions)
-    problem = _Problem(xp, functions, y, batch, _length(xp, functions, y / n, batch))
+    problem = _Problem(xp, functions, y, batch, _length(xp, functions, y / n, batch) if t is None else t)
     start = xp.stack([(i / n) * y for i in range(1, n)], axis=batch)
     began, s = problem.t, problem.start(start)
     if not _roots.visible(y, s.u, s.v):
@@ -79,7 +84,19 @@ def split(xp: Namespace, functions: list[Any], y: Array, batch: int) -> tuple[li
             there = problem.start(newton(xp, problem.residual, z, problem.unit, enough, batch))
             if bool(xp.any(there.size < xp.minimum(s.size, s.least) / 2)):
                 s, since = there, 0
-    return problem.found(s)
+    parts, shared = problem.found(s)
+    longest = reduce(xp.maximum, [reductions.norm(xp, u, batch) for u in parts])
+    size = problem.t * reductions.norm(xp, shared, batch)
+    vague = (size < VAGUE * _xp.eps(y) * longest) & xp.isfinite(longest)
+    if not again or not bool(xp.any(vague)):
+        return parts, shared
+    ratio = float(xp.max(xp.where(vague, longest / xp.maximum(size, _xp.eps(y) * longest), xp.ones_like(size))))
+    longer = split(xp, functions, y, batch, problem.t * min(ratio, FARTHEST), again - 1)
+    parts, shared = [
+        [xp.where(_xp.spread(xp, vague, y), new, old) for new, old in zip(*pair, strict=True)]
+        for pair in ((longer[0], parts), ([longer[1]], [shared]))
+    ]
+    return parts, shared[0]
 
 
 class _State(NamedTuple):

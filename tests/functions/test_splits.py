@@ -8,7 +8,7 @@ from array_api_compat import numpy as xp
 
 from grammar import SCALAR, VECTOR
 from lionk.arrays import splitting
-from lionk.functions import K
+from lionk.functions import K, infimal_convolution
 from lionk.sets import chain
 
 ORACLES = {**SCALAR, **VECTOR}
@@ -94,3 +94,34 @@ def test_a_chain_is_denoised(shape: tuple[int, ...], seen: bool, monkeypatch) ->
         assert abs(u[..., -1]).max() <= noise
         assert abs(u[..., :-1]).max() <= 1 + noise
         np.testing.assert_array_less(abs(u[..., :-1] + np.sign(jump)) * (abs(jump) > 64 * noise), noise)
+
+
+FAR = [("l2", 2.0), ("l1", 1.0), ("linf", np.inf), ("huber", 1.0), ("dead_zone", 1.0)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("fast", ["half_linf_squared", "half_l1_squared"])
+@pytest.mark.parametrize(("slow", "q"), FAR)
+def test_far_out_the_subgradient_is_that_of_the_part_that_grows_linearly(slow, q, fast, dtype) -> None:
+    """``t s`` is lost in the rounding of a part there. The other part grows as a square, and takes what s costs:
+    <x, s> tends to the recession function of the first part, and K(z) >= K(x) + <s, z - x> for z far and near 0.
+    """
+    direction = np.asarray([1.25, -1.3, 6.4, 1.0, -5.4, 3.6])
+    for first, second in ((slow, fast), (fast, slow)):
+        k = infimal_convolution(K(first), K(second))
+        for size in 10.0 ** np.asarray([8, 15]):
+            x = (size * direction).astype(dtype)
+            s = k.subgradient(x).astype("float64")
+            slope = float(s @ direction)
+            far = np.linalg.norm(direction, q)
+            assert slope == pytest.approx(far, rel=1e-4, abs=100 / size)
+            for z in (-size * direction, size * direction[::-1], direction):
+                rise = float(k.value(z.astype(dtype))) - float(k.value(x))
+                assert rise >= float(s @ (z.astype(dtype).astype("float64") - x)) - 1e-4 * size * far
+
+
+def test_each_of_two_blocks_far_out_has_its_own_subgradient() -> None:
+    k = infimal_convolution(K("l2"), K("half_linf_squared"))
+    both = (np.asarray([[1e9], [3e10]]) * np.random.default_rng(0).standard_normal((2, 6))).astype("float32")
+    for row, s in zip(both, k._subgradient(xp, both, 1), strict=True):
+        np.testing.assert_allclose(s, row / np.linalg.norm(row), rtol=1e-4, atol=1e-4)
