@@ -58,7 +58,8 @@ def check_K(
     TypeError
         K is a function of a container; check the functions of its blocks.
     ValueError
-        The library is unknown or not available, the dtype or the shape is none to check, or no usual shape is taken.
+        The library is unknown or not available, the dtype or the shape is none to check, K takes no argument of this
+        shape, or no usual shape is taken.
     RuntimeError
         NumPy, which draws the points, is not installed.
 
@@ -82,7 +83,10 @@ def check_K(
         raise ValueError(f"shape must be a tuple of sizes > 0, got {shape!r}; there is nothing to ask of empty arrays")
     where = library(xp)
     on = On.moved(k, where, dtype, (6,) if shape is None else tuple(shape))
-    on.shape = shape_of(on) if shape is None else on.shape
+    if shape is None:
+        on.shape = shape_of(on)
+    elif isinstance(why := _met(on, on.shape, K_alone=True), ValueError):
+        raise ValueError(f"K takes no argument of shape {on.shape}, so there is nothing to check: {why}")
     verdicts = tuple(
         _verdict(side, name, holds, one, seed)
         for side, one in zip(SIDES, (on, on.dual()), strict=True)
@@ -112,17 +116,25 @@ def shape_of(on: On) -> tuple[int, ...]:
     first = {"matrix": [(4, 3), (3, 3)], "rowwise": [(3, 4)]}.get(on.K.traits.structure, [(6,)])
     met: list[Exception] = []
     for shape in [*first, *_others(on.K)]:
-        x = on.put(full(shape, 0.5))
-        try:
-            with warnings.catch_warnings(), on.backend.active(on.needs):
-                warnings.simplefilter("ignore")
-                on.K.value(x)
-                on.K.conjugate.value(on.K.subgradient(x))
-        except Exception as error:  # whatever a library says of a wrong shape
-            met.append(error)
-        else:
+        why = _met(on, shape)
+        if why is None:
             return shape
+        met.append(why)
     raise ValueError(f"K takes no usual shape ({first[0]}: {met[0]}); give the shape of its argument, shape=(...)")
+
+
+def _met(on: On, shape: tuple[int, ...], K_alone: bool = False) -> Exception | None:
+    """What K, and unless ``K_alone`` K* too, raises at an array of this shape; None: they take it."""
+    x = on.put(full(shape, 0.5))
+    try:
+        with warnings.catch_warnings(), on.backend.active(on.needs):
+            warnings.simplefilter("ignore")
+            on.K.value(x)
+            if not K_alone:
+                on.K.conjugate.value(on.K.subgradient(x))
+    except Exception as error:  # whatever a library says of a wrong shape
+        return error
+    return None
 
 
 def _others(k: ArrayFunction) -> Iterator[tuple[int, ...]]:

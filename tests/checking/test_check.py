@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -127,6 +128,11 @@ def test_shapes():
         assert report.shape == shape
         assert report.ok, str(report)
     assert lionk.check_K("l1", shape=(2, 1, 2)).shape == (2, 1, 2)
+    for name, shape in (("box_simplex", (1,)), ("lambda_max", (4, 3)), ("nuclear", (5,)), ("top_k:k=3", (2,))):
+        with pytest.raises(
+            ValueError, match=rf"takes no argument of shape {re.escape(str(shape))}.*nothing to check: "
+        ):
+            lionk.check_K(lionk.K(name.split(":")[0], **({"k": 3} if ":" in name else {})), shape=shape)
     with pytest.raises(ValueError, match=r"give the shape of its argument, shape=\(...\)"):
         lionk.check_K(lionk.K("l1").tilt(np.ones((2, 5, 7))).tilt(np.ones((9, 1, 1))))
 
