@@ -79,14 +79,19 @@ class _Linear(BaseEstimator):
                 raise ValueError("sample_weight is 0 for every row; at least one must be > 0")
         fun = Profile(loss, X, targets, bool(self.fit_intercept), shape, weights)
         zero = np.zeros(shape)
-        start = float(fun(zero)[0])
-        x0 = nearest_feasible(K, zero, self.weight_decay)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
             warnings.simplefilter("ignore", lionk.LionKWarning)
-            result = lionk.minimize(
-                fun, x0, K=K, weight_decay=float(self.weight_decay), jac=True, convex=True, tol=0.0,
-                atol=float(self.tol) * start, maxiter=int(self.max_iter),
-            )  # fmt: skip
+            start = float(fun(zero)[0])
+            if not np.isfinite(start):
+                raise ValueError("the loss at w = 0 overflows; scale y")
+            x0 = nearest_feasible(K, zero, self.weight_decay)
+            try:
+                result = lionk.minimize(
+                    fun, x0, K=K, weight_decay=float(self.weight_decay), jac=True, convex=True, tol=0.0,
+                    atol=float(self.tol) * start, maxiter=int(self.max_iter),
+                )  # fmt: skip
+            except lionk.NonFiniteError:
+                raise ValueError("the loss overflows; scale the features of X, as StandardScaler does") from None
         if not result.success:
             warnings.warn(
                 f"{type(self).__name__}: the gap is {result.gap:.3g} after {result.nit} steps, and not below tol times "

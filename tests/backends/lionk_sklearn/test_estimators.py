@@ -253,6 +253,14 @@ def test_wrong_parameters_are_named(parameters, says):
         LionKRegressor(**parameters).fit(*data())
 
 
+def test_numbers_that_overflow_are_named():
+    X, y = data()
+    with pytest.raises(ValueError, match="the loss overflows; scale the features of X"):
+        LionKRegressor().fit(X * 1e200, y)
+    with pytest.raises(ValueError, match="overflows; scale y"):
+        LionKRegressor().fit(X, y * 1e200)
+
+
 def test_a_run_that_is_too_short_warns():
     with pytest.warns(ConvergenceWarning, match="raise max_iter or tol"):
         LionKRegressor(max_iter=2).fit(*data())
