@@ -75,7 +75,10 @@ class Profile:
         return f, d
 
     def _settle_softmax(self, z: Array) -> tuple[Array, Array]:
-        """The same for a score for each class: Newton's method, halved until the loss falls."""
+        """The same for a score for each class: Newton's method, halved until the loss falls, to rounding.
+
+        Near the best b the loss is flat, and its rounding hides the last half of the digits of b; the slopes show them.
+        """
 
         def of(b: Array) -> tuple[Array, Array]:
             return self._of_scores(z + b)
@@ -86,19 +89,22 @@ class Profile:
         classes = z.shape[1]
         for _ in range(STEPS):
             slope = d.sum(axis=0)
-            if float(np.abs(slope).max()) <= 1e-14:
+            steepest = float(np.abs(slope).max())
+            if steepest <= 1e-15:
                 break
             e = np.exp(z + self.b - (z + self.b).max(axis=1, keepdims=True))
             p = e / e.sum(axis=1, keepdims=True)
             mass = (self.weights * p.T) / self.total
             hessian = np.diag(mass.sum(axis=1)) - mass @ p + np.full((classes, classes), 1.0 / classes)
             step = -np.linalg.solve(hessian + 1e-14 * np.eye(classes), slope)
-            size = 1.0
-            while of(self.b + size * step)[0] > f and size > 1e-10:
+            size, room = 1.0, 1e-13 * abs(f)
+            new_f, new_d = of(self.b + step)
+            while new_f > f + room and size > 1e-10:
                 size /= 2
-            if size <= 1e-10:
+                new_f, new_d = of(self.b + size * step)
+            if new_f > f + room or (new_f >= f and np.abs(new_d.sum(axis=0)).max() >= steepest):
                 break
             self.b = self.b + size * step
-            f, d = of(self.b)
+            f, d = new_f, new_d
         self.b = self.b - self.b.mean()  # adding a number to all of them changes nothing
         return f, d

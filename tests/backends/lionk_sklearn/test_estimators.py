@@ -18,7 +18,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_sample_weight_equivalence_on_dense_data, parametrize_with_checks
 
 import lionk
 from lionk_sklearn import LionKClassifier, LionKRegressor
@@ -145,6 +145,12 @@ def test_weights_of_samples_and_classes_in_logistic_regression(classes):
     model.fit(X, labels, sample_weight=weights)
     assert np.linalg.norm(model.coef_ - other.coef_) <= np.sqrt(2 * model.gap_ / 0.1) + 1e-4
     np.testing.assert_allclose(model.predict_proba(X), other.predict_proba(X), atol=1e-2)
+
+
+@pytest.mark.parametrize("estimator", [LionKRegressor(), LionKClassifier()])
+def test_weights_are_repetitions_with_the_defaults_too(estimator):
+    """To 1e-7, which needs intercepts beyond what a flat loss tells of them."""
+    check_sample_weight_equivalence_on_dense_data(type(estimator).__name__, estimator)
 
 
 def test_wrong_weights_are_named():
