@@ -71,7 +71,7 @@ class ArraySet(ConvexSet):
 
     def contains(self, y: Array, tol: float | None = None) -> Array:
         kind, z, n = self._read(y, "y")
-        inside = self._violation(kind.xp, z, n) <= resolve_tol(kind, y, tol) * self._scale(kind.xp, z)
+        inside = self._violation(kind.xp, z, n) <= resolve_tol(kind, y, tol) * self._scale(kind.xp, z, n)
         return kind.xp.all(inside) if n else inside
 
     def diameter(self, shape: Any) -> float:
@@ -118,7 +118,7 @@ class ArraySet(ConvexSet):
 
     def _kept(self, xp: Namespace, y: Array, near: Array, batch: int) -> Array:
         """y where it is a member, up to the rounding of a projection, bit for bit; else ``near``, its projection."""
-        inside = self._violation(xp, y, batch) <= reductions.slack(xp, y, batch) * self._scale(xp, y)
+        inside = self._violation(xp, y, batch) <= reductions.slack(xp, y, batch) * self._scale(xp, y, batch)
         return xp.where(_xp.spread(xp, inside, y), y, near)
 
     def _separation(self, xp: Namespace, y: Array, near: Array, batch: int) -> Array:
@@ -132,11 +132,11 @@ class ArraySet(ConvexSet):
 
     def _outside(self, xp: Namespace, y: Array, near: Array, batch: int) -> Array:
         """``near``, a member, where it separates y from C by more than rounding; else y, a member, bit for bit."""
-        room = reductions.slack(xp, y, batch) * self._scale(xp, y)
+        room = reductions.slack(xp, y, batch) * self._scale(xp, y, batch)
         return xp.where(_xp.spread(xp, self._separation(xp, y, near, batch) > room, y), near, y)
 
-    def _scale(self, xp: Namespace, y: Array) -> Any:
-        """The size of C that tolerances are relative to: a number or a 0-d array."""
+    def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
+        """The size of C that tolerances are relative to: a number, or an array with an entry for each of the batch."""
         return 1.0
 
     def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:

@@ -139,7 +139,7 @@ class Box(ArraySet):
         above = inside if _is_infinite(up) else xp.where(y > up, y - up, inside)
         return reductions.peak(xp, above if _is_infinite(low) else xp.where(y < low, low - y, above), batch)
 
-    def _scale(self, xp: Namespace, y: Array) -> Any:
+    def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
         if self.lower is None and isinstance(self.upper, (int, float)):
             return self.upper or 1.0
         ends = [e for e in self._ends(xp, y) if not _is_infinite(e)]

@@ -95,6 +95,6 @@ class UpToConstants(ArraySet):
             return lack
         return xp.maximum(lack, self._separation(xp, z, self._near(xp, z, batch), batch))
 
-    def _scale(self, xp: Namespace, y: Array) -> Any:
+    def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
         """Beside the size of C that of y, which its sum is rounded with."""
-        return self.inner._scale(xp, y) + reductions.peak(xp, _xp.finite(xp, y), 0)
+        return self.inner._scale(xp, y, batch) + reductions.peak(xp, _xp.finite(xp, y), batch)

@@ -74,7 +74,9 @@ class Eigen(ArraySet):
         away = reductions.norm(xp, self.inner._distance(xp, w, w.ndim - 1), batch)
         return xp.hypot(away, reductions.norm(xp, y - _spectral.symmetric_part(xp, y), batch)) if self.only else away
 
-    def _scale(self, xp: Namespace, y: Array) -> Any:
+    def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
         """That of the inner set; a cone has none, and the rounding of the eigenvalues is relative to y."""
-        scale = self.inner._scale(xp, y)
-        return scale if math.isfinite(self.inner.diameter((1,))) else scale + reductions.peak(xp, _xp.finite(xp, y), 0)
+        scale = self.inner._scale(xp, y, batch)
+        return (
+            scale if math.isfinite(self.inner.diameter((1,))) else scale + reductions.peak(xp, _xp.finite(xp, y), batch)
+        )

@@ -123,7 +123,7 @@ class Hull(ArraySet):
         near, s, rest = self._split(xp, y, batch)
         if self._rest_and_radius is None:
             return self._outside(xp, y, near, batch)
-        room = reductions.slack(xp, y, batch) * self._scale(xp, y)
+        room = reductions.slack(xp, y, batch) * self._scale(xp, y, batch)
         length = reductions.norm(xp, s, batch)
         shorter = _xp.spread(xp, rest, s) * _xp.divide(xp, s, _xp.spread(xp, length, s) + 0 * s)
         return xp.where(_xp.spread(xp, length > rest + room, s), near + shorter, y)
@@ -138,8 +138,8 @@ class Hull(ArraySet):
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         return self._violation(xp, y, batch) if self._rest_and_radius else super()._distance(xp, y, batch)
 
-    def _scale(self, xp: Namespace, y: Array) -> Any:
-        return self.first._scale(xp, y) + self.second._scale(xp, y)
+    def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
+        return self.first._scale(xp, y, batch) + self.second._scale(xp, y, batch)
 
 
 def iterates(c: Any) -> bool:
@@ -221,7 +221,7 @@ class Polytope(ArraySet):
         y = _xp.finite(xp, y)
         return self._separation(xp, y, self._near(xp, y, batch), batch) + infinite
 
-    def _scale(self, xp: Namespace, y: Array) -> Any:
+    def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
         return reductions.peak(xp, _xp.parameter(xp, self.vertices, y, "vertices"), 0)
 
 

@@ -123,7 +123,7 @@ class Intersection(ArraySet):
         near = self._inside(xp, self.second._project(xp, y - a, batch), batch)
         near = xp.where(_xp.spread(xp, enough, near), point, near)
         if not self._holds_zero and _roots.visible(near):
-            off = self.first._violation(xp, near, batch) > 1e-3 * self._scale(xp, near)
+            off = self.first._violation(xp, near, batch) > 1e-3 * self._scale(xp, near, batch)
             if reductions.some(off):
                 apart = off & self._apart(xp, near, batch)
                 near = xp.where(_xp.spread(xp, apart, near), math.nan + near, near)
@@ -162,16 +162,16 @@ class Intersection(ArraySet):
         return all(c._traits().get("even", True) for c in (self.first, self.second))
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
-        ratio = self.first._scale(xp, y) / self.second._scale(xp, y)
+        ratio = self.first._scale(xp, y, batch) / self.second._scale(xp, y, batch)
         return xp.maximum(self.first._violation(xp, y, batch), self.second._violation(xp, y, batch) * ratio)
 
-    def _scale(self, xp: Namespace, y: Array) -> Any:
-        return self.first._scale(xp, y)
+    def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
+        return self.first._scale(xp, y, batch)
 
 
 def _room(xp: Namespace, c: ArraySet, z: Array, batch: int) -> Any:
     """Half of the tolerance of membership in c."""
-    return 4 * _xp.eps(z) * math.sqrt(max(_xp.event_size(z, batch), 1)) * c._scale(xp, z)
+    return 4 * _xp.eps(z) * math.sqrt(max(_xp.event_size(z, batch), 1)) * c._scale(xp, z, batch)
 
 
 class _SupportOf:

@@ -35,7 +35,7 @@ class Own(ArraySet):
     def diameter(self, shape: tuple[int, ...]) -> float:
         return self.width if math.prod(shape) else 0.0
 
-    def _scale(self, xp: Namespace, y: Array) -> Any:
+    def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
         return self.width / 2 if math.isfinite(self.width) else 1.0
 
     def _each(self, xp: Namespace, f: Map, y: Array, batch: int) -> Array:

@@ -36,7 +36,7 @@ class Parts(ArraySet):
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         """The largest of the parts', each relative to its scale."""
         parts = parts_of(self, xp, y, batch)
-        sizes = [self._size(xp, part, b) for part, b in parts]
+        sizes = [self._size(xp, part, b, batch) for part, b in parts]
         largest: Any = None
         for (part, b), size in zip(parts, sizes, strict=True):
             v = reductions.peak(xp, self.inner._violation(xp, part, b), batch) * (sizes[0] / size)
@@ -46,13 +46,16 @@ class Parts(ArraySet):
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         return root_of_squares(xp, [(self.inner._distance(xp, p, b)) for p, b in parts_of(self, xp, y, batch)], batch)
 
-    def _scale(self, xp: Namespace, y: Array) -> Any:
-        part, b = parts_of(self, xp, y, 0)[0]
-        return self._size(xp, part, b)
+    def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
+        part, b = parts_of(self, xp, y, batch)[0]
+        return self._size(xp, part, b, batch)
 
-    def _size(self, xp: Namespace, part: Array, batch: int) -> Any:
-        """The scale of C for one of these parts."""
-        return self.inner._scale(xp, part[(0,) * batch + (...,)]) if part.shape[0] or not batch else 1.0
+    def _size(self, xp: Namespace, part: Array, within: int, batch: int) -> Any:
+        """The scale of C for these parts, the largest of each event."""
+        if 0 in part.shape[:within]:
+            return 1.0
+        scale = self.inner._scale(xp, part, within)
+        return reductions.peak(xp, scale, batch) if getattr(scale, "ndim", 0) > batch else scale
 
     def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         pairs = zip(parts_of(self, xp, x, batch), parts_of(self, xp, s, batch), strict=True)

@@ -55,8 +55,8 @@ class Positive(ArraySet):
         beyond = self.inner._violation(xp, part(xp, y), batch)
         return xp.maximum(beyond, reductions.peak(xp, part(xp, -y), batch)) if self.only else beyond
 
-    def _scale(self, xp: Namespace, y: Array) -> Any:
-        return self.inner._scale(xp, part(xp, y))
+    def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
+        return self.inner._scale(xp, part(xp, y), batch)
 
 
 def where_positive(xp: Namespace, x: Array, there: Array, elsewhere: Array) -> Array:

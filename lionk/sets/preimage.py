@@ -84,11 +84,10 @@ class Preimage(ArraySet):
         z = reductions.limit(xp, lambda y: b(xp, y, batch), lambda y: b.sizes(xp, y, batch), y)
         return self.inner._violation(xp, z, batch)
 
-    def _scale(self, xp: Namespace, y: Array) -> Any:
-        """That of C, and what the entries of B y are sums of: their rounding is relative to it. y may be a stack."""
+    def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
+        """That of C, and what the entries of B y are sums of: their rounding is relative to it."""
         b, y = self.operator, _xp.finite(xp, y)
-        z = xp.reshape(y, (-1, b.left.shape[0])) if b.vector else y
-        scale = self.inner._scale(xp, xp.reshape(b(xp, z, int(b.vector)), y.shape))
+        scale = self.inner._scale(xp, b(xp, y, batch), batch)
         if b.orthogonal or 0 in y.shape:
             return scale
-        return scale + reductions.peak(xp, b.sizes(xp, z, int(b.vector)), 0)
+        return scale + reductions.peak(xp, b.sizes(xp, y, batch), batch)

@@ -99,8 +99,6 @@ class RowSpace(ArraySet):
             away = away * reductions.norm(xp, back)
             return away + reductions.norm(xp, self.map.off(xp, y, batch), batch) if self.combined else away
 
-    def _scale(self, xp: Namespace, y: Array) -> Any:
-        z = xp.reshape(y, (-1, self.map.matrix.shape[1]))  # y may be a stack
-        return self.inner._scale(xp, self.map.times(xp, z, 1, self.combined)) + reductions.peak(
-            xp, _xp.finite(xp, y), 0
-        )
+    def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
+        inner = self.inner._scale(xp, self.map.times(xp, y, batch, self.combined), batch)
+        return inner + reductions.peak(xp, _xp.finite(xp, y), batch)

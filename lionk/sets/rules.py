@@ -66,8 +66,8 @@ class Affine(ArraySet):
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         return abs(at(self.factor, y, batch)) * self.inner._distance(xp, self._back(xp, y, batch), batch)
 
-    def _scale(self, xp: Namespace, y: Array) -> Any:
-        size = abs(at(self.factor, y, 0)) * self.inner._scale(xp, y)
+    def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
+        size = abs(at(self.factor, y, batch)) * self.inner._scale(xp, y, batch)
         if self.offset is None:
             return size
         offset = _xp.parameter(xp, self.offset, y, "offset")
@@ -118,8 +118,8 @@ class Spectral(ArraySet):
         s = _spectral.singular_values(xp, y)
         return reductions.norm(xp, self.inner._distance(xp, s, s.ndim - 1), batch)
 
-    def _scale(self, xp: Namespace, y: Array) -> Any:
-        return self.inner._scale(xp, y)
+    def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
+        return self.inner._scale(xp, y, batch)
 
     def _face_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         """Nuclear norm only: in the singular bases of x the active block is the identity, the rest has norm <= 1."""
@@ -140,7 +140,7 @@ class Spectral(ArraySet):
 
 def projected_values(xp: Namespace, inner: ArraySet, s: Array, noise: float) -> Array:
     """Singular values or eigenvalues, projected; those of a member, up to their rounding, stay as they are."""
-    size = inner._scale(xp, s)
+    size = inner._scale(xp, s, s.ndim - 1)
     if math.isinf(inner.diameter((1,))):  # a cone, which has no scale of its own
         size = size + reductions.peak(xp, _xp.finite(xp, s), s.ndim - 1)
     inside = inner._violation(xp, s, s.ndim - 1) <= noise * size
@@ -231,7 +231,7 @@ class Minkowski(ArraySet):
         c, radius = known
         near = c._project(xp, y, batch)
         gap = _xp.spread(xp, reductions.norm(xp, y - near, batch), y)
-        room = reductions.slack(xp, y, batch) * self._scale(xp, y)
+        room = reductions.slack(xp, y, batch) * self._scale(xp, y, batch)
         return xp.where(gap <= radius + room, y, near + _xp.divide(xp, radius * (y - near), gap + xp.zeros_like(y)))
 
     def _near(self, xp: Namespace, y: Array, batch: int) -> Array:
@@ -255,5 +255,5 @@ class Minkowski(ArraySet):
             return self._violation(xp, y, batch)
         return reductions.norm(xp, y - self._near(xp, y, batch), batch)
 
-    def _scale(self, xp: Namespace, y: Array) -> Any:
-        return self.first._scale(xp, y) + self.second._scale(xp, y)
+    def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
+        return self.first._scale(xp, y, batch) + self.second._scale(xp, y, batch)

@@ -102,7 +102,7 @@ class Sorted(ArraySet):
         above = _xp.clip(xp, xp.max(mean, axis=-1), 0.0, None) + infinite
         return above if self.absolute else xp.maximum(above, xp.abs(mean[..., -1]))
 
-    def _scale(self, xp: Namespace, y: Array) -> Any:
+    def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
         return (
             1.0
             if self.weights is None

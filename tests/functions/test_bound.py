@@ -9,6 +9,7 @@ import pytest
 
 import lionk
 from backends_under_test import BACKENDS
+from lionk.sets.box import Whole
 from table import TABLE, Case
 
 
@@ -49,6 +50,26 @@ def test_a_stack_is_each_of_its_rows(case) -> None:
         subgradients = np.stack([K.subgradient(a) for a in x])
         np.testing.assert_allclose(stacked.subgradient(x), subgradients, rtol=1e-7, atol=1e-7)
         np.testing.assert_allclose(stacked.inner(x, x), [(a * a).sum() for a in x])
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in TABLE if not c.heavy and not isinstance(c.K.conjugate.domain, Whole)], ids=lambda c: c.id
+)
+def test_rows_far_out_loosen_no_other_row(case) -> None:
+    """The tolerance of membership is that of each row, in single precision beside one that is ten million long."""
+    K, draws = case.K, np.random.default_rng(6).standard_normal((3, *case.shape))
+    K = K.to(like=np.zeros(1, dtype=np.float32))
+    near = np.stack([1.3 * K.subgradient(a) for a in draws[:2].astype(np.float32)])
+    y = np.concatenate([near, 1e7 * draws[2:]]).astype(np.float32)
+    inside = np.isfinite(K.conjugate.bind(y[0], 1).value(y))
+    np.testing.assert_array_equal(inside, [np.isfinite(K.conjugate.value(a)) for a in y])
+
+
+@pytest.mark.parametrize("sections", [2, (1, 3)])
+def test_stacks_of_an_intersection_with_parts(sections) -> None:
+    K = lionk.functions.infimal_convolution("linf", lionk.functions.block_lift(lionk.K("l2"), 0, sections))
+    y = np.asarray([[0.3, 0.2, -0.1, 0.3], [0.9, 0.9, 0.0, 0.0], [0.1, 0.0, 0.9, 0.9]])
+    np.testing.assert_array_equal(K.conjugate.bind(y[0], 1).value(y), [float(K.conjugate.value(a)) for a in y])
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch", "jax", "dask"])

@@ -126,7 +126,7 @@ class CenteredConjugate(ArrayFunction):
         z = _xp.finite(xp, x)
         w = self._shifted(xp, z - mean(xp, z, batch), batch)
         inside = self.inner._value(xp, w, batch, math.inf)
-        return outside_is_infinite(xp, inside, violation, tol * self.domain._scale(xp, x))
+        return outside_is_infinite(xp, inside, violation, tol * self.domain._scale(xp, x, batch))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         """That of k* at ``y + c``, and of the normals of its domain what makes the sum 0."""

@@ -45,7 +45,7 @@ class Sum(ArrayFunction):
         if not self._indicators:
             near = self.domain._project(xp, _xp.finite(xp, x), batch)
             inside = self.first._value(xp, near, batch, math.inf) + self.second._value(xp, near, batch, math.inf)
-        return outside_is_infinite(xp, inside, violation, tol * self.domain._scale(xp, x))
+        return outside_is_infinite(xp, inside, violation, tol * self.domain._scale(xp, x, batch))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         return self.first._subgradient(xp, x, batch) + self.second._subgradient(xp, x, batch)
@@ -155,7 +155,7 @@ class InfimalConvolution(ArrayFunction):
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         if self._indicators or self._entrywise:
-            violation, bound = self.domain._violation(xp, x, batch), tol * self.domain._scale(xp, x)
+            violation, bound = self.domain._violation(xp, x, batch), tol * self.domain._scale(xp, x, batch)
             if self._indicators:
                 return outside_is_infinite(xp, xp.zeros_like(violation), violation, bound)
             y = self.domain._project(xp, _xp.finite(xp, x), batch)

@@ -44,7 +44,9 @@ class EigenLift(ArrayFunction):
         v = reductions.total(xp, self.inner._value(xp, w, w.ndim - 1, math.inf), batch)
         if not isinstance(self.domain, Eigen):
             return v
-        return outside_is_infinite(xp, v, self.domain._violation_with(xp, x, w, batch), tol * self.domain._scale(xp, x))
+        return outside_is_infinite(
+            xp, v, self.domain._violation_with(xp, x, w, batch), tol * self.domain._scale(xp, x, batch)
+        )
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         check_square(x)

@@ -299,8 +299,8 @@ class Grouped(ArraySet):
             return self.inner._distance(xp, self._lift._split(xp, y, batch)[1], batch)
         return super()._distance(xp, y, batch)
 
-    def _scale(self, xp: Namespace, y: Array) -> Any:
-        return self.inner._scale(xp, xp.abs(y))
+    def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
+        return self.inner._scale(xp, xp.abs(y), batch)
 
 
 def _labels(groups: Any) -> tuple[int, ...] | None:

@@ -31,17 +31,20 @@ class LinearMap(ArrayFunction):
     operator: Operator
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
-        return self.inner._value(xp, self._mapped(xp, x, batch), batch, self._room(xp, x, tol))
+        return self.inner._value(xp, self._mapped(xp, x, batch), batch, self._room(xp, x, batch, tol))
 
     def _mapped(self, xp: Namespace, x: Array, batch: int) -> Array:
         b = self.operator
         return reductions.limit(xp, lambda x: b(xp, x, batch), lambda x: b.sizes(xp, x, batch), x)
 
-    def _room(self, xp: Namespace, x: Array, tol: Any) -> Any:
-        """The tolerance of the inner domain: B x is as far from exact as the set of all such x says."""
+    def _room(self, xp: Namespace, x: Array, batch: int, tol: Any) -> Any:
+        """The tolerance of the inner domain: B x is as far from exact as the set of all such x says; one number,
+        which the parts of B x can take, for all of the batch.
+        """
         if self.operator.orthogonal or not isinstance(self.domain, Preimage):
             return tol
-        return tol * (self.domain._scale(xp, x) / self.inner.domain._scale(xp, x))
+        room = self.domain._scale(xp, x, batch) / self.inner.domain._scale(xp, x, batch)
+        return tol * (reductions.peak(xp, room, 0) if batch and hasattr(room, "shape") else room)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         b = self.operator
@@ -49,7 +52,7 @@ class LinearMap(ArrayFunction):
 
     def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
         b = self.operator
-        value, s, size = self.inner._measured(xp, self._mapped(xp, x, batch), batch, self._room(xp, x, tol))
+        value, s, size = self.inner._measured(xp, self._mapped(xp, x, batch), batch, self._room(xp, x, batch, tol))
         return value, b.adjoint(xp, s, batch), size + reductions.products(xp, s, b.sizes(xp, x, batch), batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:

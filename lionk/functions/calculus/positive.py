@@ -38,7 +38,7 @@ class PositivePart(ArrayFunction):
         if not self.only:
             return value
         below = reductions.peak(xp, part(xp, -x), batch)
-        return outside_is_infinite(xp, value, below, tol * self.domain._scale(xp, x))
+        return outside_is_infinite(xp, value, below, tol * self.domain._scale(xp, x, batch))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         return where_positive(xp, x, self.inner._subgradient(xp, part(xp, x), batch), xp.zeros_like(x))

@@ -147,7 +147,7 @@ class SmoothedConjugate(ArrayFunction):
         each = self.inner.conjugate._value(xp, there, batch + 1, math.inf) - reductions.inner(
             xp, noise, there, batch + 1
         )
-        return outside_is_infinite(xp, xp.mean(each, axis=batch), violation, tol * self.domain._scale(xp, x))
+        return outside_is_infinite(xp, xp.mean(each, axis=batch), violation, tol * self.domain._scale(xp, x, batch))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         return _roots.middle(xp, *self._ends(xp, x))

@@ -78,7 +78,7 @@ class Separable(ArrayFunction):
         if phi.finite:
             return reductions.total(xp, phi.value(xp, r, *phi.parameters), batch)
         inside = reductions.total(xp, phi.value(xp, _xp.clip(xp, r, phi.low, phi.high), *phi.parameters), batch)
-        violation, scale = self.domain._violation(xp, r, batch), self.domain._scale(xp, r)
+        violation, scale = self.domain._violation(xp, r, batch), self.domain._scale(xp, r, batch)
         return outside_is_infinite(xp, inside, violation, tol * scale)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:

@@ -70,7 +70,7 @@ class Indicator(ArrayFunction):
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         violation = self.set._violation(xp, x, batch)
-        return outside_is_infinite(xp, None, violation, tol * self.set._scale(xp, x))
+        return outside_is_infinite(xp, None, violation, tol * self.set._scale(xp, x, batch))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         return _xp.only_nan(xp, x)
