@@ -100,9 +100,11 @@ class _Linear(BaseEstimator):
                 stacklevel=3,
             )
         fun(result.x)
-        self.intercept_ = fun.b
+        self.intercept_ = fun.free(result.x)
         self.n_iter_ = max(result.nit, 1)
         self.objective_, self.gap_ = float(result.objective), max(float(result.gap), 0.0)
+        toward = K.subgradient(-fun(result.x)[1]) / self.weight_decay
+        self.gap_ += float(result.gap_rounding) + fun.rounding(result.x, toward)
         self.certificate_ = result.certificate
         return np.asarray(result.x)
 

@@ -6,13 +6,16 @@ loss at the best b (Danskin, 1967), which is found by Newton's method from the b
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from lionk.solver.losses import rows_of
 
 Array = Any
+RESIDUALS = ("squared", "absolute", "quantile", "huber")  # of z - y
 STEPS = 100  # of Newton's method with halving; a handful suffice
 
 
@@ -20,25 +23,56 @@ class Profile:
     """``fun(w) -> (f, gradient)`` for ``lionk.minimize``; ``b`` is the intercept that belongs to the last w.
 
     w has the shape (p,), or (classes, p) for softmax. ``design`` may be a sparse matrix of SciPy. f is the mean of the
-    rows' losses, with ``weights`` (n, >= 0) if they are given.
+    rows' losses, with ``weights`` (n, >= 0) if they are given. With an intercept, features and numbers to fit are taken
+    from their means, and so is b: of long numbers, such as dates, too few digits would be left of its slope.
     """
 
     def __init__(
         self, loss: str, design: Any, targets: Array, intercept: bool, shape: tuple[int, ...], weights: Any = None
     ) -> None:
-        self.design, self.intercept, self.shape = design, intercept, shape
-        self.rows, self.by_class = rows_of(loss)(np, targets), loss == "softmax"
+        self.intercept, self.shape, self.by_class = intercept, shape, loss == "softmax"
         self.weights = np.ones(targets.shape[0]) if weights is None else weights
         self.total = float(self.weights.sum())
+        self.means, self.level = np.zeros(shape[-1]), 0.0
+        if intercept:
+            self.means = np.asarray(self.weights @ design).reshape(-1) / self.total
+            self.level = float(self.weights @ targets) / self.total if loss.partition(":")[0] in RESIDUALS else 0.0
+        self.apart = issparse(design)  # its zeros stay, and the means are taken off what is made of it
+        self.design = design if self.apart else design - self.means
+        self.rows = rows_of(loss)(np, targets - self.level)
         self.b: Array = np.zeros(shape[0]) if self.by_class else 0.0
 
     def __call__(self, w: Array) -> tuple[Array, Array]:
-        matrix = np.reshape(w, self.shape)
-        if self.by_class:
-            f, d = self._settle_softmax(self.design @ matrix.T)
-        else:
-            f, d = self._settle(self.design @ matrix.reshape(-1))
-        return f, np.reshape((self.design.T @ d).T, w.shape)
+        f, d = self._slopes(w)
+        return f, np.reshape(self._back(d).T, w.shape)
+
+    def free(self, w: Array) -> Array:
+        """The intercept at w for the features as they were given."""
+        return self.b + self.level - self._matrix(w) @ self.means
+
+    def rounding(self, w: Array, s: Array) -> float:
+        """How far rounding in f and its gradient g can put wrong a bound of F - min F at w, s minimising ``<g, s>``.
+
+        ``(16 + log2 n) eps`` of |f|, and of the terms of g's entries times those of w and s. Derived here.
+        """
+        f, d = self._slopes(w)
+        unit = (16 + math.log2(max(self.weights.size, 2))) * float(np.finfo(float).eps)
+        terms = abs(self.design).T @ abs(d) + self.apart * np.multiply.outer(abs(self.means), abs(d).sum(axis=0))
+        return unit * (2 * abs(f) + 2 * float(np.max(terms, initial=0.0)) * float(abs(w).sum() + abs(s).sum()))
+
+    def _matrix(self, w: Array) -> Array:
+        return np.reshape(w, self.shape) if self.by_class else np.reshape(w, -1)
+
+    def _slopes(self, w: Array) -> tuple[Array, Array]:
+        """f, and its derivatives by the scores."""
+        matrix = self._matrix(w).T
+        scores = self.design @ matrix - (self.means @ matrix if self.apart else 0.0)
+        return (self._settle_softmax if self.by_class else self._settle)(scores)
+
+    def _back(self, d: Array) -> Array:
+        """The derivatives by the weights, from those by the scores."""
+        found = self.design.T @ d
+        return found - np.multiply.outer(self.means, d.sum(axis=0)) if self.apart else found
 
     def _of_scores(self, z: Array) -> tuple[Array, Array]:
         """The mean loss and its derivatives by the scores."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from fractions import Fraction
 from functools import partial
 
 import cvxpy as cp
@@ -276,3 +277,32 @@ def test_parameters_of_k_follow_a_colon():
     X, y = data()
     a, b = (LionKRegressor(K, tol=1e-2).fit(X, y) for K in ("huber:delta=0.5", lionk.K("huber", delta=0.5)))
     np.testing.assert_array_equal(a.coef_, b.coef_)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_matrix])
+@pytest.mark.parametrize(("far", "high"), [(0.0, 1e9), (1e5, 1e7), (1e9, 100.0), (1e8, 1e8)])
+def test_the_gap_is_true_for_features_and_targets_far_from_zero(kind, far, high):
+    """Dates as features: one of them, whose best weight is found in rational numbers."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        x = far + rng.standard_normal(6)
+        y = high + 3 * (x - far) + 0.1 * rng.standard_normal(6)
+        X, Y = [Fraction(v) for v in x], [Fraction(v) for v in y]
+        X, Y = [v - sum(X) / 6 for v in X], [v - sum(Y) / 6 for v in Y]
+        products = (sum(a * b for a, b in zip(*pair, strict=True)) / 6 for pair in ((X, X), (X, Y), (Y, Y)))
+        xx, xy, yy = products
+
+        def F(w, lam, xx=xx, xy=xy, yy=yy):
+            return (yy - 2 * w * xy + w * w * xx + Fraction(lam) * w * w) / 2
+
+        for lam in (1e-5, 1.0):
+            for tol in (1e-4, 0.0):
+                model = LionKRegressor("half_square", weight_decay=lam, tol=tol, max_iter=100)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", ConvergenceWarning)
+                    model.fit(kind(x[:, None]), y)
+                least = F(xy / (xx + Fraction(lam)), lam)
+                assert F(Fraction(model.coef_[0]), lam) - least <= model.gap_
+                assert abs(model.objective_ - float(least)) <= model.gap_ + 1e-12 * float(least)
+                if tol:
+                    assert model.gap_ <= 1e-3 * float(yy)
