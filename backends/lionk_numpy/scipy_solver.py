@@ -65,9 +65,9 @@ def scipy_method(
     Returns
     -------
     scipy.optimize.OptimizeResult
-        ``fun`` is f at x; beside SciPy's fields: ``objective`` F, ``gap`` (for convex f and with ``jac``,
-        ``F - min F <= gap`` over the finite box), ``history`` and ``certificate`` as in ``lionk.Result``. status:
-        0 success, 1 maxiter or no further progress, 2 f or its gradient not finite, 99 callback.
+        ``fun`` is f at x; beside SciPy's fields: ``objective`` F, ``gap`` and ``gap_rounding`` (for convex f and with
+        ``jac``, ``F - min F <= gap + gap_rounding`` over the finite box), ``history`` and ``certificate`` as in
+        ``lionk.Result``. status: 0 success, 1 maxiter or no further progress, 2 not finite, 99 callback.
 
     Examples
     --------
@@ -117,9 +117,10 @@ def scipy_method(
             )  # fmt: skip
         result, message, status = error.result, str(error), NOT_FINITE
     return OptimizeResult(
-        x=result.x, fun=result.fun, jac=f(result.x)[1], success=status == SUCCESS, status=status, message=message,
-        nit=result.nit, nfev=f.nfev, njev=f.njev, objective=result.objective, gap=result.gap,
-        history=result.history, certificate=result.certificate if jac else _estimated(result.certificate),
+        x=result.x, fun=result.fun, jac=f(result.x)[1].astype(x0.dtype), success=status == SUCCESS, status=status,
+        message=message, nit=result.nit, nfev=f.nfev, njev=f.njev, objective=result.objective, gap=result.gap,
+        gap_rounding=result.gap_rounding, history=result.history,
+        certificate=result.certificate if jac else _restated(result.certificate, _estimated),
     )  # fmt: skip
 
 
@@ -146,19 +147,26 @@ def _within(f: Any, x0: Any, low: Any, high: Any, maxiter: int, notify: Any, opt
             np.where(np.isfinite(high), np.inf, ends[1] - result.x),
         )
         if np.all(room > reach / 2) or steps >= maxiter or notify.halted:
+            if np.isinf([low, high]).any():
+                result = replace(result, certificate=_restated(result.certificate, _within_reach))
             return replace(result, nit=steps)
         x, reach = result.x, 10 * reach
 
 
-def _estimated(certificate: Any) -> Any:
-    """The certificate of a run whose gradients are finite differences: nothing holds that rests on them."""
+def _restated(certificate: Any, of: Any) -> Any:
+    return replace(certificate, statements=tuple(map(of, certificate.statements)))
+
+
+def _within_reach(s: Any) -> Any:
+    """A bound where ends of the box stand for infinite ones: nothing is known beyond them."""
+    known = s.verdict == "holds" and s.name.endswith("bound")
+    return s._replace(text=f"{s.text}, over the finite box of the last steps") if known else s
+
+
+def _estimated(s: Any) -> Any:
+    """Nothing holds that rests on gradients by finite differences."""
     why = "the gradient was found by finite differences, whose error is not known; give jac"
-    return replace(
-        certificate,
-        statements=tuple(
-            s if s.name == "phase I" else s._replace(verdict="does not apply", text=why) for s in certificate.statements
-        ),
-    )
+    return s if s.name == "phase I" else s._replace(verdict="does not apply", text=why)
 
 
 class _Function:
@@ -178,7 +186,8 @@ class _Function:
         self.njev += 1
         if callable(self.jac):
             whole = _real("jac must return real numbers", self.jac(x.copy(), *self.args))
-            g = whole.astype(x.dtype, copy=False)
+            fewer = whole.dtype.kind == "f" and whole.dtype.itemsize < x.dtype.itemsize
+            g = whole if fewer else whole.astype(x.dtype, copy=False)
             if g.size != x.size or g.shape not in {x.shape, (1, x.size), (x.size, 1)}:
                 raise ValueError(f"the gradient must have shape {x.shape}, got {g.shape}")
             g = g.reshape(x.shape)
@@ -202,14 +211,15 @@ class _Function:
                         "digits of the gradient were cut off; return an array of floats"
                     )
 
-    def _value(self, x: Any) -> float:
+    def _value(self, x: Any) -> Any:
         self.nfev += 1
         value = _real("fun must return one real number", self.fun(x.copy(), *self.args))
         if value.dtype.kind == "f":
             self.eps = max(self.eps, float(np.finfo(value.dtype).eps))
         if value.size != 1:
             raise ValueError(f"fun must return one number, got an array of shape {value.shape}")
-        return float(value.reshape(()))
+        value = value.reshape(())[()]
+        return value if isinstance(value, (np.float16, np.float32)) else float(value)  # whose digits lionk notices
 
     def _differences(self, x: Any, f: float) -> Any:
         """Forward differences, backward at an upper bound, with steps that suit the precision of f and of x.

@@ -35,7 +35,7 @@ class Ahead:
         It is one that is to be saved, or the last for which there is room, at the latest. ``point`` is f where the run
         is, ``stepped`` makes a step of this learning rate; tol and k are of the iterates.
         """
-        run, now, trail, lam, unit = self.run, self.run.now, self.trail, self.run.lam, self.trail.unit
+        run, now, trail, lam, unit = self.run, self.run.now, self.trail, self.run.lam, self.run.unit
         trail.join(now)
         count, b2, (weight, total, *_) = now.count, run.opt.betas[1], now.average
         if count == 0 or (trail.bounded and not weight > 0):

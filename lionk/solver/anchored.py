@@ -21,7 +21,7 @@ from ..arrays.containers import scaled
 from ..functions.bound import bound
 from ..theory.anchored import AnchoredRecord, certificate_of_anchored, optimality, rounding_of_step
 from ..theory.certificate import ROUNDING, Certificate
-from ..theory.lower_bound import Average, rounding_unit
+from ..theory.lower_bound import Average
 from ..theory.objective import nearest_feasible
 from . import measures, rule
 from .bundle import Bundle
@@ -39,7 +39,7 @@ class Anchored(Method):
         K = run.opt.K
         self.K, self.bound = run.backend.bind(K, run.now.x), bound(K, run.now.x)
         self.dual = K.conjugate
-        self.unit, self.slack = rounding_unit(K, run.now.x), run.tolerance(0.0)
+        self.slack = run.tolerance(0.0)
         self.bundle, self.secants = Bundle(self, memory), Secants(self, memory)
         self._fresh: Any = None  # the average of gradients with that of the point in it, and its pair
 
@@ -108,7 +108,7 @@ class Anchored(Method):
             average = average if s.mass else Average()
         last = None if before is None else now.kept["grad"]
         numbers = self.numbers(measures.neighbours, now.x, m, point.grad, before, last, self.slack)
-        F, rounding, gap, lower, average, pair = rule.measured(plain, s, f, numbers, average, share, lam, self.unit)
+        F, rounding, gap, lower, average, pair = rule.measured(plain, s, f, numbers, average, share, lam, self.run.unit)
         self._fresh, distance = (m, average, pair), 0.0
         if not math.isfinite(F):
             distance = self.run.backend.numbers(measures.distance, self.run.opt.K, now.x, lam=lam)[0]
@@ -144,7 +144,7 @@ class Anchored(Method):
 
     def _bent(self, point: Any, seen: Seen, pair: rule.Pair, known: bool) -> bool:
         """Is f seen not to be convex?"""
-        below = self.run.contradicted(self.run.now) or self.run.now.average.bends(pair.mx, point.f, self.unit)
+        below = self.run.contradicted(self.run.now) or self.run.now.average.bends(pair.mx, point.f, self.run.unit)
         return bool(below or (known and pair.bends(seen.rounding)))
 
     def _stale(self, s: AnchoredState) -> int:

@@ -14,7 +14,7 @@ from ..errors import NotAvailable
 from ..functions import K as build
 from ..optimizer.lion_k import State
 from ..theory.certificate import Certificate, Statement
-from ..theory.objective import hidden
+from ..theory.objective import EMPTY, hidden
 from . import rule
 from .many import CERTIFIED, CURVES, EXHAUSTED, KINKED, RUNNING, SLOW, ZERO, Many, Stack, advance, begin
 from .result import History, Result
@@ -52,13 +52,15 @@ def solve(
     s, rows = backend.synchronize(begin(stack, x0)), list[Any]()
     if bool(kind.xp.any(x0 != 0)):
         near = backend.synchronize(begin(stack, kind.xp.zeros_like(x0))).x
-        F = kind.xp.abs(evaluate(near)[0] + stack.dual(near) / stack.lam)
+        F = kind.xp.abs(stack.read(*evaluate(near))[0] + stack.dual(near) / stack.lam)
         s = s._replace(origin=kind.xp.where(kind.xp.isfinite(F), F, 0.0))
     while True:
-        s, row = backend.synchronize(advance(stack, s, *evaluate(s.x), tol, atol, convex, not rows))
+        s, row = backend.synchronize(advance(stack, s, *stack.read(*evaluate(s.x)), tol, atol, convex, not rows))
         rows.append(row)
         if len(rows) > maxiter or not bool(kind.xp.any(s.end == RUNNING)):
             break
+    if not bool(kind.xp.any(kind.xp.isfinite(s.low))) and bool(kind.xp.all(kind.xp.isinf(_away(stack, 0 * x0)))):
+        raise ValueError(EMPTY)
     return _result(stack, s, rows, evaluate, alone, maxiter)
 
 
@@ -101,8 +103,7 @@ def _evaluation(fun: Any, jac: Any, backend: Any, x0: Any) -> Callable[[Any], tu
                 raise ValueError(f"with batch=1, {name} must have shape {wanted}, got {getattr(a, 'shape', a)!r}")
             if _xp.kind(a, name).xp is not xp:
                 raise TypeError(f"{name} is an array of another library than x0: return it in the library of x0")
-        f, grad = backend.settle(f, grad)
-        return xp.astype(f, _xp.real_dtype(x0)), asarray(grad, dtype=x0.dtype, copy=True)
+        return backend.settle(f, grad)
 
     return evaluate
 
@@ -112,10 +113,9 @@ def _result(
 ) -> Result:  # fmt: skip
     xp, lam, B = stack.xp, stack.lam, s.x.shape[0]
     K, y = stack.conjugate, stack.wide * s.low_x
-    conjugate = K.value(y) / lam
-    gap = s.low - s.lower + s.rounding + hidden(K, y) / lam
+    gap = xp.where(xp.isfinite(s.low), s.low - s.lower + s.rounding + hidden(K, y) / lam, math.inf)
     fields = {
-        "x": s.low_x, "fun": s.low - conjugate, "objective": s.low, "gap": gap, "momentum_gap": gap,
+        "x": s.low_x, "fun": s.low_f, "objective": s.low, "gap": gap, "momentum_gap": gap,
         "gap_rounding": s.rounding,
         "nit": xp.where(s.end == RUNNING, maxiter, s.nit), "success": (s.end == CERTIFIED) | (s.end == ZERO),
     }  # fmt: skip
@@ -127,10 +127,7 @@ def _result(
         fields[name] = xp.stack(made)
     if again:
         fields["nit"] = fields["nit"] + s.nit * xp.asarray([b in again for b in range(B)], dtype=s.nit.dtype)
-    try:
-        distance = stack.away(fields["x"])
-    except NotAvailable:
-        distance = xp.where(xp.isfinite(stack.dual(fields["x"])), 0 * lam, math.inf)
+    distance = _away(stack, fields["x"])
     certified, convex = int(xp.sum(xp.astype(fields["success"], s.nit.dtype))), B - ends.count(CURVES)
     whys = [f"{n} of them: {text}" for e, text in ENDS.items() if e not in ALONE and (n := ends.count(e))]
     text = f"F(x) - min F <= gap for {convex} of {B} problems, if f is convex"
@@ -140,6 +137,14 @@ def _result(
         certificate=Certificate((Statement("momentum bound", "holds" if convex else "does not apply", text),)),
         state=State(s.m, int(xp.max(s.nit))), last_x=s.x, weight_decay=lam, K=stack.K,
     )  # fmt: skip
+
+
+def _away(stack: Stack, x: Any) -> Any:
+    """From each x to its feasible points; where no distance is known, 0 or inf."""
+    try:
+        return stack.away(x)
+    except NotAvailable:
+        return stack.xp.where(stack.xp.isfinite(stack.dual(x)), 0 * stack.lam, math.inf)
 
 
 def _history(lam: Any, f: Any, dual: Any, F: Any, gap: Any, L: Any, apart: Any, bound: Any) -> History:

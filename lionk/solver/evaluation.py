@@ -33,6 +33,7 @@ class Evaluation:
         self.stochastic = batches is not None or seed is not None
         self.backend, self.batches, self.seed = backend, batches, seed
         self._both: Callable[..., Any]
+        self.eps = 0.0  # the least precise numbers that came of f so far, where they may be less precise than x
         self._items = None if batches is None or callable(batches) else iter(batches)
         self._theirs = jac is not None  # is the gradient in an array of the user's?
         if jac is True:
@@ -67,8 +68,12 @@ class Evaluation:
         f, grad = out
         if not isinstance(f, float):
             f = _checked_value(f)
+            if hasattr(f, "dtype"):
+                self.eps = max(self.eps, _xp.kind(f, "f").eps)
         if of is None or type(grad) is not type(x) or grad.dtype != x.dtype or grad.shape != x.shape:
             grad = _checked_gradient(_copied(grad) if self._theirs else grad, x)
+            self.eps = max(self.eps, *map(_xp.eps, leaves(grad)))
+            grad = tree_map(_widened, grad, x)
         elif self._theirs:
             grad = of.asarray(grad, copy=True)
         if of is not None and of.ufuncs is not None and isinstance(f, float):  # nothing is to be waited for
@@ -103,7 +108,7 @@ def _checked_value(f: Any) -> Any:
 
 
 def _checked_gradient(grad: Any, x: Any) -> Any:
-    """Refuse what is no array, or container, like x. Fewer digits than those of x are widened to them.
+    """Refuse what is no array, or container, like x.
 
     Keys may come in another order, as JAX sorts them.
     """
@@ -134,10 +139,11 @@ def _checked_gradient(grad: Any, x: Any) -> Any:
             raise TypeError(
                 f"the gradient{where} has dtype {a.dtype}, but x has {b.dtype}: return the gradient in the dtype of x"
             )
-    return tree_map(_widened, grad, x)
+    return grad
 
 
 def _widened(a: Any, b: Any) -> Any:
+    """Fewer digits than those of x are widened to them."""
     return _xp.astype(_xp.namespace(b), a, b.dtype) if _xp.eps(a) > _xp.eps(b) else a
 
 

@@ -15,8 +15,8 @@ from ..backend.protocol import Backend
 from ..errors import LionKWarning, NonFiniteError, NotAvailable
 from ..optimizer.lion_k import LionK, State
 from ..theory.certificate import CONTRADICTED
-from ..theory.lower_bound import Average
-from ..theory.objective import nearest_feasible
+from ..theory.lower_bound import Average, rounding_unit
+from ..theory.objective import EMPTY, nearest_feasible, told
 from . import measures, rule
 from .anchored import Anchored
 from .evaluation import Evaluation, Value, is_finite
@@ -55,8 +55,11 @@ class Run:
         self.xp, self.like = _xp.namespace(arrays[0]), arrays[0]
         self.size = sum(math.prod(a.shape) for a in arrays)
         self.eps = max(_xp.eps(a) for a in arrays)
+        self.unit = rounding_unit(self.opt.K, [self.now.x, self.now.m])
+        self.precision = self.eps  # of f and its gradient, where that is less
         self.mixed = any(a.dtype != b.dtype for a, b in zip(arrays, leaves(self.now.m), strict=True))
         self.last: tuple[Any, Value] | None = None  # where f was evaluated last
+        self.told = "" if self.path is None else told(self.opt.K)
         self.method: Method = Anchored(self, self.memory) if self.rule == "anchored" else Steps(self)
 
     # -- the loop ------------------------------------------------------------------------------------------------
@@ -69,6 +72,9 @@ class Run:
         while True:
             now = self.now
             point = self.evaluate(now.x, now.count)
+            if self.evaluate.eps > self.precision:
+                self.precision = self.evaluate.eps
+                self.unit = rounding_unit(self.opt.K, [now.x, now.m], self.precision)
             if unwatched and self.saved_f is None and point is not None and point.finite:
                 point = method.ahead(point)
             if point is None:
@@ -151,10 +157,7 @@ class Run:
         what = f"f is {f}" if not math.isfinite(f) else f"a NaN or infinite entry in {', '.join(bad)}"
         step = self.now.count
         if self.lam and math.isinf(self._away(tree_map(self.xp.zeros_like, self.now.x))):
-            raise ValueError(
-                "K: no x is feasible, since dom K* is empty: the sets that it intersects share no point; choose sets "
-                "that overlap"
-            )
+            raise ValueError(EMPTY)
         if self.safe is None:
             raise NonFiniteError(f"at the start (step {step}): {what}; choose an x0 where f is finite", step, None)
         self.now = self._reached(self.safe)
@@ -253,6 +256,7 @@ class Run:
             point = self.last[1] if self.last is not None and self.last[0] is x else self.evaluate(x, now.count)
         f, grad = (self.history.f[-1], None) if point is None else (point.f, point.grad)
         F, gap, rounding, distance, hidden = self.backend.numbers(measures.final, K, f, x, grad, lam=lam)
+        rounding *= self.precision / self.eps
         momentum_gap = self.bound + max(F - now.low, 0.0) + hidden if math.isfinite(self.bound) else math.inf
         if success and (not math.isfinite(F) or math.isinf(gap)):
             message, success = f"{message}, but at the last point F is {F:.3g} and the gap {gap:.3g}", False
@@ -281,7 +285,7 @@ class Run:
     def _settings(self) -> dict[str, Any]:
         o = self.opt
         lr = "schedule" if callable(self.lr) else None if self.lr is None else float(self.lr)
-        settings = {"K": repr(o.K), "betas": list(o.betas), "weight_decay": self.lam, "decay": o.decay, "lr": lr}
+        settings = {"K": self.told, "betas": list(o.betas), "weight_decay": self.lam, "decay": o.decay, "lr": lr}
         return {**settings, "rule": self.rule, **({"memory": self.memory} if self.rule == "anchored" else {})}
 
     def save(self) -> bool:

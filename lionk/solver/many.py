@@ -53,6 +53,7 @@ class Many(NamedTuple):
     known: Any
     lowest: Any
     low: Any
+    low_f: Any  # f there
     rounding: Any  # of low
     lower: Any
     origin: Any  # |F| at the first point, or at the feasible one nearest to 0 where it is smaller and not 0
@@ -75,9 +76,17 @@ class Stack(Bound):
         self.conjugate = Bound(K.conjugate, x[0, ...], 1)
         self.lam, self._axes = lam, (..., *[None] * (x.ndim - 1))
         self.wide = self.over(lam)  # lam beside x
-        self.unit, self.eps = rounding_unit(K, x[0, ...]), self.kind.eps
+        self.eps, self._like = self.kind.eps, x[0, ...]
+        self.precision, self.unit = self.eps, rounding_unit(K, self._like)
         self._short = x.ndim == 2 and x.shape[1] <= SHORT and self.kind.real
         self.together: bool | None = True if K.by_entry else None  # does its prox take a step for each problem?
+
+    def read(self, f: Any, grad: Any) -> tuple[Any, Any]:
+        """f and a copy of its gradient in the precision of x; if theirs is less, bounds are as precise as they are."""
+        precision = max(_xp.eps(f), _xp.eps(grad))
+        if precision > self.precision:
+            self.precision, self.unit = precision, rounding_unit(self.K, self._like, precision)
+        return self.xp.astype(f, self.kind.real_dtype), self.kind.asarray(grad, dtype=self._like.dtype, copy=True)
 
     def over(self, a: Any) -> Any:
         """A number of each problem beside x."""
@@ -147,7 +156,8 @@ def begin(stack: Stack, x: Any) -> Many:
     return Many(
         x=x, anchor=x, grad=empty, before=x, low_x=x, m=empty, paired=no, tested=no, L=zero, t=one, mass=zero,
         offset=zero, scale=zero, steps=zero, f=zero, F=inf, start=inf, least=inf, jump=zero, pairs=count, since=count,
-        failed=count, stale=count, known=inf, lowest=inf, low=inf, rounding=zero, lower=-inf, origin=zero, nit=count,
+        failed=count, stale=count, known=inf, lowest=inf, low=inf, low_f=inf,
+        rounding=zero, lower=-inf, origin=zero, nit=count,
         end=count,
     )  # fmt: skip
 
@@ -184,6 +194,7 @@ def advance(
     # the best so far, and the end
     better = running & (F < s.low)
     low, low_x, rest = where(better, F, s.low), where(over(better), x, s.low_x), where(better, rounding, s.rounding)
+    low_f = where(better, f, s.low_f)
     lower = where(running, xp.maximum(s.lower, lower), s.lower)
     origin = where(good & ((abs(F) < s.origin) | (s.origin == 0)), abs(F), s.origin) if first else s.origin
     below = low - lower
@@ -233,7 +244,7 @@ def advance(
         m=where(moved, m, s.m), paired=onward, tested=(ahead == 0) & onward, L=where(running, L, s.L),
         t=grown, mass=where(turned, 0.0, s.mass + s.t), offset=offset, scale=scale, steps=steps, f=f, F=F,
         start=where(t == 1, F, s.start), least=least, jump=jump, pairs=pairs, since=since, failed=failed, stale=stale,
-        known=where(improved, below, s.known), lowest=where(improved, low, s.lowest), low=low,
+        known=where(improved, below, s.known), lowest=where(improved, low, s.lowest), low=low, low_f=low_f,
         rounding=rest, lower=lower, origin=origin, nit=where(running, s.nit + 1, s.nit),
         end=where(running & seen & kinked, KINKED, where(running & seen & (s.nit >= rule.PATIENT), SLOW, end)),
     ), row  # fmt: skip

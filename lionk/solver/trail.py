@@ -18,7 +18,6 @@ from ..arrays import plain, reductions
 from ..arrays.containers import tree_map
 from ..functions.bound import Bound, BoundBlocks
 from ..theory.certificate import Iterate, Record, measured, stacked
-from ..theory.lower_bound import rounding_unit
 from . import measures
 from .method import Seen
 from .progress import Progress
@@ -42,7 +41,6 @@ class Trail:
         self._wide, self._real = reductions.widest(run.xp, run.like), _xp.real_dtype(run.like)
         self._device = _xp.device(run.like)
         self.bounded = run.lam > 0 and not run.evaluate.stochastic
-        self.unit = rounding_unit(opt.K, now.m)
 
     def full(self, p: Progress) -> bool:
         return len(p.pending) > self.steps
@@ -52,7 +50,7 @@ class Trail:
 
         ``stack``: their x, m and gradients, if that is made.
         """
-        run, first, bounded, unit = self.run, p.pending[0].number, self.bounded, self.unit
+        run, first, bounded, unit = self.run, p.pending[0].number, self.bounded, self.run.unit
         rows = p.pending[p.noted - first : p.count + 1 - first]
         lam, b2, average, fresh, seen = run.lam, run.opt.betas[1], p.average, p.fresh, None
         found = [*self._found(rows, stack)]
@@ -81,7 +79,7 @@ class Trail:
 
     def _found(self, rows: list[Iterate], stack: Any) -> Iterable[tuple[float, ...]]:
         """``measures.seen`` of each."""
-        run, lam, unit = self.run, self.run.lam, self.unit
+        run, lam, unit = self.run, self.run.lam, self.run.unit
         if len(rows) < 3:
             one = partial(run.backend.numbers, measures.iterate, self.K)
             found = [one(r.x, r.m, r.grad, r.weight, r.tol, lam=lam) for r in rows]

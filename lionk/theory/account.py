@@ -6,13 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from ..arrays import namespace as _xp
 from ..arrays.containers import inner
 from ..backend.discovery import backend_of
 from ..functions.bound import bound
 from ..optimizer.lion_k import LionK
 from .certificate import Certificate, momentum_bound, suboptimality
 from .lower_bound import Average, magnitude, rounding_unit, tangent
-from .objective import decay_of, gap_rounding, kkt_gap, objective, objective_rounding, over
+from .objective import decay_of, gap_rounding, kkt_gap, objective, objective_rounding, over, told
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Account:
         why : str
             Why the momentum averages something else than such gradients, if you know of a reason.
         """
+        known = _xp.kind(f).eps if hasattr(f, "dtype") else 0.0
         K, lam, b2, f = over(opt.K, x), decay_of(opt.weight_decay), float(opt.betas[1]), float(f)
         average = self._average(int(count))
         self.ended = self.ended or why
@@ -81,9 +83,10 @@ class Account:
         )
         if weight is None and mm != 0:
             self.ended = self.ended or "the momentum holds gradients from before the first look"
-        if repr((K, lam)) != self.problem:
-            self.problem, self.lower = repr((K, lam)), -math.inf
-        unit = rounding_unit(K, [x, m])
+        problem = f"({told(K)}, {lam})"
+        if problem != self.problem:
+            self.problem, self.lower = problem, -math.inf
+        unit = rounding_unit(K, [x, m, grad], known)
         scale = magnitude(f, gg, size, K_g, lam or 1.0)
         self.fresh = b2, f - gx, scale
         if not self.ended:

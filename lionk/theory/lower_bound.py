@@ -78,14 +78,14 @@ def tangent(K: Any, x: Any, m: Any, grad: Any, weight: Any) -> tuple[Any, ...]:
     return *found, mean, inner(m, x) / weight
 
 
-def rounding_unit(K: Any, x: Any) -> float:
+def rounding_unit(K: Any, x: Any, known: float = 0.0) -> float:
     """The relative rounding of the sums and of K that a bound is made of: that of ``gap_rounding``.
 
     ``(16 + log2 n) eps``, with the factor ``max(rows, cols)`` where K takes singular values, and what K says of its own
-    accuracy on top.
+    accuracy on top. ``known``: the precision of the numbers of f, where that is less than the precision of x.
     """
     arrays = leaves(x)
-    eps = max(_xp.eps(a) for a in arrays)
+    eps = max(known, *(_xp.eps(a) for a in arrays))
     unit = (16 + math.log2(max(sum(math.prod(a.shape) for a in arrays), 2))) * eps
     if "linalg" in K.traits.needs:
         unit *= max((max(a.shape) for a in arrays if a.ndim >= 2), default=1)

@@ -8,11 +8,18 @@ from typing import Any
 from ..arrays import namespace as _xp
 from ..arrays.containers import is_container, leaves, scaled, tree_inner, tree_map, tree_norm
 from ..arrays.namespace import Array
+from ..arrays.value import arrays_in
+from ..backend.discovery import backend_of
+from ..backend.protocol import dtype_name
 from ..errors import NotAvailable
 from ..functions import K as build
 from ..functions.bound import bound
 from ..functions.calculus.block_sum import Blocks, ContainerFunction
 from ..optimizer.jobs import coefficient
+
+EMPTY = (
+    "K: no x is feasible, since dom K* is empty: the sets that it intersects share no point; choose sets that overlap"
+)
 
 
 def over(K: Any, x: Any) -> Any:
@@ -33,6 +40,19 @@ def over(K: Any, x: Any) -> Any:
         function.check_argument(x)
         return function
     return Blocks(function) if is_container(x) else function
+
+
+def told(K: Any) -> str:
+    """K as text that tells it from any other: its repr, and a digest of its arrays, which a repr shortens."""
+    from hashlib import sha256  # here, so that `import lionk` stays light
+
+    arrays = arrays_in(K)
+    if not arrays:
+        return repr(K)
+    found = sha256()
+    for a in arrays:
+        found.update(f"{dtype_name(a)}{tuple(a.shape)}".encode() + backend_of(a).to_bits(a).tobytes())
+    return f"{K!r} with arrays {found.hexdigest()[:16]}"
 
 
 def decay_of(weight_decay: Any) -> float:
@@ -92,8 +112,8 @@ def gap_rounding(K: Any, x: Any, grad: Any, weight_decay: float, tol: float | No
     """
     function, y, r = over(K, x), scaled(x, decay_of(weight_decay)), scaled(grad, -1.0)
     size = sum(math.prod(a.shape) for a in leaves(x))
-    first = leaves(x)[0]
-    terms = (16 + math.log2(max(size, 2))) * _xp.eps(first) * tree_inner(tree_map(abs, grad), tree_map(abs, y))
+    digits = max(_xp.eps(a) for a in (*leaves(x), *leaves(grad)))
+    terms = (16 + math.log2(max(size, 2))) * digits * tree_inner(tree_map(abs, grad), tree_map(abs, y))
     terms = terms + _hidden(function, r, tol) + _hidden(function.conjugate, y, tol)
     return terms + tree_norm(grad) * distance_to_domain(K, x, weight_decay)
 
