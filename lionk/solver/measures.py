@@ -81,8 +81,8 @@ def conjugate(K: Any, x: Any, slack: Any, *, lam: float) -> tuple[Any]:
     return (K.conjugate.value(scaled(x, lam), slack),)
 
 
-def value(K: Any, x: Any) -> tuple[Any]:
-    return (K.value(x),)
+def upper(K: Any, x: Any) -> tuple[Any]:
+    return (bound(K, x).upper(x),)
 
 
 def distance(K: Any, x: Any, *, lam: float) -> tuple[Any]:

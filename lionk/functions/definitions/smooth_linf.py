@@ -103,32 +103,35 @@ class SymmetricEntropy(ArrayFunction):
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         """``z + t asinh(z/(2r)) = |x|`` with r such that ``sum sqrt(z^2 + 4r^2) = 1``: bisection over log r.
 
-        Inside, Newton from the right for g = log p: ``e^g - r^2 e^-g + t g = t h``, ``h = log r + |x|/t``, convex for
-        p >= r. Logarithms are relative to max |x|/t, so that no digits are lost at large x. Accuracy: a few ulp of
-        max(1, |x|). Derived here.
+        Inside, Newton from the right for g = log p: ``e^g - r^2 e^-g + t g = t log r + |x|``, convex for p >= r. Far
+        out log r is close to -max |x|/t, and is found relative to it, so that no digits are lost at large x; near the
+        ball it is moderate, and what is to be found itself. Accuracy: a few ulp of max(1, |x|). Derived here.
         """
         if _xp.event_size(x, batch) == 0:
             return x
         c = xp.abs(x)
         top = reductions.peak(xp, c, batch)
-        below = (c - _xp.spread(xp, top, c)) / t
+        size = reductions.total(xp, c, batch)
+        base = xp.where(size > 2, top, xp.zeros_like(top))
+        below = c - _xp.spread(xp, base, c)
         log_n = math.log(2 * _xp.event_size(x, batch))
 
         def halves(shift: Array) -> tuple[Array, Array]:
-            """p and q for ``log r = shift - top/t``."""
-            log_r = _xp.spread(xp, shift - top / t, c)
-            h = below + _xp.spread(xp, shift, c)
-            g = xp.maximum(xp.minimum(h, xp.log(c + xp.exp(log_r))), log_r)
+            """p and q for ``log r = shift - base/t``."""
+            log_r = _xp.spread(xp, shift - base / t, c)
+            right = below + t * _xp.spread(xp, shift, c)
+            g = xp.maximum(xp.minimum(right / t, xp.log(c + xp.exp(log_r))), log_r)
 
             def move(g: Array) -> Array:
                 p, q = xp.exp(g), xp.exp(2 * log_r - g)
-                return xp.maximum(g - _xp.clip(xp, (p - q + t * (g - h)) / (p + q + t), 0.0, None), log_r)
+                return xp.maximum(g - _xp.clip(xp, (p - q + (t * g - right)) / (p + q + t), 0.0, None), log_r)
 
             g = _roots.repeated(xp, move, g, 24, unit=4.0)
             return xp.exp(g), xp.exp(2 * log_r - g)
 
-        low = xp.zeros_like(top) - log_n
-        high = xp.maximum(xp.minimum(1 / t + 0 * top, top / t - log_n), low)
+        room = xp.where(size < 1, 1 - size, xp.ones_like(size))  # 1 <= |x|_1 + 2 n r
+        low = xp.where(size < 1, xp.maximum(-top, t * xp.log(room)), base - top) / t - log_n
+        high = xp.maximum(xp.minimum((1 - top + base) / t, base / t - log_n), low)
         p, q = halves(_roots.root(xp, lambda s: xp.log(reductions.total(xp, sum(halves(s)), batch)), low, high))
         size = _xp.spread(xp, reductions.total(xp, p + q, batch), p)
         return _xp.sign(xp, x) * ((p - q) / size)
