@@ -9,6 +9,7 @@ from ..arrays import namespace as _xp
 from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
+from ..errors import NotAvailable
 from ..sets.box import Whole
 
 
@@ -48,19 +49,24 @@ def sharper(
     """s, or where the lower end of K*(y) that it gives is far below the value, the slope of a part of the split of y.
 
     That may be known to more digits: the s of a split is a difference of parts, which are long where slopes are
-    extreme. Where values can be seen, of a K that is finite everywhere.
+    extreme, or y is. Where values can be seen.
     """
 
     def under(s: Array) -> Array:
         return reductions.inner(xp, y, s, batch) - K._value(xp, s, batch, math.inf)
 
-    if not isinstance(K.domain, Whole) or not _roots.visible(value, s):
+    if not _roots.visible(value, s):
         return s
     least = under(s)
     if reductions.none(xp.abs(value - least) > K.conjugate.traits.accuracy * xp.abs(value)):
         return s
     for k, part in zip(functions, parts, strict=True):
         slope = k._subgradient(xp, part, batch)
+        if not isinstance(K.domain, Whole):
+            try:
+                slope = K.domain._project(xp, slope, batch)
+            except NotAvailable:
+                continue
         lower = under(slope)
         better = lower > least
         s, least = xp.where(_xp.spread(xp, better, s), slope, s), xp.where(better, lower, least)

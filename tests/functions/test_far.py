@@ -122,3 +122,14 @@ def test_ends_of_log_sum_exp_and_l1_are_as_close_as_stated(n: int, spread: float
     s = k.conjugate.subgradient(y)
     size = abs(upper) + abs(float(k.value(s))) + float(np.sum(abs(y * s)))
     assert upper - lower <= k.conjugate.traits.accuracy * size
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1e-6, 0.5, 3.0, 1e3, 1e6, 1e8, 1e10, 1e20, 1e30])
+def test_the_slope_of_an_infimal_convolution_far_out(size, dtype) -> None:
+    """Of the indicator of [-1, 1] and of y^2: x/2 up to |x| = 2, and the sign beyond."""
+    K = lionk.functions.infimal_convolution("l1", lionk.K("huber", delta=2.0))
+    for one in (np.asarray([1.0, -1 / 3, 0.0]), np.asarray([0.2, 1.0, -0.7])):
+        x = (size * one).astype(dtype)
+        np.testing.assert_allclose(K.subgradient(x), np.clip(x / 2, -1, 1), rtol=1e-5, atol=1e-6 * min(size, 1))
+        assert abs(float(K.fenchel_young(x, K.subgradient(x)))) <= 2e-6 * float(K.value(x))

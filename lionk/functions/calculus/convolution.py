@@ -172,13 +172,17 @@ class InfimalConvolution(ArrayFunction):
             value, s = self._value(xp, x, batch, tol), self._subgradient(xp, x, batch)
             found = [k.conjugate._subgradient(xp, s, batch) for k in (self.first, self.second)]
         else:
-            value, s, found = self._found(xp, x, batch, tol)
-            s = sharper(self.conjugate, _parts(self), xp, x, value, s, found, batch)
+            value, s, found = self._sharp(xp, x, batch, tol)
         size, slope = reductions.magnitude(xp, value), _xp.finite(xp, s)
         for k, part in zip(_parts(self), found, strict=True):
             other = k.conjugate._value(xp, slope, batch, math.inf)
             size = size + reductions.norms(xp, part, s, batch) + reductions.magnitude(xp, other)
         return value, s, size
+
+    def _sharp(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, list[Array]]:
+        """``_found``, whose subgradient may have lost its digits far out."""
+        value, s, found = self._found(xp, x, batch, tol)
+        return value, sharper(self.conjugate, _parts(self), xp, x, value, s, found, batch), found
 
     def _found(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, list[Array]]:
         """The value, the subgradient, and the parts of the split."""
@@ -238,7 +242,7 @@ class InfimalConvolution(ArrayFunction):
         if self._indicators:
             return _xp.only_nan(xp, x)
         if not self._entrywise:
-            return self._found(xp, x, batch, math.inf)[1]
+            return self._sharp(xp, x, batch, math.inf)[1]
         r = xp.abs(x) if _xp.is_complex(x) else x
         s = _roots.middle(xp, *self._ends(xp, r))
         return s if r is x else _xp.sign(xp, x) * s
