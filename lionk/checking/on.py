@@ -105,7 +105,7 @@ class On:
 
     def _once(self, name: str, x: Any, kind: str) -> Any:
         """Asked for once at each point: most properties look at the same ones."""
-        key = name, x.tobytes()
+        key = name, x.tobytes() if hasattr(x, "tobytes") else repr(x).encode()
         if key not in self._known:
             self._known[key] = self.call(getattr(self.K, name), x, kind=kind)
         return self._known[key]
