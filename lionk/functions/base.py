@@ -108,8 +108,9 @@ class ConvexFunction(Value, ABC):
 
         Of a closed form they differ by rounding, relative to the terms that K is the sum of (they may cancel), else by
         the accuracy of an iteration as well (``traits.accuracy``, relative to ``|K(x)| + |K*(s)| + sum |x_i s_i|``, s
-        in dK(x)). Upper: a representation of x that is feasible;
-        lower: Fenchel's inequality (derived here).
+        in dK(x)). Upper: a representation of x that is feasible; lower: Fenchel's inequality (derived here). On lazy
+        arrays and accelerators the proximal point of an envelope far out is known to the rounding of x only, and both
+        ends may miss K by that.
 
         >>> import lionk, numpy as np
         >>> lower, upper = (lionk.K("softsign") + lionk.K("l2")).conjugate.bounds(np.asarray([1.2, 0.5]))
