@@ -103,3 +103,14 @@ def test_every_spelling_has_claims_of_its_own():
 def test_words_that_are_none(name, words):
     with pytest.raises(ValueError, match=words):
         in_dialect(Capabilities(), name)
+
+
+def test_a_decay_that_takes_the_scale_with_it():
+    """The rate is adjusted to the shape before the decay reads it."""
+
+    def step(x, m, grad, lr, momentum, weight_decay):
+        after, m = muon(shrink=lambda *_: 0)(x, m, grad, lr, momentum, weight_decay)
+        return after - lr * weight_decay * max(1, x.shape[0] / x.shape[1]) ** 0.5 * x, m
+
+    hint = check(step, dialect="muon", claims={"dtypes": ("float64",)}).hint
+    assert hint.startswith("the decay is the declared one times sqrt(max(1, rows/cols)): 1.15 at (4, 3), 2 at (12, 3)")
