@@ -147,7 +147,7 @@ class Bundle:
         run, s = self.method.run, self.method.state
         offset, scale = (sum(a * c for a, c in zip(w, terms, strict=True)) for terms in (s.offsets, s.scales))
         found = Average(1.0, offset, scale, run.now.average.steps)
-        K_m = run.backend.numbers(measures.upper, run.opt.K, m)[0]
+        K_m = run.backend.numbers(measures.upper, self.method.K, m)[0]
         run.now.lower = max(run.now.lower, found.bound(K_m, run.lam, run.unit))
         return found
 
