@@ -90,8 +90,10 @@ def split(
     vague = (size < VAGUE * _xp.eps(y) * longest) & xp.isfinite(longest)
     if not again or not bool(xp.any(vague)):
         return parts, shared
-    ratio = float(xp.max(xp.where(vague, longest / xp.maximum(size, _xp.eps(y) * longest), xp.ones_like(size))))
-    longer = split(xp, functions, y, batch, problem.t * min(ratio, FARTHEST), again - 1)
+    ratio = xp.where(vague, longest, xp.ones_like(size)) / xp.where(
+        vague, xp.maximum(size, _xp.eps(y) * longest), xp.ones_like(size)
+    )
+    longer = split(xp, functions, y, batch, problem.t * min(float(xp.max(ratio)), FARTHEST), again - 1)
     parts, shared = [
         [xp.where(_xp.spread(xp, vague, y), new, old) for new, old in zip(*pair, strict=True)]
         for pair in ((longer[0], parts), ([longer[1]], [shared]))
