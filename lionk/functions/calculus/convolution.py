@@ -182,6 +182,8 @@ class InfimalConvolution(ArrayFunction):
     def _sharp(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, list[Array]]:
         """``_found``, whose subgradient may have lost its digits far out."""
         value, s, found = self._found(xp, x, batch, tol)
+        if self._met:  # the value is <x, s>
+            return value, s, found
         return value, sharper(self.conjugate, _parts(self), xp, x, value, s, found, batch), found
 
     def _found(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, list[Array]]:
