@@ -110,4 +110,4 @@ def lion(off=lambda x, m, g, x0: x, held=lambda m, lr, wd: m, u=lambda r, x, lr:
 def test_what_stands_in_place_of_what_is_right(step, words):
     report = check(step, dtypes=("float64",), level=1)
     assert not report.passed
-    assert words in report.hint, (report.hint, report.measured)
+    assert any(words in said for said in report.measured[:2]), report.measured

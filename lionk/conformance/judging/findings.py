@@ -98,7 +98,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     report.fact = bool(cast or impure or muon)
     exact = (cast, impure, muon, counted, odd, other, family, decay, *numbers, *parts)
     on = depends_of(port) if wrong and not (report.sure or any(exact)) else ""
-    report.measured = [words for words in (*exact, on, step, *compared, said, what, unset) if words]
+    report.measured = [words for words in (*exact, step, on, *compared, said, what, unset) if words]
     if not report.measured and not report.looks_like.startswith("looks like") and report.first is not None:
         report.measured = [f"{report.first.id}: {report.first.text}"]
     if report.diagnosis:
