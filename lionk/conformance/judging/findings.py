@@ -63,7 +63,8 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         if told and muon and ("+" in report.spelled or family):
             muon = f"{told}; {muon}"
         other = other_of(wrong, port.capabilities) if not (factor or report.sure) else ""
-        decay = decay or (decay_of(port) if any(c.weight_decay for c, _ in wrong) else "")
+        if not decay and (port.capabilities.accuracy or not step) and any(c.weight_decay for c, _ in wrong):
+            decay = decay_of(port)
         filtered = any(i.startswith(("S1.", "S4.state")) for i in failing) and not family
         at, counted = late_of(wrong, port.capabilities)
         filtered = filtered or 0 < at <= _LATE
