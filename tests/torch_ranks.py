@@ -6,13 +6,18 @@ PyTorch, and what the first step imports, takes longer than the claims: it is do
 
 from __future__ import annotations
 
+import contextlib
+import io
 import multiprocessing
 import os
+import re
+import runpy
 import signal
 import sys
 import time
 from datetime import timedelta
 from pathlib import Path
+from unittest import mock
 
 import torch
 import torch.distributed as dist
@@ -316,6 +321,22 @@ def the_other_is_killed(rank):
     raise AssertionError
 
 
+def the_example_learns():
+    """docs/examples/torchrun/train.py, between the start and the end of a group of its own, which torchrun brings."""
+    example = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "examples" / "torchrun" / "train.py"))
+    group = example["main"].__globals__["dist"]
+    with (
+        mock.patch.object(sys, "argv", ["train.py", "--steps", "40"]),
+        mock.patch.object(group, "init_process_group"),
+        mock.patch.object(group, "destroy_process_group"),
+        contextlib.redirect_stdout(io.StringIO()) as said,
+    ):
+        example["main"]()
+    if dist.get_rank() == 0:
+        first, last = (float(v) for v in re.search(r"loss (\S+) -> (\S+)", said.getvalue()).groups())
+        assert last < first
+
+
 CLAIMS = {
     "uneven_pieces": uneven_pieces,
     "even_pieces": even_pieces,
@@ -347,6 +368,7 @@ def main(rank, world, folder, chosen):
         "votes_of_pieces": torch_votes.votes_of_pieces,
         "fully_sharded": lambda: fully_sharded(mesh, folder),
         "resumed": lambda: resumed(mesh, folder),
+        "the_example_learns": the_example_learns,
     }
     for name in chosen:
         claims[name]()

@@ -27,7 +27,8 @@ def scaled_ball() -> Any:
     return (RADIUS * lionk.K("l2")).conjugate.domain
 
 
-@pytest.mark.parametrize("name", ["numpy", "strict", "torch", "jax"])
+# JAX compiles the search for ten seconds.
+@pytest.mark.parametrize("name", ["numpy", "strict", "torch", pytest.param("jax", marks=pytest.mark.slow)])
 def test_the_oracle_of_box_and_ball(name: str) -> None:
     there, c = BACKENDS[name], np.asarray([3.0, -0.2, 0.5, 0.0])
     met = Intersection(Box(), scaled_ball())

@@ -128,8 +128,14 @@ def test_f_is_evaluated_as_often_as_the_slowest_problem_asks():
     assert all(np.array_equal(x[ended], calls[-1][ended]) for x in calls[int(r.nit[ended]) :])
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("library", ["torch", "jax", "strict"])
+@pytest.mark.parametrize(
+    ("library", "dtype"),
+    [
+        pytest.param(library, dtype, marks=[pytest.mark.slow] if (library, dtype) == ("jax", "float64") else [])
+        for library in ("torch", "jax", "strict")
+        for dtype in ("float32", "float64")
+    ],
+)
 def test_other_libraries(library, dtype):
     A, b = (a.astype(dtype) for a in data())
     run = {"K": "l1", "weight_decay": LAMS.tolist(), "batch": 1, "convex": True}

@@ -408,8 +408,8 @@ def test_the_discrete_iteration_follows_the_flow_to_first_order():
 def test_the_flow_on_every_library(backend):
     fun = quadratic(np.eye(3), np.arange(3.0))
     x0 = backend.put(np.full(3, 0.1), backend.dtypes[0])
-    run = lionk.flow(fun, x0, K="pseudo_huber", time=1.0, steps=5)
-    host = lionk.flow(fun, np.full(3, 0.1), K="pseudo_huber", time=1.0, steps=5)
+    options = {"K": "pseudo_huber", "time": 0.4, "steps": 2}  # Dask computes each number of each stage by itself
+    run, host = lionk.flow(fun, x0, **options), lionk.flow(fun, np.full(3, 0.1), **options)
     assert run.H[-1] == pytest.approx(host.H[-1], rel=1e-5)
 
 

@@ -25,7 +25,7 @@ EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "torchrun" / "train.
 EVERYWHERE = [*torch_ranks.CLAIMS, *torch_votes.CLAIMS, "each_its_own_momentum", "fully_sharded"]
 # Two processes go on from the checkpoint of four. Four show again what two show with LIONK_FULL=1.
 ON_FOUR = EVERYWHERE if FULL else ["uneven_pieces", "fully_sharded"]  # some have no piece at all
-CLAIMS = {4: [*ON_FOUR, "grids", "votes_of_pieces"], 2: [*EVERYWHERE, "numbers_only", "resumed"]}
+CLAIMS = {4: [*ON_FOUR, "grids", "votes_of_pieces"], 2: [*EVERYWHERE, "numbers_only", "resumed", "the_example_learns"]}
 
 pytestmark = pytest.mark.timeout(300)  # processes that wait for each other wait long where others take the processors
 
@@ -94,7 +94,8 @@ def test_a_lost_rank_is_an_error(tmp_path, how, what):
     assert waited < torch_lost_rank.TIMEOUT + 10
 
 
-@pytest.mark.parametrize("exchange", ["none", pytest.param("majority", marks=pytest.mark.slow)])
+@pytest.mark.slow  # the two processes above run it without torchrun
+@pytest.mark.parametrize("exchange", ["none", "majority"])
 def test_the_example_of_torchrun(exchange):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(EXAMPLE)]
     codes, said = run([[*command, "--steps", "40", "--exchange", exchange]])
