@@ -5,12 +5,18 @@ A benchmark is skipped in ``setup``, by NotImplementedError, where a library or 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+
+# asv imports this once, and forks for each value: so each need not import for seconds. JAX would warn of the forks.
+for library in ("torch", "numba"):
+    with contextlib.suppress(ImportError):
+        import_module(library)
 
 
 def tools(name: str) -> Any:

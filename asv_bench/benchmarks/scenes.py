@@ -38,6 +38,8 @@ class Growth:
         timing, steps = tools("timing"), tools("steps")
         library, _, name = runner.partition(":")
         count, size = (int(float(v)) for v in model.split(" x "))
+        if library == "jax" and count > 1000:
+            raise NotImplementedError("XLA compiles a program of ten thousand arrays for longer than five minutes")
         if not steps.available(library):
             raise NotImplementedError(f"{library} is not installed")
         step = steps.Stepped(library, name, [size] * count)

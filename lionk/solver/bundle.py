@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 FAR = 0.5  # of the proven gap: a model that promises more goes far enough
 FALL = 0.7  # L, when the center moves and the model does not go far
 RISE = 2.0  # L, where the model goes far, and F is above the center by more than the promise after as many points as
+BEYOND = 1e6  # times F and the promise: where F rises by more, a gradient hides all others in rounding
 NULLS = 3  # that do not move the center, or where the model goes less far after twice as many
 SHARE = 0.1  # of the promise that a point must keep to become the center
 SUMMED = 8  # roundings of a sum of gradients, which is made anew at every choice
@@ -62,6 +63,10 @@ class Bundle:
         run, s = self.method.run, self.method.state
         now, record = run.now, self.method.record
         record.compared += 1
+        if F > s.F + BEYOND * (abs(s.F) + s.promised):
+            record.taken_back += 1
+            self.retreat()
+            return
         far = s.promised > FAR * (now.low - now.lower)
         if F < s.F - SHARE * s.promised:
             s.L, s.nulls = s.L if far else FALL * s.L, 0
@@ -77,7 +82,7 @@ class Bundle:
         self._choose()
 
     def retreat(self) -> None:
-        """f was not finite there: nearer to the center."""
+        """f was not finite there, or out of all proportion: nearer to the center."""
         s = self.method.state
         s.L *= 4
         self._choose()
