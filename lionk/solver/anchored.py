@@ -17,7 +17,7 @@ import math
 from typing import Any
 
 from ..arrays import plain
-from ..arrays.containers import scaled
+from ..arrays.containers import leaves, scaled
 from ..functions.bound import bound
 from ..theory.anchored import AnchoredRecord, certificate_of_anchored, optimality, rounding_of_step
 from ..theory.certificate import ROUNDING, Certificate
@@ -26,6 +26,7 @@ from ..theory.objective import nearest_feasible
 from . import measures, rule
 from .bundle import Bundle
 from .combined import combined
+from .evaluation import in_range
 from .method import Method, Seen
 from .secants import Secants
 from .state import AnchoredState
@@ -99,7 +100,7 @@ class Anchored(Method):
     def _measured(self, point: Any) -> Seen:
         now, s, lam, f = self.run.now, self.state, self.run.lam, point.f
         lr = 1 / s.L if s.L > 0 else 0.0
-        if not point.finite:
+        if not point.finite or (self.run.numpy and not all(map(in_range, leaves(point.grad)))):
             return Seen(f, math.inf, math.inf, math.inf, 0.0, lr)
         m, average, before, share = now.m, now.average, None, None
         if s.mode != "bundle":
@@ -163,6 +164,7 @@ class Anchored(Method):
         if rule.fell(s, seen.objective, seen.rounding, gain):
             return True
         record.taken_back += 1
+        s.jump = rule.jumped(plain, s, pair)
         self._shorter(rule.shorter(plain, s.L, pair.local(plain)))
         return False
 

@@ -11,6 +11,8 @@ from ..arrays import namespace as _xp
 from ..arrays.containers import SHORT, is_container, leaves, named_leaves, tree_map
 from ..backend.protocol import Backend
 
+LARGEST = 1e150  # entry of a gradient in double precision whose inner products are computed with
+
 
 class Value(NamedTuple):
     """What came of a point: ``f`` as a float, the gradient, and whether both are finite."""
@@ -170,6 +172,15 @@ def _value_and_finite(f: Any, grad: Any) -> tuple[Any, ...]:
 def is_finite(a: Any) -> Any:
     """Are all entries? 0-d, or True: where the squares of a short vector have a finite sum, which costs less."""
     of = _xp.kind(a, "the gradient")
-    if of.visible and of.real and a.ndim == 1 and a.shape[0] <= SHORT and math.isfinite(of.dot(a, a)):
-        return True
+    if of.visible and of.real and a.ndim == 1 and a.shape[0] <= SHORT:
+        product = of.dot if of.ufuncs is None else of.ufuncs.vdot  # which does not warn where it overflows
+        if math.isfinite(product(a, a)):
+            return True
     return of.all(of.xp.isfinite(a), tuple(range(a.ndim)))
+
+
+def in_range(a: Any, batch: int = 0) -> Any:
+    """Are all entries finite, and in double precision so small that their squares have a finite sum?"""
+    of = _xp.kind(a)
+    axes = tuple(range(batch, a.ndim))
+    return of.all(of.xp.abs(a) < LARGEST if of.eps < 1e-12 else of.xp.isfinite(a), axes)

@@ -57,6 +57,7 @@ class Run:
         self.eps = max(_xp.eps(a) for a in arrays)
         self.unit = rounding_unit(self.opt.K, [self.now.x, self.now.m])
         self.precision = self.eps  # of f and its gradient, where that is less
+        self.numpy = all(_xp.kind(a).ufuncs is not None for a in arrays)  # which warns where products overflow
         self.mixed = any(a.dtype != b.dtype for a, b in zip(arrays, leaves(self.now.m), strict=True))
         self.last: tuple[Any, Value] | None = None  # where f was evaluated last
         self.told = "" if self.path is None else told(self.opt.K)

@@ -17,6 +17,7 @@ from ..functions.bound import Bound
 from ..theory.lower_bound import Average, rounding_unit
 from . import measures, rule
 from .combined import combined
+from .evaluation import in_range
 
 RUNNING, CERTIFIED, ZERO, EXHAUSTED, CURVES, KINKED, SLOW = range(7)
 
@@ -173,7 +174,7 @@ def advance(
     where, running, inf = xp.where, s.end == RUNNING, math.inf
 
     # what is seen, as in ``Anchored.measure``; numbers that are not finite are put aside
-    usable = xp.isfinite(f) & stack.kind.all(xp.isfinite(grad), tuple(range(1, x.ndim)))
+    usable = xp.isfinite(f) & in_range(grad, 1)
     if not bool(xp.all(usable)):
         f, grad = where(usable, f, 0.0), where(over(usable), grad, 0.0)
     if first:
@@ -215,9 +216,8 @@ def advance(
     again = ~good | (s.tested & ~rule.fell(s, F, rounding))
     seen = s.paired & ~again
     L, pairs, least, jump, kinked = rule.learned(xp, s, pair, f, stack.eps)
-    L, pairs, least, jump = (
-        where(seen, a, b) for a, b in ((L, s.L), (pairs, s.pairs), (least, s.least), (jump, s.jump))
-    )
+    L, pairs, least = (where(seen, a, b) for a, b in ((L, s.L), (pairs, s.pairs), (least, s.least)))
+    jump = where(s.paired & good, jump, s.jump)
     since = where(F <= low, 0, s.since + 1)
     back = seen & rule.returns(s, F, rounding, since)
 

@@ -21,7 +21,8 @@ DROP = 0.1  # or by this where a neighbour shows less than so many times it:
 FLAT = 1e-4
 GAIN = 0.1  # of L |x' - y|^2: what a steady step must gain
 LEARNING = 2  # pairs of neighbours that set L at once
-KINK = 30.0  # times the smallest L, while the gradient jumps as far as ever: f has kinks
+KINK = 30.0  # times the smallest L, while the gradient jumps as far as ever: f has kinks.
+FADE = 0.9  # A step too long may show a jump that no other comes near to; so much of the largest is left at the next
 PATIENCE = 30  # evaluations without a smaller F, then back to the best point
 DUE = 30  # evaluations between looks at the proven gap:
 SLOW = 0.1  # steps are slow if it is still more than so much of what it was, and so is L
@@ -110,9 +111,14 @@ def learned(xp: Any, s: Any, pair: Pair, f: Any, eps: float) -> tuple[Any, ...]:
     fallen = where((local > 0) & (local < FLAT * s.L), DROP * s.L, FALL * s.L)
     risen = where(local > RISE * s.L, xp.minimum(local, STEEPEST * s.L), fallen)
     L = where((s.pairs < LEARNING) & (local > 0), xp.maximum(local, 0.01 * s.L), risen)
-    L, pairs, jump = where(seen, L, s.L), where(seen, s.pairs + 1, s.pairs), xp.maximum(s.jump, pair.jump)
+    L, pairs, jump = where(seen, L, s.L), where(seen, s.pairs + 1, s.pairs), jumped(xp, s, pair)
     least = where(pairs >= LEARNING, xp.minimum(s.least, L), s.least)
     return L, pairs, least, jump, (L > KINK * least) & (pair.jump > 0.01 * jump)
+
+
+def jumped(xp: Any, s: Any, pair: Pair) -> Any:
+    """How far the gradient jumps, ``|g - g'|^2``: at these neighbours, whether or not F fell, or at those before."""
+    return xp.maximum(FADE * s.jump, pair.jump)
 
 
 def steady(L: float, pair: Pair) -> float:

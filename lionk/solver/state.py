@@ -28,7 +28,7 @@ class AnchoredState:
     F: float = math.inf
     start: float = math.inf  # F where the momentum began
     least: float = math.inf  # the smallest L so far
-    jump: float = 0.0  # the largest |g - g'|^2 of neighbours so far
+    jump: float = 0.0  # how far the gradient jumps, ``rule.jumped``
     due: float = DUE  # the evaluation at which fast steps are judged
     then: tuple[float, float] = (math.inf, math.inf)  # F less its lower bound, and L, when they were last
     since: int = 0  # evaluations since F was smallest

@@ -53,3 +53,25 @@ def test_kinks_inside_of_a_large_constraint(K, lam):
     r = lionk.minimize(fun, np.zeros(6), K=K, weight_decay=lam, jac=True, convex=True, tol=1e-2, maxiter=150)
     assert r.success and not r.certificate.failed, r.message
     assert -1e-6 <= r.objective - exact <= r.gap + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("K", "size", "lam"), [("exp", 0.3, 0.02), ("exp", 3.0, 0.02), ("l1", 10.0, 0.5), ("half_square", 10.0, 0.02)]
+)
+@pytest.mark.parametrize("batch", [0, 1])
+def test_counts_that_grow_exponentially(K, size, lam, batch):
+    """Poisson's loss is flat on one side and overflows on the other. A step too long is no kink, and hides nothing."""
+    rng = np.random.default_rng(7)
+    A = rng.normal(size=(61, 20)) * size
+    counts = np.round(np.abs(A @ (rng.normal(size=20) * (rng.random(20) < 0.5))))
+
+    def fun(x):
+        z = x @ A.T
+        with np.errstate(over="ignore", invalid="ignore"):
+            e = np.exp(z)
+            return (e - counts * z).mean(-1), (e - counts) @ A / 61
+
+    x0 = np.zeros((2, 20) if batch else 20)
+    options = {"weight_decay": lam, "jac": True, "convex": True, "tol": 1e-3, "atol": 1e-6}
+    r = lionk.minimize(fun, x0, K=K, maxiter=150, batch=batch, **options)
+    assert np.all(r.success), r.message
