@@ -297,7 +297,7 @@ BAD = {
     "open quote": ('x,y\n1,2\n"3,4\n' + "5,6\n" * 50_000, DATA, "the row from line 3"),
     "open quote in the header": ('"x,y\n1,2\n3,4\n', DATA, "is there a quote that is not closed?"),
     "missing column": ("x,z\n1,2\n2,3\n", DATA, "has no column 'y'; --target is one of: x, z"),
-    "text in numbers": ("x,y\n1,0\nabc,1\n", DATA, "line 3, column 'x': 'abc' is not a number"),
+    "text in numbers": ("x,y\n1,0\nabc,1\n3,1\n", DATA, "line 3, column 'x': 'abc' is not a number"),
     "infinity": ("x,y\n1,0\ninf,1\n", DATA, "line 3, column 'x': 'inf' is not a finite number"),
     "empty cell": ("x,y\n1,0\n,1\n", (*DATA, "--missing", "error"), "line 3, column 'x': the cell is empty"),
     "empty target": ("x,y\n1,a\n2,\n", (*DATA, "--missing", "error"), "line 3, column 'y': the cell is empty"),
