@@ -4,11 +4,13 @@ With the anchored K_y (``L = mu lam``, y the center) and the gradients kept so f
 
     x(w) = argmin_z <sum w_i g_i, z> + (L/2) |z - y|^2 + K*(lam z)/lam,    dD/dw_i = c_i + <g_i, x(w)>
 
-on the simplex: D is the dual of the model ``max_i c_i + <g_i, z>`` with the prox term, concave, and its gradient has
-the constant ``|G G'|/L``. A few steps of accelerated projected ascent, which cost no evaluation of f, give the weights,
-the next point x(w), and the lower bound ``sum w_i c_i - K(-sum w_i g_i)/lam``. The center moves where F falls by a
-tenth of what the model promised. This is the proximal bundle method (Lemarechal 1978; Kiwiel 1990) with K* kept exact,
-and a step of Lion-K on K_y whose momentum has these weights. Derived here.
+on the simplex: D is the dual of the model ``max_i c_i + <g_i, z>`` with the prox term, concave, and its Hessian is at
+least ``-G G'/L``, and that where K* is 0 nearby. So a quadratic program in the weights is a step up, and the only one
+where nothing holds x back; else its matrix learns from each step (BFGS; Nocedal, Wright 2006, section 6.1). A few of
+them, which cost no evaluation of f, give the weights, the next point x(w), and the lower bound
+``sum w_i c_i - K(-sum w_i g_i)/lam``. The center moves where F falls by a tenth of what the model promised. This is the
+proximal bundle method (Lemarechal 1978; Kiwiel 1990) with K* kept exact, and a step of Lion-K on K_y whose momentum has
+these weights. Derived here.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..arrays import namespace as _xp
-from ..arrays.containers import tree_inner, tree_map
+from ..arrays.containers import leaves, tree_inner, tree_map
 from ..theory.lower_bound import Average
 from . import measures
 from .rows import Rows
@@ -26,18 +28,20 @@ from .rows import Rows
 if TYPE_CHECKING:
     from .anchored import Anchored
 
+BEYOND = 1e6  # times F and the promise: where F rises by more, a gradient hides all others in rounding
 FAR = 0.5  # of the proven gap: a model that promises more goes far enough
 FALL = 0.7  # L, when the center moves and the model does not go far
 RISE = 2.0  # L, where the model goes far, and F is above the center by more than the promise after as many points as
-BEYOND = 1e6  # times F and the promise: where F rises by more, a gradient hides all others in rounding
 NULLS = 3  # that do not move the center, or where the model goes less far after twice as many
 SHARE = 0.1  # of the promise that a point must keep to become the center
 SUMMED = 8  # roundings of a sum of gradients, which is made anew at every choice
-STEPS = 200  # of the ascent at most, and
-EVERY = 5  # steps between looks at its own gap,
+STEPS = 60  # of the ascent at most
 SMALL = 1e-2  # mean of the gradients, beside their size: weights are looked for that make it 0,
 ROUNDS = 20  # times at most, each without those that were negative
-CLOSE = 0.1  # which ends it at so much of the promise
+CLOSE = 0.1  # of the promise: the gap of the ascent that ends it
+FLAT = 1e-3  # of the expected curvature: where there is less, so much is taken for it
+OVER = 1.5  # where the slope along a step falls by more than so much, the step is cut to where it is 0
+RIDGE = 4.0  # eps of the products of gradients, which are that far from exact
 
 
 class Bundle:
@@ -106,29 +110,37 @@ class Bundle:
         method, run, s = self.method, self.method.run, self.method.state
         now, lam = run.now, run.lam
         model = Model(run.backend, now.kept["cuts"], s.offsets)
-        rate = s.L / model.size
-        u = v = list(s.weights)
-        t, x, slope = 1.0, now.kept["center"], now.m
-        for step in range(1, STEPS + 1):
-            slopes = model.at(method.prox(now.kept["center"], model.sum(v), s.L))
-            last, u = u, to_simplex([a + rate * b for a, b in zip(v, slopes, strict=True)])
-            turned = sum((a - b) * (b - c) for a, b, c in zip(v, u, last, strict=True)) > 0
-            t = 1.0 if turned else t
-            grown = (1 + math.sqrt(1 + 4 * t * t)) / 2
-            v = [b + (t - 1) / grown * (b - c) for b, c in zip(u, last, strict=True)]
-            t = grown
-            if step % EVERY == 0 or step == STEPS:
-                slope = model.sum(u)
-                x = method.prox(now.kept["center"], slope, s.L)
-                slopes = model.at(x)
+        H, host = model.products / s.L, _xp.namespace(model.products).asarray
+        u = host(s.weights)
+        slope, x, rise = self._at(model, u)
+        for step in range(STEPS):
+            dual = method.numbers(measures.conjugate, x, method.slack)[0]
+            if not math.isfinite(dual):
+                x = method.projected(x)
+                rise = model.at(x)
                 dual = method.numbers(measures.conjugate, x, method.slack)[0]
-                if not math.isfinite(dual):
-                    x = method.projected(x)
-                    dual = method.numbers(measures.conjugate, x, method.slack)[0]
-                top = max(slopes)
-                s.promised = max(s.F - top - dual / lam, 0.0)
-                if top - sum(a * b for a, b in zip(u, slopes, strict=True)) <= CLOSE * s.promised:
-                    break
+            top = float(max(rise))
+            s.promised = max(s.F - top - dual / lam, 0.0)
+            if top - float(u @ rise) <= CLOSE * s.promised or step == STEPS - 1:
+                break
+            new = host(on_simplex(H, H @ u + rise, u.tolist()))
+            way = new - u
+            bent, steep = H @ way, float(rise @ way)
+            expected = float(bent @ way)
+            if not (steep > 0 and expected > 0):
+                break
+            last, before, u = u, rise, new
+            slope, x, rise = self._at(model, u)
+            fall = before - rise
+            much = float(fall @ way)
+            flat = much <= FLAT * expected
+            H = H - (1 - FLAT if flat else 1.0) * outer(bent, bent / expected)
+            if not flat:
+                H = H + outer(fall, fall / much)
+            if much > OVER * steep:
+                u = last + (steep / much) * way
+                slope, x, rise = self._at(model, u)
+        u = u.tolist()
         now.x = run.backend.synchronize(x)
         method.check(now.x, now.kept["center"], slope)
         s.weights = tuple(u)
@@ -136,6 +148,12 @@ class Bundle:
         now.average = self._average(u, now.m)
         if _square(slope) <= SMALL**2 * model.size:
             self._balance(model, u)
+
+    def _at(self, model: Model, w: Any) -> tuple[Any, Any, Any]:
+        """``sum w_i g_i``, x(w), and the gradient of D."""
+        slope = model.sum(w.tolist())
+        x = self.method.prox(self.method.run.now.kept["center"], slope, self.method.state.L)
+        return slope, x, model.at(x)
 
     def _balance(self, model: Model, u: list[float]) -> None:
         """The lower bound of the nearest weights whose gradients have the mean 0, if such are found.
@@ -162,18 +180,11 @@ class Model(Rows):
 
     def __init__(self, backend: Any, cuts: list[Any], offsets: tuple[float, ...]) -> None:
         super().__init__(backend, cuts)
-        self.offsets, self.size = offsets, self._largest()
-
-    def _largest(self) -> float:
-        """The largest eigenvalue of G G', from above: ``|A^4|^(1/4)`` in the Frobenius norm, A = G G'."""
-        gram = self.gram(self)
-        size = math.sqrt(float((gram * gram).sum()))
-        if not 0 < size < math.inf:
-            return 1.0
-        square = gram / size
-        square = square @ square
-        fourth = square @ square
-        return size * float((fourth * fourth).sum()) ** 0.125
+        self.offsets, gram = offsets, self.gram(self)
+        xp, eps = _xp.namespace(gram), max(map(_xp.eps, leaves(cuts[0])))
+        gram = xp.astype(gram, xp.float64)
+        self.size = float(xp.max(xp.linalg.diagonal(gram))) or 1.0
+        self.products = gram + RIDGE * eps * self.size * xp.eye(len(cuts))
 
     def balanced(self, w: list[float]) -> list[float] | None:
         """Weights near to these with ``sum_i w_i g_i = 0``; None where none are found."""
@@ -198,9 +209,10 @@ class Model(Rows):
                 return [a / total for a in w]
         return None
 
-    def at(self, x: Any) -> list[float]:
+    def at(self, x: Any) -> Any:
         """``c_i + <g_i, x>``"""
-        return [c + float(v) for c, v in zip(self.offsets, self.inner(x).tolist(), strict=True)]
+        xp = _xp.namespace(self.products)
+        return xp.asarray(self.offsets) + xp.astype(self.inner(x), xp.float64)
 
 
 def _square(x: Any) -> float:
@@ -211,16 +223,38 @@ def _minus(a: Any, like: Any) -> Any:
     return _xp.astype(_xp.namespace(a), -a, like.dtype)
 
 
-def to_simplex(v: list[float]) -> list[float]:
-    """The nearest weights >= 0 of sum 1 (Held, Wolfe, Crowder 1974); the sum is 1 to rounding for large v too."""
-    top = max(v)
-    v = [a - top for a in v]
-    total, cut = 0.0, 0.0
-    for count, a in enumerate(sorted(v, reverse=True), 1):
-        total += a
-        if a * count <= total - 1:
+def outer(u: Any, v: Any) -> Any:
+    return u[:, None] * v[None, :]
+
+
+def on_simplex(H: Any, q: Any, w: list[float]) -> list[float]:
+    """``argmin u'Hu/2 - q'u`` over weights u >= 0 of sum 1, for a positive definite H, from such weights w.
+
+    With the sum alone, the least over those in use is a linear system. Where one of it is negative, u goes towards it
+    until one is 0, which is used no more; else the one comes in along which the function falls most: the method of
+    active sets (Lawson, Hanson 1974, chapter 23). Arrays of the host.
+    """
+    xp, tiny = _xp.namespace(H), 1e-12 * max(map(abs, q.tolist()))
+    H = H + 1e-14 * (float(xp.max(xp.abs(H))) or 1.0) * xp.eye(len(w))
+    u, used = xp.asarray(w), [i for i, a in enumerate(w) if a > 0]
+    for _ in range(3 * len(w) + 10):
+        one, old = xp.ones((len(used), 1)), u[used]
+        rows = [xp.concat([H[used, :][:, used], one], axis=1), xp.concat([one.T, xp.zeros((1, 1))], axis=1)]
+        found = xp.linalg.solve(xp.concat(rows), xp.concat([q[used], one[0]]))
+        best, level = found[:-1], found[-1]
+        ends = {i: a / (a - b) for i, a, b in zip(used, old.tolist(), best.tolist(), strict=True) if b <= 0}
+        share = min(ends.values(), default=1.0)
+        u[used] = old + share * (best - old)
+        if ends:
+            lost = [i for i, end in ends.items() if end <= share]
+            u[lost], used = 0.0, [i for i in used if i not in lost]
+            if share == 0:  # by rounding
+                break
+            continue
+        more = (q - H @ u - level).tolist()
+        first = max(range(len(w)), key=more.__getitem__)
+        if first in used or not more[first] > tiny:
             break
-        cut = (total - 1) / count
-    weights = [max(a - cut, 0.0) for a in v]
-    total = math.fsum(weights)
-    return [w / total for w in weights]
+        used.append(first)
+    total = math.fsum(u.tolist())
+    return [a / total for a in u.tolist()] if 0 < total < math.inf else w

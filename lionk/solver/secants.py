@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..arrays import namespace as _xp
 from . import measures, rule
-from .bundle import CLOSE, SHARE
+from .bundle import CLOSE, SHARE, outer
 from .combined import combined
 from .rows import Rows
 
@@ -137,7 +137,7 @@ class Secants:
             much = float(step @ fall)
             if much > 0:
                 q = H @ fall
-                H = H + (1 + float(fall @ q) / much) * _outer(step, step / much) - _both(q, step / much)
+                H = H + (1 + float(fall @ q) / much) * outer(step, step / much) - _both(q, step / much)
         return x, slope
 
     def _promised(self, x: Any, bent: float) -> float:
@@ -164,12 +164,8 @@ def _along(at: Any, a: Any, p: Any, slope: float) -> tuple[Any, Any]:
     return t * p, found
 
 
-def _outer(u: Any, v: Any) -> Any:
-    return u[:, None] * v[None, :]
-
-
 def _both(u: Any, v: Any) -> Any:
-    found = _outer(u, v)
+    found = outer(u, v)
     return found + found.T
 
 

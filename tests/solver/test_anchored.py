@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
+import cvxpy
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
 
 import lionk
-from lionk.solver.bundle import to_simplex
+from lionk.solver.bundle import on_simplex
 from problems import logistic, random_quadratic
 from turns import on_libraries
 
@@ -294,13 +295,48 @@ def test_a_given_rate_is_bounded_by_its_momentum_too():
     assert r.gap == r.momentum_gap and not r.certificate.failed
 
 
-@pytest.mark.parametrize("v", [[0.2, 0.3, 0.5], [3.0, -1.0], [1e9, 1e9 + 1, -4.0], [0.0], [-5.0, -5.0, -5.0]])
-def test_the_nearest_weights(v):
-    w = to_simplex(v)
-    assert min(w) >= 0 and math.fsum(w) == pytest.approx(1, abs=1e-15)
-    grid = RNG(0).dirichlet(np.ones(len(v)), 200)
-    near = sum((a - b) ** 2 for a, b in zip(v, w, strict=True))
-    assert all(near <= np.sum((np.asarray(v) - p) ** 2) * (1 + 1e-12) for p in grid)
+@pytest.mark.parametrize("rank", [1, 3, 8])
+@pytest.mark.parametrize("count", [1, 2, 8, 40])
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_the_weights_of_a_quadratic_program(count, rank, scale):
+    """By its conditions: what is used has the largest slope; for gradients that depend on each other, too."""
+    rng = RNG(count + rank)
+    G, q = rng.normal(size=(count, rank)), scale * rng.normal(size=count)
+    H = scale * (G @ G.T + 1e-13 * np.eye(count))
+    start = rng.dirichlet(np.ones(count)) * (rng.random(count) < 0.5)
+    start = start / start.sum() if start.sum() > 0 else np.eye(count)[0]
+    w = np.asarray(on_simplex(H, q, start.tolist()))
+    assert w.min() >= 0 and w.sum() == pytest.approx(1, abs=1e-14)
+    slope = q - H @ w
+    assert np.all(slope[w > 0] >= slope.max() - 1e-7 * scale)
+    exact = cvxpy.Variable(count)
+    problem = cvxpy.sum_squares(G.T @ exact) / 2 - (q / scale) @ exact
+    least = cvxpy.Problem(cvxpy.Minimize(problem), [exact >= 0, cvxpy.sum(exact) == 1]).solve(solver="CLARABEL")
+    assert (w @ H @ w / 2 - q @ w) / scale <= least + 1e-7
+
+
+def test_weights_of_gradients_that_are_alike_or_0():
+    for H in (np.zeros((3, 3)), np.ones((3, 3))):
+        w = on_simplex(H + 1e-15 * np.eye(3), np.asarray([1.0, 2.0, 2.0]), [1.0, 0.0, 0.0])
+        assert w[0] <= 1e-12 and math.fsum(w) == pytest.approx(1)
+
+
+def test_few_points_suffice_where_no_constraint_holds():
+    """Least absolute deviations of three variables, inside of a large set: 22 evaluations, once 300."""
+    rng = RNG(1)
+    A = 0.13 * rng.normal(size=(10, 3))
+    b = A @ np.asarray([0.0, -0.4, 0.0]) + 0.01 * rng.normal(size=10)
+    calls = []
+
+    def fun(x):
+        calls.append(x)
+        r = A @ x - b
+        return float(np.abs(r).mean()), A.T @ np.sign(r) / 10
+
+    r = lionk.minimize(
+        fun, np.zeros(3), K="l1", weight_decay=0.03, jac=True, convex=True, tol=1e-6, atol=0.0, maxiter=200
+    )
+    assert r.success and len(calls) <= 40
 
 
 def test_a_minimum_of_zero_is_reached_to_rounding():
