@@ -91,6 +91,9 @@ class Anchored(Method):
 
     # -- what is seen --------------------------------------------------------------------------------------------
 
+    def _usable(self, point: Any) -> bool:
+        return point.finite and (not self.run.numpy or all(map(in_range, leaves(point.grad))))
+
     def measure(self, point: Any) -> Seen:
         now = self.run.now
         seen = self._measured(point)
@@ -100,7 +103,7 @@ class Anchored(Method):
     def _measured(self, point: Any) -> Seen:
         now, s, lam, f = self.run.now, self.state, self.run.lam, point.f
         lr = 1 / s.L if s.L > 0 else 0.0
-        if not point.finite or (self.run.numpy and not all(map(in_range, leaves(point.grad)))):
+        if not self._usable(point):
             return Seen(f, math.inf, math.inf, math.inf, 0.0, lr)
         m, average, before, share = now.m, now.average, None, None
         if s.mode != "bundle":
@@ -178,7 +181,7 @@ class Anchored(Method):
             s.L *= 4
             self.secants.choose()
         elif "anchor" not in now.kept or s.failed > rule.RETRIES:
-            if not point.finite:
+            if not self._usable(point):
                 self.run.refuse(point.f, point.grad)
             s.stale = rule.STALE
         else:

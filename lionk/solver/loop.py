@@ -19,7 +19,7 @@ from ..theory.lower_bound import Average, rounding_unit
 from ..theory.objective import EMPTY, nearest_feasible, told
 from . import measures, rule
 from .anchored import Anchored
-from .evaluation import Evaluation, Value, is_finite
+from .evaluation import LARGEST, Evaluation, Value, is_finite
 from .method import Method, Seen
 from .progress import Progress, load, save
 from .result import History, Info, Result
@@ -155,7 +155,8 @@ class Run:
 
     def refuse(self, f: float, grad: Any) -> NoReturn:
         bad = [p or "the gradient" for p, a in named_leaves(grad) if not bool(is_finite(a))]
-        what = f"f is {f}" if not math.isfinite(f) else f"a NaN or infinite entry in {', '.join(bad)}"
+        what = f"a NaN or infinite entry in {', '.join(bad)}" if bad else f"an entry of the gradient beyond {LARGEST:g}"
+        what = what if math.isfinite(f) else f"f is {f}"
         step = self.now.count
         if self.lam and math.isinf(self._away(tree_map(self.xp.zeros_like, self.now.x))):
             raise ValueError(EMPTY)
