@@ -17,7 +17,7 @@ import math
 from typing import Any
 
 from ..arrays import plain
-from ..arrays.containers import leaves, scaled
+from ..arrays.containers import is_container, leaves, scaled
 from ..functions.bound import bound
 from ..theory.anchored import AnchoredRecord, certificate_of_anchored, optimality, rounding_of_step
 from ..theory.certificate import ROUNDING, Certificate
@@ -92,7 +92,8 @@ class Anchored(Method):
     # -- what is seen --------------------------------------------------------------------------------------------
 
     def _usable(self, point: Any) -> bool:
-        return point.finite and (not self.run.numpy or all(map(in_range, leaves(point.grad))))
+        g = point.grad
+        return bool(point.finite) and (all(map(in_range, leaves(g))) if is_container(g) else in_range(g))
 
     def measure(self, point: Any) -> Seen:
         now = self.run.now

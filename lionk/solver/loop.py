@@ -19,7 +19,7 @@ from ..theory.lower_bound import Average, rounding_unit
 from ..theory.objective import EMPTY, nearest_feasible, told
 from . import measures, rule
 from .anchored import Anchored
-from .evaluation import LARGEST, Evaluation, Value, is_finite
+from .evaluation import Evaluation, Value, is_finite
 from .method import Method, Seen
 from .progress import Progress, load, save
 from .result import History, Info, Result
@@ -57,7 +57,6 @@ class Run:
         self.eps = max(_xp.eps(a) for a in arrays)
         self.unit = rounding_unit(self.opt.K, [self.now.x, self.now.m])
         self.precision = self.eps  # of f and its gradient, where that is less
-        self.numpy = all(_xp.kind(a).ufuncs is not None for a in arrays)  # which warns where products overflow
         self.mixed = any(a.dtype != b.dtype for a, b in zip(arrays, leaves(self.now.m), strict=True))
         self.last: tuple[Any, Value] | None = None  # where f was evaluated last
         self.told = "" if self.path is None else told(self.opt.K)
@@ -155,7 +154,7 @@ class Run:
 
     def refuse(self, f: float, grad: Any) -> NoReturn:
         bad = [p or "the gradient" for p, a in named_leaves(grad) if not bool(is_finite(a))]
-        what = f"a NaN or infinite entry in {', '.join(bad)}" if bad else f"an entry of the gradient beyond {LARGEST:g}"
+        what = f"a NaN or infinite entry in {', '.join(bad)}" if bad else "the square of the gradient overflows"
         what = what if math.isfinite(f) else f"f is {f}"
         step = self.now.count
         if self.lam and math.isinf(self._away(tree_map(self.xp.zeros_like, self.now.x))):

@@ -17,9 +17,9 @@ from ..functions.bound import Bound
 from ..theory.lower_bound import Average, rounding_unit
 from . import measures, rule
 from .combined import combined
-from .evaluation import in_range
 
 RUNNING, CERTIFIED, ZERO, EXHAUSTED, CURVES, KINKED, SLOW = range(7)
+LARGEST = 1e150  # entry of a gradient in double precision whose square is computed with
 
 
 class Many(NamedTuple):
@@ -174,7 +174,8 @@ def advance(
     where, running, inf = xp.where, s.end == RUNNING, math.inf
 
     # what is seen, as in ``Anchored.measure``; numbers that are not finite are put aside
-    usable = xp.isfinite(f) & in_range(grad, 1)
+    limit = LARGEST if stack.kind.eps < 1e-12 else math.inf
+    usable = xp.isfinite(f) & stack.kind.all(xp.abs(grad) < limit, tuple(range(1, x.ndim)))
     if not bool(xp.all(usable)):
         f, grad = where(usable, f, 0.0), where(over(usable), grad, 0.0)
     if first:

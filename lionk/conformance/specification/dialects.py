@@ -9,8 +9,6 @@ from typing import Any
 
 from ...arrays.newton_schulz import SETS
 from ...arrays.shape_factor import ShapeFactor
-from ...conventions.libraries import LIBRARIES, LONGER, MATCHED, NONE, ORIGINAL, RATIO, alike
-from ...functions.named.algorithms import nuclear
 from .port import Capabilities
 
 
@@ -92,12 +90,12 @@ DIALECTS: dict[str, Dialect] = {
 }
 #: What a dialect of Muon says otherwise, each word after a "+", as in muon-quintic+plain+ratio: the scale by the shape,
 #: and its name in words.
-SCALES: dict[str, tuple[ShapeFactor, str]] = {
-    "original": (ORIGINAL, "sqrt(max(1, rows/cols))"),
-    "rms": (MATCHED, "0.2 sqrt(max(rows, cols))"),
-    "unscaled": (NONE, "1"),
-    "ratio": (RATIO, "sqrt(rows/cols)"),
-    "longer": (LONGER, "sqrt(max(rows, cols))"),
+SCALES: dict[str, tuple[str, str]] = {
+    "original": ("ORIGINAL", "sqrt(max(1, rows/cols))"),
+    "rms": ("MATCHED", "0.2 sqrt(max(rows, cols))"),
+    "unscaled": ("NONE", "1"),
+    "ratio": ("RATIO", "sqrt(rows/cols)"),
+    "longer": ("LONGER", "sqrt(max(rows, cols))"),
 }
 #: Its claims, what they are in words, and the decay of ``lionk.conventions``.
 TURNS: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -110,6 +108,14 @@ OTHERS = {
     "cautious, divided by another share": ("cautious_rescaled",),
     "Adam": ("adam",),
 }
+
+
+def scale_of(word: str) -> ShapeFactor:
+    """The factor of the shape that a word of ``SCALES`` means."""
+    from ...conventions import libraries  # here, since every command reads the names of the dialects
+
+    found: ShapeFactor = getattr(libraries, SCALES[word][0])
+    return found
 
 
 def in_dialect(claims: Capabilities, name: str) -> Capabilities:
@@ -130,7 +136,7 @@ def in_dialect(claims: Capabilities, name: str) -> Capabilities:
                 f"dialect {name!r}: only those of Muon take words after a +, and the words are "
                 f"{', '.join((*SCALES, *TURNS))}"
             )
-        wanted |= TURNS[turn][0] if turn in TURNS else {"K": _scaled(own, SCALES[turn][0], name)}
+        wanted |= TURNS[turn][0] if turn in TURNS else {"K": _scaled(own, scale_of(turn), name)}
     if not bare:
         wanted.pop("K", None)
     return replace(claims, **wanted)
@@ -138,6 +144,8 @@ def in_dialect(claims: Capabilities, name: str) -> Capabilities:
 
 def _scaled(K: Any, scale: ShapeFactor, name: str) -> Any:
     """The spec of Muon's K by another scale."""
+    from ...functions.named.algorithms import nuclear
+
     more = dict(K) if isinstance(K, Mapping) else {}
     if "heads" in more or "sections" in more:
         raise ValueError(f"dialect {name!r}: scales are those of whole matrices; name the K with --k")
@@ -162,8 +170,10 @@ def muons(claims: Capabilities) -> Iterator[tuple[str, Capabilities]]:
 
 def libraries_of(name: str) -> str:
     """Which libraries spell Muon so, and what that is: "timm.muon spells it (no Nesterov)"."""
+    from ...conventions.libraries import LIBRARIES, alike
+
     base, *turns = name.split("+")
-    scale, decay = next((SCALES[t][0] for t in turns if t in SCALES), ORIGINAL), "decoupled"
+    scale, decay = scale_of(next((t for t in turns if t in SCALES), "original")), "decoupled"
     words = [DIALECTS[base].says.removesuffix(", Nesterov's spelling")]
     for t in turns:
         words.append(TURNS[t][1] if t in TURNS else f"times {SCALES[t][1]}")
