@@ -14,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 
 # asv imports this once, and forks for each value: so each need not import for seconds. JAX would warn of the forks.
-for library in ("torch", "numba"):
+for library in ("torch", "torch._dynamo", "numba"):
     with contextlib.suppress(ImportError):
         import_module(library)
 

@@ -11,7 +11,7 @@ from . import tools
 
 RUNNERS = ["numpy:numba", "numpy:tiles", "torch:compiled", "torch:tiles", "jax:jit", "torch:numba"]
 FUNCTIONS = ["l1", "huber", "pseudo_huber", "softsign", "log_cosh", "l2", "log_sum_exp"]
-SECONDS = 1.0
+SECONDS = 0.5
 
 
 class Measured:

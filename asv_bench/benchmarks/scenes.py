@@ -107,7 +107,7 @@ class Start:
 
     def track_ratio(self, code: str) -> float:
         timing = tools("timing")
-        return float(timing.measured(timing.process("pass"), timing.process(self.CODES[code]), seconds=4.0))
+        return float(timing.measured(timing.process("pass"), timing.process(self.CODES[code]), seconds=2.0))
 
 
 class Projection:

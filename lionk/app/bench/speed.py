@@ -113,7 +113,7 @@ def _compiled_add() -> Any:
             x[i] += g
             m[i] += g
 
-    return njit(nogil=True)(add)
+    return njit(nogil=True, cache=True)(add)  # asv forks a process for each value
 
 
 def runner(arrays: Arrays, library: str, name: str, K: str = "l1", device: Any = None) -> Step:
