@@ -89,8 +89,8 @@ def test_the_page_shows_the_history_in_a_browser(tmp_path):
             driver.get(page + view)
             return WebDriverWait(driver, 60).until(lambda d: d.execute_script(f"return {script}"))
 
-        assert shown("#/summarylist", "$('#summarylist-body table tbody tr').length") > 500
-        assert shown("", "$('.benchmark-text').length") > 60
+        assert shown("#/summarylist", "$('#summarylist-body table tbody tr').length > 60")
+        assert shown("", "$('.benchmark-text').length > 60")
         points = "$('#main-graph').data('plot') && $('#main-graph').data('plot').getData().map(s => s.data.length)"
         assert max(shown(COUNTS, points)) >= 20
         assert max(shown("#scenes.Scene.track_ratio", points)) >= 15
