@@ -110,8 +110,7 @@ class Bundle:
         method, run, s = self.method, self.method.run, self.method.state
         now, lam = run.now, run.lam
         model = Model(run.backend, now.kept["cuts"], s.offsets)
-        H, host = model.products / s.L, _xp.namespace(model.products).asarray
-        u = host(s.weights)
+        H, u = model.products / s.L, _xp.namespace(model.products).asarray(s.weights)
         slope, x, rise = self._at(model, u)
         for step in range(STEPS):
             dual = method.numbers(measures.conjugate, x, method.slack)[0]
@@ -123,7 +122,7 @@ class Bundle:
             s.promised = max(s.F - top - dual / lam, 0.0)
             if top - float(u @ rise) <= CLOSE * s.promised or step == STEPS - 1:
                 break
-            new = host(on_simplex(H, H @ u + rise, u.tolist()))
+            new = on_simplex(H, H @ u + rise, u)
             way = new - u
             bent, steep = H @ way, float(rise @ way)
             expected = float(bent @ way)
@@ -151,7 +150,7 @@ class Bundle:
 
     def _at(self, model: Model, w: Any) -> tuple[Any, Any, Any]:
         """``sum w_i g_i``, x(w), and the gradient of D."""
-        slope = model.sum(w.tolist())
+        slope = model.sum(w)
         x = self.method.prox(self.method.run.now.kept["center"], slope, self.method.state.L)
         return slope, x, model.at(x)
 
@@ -227,7 +226,7 @@ def outer(u: Any, v: Any) -> Any:
     return u[:, None] * v[None, :]
 
 
-def on_simplex(H: Any, q: Any, w: list[float]) -> list[float]:
+def on_simplex(H: Any, q: Any, w: Any) -> Any:
     """``argmin u'Hu/2 - q'u`` over weights u >= 0 of sum 1, for a positive definite H, from such weights w.
 
     With the sum alone, the least over those in use is a linear system. Where one of it is negative, u goes towards it
@@ -235,9 +234,9 @@ def on_simplex(H: Any, q: Any, w: list[float]) -> list[float]:
     active sets (Lawson, Hanson 1974, chapter 23). Arrays of the host.
     """
     xp, tiny = _xp.namespace(H), 1e-12 * max(map(abs, q.tolist()))
-    H = H + 1e-14 * (float(xp.max(xp.abs(H))) or 1.0) * xp.eye(len(w))
-    u, used = xp.asarray(w), [i for i, a in enumerate(w) if a > 0]
-    for _ in range(3 * len(w) + 10):
+    H = H + 1e-14 * (float(xp.max(xp.abs(H))) or 1.0) * xp.eye(len(q))  # which updates have rounded
+    u, used = xp.asarray(w, copy=True), [i for i, a in enumerate(w) if a > 0]
+    for _ in range(3 * len(q) + 10):
         one, old = xp.ones((len(used), 1)), u[used]
         rows = [xp.concat([H[used, :][:, used], one], axis=1), xp.concat([one.T, xp.zeros((1, 1))], axis=1)]
         found = xp.linalg.solve(xp.concat(rows), xp.concat([q[used], one[0]]))
@@ -252,9 +251,9 @@ def on_simplex(H: Any, q: Any, w: list[float]) -> list[float]:
                 break
             continue
         more = (q - H @ u - level).tolist()
-        first = max(range(len(w)), key=more.__getitem__)
+        first = max(range(len(q)), key=more.__getitem__)
         if first in used or not more[first] > tiny:
             break
         used.append(first)
     total = math.fsum(u.tolist())
-    return [a / total for a in u.tolist()] if 0 < total < math.inf else w
+    return u / total if 0 < total < math.inf else w

@@ -28,7 +28,8 @@ class Rows:
 
     def sum(self, w: Any) -> Any:
         """``sum_i w_i g_i``, of rows g_i."""
-        found, w = [], [*w, *[0.0] * (self._room(self.count) - self.count)]
+        found, more = [], self._room(self.count) - self.count
+        w = [*w, *[0.0] * more] if more else w
         for (xp, stack), like in zip(self.stacks, leaves(self.like), strict=True):
             row = self.backend.asarray(w, dtype=stack.dtype, device=_xp.device(like))
             found.append(xp.reshape(row @ stack, like.shape))
