@@ -99,12 +99,12 @@ class _Linear(BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        fun(result.x)
+        f, d = fun.slopes(result.x)
         self.intercept_ = fun.free(result.x)
         self.n_iter_ = max(result.nit, 1)
         self.objective_, self.gap_ = float(result.objective), max(float(result.gap), 0.0)
-        toward = K.subgradient(-fun(result.x)[1]) / self.weight_decay
-        self.gap_ += float(result.gap_rounding) + fun.rounding(result.x, toward)
+        toward = K.subgradient(-fun.gradient(d, result.x)) / self.weight_decay
+        self.gap_ += float(result.gap_rounding) + fun.rounding(f, d, result.x, toward)
         self.certificate_ = result.certificate
         return np.asarray(result.x)
 

@@ -43,19 +43,19 @@ class Profile:
         self.b: Array = np.zeros(shape[0]) if self.by_class else 0.0
 
     def __call__(self, w: Array) -> tuple[Array, Array]:
-        f, d = self._slopes(w)
-        return f, np.reshape(self._back(d).T, w.shape)
+        f, d = self.slopes(w)
+        return f, self.gradient(d, w)
 
     def free(self, w: Array) -> Array:
         """The intercept at w for the features as they were given."""
         return self.b + self.level - self._matrix(w) @ self.means
 
-    def rounding(self, w: Array, s: Array) -> float:
-        """How far rounding in f and its gradient g can put wrong a bound of F - min F at w, s minimising ``<g, s>``.
+    def rounding(self, f: Array, d: Array, w: Array, s: Array) -> float:
+        """How far rounding in f and its gradient g can put wrong a bound of F - min F at w, s minimising ``<g, s>``; f
+        and d are the ``slopes`` at w.
 
         ``(16 + log2 n) eps`` of |f|, and of the terms of g's entries times those of w and s. Derived here.
         """
-        f, d = self._slopes(w)
         unit = (16 + math.log2(max(self.weights.size, 2))) * float(np.finfo(float).eps)
         terms = abs(self.design).T @ abs(d) + self.apart * np.multiply.outer(abs(self.means), abs(d).sum(axis=0))
         return unit * (2 * abs(f) + 2 * float(np.max(terms, initial=0.0)) * float(abs(w).sum() + abs(s).sum()))
@@ -63,16 +63,18 @@ class Profile:
     def _matrix(self, w: Array) -> Array:
         return np.reshape(w, self.shape) if self.by_class else np.reshape(w, -1)
 
-    def _slopes(self, w: Array) -> tuple[Array, Array]:
+    def slopes(self, w: Array) -> tuple[Array, Array]:
         """f, and its derivatives by the scores."""
         matrix = self._matrix(w).T
         scores = self.design @ matrix - (self.means @ matrix if self.apart else 0.0)
         return (self._settle_softmax if self.by_class else self._settle)(scores)
 
-    def _back(self, d: Array) -> Array:
-        """The derivatives by the weights, from those by the scores."""
+    def gradient(self, d: Array, w: Array) -> Array:
+        """The derivatives by the weights w, from those by the scores."""
         found = self.design.T @ d
-        return found - np.multiply.outer(self.means, d.sum(axis=0)) if self.apart else found
+        if self.apart:
+            found = found - np.multiply.outer(self.means, d.sum(axis=0))
+        return np.reshape(found.T, w.shape)
 
     def _of_scores(self, z: Array) -> tuple[Array, Array]:
         """The mean loss and its derivatives by the scores."""
