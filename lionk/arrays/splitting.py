@@ -90,15 +90,12 @@ def split(
     vague = (size < VAGUE * _xp.eps(y) * longest) & xp.isfinite(longest)
     if not again or not bool(xp.any(vague)):
         return parts, shared
-    ratio = xp.where(vague, longest, xp.ones_like(size)) / xp.where(
-        vague, xp.maximum(size, _xp.eps(y) * longest), xp.ones_like(size)
-    )
-    longer = split(xp, functions, y, batch, problem.t * min(float(xp.max(ratio)), FARTHEST), again - 1)
-    parts, shared = [
-        [xp.where(_xp.spread(xp, vague, y), new, old) for new, old in zip(*pair, strict=True)]
-        for pair in ((longer[0], parts), ([longer[1]], [shared]))
-    ]
-    return parts, shared[0]
+    length, one = xp.where(vague, longest, xp.zeros_like(size)), xp.ones_like(size)
+    ratio = length / xp.where(vague, xp.maximum(size, _xp.eps(y) * length), one)
+    longer, slope = split(xp, functions, y, batch, problem.t * min(float(xp.max(ratio)), FARTHEST), again - 1)
+    chosen = _xp.spread(xp, vague, y)
+    parts = [xp.where(chosen, new, old) for new, old in zip(longer, parts, strict=True)]
+    return parts, xp.where(chosen, slope, shared)
 
 
 class _State(NamedTuple):
