@@ -24,7 +24,7 @@ class On:
     dtype: str = "float64"
     shape: tuple[int, ...] = (6,)
     _inside: dict[bytes, list[Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _known: dict[tuple[str, bytes], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _known: dict[tuple[Any, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def moved(cls, K: Any, backend: Library, dtype: str, shape: tuple[int, ...]) -> Self:
@@ -105,7 +105,8 @@ class On:
 
     def _once(self, name: str, x: Any, kind: str) -> Any:
         """Asked for once at each point: most properties look at the same ones."""
-        key = name, x.tobytes() if hasattr(x, "tobytes") else repr(x).encode()
+        a = host().asarray(x)  # which may be a number or a list
+        key = name, a.shape, a.dtype, a.tobytes()
         if key not in self._known:
             self._known[key] = self.call(getattr(self.K, name), x, kind=kind)
         return self._known[key]
