@@ -125,3 +125,15 @@ def test_each_of_two_blocks_far_out_has_its_own_subgradient() -> None:
     both = (np.asarray([[1e9], [3e10]]) * np.random.default_rng(0).standard_normal((2, 6))).astype("float32")
     for row, s in zip(both, k._subgradient(xp, both, 1), strict=True):
         np.testing.assert_allclose(s, row / np.linalg.norm(row), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("y", "value"), [((10.0, 1.0), 1.0), ((10.0, 3.0), 1.0), ((3.0, -0.5), 0.625), ((4.0, 4.0), 1.0)]
+)
+def test_within_a_wide_tolerance_a_conjugate_is_that_at_the_projection(y, value):
+    """dom K* is the square plus the l1 ball: by hand, the projections are (2, 1), (2, 1), (2, -1/2) and (3/2, 3/2), and
+    K* is half the square of what the l1 ball leaves of them.
+    """
+    conjugate = (K("huber") + K("linf")).conjugate
+    assert float(conjugate.value(np.asarray(y), tol=100.0)) == pytest.approx(value, rel=1e-6)
+    assert float(conjugate.value(np.asarray(y), tol=1e-3)) == np.inf

@@ -196,9 +196,14 @@ class InfimalConvolution(ArrayFunction):
         y = _xp.finite(xp, x)
         if not _xp.event_size(x, batch):
             return self._at(xp, y, y, batch, tol), y, [y] * len(functions)
+        usual = 8 * _xp.eps(y) * math.sqrt(_xp.event_size(y, batch))
+        if usual < tol < math.inf and not isinstance(self.domain, Whole):  # parts a little outside add up to less
+            value, s, found = self._found(xp, self.domain._project(xp, y, batch), batch, math.inf)
+            bound = tol * self.domain._scale(xp, x, batch)
+            return outside_is_infinite(xp, value, self.domain._violation(xp, x, batch), bound), s, found
         found, s = split(xp, functions, y, batch)
         if tol == math.inf:  # x is a member, but not each of these is a split of it: y + 0, say
-            tol = 8 * _xp.eps(y) * math.sqrt(_xp.event_size(y, batch))
+            tol = usual
 
         def least(*splits: list[Array]) -> Array:
             values = []
