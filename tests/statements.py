@@ -223,6 +223,36 @@ def proximals(case: Case) -> None:
     case.expect("optimality of a prox", float(np.max(lack - room)), f"x={x!r} t={t} p={p!r}")
 
 
+def pairs(case: Case) -> None:
+    """The prox of p + t s, with s = dK(p), is p, however short; and a point in a stack is answered as it is alone."""
+    K, t, rng = case.K, float(case.rng.choice([0.1, 1.0, 5.0])), case.rng
+    p = np.stack([case.point([1.0]) * 10.0 ** rng.uniform(-6, 1) for _ in range(3)]).astype(case.dtype)
+    s = np.stack([K.subgradient(a) for a in p])
+    if not (np.all(np.isfinite(s)) and np.all(np.isfinite([float(K.value(a)) for a in p]))):
+        return
+    x, accuracy = (p + t * s).astype(case.dtype), case.accuracy + 1024 * case.eps
+    try:
+        near = [K.prox(a, t) for a in x]
+    except lionk.NotAvailable:
+        case.counts["no known prox"] += 1
+        return
+    for a, found, known, slope in zip(x, near, p, s, strict=True):
+        room = accuracy * (1 + norm(a) + norm(known) + t * norm(slope))
+        case.expect("the prox of p + t dK(p) is p", norm(found - known) - room, f"t={t} p={known!r} {found!r}")
+    stack, dual, inside = K.bind(x[0], 1), K.conjugate, (0.7 * s).astype(case.dtype)
+    stacked = {
+        "prox": (K._prox(stack.xp, x, t, stack._n), near),
+        "K": (stack.value(x), [K.value(a) for a in x]),
+        "K*": (stack.conjugate.value(inside), [dual.value(a) for a in inside]),
+        "projection": (dual.domain._project(stack.xp, x, stack._n), [dual.domain.project(a) for a in x]),
+    }
+    for name, (together, alone) in stacked.items():
+        for a, one, other in zip(x, together, alone, strict=True):
+            room = accuracy * (1 + norm(a) + (norm(other) if np.all(np.isfinite(other)) else 0.0))
+            same = np.array_equal(one, other) or norm(one - other) <= room
+            case.expect(f"{name} in a stack is that alone", float(not same), f"t={t} x={x!r} {one!r} {other!r}")
+
+
 def scales(case: Case) -> None:
     """a K(x/a) for a from 1e-30 to 1e30 is as large, and its conjugate at y is a K*(y)."""
     exponent = case.rng.integers(-30, 31) // (3 if case.dtype == "float32" else 1)
@@ -332,5 +362,17 @@ def gaps(case: Case) -> None:
 
 CHECKS: dict[str, Callable[[Case], None]] = {
     f.__name__: f
-    for f in (enclosures, cancellations, selections, projections, proximals, scales, gaps, runs, envelopes, libraries)
+    for f in (
+        enclosures,
+        cancellations,
+        selections,
+        projections,
+        proximals,
+        pairs,
+        scales,
+        gaps,
+        runs,
+        envelopes,
+        libraries,
+    )
 }

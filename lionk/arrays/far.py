@@ -31,10 +31,11 @@ def from_afar(
     if not (visible(p) or has_loop(p)):
         return p
     far = reductions.peak(xp, x, batch)
-    if reductions.none(SHORTER * far > reductions.peak(xp, p, batch)):
+    shorter = SHORTER * far > reductions.peak(xp, p, batch)
+    if reductions.none(shorter):
         return p
     end = limit()
-    lost = reductions.peak(xp, end, batch) <= eps(x) * far
+    lost = shorter & (reductions.peak(xp, end, batch) <= eps(x) * far)
 
     def short(p: Array, a: Any) -> Array:
         return (a * far > reductions.peak(xp, p, batch)) & ~lost

@@ -84,6 +84,13 @@ class ArrayFunction(ConvexFunction):
     @abstractmethod
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array: ...
 
+    def _slope(self, xp: Namespace, x: Array, batch: int) -> Array:
+        """dK, and infinity off the domain, where there is none whatever a selection makes of it."""
+        s = self._subgradient(xp, x, batch)
+        if isinstance(self.domain, Whole):
+            return s
+        return xp.where(_xp.spread(xp, self.domain._violation(xp, x, batch) > 0, s), math.inf + xp.zeros_like(s), s)
+
     def _measured(self, xp: Namespace, x: Array, batch: int, tol: float) -> tuple[Array, Array, Array]:
         """K, dK, and the size of the terms that K is computed from, which its rounding is relative to: they may cancel.
 
@@ -118,7 +125,7 @@ class ArrayFunction(ConvexFunction):
         def rest(x: Array, a: Any) -> Array:
             return x - a * t * k._prox(xp, x / (a * t), 1 / (a * t), batch)
 
-        return from_afar(xp, rest, x, lambda: k._subgradient(xp, x / t, batch), batch)
+        return from_afar(xp, rest, x, lambda: k._slope(xp, x / t, batch), batch)
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         if self.traits.smooth:

@@ -230,9 +230,9 @@ class Minkowski(ArraySet):
             return self._outside(xp, y, self._near(xp, y, batch), batch)
         c, radius = known
         near = c._project(xp, y, batch)
-        gap = _xp.spread(xp, reductions.norm(xp, y - near, batch), y)
-        room = reductions.slack(xp, y, batch) * self._scale(xp, y, batch)
-        return xp.where(gap <= radius + room, y, near + _xp.divide(xp, radius * (y - near), gap + xp.zeros_like(y)))
+        gap, room = reductions.norm(xp, y - near, batch), reductions.slack(xp, y, batch) * self._scale(xp, y, batch)
+        inside, gap = _xp.spread(xp, gap <= radius + room, y), _xp.spread(xp, gap, y)
+        return xp.where(inside, y, near + _xp.divide(xp, radius * (y - near), gap + xp.zeros_like(y)))
 
     def _near(self, xp: Namespace, y: Array, batch: int) -> Array:
         """The iteration's u + v: a member, and the nearest in the limit."""

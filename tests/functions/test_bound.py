@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
 import lionk
+import statements
 from backends_under_test import BACKENDS
+from grammar import Made
 from lionk.sets.box import Whole
 from table import TABLE, Case
 
@@ -63,6 +66,23 @@ def test_rows_far_out_loosen_no_other_row(case) -> None:
     y = np.concatenate([near, 1e7 * draws[2:]]).astype(np.float32)
     inside = np.isfinite(K.conjugate.bind(y[0], 1).value(y))
     np.testing.assert_array_equal(inside, [np.isfinite(K.conjugate.value(a)) for a in y])
+
+
+TWO_BALLS = lionk.K("frobenius") + lionk.K("std")  # K* is known by the sum of two balls
+TWO_SETS = lionk.functions.infimal_convolution(lionk.K("linf"), 0.5 * lionk.K("l2"))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [*TABLE, Case("two balls", lambda: TWO_BALLS, (3, 2)), Case("two sets", lambda: TWO_SETS, (2,))],
+    ids=lambda c: c.id,
+)
+def test_short_proximal_points_alone_and_in_a_stack(case) -> None:
+    """Where the prox is far shorter than its argument, and others in the stack are not."""
+    drawn = statements.Case(Made(case.id, case.K, lambda _: math.nan), case.shape, "float64", np.random.default_rng(3))
+    with np.errstate(over="ignore"):  # of powers far out, which are infinite
+        statements.pairs(drawn)
+    assert not drawn.false, drawn.false[0]
 
 
 @pytest.mark.parametrize("sections", [2, (1, 3)])

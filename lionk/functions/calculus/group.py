@@ -160,7 +160,7 @@ class GroupLift(ArrayFunction):
             top = xp.minimum(top, dual._value(xp, z, batch, 0.0)[..., None])  # there it is 0
             return self._shrunk(xp, z, _roots.root(xp, excess, xp.zeros_like(top), top), batch)
 
-        return from_afar(xp, near, x, lambda: self.conjugate._subgradient(xp, x / t, batch), batch)
+        return from_afar(xp, near, x, lambda: self.conjugate._slope(xp, x / t, batch), batch)
 
     def _shrunk(self, xp: Namespace, y: Array, s: Array, batch: int) -> Array:
         """prox of ``s N`` on each group, one ``s >= 0`` for each: the part outside the dual ball of radius s."""

@@ -76,7 +76,7 @@ class Moreau(ArrayFunction):
 
         if isinstance(t, float) and SHORTER * t <= self.mu:  # not much shorter than x
             return rest(x, 1.0)
-        return from_afar(xp, rest, x, lambda: self.conjugate._subgradient(xp, x / t, batch), batch)
+        return from_afar(xp, rest, x, lambda: self.conjugate._slope(xp, x / t, batch), batch)
 
     def _dual(self) -> ConvexFunction:
         return Ridge(self.inner.conjugate, self.mu, conjugate=self)
