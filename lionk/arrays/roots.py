@@ -217,3 +217,11 @@ def middle(xp: Namespace, low: Array, high: Array) -> Array:
 def share(xp: Namespace, low: Array, high: Array, y: Array) -> Array:
     """The w in [0, 1] with ``(1 - w) low + w high = y``, for y between them, up to rounding."""
     return clip(xp, divide(xp, y - low, high - low), 0.0, 1.0)
+
+
+def beyond(xp: Namespace, low: Array, high: Array, y: Array, size: Array) -> Array:
+    """0, or infinity where y is not between these slopes at the ends of ``preimage``, up to the rounding of terms of
+    this size: slopes end before y at the largest x, and for each unit of y beyond, the conjugate grows by as much.
+    """
+    room = 64 * eps(y) * (size + xp.abs(y))
+    return xp.where((y > high + room) | (y < low - room), math.inf * xp.ones_like(y), xp.zeros_like(y))

@@ -215,3 +215,23 @@ def test_an_infinite_slope_along_a_direction_leaves_its_zeros_finite(phi: str, n
     x = np.asarray([0.0, 0.0, 0.0, -3.0])
     s = K.subgradient(x)
     assert float(K.conjugate.value(s)) == pytest.approx(float(s @ x - K.value(x)), rel=1e-9)
+
+
+@pytest.mark.parametrize("other", ["l1", "l2", "softplus", "max"])
+@pytest.mark.parametrize("name", ["exp", "relu_square"])
+def test_a_sum_is_infinite_at_infinite_entries_where_its_domain_is_a_half_line(name: str, other: str) -> None:
+    """``y log y - y`` and ``y^2/2`` on y >= 0 outgrow what is added."""
+    k = K(name).conjugate + K(other)
+    for x in ([np.inf, np.inf], [np.inf, 1.0], [-np.inf, 1.0]):
+        assert k.value(np.asarray(x)) == np.inf
+
+
+@pytest.mark.parametrize(("dtype", "most"), [("float64", 600.0), ("float32", 70.0)])
+def test_a_conjugate_that_grows_beyond_the_dtype_is_infinite_there(dtype: str, most: float) -> None:
+    """By hand, the split of y leaves 2 to clip(2): ``K*(y) = cosh(y - 2) + 1``, and of the mean of asinh it is more."""
+    k = K("asinh") + K("clip", bound=2.0)
+    for y in (5.0, most):
+        assert float(k.conjugate.value(np.asarray([y], dtype))) == pytest.approx(math.cosh(y - 2) + 1, rel=1e-5)
+    for far in (k, lionk.functions.smoothed(K("asinh"), 0.5)):
+        for y in (2 * most, 1e4, -1e6):
+            assert far.conjugate.value(np.asarray([y, 0.1], dtype)) == np.inf

@@ -45,6 +45,8 @@ class Sum(ArrayFunction):
         if not self._indicators:
             near = self.domain._project(xp, _xp.finite(xp, x), batch)
             inside = self.first._value(xp, near, batch, math.inf) + self.second._value(xp, near, batch, math.inf)
+            if not self.conjugate.traits.bounded_domain:  # infinite entries, which are no members elsewhere
+                inside = inside + reductions.poison(xp, x, batch)
         return outside_is_infinite(xp, inside, violation, tol * self.domain._scale(xp, x, batch))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
@@ -159,8 +161,8 @@ class InfimalConvolution(ArrayFunction):
             if self._indicators:
                 return outside_is_infinite(xp, xp.zeros_like(violation), violation, bound)
             y = self.domain._project(xp, _xp.finite(xp, x), batch)
-            u = self._between(xp, y, *self._ends(xp, y))
-            inside = self._at(xp, u, y - u, batch, math.inf)
+            u, beyond = self._between(xp, y, *self._ends(xp, y))
+            inside = self._at(xp, u, y - u, batch, math.inf) + reductions.peak(xp, beyond, batch)
             return outside_is_infinite(xp, inside, violation + reductions.poison(xp, x, batch), bound)
         return self._found(xp, x, batch, tol)[0]
 
@@ -199,6 +201,8 @@ class InfimalConvolution(ArrayFunction):
         usual = 8 * _xp.eps(y) * math.sqrt(_xp.event_size(y, batch))
         if usual < tol < math.inf and not isinstance(self.domain, Whole):  # parts a little outside add up to less
             value, s, found = self._found(xp, self.domain._project(xp, y, batch), batch, math.inf)
+            near = reduce(add_up, [k._value(xp, u, batch, math.inf) for k, u in zip(functions, found, strict=True)])
+            value = xp.where(value < math.inf, value, near)  # the projection is an edge, which a split may not reach
             bound = tol * self.domain._scale(xp, x, batch)
             return outside_is_infinite(xp, value, self.domain._violation(xp, x, batch), bound), s, found
         found, s = split(xp, functions, y, batch)
@@ -259,13 +263,18 @@ class InfimalConvolution(ArrayFunction):
         r = xp.abs(y) if _xp.is_complex(y) else y
         return _roots.preimage(xp, lambda x: self.conjugate._subgradient(xp, x, 0), r)
 
-    def _between(self, xp: Namespace, y: Array, low: Array, high: Array) -> Array:
-        """The u of a split: both parts lie between the subgradients at the two ends, so both are in their domains."""
+    def _between(self, xp: Namespace, y: Array, low: Array, high: Array) -> tuple[Array, Array]:
+        """The u of a split: both parts lie between the subgradients at the two ends, so both are in their domains.
+
+        And what the value is larger by where they do not reach y.
+        """
         if _xp.is_complex(y):
-            return _xp.sign(xp, y) * self._between(xp, xp.abs(y), low, high)
+            u, beyond = self._between(xp, xp.abs(y), low, high)
+            return _xp.sign(xp, y) * u, beyond
         before, after = ([k.conjugate._subgradient(xp, e, 0) for k in (self.first, self.second)] for e in (low, high))
-        w = _roots.share(xp, sum(before), sum(after), y)
-        return before[0] + w * (after[0] - before[0])
+        least, most = sum(before), sum(after)
+        w = _roots.share(xp, least, most, y)
+        return before[0] + w * (after[0] - before[0]), _roots.beyond(xp, least, most, y, xp.abs(least) + xp.abs(most))
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         if norm_and_ball(self.first.conjugate, self.second.conjugate) is not None:

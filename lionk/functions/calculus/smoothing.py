@@ -141,13 +141,16 @@ class SmoothedConjugate(ArrayFunction):
         y = self.domain._project(xp, _xp.finite(xp, x), batch) * (1 - 4 * _xp.eps(x))
         primal: Any = self.conjugate
         before, after = (self.inner._subgradient(xp, primal._cloud(xp, z, batch), batch + 1) for z in self._ends(xp, y))
-        w = _roots.share(xp, xp.mean(before, axis=batch), xp.mean(after, axis=batch), y)
+        least, most = xp.mean(before, axis=batch), xp.mean(after, axis=batch)
+        w = _roots.share(xp, least, most, y)
         there = before + xp.expand_dims(w, axis=batch) * (after - before)
         noise = primal._cloud(xp, xp.zeros_like(y), batch)
         each = self.inner.conjugate._value(xp, there, batch + 1, math.inf) - reductions.inner(
             xp, noise, there, batch + 1
         )
-        return outside_is_infinite(xp, xp.mean(each, axis=batch), violation, tol * self.domain._scale(xp, x, batch))
+        size = xp.mean(xp.abs(before) + xp.abs(after), axis=batch)
+        inside = xp.mean(each, axis=batch) + reductions.peak(xp, _roots.beyond(xp, least, most, y, size), batch)
+        return outside_is_infinite(xp, inside, violation, tol * self.domain._scale(xp, x, batch))
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         return _roots.middle(xp, *self._ends(xp, x))
