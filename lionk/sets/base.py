@@ -82,6 +82,13 @@ class ArraySet(ConvexSet):
         """Is it a set of matrices, so that axes before the last two are independent blocks, each in the set?"""
         return False
 
+    def _width(self, part: ArraySet, shape: tuple[int, ...]) -> float:
+        """The diameter of a part of this set. Each block of a stack has that of a part that by itself takes none."""
+        entries = part._traits().get("structure") == "elementwise"
+        if entries or part.stacks or not self.stacks or 0 in shape:
+            return part.diameter(shape)
+        return math.sqrt(math.prod(shape[:-2])) * part.diameter(shape[-2:])
+
     # -- the support function --------------------------------------------------------------------------------
 
     def _traits(self) -> dict[str, Any]:

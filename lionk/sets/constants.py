@@ -58,7 +58,7 @@ class UpToConstants(ArraySet):
         return self.matrices or self.inner.stacks
 
     def diameter(self, shape: tuple[int, ...]) -> float:
-        return self.inner.diameter(shape)
+        return self._width(self.inner, shape)
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         return self.inner._support(xp, x - mean(xp, x, batch), batch)

@@ -59,7 +59,7 @@ class Hull(ArraySet):
 
     def diameter(self, shape: tuple[int, ...]) -> float:
         """An upper bound if the sets hold 0: the sum of the two diameters."""
-        return self.first.diameter(shape) + self.second.diameter(shape)
+        return self._width(self.first, shape) + self._width(self.second, shape)
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
         return xp.maximum(self.first._support(xp, x, batch), self.second._support(xp, x, batch))

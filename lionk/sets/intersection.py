@@ -41,7 +41,7 @@ class Intersection(ArraySet):
 
     def diameter(self, shape: tuple[int, ...]) -> float:
         """An upper bound: that of the smaller one."""
-        return float(min(self.first.diameter(shape), self.second.diameter(shape)))
+        return min(self._width(self.first, shape), self._width(self.second, shape))
 
     def _traits(self) -> dict[str, Any]:
         return joint_traits(self.first._traits(), self.second._traits())

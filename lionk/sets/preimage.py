@@ -30,7 +30,7 @@ class Preimage(ArraySet):
 
     def diameter(self, shape: tuple[int, ...]) -> float:
         """Exact for orthogonal B, else an upper bound: times the norm of the inverse."""
-        size = self.inner.diameter(shape)
+        size = self._width(self.inner, shape)
         for factor in (self.operator.left_inverse, self.operator.right_inverse):
             if factor is not None and not self.operator.orthogonal:
                 size = size * float(_xp.namespace(factor).linalg.svdvals(factor)[0])

@@ -213,7 +213,7 @@ class Minkowski(ArraySet):
 
     def diameter(self, shape: tuple[int, ...]) -> float:
         """An upper bound: the sum of the two diameters."""
-        return float(self.first.diameter(shape) + self.second.diameter(shape))
+        return self._width(self.first, shape) + self._width(self.second, shape)
 
     def _traits(self) -> dict[str, Any]:
         return joint_traits(self.first._traits(), self.second._traits())

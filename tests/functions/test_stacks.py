@@ -96,3 +96,26 @@ def test_transposed_strided_and_read_only_arrays(name) -> None:
         for f in (k.value, k.subgradient, k.conjugate.value):
             np.testing.assert_allclose(f(view), f(copy), rtol=1e-12, atol=1e-12)
         np.testing.assert_array_equal(view, kept)
+
+
+@pytest.mark.parametrize(
+    "k",
+    [
+        K("linf") + K("ky_fan", k=2),
+        K("spectral") + K("l2"),
+        maximum(K("nuclear"), 1.5 * K("frobenius")),
+        maximum(K("l2"), K("row_l1_l2")),
+        infimal_convolution(K("nuclear"), 1.2 * K("l2")),
+        linear_map(K("l2"), _L, _L.T),
+        linear_map(K("linf"), _L, _L.T),
+        centered("nuclear"),
+    ],
+    ids=repr,
+)
+def test_blocks_of_a_stack_are_no_further_apart_than_the_diameter(k) -> None:
+    """A set of vectors is one for each block, where its sum with a set of matrices makes blocks of a stack."""
+    width = k.conjugate.domain.diameter((4, 3, 3))
+    assert width == pytest.approx(2 * k.conjugate.domain.diameter((3, 3)))
+    for seed in range(3):
+        c = np.random.default_rng(seed).standard_normal((4, 3, 3))
+        assert np.linalg.norm(k.subgradient(c) - k.subgradient(-c)) <= width * (1 + 1e-6)
