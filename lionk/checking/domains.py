@@ -28,6 +28,8 @@ def conjugate_outside(on: On, rng: Any) -> None:
     p = available(on.call, c.project, x)
     if p is None:
         raise DoesNotApply("no projection onto the domain is known")
+    if on.accuracy:  # where a split of p is found by an iteration, it is one to its accuracy
+        p = on.round(p + on.accuracy * (sum(on.points(rng)) / 3 - p))
     edge, barrier = on.value(p), on.K.conjugate.traits.open_domain
     allowed = edge == math.inf if math.isinf(edge) and barrier else math.isfinite(edge) or d == 0
     expect(allowed, "the value at a projection onto the domain", edge, x=p)
@@ -36,7 +38,7 @@ def conjugate_outside(on: On, rng: Any) -> None:
         off = float(on.call(c.distance, y, kind="real"))
         expect(on.value(y, tol=1e-4) == math.inf or off <= 2e-3 * (unit + norm(p)), "no +inf beyond tol", x=y)
         expect(math.isfinite(on.value(y, tol=1.0)), "not finite within tol=1", x=y)
-        same = on.value(y, tol=1.0) - on.value(on.call(c.project, y))
+        same = on.value(y, tol=1.0) - on.value(on.call(c.project, y), tol=on.accuracy or None)
         bound = math.sqrt(on.eps) * 8 * (1 + abs(edge)) + on.tol()
         at_most(abs(same), bound, "within tol, not the value at the projection", x=y)
 
@@ -51,6 +53,8 @@ def closed(on: On, rng: Any) -> None:
     middle = sum(on.points(rng)) / 3
     near, far = (on.value(on.round(p + h * (middle - p))) for h in (4 * on.eps, math.sqrt(on.eps)))
     edge = on.value(p)
+    if math.isinf(edge) and on.accuracy:
+        raise DoesNotApply("at the edge the value is found by an iteration, which ends outside")
     if math.isinf(edge) or on.K.conjugate.traits.open_domain:  # there rounding may leave a barrier finite
         grown = min(edge, near) > far + 0.1 * min(1, abs(far))
         expect(grown, "+inf at the edge, and no growth towards it", near - far, x=p)

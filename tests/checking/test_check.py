@@ -106,6 +106,21 @@ def test_what_does_not_apply_says_why():
     assert issubclass(DoesNotApply, Exception)
 
 
+def test_what_has_no_known_form_is_not_called_wrong():
+    """A map of a set that only an oracle tells is projected on by nobody, so its sums have no known conjugate."""
+    unknown = lionk.functions.linear_map(lionk.functions.from_lmo(np.sign, diameter=6.0), np.asarray([[1.3]]))
+    report = lionk.check_K(unknown + lionk.K("huber"), shape=(1,))
+    why = {(v.side, v.property): v.reason for v in report.verdicts if v.outcome == "not applicable"}
+    assert report.ok, str(report)
+    assert "projection" in why["K", "fenchel_young_equality"]
+
+
+def test_edges_that_a_split_does_not_reach():
+    """The sum of a ball and a square: K* has a value at its edge, found to an accuracy."""
+    report = lionk.check_K(lionk.K("frobenius") + lionk.K("softplus"), shape=(1, 4))
+    assert report.ok, str(report)
+
+
 def test_warnings_of_a_formula_fail():
     """NumPy warns where a formula leaves the range of its dtype."""
     noisy = altered(lionk.K("half_square"), _value=lambda f, xp, x, b, t: f(xp, x, b, t) + 0 * xp.sum(xp.log(0 * x)))
