@@ -107,11 +107,13 @@ class JaxBackend(Backend):
         return tuple([v.tolist() if getattr(v, "ndim", 0) else float(v) for v in found])
 
     def runners(self) -> dict[str, Callable[[LionK], Runner]]:
-        """ "jit": compiled for each shape, with x and m donated."""
-        from ._runner import jitted
+        """ "jit": compiled for each shape, with x and m donated; "numba": the large ones on a CPU by NumPy's loops."""
+        from ._custom_call import available
+        from ._runner import jitted, numba
 
         register_pytrees()
-        return {"jit": jitted, **super().runners()}
+        calls = {"numba": numba} if available() and not missing("numba") else {}
+        return {**calls, "jit": jitted, **super().runners()}
 
     def adapt(self, obj: Any, request: Any = None) -> Any:
         from ._port import adapt

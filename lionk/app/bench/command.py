@@ -180,7 +180,7 @@ def cases(group: str) -> dict[str, Callable[[speed.Arrays], speed.Step]]:
         "torch": ("torch", "tiles"),
     }
     if group == "2^24":
-        own |= {"jax": ("jax", "jit"), "numpy reference": ("numpy", "reference")}
+        own |= {"jax with numba": ("jax", "numba"), "jax": ("jax", "jit"), "numpy reference": ("numpy", "reference")}
     found: dict[str, Callable[[speed.Arrays], speed.Step]] = {
         name: partial(speed.runner, library=library, name=way) for name, (library, way) in own.items()
     }
