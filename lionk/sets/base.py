@@ -165,9 +165,10 @@ class ArraySet(ConvexSet):
 def settled(xp: Namespace, y: Array, near: Array, batch: int) -> Array:
     """``near``, the projection of y; but y bit for bit where both differ by rounding only, relative to y.
 
-    For sets that hold no rounded numbers, such as ``sum y = 0``: there a projection is its own projection.
+    For sets that hold no rounded numbers, such as ``sum y = 0``: there a projection is its own projection. It is half
+    of the tolerance of membership in a set that sums of n entries bound, which ``sqrt(n) |near - y|`` does, too.
     """
-    same = reductions.peak(xp, near - y, batch) <= reductions.slack(xp, y, batch) * reductions.peak(xp, y, batch)
+    same = reductions.norm(xp, near - y, batch) <= 4 * _xp.eps(y) * reductions.peak(xp, y, batch)
     return xp.where(_xp.spread(xp, same, y), y, near)
 
 

@@ -15,6 +15,8 @@ from .base import ArraySet, settled
 from .chain import sequence
 from .sorted import _take
 
+SHARES = 8  # at most, of what a sum lacks: next to an end, an entry that gets there leaves the rest to the others
+
 
 @value_class
 class BoxSimplex(ArraySet):
@@ -117,12 +119,13 @@ def _level(xp: Namespace, r: Array, low: Array, up: Array, total: Array, free: A
     def slope(t: Array) -> Array:
         return xp.sum(between(r - t[..., None]), axis=-1)
 
-    p = clipped(_roots.piecewise_root(xp, lack, slope, bottom, top, total))
-    for _ in range(2):  # what the sum lacks, shared among the entries between their ends
+    def shared(p: Array) -> Array:
+        """With what the sum lacks, shared among the entries between their ends."""
         inner = between(p)
         share = _xp.divide(xp, total - xp.sum(weight * p, axis=-1), xp.sum(inner, axis=-1))[..., None]
-        p = xp.where(inner > 0, _xp.clip(xp, p + share, low, up), p)
-    return p
+        return xp.where(inner > 0, _xp.clip(xp, p + share, low, up), p)
+
+    return _roots.repeated(xp, shared, clipped(_roots.piecewise_root(xp, lack, slope, bottom, top, total)), SHARES)
 
 
 def _traced(v: Any) -> bool:

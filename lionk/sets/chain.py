@@ -129,8 +129,7 @@ class Chain(ArraySet):
             return xp.concat([sums, edge], axis=-1) - xp.concat([edge, sums], axis=-1)
 
         near = from_afar(xp, near_to, z, lambda: xp.reshape(self._lmo(xp, y, batch), z.shape), z.ndim - 1)
-        outside = _xp.spread(xp, self._violation(xp, y, batch) != 0, y)
-        return xp.where(outside, xp.reshape(near, y.shape), y)
+        return self._kept(xp, y, xp.reshape(near, y.shape), batch)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         z = sequence(xp, _xp.finite(xp, y), batch)

@@ -132,3 +132,18 @@ def test_a_projection_onto_a_cone_of_matrices_lies_in_it(scale) -> None:
         assert bool(cone.contains(p, 0))
         assert np.abs(p - cone.project(x.astype(float))).max() <= 1e-5 * np.abs(x).max()
     np.testing.assert_array_equal(cone.project(np.diag([2.0, -1.0])), np.diag([2.0, 0.0]))
+
+
+@pytest.mark.parametrize("name", ["range", "box_simplex", "total_variation", "std", "capped_simplex", "top_k"])
+@pytest.mark.parametrize("n", [3, 50, 1000])
+def test_projections_next_to_the_edge_are_members(name: str, n: int) -> None:
+    """From points that are a few roundings of single precision beyond a point of the edge, most entries tiny."""
+    domain, rng = lionk.K(name).conjugate.domain, np.random.default_rng(n)
+    for away in (1e-7, 1e-6, 1e-5, 1e-3):
+        for _ in range(5):
+            c = rng.standard_normal(n).astype(np.float32)
+            edge = domain.lmo(c)
+            near = domain.project(edge + np.float32(away) * c)  # c is in the normal cone at the edge
+            assert domain.contains(near)
+            np.testing.assert_allclose(near, edge, atol=2e-6 * n)
+            np.testing.assert_array_equal(domain.project(near), near)
