@@ -124,7 +124,7 @@ class Chain(ArraySet):
             x = _denoised(xp, z)
             sums = _xp.clip(xp, xp.cumulative_sum(z - x, axis=-1)[..., :-1], -1.0, 1.0)  # what rounding left outside
             steps = x[..., 1:] - x[..., :-1]
-            noise = 64 * z.shape[-1] * _xp.eps(z) * xp.max(xp.abs(z), axis=-1, keepdims=True)
+            noise = _noise(xp, z)
             sums = xp.where(xp.abs(steps) > noise, -xp.sign(steps), sums)  # exact where x jumps
             return xp.concat([sums, edge], axis=-1) - xp.concat([edge, sums], axis=-1)
 
@@ -177,18 +177,24 @@ def _divided(xp: Namespace, y: Array) -> tuple[Array, bool]:
     it is in balance. Either entries are above it and others below, and it is divided, or this is the solution there.
     The number of divisions is the depth of their tree, about log2 n for most.
     """
-    noise = 64 * y.shape[-1] * _xp.eps(y) * xp.max(xp.abs(y), axis=-1, keepdims=True)
+    noise = _noise(xp, y)
     level, edge, apart = y, xp.zeros_like(y[..., :1]), xp.zeros_like(y[..., 1:])
     for _ in range(DIVISIONS):
         cells = xp.concat([edge, xp.cumulative_sum(xp.abs(apart), axis=-1)], axis=-1)
         pull = xp.concat([edge, apart], axis=-1) - xp.concat([apart, edge], axis=-1)
         level = run_means(xp, cells, y + pull)
+        level = level + run_means(xp, cells, y + pull - level)  # sums over all entries have lost digits of short runs
         above = xp.astype(_pulled(xp, y - level, apart) > noise, y.dtype)
         divided = xp.where(apart == 0, above[..., :-1] - above[..., 1:], apart)
         if bool(xp.all(divided == apart)):
             return level, True
         apart = divided
     return level, False
+
+
+def _noise(xp: Namespace, y: Array) -> Array:
+    """What rounding leaves of a pull: a sum that stays in [-2, 2] as it grows, of entries of y less a level."""
+    return 4 * reductions.slack(xp, y, y.ndim - 1) * (1 + xp.max(xp.abs(y), axis=-1, keepdims=True))
 
 
 def _pulled(xp: Namespace, b: Array, apart: Array) -> Array:

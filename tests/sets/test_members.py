@@ -145,5 +145,14 @@ def test_projections_next_to_the_edge_are_members(name: str, n: int) -> None:
             edge = domain.lmo(c)
             near = domain.project(edge + np.float32(away) * c)  # c is in the normal cone at the edge
             assert domain.contains(near)
-            np.testing.assert_allclose(near, edge, atol=2e-6 * n)
+            np.testing.assert_allclose(near, edge, atol=4e-6 * n**0.5)
             np.testing.assert_array_equal(domain.project(near), near)
+
+
+@pytest.mark.parametrize("name", ["range", "box_simplex", "total_variation", "std", "capped_simplex", "owl", "k_norm"])
+@pytest.mark.parametrize("drawn", ["noise", "walk", "trend"])
+def test_long_projections_in_single_precision(name: str, drawn: str) -> None:
+    """Thousands of entries, whose sums grow far beyond them: what double precision makes of the same numbers."""
+    domain, y = lionk.K(name).conjugate.domain, np.random.default_rng(1).standard_normal(3000)
+    y = {"noise": y, "walk": np.cumsum(y) / 10, "trend": np.linspace(-3, 3, 3000) + y / 100}[drawn].astype("float32")
+    np.testing.assert_allclose(domain.project(y), domain.project(y.astype(float)), atol=2e-4)
