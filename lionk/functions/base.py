@@ -221,6 +221,12 @@ class ConvexFunction(Value, ABC):
     def _validate(self) -> None:
         """Raise ValueError or TypeError, naming the parameter."""
 
+    def __copy__(self) -> ConvexFunction:
+        return self  # a value
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ConvexFunction:
+        return self
+
     def __reduce__(self) -> Any:
         return above("K"), (self.spec,)
 

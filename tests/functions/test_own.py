@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import pickle
@@ -216,6 +217,16 @@ def test_without_a_name_there_is_no_spec(case):
         with pytest.raises(lionk.NotAvailable, match="register it"):
             pickle.dumps(k)
     assert repr(case.K)
+
+
+@pytest.mark.parametrize("case", OWN, ids=lambda c: c.id)
+def test_what_has_no_name_is_copied_and_shown(case):
+    """A copy of a value is the value, as scikit-learn's clone of an estimator asks for it."""
+    for k in (case.K, case.K.conjugate, K("l1") + case.K):
+        assert copy.copy(k) is k
+        assert copy.deepcopy({"K": k})["K"] is k
+        assert "<table" in k._repr_html_()
+        assert k._repr_latex_() is None
 
 
 def test_a_function_named_like_a_shipped_one_is_not_taken_for_it():

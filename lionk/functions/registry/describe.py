@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from ...arrays.html import table
+from ...errors import NotAvailable
 from ..base import ConvexFunction
 from .entries import entry
 from .formula import tex
+
+UNNAMED = NotAvailable, TypeError  # what a spec raises of a function that is made of a user's own
 
 
 def formulas(K: ConvexFunction) -> str | None:
     """What is registered under its name, as TeX; None for a composition, which has no name."""
     try:
         spec = K.spec
-    except TypeError:  # made of a user's own function, which no spec holds
+    except UNNAMED:  # made of a user's own function, which no spec holds
         return None
     e = entry(spec["name"])
     if e.kind == "rule" or not e.formula:
@@ -33,7 +36,7 @@ def described(K: ConvexFunction) -> str:
     """Its spec and traits, as HTML."""
     try:
         title = _short(K.spec)
-    except TypeError:
+    except UNNAMED:
         title = repr(K)
     return table(title, [("traits", _traits(K))])
 
