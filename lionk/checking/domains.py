@@ -29,7 +29,7 @@ def conjugate_outside(on: On, rng: Any) -> None:
     if p is None:
         raise DoesNotApply("no projection onto the domain is known")
     if on.accuracy:  # where a split of p is found by an iteration, it is one to its accuracy
-        p = on.round(p + on.accuracy * (sum(on.points(rng)) / 3 - p))
+        p = on.round(p + 10 * on.accuracy * (sum(on.points(rng)) / 3 - p))
     edge, barrier = on.value(p), on.K.conjugate.traits.open_domain
     allowed = edge == math.inf if math.isinf(edge) and barrier else math.isfinite(edge) or d == 0
     expect(allowed, "the value at a projection onto the domain", edge, x=p)
@@ -59,7 +59,7 @@ def closed(on: On, rng: Any) -> None:
         grown = min(edge, near) > far + 0.1 * min(1, abs(far))
         expect(grown, "+inf at the edge, and no growth towards it", near - far, x=p)
     else:
-        bound = 64 * math.sqrt(on.eps) * (1 + abs(edge)) + on.tol(1 + norm(p))
+        bound = 64 * math.sqrt(on.eps) * (1 + abs(edge)) + on.tol(1 + norm(p) + abs(edge))
         at_most(abs(edge - near), bound, "the value at the edge is not the limit from inside", x=p)
 
 
