@@ -13,6 +13,12 @@ import lionk
 from lionk.app.cli import app
 from lionk.checking import BROKEN, DoesNotApply
 from lionk.checking.altered import altered
+from turns import FULL
+
+if FULL:
+    from cells import CELLS
+else:
+    CELLS = []  # they are thousands
 
 HANDFUL = ["l1", "huber", "log_cosh", "exp", "top_k", "log_sum_exp", "l2", "nuclear", "row_l1_l2", "lambda_max"]
 LIBRARIES = ["array_api_strict", "torch", "jax"]
@@ -38,11 +44,10 @@ def test_a_handful_of_names(name, xp):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("xp", LIBRARIES)
-@pytest.mark.parametrize("name", lionk.names())
-def test_every_name(name, xp, dtype):
-    report = lionk.check_K(name, _library(xp), dtype=dtype)
+@pytest.mark.parametrize(("case", "xp", "dtype"), CELLS, ids=lambda v: getattr(v, "id", v))
+def test_every_cell(case, xp, dtype):
+    """Names, algorithms, rules, shapes and drawn compositions."""
+    report = lionk.check_K(case.K, _library(xp), shape=case.shape, dtype=dtype)
     assert report.ok, str(report)
 
 
