@@ -9,7 +9,7 @@ from array_api_compat import numpy as xp
 from grammar import SCALAR, VECTOR
 from lionk.arrays import splitting
 from lionk.functions import K, infimal_convolution
-from lionk.sets import chain
+from lionk.sets import Minkowski, chain
 
 ORACLES = {**SCALAR, **VECTOR}
 TAIL = [
@@ -137,3 +137,10 @@ def test_within_a_wide_tolerance_a_conjugate_is_that_at_the_projection(y, value)
     conjugate = (K("huber") + K("linf")).conjugate
     assert float(conjugate.value(np.asarray(y), tol=100.0)) == pytest.approx(value, rel=1e-6)
     assert float(conjugate.value(np.asarray(y), tol=1e-3)) == np.inf
+
+
+def test_the_usual_tolerance_of_a_stack_asks_for_no_projection(monkeypatch) -> None:
+    conjugate, x = (K("nuclear") + K("huber")).conjugate, np.random.default_rng(0).standard_normal((40, 3, 3))
+    y = 0.5 * (K("nuclear") + K("huber")).subgradient(x)
+    monkeypatch.delattr(Minkowski, "_project")
+    assert np.isfinite(conjugate.value(y))

@@ -199,7 +199,8 @@ class InfimalConvolution(ArrayFunction):
         if not _xp.event_size(x, batch):
             return self._at(xp, y, y, batch, tol), y, [y] * len(functions)
         usual = 8 * _xp.eps(y) * math.sqrt(_xp.event_size(y, batch))
-        if usual < tol < math.inf and not isinstance(self.domain, Whole):  # parts a little outside add up to less
+        wide = 1e3 * usual < tol < math.inf  # that of a stack, or of a lower precision, is larger, too
+        if wide and not isinstance(self.domain, Whole):  # parts a little outside add up to less
             value, s, found = self._found(xp, self.domain._project(xp, y, batch), batch, math.inf)
             near = reduce(add_up, [k._value(xp, u, batch, math.inf) for k, u in zip(functions, found, strict=True)])
             value = xp.where(value < math.inf, value, near)  # the projection is an edge, which a split may not reach
