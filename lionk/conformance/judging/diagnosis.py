@@ -141,7 +141,8 @@ def _repeats(mutant: Variant, case: Case, trace: Trace, enough: float | None = N
     """Does the mutant make this run? It is given up at the step at which it cannot any more."""
     xp, accuracy, entries = host().namespace(), mutant.capabilities.accuracy, case.size * case.steps
     enough = _MOST[case.dtype] if enough is None else enough
-    near, was, own = entries, case.array(case.x0), case.array(case.x0)
+    near, was = entries, case.array(case.x0) if accuracy else None
+    own = was
     try:
         for a, b in zip(trace.xs, walk(mutant, case), strict=True):
             if a.shape != b.shape:
@@ -154,6 +155,8 @@ def _repeats(mutant: Variant, case: Case, trace: Trace, enough: float | None = N
                     return False
                 continue
             close = xp.abs(a - b) <= _NEAR[case.dtype] * (case.lr[0] + xp.abs(a))
+            if close.all():
+                continue
             near -= int(xp.sum(~(close | (xp.isnan(a) & xp.isnan(b)) | (a == b))))
             if near < enough * entries:
                 return False

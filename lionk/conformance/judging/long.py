@@ -69,9 +69,11 @@ def turns_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> tuple[
         for p, after in follow(case, trace.xs[:_SHORT], claims.state_dtype):
             bad = p.lr != 0 and judge_step(case, K, p, after) is not None
             (wrong if bad else right).add(p.step)
+            if p.step in wrong and p.step in right:
+                return "", ""
             still = still and (not bad or bool((after == p.x).all()))
     what = "x does not move" if still else ""
-    if not wrong or wrong & right:
+    if not wrong:
         return "", ""
     if wrong == {0}:
         return "only at the first step", what

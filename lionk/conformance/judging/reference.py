@@ -59,11 +59,11 @@ def follow(
     """
     xp = host().namespace()
     eps = EPS[state_dtype or case.dtype]
-    first = host().asarray(list(case.x0), dtype="float64").reshape(case.shape)
+    first = host().asarray(case.x0, dtype="float64").reshape(case.shape)
     m, off = xp.zeros_like(first), xp.zeros_like(first)
     x = first
     for (t, entries), after in zip(case.gradients(), xs, strict=False):
-        raw = host().asarray(list(entries), dtype="float64").reshape(case.shape)
+        raw = host().asarray(entries, dtype="float64").reshape(case.shape)
         x = x if written is None else written.get(t, x)
         now = later[1] if later is not None and t >= later[0] else case
         b1, b2 = now.betas

@@ -102,8 +102,8 @@ class Case:
 
     def _laid(self, entries: tuple[float, ...], layout: str) -> Any:
         xp = host().namespace()
-        a = host().asarray(list(entries), dtype="float64")
-        a = host().asarray(a, dtype=self.dtype).reshape(self.shape)
+        a = host().asarray(entries, dtype="float64").reshape(self.shape)
+        a = a if self.dtype == "float64" else host().asarray(a, dtype=self.dtype)
         if layout == "transposed":
             return a.T.copy().T
         if layout == "strided":
@@ -178,6 +178,7 @@ def flags_of(case: Case) -> list[str]:
     return [name for name in FLAGS if holds[name]]
 
 
+@functools.cache
 def host() -> Backend:
     """NumPy: what the kit hands over and judges in."""
     return backends()["numpy"]
