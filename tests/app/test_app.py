@@ -664,11 +664,9 @@ def test_a_trace_for_a_full_stdout_keeps_back_no_file():
 @pytest.mark.parametrize(
     ("arguments", "both", "code"),
     [
-        (("functions",), False, 0),
         (("functions", "--json", "-"), False, 0),
         (("solve", "--problem", "no"), True, 2),
         (("solve", "--help"), False, 0),
-        (("--version",), False, 0),
         (("solve", *SMALL), True, 0),
         (("solve", *SMALL, "--maxiter", "1", "--json", "-"), False, 1),
     ],

@@ -355,26 +355,26 @@ def test_torch_not_connected(cut):
 # -- JAX: pytrees ------------------------------------------------------------------------------------------------------
 
 
-def _parametric():
-    import jax.numpy as jnp
+PARAMETRIC = {
+    "weighted_l1": lambda w, p: lionk.K("weighted_l1", weights=w),
+    "box": lambda w, p: lionk.K("box", lower=-w, upper=2 * w),
+    "conjugate": lambda w, p: lionk.K("box", lower=-w).conjugate,
+    "tilt": lambda w, p: lionk.K("l1").tilt(w),
+    "shift": lambda w, p: lionk.K("huber").shift(w),
+    "moreau": lambda w, p: lionk.K("weighted_l1", weights=w).moreau(0.5),
+    "scaled": lambda w, p: 2.0 * lionk.K("weighted_l1", weights=w),
+    "sum": lambda w, p: lionk.K("l2") + lionk.K("weighted_l1", weights=w),
+    "quadratic": lambda w, p: lionk.K("quadratic", matrix=p),
+    "ellipsoid": lambda w, p: lionk.K("ellipsoid", matrix=p),
+    "quadratic conjugate": lambda w, p: lionk.K("quadratic", matrix=p).conjugate,
+    "no arrays": lambda w, p: lionk.K("group_l1_l2", axis=0),
+}
 
-    w = jnp.asarray([1.0, 2.0, 3.0])
-    p = jnp.asarray([[2.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 3.0]])
-    K = lionk.K
-    return {
-        "weighted_l1": K("weighted_l1", weights=w),
-        "box": K("box", lower=-w, upper=2 * w),
-        "conjugate": K("box", lower=-w).conjugate,
-        "tilt": K("l1").tilt(w),
-        "shift": K("huber").shift(w),
-        "moreau": K("weighted_l1", weights=w).moreau(0.5),
-        "scaled": 2.0 * K("weighted_l1", weights=w),
-        "sum": K("l2") + K("weighted_l1", weights=w),
-        "quadratic": K("quadratic", matrix=p),
-        "ellipsoid": K("ellipsoid", matrix=p),
-        "quadratic conjugate": K("quadratic", matrix=p).conjugate,
-        "no arrays": K("group_l1_l2", axis=0),
-    }
+
+def _parametric(name, xp):
+    """With parameters that are arrays of this namespace."""
+    p = xp.asarray([[2.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 3.0]])
+    return PARAMETRIC[name](xp.asarray([1.0, 2.0, 3.0]), p)
 
 
 @pytest.fixture
@@ -383,30 +383,33 @@ def registered():
 
 
 @pytest.mark.usefixtures("registered")
-@pytest.mark.parametrize("name", list(_parametric()))
+@pytest.mark.parametrize("name", PARAMETRIC)
 def test_jit_takes_a_function_as_an_argument(name):
     import jax
     import jax.numpy as jnp
 
-    K = _parametric()[name]
-    x, y = jnp.asarray([1.0, -2.0, 0.0]), jnp.asarray([0.1, -0.2, 0.3])
-    calls = {
-        "subgradient": lambda k: k.subgradient(x),
-        "value": lambda k: k.value(x),
-        "conjugate": lambda k: k.conjugate.value(y),
-        "inside": lambda k: k.conjugate.domain.contains(y),
-        "there and back": lambda k: k.conjugate.conjugate.subgradient(x),
-    }
-    for what, call in calls.items():
-        np.testing.assert_allclose(jax.jit(call)(K), call(K), rtol=1e-5, atol=1e-6, err_msg=what)
+    def calls(k, x, y):
+        return {
+            "subgradient": k.subgradient(x),
+            "value": k.value(x),
+            "conjugate": k.conjugate.value(y),
+            "inside": k.conjugate.domain.contains(y),
+            "there and back": k.conjugate.conjugate.subgradient(x),
+        }
+
+    x, y = np.asarray([1.0, -2.0, 0.0]), np.asarray([0.1, -0.2, 0.3])
+    got = jax.jit(calls)(_parametric(name, jnp), jnp.asarray(x), jnp.asarray(y))
+    for what, want in calls(_parametric(name, np), x, y).items():
+        np.testing.assert_allclose(got[what], want, rtol=1e-5, atol=1e-6, err_msg=what)
 
 
 @pytest.mark.usefixtures("registered")
-@pytest.mark.parametrize("name", list(_parametric()))
+@pytest.mark.parametrize("name", PARAMETRIC)
 def test_function_comes_out_of_jit(name):
     import jax
+    import jax.numpy as jnp
 
-    K = _parametric()[name]
+    K = _parametric(name, jnp)
     out = jax.jit(lambda k: k)(K)
     assert type(out) is type(K)
     assert out.conjugate.conjugate is out

@@ -11,6 +11,7 @@ import pytest
 import lionk
 from backends_under_test import BACKENDS, Backend
 from lionk.functions import ShapeFactor, entry
+from turns import FULL
 
 K = lionk.K
 RNG = np.random.default_rng(0)
@@ -240,7 +241,7 @@ def test_jit_and_pytrees():
 
 def test_sixteen_bits(backend: Backend):
     """A factor of the shape is applied in float32 and rounded once."""
-    for dtype in backend.low:
+    for dtype in backend.low if FULL else backend.low[-1:]:
         x = np.asarray([[1.0, -2.0], [0.5, 0.25], [0.0, 3.0]])
         for name in ("muon", "scion_row", "scion_bias"):
             got = backend.get(K(name).subgradient(backend.put(x, dtype)))

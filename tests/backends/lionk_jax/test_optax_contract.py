@@ -6,6 +6,7 @@ docs/training.md lists what is not promised.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import OrderedDict, defaultdict
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ import lionk
 import lionk_jax
 import lionk_jax.transformation
 from lionk_jax import LionKState, lion_k
+from turns import FULL, paired
 
 jax.config.update("jax_enable_x64", True)
 
@@ -50,6 +52,7 @@ CONTAINERS = {
     "registered": Module,
     "nested": lambda w, b: {"a": [Module(w, b), {"b": b}]},
 }
+EAGER = {"dict", "tuple", "registered"}
 OPTIONS = {
     "l1": {},
     "decay": {"weight_decay": 0.3},
@@ -69,8 +72,9 @@ def same(a, b, **tol):
 # -- trees and states ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", CONTAINERS)
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "jit"), [(k, j) for k in CONTAINERS for j in (False, True) if FULL or j != (k in EAGER)]
+)
 def test_trees_of_every_kind(kind, jit):
     make = CONTAINERS[kind]
     x, K = make(W, B), lionk.blocks(make("nuclear", "l1"))
@@ -227,9 +231,10 @@ def test_a_partial_that_jax_can_look_into_is_called():
 # -- dtypes and wrappers ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
-@pytest.mark.parametrize("mu_dtype", [None, "float32", "bfloat16"])
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "mu_dtype", "jit"),
+    paired(itertools.product(["bfloat16", "float16", "float32"], [None, "float32", "bfloat16"], [False, True])),
+)
 def test_updates_have_the_dtype_of_gradients(dtype, mu_dtype, jit):
     x = {"w": W.astype(dtype)}
     solver = optax.apply_if_finite(lion_k(0.1, weight_decay=0.3, mu_dtype=mu_dtype), 2)
@@ -298,7 +303,8 @@ NO_EXTRAS = {
 }  # take no arguments, or hand on none
 
 
-SLOW = {"named_chain", "ema", "mechanize", "sam", "conditionally_mask", "trust_ratio"}
+#: With LIONK_FULL=1: what they ask of a solver, others ask as well.
+SLOW = {"named_chain", "ema", "mechanize", "sam", "conditionally_mask", "trust_ratio", "chain", "partition", "plateau"}
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in WRAPPERS])
