@@ -1,16 +1,8 @@
-"""What PyTorch's own tests of optimizers want to know of one: the OptimizerInfo of lionk_torch.LionK."""
+"""The options of lionk_torch.LionK that PyTorch's own generic questions are asked of, and what it must refuse."""
 
 from __future__ import annotations
 
 import torch
-from torch.testing._internal.common_optimizers import (
-    ErrorOptimizerInput,
-    OptimizerInfo,
-    OptimizerInput,
-    get_error_inputs_for_all_optims,
-)
-
-from lionk_torch import LionK
 
 OPTIONS = {
     "default": {},
@@ -31,11 +23,15 @@ OPTIONS = {
 }
 
 
-def inputs(device, dtype=None):
-    return [OptimizerInput(params=None, kwargs=kwargs, desc=name) for name, kwargs in OPTIONS.items()]
-
-
 def wrong_inputs(device, dtype):
+    """Wrong arguments of a constructor, with the error and its words: PyTorch's own, and those of LionK alone."""
+    # imported here: the module makes the samples of all operators, which takes a second of each process that collects
+    from torch.testing._internal.common_optimizers import (
+        ErrorOptimizerInput,
+        OptimizerInput,
+        get_error_inputs_for_all_optims,
+    )
+
     def refused(error, message, **kwargs):
         return ErrorOptimizerInput(
             OptimizerInput(params=None, kwargs=kwargs, desc=message), error_type=error, error_regex=message
@@ -50,14 +46,3 @@ def wrong_inputs(device, dtype):
         refused(ValueError, r"betas\[1\]", betas=(0.9, 1.0)),
         refused(KeyError, "nucler", K="nucler"),
     ]
-
-
-INFO = OptimizerInfo(
-    LionK,
-    optim_inputs_func=inputs,
-    optim_error_inputs_func=wrong_inputs,
-    supported_impls=(),  # one implementation: no foreach, fused or differentiable to choose
-    not_og_supported_flags=("maximize", "compile", "complex_as_real"),
-    supports_sparse=False,
-    supports_complex=True,
-)
