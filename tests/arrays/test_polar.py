@@ -285,3 +285,37 @@ def test_a_loose_newton_schulz_is_not_monotone_either():
         for b in (t * y for t in (0.25, 0.5, 1.0))
     )
     assert worst < -1e-3
+
+
+LARGE = ((150, 400), (400, 150), (2, 130, 270))  # whose float32 goes by squares in double precision
+
+
+@pytest.mark.parametrize("shape", LARGE, ids=str)
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_the_exact_factor_of_a_large_matrix(library, shape):
+    """Against the SVD in double precision of the same numbers: values that count as 0 in float32 are 0."""
+    there = lionk.backends()[library]
+    if not there.available():
+        pytest.skip(there.why_unavailable())
+    for what, exact in bad_matrices(shape[-2:]):
+        x = (np.stack([exact, exact[::-1]]) if len(shape) == 3 else exact).astype("float32")
+        got = there.to_host(lionk.polar(there.asarray(x))).astype(float)
+        assert got.shape == x.shape
+        u, s, vh = np.linalg.svd(x.astype(float), full_matrices=False)
+        edge = max(shape) * EPS["float32"] * s[..., :1]
+        sure = (s > 1.5 * edge).astype(float)
+        if not np.any((s > edge / 1.5) & (sure == 0)):  # no value lies about where it begins to count
+            np.testing.assert_allclose(got, (u * sure[..., None, :]) @ vh, atol=3e-6, err_msg=what)
+        d = np.linalg.svd(got, compute_uv=False)
+        assert np.all(np.abs(d - np.round(d)) < 1e-5), f"{what}: not an isometry of its support, {d}"
+        assert np.all(np.sum(d > 0.5, axis=-1) >= np.sum(sure, axis=-1)), what
+    bad = np.ones(shape, dtype="float32")
+    bad[..., 3, 4] = np.nan
+    assert np.all(np.isnan(there.to_host(lionk.polar(there.asarray(bad)))))
+
+
+def test_large_matrices_step_alike_in_both_precisions():
+    x = matrix((200, 300), np.geomspace(1, 1e-2, 200))
+    for K in ("nuclear", "spectral_huber"):
+        want = lionk.K(K).subgradient(x)
+        np.testing.assert_allclose(lionk.K(K).subgradient(x.astype("float32")), want, atol=2e-5, err_msg=K)
