@@ -6,16 +6,15 @@ Each is a hypothesis of one thing that is otherwise than in the reference. The o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ...functions import K as build
-from ..specification.cases import EPS, Case, function_of, host
+from ..specification.cases import EPS, function_of, host
+from ..specification.dialects import FACTORS
 from ..specification.port import Capabilities
-from .reference import follow
-from .trace import Trace
+from .reference import Runs, follow
 
-Runs = Sequence[tuple[Case, Trace]]
 #: Shape, minus the average that K is asked at, and the direction that was seen.
 Seen = list[tuple[tuple[int, ...], Any, Any]]
 RIGHT = "the right one"
@@ -81,25 +80,6 @@ READOUTS: dict[str, Callable[[float, float, Any, Any], tuple[Any, Any]]] = {
         b * m + (1 - b) * c,
     ),
     "of a readout with b1 and b2 exchanged": lambda b1, b2, m, c: (b2 * m + (1 - b2) * c, b1 * m + (1 - b1) * c),
-}
-#: What ports multiply the polar factor by.
-SCALES: dict[str, Callable[[int, int], float]] = {
-    "1": lambda *_: 1.0,
-    "sqrt(max(1, rows/cols))": lambda r, c: max(1, r / c) ** 0.5,
-    "sqrt(max(1, cols/rows))": lambda r, c: max(1, c / r) ** 0.5,
-    "1/sqrt(max(1, rows/cols))": lambda r, c: max(1, r / c) ** -0.5,
-    "max(1, rows/cols)": lambda r, c: max(1, r / c),
-    "max(1, cols/rows)": lambda r, c: max(1, c / r),
-    "sqrt(rows/cols)": lambda r, c: (r / c) ** 0.5,
-    "sqrt(cols/rows)": lambda r, c: (c / r) ** 0.5,
-    "rows/cols": lambda r, c: r / c,
-    "cols/rows": lambda r, c: c / r,
-    "sqrt(max(rows, cols)/min(rows, cols))": lambda r, c: (max(r, c) / min(r, c)) ** 0.5,
-    "sqrt(max(rows, cols))": lambda r, c: max(r, c) ** 0.5,
-    "0.2 sqrt(max(rows, cols))": lambda r, c: 0.2 * max(r, c) ** 0.5,
-    "sqrt(min(rows, cols))": lambda r, c: min(r, c) ** 0.5,
-    "sqrt(rows cols)": lambda r, c: (r * c) ** 0.5,
-    "max(rows, cols)": lambda r, c: float(max(r, c)),
 }
 
 
@@ -189,8 +169,8 @@ def _scale(found: dict[tuple[int, ...], float], claims: Capabilities) -> str:
 def named(scales: dict[tuple[int, ...], float], accuracy: float) -> str:
     """The formula that fits these scales best, up to one factor within the accuracy; "" if none does."""
     best, found = accuracy / 2 + 1e-9, ""
-    for name, formula in SCALES.items():
-        logs = [math.log(v / formula(*s)) if v > 0 else math.inf for s, v in scales.items()]
+    for name, factor in FACTORS.items():
+        logs = [math.log(v / factor.of(s)) if v > 0 else math.inf for s, v in scales.items()]
         mean = sum(logs) / len(logs)
         spread = max(abs(v - mean) for v in logs)
         if spread < best - 1e-12 and abs(mean) <= -math.log(1 - accuracy) + 1e-9:

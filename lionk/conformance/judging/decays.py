@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ..specification.cases import Case, function_of, host, size
@@ -11,20 +11,21 @@ from ..specification.maker import WIDE, betas_for, takes
 from ..specification.port import Capabilities, Port
 from .approximate import named
 from .measure import constants
-from .reference import Point, expected, follow
-from .trace import Trace, run
+from .reference import Runs, Step, follow, steps_of
+from .trace import run
 
 _FITS = 1e-7
 _LOOSE = 1e-4  # what x is read back to in float32
 
 
-def factor_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
+def factor_of(runs: Runs, claims: Capabilities) -> str:
     """By which power of lr and of wd x decays, if one describes every step of these runs whose direction is right; ""
     if it is the declared one, or none does.
     """
     points, declared, after_step = [], next(iter(claims.decays)), False
     decaying = [(c, t) for c, t in runs if c.weight_decay and c.decay == declared]
-    for case, p, (a, b) in constants(decaying, claims):
+    for s, (a, b) in constants(decaying, claims):
+        case, p = s.case, s.point
         turned = p.lr * case.weight_decay  # a decay after the step takes the direction with it
         if min(abs(a - 1), abs(a - 1 + turned)) < _FITS:
             after_step = after_step or abs(a - 1) >= _FITS
@@ -40,25 +41,15 @@ def factor_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
     return ""
 
 
-def taken_off(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
+def taken_off(runs: Runs, claims: Capabilities) -> str:
     """What is taken off in place of wd x, if the direction is right and the rest is wd times one of ``TERMS``; else
     "".
     """
-    xp, rows = host().namespace(), []
-    widest = next((d for d in WIDE if d in claims.dtypes), "")
-    for case, trace in runs:
-        if case.dtype != widest or case.long or not case.size or case.id.startswith(("S6.", "S2.fine")):
-            continue
-        K, first = function_of(claims.K, case.shape), case.array(case.x0)
-        m, last = 0.0 * first, first
-        for p, after in follow(case, trace.xs, claims.state_dtype):
-            u = expected(case, K, p)[0]
-            if p.lr and p.lam and (u == u).all():
-                sure = (abs(p.readout) > p.bound) | (p.bound == 0)
-                rows.append(((p, -m, last, first), sure, xp.where(sure, (u - (after - p.x) / p.lr) / p.lam, 0.0)))
-            m, last = p.m, p.x
+    xp = host().namespace()
+    steps = [s for s in steps_of(runs, claims, ("S6.", "S2.fine")) if s.point.lam and (s.u == s.u).all()]
+    rows = [(s, xp.where(s.known, (s.u - s.seen) / s.point.lam, 0.0)) for s in steps]
     for name, term in TERMS.items() if rows else ():
-        pairs = [(xp.where(sure, term(*given), 0.0), off) for given, sure, off in rows]
+        pairs = [(xp.where(s.known, term(s), 0.0), off) for s, off in rows]
         size = sum(float((a * a).sum()) for a, _ in pairs)
         times = sum(float((a * b).sum()) for a, b in pairs) / size if size else 0.0
         if abs(times) > _LOOSE and all((abs(b - times * a) <= _LOOSE * (1 + abs(a))).all() for a, b in pairs):
@@ -67,25 +58,25 @@ def taken_off(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
     return ""
 
 
-#: What may stand in place of x: of a point, the average before it, the x of one step before, and the first one.
-TERMS: dict[str, Callable[[Point, Any, Any, Any], Any]] = {
-    "g, the gradient": lambda p, *_: p.grad,
-    "m, the momentum from before the step": lambda _, m, *__: m,
-    "m, the momentum from after the step": lambda p, *_: -p.m,
-    "c, the average that the sign is taken of": lambda p, *_: -p.readout,
-    "|x|": lambda p, *_: abs(p.x),
-    "sign(x)": lambda p, *_: host().namespace().sign(p.x),
-    "x |x|": lambda p, *_: p.x * abs(p.x),
-    "x^2": lambda p, *_: p.x**2,
-    "x^3": lambda p, *_: p.x**3,
-    "sqrt(|x|) sign(x)": lambda p, *_: host().namespace().sign(p.x) * abs(p.x) ** 0.5,
-    "x/|x|, its direction": lambda p, *_: p.x / (float((p.x**2).sum()) ** 0.5 or 1.0),
-    "(x - x(0)), from where it began": lambda p, _, __, first: p.x - first,
-    "the x of one step before": lambda _, __, last, ___: last,
-    "(x - mean x)": lambda p, *_: p.x - p.x.mean(),
-    "x |g|": lambda p, *_: p.x * abs(p.grad),
-    "max(x, 0)": lambda p, *_: host().namespace().where(p.x > 0, p.x, 0.0),
-    "1": lambda p, *_: 1.0 + 0 * p.x,
+#: What may stand in place of x.
+TERMS: dict[str, Callable[[Step], Any]] = {
+    "g, the gradient": lambda s: s.g,
+    "m, the momentum from before the step": lambda s: s.m,
+    "m, the momentum from after the step": lambda s: -s.point.m,
+    "c, the average that the sign is taken of": lambda s: s.r,
+    "|x|": lambda s: abs(s.x),
+    "sign(x)": lambda s: host().namespace().sign(s.x),
+    "x |x|": lambda s: s.x * abs(s.x),
+    "x^2": lambda s: s.x**2,
+    "x^3": lambda s: s.x**3,
+    "sqrt(|x|) sign(x)": lambda s: host().namespace().sign(s.x) * abs(s.x) ** 0.5,
+    "x/|x|, its direction": lambda s: s.x / (float((s.x**2).sum()) ** 0.5 or 1.0),
+    "(x - x(0)), from where it began": lambda s: s.x - s.first,
+    "the x of one step before": lambda s: s.last,
+    "(x - mean x)": lambda s: s.x - s.x.mean(),
+    "x |g|": lambda s: s.x * abs(s.g),
+    "max(x, 0)": lambda s: host().namespace().where(s.x > 0, s.x, 0.0),
+    "1": lambda s: 1.0 + 0 * s.x,
 }
 
 

@@ -5,16 +5,14 @@ another K, of each row by itself, with other ties, or divided by a length to whi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...functions import ConvexFunction
 from ...functions import K as build
-from ..specification.cases import Case, function_of, host
-from ..specification.maker import WIDE
+from ..specification.cases import host
 from ..specification.port import Capabilities
-from .reference import Point, expected, follow
-from .trace import Trace
+from .reference import Runs, Step, steps_of
 
 Way = Callable[[ConvexFunction, Any, Any], Any]  # of K, minus the readout, and minus the gradient
 _NUMBERS = (1.0, 2.0, 0.5, 4.0, 0.25, 3.0, 1 / 3, 10.0, 0.1)
@@ -34,44 +32,24 @@ _OTHERS = (
 _FITS = 1e-7
 
 
-def other_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
+def other_of(runs: Runs, claims: Capabilities) -> str:
     """The first of these ways that explains every direction of these runs; "" if none does."""
-    seen = [] if claims.accuracy or claims.cautious else list(_seen(runs, claims))
-    if not seen:
+    if claims.accuracy or claims.cautious:
         return ""
-    right: list[Any] = []
-    wrong: list[Any] = []
-    for s in seen:
-        (right if _near(s[3], s[2]) else wrong).append(s)
+    seen = [(s, s.seen + s.decay) for s in steps_of([r for r in runs if r[0].layout == "C"], claims)]
+    wrong = [(s, v) for s, v in seen if not _near(v, s.u)]
     if not wrong:
-        return _digits(seen)
+        return _digits(seen) if seen else ""
     if epsilon := _epsilon(wrong):
         return epsilon
+    seen.sort(key=lambda row: _near(row[1], row[0].u))  # wrong ones first
     for says, way in WAYS.items():
         try:
-            if all(_near(v, way(K, p.readout, -p.grad)) for K, p, _, v in (*wrong, *right)):
+            if all(_near(v, way(s.K, -s.r, -s.g)) for s, v in seen):
                 return f"the direction is {says}"
         except (ValueError, TypeError, ArithmeticError):  # a K that takes no such array
             continue
     return _digits(seen)
-
-
-def _seen(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> Iterator[tuple[ConvexFunction, Point, Any, Any]]:
-    """K, the point, the right direction, and the one that was seen."""
-    widest = next((d for d in WIDE if d in claims.dtypes), "")
-    for case, trace in runs:
-        if (
-            case.dtype != widest
-            or case.long
-            or case.layout != "C"
-            or 0 in case.shape
-            or case.id.startswith(("S6.", "S3.large", "S2.fine"))
-        ):
-            continue
-        K = function_of(claims.K, case.shape)
-        for p, after in follow(case, trace.xs, claims.state_dtype):
-            if p.lr:
-                yield K, p, expected(case, K, p)[0], (after - p.x) / p.lr + p.lam * p.x
 
 
 def _near(a: Any, b: Any) -> bool:
@@ -142,11 +120,11 @@ WAYS: dict[str, Way] = {
 }
 
 
-def _digits(seen: Sequence[Any]) -> str:
+def _digits(seen: Sequence[tuple[Step, Any]]) -> str:
     """To how many digits every direction is right, if those are of a dtype of fewer bits."""
-    if seen[0][0].by_entry:  # whose directions have few values
+    if seen[0][0].K.by_entry:  # whose directions have few values
         return ""
-    off = max(float(abs(v - u).max()) / (float(abs(u).max()) or 1.0) for _, _, u, v in seen)
+    off = max(float(abs(v - s.u).max()) / (float(abs(s.u).max()) or 1.0) for s, v in seen)
     dtype = "float32" if off < 1e-4 else "16 bits"
     return (
         f"the direction is right to {off:.1g} of its size, as where it is computed in {dtype}"
@@ -155,13 +133,13 @@ def _digits(seen: Sequence[Any]) -> str:
     )
 
 
-def _epsilon(wrong: Sequence[Any]) -> str:
+def _epsilon(wrong: Sequence[tuple[Step, Any]]) -> str:
     """The number that is added to the length of the readout, if the direction is the right one times n/(n + it)."""
     found = []
-    for _, p, u, v in wrong:
-        size, length = float((u * u).sum()), float((p.readout * p.readout).sum()) ** 0.5
-        a = float((u * v).sum()) / size if size else math.nan
-        if not (-_FITS < a < 1 and _near(v, a * u)):
+    for s, v in wrong:
+        size, length = float((s.u * s.u).sum()), float((s.r * s.r).sum()) ** 0.5
+        a = float((s.u * v).sum()) / size if size else math.nan
+        if not (-_FITS < a < 1 and _near(v, a * s.u)):
             return ""
         if a > 1e-5:  # of less the rounding of x leaves little
             found.append(length * (1 / a - 1))

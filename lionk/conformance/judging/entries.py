@@ -2,53 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..specification.cases import Case, function_of, host
-from ..specification.maker import WIDE
+from ..specification.cases import host
 from ..specification.port import Capabilities
-from .reference import expected, follow
-from .trace import Trace
+from .reference import Runs, Step, steps_of
 
 _FITS = 1e-4
 _FEW = 3  # wrong entries, and right ones: fewer have something in common by chance
-
-
-@dataclass(frozen=True)
-class Entries:
-    """Those of one step, flat: what was there before, what is right, and what was seen, ``(x' - x)/lr``."""
-
-    x: Any
-    m: Any  # the momentum before the step: an average of the gradients
-    g: Any
-    r: Any  # the average that K is asked at
-    u: Any
-    decay: Any  # lam x
-    seen: Any
-    known: Any  # is the direction beyond rounding?
-    step: int
-
-    @property
-    def wrong(self) -> Any:
-        return self.known & _far(self.seen, self.u - self.decay)
 
 
 def _far(a: Any, b: Any) -> Any:
     return abs(a - b) > _FITS * (1 + abs(b))
 
 
-def _places(e: Entries) -> Any:
-    return host().namespace().arange(len(e.x))
+def _places(s: Step) -> Any:
+    return host().namespace().arange(s.x.size).reshape(s.x.shape)
 
 
-def _tail(block: int) -> Callable[[Entries], Any]:
-    return lambda e: _places(e) >= len(e.x) // block * block
+def _tail(block: int) -> Callable[[Step], Any]:
+    return lambda s: _places(s) >= s.x.size // block * block
 
 
 #: What an entry may be, and the words where it is not so.
-KINDS: dict[tuple[str, str], Callable[[Entries], Any]] = {
+KINDS: dict[tuple[str, str], Callable[[Step], Any]] = {
     ("x is positive", "x is negative or 0"): lambda e: e.x > 0,
     ("x is negative", "x is positive or 0"): lambda e: e.x < 0,
     ("the gradient is positive", "the gradient is negative or 0"): lambda e: e.g > 0,
@@ -64,16 +42,16 @@ KINDS: dict[tuple[str, str], Callable[[Entries], Any]] = {
     ("readout and momentum have one sign", "readout and momentum do not have one sign"): lambda e: e.r * e.m > 0,
     ("direction and x have one sign", "direction and x do not have one sign"): lambda e: e.u * e.x > 0,
     ("direction and x have opposite signs", "direction and x do not have opposite signs"): lambda e: e.u * e.x < 0,
-    ("the count of steps is even", "the count of steps is odd"): lambda e: _places(e) * 0 + e.step % 2 == 0,
+    ("the count of steps is even", "the count of steps is odd"): lambda e: _places(e) * 0 + e.point.step % 2 == 0,
     ("the place of the entry is even", "the place of the entry is odd"): lambda e: _places(e) % 2 == 0,
     ("place and count of steps are even or both odd", "one of place and count of steps is even"): (
-        lambda e: (_places(e) + e.step) % 2 == 0
+        lambda e: (_places(e) + e.point.step) % 2 == 0
     ),
-    ("the entry is in the first half", "the entry is in the second half"): lambda e: 2 * _places(e) < len(e.x),
+    ("the entry is in the first half", "the entry is in the second half"): lambda e: 2 * _places(e) < e.x.size,
     **{(f"the entry is beyond a multiple of {b}, at the end", ""): _tail(b) for b in (2**k for k in range(2, 13))},
 }
 #: Sizes, whose threshold is found; each by itself, and over the largest, the mean or the median of the array.
-SIZES: dict[str, Callable[[Entries], Any]] = {
+SIZES: dict[str, Callable[[Step], Any]] = {
     "|x|": lambda e: abs(e.x),
     "|g|": lambda e: abs(e.g),
     "|m|": lambda e: abs(e.m),
@@ -88,24 +66,24 @@ UNITS: dict[str, Callable[[Any], float]] = {
 }
 
 
-def entries_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> tuple[str, str]:
+def entries_of(runs: Runs, claims: Capabilities) -> tuple[str, str]:
     """``(what x does in the wrong entries, "only where ...")``, each "" where one sentence does not tell it."""
     xp = host().namespace()
-    seen = [e for e in _seen(runs, claims) if e.known.any()]
-    wrong = xp.concat([e.wrong for e in seen]) if seen else xp.zeros(0, dtype=xp.bool)
+    seen = [s for s in steps_of(runs, claims) if s.known.any()]
+    wrong = _joined(s.known & _far(s.seen, s.u - s.decay) for s in seen) if seen else xp.zeros(0, dtype=xp.bool)
     if not wrong.any():
         return "", ""
     what, asked = _does(seen, wrong)
     if min(int((wrong & asked).sum()), int((~wrong & asked).sum())) < _FEW:
         return what, ""
     for words, kind in KINDS.items():
-        has = xp.concat([kind(e) for e in seen])
+        has = _joined(map(kind, seen))
         for says, flags in zip(words, (has, ~has), strict=True):
             if says and (flags == wrong)[asked].all():
                 return what, f"only where {says}"
     for name, size in SIZES.items():
         for unit, over in UNITS.items():
-            values = xp.concat([s / (over(s) or xp.nan) for s in map(size, seen)])
+            values = _joined(s / (over(s) or xp.nan) for s in map(size, seen))
             told = asked & xp.isfinite(values)
             one, other = values[wrong & told], values[~wrong & told]
             if min(one.size, other.size) < _FEW:
@@ -116,27 +94,16 @@ def entries_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> tupl
     return what, ""
 
 
-def _seen(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> Iterator[Entries]:
-    widest = next((d for d in WIDE if d in claims.dtypes), "")
-    for case, trace in runs:
-        if case.dtype != widest or case.long or case.id.startswith(("S6.", "S3.large", "S2.fine")) or not case.size:
-            continue
-        K, m = function_of(claims.K, case.shape), 0.0 * case.array(case.x0)
-        for p, after in follow(case, trace.xs, claims.state_dtype):
-            if p.lr:
-                u = expected(case, K, p)[0]
-                known = (abs(p.readout) > p.bound) | (p.bound == 0)
-                rows = (p.x, -m, p.grad, -p.readout, u, p.lam * p.x, (after - p.x) / p.lr, known)
-                x, before, g, r, to, decay, seen, sure = (v.reshape(-1) for v in rows)
-                yield Entries(x, before, g, r, to, decay, seen, sure, p.step)
-            m = p.m
+def _joined(arrays: Iterable[Any]) -> Any:
+    """Their entries, one after another."""
+    return host().namespace().concat([a.reshape(-1) for a in arrays])
 
 
-def _does(seen: Sequence[Entries], wrong: Any) -> tuple[str, Any]:
+def _does(seen: Sequence[Step], wrong: Any) -> tuple[str, Any]:
     """What explains x' in all wrong entries, and the entries in which that is another x' than the right one."""
     xp = host().namespace()
-    u, decay, x = (xp.concat([getattr(e, n) for e in seen]) for n in ("u", "decay", "seen"))
-    known, due = xp.concat([e.known for e in seen]), u - decay
+    u, decay, x, known = (_joined(getattr(s, n) for s in seen) for n in ("u", "decay", "seen", "known"))
+    due = u - decay
     if not xp.isfinite(x[wrong]).all():
         return "", known
     if not _far(x[wrong], 0.0).any():

@@ -4,15 +4,14 @@ and of x. A positively homogeneous K answers to none of them.
 
 from __future__ import annotations
 
-import itertools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from ..specification.cases import Case, function_of, host, size
-from ..specification.maker import WIDE, betas_for, main_shape, takes
+from ..specification.cases import function_of, host
+from ..specification.maker import main_shape, takes
 from ..specification.port import Port
-from .trace import run
+from .asked import Asked, asked_of
 
 _TIMES = 4.0  # a gradient is made larger by this
 _STEPS = 8
@@ -28,14 +27,13 @@ def family_of(port: Port) -> str:
     claims = port.capabilities
     shape = main_shape(claims.K)
     K = function_of(claims.K, shape)
-    dtype = next((d for d in claims.dtypes if d in WIDE), None)
-    if dtype is None or not K.traits.homogeneous:
+    ask = asked_of(port, shape)
+    if ask is None or not K.traits.homogeneous:
         return ""
     if claims.accuracy:
-        return _of_approximations(_Asked(port, dtype, shape), claims.accuracy)
+        return _of_approximations(ask, claims.accuracy)
     xp = host().namespace()
     signs = K.traits.structure == "elementwise" and bool((K.subgradient(xp.asarray([-2.0, 3.0])) ** 2 == 1).all())
-    ask = _Asked(port, dtype, shape)
     try:
         return _of_sizes(ask, "no sign is taken" if signs else "no subgradient of K is taken", signs) or _of_matrices(
             replace(ask, shape=_MATRIX if signs else shape), signs
@@ -44,7 +42,7 @@ def family_of(port: Port) -> str:
         return ""
 
 
-def _of_approximations(ask: _Asked, accuracy: float) -> str:
+def _of_approximations(ask: Asked, accuracy: float) -> str:
     """What does not answer to the size of the gradient, but for its declared error."""
     g, big = ask.gradient(), 2.0**20
     try:
@@ -73,10 +71,9 @@ def depends_of(port: Port) -> str:
 def _depends(port: Port, shape: tuple[int, ...]) -> str:
     claims = port.capabilities
     K = function_of(claims.K, shape)
-    dtype = next((d for d in claims.dtypes if d in WIDE), None)
-    if dtype is None or claims.accuracy or claims.cautious or claims.state_error:
+    ask = asked_of(port, shape)
+    if ask is None or claims.accuracy or claims.cautious or claims.state_error:
         return ""
-    ask = _Asked(port, dtype, shape)
     g, xp = ask.gradient(), host().namespace()
     some = xp.reshape(xp.arange(g.size) % 2 == 0, g.shape)
     try:
@@ -107,31 +104,6 @@ def _depends(port: Port, shape: tuple[int, ...]) -> str:
     return f"the direction depends on {'; and on '.join(found)}" if found else ""
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A port, asked for its directions ``(x - x')/lr`` without decay, where all entries of x are one number."""
-
-    port: Port
-    dtype: str
-    shape: tuple[int, ...]
-
-    def gradient(self) -> Any:
-        """Entries of sizes from 1/4 to 4 and of both signs."""
-        xp, n = host().namespace(), size(self.shape)
-        places = xp.arange(n) * 2654435761 % 2**32 / 2**32  # multiples of the golden ratio, modulo 1
-        g = xp.reshape(2.0 ** (4 * places - 2) * (1 - 2.0 * (xp.arange(n) % 3 == 1)), self.shape)
-        return xp.astype(xp.astype(g, xp.float32), xp.float64)
-
-    def __call__(self, *grads: Any, x: float = 1.0, lr: float = 2.0**-8) -> list[Any]:
-        claims, n = self.port.capabilities, size(self.shape)
-        given = tuple(tuple(float(v) for v in g.reshape(-1)) for g in grads)
-        name, decay, betas = f"S2.scale/family/{self.dtype}", next(iter(claims.decays)), betas_for(claims, 0.8, 0.95)
-        case = Case(name, self.dtype, self.shape, (x,) * n, given, (lr,) * len(given), betas, 0.0, decay)
-        xs = [case.array(case.x0), *run(self.port, case).xs]
-        sign = -1.0 if claims.maximize else 1.0
-        return [sign * (a - b) / lr for a, b in itertools.pairwise(xs)]
-
-
 def _ratio(a: Any, b: Any) -> float:
     """a/b, if that is one number for all entries; else NaN."""
     if not (b != 0).all():
@@ -145,7 +117,7 @@ def _is(value: float, due: float) -> bool:
     return abs(value - due) <= _FITS * max(abs(due), 1e-3)
 
 
-def _of_sizes(ask: _Asked, taken: str, signs: bool) -> str:
+def _of_sizes(ask: Asked, taken: str, signs: bool) -> str:
     xp, g = host().namespace(), ask.gradient()
     plain, large = (ask(*[a * g] * _STEPS) for a in (1.0, _TIMES))
     grows = [_ratio(b, a) for a, b in zip(plain, large, strict=True)]
@@ -199,7 +171,7 @@ def _louder(times: float) -> str:
     return f"the direction grows with the gradient: {_TIMES:g} times the gradient gives {times:.3g} times the step"
 
 
-def _second_moment(ask: _Asked, g: Any, plain: list[Any], taken: str, grows: list[float]) -> str:
+def _second_moment(ask: Asked, g: Any, plain: list[Any], taken: str, grows: list[float]) -> str:
     kept = bool((ask(g, 0 * g)[1] != 0).any())
     sizes = [float(abs(d).mean()) for d in plain]
     adds = all(_is(v * (i + 1) ** 0.5, sizes[0]) for i, v in enumerate(sizes))
@@ -213,7 +185,7 @@ def _second_moment(ask: _Asked, g: Any, plain: list[Any], taken: str, grows: lis
     )
 
 
-def _of_matrices(ask: _Asked, signs: bool) -> str:
+def _of_matrices(ask: Asked, signs: bool) -> str:
     """A direction that is a polar factor where K has the sign of each entry, or the other way round."""
     xp, g = host().namespace(), ask.gradient()
     _, d = ask(g[::-1] / 4, g)  # a second one, in which sizes that are divided by are seen

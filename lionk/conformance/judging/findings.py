@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..mutants import MUTANTS
 from ..report.results import FAIL, Report, Result, belongs
@@ -31,83 +31,129 @@ _LATE = 1100  # steps after which what the readout weighs is measured
 _PARTS = 6  # rules that are looked at alone
 
 
+@dataclass
+class _Failed:
+    """A port that fails, and its runs."""
+
+    report: Report
+    port: Port
+    traces: dict[str, tuple[Case, Trace]]
+    judge: Judge  # that of the kit, for a port with other arguments
+
+    def __post_init__(self) -> None:
+        self.claims, self.like = self.port.capabilities, Likeness(self.port.capabilities)
+        self.failing = {r.id for r in self.report.failures}
+        wrong = [(c, t) for c, t in self.traces.values() if c.id in self.failing]
+        self.wrong = [(c, t) for c, t in wrong if not c.id.startswith("S3.large")] or wrong  # x is of other sizes there
+        self.finite = [(c, t) for c, t in self.wrong if c.dtype in WIDE and not c.id.startswith("S6.")]
+
+    def broke(self, *begins: str) -> bool:
+        return any(i.startswith(begins) for i in self.failing)
+
+
 def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trace]], judge: Judge) -> None:
     """Fill in the nearest mistakes, the rule that the nearest breaks first, and what was measured.
 
     ``judge``: that of the kit, for a port with other arguments.
     """
-    like = Likeness(port.capabilities)
-    failing = {r.id for r in report.failures}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        wrong = [(case, trace) for case, trace in traces.values() if case.id in failing]
-        wrong = [(c, t) for c, t in wrong if not c.id.startswith("S3.large")] or wrong  # x is of other sizes there
-        step = next((s for c, t in wrong if (s := step_of(c, port.capabilities, t))), "")
-        decay = next((s for f in (taken_off, factor_of, share_of, held_of) if (s := f(wrong, port.capabilities))), "")
-        finite = [(c, t) for c, t in wrong if c.dtype in WIDE and not c.id.startswith("S6.")]
-        near = [(c, b) for c, t in finite if (b := bits_of(c, port.capabilities, t))]
-        # Of an approximation it says more than a mistake within the declared error does.
-        factor = direction_of(wrong, list(traces.values()), port.capabilities) if port.capabilities.accuracy else ""
-        report.diagnosis = [] if factor else nearest(port, report, traces, like)
-        if not (factor or report.sure):
-            factor = direction_of(wrong, list(traces.values()), port.capabilities)
-        step = factor or step
-        if not step and len(near) == len(finite) and near:
-            c, b = min(near, key=lambda n: n[1])
-            step = f"wherever x is wrong it is right to {b} bits or more ({c.id})"
-        sized = any(i.startswith(("S1.", "S2.scale", "S5.shape")) for i in failing)
-        family = family_of(port) if sized else ""
-        asked = wrong and (port.capabilities.accuracy or AS_MUON in family)
-        report.spelled, muon = spelled(port, judge) if asked else ("", "")
-        told = factor if factor.startswith(("the direction is the right one", "the direction is that")) else family
-        if told and muon and ("+" in report.spelled or family):
-            muon = f"{told}; {muon}"
-        other = other_of(wrong, port.capabilities) if not (factor or report.sure) else ""
-        if not decay and (port.capabilities.accuracy or not step) and any(c.weight_decay for c, _ in wrong):
-            decay = decay_of(port)
-        filtered = any(i.startswith(("S1.", "S4.state")) for i in failing) and not family
-        at, counted = late_of(wrong, port.capabilities)
-        filtered = filtered or 0 < at <= _LATE
-        weights, off = weights_of(port, at if at <= _LATE else 0) if filtered else ("", 0.0)
-        if at and weights:
-            counted = f"{counted}; {weights}"
-        kept = any(i.startswith("S4.state") for i in failing)  # where the finest probes are
-        inside = precision_of(wrong, port.capabilities, off) if kept else ""
-        if weights.startswith("with weight decay"):  # then the momentum feels x, which is no precision
-            inside = ""
-        when, then = turns_of(finite, port.capabilities) if not report.sure else ("", "")
-        step = then or step
-        what, place = entries_of(wrong, port.capabilities)
-        odd = f"{what}, {place}" if what and place else ""
-        dtypes = dict.fromkeys(r.id.rpartition("/")[2] for r in report.failures if r.rule.id in SIZED)
-        ranged = range_of(port, list(dtypes)) if not family else ""
-        # A dtype of the range of float32 holds the scales of S2.scale: what fails there is first a matter of size.
-        sizes = (ranged, inside) if any(i.startswith("S2.scale") for i in failing) else (inside, ranged)
-        numbers = (*sizes, weights) if inside else (weights, *sizes)
-    said = next((r.text for r in report.failures if r.divergence is None and r.text.startswith("the port ")), "")
-    named = bool(report.diagnosis) and "S4.pure" in MUTANTS[report.diagnosis[0][0]].rules
-    impure = next((r.text for r in report.failures if r.rule.id == "S4.pure" and not named), "")
-    cast = next((r.text for r in report.failures if r.rule.id in ("S5.dtype", "S5.kept")), "")
-    unset = next((r.text for r in report.results if r.id == "S1.betas/none"), "")
-    report.where = condition(
-        [c for c, _ in traces.values() if c.id in failing],
-        [c for c, _ in traces.values() if not any(belongs(i, c.id) for i in failing)],
+        of = _Failed(report, port, traces, judge)
+        factor, family, muon = _direction(of)
+        step = factor or next((s for c, t in of.wrong if (s := step_of(c, of.claims, t))), "") or _bits(of)
+        other = other_of(of.wrong, of.claims) if not (factor or report.sure) else ""
+        decay = _decay(of, step)
+        counted, numbers = _numbers(of, family)
+        when, then = turns_of(of.finite, of.claims) if not report.sure else ("", "")
+        what, place = entries_of(of.wrong, of.claims)
+    report.where = (
+        condition(
+            [c for c, _ in traces.values() if c.id in of.failing],
+            [c for c, _ in traces.values() if not any(belongs(i, c.id) for i in of.failing)],
+        )
+        or (place if report.sure and what else "")
+        or when
     )
-    report.where = report.where or (place if report.sure and what else "") or when
-    compared = _told(report, port, bool(wrong), judge) if not (wrong and report.sure) else []
-    parts = [] if report.sure or counted or factor or family or other else _parts(report, port, traces, like)
+    said, impure, cast, unset = _verdicts(report)
+    parts = [] if report.sure or counted or factor or family or other else _parts(of)
+    compared = [] if of.wrong and report.sure else _told(report, port, bool(of.wrong), judge)
+    odd = f"{what}, {place}" if what and place else ""
     report.fact = bool(cast or impure or muon)
     exact = (cast, impure, muon, counted, odd, other, family, decay, *numbers, *parts)
-    on = depends_of(port) if wrong and not (report.sure or any(exact)) else ""
-    report.measured = [words for words in (*exact, step, on, *compared, said, what, unset) if words]
+    on = depends_of(port) if of.wrong and not (report.sure or any(exact)) else ""
+    report.measured = [words for words in (*exact, then or step, on, *compared, said, what, unset) if words]
     if not report.measured and not report.looks_like.startswith("looks like") and report.first is not None:
         report.measured = [f"{report.first.id}: {report.first.text}"]
     if report.diagnosis:
         report.focus = MUTANTS[report.diagnosis[0][0]].rules[0]
 
 
-def _parts(report: Report, port: Port, traces: dict[str, tuple[Case, Trace]], like: Likeness) -> list[str]:
+def _direction(of: _Failed) -> tuple[str, str, str]:
+    """What the direction of a matrix is, which kind of optimizer this is, and as whom it spells Muon; the nearest known
+    mistakes go into the report, unless the first says more: of an approximation it does.
+    """
+    every = list(of.traces.values())
+    factor = direction_of(of.wrong, every, of.claims) if of.claims.accuracy else ""
+    of.report.diagnosis = [] if factor else nearest(of.port, of.report, of.traces, of.like)
+    if not (factor or of.report.sure):
+        factor = direction_of(of.wrong, every, of.claims)
+    family = family_of(of.port) if of.broke("S1.", "S2.scale", "S5.shape") else ""
+    asked = of.wrong and (of.claims.accuracy or AS_MUON in family)
+    of.report.spelled, muon = spelled(of.port, of.judge) if asked else ("", "")
+    told = factor if factor.startswith(("the direction is the right one", "the direction is that")) else family
+    if told and muon and ("+" in of.report.spelled or family):
+        muon = f"{told}; {muon}"
+    return factor, family, muon
+
+
+def _bits(of: _Failed) -> str:
+    near = [(b, c.id) for c, t in of.finite if (b := bits_of(c, of.claims, t))]
+    if not near or len(near) < len(of.finite):
+        return ""
+    bits, where = min(near, key=lambda n: n[0])
+    return f"wherever x is wrong it is right to {bits} bits or more ({where})"
+
+
+def _decay(of: _Failed, step: str) -> str:
+    found = next((s for f in (taken_off, factor_of, share_of, held_of) if (s := f(of.wrong, of.claims))), "")
+    if found or (step and not of.claims.accuracy) or not any(c.weight_decay for c, _ in of.wrong):
+        return found
+    return decay_of(of.port)
+
+
+def _numbers(of: _Failed, family: str) -> tuple[str, tuple[str, ...]]:
+    """What happens at a count of steps, and what is measured of weights, precision and range, the nearest first."""
+    at, counted = late_of(of.wrong, of.claims)
+    filtered = (of.broke("S1.", "S4.state") and not family) or 0 < at <= _LATE
+    weights, off = weights_of(of.port, at if at <= _LATE else 0) if filtered else ("", 0.0)
+    if at and weights:
+        counted = f"{counted}; {weights}"
+    # S4.state has the finest probes. With weight decay the momentum feels x, which is no precision.
+    fine = of.broke("S4.state") and not weights.startswith("with weight decay")
+    inside = precision_of(of.wrong, of.claims, off) if fine else ""
+    dtypes = dict.fromkeys(r.id.rpartition("/")[2] for r in of.report.failures if r.rule.id in SIZED)
+    ranged = range_of(of.port, list(dtypes)) if not family else ""
+    # A dtype of the range of float32 holds the scales of S2.scale: what fails there is first a matter of size.
+    sizes = (ranged, inside) if of.broke("S2.scale") else (inside, ranged)
+    return counted, (*sizes, weights) if inside else (weights, *sizes)
+
+
+def _verdicts(report: Report) -> tuple[str, ...]:
+    """The words of verdicts that need no more: of a port that raised or ended, changed its gradient, or x's dtype, and
+    of betas that it does not take.
+    """
+    named = bool(report.diagnosis) and "S4.pure" in MUTANTS[report.diagnosis[0][0]].rules
+    return (
+        next((r.text for r in report.failures if r.divergence is None and r.text.startswith("the port ")), ""),
+        next((r.text for r in report.failures if r.rule.id == "S4.pure" and not named), ""),
+        next((r.text for r in report.failures if r.rule.id in ("S5.dtype", "S5.kept")), ""),
+        next((r.text for r in report.results if r.id == "S1.betas/none"), ""),
+    )
+
+
+def _parts(of: _Failed) -> list[str]:
     """Several mistakes at once: the known one that explains all that failed of a rule, for each rule that has one."""
+    report, traces = of.report, of.traces
     broken = list(dict.fromkeys(r.rule.id for r in report.failures if r.id in traces))
     found: dict[str, list[str]] = {}
     for rule in broken[:_PARTS] if len(broken) > 1 else []:
@@ -116,7 +162,7 @@ def _parts(report: Report, port: Port, traces: dict[str, tuple[Case, Trace]], li
         alone = {i: t for i, t in traces.items() if i not in others}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            part.diagnosis = nearest(port, part, alone, like)
+            part.diagnosis = nearest(of.port, part, alone, of.like)
         if part.sure:
             found.setdefault(part.looks_like, []).append(rule)
     return [f"{', '.join(rules)}: it {words}" for words, rules in found.items()]

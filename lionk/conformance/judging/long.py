@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +10,7 @@ from ...functions import ConvexFunction
 from ..specification.cases import Case, function_of
 from ..specification.port import Capabilities
 from .comparator import judge_step
-from .reference import Point, expected, follow, row_of, two_constants
-from .trace import Trace
+from .reference import Point, Runs, expected, follow, row_of, two_constants
 
 #: What a momentum becomes before a step, of what it is, at the first of these steps and later; None: what it is.
 Change = Callable[[Any, bool], Any]
@@ -21,7 +20,7 @@ _BEFORE, _AFTER = 48, 96  # steps around the first wrong one: a wrong momentum m
 _FEW = 24  # steps after it, for a momentum that begins anew
 
 
-def late_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> tuple[int, str]:
+def late_of(runs: Runs, claims: Capabilities) -> tuple[int, str]:
     """The first wrong step and one sentence about it, if each of these runs is right for so long that a count may be
     why; else (0, "").
     """
@@ -57,7 +56,7 @@ def _late(case: Case, K: ConvexFunction, pairs: list[tuple[Point, Any]], at: int
     return f"{at} steps are right, and step {at}{again} is the first wrong one: something depends on the count of steps"
 
 
-def turns_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> tuple[str, str]:
+def turns_of(runs: Runs, claims: Capabilities) -> tuple[str, str]:
     """At which steps alone runs go wrong, and what happens there, if that is the first one, or each that a number
     divides, and neither the steps before nor those after; else ("", "").
     """

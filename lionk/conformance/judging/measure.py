@@ -14,7 +14,7 @@ from ..specification.cases import EPS, Case, function_of, host
 from ..specification.maker import WIDE, betas_for, main_shape
 from ..specification.port import Capabilities, Port
 from .comparator import judge_step
-from .reference import Point, expected, follow, row_of, two_constants
+from .reference import Runs, Step, expected, follow, steps_of, two_constants
 from .trace import Trace, run
 
 #: Powers of two: magnitudes that a gradient may have, with room for its sums with others.
@@ -73,7 +73,7 @@ def bits_of(case: Case, claims: Capabilities, trace: Trace) -> int:
     return int(-math.log2(worst)) if 8 * EPS[case.dtype] < worst < 2.0**-6 else 0
 
 
-def precision_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities, off: float = 0.0) -> str:
+def precision_of(runs: Runs, claims: Capabilities, off: float = 0.0) -> str:
     """The dtype of the most bits in which every readout of these runs would be right, if it has fewer than theirs; of
     a port that declares an error of its state, the error. ``off``: that of its weights, which rounding does not make.
     """
@@ -160,7 +160,7 @@ def _size(seen: Any, fine: Any, place: int) -> float:
     return abs(float(seen[:, place][~fine[:, place]][0]))
 
 
-def held_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
+def held_of(runs: Runs, claims: Capabilities) -> str:
     """The bound within which x is held, if every wrong entry is at it and should be beyond; else ""."""
     bounds: set[float] = set()
     for case, trace in runs:
@@ -174,13 +174,13 @@ def held_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
     return f"x is held within [-{max(bounds):g}, {max(bounds):g}]" if len(bounds) == 1 else ""
 
 
-def share_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
+def share_of(runs: Runs, claims: Capabilities) -> str:
     """The number and the power of the number of entries by which every direction of these runs is multiplied; "" if
     there is no such power.
     """
     sizes: dict[float, float] = {}
-    for case, _, (a, _) in constants(runs, claims):
-        if not a > 0 or abs(sizes.setdefault(math.log(case.size), math.log(a)) - math.log(a)) > 1e-3:
+    for s, (a, _) in constants(runs, claims):
+        if not a > 0 or abs(sizes.setdefault(math.log(s.x.size), math.log(a)) - math.log(a)) > 1e-3:
             return ""
     if len(sizes) < 2:
         return ""
@@ -193,17 +193,11 @@ def share_of(runs: Sequence[tuple[Case, Trace]], claims: Capabilities) -> str:
     return f"the direction is multiplied by {times}n^{power:.3g}, where n is the number of entries"
 
 
-def constants(
-    runs: Sequence[tuple[Case, Trace]], claims: Capabilities
-) -> Iterator[tuple[Case, Point, tuple[float, float]]]:
-    """``two_constants`` of each step that has them, in runs in full precision of two entries or more."""
-    for case, trace in runs:
-        if case.size < 2 or case.dtype not in WIDE or case.long:
-            continue
-        K = function_of(claims.K, case.shape)
-        for p, after in follow(case, trace.xs, claims.state_dtype):
-            if p.lr and (found := two_constants([row_of(case, K, p, after)])):
-                yield case, p, found
+def constants(runs: Runs, claims: Capabilities) -> Iterator[tuple[Step, tuple[float, float]]]:
+    """``two_constants`` of each step that has them, of two entries or more."""
+    for s in steps_of(runs, claims, ()):
+        if s.x.size > 1 and (found := two_constants([s.row])):
+            yield s, found
 
 
 _FITS = 1e-7

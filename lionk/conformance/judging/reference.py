@@ -13,8 +13,13 @@ from typing import Any
 
 from ...functions import ConvexFunction
 from ...optimizer import step
-from ..specification.cases import EPS, Case, host
+from ..specification.cases import EPS, Case, function_of, host
+from ..specification.maker import WIDE
+from ..specification.port import Capabilities
 from ..specification.variant import direction, spelled
+from .trace import Trace
+
+Runs = Sequence[tuple[Case, Trace]]
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,46 @@ def expected(case: Case, K: ConvexFunction, point: Point) -> tuple[Any, Any]:
     u = direction(case, K, point.x, point.grad, point.lam, point.readout)
     x, _ = step.update(lambda _: u, point.x, point.readout, point.readout, point.lr, point.lam, 1.0, 0.0, False)
     return u, x
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of an observed run, entry by entry: what was there before, what is right, and what was seen."""
+
+    case: Case
+    K: ConvexFunction
+    point: Point
+    m: Any  # the momentum before the step: an average of the gradients
+    last: Any  # the x of one step before, or the first
+    u: Any
+    after: Any
+
+    x = property(lambda s: s.point.x)
+    g = property(lambda s: s.point.grad)
+    r = property(lambda s: -s.point.readout, doc="The average that K is asked at.")
+    first = property(lambda s: s.case.array(s.case.x0))
+    decay = property(lambda s: s.point.lam * s.point.x)
+    seen = property(lambda s: (s.after - s.point.x) / s.point.lr, doc="``u - lam x`` of the reference.")
+    known = property(lambda s: (abs(s.r) > s.point.bound) | (s.point.bound == 0), doc="Beyond rounding?")
+    row = property(lambda s: (s.u, s.x, s.seen), doc="What ``two_constants`` takes.")
+
+
+def steps_of(
+    runs: Runs, claims: Capabilities, without: tuple[str, ...] = ("S6.", "S2.fine", "S3.large")
+) -> Iterator[Step]:
+    """Each step at a rate above 0 of these runs, in the widest dtype, that are neither empty nor long; those whose
+    names begin so are left out.
+    """
+    widest = next((d for d in WIDE if d in claims.dtypes), "")
+    for case, trace in runs:
+        if case.dtype != widest or case.long or 0 in case.shape or case.id.startswith(without):
+            continue
+        K, x = function_of(claims.K, case.shape), case.array(case.x0)
+        m, last = 0.0 * x, x
+        for p, after in follow(case, trace.xs, claims.state_dtype):
+            if p.lr:
+                yield Step(case, K, p, -m, last, expected(case, K, p)[0], after)
+            m, last = p.m, p.x
 
 
 def row_of(case: Case, K: ConvexFunction, point: Point, after: Any) -> tuple[Any, Any, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
-from ..specification.cases import Case, function_of, host
-from ..specification.maker import WIDE, betas_for, main_shape
+from ..specification.cases import function_of, host
+from ..specification.maker import main_shape
 from ..specification.port import Port
-from .trace import run
+from .asked import Asked, asked_of
 
 _LAGS = 3
 _GRID = 257
@@ -16,52 +17,41 @@ _SIZES = (2.0**-6, 1.0, 2.0**6)
 _CLOSE = 1e-3
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A port, asked in which direction x goes after gradients, after ``before`` steps without any."""
+def _falls(ask: Asked, *grads: Sequence[float]) -> list[bool]:
+    """Does x fall, entry by entry, at the last of these gradients? Decay is less here than a direction is."""
+    ask = replace(ask, shape=(len(grads[-1]),))
+    last = ask(*(host().asarray(list(g), dtype="float64") for g in grads), x=0.125)[-1]
+    return [bool(v > 0) for v in last]
 
-    port: Port
-    dtype: str
-    betas: tuple[float, float]
-    wd: float = 0.0
-    before: int = 0
 
-    def falls(self, *grads: tuple[float, ...]) -> list[bool]:
-        """Does x fall, entry by entry, at the last of these gradients? Decay is less here than a direction is."""
-        n, rates = len(grads[-1]), (2.0**-6,) * (len(grads) + self.before)
-        decay = next(iter(self.port.capabilities.decays))
-        given = ((0.0,) * n,) * self.before + grads
-        name = f"S1.readout/weights/{self.dtype}"
-        case = Case(name, self.dtype, (n,), (0.125,) * n, given, rates, self.betas, self.wd, decay)
-        xs = [case.array(case.x0), *run(self.port, case).xs]
-        return [bool(v < 0) for v in xs[-1] - xs[-2]]
+def _after(ask: Asked, before: Sequence[float], grid: Sequence[float]) -> list[bool]:
+    """Does it, when the newest gradients are ``grid``, after these of all entries?"""
+    return _falls(ask, *((v,) * len(grid) for v in before), grid)
 
-    def directions(self, before: tuple[float, ...], grid: list[float]) -> list[bool]:
-        """Those when the newest gradients are ``grid``, after these of all entries."""
-        return self.falls(*((v,) * len(grid) for v in before), tuple(grid))
 
-    def turn(self, *before: float) -> float | None:
-        """Minus the newest gradient by which the direction turns, after these; None if by none, or several."""
-        size = max(map(abs, before))
-        half = [size * 10.0 ** (-4 + 7 * i / (_GRID // 2 - 1)) for i in range(_GRID // 2)]
-        grid = [-v for v in reversed(half)] + [0.0] + half
-        low = high = 0.0
-        for _ in range(3):
-            up = self.directions(before, grid)
-            turns = [i for i in range(1, len(grid)) if up[i] != up[i - 1]]
-            if len(turns) != 1 or not up[-1]:
-                return None
-            low, high = grid[turns[0] - 1], grid[turns[0]]
-            grid = [low + (high - low) * i / (_GRID - 1) for i in range(_GRID)]
-        found = -(low + high) / 2
-        if abs(found) > 0.99 * half[-1]:  # the end of the grid
+def _turn(ask: Asked, *before: float) -> float | None:
+    """Minus the newest gradient by which the direction turns, after these; None if by none, or several."""
+    size = max(map(abs, before))
+    half = [size * 10.0 ** (-4 + 7 * i / (_GRID // 2 - 1)) for i in range(_GRID // 2)]
+    grid = [-v for v in reversed(half)] + [0.0] + half
+    low = high = 0.0
+    for _ in range(3):
+        up = _after(ask, before, grid)
+        turns = [i for i in range(1, len(grid)) if up[i] != up[i - 1]]
+        if len(turns) != 1 or not up[-1]:
             return None
-        return found if abs(found) > half[0] else 0.0
+        low, high = grid[turns[0] - 1], grid[turns[0]]
+        grid = [low + (high - low) * i / (_GRID - 1) for i in range(_GRID)]
+    found = -(low + high) / 2
+    if abs(found) > 0.99 * half[-1]:  # the end of the grid
+        return None
+    return found if abs(found) > half[0] else 0.0
 
-    def weight(self, lag: int, size: float = 1.0) -> float | None:
-        """The weight of the gradient ``lag`` steps ago, which has this size, in units of that of the newest."""
-        found = self.turn(size, *(0.0,) * (lag - 1))
-        return None if found is None else found / size
+
+def _weight(ask: Asked, lag: int, size: float = 1.0) -> float | None:
+    """The weight of the gradient ``lag`` steps ago, which has this size, in units of that of the newest."""
+    found = _turn(ask, size, *(0.0,) * (lag - 1))
+    return None if found is None else found / size
 
 
 def weights_of(port: Port, late: int = 0) -> tuple[str, float]:
@@ -75,13 +65,12 @@ def weights_of(port: Port, late: int = 0) -> tuple[str, float]:
     claims, unknown = port.capabilities, ("", 0.0)
     shape, xp = main_shape(claims.K), host().namespace()
     K = function_of(claims.K, shape)
-    dtype = next((d for d in claims.dtypes if d in WIDE), None)
+    plain = asked_of(port, shape)
     linear = K.traits.structure == "elementwise" and K.traits.even and len(shape) == 1 and not K._arrays
-    if dtype is None or claims.accuracy or claims.cautious or not linear:
+    if plain is None or claims.accuracy or claims.cautious or not linear:
         return unknown
     if not xp.all(K.subgradient(host().asarray([1e-9, -1e-9], dtype="float64")) != 0):
         return unknown
-    plain = _Asked(port, dtype, betas_for(claims, 0.8, 0.95))
     try:
         if (found := _weights(plain)) != unknown:
             return found
@@ -96,16 +85,16 @@ def weights_of(port: Port, late: int = 0) -> tuple[str, float]:
     return unknown
 
 
-def _weights(ask: _Asked) -> tuple[str, float]:
+def _weights(ask: Asked) -> tuple[str, float]:
     b1, b2 = ask.betas
     right = [b1 * (1 - b2) * b2 ** (lag - 1) / (1 - b1) for lag in range(1, _LAGS + 1)]
-    seen = [w for lag in range(1, _LAGS + 1) if (w := ask.weight(lag)) is not None]
-    if not seen and {*ask.directions((1.0,), [-1e3, -1.0, -1e-3, 1e-3, 1.0, 1e3])} == {True}:
+    seen = [w for lag in range(1, _LAGS + 1) if (w := _weight(ask, lag)) is not None]
+    if not seen and {*_after(ask, (1.0,), [-1e3, -1.0, -1e-3, 1e-3, 1.0, 1e3])} == {True}:
         text = "after a gradient of 1 none from -1000 to 1000 turns the direction"
         free = ask.port.capabilities.betas == "free"
-        late = free and all(replace(ask, betas=(0.02, b2)).directions((1.0,), [-1e3, -1.0]))
+        late = free and all(_after(replace(ask, betas=(0.02, b2)), (1.0,), [-1e3, -1.0]))
         return text + ", even with b1 = 0.02: the newest gradient has no part in it" * late, 0.0
-    if seen and max(seen) == 0 and all(ask.falls(*((1.0,) * 3,) * 30, (-1e3, -1.0, -1e-3))):
+    if seen and max(seen) == 0 and all(_falls(ask, *((1.0,) * 3,) * 30, (-1e3, -1.0, -1e-3))):
         return (
             "of the gradients the signs are averaged, and not their sizes, so that none turns the direction alone",
             0.0,
@@ -115,7 +104,7 @@ def _weights(ask: _Asked) -> tuple[str, float]:
     off = max(abs(a - b) / b for a, b in zip(seen, right, strict=True))
     if off <= _CLOSE and (sized := _sizes(ask, right[0])):
         return sized, 0.0
-    due, turn = seen[1] + _SIZES[2] * seen[0], ask.turn(1.0, _SIZES[2])
+    due, turn = seen[1] + _SIZES[2] * seen[0], _turn(ask, 1.0, _SIZES[2])
     if turn is not None and abs(turn - due) > _CLOSE * due:
         told = f"after one of 1 and one of {_SIZES[2]:g} a new one of -{turn:.4g} turns it, where by their weights"
         return (
@@ -142,9 +131,9 @@ def _as_betas(seen: list[float]) -> str:
     return f", so it acts like betas ({b1:.4g}, {b2:.4g}){nesterov}"
 
 
-def _sizes(ask: _Asked, right: float) -> str:
+def _sizes(ask: Asked, right: float) -> str:
     """What the momentum holds of gradients of other sizes, if that is not what it holds of them at size 1."""
-    weights = [ask.weight(1, size) for size in _SIZES]
+    weights = [_weight(ask, 1, size) for size in _SIZES]
     held = [w * size / right for w, size in zip(weights, _SIZES, strict=True) if w is not None]
     if len(held) < len(_SIZES) or all(abs(h - s) <= _CLOSE * s for h, s in zip(held, _SIZES, strict=True)):
         return ""

@@ -88,14 +88,32 @@ DIALECTS: dict[str, Dialect] = {
     "lion": Dialect("Lion: the sign, with b1 and b2 apart, and decay by lr wd", _decay("lr_wd") | {"betas": "free"}),
     "lion-k": Dialect("Lion-K: the stated subgradient of another convex function K"),
 }
-#: What a dialect of Muon says otherwise, each word after a "+", as in muon-quintic+plain+ratio: the scale by the shape,
-#: and its name in words.
-SCALES: dict[str, tuple[str, str]] = {
-    "original": ("ORIGINAL", "sqrt(max(1, rows/cols))"),
-    "rms": ("MATCHED", "0.2 sqrt(max(rows, cols))"),
-    "unscaled": ("NONE", "1"),
-    "ratio": ("RATIO", "sqrt(rows/cols)"),
-    "longer": ("LONGER", "sqrt(max(rows, cols))"),
+#: What ports of Muon multiply the polar factor by.
+FACTORS: dict[str, ShapeFactor] = {
+    "1": ShapeFactor(),
+    "sqrt(max(1, rows/cols))": ShapeFactor(rows=0.5, cols=-0.5, at_least=1.0),
+    "sqrt(max(1, cols/rows))": ShapeFactor(rows=-0.5, cols=0.5, at_least=1.0),
+    "1/sqrt(max(1, rows/cols))": ShapeFactor(rows=0.5, cols=-0.5, at_least=1.0, inverse=True),
+    "max(1, rows/cols)": ShapeFactor(rows=1.0, cols=-1.0, at_least=1.0),
+    "max(1, cols/rows)": ShapeFactor(rows=-1.0, cols=1.0, at_least=1.0),
+    "sqrt(rows/cols)": ShapeFactor(rows=0.5, cols=-0.5),
+    "sqrt(cols/rows)": ShapeFactor(rows=-0.5, cols=0.5),
+    "rows/cols": ShapeFactor(rows=1.0, cols=-1.0),
+    "cols/rows": ShapeFactor(rows=-1.0, cols=1.0),
+    "sqrt(max(rows, cols)/min(rows, cols))": ShapeFactor(rows=-0.5, cols=-0.5, longer=1.0),
+    "sqrt(max(rows, cols))": ShapeFactor(longer=0.5),
+    "0.2 sqrt(max(rows, cols))": ShapeFactor(0.2, longer=0.5),
+    "sqrt(min(rows, cols))": ShapeFactor(rows=0.5, cols=0.5, longer=-0.5),
+    "sqrt(rows cols)": ShapeFactor(rows=0.5, cols=0.5),
+    "max(rows, cols)": ShapeFactor(longer=1.0),
+}
+#: What a dialect of Muon says otherwise, each word after a "+", as in muon-quintic+plain+ratio: one of ``FACTORS``.
+SCALES = {
+    "original": "sqrt(max(1, rows/cols))",
+    "rms": "0.2 sqrt(max(rows, cols))",
+    "unscaled": "1",
+    "ratio": "sqrt(rows/cols)",
+    "longer": "sqrt(max(rows, cols))",
 }
 #: Its claims, what they are in words, and the decay of ``lionk.conventions``.
 TURNS: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -108,14 +126,6 @@ OTHERS = {
     "cautious, divided by another share": ("cautious_rescaled",),
     "Adam": ("adam",),
 }
-
-
-def scale_of(word: str) -> ShapeFactor:
-    """The factor of the shape that a word of ``SCALES`` means."""
-    from ...conventions import libraries  # here, since every command reads the names of the dialects
-
-    found: ShapeFactor = getattr(libraries, SCALES[word][0])
-    return found
 
 
 def in_dialect(claims: Capabilities, name: str) -> Capabilities:
@@ -136,7 +146,7 @@ def in_dialect(claims: Capabilities, name: str) -> Capabilities:
                 f"dialect {name!r}: only those of Muon take words after a +, and the words are "
                 f"{', '.join((*SCALES, *TURNS))}"
             )
-        wanted |= TURNS[turn][0] if turn in TURNS else {"K": _scaled(own, scale_of(turn), name)}
+        wanted |= TURNS[turn][0] if turn in TURNS else {"K": _scaled(own, FACTORS[SCALES[turn]], name)}
     if not bare:
         wanted.pop("K", None)
     return replace(claims, **wanted)
@@ -173,10 +183,10 @@ def libraries_of(name: str) -> str:
     from ...conventions.libraries import LIBRARIES, alike
 
     base, *turns = name.split("+")
-    scale, decay = scale_of(next((t for t in turns if t in SCALES), "original")), "decoupled"
+    scale, decay = FACTORS[SCALES[next((t for t in turns if t in SCALES), "original")]], "decoupled"
     words = [DIALECTS[base].says.removesuffix(", Nesterov's spelling")]
     for t in turns:
-        words.append(TURNS[t][1] if t in TURNS else f"times {SCALES[t][1]}")
+        words.append(TURNS[t][1] if t in TURNS else f"times {SCALES[t]}")
         decay = TURNS[t][2] if t in TURNS and TURNS[t][2] else decay
     known = [
         n
