@@ -14,9 +14,8 @@ import pytest
 from jsonschema import validate
 
 import lionk
+from beyond_a_step import CORRECT, EVERY
 from lionk.conformance import RULES, VERSION
-from lionk.conformance.mutants import MUTANTS
-from lionk.conformance.mutants.correct import CORRECT
 from lionk.conformance.report.schemas import schema
 from lionk.conformance.specification.dialects import DIALECTS
 
@@ -36,11 +35,11 @@ def rules() -> str:
 
 
 def mutants() -> str:
-    levels = [sum(min(RULES[r].level for r in m.rules) <= n for m in MUTANTS.values()) for n in range(4)]
+    levels = [sum(min(RULES[r].level for r in m.rules) <= n for m in EVERY.values()) for n in range(4)]
     score = ", ".join(f"{k} by L{n}" for n, k in enumerate(levels))
-    rows = [f"| `{n}` | {cell(m.says)} | {', '.join(m.rules)} |" for n, m in MUTANTS.items()]
+    rows = [f"| `{n}` | {cell(m.says)} | {', '.join(m.rules)} |" for n, m in EVERY.items()]
     right = [f"| `{n}` | {c.says} |" for n, c in CORRECT.items()]
-    score = f"Mutation score: {len(MUTANTS)} of {len(MUTANTS)} noticed ({score})"
+    score = f"Mutation score: {len(EVERY)} of {len(EVERY)} noticed ({score})"
     return "\n".join(
         [
             f"{score}; {len(CORRECT)} of {len(CORRECT)} correct variants pass.",

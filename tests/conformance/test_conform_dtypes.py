@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from beyond_a_step import CORRECT
 from lionk.conformance import Capabilities, check
 from lionk.conformance.mutants import MUTANTS
-from lionk.conformance.mutants.correct import CORRECT
 from lionk.conformance.ports.exchange import claims_of_program, judge_results
 from lionk.conformance.ports.export import line
 from lionk.conformance.specification.cases import Rates

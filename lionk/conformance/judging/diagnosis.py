@@ -6,19 +6,15 @@ from dataclasses import replace
 
 from ..mutants import MUTANTS, with_claims
 from ..mutants.step import Variant
-from ..report.escape import clean
 from ..report.results import SURE, Report
 from ..specification.cases import Case, host
-from ..specification.maker import WIDE, takes
+from ..specification.maker import takes
 from ..specification.port import Capabilities, Port
-from ..specification.rules import RULES, rule_of
-from .behaviour import behaviours, ids
+from ..specification.rules import rule_of
 from .measure import bits_of
 from .trace import Elsewhere, Trace, run, same, walk
 
 Run = tuple[Case, Trace]
-#: Rules that the run of one case does not show: their mutants step as the reference does there.
-_BEYOND = {r for r in RULES if r.startswith("S7.")} | {"S5.long", "S5.taken"}
 #: Where numbers overflow or are NaN, ports with one mistake differ.
 _STRANGE = ("S6.nan", "S6.infinity", "S2.fine")
 _LIMIT = 16  # failing and passing runs that are compared, each
@@ -35,8 +31,7 @@ class Likeness:
     """Which runs of a port its mutants repeat. Each is asked once, and followed no further than it is like the port."""
 
     def __init__(self, claims: Capabilities) -> None:
-        shown = [m for m in MUTANTS.values() if not set(m.rules) <= _BEYOND]
-        self.mutants = [with_claims(v, claims) for m in shown for v in (m, *m.kin)]
+        self.mutants = [with_claims(v, claims) for m in MUTANTS.values() for v in (m, *m.kin)]
         self.known: dict[tuple[int, str], bool] = {}
 
     def share(self, mutant: int, runs: list[Run], enough: float = 0.0) -> float:
@@ -71,10 +66,7 @@ def nearest(
     if wrong and wrong[0][0].long:  # what happens at a count is measured
         return []
     if not wrong:
-        if "S4.pure" in rules:
-            return _by_name("gradient_in_place")
-        compared = failing <= set(ids(report.claims or port.capabilities))
-        return _by_behaviour(report, port.capabilities) if compared else []
+        return _by_name("gradient_in_place") if "S4.pure" in rules else []
     if name := _restless(port, report, *wrong[0]):
         return _by_name(name)
     reference = with_claims(Variant("reference"), port.capabilities)
@@ -163,41 +155,6 @@ def _repeats(mutant: Variant, case: Case, trace: Trace, enough: float | None = N
     except Exception:  # a mistake with matrices, on a vector
         return False
     return True
-
-
-def _by_behaviour(report: Report, claims: Capabilities) -> list[tuple[str, str, float]]:
-    """For failures that no single run shows: the mutants that fail the same tests that compare runs."""
-    ends = {r.id.rpartition("/")[2] for r in report.failures}
-    dtype = next((d for d in claims.dtypes if d in WIDE and d in ends), None)
-    if dtype is None:
-        return []
-    rules = {r.rule.id for r in report.failures}
-    mine = {(r.id, r.text) for r in report.failures if r.id.endswith(f"/{dtype}")}
-    broken, judged, found = {i for i, _ in mine}, {r.id for r in report.results}, []
-    for mutant in MUTANTS.values():
-        if not rules & set(mutant.rules):
-            continue
-        twin = with_claims(mutant, claims)
-        try:
-            first = set().union(*(_wrong(twin, dtype, i) for i in broken))
-            if len(first) + len(mine & first) < len(mine):  # no other test can make it alike
-                continue
-            theirs = {(i, wrong) for i, wrong in _wrong(twin, dtype) if i in judged}
-        except Exception:  # it cannot be run under these claims
-            continue
-        same, tests = len(mine & theirs), {i for i, _ in theirs}
-        if broken & tests:  # the tests that broke, and by how much
-            share = len(broken & tests) / len(broken | tests)
-            found.append((mutant.name, mutant.says, (share + same / len(mine | theirs)) / 2))
-    best = sorted((f for f in found if f[2] >= 0.5), key=lambda f: -f[2])
-    if len(best) > 1 and best[1][2] == best[0][2] < SURE:  # several fail the same tests, in other words
-        return []
-    return [f for f in best if best[0][2] < SURE or f[2] == best[0][2]][:3]
-
-
-def _wrong(port: Port, dtype: str, only: str = "") -> set[tuple[str, str]]:
-    """The tests that compare runs and fail, and their words."""
-    return {(i, clean(wrong)) for i, wrong, _ in behaviours(port, dtype, only=only) if wrong}
 
 
 def _by_name(name: str) -> list[tuple[str, str, float]]:

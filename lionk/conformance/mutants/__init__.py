@@ -1,7 +1,7 @@
 """Mistakes that people make, as ports: what the kit must notice, and what its diagnosis compares a failing port with.
 
 A mutant names the rules that notice it; the tests fail if one of them does not. Each is the reference step with one
-thing wrong.
+thing wrong. What the run of one case does not show is measured, and its mutants are among the tests.
 """
 
 from __future__ import annotations
@@ -16,10 +16,7 @@ from . import (
     decay,
     direction,
     gradient,
-    handling,
     matrices,
-    options,
-    parameters,
     rate,
     rounding,
 )
@@ -34,10 +31,7 @@ __all__ = [
     "decay",
     "direction",
     "gradient",
-    "handling",
     "matrices",
-    "options",
-    "parameters",
     "rate",
     "rounding",
     "with_claims",

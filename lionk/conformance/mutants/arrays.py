@@ -141,10 +141,11 @@ def tail_without_momentum(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
     return s.formula(x, xp.where(body, m, 0 * m), g)[0], s.formula(x, m, g)[1]
 
 
-@mutant("the momentum of a matrix averaged over each row", "S5.shape")
-def row_momentum(s: Slot, x: Any, m: Any, g: Any) -> Any:
+@mutant("the momentum of a matrix averaged over each {}", "S5.shape", constants=("row", "column", "whole"))
+def row_momentum(s: Slot, x: Any, m: Any, g: Any, value: str) -> Any:
     x, m = s.formula(x, m, g)
-    return x, m.mean(axis=-1, keepdims=True) + 0 * m if m.ndim > 1 and m.size else m
+    axes = {"row": -1, "column": tuple(range(m.ndim - 1)), "whole": None}[value]
+    return x, m.mean(axis=axes, keepdims=True) + 0 * m if m.ndim > 1 and m.size else m
 
 
 @mutant("a momentum of 8 bits in arrays of {} entries and more", "S5.shape", constants=(4096, 65536))

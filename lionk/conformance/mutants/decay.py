@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from ..specification.cases import host
@@ -61,39 +60,6 @@ def no_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, wd=0.0)
 
 
-@mutant("decay of the wrong sign", "S3.decay")
-def growth(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, wd=-s.wd)
-
-
-@mutant("decay applied twice", "S3.decay")
-def decay_twice(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x * (1 - s.lr * s.wd), m, g)
-
-
-@mutant("decay with half the factor (wd/2 of a squared penalty)", "S3.decay")
-def half_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, wd=s.wd / 2)
-
-
-@mutant("decay by lr sign(x), not lr x (l1 penalty)", "S3.decay")
-def sign_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    xp = host().namespace()
-    new, m = s.formula(x, m, g, wd=0.0)
-    return new - s.lr * s.wd * xp.sign(x), m
-
-
-@mutant("decay that scales the direction too, (1 - lr wd)(x + lr u) + ...", "S3.decay")
-def decay_on_direction(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, dK=lambda r: s.dK(r) * (1 - s.wd))
-
-
-@mutant("decay by lr x |x|, not lr x (a cubic penalty)", "S3.decay")
-def quadratic_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    new, m = s.formula(x, m, g, wd=0.0)
-    return new - s.lr * s.wd * x * host().namespace().abs(x), m
-
-
 @mutant("a masked decay, only where it agrees with the direction (cautious)", "S3.decay")
 def cautious_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
@@ -111,21 +77,6 @@ def lazy_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
 @mutant("decay left out for parameters with fewer than two axes", "S3.decay")
 def no_decay_for_vectors(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, wd=s.wd if x.ndim >= 2 else 0.0)
-
-
-@mutant("decay by sqrt(lr) wd", "S3.decay")
-def decay_root_of_rate(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, wd=s.wd / s.lr**0.5 if s.lr else 0.0)
-
-
-@mutant("decay by the factor exp(-lr wd), not 1 - lr wd", "S3.decay")
-def exponential_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, wd=-math.expm1(-s.lr * s.wd) / s.lr if s.lr else 0.0)
-
-
-@mutant("decay with twice the factor", "S3.decay")
-def double_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, wd=2 * s.wd)
 
 
 @mutant("decay after the learning rate in a chain: x + wd x, growth without lr", "S3.decay")
@@ -150,35 +101,6 @@ def decay_in_state_only(s: Slot, x: Any, m: Any, g: Any) -> Any:
 def decay_of_new_in_state(s: Slot, x: Any, m: Any, g: Any) -> Any:
     new, _ = s.formula(x, m, g, wd=0.0)
     return new, s.formula(x, m, g + s.wd * new)[1]
-
-
-@mutant("decay towards the first x, not towards 0", "S3.decay")
-def decay_to_start(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    start = s.memory.setdefault("x", x)
-    new, after = s.formula(x, m, g)
-    return new + s.lr * s.wd * start, after
-
-
-@mutant("decay of the x of one step before", "S3.decay")
-def decay_lags(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    last = s.memory.get("last", x)
-    s.memory["last"] = x
-    new, after = s.formula(x, m, g, wd=0.0)
-    return new - s.lr * s.wd * last, after
-
-
-@mutant("x cut to the constraint |x| <= 1/wd after each step", "S3.large")
-def cut_to_constraint(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    new, after = s.formula(x, m, g)
-    return host().namespace().clip(new, -1 / s.wd, 1 / s.wd) if s.wd else new, after
-
-
-@mutant("no decay in the last entries, those beyond a multiple of {}", "S5.shape", constants=(4, 8, 32))
-def tail_not_decayed(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
-    xp = host().namespace()
-    (decayed, after), (plain, _) = s.formula(x, m, g), s.formula(x, m, g, wd=0.0)
-    tail = xp.reshape(xp.arange(x.size) >= x.size - x.size % value, x.shape)
-    return xp.where(tail, plain, decayed), after
 
 
 @mutant("half of the way back to a slow copy at every {}th step (look-ahead)", "S5.trajectory", constants=(5, 6, 10))

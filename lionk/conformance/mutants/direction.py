@@ -143,30 +143,6 @@ def unit_length(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=lambda r: r / (float((r * r).sum() ** 0.5) or 1.0))
 
 
-@mutant("the step divided by its length, times that of x (a trust ratio, as of LARS or LAMB)", "S3.step")
-def trust_ratio(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    new, after = s.formula(x, m, g, lr=1.0)
-    a, b = float((x * x).sum() ** 0.5), float(((new - x) * (new - x)).sum() ** 0.5)
-    return x + s.lr * (a / b if a and b else 1.0) * (new - x), after
-
-
-@mutant("the direction, without the decay, scaled to the length of x (LARS)", "S3.step")
-def direction_as_long_as_x(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    def scaled(r: Any) -> Any:
-        u = s.dK(r)
-        a, b = float((x * x).sum() ** 0.5), float((u * u).sum() ** 0.5)
-        return u * (a / b if a and b else 1.0)
-
-    return s.formula(x, m, g, dK=scaled)
-
-
-@mutant("the step u - wd x divided by its root mean square where that is above 1", "S3.step")
-def clipped_step(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    new, after = s.formula(x, m, g, lr=1.0)
-    size = float(((new - x) * (new - x)).sum() ** 0.5) / max(x.size, 1) ** 0.5
-    return x + s.lr * (new - x) / max(1.0, size), after
-
-
 @mutant("Adam's direction, m/(sqrt(v) + 1e-8), corrected for bias", "S1.readout", "S4.state")
 def adam(s: Slot, x: Any, m: Any, g: Any) -> Any:
     t = s.count + 1

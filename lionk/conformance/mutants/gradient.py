@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, ClassVar
 
 from ..specification.cases import host
-from .registry import mutant
-from .step import Slot
+from .registry import mutant, mutant_handle
+from .step import Running, Slot
 
 
 @mutant("gradients clipped to length {}", "S1.readout", "S4.state", constants=(1.0, 0.1, 0.25, 0.5, 2.0, 5.0, 10.0))
 def clipped_length(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
     length = float((g * g).sum() ** 0.5)
     return s.formula(x, m, g * (value / length) if length > value else g)
+
+
+@mutant("gradients clipped to {} of the length of x", "S1.readout", "S4.state", constants=(0.01, 0.02, 0.1, 1.0))
+def clipped_by_x(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
+    return clipped_length(s, x, m, g, value * max(float((x * x).sum() ** 0.5), 1e-3))
+
+
+@mutant("the part of the gradient along x taken away", "S1.readout", "S4.state")
+def projected_gradient(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    length = float((x * x).sum())
+    return s.formula(x, m, g - x * (float((x * g).sum()) / length) if length else g)
 
 
 @mutant("the gradient of {} steps before", "S1.first", "S1.readout", constants=(1, 2, 3))
@@ -94,3 +105,15 @@ def every_second(s: Slot, x: Any, m: Any, g: Any) -> Any:
 def noisy_gradient(s: Slot, x: Any, m: Any, g: Any) -> Any:
     draw = s.memory.setdefault("draw", random.SystemRandom())
     return s.formula(x, m, g * (1 + 1e-2 * draw.uniform(-1, 1)), lr=s.lr * (1 + 1e-3 * draw.uniform(-1, 1)))
+
+
+@mutant_handle("a state that outlives its optimizer, and is found by the next one of the same shape", "S7.again")
+class LeakedState(Running):
+    kept: ClassVar[dict[Any, Any]] = {}
+
+    def step(self, grad: Any) -> None:
+        for s in self.slots:
+            s.m = self.kept.get((s.x.shape, s.x.dtype), s.m)
+        super().step(grad)
+        for s in self.slots:
+            self.kept[s.x.shape, s.x.dtype] = s.m

@@ -9,11 +9,12 @@ from typing import Any
 
 from .step import Running, Variant
 
-MUTANTS: dict[str, Variant] = {}
+Table = dict[str, Variant]
+MUTANTS: Table = {}
 
 
 def mutant(
-    says: str, *rules: str, raw: bool = False, constants: tuple[Any, ...] = (), **claims: Any
+    says: str, *rules: str, raw: bool = False, constants: tuple[Any, ...] = (), into: Table = MUTANTS, **claims: Any
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a wrong step: what it looks like in words, the rules that notice it, and claims other than usual.
 
@@ -29,17 +30,19 @@ def mutant(
             made.append(Variant(name, partial(move, value=value), raw=raw, says=words, rules=rules))
         if claims:
             made = [v.claiming(**claims) for v in made]
-        MUTANTS[name] = replace(made[0], kin=tuple(made[1:]))
+        into[name] = replace(made[0], kin=tuple(made[1:]))
         return move
 
     return register
 
 
-def mutant_handle(says: str, *rules: str, **claims: Any) -> Callable[[type[Running]], type[Running]]:
+def mutant_handle(
+    says: str, *rules: str, into: Table = MUTANTS, **claims: Any
+) -> Callable[[type[Running]], type[Running]]:
     def register(handle: type[Running]) -> type[Running]:
         name = "".join("_" + c.lower() if c.isupper() else c for c in handle.__name__).strip("_")
         port = Variant(name, handle=handle, says=says, rules=rules)
-        MUTANTS[name] = port.claiming(**claims) if claims else port
+        into[name] = port.claiming(**claims) if claims else port
         return handle
 
     return register

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from lionk.conformance.mutants.step import Running, Slot
+
 from .registry import mutant_handle
-from .step import Running, Slot
 
 
 @mutant_handle("a state kept by the position among the parameters that have a gradient now", "S7.gaps")

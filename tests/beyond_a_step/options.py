@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..specification.cases import host
+from lionk.conformance.mutants.step import Running
+from lionk.conformance.specification.cases import host
+
 from .registry import mutant_handle
-from .step import Running
 
 
 @mutant_handle("a closure that is not called", "S7.closure")

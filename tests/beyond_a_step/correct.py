@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..specification.cases import host
-from .step import Move, Running, Slot, Variant
+from lionk.conformance.mutants.step import Move, Running, Slot, Variant
+from lionk.conformance.specification.cases import host
 
 CORRECT: dict[str, Variant] = {}
 

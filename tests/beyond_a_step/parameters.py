@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
+
+from lionk.conformance.mutants.step import Running, Variant
 
 from .registry import mutant_handle
-from .step import Running, Variant
 
 
 @mutant_handle("a state shared between parameters", "S7.parameters", "S7.missing")
@@ -109,18 +110,6 @@ class FirstGroupDecay(FirstGroup):
 @mutant_handle("the betas of the first group used for all", "S7.groups")
 class FirstGroupBetas(FirstGroup):
     names = ("betas",)
-
-
-@mutant_handle("a state that outlives its optimizer, and is found by the next one of the same shape", "S7.again")
-class LeakedState(Running):
-    kept: ClassVar[dict[Any, Any]] = {}
-
-    def step(self, grad: Any) -> None:
-        for s in self.slots:
-            s.m = self.kept.get((s.x.shape, s.x.dtype), s.m)
-        super().step(grad)
-        for s in self.slots:
-            self.kept[s.x.shape, s.x.dtype] = s.m
 
 
 @mutant_handle("a missing gradient treated as 0", "S7.missing")
