@@ -79,6 +79,10 @@ READOUTS: dict[str, Callable[[float, float, Any, Any], tuple[Any, Any]]] = {
         (1 - b) ** 2 * c + (1 - (1 - b) ** 2) * (b * m + (1 - b) * c),
         b * m + (1 - b) * c,
     ),
+    "of a readout b g + (1 - b) m, with the new m, which is turned round": lambda _, b, m, c: (
+        (1 - b) * (b * m + (1 - b) * c) + b * c,
+        b * m + (1 - b) * c,
+    ),
     "of a readout with b1 and b2 exchanged": lambda b1, b2, m, c: (b2 * m + (1 - b2) * c, b1 * m + (1 - b1) * c),
 }
 

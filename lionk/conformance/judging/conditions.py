@@ -34,6 +34,7 @@ PROPERTIES: dict[str, Callable[[Case], bool]] = {
     "the parameter has no axes": lambda c: c.shape == (),
     "the parameter is empty": lambda c: 0 in c.shape,
     "the parameter has one entry": lambda c: c.size == 1,
+    "the parameter has an axis of length 1": lambda c: 1 in c.shape,
     "the parameter has more than 1000 entries": lambda c: c.size > 1000,
     "the parameter has more than three axes": lambda c: len(c.shape) > 3,
     "the parameter has more than two axes": lambda c: len(c.shape) > 2,

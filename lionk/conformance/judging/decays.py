@@ -75,9 +75,21 @@ TERMS: dict[str, Callable[[Step], Any]] = {
     "the x of one step before": lambda s: s.last,
     "(x - mean x)": lambda s: s.x - s.x.mean(),
     "x |g|": lambda s: s.x * abs(s.g),
+    "x |m|": lambda s: s.x * abs(s.m),
+    "x over the root mean square of m, from before the step": lambda s: s.x / (_rms(s.m) or 1.0),
+    "x over the root mean square of g": lambda s: s.x / (_rms(s.g) or 1.0),
+    "x times the root mean square of x": lambda s: s.x * _rms(s.x),
+    "x times that of g": lambda s: s.x * _rms(s.g),
+    "x times the count of steps": lambda s: s.x * (s.point.step + 1),
+    "x over the count of steps": lambda s: s.x / (s.point.step + 1),
+    "x over the root of the count of steps": lambda s: s.x / (s.point.step + 1) ** 0.5,
     "max(x, 0)": lambda s: host().namespace().where(s.x > 0, s.x, 0.0),
     "1": lambda s: 1.0 + 0 * s.x,
 }
+
+
+def _rms(a: Any) -> float:
+    return float((a * a).mean()) ** 0.5
 
 
 def decay_of(port: Port) -> str:
@@ -148,4 +160,5 @@ FACTORS: dict[str, Callable[[float, float, float], float]] = {
     "1 - wd lr/lr(0)": lambda lr, wd, first: wd * lr / first if first else math.nan,
     "1 - wd lr^2/lr(0)": lambda lr, wd, first: wd * lr**2 / first if first else math.nan,
     "1/(1 + lr wd), as in an implicit step": lambda lr, wd, _: 1 - 1 / (1 + lr * wd),
+    "exp(-lr wd)": lambda lr, wd, _: -math.expm1(-lr * wd),
 }

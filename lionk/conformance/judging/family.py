@@ -53,6 +53,8 @@ def _of_approximations(ask: Asked, accuracy: float) -> str:
     if abs(added) > _FITS:
         return f"the gradient itself, times {added:.3g}, is part of the direction: it is added after the polar factor"
     sizes = [float((d * d).sum()) ** 0.5 for d in (small, plain, large)]
+    if _is(sizes[1] * big, sizes[2]):
+        return "the direction is as large as the gradient: it is not divided by its length, or multiplied by it again"
     if sizes[0] < (1 - accuracy) * sizes[2]:
         return (
             "the direction becomes smaller with the gradient: of one 2^20 and 2^40 times as small it has "
@@ -150,6 +152,8 @@ def _of_sizes(ask: Asked, taken: str, signs: bool) -> str:
     if not (_is(least, 1) and (signs or _is(most, 1))):  # each entry by itself
         return "the direction of an entry depends on the sizes of the others, which have no part in a sign" * signs
     if not _is(_ratio(after, same), 1):
+        if signs and _is(float(abs(after).min()), 1) and _is(float(abs(after).max()), 1):
+            return ""  # a sign is taken, of another readout
         return _second_moment(ask, g, plain, taken, grows) + by_x
     sizes = [_ratio(abs(d), 0 * g + 1) for d in plain]
     turned = _ratio(ask(g, -g)[1], plain[0])
@@ -168,7 +172,10 @@ def _of_sizes(ask: Asked, taken: str, signs: bool) -> str:
 def _louder(times: float) -> str:
     if math.isnan(times) or _is(times, 1):
         return ""
-    return f"the direction grows with the gradient: {_TIMES:g} times the gradient gives {times:.3g} times the step"
+    power = f", its power {math.log(times, _TIMES):.3g}" if times > 1 else ""
+    return (
+        f"the direction grows with the gradient: {_TIMES:g} times the gradient gives {times:.3g} times the step{power}"
+    )
 
 
 def _second_moment(ask: Asked, g: Any, plain: list[Any], taken: str, grows: list[float]) -> str:

@@ -15,7 +15,7 @@ from .approximate import direction_of
 from .conditions import condition
 from .decays import decay_of, factor_of, taken_off
 from .diagnosis import Likeness, nearest
-from .direction import other_of
+from .direction import other_of, whole_of
 from .entries import entries_of
 from .family import AS_MUON, depends_of, family_of
 from .long import late_of, turns_of
@@ -61,7 +61,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         of = _Failed(report, port, traces, judge)
         factor, family, muon = _direction(of)
         step = factor or next((s for c, t in of.wrong if (s := step_of(c, of.claims, t))), "") or _bits(of)
-        other = other_of(of.wrong, of.claims) if not (factor or report.sure) else ""
+        other = "" if factor or report.sure else other_of(of.wrong, of.claims) or whole_of(of.wrong, of.claims)
         decay = _decay(of, step)
         counted, numbers = _numbers(of, family)
         when, then = turns_of(of.finite, of.claims) if not report.sure else ("", "")
@@ -79,9 +79,13 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     compared = [] if of.wrong and report.sure else _told(report, port, bool(of.wrong), judge)
     odd = f"{what}, {place}" if what and place else ""
     report.fact = bool(cast or impure or muon)
-    exact = (cast, impure, muon, counted, odd, other, family, decay, *numbers, *parts)
+    # Of steps that are wrong in turns a mistake of each explains a part.
+    uneven = [step] if " at step" in step else []
+    weights = [w for w in numbers if w.startswith("the decay multiplies the momentum")]
+    exact = (cast, impure, muon, counted, odd, other, family, *weights, decay, *numbers, *uneven, *parts)
     on = depends_of(port) if of.wrong and not (report.sure or any(exact)) else ""
-    report.measured = [words for words in (*exact, then or step, on, *compared, said, what, unset) if words]
+    told = (*exact, then or step, on, *compared, said, what, unset)
+    report.measured = [words for words in dict.fromkeys(told) if words]
     if not report.measured and not report.looks_like.startswith("looks like") and report.first is not None:
         report.measured = [f"{report.first.id}: {report.first.text}"]
     if report.diagnosis:
@@ -177,7 +181,8 @@ def _told(report: Report, port: Port, stepped: bool, judge: Judge) -> list[str]:
         again = stepped and r.rule.id in ("S7.edited", "S7.settings") and " is not read" not in r.text
         if r.divergence is None and r.rule.level == 3 and not again:
             first.setdefault(r.rule.id, r)
-    told = [f"{r.id}: {r.text}" for r in first.values()]
+    rows = sorted(first.values(), key=lambda r: r.rule.id not in ("S7.parameters", "S7.groups"))  # others show it again
+    told = [f"{r.id}: {r.text}" for r in rows]
     if "S7.options" in first and (more := _under_option(port, first["S7.options"].text, judge)):
         told.insert(0, more)
     return told[:3]

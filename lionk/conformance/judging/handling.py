@@ -140,7 +140,10 @@ def _closure(port: Port, case: Case, x0: Any, grads: list[Any], **more: Any) -> 
         seen.append(each_parameter(handle.x, read))
     for i, runs in enumerate(_columns(plain)):
         if found := differs(_columns(seen)[i], runs, case.dtype):
-            return f"step {found[0]} is another one with a closure: by {found[1]}"
+            early = steps(start(port, case, x0, **more), [each_parameter(grads[0], lambda g: -g)])
+            late = all(map(same, _columns(early)[0], _columns(seen[:1])[0]))
+            why = "the closure is called when the gradients have been read: " * late
+            return f"{why}step {found[0]} is another one with a closure: by {found[1]}"
     return ""
 
 

@@ -16,7 +16,7 @@ from ..specification.port import DTYPES
 from ..specification.script import rounded
 from .dtypes import computed_in
 from .pairs import CLOSE
-from .reference import decay_and_gradient, stepped
+from .reference import decay_and_gradient, stepped, two_constants
 from .trace import Trace, read
 
 _ENOUGH = 0.97  # of the entries: the finest probes turn in another order of evaluation
@@ -137,7 +137,7 @@ def together(K: Any, parameters: Sequence[Watched], index: int) -> str:
     def check(says: str, right: Any, after: Any) -> None:
         runs[says] = runs.get(says, True) and _near(right, after, own.case.dtype)
 
-    x, shared = read(own.x0), 0 * read(own.x0)
+    x, shared, rows = read(own.x0), 0 * read(own.x0), []
     for t, after in enumerate(own.seen):
         for j, other in enumerate(parameters):
             if read(other.x0).shape != x.shape:
@@ -160,9 +160,15 @@ def together(K: Any, parameters: Sequence[Watched], index: int) -> str:
         check(more, moved(K, own.case, shrunk, m, own.grads[t])[0], after)
         check("does not decay", moved(K, replace(own.case, weight_decay=0.0), x, m, own.grads[t])[0], after)
         right, _ = moved(K, own.case, x, m, own.grads[t])
+        lr = own.case.lr[0]
+        rows.append(((right - x) / lr + lam * x, x, (after - x) / lr))
         check(f"{more}, after its step", right * (1 - own.case.lr[0] * lam), after)
         x = after
     found = next((says for says, holds in runs.items() if holds), "")
+    if not found and x.size > 1 and (fit := two_constants(rows)):
+        a, b = fit
+        of_rate = f"has its learning rate multiplied by {a:.4g}" if abs(b - a * lam) < 1e-6 else ""
+        found = of_rate or f"makes the step x + lr (a u - b x) with a = {a:.4g}, b = {b:.4g}; right are 1 and {lam:g}"
     return f"parameter {index} {found}; " if found else ""
 
 
@@ -200,6 +206,14 @@ def _momenta(m: Any, others: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "has its sign turned", -m
     for dtype in ("float32", "float16", "bfloat16"):
         yield f"is rounded to {dtype}", _to(m, dtype)
+    size = abs(m)
+    yield "is its own sign", host().namespace().sign(m)
+    yield "is its own sign times the mean of its sizes", host().namespace().sign(m) * size.mean()
+    for k in (127, 7, 255, 15):
+        unit = size.max() / k
+        yield f"is rounded to 1/{k} of its largest entry", (m / (unit or 1.0)).round() * unit
+    for k in (0.5, 2.0, 0.9, 0.1):
+        yield f"is multiplied by {k}", k * m
     for says, other in others.items():
         yield f"is {says}", other
         yield f"is the sum of what was saved and {says}", m + other

@@ -49,8 +49,28 @@ def step_of(case: Case, claims: Capabilities, trace: Trace) -> str:
         and len(pairs) == len(rows)
         and any(abs(a - 1) + abs(b - p.lam) > 1e-6 for (a, b), (p, *_) in zip(pairs, points, strict=True))
     ):
+        if words := _at_steps([(a, b, p.lam) for (a, b), (p, *_) in zip(pairs, points, strict=True)]):
+            return f"in {case.id} {words}"
         a, b, lam = (_listed(v) for v in ([a for a, _ in pairs], [b for _, b in pairs], [p.lam for p, *_ in points]))
         return f"in {case.id} the step is x + lr (a u - b x) with a = {a}, b = {b}; right are 1 and {lam}"
+    return ""
+
+
+def _at_steps(found: list[tuple[float, float, float]]) -> str:
+    """In words, what is wrong at some of the steps, of their constants and the right decay: one thing for all."""
+    names = {
+        "x does not move": lambda a, b, _: abs(a) + abs(b) < 1e-6,
+        "x does not decay": lambda a, b, _: abs(a - 1) + abs(b) < 1e-6,
+        "x only decays": lambda a, b, lam: abs(a) + abs(b - lam) < 1e-6,
+        "the direction is turned": lambda a, b, lam: abs(a + 1) + abs(b - lam) < 1e-6,
+    }
+    for words, holds in names.items():
+        at = [i for i, f in enumerate(found) if holds(*f)]
+        rest = [(i, *f) for i, f in enumerate(found) if i not in at]
+        if not at or not rest or any(abs(a - 1) > 1e-6 for _, a, *_ in rest):
+            continue
+        more = [f"at step {i} it decays {b / lam:.4g} times as much" for i, _, b, lam in rest if abs(b - lam) > 1e-6]
+        return "; ".join([f"{words} at step{'s' * (len(at) > 1)} {', '.join(map(str, at))} of {len(found)}", *more])
     return ""
 
 

@@ -134,7 +134,7 @@ def groups(port: Port, case: Case) -> str:
     # Where the first rate enters the decay, ports differ on whose first rate it is.
     lr = 0.05 if case.decay in ("lr_ratio", "lr2_max") else 0.02
     betas = Maker(port.capabilities, case.dtype).betas(0.5, 0.75)
-    own: list[dict[str, Any]] = [{"lr": 0.05, "weight_decay": 0.5}, {"lr": lr, "weight_decay": 0.1, "betas": betas}]
+    own: list[dict[str, Any]] = [{"lr": 0.05, "weight_decay": 0.25}, {"lr": lr, "weight_decay": 0.0, "betas": betas}]
     together = steps(start(port, case, x, groups=own), grads)
     for i in range(2):
         alone = steps(start(port, case, x[i], **own[i]), [g[i] for g in grads])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..specification.cases import function_of, host
+from ..specification.cases import function_of, host, size
 from ..specification.maker import main_shape
 from ..specification.port import Port
 from .asked import Asked, asked_of
@@ -15,12 +16,14 @@ _LAGS = 3
 _GRID = 257
 _SIZES = (2.0**-6, 1.0, 2.0**6)
 _CLOSE = 1e-3
+_RATE = 2.0**-6
+_BEFORE = 20  # steps of gradients 0, after which a momentum has faded, and a constant has not
 
 
 def _falls(ask: Asked, *grads: Sequence[float]) -> list[bool]:
     """Does x fall, entry by entry, at the last of these gradients? Decay is less here than a direction is."""
     ask = replace(ask, shape=(len(grads[-1]),))
-    last = ask(*(host().asarray(list(g), dtype="float64") for g in grads), x=0.125)[-1]
+    last = ask(*(host().asarray(list(g), dtype="float64") for g in grads), x=0.125, lr=_RATE)[-1]
     return [bool(v > 0) for v in last]
 
 
@@ -29,9 +32,11 @@ def _after(ask: Asked, before: Sequence[float], grid: Sequence[float]) -> list[b
     return _falls(ask, *((v,) * len(grid) for v in before), grid)
 
 
-def _turn(ask: Asked, *before: float) -> float | None:
-    """Minus the newest gradient by which the direction turns, after these; None if by none, or several."""
-    size = max(map(abs, before))
+def _turn(ask: Asked, *before: float, size: float = 0.0) -> float | None:
+    """Minus the newest gradient by which the direction turns, after these; None if by none, or several. ``size``: about
+    which it is looked for, where there are none.
+    """
+    size = max(map(abs, before), default=size)
     half = [size * 10.0 ** (-4 + 7 * i / (_GRID // 2 - 1)) for i in range(_GRID // 2)]
     grid = [-v for v in reversed(half)] + [0.0] + half
     low = high = 0.0
@@ -72,17 +77,62 @@ def weights_of(port: Port, late: int = 0) -> tuple[str, float]:
     if not xp.all(K.subgradient(host().asarray([1e-9, -1e-9], dtype="float64")) != 0):
         return unknown
     try:
-        if (found := _weights(plain)) != unknown:
+        found = (_begins(plain), 0.0)
+        if found == unknown and (found := _weights(plain)) == unknown:
+            found = (_counts(plain), 0.0)
+        if found != unknown:
             return found
-        others = {"with weight decay: ": replace(plain, wd=0.5)} if set(claims.decays) & {"lr_wd", "palm"} else {}
+        small, one = (float(abs(plain(a * plain.gradient())[0]).max()) for a in (1e-4, 1.0))
+        # A direction that is smaller than the decay turns elsewhere.
+        decays = set(claims.decays) & {"lr_wd", "palm"} and abs(small - one) < _CLOSE
+        others = {"with weight decay: ": replace(plain, wd=0.5)} if decays else {}
         others |= {f"after {late} steps: ": replace(plain, before=late)} if late else {}
         for words, ask in others.items():
             text, off = _weights(ask)
+            if text and (shrinks := ask.wd and _shrinks(plain, ask)):
+                return shrinks, off
             if text:
                 return words + text, off
     except Exception:  # whatever the port raises has its own verdict
         return unknown
     return unknown
+
+
+def _begins(ask: Asked) -> str:
+    """What the readout holds before any gradient: a momentum that does not begin at 0, or a constant."""
+    b1, b2 = ask.betas
+    if not any(abs(float(v)) > 1e-3 for x in (1.0, -2.0) for v in ask(host().asarray([0.0] * size(ask.shape)), x=x)[0]):
+        return ""
+    for unit in (1.0, 1e-6, 1e-12, 1e6):
+        at_once, later = (_turn(replace(ask, before=n), size=unit) for n in (0, _BEFORE))
+        if not at_once or later is None:
+            continue
+        held = (1 - b1) * at_once
+        if abs(later / at_once - 1) < _CLOSE:
+            return f"to the readout, or to the gradient before it, a constant is added: {held:.3g} to the readout"
+        if abs(later / at_once - b2**_BEFORE) < _CLOSE * 10:
+            return f"the momentum begins at {held / b1:.3g}, where x is 0.125, and not at 0"
+    return ""
+
+
+def _counts(ask: Asked) -> str:
+    """The weight of the last gradient at the second step and later, if that is another one."""
+    first, later = (_weight(replace(ask, before=n), 1) for n in (0, _BEFORE))
+    if first is None or later is None or abs(first - later) <= _CLOSE * abs(first):
+        return ""
+    return (
+        f"the weights of the readout change with the count of steps: the last gradient counts {first:.4g} against the "
+        f"newest at the second step, and {later:.4g} after {_BEFORE} more, as where betas rise or a bias is corrected"
+    )
+
+
+def _shrinks(plain: Asked, decaying: Asked) -> str:
+    """Does the decay multiply the momentum?"""
+    (one, two), (a, b) = ([_weight(ask, lag) for lag in (1, 2)] for ask in (plain, decaying))
+    if not (one and two and a and b):
+        return ""
+    times, due = (b / a) / (two / one), 1 - decaying.wd * _RATE
+    return "the decay multiplies the momentum by 1 - lr wd at each step" * (abs(times - due) < _CLOSE)
 
 
 def _weights(ask: Asked) -> tuple[str, float]:
@@ -104,6 +154,8 @@ def _weights(ask: Asked) -> tuple[str, float]:
     off = max(abs(a - b) / b for a, b in zip(seen, right, strict=True))
     if off <= _CLOSE and (sized := _sizes(ask, right[0])):
         return sized, 0.0
+    if off > _CLOSE and (said := _form(ask, seen) or _counts(ask)):
+        return said, off
     due, turn = seen[1] + _SIZES[2] * seen[0], _turn(ask, 1.0, _SIZES[2])
     if turn is not None and abs(turn - due) > _CLOSE * due:
         told = f"after one of 1 and one of {_SIZES[2]:g} a new one of -{turn:.4g} turns it, where by their weights"
@@ -113,11 +165,54 @@ def _weights(ask: Asked) -> tuple[str, float]:
         ), 0.0
     if off <= _CLOSE:
         return "", 0.0
+    more = ": of a gradient the difference to the one before has a part, as in MARS" * (seen[0] < 0 < seen[1])
     words = ["1 : " + " : ".join(f"{w:.4g}" for w in ws) for ws in (seen, right)]
     text = (
         f"with betas ({b1:g}, {b2:g}) the readout weighs the last {_LAGS + 1} gradients, the newest first, {words[0]}"
     )
-    return f"{text}; right is {words[1]}{_as_betas(seen)}", off
+    return f"{text}; right is {words[1]}{more or _as_betas(seen)}", off
+
+
+def _form(ask: Asked, seen: Sequence[float]) -> str:
+    """How the two averages are written, if one or two slips explain these weights; those of the fewest slips."""
+    b1, b2 = ask.betas
+    numbers = {"b1": b1, "1-b1": 1 - b1, "b2": b2, "1-b2": 1 - b2, "1": 1.0, "b1^2": b1 * b1, "1-b1^2": 1 - b1 * b1}
+    numbers |= {v: float(v) for v in ("0.9", "0.1", "0.99", "0.01")} | {"-b1": -b1, "-b2": -b2}
+    found: dict[int, list[str]] = {}
+    for (p, q), (r, s), late in itertools.product(_PAIRS, _PAIRS, (False, True)):
+        slips = ((p, q) != _PAIRS[0]) + ((r, s) != _PAIRS[1]) + late
+        keep, take, old, new = (numbers[n] for n in (p, q, r, s))
+        first = keep * new * (old if late else 1.0) / (take + keep * new * late)
+        if slips < 3 and all(abs(w - first * old**i) <= _CLOSE * abs(w) for i, w in enumerate(seen)):
+            words = [f"the readout is {p} m + {q} g"] * ((p, q) != _PAIRS[0])
+            words += [f"the state is {r} m + {s} g"] * ((r, s) != _PAIRS[1])
+            words += ["the readout takes the momentum from after the step"] * late
+            found.setdefault(slips, []).append(" and ".join(words))
+    said = found[min(found)] if found else []
+    return ", or ".join(said) if len(said) < 4 else ""
+
+
+#: The readout and the state as they are, and slips in either.
+_PAIRS = (
+    ("b1", "1-b1"),
+    ("b2", "1-b2"),
+    ("1-b1", "b1"),
+    ("1-b2", "b2"),
+    ("b1", "1-b2"),
+    ("b2", "1-b1"),
+    ("b1", "1"),
+    ("b2", "1"),
+    ("1", "1-b1"),
+    ("1", "1-b2"),
+    ("b1", "0.1"),
+    ("b2", "0.01"),
+    ("0.9", "1-b1"),
+    ("0.9", "0.1"),
+    ("0.99", "0.01"),
+    ("b1^2", "1-b1^2"),
+    ("-b1", "1-b1"),
+    ("-b2", "1-b2"),
+)
 
 
 def _as_betas(seen: list[float]) -> str:
