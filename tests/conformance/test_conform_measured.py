@@ -157,3 +157,25 @@ def of_signs(x, m, grad, lr, beta1, beta2, weight_decay):
 )
 def test_what_a_step_keeps_to_is_said_first(step, words):
     assert check(step, dtypes=("float64",), level=1).hint.startswith(words)
+
+
+def of_decomposition(r):
+    q, t = np.linalg.qr(r if len(r) >= len(r.T) else r.T)
+    q = q * np.where(np.diagonal(t) < 0, -1.0, 1.0)
+    return q if len(r) >= len(r.T) else q.T
+
+
+def test_an_orthogonal_factor_that_is_not_the_polar_one():
+    report = check(of_matrices(of_decomposition), K="nuclear", dtypes=("float64",), level=0)
+    assert report.hint == "the direction is Q of the decomposition Q R, where the readout has full rank"
+
+
+def forgets_nan(x, m, grad, lr, beta1, beta2, weight_decay):
+    r = beta1 * m + (1 - beta1) * grad
+    x = x * (1 - lr * weight_decay) - lr * (1.0 * (r > 0) - (r < 0))
+    return x, np.nan_to_num(beta2 * m + (1 - beta2) * grad, posinf=np.inf, neginf=-np.inf)
+
+
+def test_a_nan_that_leaves_the_momentum():
+    report = check(forgets_nan, dtypes=("float64",), only="S6.nan")
+    assert report.hint.startswith("the NaN of an earlier gradient is not in the momentum any more")

@@ -45,6 +45,13 @@ def _untransposed(r: Any, K: Any) -> Any:
     return kept @ right.T if len(r) >= len(r.T) else K.subgradient(r)
 
 
+def _triangular(r: Any, _: Any) -> Any:
+    xp, tall = host().namespace(), len(r) >= len(r.T)
+    q, t = xp.linalg.qr(r if tall else r.T)
+    q = q * xp.where(xp.diag(t) < 0, -1.0, 1.0)
+    return q if tall else q.T
+
+
 #: Directions of a matrix: the one that is asked for, and others.
 WAYS: dict[str, Callable[[Any, Any], Any]] = {
     RIGHT: lambda r, K: K.subgradient(r),
@@ -56,6 +63,7 @@ WAYS: dict[str, Callable[[Any, Any], Any]] = {
     "the readout divided by its largest singular value": lambda r, _: r / (float(_values(r).max()) or 1.0),
     "the readout divided by its length": lambda r, _: r / (float((r * r).sum() ** 0.5) or 1.0),
     "U V of the decomposition U S V^T, not U V^T": _untransposed,
+    "Q of the decomposition Q R": _triangular,
 }
 #: The readout and the next momentum, of betas, momentum and minus the gradient; the first is the right one.
 READOUTS: dict[str, Callable[[float, float, Any, Any], tuple[Any, Any]]] = {
@@ -103,6 +111,8 @@ def direction_of(wrong: Runs, every: Runs, claims: Capabilities) -> str:
         if found := _explained(runs, claims):
             return found
     seen = list(_seen(wrong, RIGHT))
+    if not claims.accuracy and (found := _explained(finite, claims, _full)):
+        return f"{found}, where the readout has full rank"
     return _rank(seen) or _vectors(seen, claims) if not claims.accuracy else _singular_values(seen, claims)
 
 
@@ -116,11 +126,15 @@ def _seen(runs: Runs, rule: str) -> Iterator[tuple[tuple[int, ...], Any, Any]]:
                 yield case.shape, p.readout if rule == RIGHT else r, (after - p.x) / p.lr + p.lam * p.x
 
 
-def _explained(runs: Runs, claims: Capabilities) -> str:
+def _full(r: Any) -> bool:
+    return getattr(r, "ndim", 0) == 2 and bool((s := _values(r)).min() > 1e-6 * s.max())
+
+
+def _explained(runs: Runs, claims: Capabilities, asked: Callable[[Any], bool] = lambda _: True) -> str:
     """The hypothesis that explains all of these directions, and leaves the least; "" if none does."""
     best, words = math.inf, ""
     for way, rule in [*((w, RIGHT) for w in WAYS), *((RIGHT, r) for r in READOUTS if r != RIGHT)]:
-        found, left = _factors(list(_seen(runs, rule)), claims, WAYS[way])
+        found, left = _factors([row for row in _seen(runs, rule) if asked(row[1])], claims, WAYS[way])
         if not found or left > best:
             continue
         best, words = (_LESS if way == rule == RIGHT else 1 - 1e-6) * left, ""  # of equal ones the first

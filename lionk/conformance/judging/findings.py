@@ -19,7 +19,7 @@ from .direction import other_of, whole_of
 from .entries import entries_of
 from .family import AS_MUON, depends_of, family_of
 from .long import late_of, turns_of
-from .measure import bits_of, held_of, precision_of, range_of, share_of, step_of
+from .measure import bits_of, held_of, nan_of, precision_of, range_of, share_of, step_of
 from .spelling import spelled
 from .trace import Trace
 from .weights import weights_of
@@ -82,7 +82,8 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     # Of steps that are wrong in turns a mistake of each explains a part.
     uneven = [step] if " at step" in step else []
     weights = [w for w in numbers if w.startswith("the decay multiplies the momentum")]
-    exact = (cast, impure, muon, counted, odd, other, family, *weights, decay, *numbers, *uneven, *parts)
+    lost = nan_of(of.wrong, of.claims) if not (of.finite or report.sure) else ""
+    exact = (cast, impure, lost, muon, counted, odd, other, family, *weights, decay, *numbers, *uneven, *parts)
     on = depends_of(port) if of.wrong and not (report.sure or any(exact)) else ""
     told = (*exact, then or step, on, *compared, said, what, unset)
     report.measured = [words for words in dict.fromkeys(told) if words]

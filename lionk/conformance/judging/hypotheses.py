@@ -138,6 +138,7 @@ def together(K: Any, parameters: Sequence[Watched], index: int) -> str:
         runs[says] = runs.get(says, True) and _near(right, after, own.case.dtype)
 
     x, shared, rows = read(own.x0), 0 * read(own.x0), []
+    lam, _ = decay_and_gradient(own.case, 0, x, 0 * x)
     for t, after in enumerate(own.seen):
         for j, other in enumerate(parameters):
             if read(other.x0).shape != x.shape:
@@ -153,7 +154,6 @@ def together(K: Any, parameters: Sequence[Watched], index: int) -> str:
         check("does not move", x, after)
         decayed, _ = moved(K, own.case, x, ms[index] * 0, 0 * x)
         check("only decays", decayed, after)
-        lam, _ = decay_and_gradient(own.case, 0, x, 0 * x)
         shrunk = x * (1 - own.case.lr[0] * lam)
         m = momentum(own.case, own.grads[:t], x)
         more = "decays once more for each other parameter"
@@ -212,8 +212,8 @@ def _momenta(m: Any, others: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for k in (127, 7, 255, 15):
         unit = size.max() / k
         yield f"is rounded to 1/{k} of its largest entry", (m / (unit or 1.0)).round() * unit
-    for k in (0.5, 2.0, 0.9, 0.1):
-        yield f"is multiplied by {k}", k * m
+    for times in (0.5, 2.0, 0.9, 0.1):
+        yield f"is multiplied by {times}", times * m
     for says, other in others.items():
         yield f"is {says}", other
         yield f"is the sum of what was saved and {says}", m + other

@@ -6,7 +6,7 @@ These words do not depend on the list of known mistakes, so they say something o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -58,7 +58,7 @@ def step_of(case: Case, claims: Capabilities, trace: Trace) -> str:
 
 def _at_steps(found: list[tuple[float, float, float]]) -> str:
     """In words, what is wrong at some of the steps, of their constants and the right decay: one thing for all."""
-    names = {
+    names: dict[str, Callable[[float, float, float], bool]] = {
         "x does not move": lambda a, b, _: abs(a) + abs(b) < 1e-6,
         "x does not decay": lambda a, b, _: abs(a - 1) + abs(b) < 1e-6,
         "x only decays": lambda a, b, lam: abs(a) + abs(b - lam) < 1e-6,
@@ -178,6 +178,19 @@ def _ranged(port: Port, K: Any, dtype: str, high: int) -> tuple[list[float], lis
 def _size(seen: Any, fine: Any, place: int) -> float:
     """That of the first wrong direction of an entry."""
     return abs(float(seen[:, place][~fine[:, place]][0]))
+
+
+def nan_of(runs: Runs, claims: Capabilities) -> str:
+    """Has a NaN left the momentum, if these are runs with one, and go wrong where the gradient is a number again?"""
+    xp, at = host().namespace(), 0
+    for case, trace in runs:
+        for p, after in follow(case, trace.xs, claims.state_dtype) if case.id.startswith("S6.nan") else ():
+            seen = abs((after - p.x) / (p.lr or 1.0) + p.lam * p.x)
+            moved = xp.isnan(p.readout) & xp.isfinite(after) & (seen > _FITS)
+            if xp.isnan(p.grad)[moved].any():
+                return ""
+            at = at or p.step * bool(moved.any())
+    return f"the NaN of an earlier gradient is not in the momentum any more: at step {at} x moves" if at else ""
 
 
 def held_of(runs: Runs, claims: Capabilities) -> str:

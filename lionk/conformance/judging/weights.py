@@ -154,7 +154,7 @@ def _weights(ask: Asked) -> tuple[str, float]:
     off = max(abs(a - b) / b for a, b in zip(seen, right, strict=True))
     if off <= _CLOSE and (sized := _sizes(ask, right[0])):
         return sized, 0.0
-    if off > _CLOSE and (said := _form(ask, seen) or _counts(ask)):
+    if off > _CLOSE and (said := _form(ask, seen) or (_counts(ask) if seen[0] > 0 else "")):
         return said, off
     due, turn = seen[1] + _SIZES[2] * seen[0], _turn(ask, 1.0, _SIZES[2])
     if turn is not None and abs(turn - due) > _CLOSE * due:
