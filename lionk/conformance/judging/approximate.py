@@ -174,11 +174,12 @@ def _factors(
 
 def _scale(found: dict[tuple[int, ...], float], claims: Capabilities) -> str:
     """The formula of the scale, if the numbers for the shapes and the right ones are scales of a polar factor."""
-    xp, right = host().namespace(), {}
+    xp, right, K = host().namespace(), {}, claims.K
+    exact = {**K, "polar": "svd"} if isinstance(K, dict) and "polar" in K else K
     for shape in found:
         line = xp.zeros(shape)
         line[0] = 1.0  # of one block, if there are several
-        right[shape] = float(_values(function_of(claims.K, shape).subgradient(line)).max())
+        right[shape] = float(_values(function_of(exact, shape).subgradient(line)).max())
     seen = named({s: f * right[s] for s, f in found.items()}, claims.accuracy)
     due = named(right, 0.0) or ", ".join(f"{v:.3g} at {s}" for s, v in right.items())
     return f": its scale is {seen}, where {due} is right" if seen and seen != due else ""
