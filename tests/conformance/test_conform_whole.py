@@ -77,6 +77,18 @@ def test_of_a_step(rule, words, move):
     assert words in report.hint, report.measured
 
 
+def test_a_direction_that_is_left_out_as_a_whole():
+    """Of which no size can be read."""
+
+    def gated(x, m, grad, lr, beta1, beta2, weight_decay):
+        u = np.sign(average(m, grad, beta1))
+        u = u if u.size and np.mean(u * grad > 0) >= 0.5 else 0 * u
+        return x - lr * (u + weight_decay * x), average(m, grad, beta2)
+
+    report = check(gated, dtypes=("float64",), level=1)
+    assert report.hint
+
+
 def readout(keep, take):
     """A Lion with this readout, of m, g and b1, and this state."""
 

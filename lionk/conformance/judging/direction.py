@@ -214,7 +214,7 @@ def _epsilon(wrong: Sequence[tuple[Step, Any]]) -> str:
             return ""
         if a > 1e-5:  # of less the rounding of x leaves little
             found.append(length * (1 / a - 1))
-    middle = sorted(found)[len(found) // 2]
+    middle = sorted(found)[len(found) // 2] if found else 0.0
     if len(found) < 2 or any(abs(f / middle - 1) > 0.05 for f in found):
         return ""
     return f"the direction is the right one times n/(n + {middle:.2g}), n the length of the readout: an epsilon"
