@@ -199,3 +199,27 @@ def test_of_steps_in_turns(decays, words):
             self.wd = given
 
     assert words in check(Turns, dtypes=("float64",), level=1).hint
+
+
+class Rescaled(Lion):
+    def one(self, p, g, state, group):
+        (b1, b2), lr = group["betas"], group["lr"]
+        u = torch.sign(average(state["m"], g, b1))
+        agree = (u * g > 0).to(p.dtype)
+        share = agree.mean().clamp(min=1e-3) if p.numel() else 1.0
+        self.move(p, u * agree / share, lr, group["weight_decay"])
+        state["m"] = average(state["m"], g, b2)
+
+
+def test_a_rescaled_mask_in_16_bits_where_it_may_be_that_none_agrees():
+    report = check(Rescaled, dialect="lion-cautious-rescaled", dtypes=("float16",), diagnose=False)
+    assert report.passed, report.first
+
+
+def test_a_gradient_that_is_cut_is_no_matter_of_precision():
+    def cut(x, m, grad, lr, beta1, beta2, weight_decay):
+        most = 2 * np.median(np.abs(grad)) if grad.size else 1.0
+        g = np.clip(grad, -most, most)
+        return x * (1 - lr * weight_decay) - lr * np.sign(average(m, g, beta1)), average(m, g, beta2)
+
+    assert "bfloat16" not in check(cut, dtypes=("float64",), level=0).hint

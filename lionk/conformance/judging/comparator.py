@@ -75,8 +75,11 @@ def _between(case: Case, K: ConvexFunction, point: Point) -> tuple[Any, Any]:
         return K.subgradient(ends[0]), K.subgradient(ends[1])
     both = [K.subgradient(r) * point.grad < 0 for r in ends]
     shares = {float(xp.mean(1.0 * b)) for b in (both[0] & both[1], both[0] | both[1])} if point.x.size else {1.0}
+    least = 1.0 / max(point.x.size, 1)  # where it may be that none agrees, it may be one
     seen = [
-        direction(case, K, point.x, point.grad, point.lam, r, share or 1.0) for r in ends for share in sorted(shares)
+        direction(case, K, point.x, point.grad, point.lam, r, max(share, least))
+        for r in ends
+        for share in sorted(shares)
     ]
     return xp.min(xp.stack(seen), axis=0), xp.max(xp.stack(seen), axis=0)
 
