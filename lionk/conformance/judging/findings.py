@@ -22,7 +22,7 @@ from .long import late_of, turns_of
 from .measure import bits_of, held_of, nan_of, precision_of, range_of, share_of, step_of
 from .spelling import spelled
 from .trace import Trace
-from .weights import weights_of
+from .weights import is_fine, weights_of
 
 Judge = Callable[..., Report]
 #: Rules that ask about the size of gradients.
@@ -136,6 +136,8 @@ def _numbers(of: _Failed, family: str) -> tuple[str, tuple[str, ...]]:
     # S4.state has the finest probes. With weight decay the momentum feels x, which is no precision.
     fine = of.broke("S4.state") and not weights.startswith("with weight decay")
     inside = precision_of(of.wrong, of.claims, off) if fine else ""
+    if "float16" in inside and is_fine(of.port):
+        inside = ""
     dtypes = dict.fromkeys(r.id.rpartition("/")[2] for r in of.report.failures if r.rule.id in SIZED)
     ranged = range_of(of.port, list(dtypes)) if not family else ""
     # A dtype of the range of float32 holds the scales of S2.scale: what fails there is first a matter of size.
