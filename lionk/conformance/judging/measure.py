@@ -186,7 +186,7 @@ def nan_of(runs: Runs, claims: Capabilities) -> str:
     for case, trace in runs:
         for p, after in follow(case, trace.xs, claims.state_dtype) if case.id.startswith("S6.nan") else ():
             seen = abs((after - p.x) / (p.lr or 1.0) + p.lam * p.x)
-            moved = xp.isnan(p.readout) & xp.isfinite(after) & (seen > _FITS)
+            moved = xp.isnan(p.readout) & xp.isfinite(after) & (seen > 0.1)
             if xp.isnan(p.grad)[moved].any():
                 return ""
             at = at or p.step * bool(moved.any())
