@@ -166,9 +166,10 @@ def settled(xp: Namespace, y: Array, near: Array, batch: int) -> Array:
     """``near``, the projection of y; but y bit for bit where both differ by rounding only, relative to y.
 
     For sets that hold no rounded numbers, such as ``sum y = 0``: there a projection is its own projection. It is half
-    of the tolerance of membership in a set that sums of n entries bound, which ``sqrt(n) |near - y|`` does, too.
+    of the tolerance of membership, and all entries together, of which a sum is made.
     """
-    same = reductions.norm(xp, near - y, batch) <= 4 * _xp.eps(y) * reductions.peak(xp, y, batch)
+    room = 4 * _xp.eps(y) * math.sqrt(max(_xp.event_size(y, batch), 1))
+    same = reductions.total(xp, xp.abs(near - y), batch) <= room * reductions.peak(xp, y, batch)
     return xp.where(_xp.spread(xp, same, y), y, near)
 
 
