@@ -46,6 +46,8 @@ def _untransposed(r: Any, K: Any) -> Any:
 
 
 def _triangular(r: Any, _: Any) -> Any:
+    if not _full(r):
+        raise ValueError("of a readout of less rank it is not unique")
     xp, tall = host().namespace(), len(r) >= len(r.T)
     q, t = xp.linalg.qr(r if tall else r.T)
     q = q * xp.where(xp.diag(t) < 0, -1.0, 1.0)

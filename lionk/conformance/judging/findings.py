@@ -80,7 +80,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     odd = f"{what}, {place}" if what and place else ""
     report.fact = bool(cast or impure or muon)
     # Of steps that are wrong in turns a mistake of each explains a part.
-    uneven = [step] if " at step" in step else []
+    uneven = [step] if " at step" in step and not then else []
     weights = [w for w in numbers if w.startswith("the decay multiplies the momentum")]
     lost = nan_of(of.wrong, of.claims) if not (of.finite or report.sure) else ""
     exact = (cast, impure, lost, muon, counted, odd, other, family, *weights, decay, *numbers, *uneven, *parts)
