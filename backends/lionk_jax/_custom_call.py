@@ -7,11 +7,14 @@ is copied: ``jax.pure_callback`` copies what comes and what goes, which takes lo
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import math
 import secrets
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from ctypes import POINTER, c_int, c_int64, c_size_t, c_uint32, c_void_p
 from functools import cache
 from typing import Any
@@ -110,7 +113,17 @@ def _register() -> Any:
 
     kept = ctypes.CFUNCTYPE(c_void_p, POINTER(_Frame))(_called)
     jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(ctypes.cast(kept, c_void_p)), platform="cpu")
+    # Before the pools of threads close, which is before all that atexit does.
+    getattr(threading, "_register_atexit", atexit.register)(_finish)
     return kept
+
+
+def _finish() -> None:
+    """Wait for steps that are yet to be made: where Python has ended, what XLA calls waits for it without end."""
+    import jax
+
+    with suppress(Exception):  # an error of a step, which nobody asks for any more
+        jax.block_until_ready(jax.live_arrays())
 
 
 @cache

@@ -223,5 +223,5 @@ def beyond(xp: Namespace, low: Array, high: Array, y: Array, size: Array) -> Arr
     """0, or infinity where y is not between these slopes at the ends of ``preimage``, up to the rounding of terms of
     this size: slopes end before y at the largest x, and for each unit of y beyond, the conjugate grows by as much.
     """
-    room = 64 * eps(y) * (size + xp.abs(y))
+    room = 64 * eps(y) * (size + xp.abs(y)) + float(xp.finfo(y.dtype).smallest_normal)
     return xp.where((y > high + room) | (y < low - room), math.inf * xp.ones_like(y), xp.zeros_like(y))
