@@ -72,10 +72,11 @@ TWO_BALLS = lionk.K("frobenius") + lionk.K("std")  # K* is known by the sum of t
 TWO_SETS = lionk.functions.infimal_convolution(lionk.K("linf"), 0.5 * lionk.K("l2"))
 
 
+TWO = [Case("two balls", lambda: TWO_BALLS, (3, 2)), Case("two sets", lambda: TWO_SETS, (2,))]
+
+
 @pytest.mark.parametrize(
-    "case",
-    [*TABLE, Case("two balls", lambda: TWO_BALLS, (3, 2)), Case("two sets", lambda: TWO_SETS, (2,))],
-    ids=lambda c: c.id,
+    "case", [*TWO, *(pytest.param(c, marks=[pytest.mark.slow] * c.heavy) for c in TABLE)], ids=lambda c: c.id
 )
 def test_short_proximal_points_alone_and_in_a_stack(case) -> None:
     """Where the prox is far shorter than its argument, and others in the stack are not."""
