@@ -99,16 +99,16 @@ def _restless(port: Port, report: Report, case: Case, trace: Trace) -> str:
             return ""
         if isinstance(port, Elsewhere) and _as(again, run(port, case)):  # alone it is the same each time
             return "leaked_state"
-        # After a run with gradients, one with none: what is left moves x twice in the same way.
+        # After a run with gradients, one with none: what is left moves x alike each time, and a coin does not.
         if takes(port.capabilities.K, (7,)):  # a shape that no NaN has been in
             grads = tuple(g[:7] for g in case.grads if len(g) >= 7)
             case = replace(case, shape=(7,), x0=case.x0[:7], grads=grads, layout="C")
         still = replace(case, grads=(tuple(0.0 for _ in case.x0),), weight_decay=0.0)
-        twice = [(run(port, case), run(port, still).xs[0] - case.array(case.x0))[1] for _ in range(2)]
+        first, *later = ((run(port, case), run(port, still).xs[0] - case.array(case.x0))[1] for _ in range(5))
     except Exception:  # a program that was run elsewhere, or a port that breaks
         return ""
     xp = host().namespace()
-    if float(xp.mean(1.0 * (twice[0] * twice[1] > 0))) > 0.9:
+    if all(float(xp.mean(1.0 * (first * moved > 0))) > 0.9 for moved in later):
         return "leaked_state"
     found = [r.divergence for r in report.failures if r.divergence]
     return "random_ties" if all(d.margin == 0 and d.direction == 0 for d in found) else "noisy_gradient"
