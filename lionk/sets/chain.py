@@ -112,7 +112,7 @@ class Chain(ArraySet):
         steps = _xp.sign(xp, z[..., 1:] - z[..., :-1])
         edge = xp.zeros_like(z[..., :1])
         u = xp.concat([edge, steps], axis=-1) - xp.concat([steps, edge], axis=-1)
-        return xp.reshape(run_means(xp, z, u), c.shape)
+        return xp.reshape(run_means(xp, runs_of(xp, z), u), c.shape)
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         z = sequence(xp, y, batch)
@@ -140,15 +140,20 @@ class Chain(ArraySet):
         return xp.maximum(_xp.clip(xp, inside, 0.0, None), sums[..., -1]) + reductions.poison(xp, y, batch)
 
 
-def run_means(xp: Namespace, x: Array, u: Array) -> Array:
-    """u, averaged over each run of equal entries of x, along the last axis."""
+def runs_of(xp: Namespace, x: Array) -> tuple[Array, Array]:
+    """Where the run of equal entries along the last axis that holds each entry of x begins, and where it ends."""
     n, device = x.shape[-1], _xp.device(x)
     starts = xp.concat([xp.ones_like(x[..., :1], dtype=xp.bool), x[..., 1:] != x[..., :-1]], axis=-1)
     run, place = xp.cumulative_sum(xp.astype(starts, xp.int64), axis=-1) - 1, xp.arange(n, device=device)
     first = xp.sort(xp.where(starts, place, n), axis=-1)  # where each run starts; n beyond the last one
     last = xp.concat([first[..., 1:], xp.full_like(first[..., :1], n)], axis=-1)
+    return _take(xp, first, run), _take(xp, last, run)
+
+
+def run_means(xp: Namespace, runs: tuple[Array, Array], u: Array) -> Array:
+    """u, averaged over each of these runs."""
+    low, high = runs
     before = xp.concat([xp.zeros_like(u[..., :1]), xp.cumulative_sum(u, axis=-1)], axis=-1)
-    low, high = _take(xp, first, run), _take(xp, last, run)
     count = xp.astype(high - low, u.dtype)
     total = _take(xp, before[..., 1:], high - 1) - _take(xp, before[..., :-1], low)
     return xp.where(count == 1, u, total / count)
@@ -180,7 +185,7 @@ def _divided(xp: Namespace, y: Array) -> tuple[Array, bool]:
     noise = _noise(xp, y)
     level, edge, apart = y, xp.zeros_like(y[..., :1]), xp.zeros_like(y[..., 1:])
     for _ in range(DIVISIONS):
-        cells = xp.concat([edge, xp.cumulative_sum(xp.abs(apart), axis=-1)], axis=-1)
+        cells = runs_of(xp, xp.concat([edge, xp.cumulative_sum(xp.abs(apart), axis=-1)], axis=-1))
         pull = xp.concat([edge, apart], axis=-1) - xp.concat([apart, edge], axis=-1)
         level = run_means(xp, cells, y + pull)
         level = level + run_means(xp, cells, y + pull - level)  # sums over all entries have lost digits of short runs
