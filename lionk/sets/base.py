@@ -168,7 +168,7 @@ def settled(xp: Namespace, y: Array, near: Array, batch: int) -> Array:
     For sets that hold no rounded numbers, such as ``sum y = 0``: there a projection is its own projection. It is half
     of the tolerance of membership, and all entries together, of which a sum is made.
     """
-    room = 4 * _xp.eps(y) * math.sqrt(max(_xp.event_size(y, batch), 1))
+    room = resolve_tol(_xp.kind(y), y, None, batch) / 2
     same = reductions.total(xp, xp.abs(near - y), batch) <= room * reductions.peak(xp, y, batch)
     return xp.where(_xp.spread(xp, same, y), y, near)
 
@@ -193,9 +193,9 @@ def joint_traits(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def resolve_tol(kind: _xp.Kind, y: Array, tol: float | None) -> float:
-    """The tolerance of membership: ``8 eps sqrt(size)`` of the dtype of y where none is given."""
-    return 8 * kind.eps * math.sqrt(max(_xp.event_size(y, 0), 1)) if tol is None else tol
+def resolve_tol(kind: _xp.Kind, y: Array, tol: float | None, batch: int = 0) -> float:
+    """The tolerance of membership: ``8 eps sqrt(size)`` of the event in the dtype of y where none is given."""
+    return 8 * kind.eps * math.sqrt(max(_xp.event_size(y, batch), 1)) if tol is None else tol
 
 
 def nearer(xp: Namespace, y: Array, batch: int, most: float = math.inf) -> Array:

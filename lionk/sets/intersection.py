@@ -11,7 +11,7 @@ from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from ..arrays.splitting import split
 from ..arrays.value import value_class
-from .base import ArraySet, joint_traits, nearer
+from .base import ArraySet, joint_traits, nearer, resolve_tol
 
 
 @value_class
@@ -171,7 +171,7 @@ class Intersection(ArraySet):
 
 def _room(xp: Namespace, c: ArraySet, z: Array, batch: int) -> Any:
     """Half of the tolerance of membership in c."""
-    return 4 * _xp.eps(z) * math.sqrt(max(_xp.event_size(z, batch), 1)) * c._scale(xp, z, batch)
+    return resolve_tol(_xp.kind(z), z, None, batch) / 2 * c._scale(xp, z, batch)
 
 
 class _SupportOf:

@@ -14,7 +14,7 @@ from ...arrays.namespace import Array, Namespace
 from ...arrays.splitting import mended, rest, split
 from ...arrays.value import replace, value_class
 from ...errors import NotAvailable
-from ...sets.base import ConvexSet
+from ...sets.base import ConvexSet, resolve_tol
 from ...sets.box import Box, Whole
 from ...sets.intersection import Intersection
 from ...sets.rules import Minkowski, interval
@@ -198,7 +198,7 @@ class InfimalConvolution(ArrayFunction):
         y = _xp.finite(xp, x)
         if not _xp.event_size(x, batch):
             return self._at(xp, y, y, batch, tol), y, [y] * len(functions)
-        usual = 8 * _xp.eps(y) * math.sqrt(_xp.event_size(y, batch))
+        usual = resolve_tol(_xp.kind(y), y, None, batch)
         wide = 1e3 * usual < tol < math.inf  # that of a stack, or of a lower precision, is larger, too
         if wide and not isinstance(self.domain, Whole):  # parts a little outside add up to less
             value, s, found = self._found(xp, self.domain._project(xp, y, batch), batch, math.inf)
