@@ -10,14 +10,12 @@ from ..base import ConvexFunction
 from .entries import entry
 from .formula import tex
 
-UNNAMED = NotAvailable, TypeError  # what a spec raises of a function that is made of a user's own
-
 
 def formulas(K: ConvexFunction) -> str | None:
     """What is registered under its name, as TeX; None for a composition, which has no name."""
     try:
         spec = K.spec
-    except UNNAMED:  # made of a user's own function, which no spec holds
+    except NotAvailable:  # made of a user's own function, which no spec holds
         return None
     e = entry(spec["name"])
     if e.kind == "rule" or not e.formula:
@@ -36,7 +34,7 @@ def described(K: ConvexFunction) -> str:
     """Its spec and traits, as HTML."""
     try:
         title = _short(K.spec)
-    except UNNAMED:
+    except NotAvailable:
         title = repr(K)
     return table(title, [("traits", _traits(K))])
 
