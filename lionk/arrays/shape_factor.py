@@ -75,6 +75,11 @@ class ShapeFactor(Value):
         return replace(self, times=abs(self.times))
 
 
+#: The scales of published Muons: of Keller Jordan's, of one that matches AdamW's root mean square, and others.
+ORIGINAL, MATCHED = ShapeFactor(rows=0.5, cols=-0.5, at_least=1.0), ShapeFactor(0.2, longer=0.5)
+NONE, LONGER, RATIO = ShapeFactor(), ShapeFactor(longer=0.5), ShapeFactor(rows=0.5, cols=-0.5)
+
+
 def _count(shape: tuple[int, ...]) -> int:
     n = 1
     for k in shape:

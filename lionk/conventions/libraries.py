@@ -7,11 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..arrays.shape_factor import ShapeFactor
+from ..arrays.shape_factor import LONGER, MATCHED, NONE, ORIGINAL, RATIO, ShapeFactor
 from ..arrays.value import replace
-
-ORIGINAL, MATCHED = ShapeFactor(rows=0.5, cols=-0.5, at_least=1.0), ShapeFactor(0.2, longer=0.5)
-NONE, LONGER, RATIO = ShapeFactor(), ShapeFactor(longer=0.5), ShapeFactor(rows=0.5, cols=-0.5)
 
 
 def alike(a: ShapeFactor, b: ShapeFactor) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...arrays.newton_schulz import SETS
-from ...arrays.shape_factor import ShapeFactor
+from ...arrays.shape_factor import LONGER, MATCHED, NONE, ORIGINAL, RATIO, ShapeFactor
 from .port import Capabilities
 
 
@@ -90,19 +90,19 @@ DIALECTS: dict[str, Dialect] = {
 }
 #: What ports of Muon multiply the polar factor by.
 FACTORS: dict[str, ShapeFactor] = {
-    "1": ShapeFactor(),
-    "sqrt(max(1, rows/cols))": ShapeFactor(rows=0.5, cols=-0.5, at_least=1.0),
+    "1": NONE,
+    "sqrt(max(1, rows/cols))": ORIGINAL,
     "sqrt(max(1, cols/rows))": ShapeFactor(rows=-0.5, cols=0.5, at_least=1.0),
     "1/sqrt(max(1, rows/cols))": ShapeFactor(rows=0.5, cols=-0.5, at_least=1.0, inverse=True),
     "max(1, rows/cols)": ShapeFactor(rows=1.0, cols=-1.0, at_least=1.0),
     "max(1, cols/rows)": ShapeFactor(rows=-1.0, cols=1.0, at_least=1.0),
-    "sqrt(rows/cols)": ShapeFactor(rows=0.5, cols=-0.5),
+    "sqrt(rows/cols)": RATIO,
     "sqrt(cols/rows)": ShapeFactor(rows=-0.5, cols=0.5),
     "rows/cols": ShapeFactor(rows=1.0, cols=-1.0),
     "cols/rows": ShapeFactor(rows=-1.0, cols=1.0),
     "sqrt(max(rows, cols)/min(rows, cols))": ShapeFactor(rows=-0.5, cols=-0.5, longer=1.0),
-    "sqrt(max(rows, cols))": ShapeFactor(longer=0.5),
-    "0.2 sqrt(max(rows, cols))": ShapeFactor(0.2, longer=0.5),
+    "sqrt(max(rows, cols))": LONGER,
+    "0.2 sqrt(max(rows, cols))": MATCHED,
     "sqrt(min(rows, cols))": ShapeFactor(rows=0.5, cols=0.5, longer=-0.5),
     "sqrt(rows cols)": ShapeFactor(rows=0.5, cols=0.5),
     "max(rows, cols)": ShapeFactor(longer=1.0),

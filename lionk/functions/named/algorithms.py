@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...arrays.later import Later
-from ...arrays.shape_factor import ShapeFactor
+from ...arrays.shape_factor import MATCHED, NONE, ORIGINAL, ShapeFactor
 from ..base import ConvexFunction
 from ..registry.entries import Builder, Entry, enter, entry
 from ..registry.parameters import positive
@@ -136,11 +136,7 @@ def sto_sign(delta: float = 1.0) -> ConvexFunction:
 
 # -- matrices ---------------------------------------------------------------------------------------------------
 
-MUON = {
-    "original": ShapeFactor(rows=0.5, cols=-0.5, at_least=1.0),
-    "match_rms_adamw": ShapeFactor(0.2, longer=0.5),
-    "none": ShapeFactor(),
-}
+MUON = {"original": ORIGINAL, "match_rms_adamw": MATCHED, "none": NONE}
 
 
 @algorithm(
