@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..specification.cases import Case, host, size
-from ..specification.maker import WIDE, betas_for
+from ..specification.maker import betas_for, widest
 from ..specification.port import Port
 from .trace import run
 
@@ -44,5 +44,5 @@ class Asked:
 def asked_of(port: Port, shape: tuple[int, ...]) -> Asked | None:
     """In its widest dtype; None of a port that has no wide one."""
     claims = port.capabilities
-    dtype = next((d for d in claims.dtypes if d in WIDE), None)
+    dtype = widest(claims)
     return None if dtype is None else Asked(port, dtype, shape, betas_for(claims, 0.8, 0.95))

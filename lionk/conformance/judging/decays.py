@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..specification.cases import Case, function_of, host, size
-from ..specification.maker import WIDE, betas_for, takes
+from ..specification.maker import betas_for, takes, widest
 from ..specification.port import Capabilities, Port
 from .approximate import named
 from .measure import constants
@@ -95,7 +95,7 @@ def _rms(a: Any) -> float:
 def decay_of(port: Port) -> str:
     """By what x decays where all gradients are 0, by the shape; "" if it is right, or no one number describes it."""
     claims, declared, xp = port.capabilities, next(iter(port.capabilities.decays)), host().namespace()
-    dtype = next((d for d in claims.dtypes if d in WIDE), None)
+    dtype = widest(claims)
     if dtype is None or declared in ("none", "coupled"):
         return ""
     found: dict[tuple[int, ...], list[tuple[float, float, float, float]]] = {}

@@ -14,7 +14,7 @@ from typing import Any
 from ...functions import ConvexFunction
 from ...optimizer import step
 from ..specification.cases import EPS, Case, function_of, host
-from ..specification.maker import WIDE
+from ..specification.maker import widest
 from ..specification.port import Capabilities
 from ..specification.variant import direction, spelled
 from .trace import Trace
@@ -122,9 +122,9 @@ def steps_of(
     """Each step at a rate above 0 of these runs, in the widest dtype, that are neither empty nor long; those whose
     names begin so are left out.
     """
-    widest = next((d for d in WIDE if d in claims.dtypes), "")
+    dtype = widest(claims)
     for case, trace in runs:
-        if case.dtype != widest or case.long or 0 in case.shape or case.id.startswith(without):
+        if case.dtype != dtype or case.long or 0 in case.shape or case.id.startswith(without):
             continue
         K, x = function_of(claims.K, case.shape), case.array(case.x0)
         m, last = 0.0 * x, x

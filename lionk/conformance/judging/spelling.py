@@ -9,7 +9,7 @@ from ..report.results import Report
 from ..specification.cases import Case, function_of
 from ..specification.dialects import in_dialect, libraries_of, muons
 from ..specification.families import cases
-from ..specification.maker import WIDE, betas_for, takes
+from ..specification.maker import betas_for, takes, widest
 from ..specification.port import Capabilities, Port, With
 from .comparator import judge_step
 from .reference import follow
@@ -24,7 +24,7 @@ def spelled(port: Port, judge: Callable[..., Report]) -> tuple[str, str]:
     ("", "") if there is none. ``judge``: that of the kit.
     """
     claims = port.capabilities
-    dtype = next((d for d in claims.dtypes if d in WIDE), None)
+    dtype = widest(claims)
     if dtype is None or claims.betas == "none" or not set(claims.decays) & {"lr_wd", "none"}:
         return "", ""
     bare = replace(claims, K="l1", dtypes=(dtype,), accuracy=0.0)

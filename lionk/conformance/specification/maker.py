@@ -43,6 +43,11 @@ def takes(K: Any, shape: tuple[int, ...]) -> bool:
     return True
 
 
+def widest(claims: Capabilities) -> str | None:
+    """The widest dtype of a port, whatever the order in which it names them; None of one that has 16 bits only."""
+    return next((d for d in WIDE if d in claims.dtypes), None)
+
+
 def betas_for(claims: Capabilities, b1: float, b2: float) -> tuple[float, float]:
     return {"free": (b1, b2), "equal": (b2, b2), "nesterov": (b2 * b2, b2), "none": (0.9, 0.99)}[claims.betas]
 
@@ -59,7 +64,7 @@ class Maker:
         self.added = {n: getattr(claims, n) for n in ("cautious", "cautious_decay", "maximize", "state_error")}
         if (claims.cautious or claims.cautious_decay) and not self.K.by_entry:
             raise ValueError(f"cautious steps are judged for an elementwise K, and {claims.K!r} is none")
-        self.widest = next((d for d in WIDE if d in claims.dtypes), dtype)
+        self.widest = widest(claims) or dtype
 
     def betas(self, b1: float, b2: float) -> tuple[float, float]:
         """Those of these betas that the port can be given."""
