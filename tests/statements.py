@@ -253,6 +253,59 @@ def pairs(case: Case) -> None:
             case.expect(f"{name} in a stack is that alone", float(not same), f"t={t} x={x!r} {one!r} {other!r}")
 
 
+def complexes(case: Case) -> None:
+    """Complex entries of one phase are treated as real ones, where they have a meaning; those without an imaginary part
+    are, whatever K.
+    """
+    K, dual, rng = case.K, case.K.conjugate, case.rng
+    x, t = case.point([0.1, 1.0, 10.0]), float(rng.choice([0.1, 1.0, 5.0]))
+    phase = np.exp(1j * rng.uniform(0, 7)) if K.traits.absolute else 1.0
+    dtype = {"float64": "complex128", "float32": "complex64"}[case.dtype]
+
+    def turned(a: np.ndarray) -> np.ndarray:
+        return (phase * a).astype(dtype)
+
+    try:
+        K.value(turned(x))
+    except (TypeError, lionk.NotAvailable):
+        case.counts["no meaning for complex entries"] += 1
+        return
+    y = K.subgradient(x)
+    asked = [
+        ("K", K.value, x),
+        ("K*", dual.value, (0.7 * y).astype(case.dtype)),
+        ("distance to dom K*", dual.domain.distance, x),
+        ("prox", lambda a: K.prox(a, t), x),
+        ("prox of K*", lambda a: dual.prox(a, t), x),
+        ("projection", dual.domain.project, x),
+    ]
+    if K.traits.smooth:
+        asked.append(("dK", K.subgradient, x))
+    for name, call, at in asked:
+        if not np.all(np.isfinite(at)):
+            continue
+        try:
+            known, found = call(at), call(turned(at))
+        except lionk.NotAvailable:
+            case.counts[f"{name}: not available"] += 1
+            continue
+        if not norm(known) < 1e100:  # infinite in one of the two is huge in the other
+            continue
+        away = norm(found - (turned(known) if np.ndim(known) == at.ndim else known))
+        size = 1 + norm(at) + norm(known) + norm(y[np.isfinite(y)]) * norm(at)
+        room = (case.accuracy + 1024 * case.eps) * size
+        case.expect(f"{name} of complex entries", away - room, f"t={t} x={at!r} {phase}: {found!r} {known!r}")
+    s = K.subgradient(turned(x))
+    if norm(s) < 1e100 and abs(float(K.value(x))) < 1e100:
+        try:
+            gap = float(K.fenchel_young(turned(x), s))
+        except lionk.NotAvailable:
+            return
+        size = 1 + abs(float(K.value(x))) + norm(x) * (1 + norm(s))
+        room = (case.accuracy + 1024 * case.eps) * size
+        case.expect("Fenchel-Young of complex entries", abs(gap) - room, f"x={x!r} {phase} {s!r} {gap!r}")
+
+
 def scales(case: Case) -> None:
     """a K(x/a) for a from 1e-30 to 1e30 is as large, and its conjugate at y is a K*(y)."""
     exponent = case.rng.integers(-30, 31) // (3 if case.dtype == "float32" else 1)
@@ -370,6 +423,7 @@ CHECKS: dict[str, Callable[[Case], None]] = {
         projections,
         proximals,
         pairs,
+        complexes,
         scales,
         gaps,
         runs,

@@ -11,6 +11,7 @@ from ..arrays import reductions
 from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from ..arrays.value import value_class
+from ..errors import NotAvailable
 from .base import ArraySet, settled
 from .box import Whole
 from .rules import ball_radius
@@ -28,6 +29,11 @@ def constant(
 
     ``within``: c is between -max |x| and max |x|; else that interval is grown first.
     """
+    if _xp.is_complex(x):
+        raise NotAvailable(
+            "the constant of complex entries is a root in two real numbers, which is not sought here; "
+            "use real arrays, or center a multiple of l2"
+        )
     size = _xp.spread(xp, reductions.peak(xp, x, batch), x)
     low, high = -size, size
     for _ in range(0 if within else 24):

@@ -75,8 +75,8 @@ class Eigen(ArraySet):
         return xp.hypot(away, reductions.norm(xp, y - _spectral.symmetric_part(xp, y), batch)) if self.only else away
 
     def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
-        """That of the inner set; a cone has none, and the rounding of the eigenvalues is relative to y."""
-        scale = self.inner._scale(xp, y, batch)
+        """That of the inner set, which is real; a cone has none, and the rounding of eigenvalues is relative to y."""
+        scale = self.inner._scale(xp, xp.abs(y) if _xp.is_complex(y) else y, batch)
         return (
             scale if math.isfinite(self.inner.diameter((1,))) else scale + reductions.peak(xp, _xp.finite(xp, y), batch)
         )

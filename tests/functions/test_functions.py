@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,13 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lionk
+import statements
 from backends_under_test import BACKENDS, Backend
+from grammar import Made
 from helpers import On, available, kinks, norm
 from lionk.arrays import roots as _roots
 from lionk.checking import DoesNotApply
 from lionk.checking.properties import ALL, FEW
 from lionk.functions import entry
-from table import ALGORITHMS, DEFAULTS, TABLE, Case
+from table import ALGORITHMS, DEFAULTS, RULES, TABLE, Case
 from turns import FULL, on_libraries
 
 cases = pytest.mark.parametrize("case", TABLE, ids=lambda c: c.id)
@@ -220,6 +223,17 @@ def test_complex(case: Case) -> None:
     names = ("fenchel_young_equality", "fenchel_young_inequality", "subgradient_inequality", "monotonicity", "proximal")
     for dual in (False, True):
         _hold(On.case(case, BACKENDS["numpy"], "complex128", dual), {n: ALL[n] for n in names}, 1)
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(c, marks=[pytest.mark.slow] * c.heavy) for c in [*DEFAULTS, *RULES]], ids=lambda c: c.id
+)
+def test_complex_entries_of_one_phase(case: Case) -> None:
+    """They are treated as real ones, and no library is asked for what it warns of."""
+    made = Made(case.id, case.K, lambda _: math.nan)
+    drawn = statements.Case(made, case.shape, "float64", np.random.default_rng(11))
+    statements.complexes(drawn)
+    assert not drawn.false, drawn.false[0]
 
 
 @on_libraries(["nuclear", "huber", "top_k", "lp", "group_l1_l2", "l1", "half_linf_squared"])

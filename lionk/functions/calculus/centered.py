@@ -135,7 +135,7 @@ class CenteredConjugate(ArrayFunction):
         s = xp.where(xp.isinf(s), math.nan * xp.ones_like(s), s)  # infinite at one end and the other: there is none
         if not isinstance(self.inner.domain, Whole):
             excess = mean(xp, s, batch)
-            beyond = w - xp.sign(excess) * math.sqrt(_xp.eps(x)) * (
+            beyond = w - _xp.sign(xp, excess) * math.sqrt(_xp.eps(x)) * (
                 1 + _xp.spread(xp, reductions.peak(xp, w, batch), w)
             )
             normal = beyond - self.inner.domain._project(xp, beyond, batch)
