@@ -18,6 +18,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))  # the helpers beside thi
 
 from backends_under_test import BACKENDS
 
+collect_ignore = ["cells.py"]  # thousands of rows, which LIONK_FULL=1 imports: they have no examples to run
+
 gc.disable()  # while the libraries are imported and the tests collected: a quarter of that time would go to it
 
 os.environ.setdefault("JAX_ENABLE_X64", "1")  # before JAX is imported, by whichever test comes first

@@ -2,9 +2,9 @@
 
 On JAX every shape is compiled, and on Dask every call is a graph: there one row in 24 has its turn, other rows on each
 of the two, with entries, orders, groups, singular values, eigenvalues, sums and envelopes among them. (That all names
-trace on JAX is ``test_jit``.) Every other library sees each name with its defaults, on an array that cannot be written
-every fourth one. Of the rows with other parameters, the libraries that read the standard strictly take turns with
-PyTorch.
+trace on JAX is ``test_jit``.) The strict namespace sees each name with its defaults, PyTorch and that namespace without
+double precision and on another device every other one, an array that cannot be written every fourth. Of the rows with
+other parameters, the libraries that read the standard strictly take turns with PyTorch.
 
 A step is compiled for each cell of a product: there ``on_ways`` takes a part in which any two values meet.
 """
@@ -23,8 +23,11 @@ import pytest
 from backends_under_test import BACKENDS, WAYS, Backend
 
 FULL = os.environ.get("LIONK_FULL") == "1"
-TURNS = {"jax": (24, 0), "dask": (24, 12), "numpy:readonly": (4, 0)}  # one row in how many, beginning with which
-OF_PARAMETERS = TURNS | {"strict": (2, 0), "torch": (2, 1), "strict:device1": (2, 0), "strict:no_float64": (2, 1)}
+TURNS = {  # one row in how many, beginning with which
+    "jax": (24, 0), "dask": (24, 12), "numpy:readonly": (4, 0),
+    "torch": (2, 0), "strict:device1": (2, 1), "strict:no_float64": (2, 0),
+}  # fmt: skip
+OF_PARAMETERS = TURNS | {"strict": (2, 0), "torch": (4, 1), "strict:device1": (4, 3), "strict:no_float64": (4, 1)}
 
 
 def has_its_turn(place: int, library: str, count: int, turns: dict[str, tuple[int, int]] = TURNS) -> bool:

@@ -19,8 +19,8 @@ def lk(*arguments):
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
-# JAX compiles a program for each optimizer of this one; tests/app/test_training.py has a part of it.
-HEAVY = {"training": pytest.mark.slow}
+# Networks are trained here; tests/app/test_training.py, test_contest.py and test_language.py have parts of them.
+HEAVY = dict.fromkeys(["training", "contest", "language"], pytest.mark.slow)
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=HEAVY.get(n, ())) for n in TARGETS])

@@ -22,7 +22,8 @@ else:
 
 HANDFUL = ["l1", "huber", "log_cosh", "exp", "top_k", "log_sum_exp", "l2", "nuclear", "row_l1_l2", "lambda_max"]
 LIBRARIES = ["array_api_strict", "torch", "jax"]
-ON_JAX = ["huber"]  # which compiles every operation: the others there with LIONK_FULL=1
+BY_TURNS = LIBRARIES[:2]  # all names on both of them, and on JAX, which compiles every operation, with LIONK_FULL=1
+ON_JAX = ["huber"]
 
 
 def _library(name):
@@ -32,8 +33,10 @@ def _library(name):
 @pytest.mark.parametrize(
     ("name", "xp"),
     [
-        pytest.param(name, xp, marks=[pytest.mark.slow] if xp == "jax" and name not in ON_JAX else [])
-        for name in HANDFUL
+        pytest.param(
+            name, xp, marks=[] if xp == BY_TURNS[i % 2] or (xp == "jax" and name in ON_JAX) else pytest.mark.slow
+        )
+        for i, name in enumerate(HANDFUL)
         for xp in LIBRARIES
     ],
 )

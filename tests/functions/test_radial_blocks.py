@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ import lionk
 from backends_under_test import BACKENDS
 from lionk.arrays.containers import tree_map
 from lionk.functions import radial_lift
-from turns import FULL
 
 SHAPES = {"w": (3, 2), "b": (4,), "c": (3,)}
 TREE = {"w": "nuclear", "b": "l1", "c": "l2"}
@@ -31,7 +29,6 @@ PHI = {
     ),
 }  # fmt: skip
 CASES = [(phi, combine) for phi in PHI for combine in COMBINE]
-IN_TURN = CASES if FULL else list(zip(PHI, itertools.cycle(COMBINE)))  # on JAX, which compiles each
 
 
 def points(seed: int, size: float = 1.0) -> dict[str, Any]:
@@ -144,11 +141,11 @@ def test_zero_nan_and_what_is_refused() -> None:
         lionk.LionK(K).step(np.ones(2), np.ones(2), lionk.LionK(K).init(np.ones(2)))
 
 
-@pytest.mark.parametrize("name", ["strict", "torch", "jax"])
+@pytest.mark.parametrize("name", ["strict", "torch", pytest.param("jax", marks=pytest.mark.slow)])
 def test_on_other_libraries(name: str) -> None:
     there = BACKENDS[name]
     with there.active(("linalg",)):
-        for phi, how in IN_TURN if name == "jax" else CASES:
+        for phi, how in CASES:
             K, x = radial_lift(phi, TREE, how), points(0)
             put = tree_map(lambda a: there.put(a, "float64"), x)
             for f in (K.value, K.subgradient, K.prox, K.conjugate.prox, K.conjugate.domain.project):

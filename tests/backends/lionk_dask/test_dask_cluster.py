@@ -16,6 +16,8 @@ import pytest
 
 import lionk
 
+pytestmark = pytest.mark.slow  # in the default run, test_solve_scheduler.py has a run on a cluster
+
 LIMIT = "240MB"  # of a worker, whose libraries take half of it
 
 
