@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from threading import local
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from .emit import Arrays
 from .program import COMPARISONS, LOGICAL, PARTS, PYTHON, TESTS, UNARY
 
+T = TypeVar("T")
 CALLED = ("where", "maximum", "minimum", "hypot", "atan2")
 
 
@@ -28,15 +29,15 @@ def meaning(called: Callable[[str], Any], compared: Callable[[str], Any] | None 
     }
 
 
-class Known:
-    """The numbers that are known before the first pass, found again only where lr or weight decay is another one."""
+class Known(Generic[T]):
+    """What is known before the first pass, found again only where lr or weight decay is another one."""
 
-    def __init__(self, find: Callable[..., dict[int, Any]]) -> None:
-        """``find(lr, weight_decay, *keys)``: all that can be known without the arrays."""
+    def __init__(self, find: Callable[..., T]) -> None:
+        """``find(lr, weight_decay, *keys)``: what can be known without the arrays."""
         self._find = find
-        self._last: tuple[Any, dict[int, Any]] = (None, {})
+        self._last: Any = (None, None)
 
-    def __call__(self, lr: Any, weight_decay: Any, *keys: int) -> dict[int, Any]:
+    def __call__(self, lr: Any, weight_decay: Any, *keys: int) -> T:
         if not (type(lr) is type(weight_decay) is float):  # an array may change its value
             return self._find(lr, weight_decay, *keys)
         key, found = self._last

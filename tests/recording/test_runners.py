@@ -541,8 +541,8 @@ def test_torch_steps_many_small_tensors_in_one_loop(monkeypatch, name):
     if "numba" not in lionk_torch.backend.runners():
         pytest.skip("numba is not installed; pip install 'lionk[numba]'")
     opt, calls = lionk.LionK(name, lr=0.1, weight_decay=0.5), []
-    step = lionk_torch.runner.small.Group._step
-    monkeypatch.setattr(lionk_torch.runner.small.Group, "_step", lambda *a: calls.append(1) or step(*a))
+    step = lionk_torch.runner.small.Group.as_one
+    monkeypatch.setattr(lionk_torch.runner.small.Group, "as_one", lambda *a: calls.append(1) or step(*a))
     run = lionk_torch.backend.runner(opt, "numba")
     shapes = [(3,), (2, 4), (), (1,), (5,)]
     x, m, grad = ([draw(lionk_torch.backend, s, seed=k)[j] for k, s in enumerate(shapes)] for j in range(3))

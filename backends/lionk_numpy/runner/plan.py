@@ -107,6 +107,11 @@ class Plan:
         flat = all(isinstance(a, Places) or (a.ndim == ndim and a.flags.c_contiguous) for a in arrays)
         return self.compiled and large and flat
 
+    def at_once(self, known: dict[int, Any], arrays: Arrays) -> None:
+        """The step of arrays of one axis as one tile, where it is one pass."""
+        run = self._by_loops if self.loops(arrays) and self._made else self._by_tiles
+        run(0, arrays, self._numbers(known))
+
     def _by_tiles(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
         arrays = tuple(self._entries(a) if isinstance(a, Places) else a for a in arrays)
         buffers = self._buffers.take(k, [*self._texts[k].buffers.values()], arrays[0].shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import accumulate, repeat
 from operator import is_
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from lionk.optimizer.variants import Variant
 
 from .._backend import TorchBackend
 from ..distributed import sharded
+from ..runner.run import Steps
 from ..runner.small import side_by_side
 from . import options
 from . import rounding as roundings
@@ -27,6 +28,7 @@ class Made(NamedTuple):
     rest: tuple[Any, ...]
     method: Variant
     run: Runner
+    again: Callable[..., bool] | None  # the same, of the tensors of its last call
     plain: bool  # is a step a call of the runner, and nothing else?
     beside: dict[bool, tuple[Variant, Any]]  # the method with what is beside x and m, and its runner; True: of 16 bits
     alone: bool  # does a step of whole tensors need nothing else than these runners?
@@ -53,6 +55,7 @@ class Known:
     def __init__(self) -> None:
         self.made: dict[int, Made] = {}
         self.seen: dict[int, Seen] = {}
+        self.ran: dict[int, Seen] = {}  # the tensors of the last call of a group's runner, if ``again`` is for them
         self.agreed: set[int] = set()  # groups whose parameters were the same at all workers
         self.states: list[Any] = []  # of all parameters, when they were seen
 
@@ -75,16 +78,23 @@ class Known:
         alone = alone and K.traits.structure != "coupled"
         ways = {} if plain or not alone else options.variants(group, method)
         beside = {low: (variant, backend.runner(variant, way)) for low, variant in ways.items()}
-        made = self.made[id(group)] = Made(group["K"], rest, method, run, plain and alone, beside, alone)
+        again = run.again if isinstance(run, Steps) else None
+        made = self.made[id(group)] = Made(group["K"], rest, method, run, again, plain and alone, beside, alone)
         return made
 
-    def look(self, group: dict[str, Any], states: Any, method: Variant, there: list[bool]) -> Seen:
-        """The tensors of a group, looked at again only where they are other ones than at the last step."""
+    def again(self, group: dict[str, Any], there: list[bool]) -> Seen | None:
+        """The tensors of a group as they were found at the last step, if they are the same ones."""
         given, seen = group["params"], self.seen.get(id(group))
         takes_part = [p.requires_grad for p in given] if group["exchange"] else there
         known = seen and seen.stepped == takes_part and same(seen.given, given)
         if seen and known and all(map(is_, seen.moments, map(dict.get, seen.states, repeat("m")))):
             return seen
+        return None
+
+    def look(self, group: dict[str, Any], states: Any, method: Variant, there: list[bool]) -> Seen:
+        """The tensors of a group. They are looked at only where ``again`` has not found them."""
+        given = group["params"]
+        takes_part = [p.requires_grad for p in given] if group["exchange"] else there
         numbers = list({p: i for i, p in enumerate(given) if takes_part[i]}.values())
         params = [given[i] for i in numbers]
         kept = moments(params, states, method)

@@ -10,12 +10,11 @@ from typing import Any
 from lionk.optimizer.lion_k import LionK
 from lionk.recording.emit import Arrays, Text, buffered, contracted, in_calls, scalar, tile, with_factors
 from lionk.recording.extent import Extent
-from lionk.recording.passes import Replay, Step, Task, replay, run_passes
+from lionk.recording.passes import Replay, Step, Task, replay
 from lionk.recording.places import Places
 from lionk.recording.plan import Buffers, Known, in_order
 from lionk.recording.record import step_program
 from lionk.recording.selection import tally
-from lionk.recording.threads import one_after_the_other
 
 from . import choices
 from .numbers import operations
@@ -56,11 +55,11 @@ class Plan:
         # Does it count and collect, to find an order statistic? Its passes make the readout again, and must all round
         # it alike; the other plans are compiled where each of their passes is worth it.
         self.searches = any(n.op == "order_statistic" for n in self.exact.nodes)
-        self.sliced, self._counts = self.exact.along is not None, "index" in self.exact.arrays
+        self.sliced, self.counts = self.exact.along is not None, "index" in self.exact.arrays
         self.fusable = len(self.passes) <= LOOPS and not self.searches and not self.sliced
         self._texts = [buffered(self.program, p, CALLS, APART) for p in self.passes]
         self._wanted = [list(t.buffers.values()) for t in self._texts]
-        self.known = Known(self._find)
+        self.known, self.first = Known(self._find), Known(lambda *given: self.numbers(self.known(*given)))
         self._buffers = Buffers(partial(_empty, device=self.device), limit(self.device))
         self._counted = Buffers(partial(_counted, device=self.device), limit(self.device))
 
@@ -101,11 +100,15 @@ class Plan:
         found: list[Any] = self.program.numbers(self.passes[0].numbers, known, operations())
         return found
 
+    def ready(self, k: int, shape: tuple[int, ...]) -> tuple[Callable[..., Any], list[Any]]:
+        """Pass k, and its buffers for tiles of this shape."""
+        return self._tiles[k], self._buffers.take(k, self._wanted[k], shape)
+
     def run(self, k: int, arrays: Arrays, numbers: list[Any]) -> list[Any]:
-        buffers = self._buffers.take(k, self._wanted[k], arrays[0].shape)
-        if self._counts:
+        tile, buffers = self.ready(k, arrays[0].shape)
+        if self.counts:
             arrays = tuple(self.entries(a) if isinstance(a, Places) else a for a in arrays)
-        return [self._tiles[k](*arrays, *numbers, *buffers)]
+        return [tile(*arrays, *numbers, *buffers)]
 
     def entries(self, places: Places) -> Any:
         """The places as a tensor, until the thread asks again."""
@@ -146,8 +149,8 @@ class Host:
         self._plan.expect(entries)
 
     def step(self, numbers: tuple[Any, ...], arrays: Arrays) -> None:
-        memory = _memory(arrays)
-        run_passes([self._plan.replay(self._plan.known(*numbers), memory)], run=one_after_the_other)
+        """The step of small tensors of one axis."""
+        self._plan.at_once(self._plan.known(*numbers), _memory(arrays))
 
     def many(self, numbers: tuple[Any, ...], places: Any, sizes: Any) -> Task | None:
         """The step of many small contiguous tensors at these addresses, or None if there is no loop for them."""

@@ -1,23 +1,15 @@
-"""Small tensors of one kind, stepped as one; and what is remembered of all tensors until the next call.
-
-Thousands of tiny tensors take longer to look at than to step.
-"""
+"""Small tensors of one kind, stepped as one, and tensors that are stepped by themselves."""
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from itertools import accumulate, chain, compress
-from operator import attrgetter, gt, is_, methodcaller
+from collections.abc import Callable, Iterable
+from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
 from lionk.recording.emit import Arrays, pieces
 from lionk.recording.passes import Task
 from lionk.recording.places import Places
 
-from .numbers import operations
 from .plan import Plan, plain, seeing
 
 SMALL = 1 << 14  # entries up to which tensors are stepped as one, by a loop over them
@@ -26,8 +18,6 @@ MANY = 100  # of them, or so many entries in all, from which on a loop over them
 LONG = 1 << 17
 PATIENCE = 1000  # steps of fewer, after which it is, too
 GRAD = 2  # the place of the gradient among the arrays of a step
-# What makes a gradient fit where the last one did, beside its strides.
-_KIND, _STRIDES = attrgetter("dtype", "device", "layout", "shape"), methodcaller("stride")
 
 
 class Group:
@@ -44,6 +34,7 @@ class Group:
         self.starts = columns[-1] if isinstance(columns[-1][0], Places) else []  # of the places of entries
         self.grads = columns[GRAD]
         self.flat: list[Any] = []  # x, m, gradients and what is beside, each as one tensor
+        self._tiles: list[Arrays] = []  # of these
         self._memory: Any = None
         self._steps = 0
 
@@ -65,30 +56,27 @@ class Group:
             self._grad_parts()
 
     def _grad_parts(self) -> None:
+        self._tiles = []
         shaped = zip(self.flat[GRAD].split(self.sizes), self.grads, strict=True)
         self.parts[GRAD] = [part.view(g.shape) for part, g in shaped]
 
-    def replace_gradients(self, grads: Iterable[Any]) -> None:
+    def replace_gradients(self, grads: list[Any]) -> None:
         import torch
 
-        self.grads = list(grads)
+        self.grads = grads
         if self.flat and GRAD not in self.parts:
             self.flat[GRAD] = torch.empty_like(self.flat[GRAD])
             self._grad_parts()
 
-    def task(self, known: dict[int, Any]) -> Task:
-        """The step, with the numbers that are known before the first pass."""
-        return self.as_one(
-            partial(self._tiles, self.plan.program.numbers(self.plan.passes[0].numbers, known, operations()))
-        )
+    def by_tiles(self, numbers: list[Any]) -> None:
+        """The step by the plan of PyTorch, with the numbers that its pass takes."""
 
-    def as_one(self, step: Callable[[Arrays], None]) -> Task:
-        """``step`` made of all tensors as one."""
-        return partial(self._step, step)
+        def step(flat: Arrays) -> None:
+            self._tiles = self._tiles or list(pieces(flat, self.plan.limit))
+            for part in self._tiles:
+                self.plan.run(0, part, numbers)
 
-    def _tiles(self, numbers: list[Any], flat: Arrays) -> None:
-        for part in pieces(flat, self.plan.limit):
-            self.plan.run(0, part, numbers)
+        self.as_one(step)
 
     def memory(self) -> tuple[Any, ...]:
         """The addresses of many tensors, a row for each array, and their sizes; () where no loop is worth it.
@@ -122,7 +110,8 @@ class Group:
         for rows in self.rows.values():
             torch.autograd.graph.increment_version(rows)
 
-    def _step(self, step: Callable[[Arrays], None]) -> None:
+    def as_one(self, step: Callable[[Arrays], None]) -> None:
+        """``step`` made of all tensors as one."""
         import torch
 
         if not self.flat:
@@ -206,94 +195,46 @@ class Large(NamedTuple):
 
     def arrays(self, grad: Any) -> Arrays:
         """All of them, with this gradient."""
-        return (*self.before, grad, *self.behind)
+        return (*self.before, self.see(grad), *self.behind)
 
     def written(self, arrays: Arrays) -> list[Any]:
         return [arrays[k] for k in self.plan.written]
 
 
+class Alike(NamedTuple):
+    """Tensors of one shape, each of which is stepped by itself in one pass over one tile, by their places in a call."""
+
+    plan: Plan
+    rows: dict[int, Large]
+
+    @classmethod
+    def among(cls, large: dict[int, Large]) -> list[Alike]:
+        """Those of these tensors whose steps are so; they are taken from ``large``."""
+        found: dict[Any, dict[int, Large]] = {}
+        for i, one in large.items():
+            if one.at_once and not one.plan.counts:
+                found.setdefault((one.plan, one.before[0].shape), {})[i] = one
+        for i in (i for rows in found.values() for i in rows):
+            del large[i]
+        return [cls(plan, rows) for (plan, _), rows in found.items()]
+
+    def step(self, numbers: list[Any], grads: list[Any]) -> None:
+        first = next(iter(self.rows.values()))
+        tile, buffers = self.plan.ready(0, first.before[0].shape)
+        for i, one in self.rows.items():
+            tile(*one.before, one.see(grads[i]), *one.behind, *numbers, *buffers)
+
+
+class Work(NamedTuple):
+    """What is to be done in one call."""
+
+    large: dict[int, Large]  # what is stepped by itself, by its place in the call
+    alike: list[Alike]  # and of one shape, in one pass
+    groups: list[Group]  # of small tensors
+
+
 def _itself(a: Any) -> Any:
     return a
-
-
-class Last:
-    """What was found out of the tensors of the last call, for when the same parameters and moments come again.
-
-    Large gradients are not kept: their memory is the user's.
-    """
-
-    def __init__(self, kept: list[str], counted: bool) -> None:
-        """``kept``: the names of the arrays beside x and m; ``counted``: are the places of entries given, too?"""
-        self.groups: list[Group] = []
-        self._own: list[list[Any]] = []
-        self._kept, self._counted = kept, counted
-
-    def large(self, grads: list[Any]) -> list[tuple[Large, Any]]:
-        """The tensors that are stepped by themselves, with their gradients."""
-        return [(one, one.see(grads[i])) for i, one in self._large.items()]
-
-    def keep(self, jobs: list[Any], large: dict[int, Large], groups: list[Group], members: list[list[int]]) -> None:
-        """``large`` and ``members`` (of each group): the places in ``jobs`` of all that are there."""
-        columns = [list(column) for column in zip(*(job[:-1] for job in jobs), strict=True)]
-        self._starts_given = columns.pop() if self._counted else []
-        grads, self._own = columns.pop(GRAD), columns
-        self._large, self.groups, self._members = large, groups, members
-        self._is_small = [i not in large for i in range(len(jobs))]
-        self._kinds, self._strides = list(map(_KIND, grads)), list(map(_STRIDES, grads))
-        self._spans = [end - start for start, end in map(span, grads)]
-        self._grads = list(compress(grads, self._is_small))
-        self._places, self._grad_places = list(map(_places, self._own)), _places(self._grads)
-        written = sorted(map(span, chain.from_iterable(self._own)))
-        self._starts, self._ends = [*(start for start, _ in written), math.inf], [end for _, end in written]
-        if any(map(gt, self._ends, self._starts[1:])):
-            self._own = []  # they interleave: what lies apart of them is not seen from their ends
-
-    def find(self, x: Any, m: Any, grads: Any, beside: dict[str, Any]) -> bool:
-        """Are these the tensors that were kept, where they were? Gradients may be new ones that fit."""
-        own = [x, m, *map(beside.get, self._kept)]
-        n = len(self._own[0]) if self._own else 0
-        if not all(isinstance(column, list) and len(column) == n > 0 for column in (*own, grads)):
-            return False
-        if not all(all(map(is_, *columns)) for columns in zip(own, self._own, strict=True)):
-            return False
-        if list(map(_places, own)) != self._places:  # ``data`` may have been exchanged
-            return False
-        if self._counted and beside.get("index") != self._starts_given:
-            return False
-        small = list(compress(grads, self._is_small))
-        again = all(map(is_, small, self._grads)) and _places(small) == self._grad_places
-        if not self._fit(grads, list(self._large) if again else range(n)):
-            self._own = []
-            return False
-        if not again:
-            for group, members in zip(self.groups, self._members, strict=True):
-                group.replace_gradients(grads[i] for i in members)
-            self._grads, self._grad_places = small, _places(small)
-        return True
-
-    def _fit(self, grads: list[Any], numbers: Sequence[int]) -> bool:
-        """Are the gradients of these numbers like the ones before, with memory of their own?"""
-        import torch
-
-        some, kinds, strides = ([column[i] for i in numbers] for column in (grads, self._kinds, self._strides))
-        if not {torch.Tensor, torch.nn.Parameter}.issuperset(map(type, some)):
-            return False
-        if list(map(_KIND, some)) != kinds or list(map(_STRIDES, some)) != strides:
-            return False
-        for i, start in zip(numbers, _places(some), strict=True):
-            k = bisect_right(self._starts, start)
-            if (k and self._ends[k - 1] > start) or start + self._spans[i] > self._starts[k]:
-                return False
-        return True
-
-
-def span(a: Any) -> tuple[int, int]:
-    """The addresses that a plain tensor lies between."""
-    size = a.numel()
-    if size and not a.is_contiguous():
-        size = 1 + sum((n - 1) * s for n, s in zip(a.shape, a.stride(), strict=True))
-    start = a.data_ptr()
-    return start, start + size * a.element_size()
 
 
 def _places(tensors: Iterable[Any]) -> list[int]:
