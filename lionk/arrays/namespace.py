@@ -18,6 +18,8 @@ from array_api_compat import array_namespace as array_namespace
 from array_api_compat import device as _device
 from array_api_compat import is_array_api_obj as is_array_api_obj
 
+from .unwrapped import unwrapped
+
 Array = Any
 Namespace = Any
 
@@ -39,13 +41,15 @@ def namespace(*arrays: Array, name: str = "x") -> Namespace:
                 f"entries that count, {name}.compressed()"
             )
     try:
-        return array_namespace(*arrays)
+        return unwrapped(array_namespace(*arrays))
     except TypeError as error:
         raise TypeError(f"{name} are arrays of different libraries; convert them to one ({error})") from error
 
 
 def device(x: Array) -> Any:
     """Where new arrays go beside x; None if it lies on several devices, of which JAX tells the sharding."""
+    if kind(x).ufuncs is not None:
+        return "cpu"
     found = _device(x)
     return None if len(getattr(found, "device_set", ())) > 1 else found
 
