@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from . import namespace as _xp
 from .namespace import Array, Namespace
-from .reductions import some, unit_norm
+from .numbers import Numbers
+from .reductions import unit_norm
 
 FEW = 64  # unknowns of Newton's method, at most
 DAMPING = 1e-13, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 0.1, 1.0  # of Newton's steps
@@ -32,19 +34,33 @@ def newton(
     corrected by what it has shown (Broyden 1965) in place of differences. Ends at ``close`` times ``unit``, or without
     progress. Derived here.
     """
-    n, shape = _xp.event_size(start, batch), start.shape
-    identity = xp.eye(n, dtype=start.dtype, device=_xp.device(start))
+    n, shape, made = _xp.event_size(start, batch), start.shape, Numbers(xp, batch, start)
+    of, identity = made.of, xp.eye(n, dtype=start.dtype, device=_xp.device(start))
     each = xp.reshape(identity, (n, *[1] * batch, *shape[batch:]))
-    damping = xp.stack([max(d, 16 * _xp.eps(start)) * identity for d in DAMPING])
-    damping = xp.reshape(damping, (len(DAMPING), *[1] * batch, n, n))
+    damping = [max(d, 16 * _xp.eps(start)) for d in DAMPING]
+    more = xp.stack([d * identity for d in damping[1:]])
+    more = xp.reshape(more, (len(damping) - 1, *[1] * batch, n, n))
 
     def row(a: Array) -> Array:
         """The entries of z's problems along the last axis but one; the last is 1."""
         return xp.reshape(a, (*a.shape[: a.ndim + batch - len(shape)], n, 1))
 
+    def length(r: Array) -> Any:
+        return made.number(unit_norm(xp, r / unit, batch))
+
+    def tried(z: Array, r: Array, slopes: Array, size: Array) -> Iterator[tuple[Array, Array]]:
+        """Points ahead of z, and the residuals there: of the least damping, then of each other one."""
+        right = row(_xp.finite(xp, r))
+        ahead = z + xp.reshape(xp.linalg.solve(slopes + damping[0] * identity * size, right), shape)
+        yield ahead, residual(ahead, batch)
+        moves = xp.linalg.solve(slopes[None, ...] + more * size, right[None, ...])
+        ahead = z[None, ...] + xp.reshape(moves, (len(damping) - 1, *shape))
+        there = residual(ahead, batch + 1)
+        yield from ((ahead[k, ...], there[k, ...]) for k in range(len(damping) - 1))
+
     z, r = start, residual(start, batch)
-    least, since, slopes, fell = unit_norm(xp, r / unit, batch), 0, identity, False
-    while since < STALLED and some(least > close):
+    least, since, slopes, fell = length(r), 0, identity, False
+    while since < STALLED and bool(of.any(least > close)):
         last, before, new = least, (z, r), not fell
         if new:
             step = math.sqrt(_xp.eps(z)) * xp.maximum(xp.abs(z), 1e-3 * unit)
@@ -52,22 +68,20 @@ def newton(
             columns = xp.moveaxis(row(change)[..., 0], 0, -1)
             slopes = _xp.finite(xp, columns / xp.matrix_transpose(row((z + step) - z)))
         size = _xp.clip(xp, xp.max(xp.abs(slopes), axis=(-2, -1), keepdims=True), 1.0, None)
-        for factors in (damping[:1, ...], damping[1:, ...]):
-            try:
-                moves = xp.linalg.solve(slopes[None, ...] + factors * size, row(_xp.finite(xp, before[1]))[None, ...])
-            except (ValueError, RuntimeError):  # the LinAlgError of NumPy and of PyTorch: singular whatever is added
-                return z
-            ahead = before[0][None, ...] + xp.reshape(moves, (factors.shape[0], *shape))
-            there = residual(ahead, batch + 1)
-            sizes = unit_norm(xp, there / unit, batch + 1)
-            for k in range(factors.shape[0]):
-                better = sizes[k, ...] < least
-                z, r = (xp.where(_xp.spread(xp, better, z), a[k, ...], old) for a, old in ((ahead, z), (there, r)))
-                least = xp.where(better, sizes[k, ...], least)
-            fell = not some((least > FALL * last) & (least > close))
-            if fell or not new:
-                break
-        since = 0 if some(least < 0.8 * last) else since + new
+        try:
+            for k, (ahead, there) in enumerate(tried(z, r, slopes, size)):
+                if k == 1 and not new:
+                    break
+                found = length(there)
+                better = found < least
+                z, r = made.choose(better, ahead, z), made.choose(better, there, r)
+                least = of.where(better, found, least)
+                fell = not bool(of.any((least > FALL * last) & (least > close)))
+                if fell:
+                    break
+        except (ValueError, RuntimeError):  # the LinAlgError of NumPy and of PyTorch: singular whatever is added
+            return z
+        since = 0 if bool(of.any(least < 0.8 * last)) else since + new
         if fell:
             move, change = row(z - before[0]), row(r - before[1])
             along = _xp.divide(xp, move, xp.sum(move * move, axis=-2, keepdims=True) + xp.zeros_like(move))

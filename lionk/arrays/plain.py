@@ -8,9 +8,10 @@ from __future__ import annotations
 from builtins import bool as any  # noqa: A004  (its name in the Array API)
 from math import isfinite as isfinite
 from math import sqrt as sqrt
+from operator import not_ as logical_not
 from typing import Any
 
-__all__ = ["any", "isfinite", "maximum", "minimum", "sqrt", "where"]
+__all__ = ["any", "isfinite", "logical_not", "maximum", "minimum", "sqrt", "where"]
 
 maximum, minimum = max, min
 

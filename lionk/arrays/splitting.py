@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from ..errors import NotAvailable
 from . import namespace as _xp
-from . import reductions
+from . import plain, reductions
 from . import roots as _roots
 from .namespace import Array, Namespace
 from .newton import newton, solvable
+from .numbers import Numbers
 
 STEPS, FIXED = 400, 60  # at most, where values can be seen; and where they cannot
 MEMORY = 12, 5  # past steps that the next one is made of; the second beyond 1000 entries
@@ -21,7 +22,7 @@ PATIENCE = 40, 5  # steps without progress, after which the points are taken as 
 DRIFT = 0.03  # how much steps that are alike may differ, relative
 FARTHEST = 2.0**24  # steps taken at once, where one step is like the last
 REACH = 1e16  # what the length of the proximal steps changes by at most: where there is no split it has no limit
-NEWTON = 5, 20, 60, 180  # steps after which Newton's method is tried
+NEWTON = 3, 9, 20, 60, 180  # steps after which Newton's method is tried
 ROUNDS = 200  # of projections, where the parts of a split are not in their domains
 TRIAL = 40  # steps that are to leave a tenth; else steps that went too far are answered in the other way
 RENEWAL = 8  # steps from one look at the length of the proximal steps to the next
@@ -49,40 +50,41 @@ def split(
     Far out, where ``t s`` is lost in the rounding of a part, it is split ``again`` with a longer t.
     """
     n = len(functions)
-    problem = _Problem(xp, functions, y, batch, _length(xp, functions, y / n, batch) if t is None else t)
+    problem = _Problem(xp, functions, y, batch, t)
     start = xp.stack([(i / n) * y for i in range(1, n)], axis=batch)
-    began, s = problem.t, problem.start(start)
+    began, of, s = problem.t, problem.of, problem.start(start)
     if not _roots.visible(y, s.u, s.v):
         return problem.found(_State(*_xp.looped(lambda s: tuple(problem.step(_State(*s))), tuple(s), FIXED - 1)))
     few, problem.halves, sought = solvable(start, batch), False, s.size / 10
-    since, noise = 0, _xp.eps(y) * (problem.length(problem.y) + problem.length(s.u) + problem.length(s.v))
+    whole = problem.length(problem.y)
+    since, noise = 0, _xp.eps(y) * (whole + problem.length(s.u) + problem.length(s.v))
     for k in range(1, STEPS):
         far = s.size > 64 * noise  # next to rounding, steps that are alike may be rounding too
         drifting = (s.stride >= 2 * s.before) & (s.stride < FARTHEST) & far
-        since = 0 if k == 1 or bool(xp.any((s.size < 0.9 * s.least) | drifting)) else since + 1
-        close = not bool(xp.any(far))
-        if not bool(xp.any(s.size > 2 * noise)) or since > PATIENCE[close]:
+        since = 0 if k == 1 or bool(of.any((s.size < 0.9 * s.least) | drifting)) else since + 1
+        close = not bool(of.any(far))
+        if not bool(of.any(s.size > 2 * noise)) or since > PATIENCE[close]:
             break
         if k % RENEWAL == 0 and not close:
-            longest = xp.maximum(*map(problem.length, (s.u, s.v)))
-            lost = _xp.eps(y) * longest > problem.length(problem.y)  # parts that grow without end: there is no split
-            if not bool(xp.any((s.size > 2 * noise) & ~lost)):
+            longest = of.maximum(problem.length(s.u), problem.length(s.v))
+            known = _xp.eps(y) * longest <= whole  # parts may grow without end: there is no split
+            if not bool(of.any((s.size > 2 * noise) & known)):
                 break
-            ratio = _ratio(xp, longest, problem.length(s.z - problem.sums(s.u)))
+            ratio = problem.ratio(longest, problem.length(s.z - problem.sums(s.u)))
             if not 1 / 4 < ratio < 4 and 1 / REACH < problem.t * ratio / began < REACH:
-                problem.t *= ratio
+                problem.t, problem.known = problem.t * ratio, (None, None)
                 s = problem.best(s)
                 sums = problem.sums(s.near_u)
                 s = problem.start(sums + ratio * (s.near_z - sums))
                 continue
         if k % TRIAL == 0:
-            problem.halves = problem.halves != bool(xp.any(s.least > sought))
+            problem.halves = problem.halves != bool(of.any(s.least > sought))
             sought = s.least / 10
         s = problem.step(s)
         if few and k in NEWTON:
-            z, enough = problem.best(s).near_z, 2 * float(xp.max(noise))
+            z, enough = problem.best(s).near_z, 2 * float(noise if problem.alone else xp.max(noise))
             there = problem.start(newton(xp, problem.residual, z, problem.unit, enough, batch))
-            if bool(xp.any(there.size < xp.minimum(s.size, s.least) / 2)):
+            if bool(of.any(there.size < of.minimum(s.size, s.least) / 2)):
                 s, since = there, 0
     parts, shared = problem.found(s)
     longest = reduce(xp.maximum, [reductions.norm(xp, u, batch) for u in parts])
@@ -118,16 +120,16 @@ class _State(NamedTuple):
     there: Array
 
 
-class _Problem:
+class _Problem(Numbers):
     """One step of the iteration. The memory is in the ``unit`` of the problem, so that no square overflows."""
 
     def __init__(self, xp: Namespace, functions: list[Any], y: Array, batch: int, t: Any) -> None:
-        self.xp, self.functions, self.batch, self.t = xp, functions, batch, t
-        self.y, self.unit = xp.expand_dims(y, axis=batch), xp.ones_like(xp.expand_dims(y, axis=batch))
-        u, v, _ = self.at(xp.stack([y / 2] * (len(functions) - 1), axis=batch))
+        super().__init__(xp, batch, y)
+        self.functions, self.batch, self.y = functions, batch, _row(y, batch)
+        self.unit: Any = None
+        self.known: Any = (None, None)
         self.halves = False  # steps that went too far, in place of taking them back
-        unit = reductions.unit_scale(xp, xp.maximum(xp.maximum(xp.abs(self.y), xp.abs(u)), xp.abs(v)), batch)
-        self.unit = _xp.spread(xp, unit, self.y)
+        self.t = self._length(y / len(functions)) if t is None else t
 
     def parts(self, z: Array) -> list[Array]:
         return [z[(slice(None),) * self.batch + (i, ...)] for i in range(z.shape[self.batch])]
@@ -137,7 +139,14 @@ class _Problem:
         return u if len(self.functions) == 2 else self.xp.cumulative_sum(u, axis=self.batch)
 
     def at(self, z: Array) -> tuple[Array, Array, Array]:
-        """All parts but the last, the last, and the residual."""
+        """All parts but the last, the last, and the residual; one problem keeps what it found at the last z."""
+        if not self.alone:
+            return self._at(z)
+        if z is not self.known[0]:
+            self.known = z, self._at(z)
+        return self.known[1]
+
+    def _at(self, z: Array) -> tuple[Array, Array, Array]:
         xp, (*rest, last) = self.xp, self.functions
         each = self.parts(z)
         u: list[Array] = []
@@ -152,7 +161,9 @@ class _Problem:
         (y,) = self.parts(self.y)
         v = last._prox(xp, y + left[-1] - u[0] + (each[0] - each[-1]), self.t, self.batch)
         residual.append(y - u[0] - v + (each[0] - each[-1]))
-        return xp.stack(u, axis=self.batch), xp.expand_dims(v, axis=self.batch), xp.stack(residual, axis=self.batch)
+        if not rest[1:]:
+            return _row(u[0], self.batch), _row(v, self.batch), _row(residual[0], self.batch)
+        return xp.stack(u, axis=self.batch), _row(v, self.batch), xp.stack(residual, axis=self.batch)
 
     def residual(self, z: Array, batch: int) -> Array:
         """That of z, or of many z along axes before those of the problem."""
@@ -162,13 +173,34 @@ class _Problem:
         many.batch, many.y = batch, self.xp.broadcast_to(self.y[None, ...], (z.shape[0], *self.y.shape))
         return many.at(z)[2]
 
-    def length(self, a: Array) -> Array:
-        return reductions.unit_norm(self.xp, a / self.unit, self.batch)
+    def length(self, a: Array) -> Any:
+        return self.number(reductions.unit_norm(self.xp, a / self.unit, self.batch))
+
+    def ratio(self, u: Any, rest: Any) -> Any:
+        """``|u| / |z - u|`` over all problems, 1 where one of the two is rounding; a number where it can be seen."""
+        of, there, away = self.xp, self.whole(u), self.whole(rest)
+        one: Any = 1.0 if isinstance(there, float) else of.ones_like(there)
+        of = plain if isinstance(there, float) else of
+        ratio = there / of.where(away > 0, away, one)
+        ratio = of.minimum(of.maximum(ratio, 1e-8 * one), 1e8 * one)
+        return of.where((away > 64 * _xp.eps(self.y) * there) & (there > 0), ratio, one)
+
+    def _length(self, y: Array) -> Any:
+        """The length t of the steps, at which ``t |s|`` is about |u|, from where each function alone takes y."""
+        t: Any = 1.0
+        for _ in range(2):
+            near = [k._prox(self.xp, y, t, self.batch) for k in self.functions]
+            sizes = ([reductions.norm(self.xp, a, self.batch) for a in each] for each in (near, [y - u for u in near]))
+            t = t * self.ratio(*(reduce(self.xp.maximum, each) for each in sizes))
+        return t
 
     def start(self, z: Array) -> _State:
         xp, (u, v, residual) = self.xp, self.at(z)
+        if self.unit is None:
+            size = xp.maximum(xp.maximum(xp.abs(self.y), xp.abs(u)), xp.abs(v))
+            self.unit = _xp.spread(xp, reductions.unit_scale(xp, size, self.batch), self.y)
         size = self.length(residual)
-        one, unknown = xp.ones_like(size), math.nan * residual
+        one, unknown = self.ones(size), math.nan * residual
         most = MEMORY[_xp.event_size(z, self.batch) > 1000]
         basis = xp.zeros_like(xp.stack([residual] * most))
         near = u, v, z, residual
@@ -176,9 +208,11 @@ class _Problem:
 
     def best(self, s: _State) -> _State:
         """With the present u and v, if their residual is the least; of steps that are alike, the last."""
-        better = _xp.spread(self.xp, s.size <= (1 + DRIFT) * s.least, s.z)
+        better = s.size <= (1 + DRIFT) * s.least
+        if self.alone and not better:
+            return s
         pairs = ((s.u, s.near_u), (s.v, s.near_v), (s.z, s.near_z), (s.residual, s.near))
-        u, v, z, residual = (self.xp.where(better, new, old) for new, old in pairs)
+        u, v, z, residual = (self.choose(better, new, old) for new, old in pairs)
         return s._replace(near_u=u, near_v=v, near_z=z, near=residual)
 
     def found(self, s: _State) -> tuple[list[Array], Array]:
@@ -187,40 +221,46 @@ class _Problem:
         return [*self.parts(s.near_u), *self.parts(s.near_v)], self.parts(shared)[0]
 
     def step(self, s: _State) -> _State:
-        xp, one, step = self.xp, self.xp.ones_like(s.stride), s.residual
+        of, one, step = self.of, self.ones(s.stride), s.residual
         s = self.best(s)
         back, drifts = s.size > 2 * s.least, self.length(step - s.last) <= DRIFT * s.size
-        longer = xp.where(drifts, xp.minimum(2 * s.stride, FARTHEST * one), one)
-        stride = xp.where(back, xp.maximum(s.stride / 4, one), longer)
-        halved = back & self.halves & (self.length(s.z - s.near_z) > 4 * self.length(s.near))
-        worse, alike, half, far = (_xp.spread(xp, a, step) for a in (back, drifts, halved, stride))
-        ahead, memory = self._ahead(s, step, (worse & ~half) | alike, half)
-        z = xp.where(worse, s.near_z + far * s.near, xp.where(alike, s.z + far * step, ahead))
-        z = xp.where(half, (s.z + s.near_z) / 2, z)
+        longer = of.where(drifts, of.minimum(2 * s.stride, FARTHEST * one), one)
+        stride = of.where(back, of.maximum(s.stride / 4, one), longer)
+        half = back & self.halves & (self.length(s.z - s.near_z) > 4 * self.length(s.near))
+        ahead, memory = self._ahead(s, step, (back & of.logical_not(half)) | drifts, half)
+        far = self.each(stride, step)
+        z = self.choose(back, s.near_z + far * s.near, self.choose(drifts, s.z + far * step, ahead))
+        z = self.choose(half, (s.z + s.near_z) / 2, z)
         u, v, residual = self.at(z)
         return s._replace(
-            u=u, v=v, z=z, residual=residual, least=xp.minimum(s.size, s.least), size=self.length(residual),
-            stride=stride, before=s.stride, last=xp.where(worse, s.near, step), **memory,
+            u=u, v=v, z=z, residual=residual, least=of.minimum(s.size, s.least), size=self.length(residual),
+            stride=stride, before=s.stride, last=self.choose(back, s.near, step), **memory,
         )  # fmt: skip
 
-    def _ahead(self, s: _State, step: Array, forget: Array, half: Array) -> tuple[Array, dict[str, Array]]:
+    def _ahead(self, s: _State, step: Array, forget: Any, half: Any) -> tuple[Array, dict[str, Array]]:
         """``z + step``, corrected by what the past changes say, and the memory; ``forget`` starts it anew, as does
         ``half`` of a step where it has nothing new to say of them.
         """
-        xp, then, there = self.xp, step / self.unit, (s.z + step) / self.unit
+        xp, of, then, there = self.xp, self.of, step / self.unit, (s.z + step) / self.unit
         changes = then - s.then, there - s.there
         new = self._without(s, *changes)
-        before, left = (_xp.spread(xp, reductions.unit_norm(xp, a, self.batch), a) for a in (changes[0], new[0]))
+        before, left = (self.number(reductions.unit_norm(xp, a, self.batch)) for a in (changes[0], new[0]))
         good = left > 1e-6 * before
-        forget = forget | (half & ~good)
-        good = good & ~forget
-        zero, one = xp.zeros_like(step), xp.ones_like(left)
-        new = [(xp.where(good, a, zero) / xp.where(good, left, one))[None, ...] for a in new]
-        kept = [xp.where(forget, xp.zeros_like(a), a)[1:, ...] for a in (s.basis, s.images)]
+        forget = forget | (half & of.logical_not(good))
+        good = good & of.logical_not(forget)
+        scale = self.each(of.where(good, left, self.ones(left)), step)
+        new = [(self.choose(good, a, xp.zeros_like(a)) / scale)[None, ...] for a in new]
+        kept = [self._forgotten(forget, a)[1:, ...] for a in (s.basis, s.images)]
         basis, images = (xp.concat(pair) for pair in zip(kept, new, strict=True))
         s = s._replace(basis=basis, images=images)
         memory = {"basis": basis, "images": images, "then": then, "there": there}
         return self.unit * self._without(s, then, there)[1], memory
+
+    def _forgotten(self, forget: Any, memory: Array) -> Array:
+        """The memory, along its first axis, of the problems that do not forget."""
+        if self.alone:
+            return self.xp.zeros_like(memory) if forget else memory
+        return self.xp.where(_xp.spread(self.xp, forget, memory[0, ...]), self.xp.zeros_like(memory), memory)
 
     def _without(self, s: _State, change: Array, image: Array) -> list[Array]:
         """What is left of both, of the residual's side what is orthogonal to the basis."""
@@ -230,25 +270,9 @@ class _Problem:
         return [a - self.xp.sum(parts * b, axis=0) for a, b in pairs]
 
 
-def _ratio(xp: Namespace, u: Array, rest: Array) -> Any:
-    """``|u| / |z - u|`` over all blocks, u the longer part, 1 where one of the two is nothing but rounding.
-
-    A number where it can be seen.
-    """
-    there, away = xp.sum(u), xp.sum(rest)
-    ratio = _xp.clip(xp, _xp.divide(xp, there, away), 1e-8, 1e8)
-    ratio = xp.where((away > 64 * _xp.eps(u) * there) & (there > 0), ratio, xp.ones_like(ratio))
-    return float(ratio) if _roots.visible(ratio) else ratio
-
-
-def _length(xp: Namespace, functions: list[Any], y: Array, batch: int) -> Any:
-    """The length t of the steps, at which ``t |s|`` is about |u|, from where each function alone takes y."""
-    t: Any = 1.0
-    for _ in range(2):
-        near = [k._prox(xp, y, t, batch) for k in functions]
-        parts, rests = ([reductions.norm(xp, a, batch) for a in each] for each in (near, [y - u for u in near]))
-        t = t * _ratio(xp, reduce(xp.maximum, parts), reduce(xp.maximum, rests))
-    return t
+def _row(a: Array, batch: int) -> Array:
+    """Each problem as a row of its own."""
+    return a[(slice(None),) * batch + (None, ...)]
 
 
 def rest(parts: list[Array], i: int, y: Array) -> Array:
