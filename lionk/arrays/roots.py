@@ -8,14 +8,16 @@ a fixed number of steps, and nothing branches on data.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from . import plain
 from .namespace import Array, Namespace, clip, device, divide, eps, looped, only_nan, spread
 from .namespace import visible as visible
+from .numbers import floats
 from .reductions import inner, peak, some
 
+FEW = 12  # roots that are searched for one by one, with floats, since operations on small arrays cost more
 SPARE = 8  # the most steps that bracketing takes beyond the number that halving needs
 
 Map = Callable[[Array], Array]
@@ -91,26 +93,53 @@ def bracket(
 
         low, high = looped(halved, (low, high), count)
         return low, high
-    points: Any = (x, low, high)
-    values: Any = (value, *(ends or (math.nan * low, math.nan * low)))
+    shape, points, values = low.shape, (x, low, high), (value, *(ends or (math.nan * low, math.nan * low)))
     facts = count, eps(low), float(xp.finfo(low.dtype).max) / 8, first
-    if low.shape != value.shape or math.prod(low.shape) != 1:
-        return _narrowed(xp, increasing, points, values, *facts)
+    if shape != value.shape or not 0 < math.prod(shape) <= FEW:
+        return _answered(_narrowed(xp, points, values, *facts), increasing)
 
-    def array(x: float) -> Array:
-        return xp.full(low.shape, x, dtype=low.dtype, device=device(low))
+    def array(numbers: list[float]) -> Array:
+        return xp.reshape(xp.asarray(numbers, dtype=low.dtype, device=device(low)), shape)
 
-    def number(x: Array) -> float:
-        return float(xp.reshape(x, ()) if x.ndim else x)
-
-    points, values = (tuple(map(number, each)) for each in (points, values))
-    found = _narrowed(plain, lambda x: number(increasing(array(x))), points, values, *facts)
-    return array(found[0]), array(found[1])
+    each = zip(*(floats(xp, a) for a in (*points, *values)), strict=True)
+    searches = [_narrowed(plain, one[:3], one[3:], *facts) for one in each]
+    found = _together(searches, lambda x: floats(xp, increasing(array(x))))
+    return array([low for low, _ in found]), array([high for _, high in found])
 
 
-def _narrowed(
-    xp: Any, increasing: Map, points: Any, values: Any, count: int, small: float, top: float, first: bool
-) -> tuple[Array, Array]:
+Search = Generator[Any, Any, tuple[Any, Any]]  # yields a point, is sent the value there, and returns both ends
+
+
+def _answered(search: Search, increasing: Map) -> tuple[Array, Array]:
+    """What the search finds, its points asked for one after another."""
+    value: Any = None
+    while True:
+        try:
+            x = search.send(value)
+        except StopIteration as end:
+            ends: tuple[Array, Array] = end.value
+            return ends
+        value = increasing(x)
+
+
+def _together(searches: list[Search], increasing: Callable[[list[float]], list[float]]) -> list[tuple[float, float]]:
+    """The ends that each search finds, all of them asked at once; those that are done stay where they are."""
+    x, found, running = [0.0] * len(searches), [(0.0, 0.0)] * len(searches), list(range(len(searches)))
+    values: Any = [None] * len(searches)
+    while running:
+        left = []
+        for i in running:
+            try:
+                x[i] = searches[i].send(values[i])
+                left.append(i)
+            except StopIteration as end:
+                found[i] = end.value
+        running = left
+        values = increasing(x) if left else values
+    return found
+
+
+def _narrowed(xp: Any, points: Any, values: Any, count: int, small: float, top: float, first: bool) -> Search:
     """``bracket``, from a point between the ends and the values at all three, NaN where they are not known.
 
     The next point is the root of the inverse quadratic through the last three, where that is monotone (Chandrupatla
@@ -139,7 +168,9 @@ def _narrowed(
         span, least = high - low, xp.maximum(unit, small * abs(x))
         if not bool(xp.any((span > 2 * least) & (value == value))):  # NaN: no further
             break
-        rise, fall, positive = (xp.where(span > 0, a, one) for a in (before - there, value - there, span))
+        wide_yet = span > 0
+        rise, fall = xp.where(wide_yet, before - there, one), xp.where(wide_yet, value - there, one)
+        positive = xp.where(wide_yet, span, one)
         drop = fall / xp.where(abs(rise) > abs(fall), rise, fall)  # 1, and no further, where it does not rise
         longer = abs(far - last) / positive
         curved = (drop * drop * longer < 1) & ((1 - drop) * (1 - drop) * longer < longer - 1)
@@ -150,7 +181,7 @@ def _narrowed(
         part = xp.where(curved, part * (1 - rest + (longer - 1) * rest * drop / (1 - drop)), 0.5 * one)
         edge = least / positive
         x = x + xp.minimum(xp.maximum(part, edge), 1 - edge) * (far - x)
-        value = finite(increasing(x))
+        value = finite((yield x))
     return low, high
 
 

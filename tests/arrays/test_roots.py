@@ -179,3 +179,20 @@ def test_roots_of_powers_and_of_the_logistic_slope(t: float) -> None:
     z = resolvents.logistic_resolvent(xp, x, t)
     truth = [brentq(lambda z, a=a: z - a + t * expit(z), a - t - 1, a + 1, rtol=1e-14) for a in x]
     np.testing.assert_allclose(z, truth, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("n", [3, 40])
+def test_a_bracket_that_is_a_point_asks_for_nothing_more(n: int) -> None:
+    """Both by floats, one root after another, and by arrays."""
+    seen, at = [], np.linspace(0.0, 1.0, n)
+    found = roots.root(xp, lambda z: seen.append(z) or z - 0.3, at, at)
+    np.testing.assert_array_equal(found, at)
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize("n", [roots.FEW, roots.FEW + 1])
+def test_roots_by_floats_are_those_by_arrays(n: int) -> None:
+    """On both sides of the number from which on they are searched for together."""
+    where = np.geomspace(1e-9, 50.0, n)
+    found = roots.root(xp, lambda z: np.arctan(z - where), np.full((n,), -10.0), np.full((n,), 60.0))
+    np.testing.assert_allclose(found, where, rtol=1e-14, atol=1e-15)
