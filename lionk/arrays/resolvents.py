@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from . import reductions
-from .namespace import Array, Namespace, clip, eps, only_nan, visible
+from .namespace import Array, Namespace, clip, divide, eps, only_nan, visible
 from .roots import Map, bracket, repeated
 
 PASSES = 20  # each finds as many digits as the dtype has
@@ -89,11 +89,12 @@ def logistic_resolvent(xp: Namespace, x: Array, t: Any) -> Array:
     return xp.where(finite, xp.where(mirrored, -z, z), x)
 
 
-def power_root(xp: Namespace, a: Array, c: Any, m: Any, r: float) -> Array:
+def power_root(xp: Namespace, a: Array, c: Any, m: Any, r: float, near: Array | None = None) -> Array:
     """The ``z >= 0`` with ``c z + m z^r = a``, for a, m >= 0, c > 0, r > 0: Newton's method from the right.
 
     In units of the smaller one of the two z at which one term alone is a: there both factors are at most 1, and the
-    larger is 1 up to rounding. Convex in z for r >= 1, and in z^r else. Derived here.
+    larger is 1 up to rounding, so that the root is between 1/2 and 1. Convex in z for r >= 1, and in z^r else: a step
+    from ``near``, the root for another m, ends on the right. Derived here.
     """
     zero, one = xp.zeros_like(a), xp.ones_like(a)
     known = (a > 0) & xp.isfinite(a)
@@ -108,9 +109,13 @@ def power_root(xp: Namespace, a: Array, c: Any, m: Any, r: float) -> Array:
     power = xp.maximum(power, one / 2 - linear)  # where the root is too small for a number
     first, second, k = (linear, power, r) if r >= 1 else (power, linear, 1 / r)
 
-    def move(v: Array) -> Array:
+    def step(v: Array) -> Array:
         last = second * v ** (k - 1)
-        return xp.minimum(v, v - ((first + last) * v - 1) / (first + k * last))
+        return v - ((first + last) * v - 1) / (first + k * last)
 
-    v = repeated(xp, move, (first + second) ** (-1 / k), 14)
+    start = (first + second) ** (-1 / k)
+    if near is not None:
+        guess = divide(xp, near, unit) ** min(1, r)
+        start = xp.minimum(start, step(xp.minimum(xp.maximum(guess, one / 2), start)))
+    v = repeated(xp, lambda v: xp.minimum(v, step(v)), start, 14)
     return xp.where(known, unit * (v if r >= 1 else v**k), a)

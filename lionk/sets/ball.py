@@ -63,8 +63,13 @@ class Ball(ArraySet):
         scale = _xp.spread(xp, reductions.unit_scale(xp, y, batch), y)
         a = xp.abs(y) / scale
 
+        last: Array | None = None
+
         def magnitude(m: Array) -> Array:
-            return power_root(xp, a, 1 / scale, _xp.spread(xp, m, y), self.q - 1)
+            nonlocal last
+            z = power_root(xp, a, 1 / scale, _xp.spread(xp, m, y), self.q - 1, last)
+            last = z if _xp.visible(z) else None
+            return z
 
         def excess(m: Array) -> Array:  # of q = 2 it is linear
             return _xp.divide(xp, xp.ones_like(m), lp_norm(xp, magnitude(m), self.q, batch)) - 1

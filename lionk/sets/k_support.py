@@ -98,8 +98,12 @@ class _KBall(ArraySet):
             near, largest = (self._shrunk(xp, a, *(_xp.spread(xp, e, a) for e in parts)) for a in (r, top))
             return near, largest
 
-        low = 0 * cut + math.log(float(xp.finfo(cut.dtype).smallest_normal))
-        share = _roots.root(xp, lambda s: self._gauge(xp, *shrunk(s), batch) - 1 / m, low, 0 * cut, extra=10)
+        def excess_size(share: Array) -> Array:  # its logarithm is nearly linear in that of the share
+            return xp.log(xp.maximum(m * self._gauge(xp, *shrunk(share), batch), least))
+
+        tiny = float(xp.finfo(cut.dtype).smallest_normal)
+        least, low = tiny + 0 * cut, math.log(tiny) + 0 * cut
+        share = _roots.root(xp, excess_size, low, 0 * cut, extra=10)
         moved = zip(shrunk(share), (r, top), strict=True)
         near, largest = (xp.where(_xp.spread(xp, cut > 0, a), b, a) for b, a in moved)
         length = _xp.spread(xp, self._gauge(xp, near, largest, batch), near)

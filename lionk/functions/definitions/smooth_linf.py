@@ -116,17 +116,24 @@ class SymmetricEntropy(ArrayFunction):
         below = c - _xp.spread(xp, base, c)
         log_n = math.log(2 * _xp.event_size(x, batch))
 
+        last: Array | None = None
+
         def halves(shift: Array) -> tuple[Array, Array]:
             """p and q for ``log r = shift - base/t``."""
+            nonlocal last
             log_r = _xp.spread(xp, shift - base / t, c)
             right = below + t * _xp.spread(xp, shift, c)
-            g = xp.maximum(xp.minimum(right / t, xp.log(c + xp.exp(log_r))), log_r)
 
-            def move(g: Array) -> Array:
+            def step(g: Array) -> Array:
                 p, q = xp.exp(g), xp.exp(2 * log_r - g)
-                return xp.maximum(g - _xp.clip(xp, (p - q + (t * g - right)) / (p + q + t), 0.0, None), log_r)
+                return g - (p - q + (t * g - right)) / (p + q + t)
 
-            g = _roots.repeated(xp, move, g, 24, unit=4.0)
+            g = xp.minimum(right / t, xp.log(c + xp.exp(log_r)))
+            if last is not None:  # from where the last r led, a step ends on the right
+                g = xp.minimum(g, step(xp.maximum(last, log_r)))
+            g = xp.maximum(g, log_r)
+            g = _roots.repeated(xp, lambda g: xp.maximum(xp.minimum(g, step(g)), log_r), g, 24, unit=4.0)
+            last = g if _xp.visible(g) else None
             return xp.exp(g), xp.exp(2 * log_r - g)
 
         room = xp.where(size < 1, 1 - size, xp.ones_like(size))  # 1 <= |x|_1 + 2 n r
