@@ -71,6 +71,11 @@ class GroupLift(ArrayFunction):
         if self.axis is not None and (isinstance(self.axis, bool) or not isinstance(self.axis, int)):
             raise ValueError(f"axis must be a whole number or None, got {self.axis!r}")
 
+    @property
+    def _round(self) -> bool:
+        """Is the norm l2?"""
+        return isinstance(self.norm, Support) and isinstance(self.norm.set, Ball) and self.norm.set.q == 2
+
     def _split(self, xp: Namespace, x: Array, batch: int) -> tuple[Array, Array]:
         """The array with each group in the last axes, and the norms of the groups."""
         if self.axis is None:
@@ -135,20 +140,19 @@ class GroupLift(ArrayFunction):
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         """On the norms for N = l2; block by block for k = l1; for one group by a scalar root; else NotAvailable."""
         y, norms = self._split(xp, x, batch)
-        if self.norm == L2:
+        if self._round:
             return self._resized(xp, y, norms, self.inner._prox(xp, norms, t, batch), batch)
-        ones = xp.ones_like(norms)
+        ones, lifted = xp.ones_like(norms), self.conjugate
+        dual: ArrayFunction = lifted.norm  # type: ignore[attr-defined]
         if _weighted_sum(self.inner):  # group by group, each with its weight
             return self._join(xp, self._shrunk(xp, y, t * self.inner._subgradient(xp, ones, batch), batch), batch)
         if _weighted_sum(self.inner.conjugate):  # the indicator of a ball for each group
             radii = self.inner.conjugate._subgradient(xp, ones, batch)
-            return self._join(xp, self._onto(xp, dual_norm(self.norm).conjugate.domain, radii, y, batch), batch)
+            return self._join(xp, self._onto(xp, dual.conjugate.domain, radii, y, batch), batch)
         if self.axis is None and not isinstance(self.inner.domain, Whole):  # Moreau: phi* is finite everywhere
             return self._by_conjugate(xp, x, t, batch)
         if self.axis is not None:
             raise NotAvailable(f"{self!r} has no known proximal operator: it is closed for norm='l2' or k='l1' only")
-
-        dual = dual_norm(self.norm)
 
         # s = t phi'(N(prox_{s N} x)); the right side decreases in s, so that the difference has one root
         def near(z: Array, a: Any) -> Array:
@@ -180,7 +184,7 @@ class GroupLift(ArrayFunction):
         return self._join(xp, xp.where(self._each(xp, new == norms, y), y, moved), batch)
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
-        if self.traits.smooth or self.norm != L2:
+        if self.traits.smooth or not self._round:
             return super()._subdifferential_distance(xp, x, s, batch)
         y, norms = self._split(xp, x, batch)
         z = s if self.axis is None else self._gather(xp, s, batch)
@@ -225,8 +229,8 @@ class GroupLift(ArrayFunction):
             ),
             along=self.axis,
             stacks=n.stacks or self.ndim == 2,
-            selection=k.selection if self.norm == L2 else inherited(k, n),
-            prox=k.prox if self.norm == L2 else n.prox and dual.norm.traits.prox and (self.axis is None or sums),
+            selection=k.selection if self._round else inherited(k, n),
+            prox=k.prox if self._round else n.prox and dual.norm.traits.prox and (self.axis is None or sums),
             needs=n.needs,
         )
 
@@ -277,7 +281,7 @@ class Grouped(ArraySet):
         """Exact for l2 and for a box of norms; else an upper bound."""
         if 0 in shape:
             return 0.0
-        ball = dual_norm(self.norm).conjugate.domain
+        ball = self._lift.conjugate.norm.conjugate.domain  # type: ignore[attr-defined]
         if self.groups is not None:
             count, longest = _layout(self.groups)[0]
             return self.inner.diameter((count,)) * ball.diameter((longest,)) / 2
@@ -295,7 +299,7 @@ class Grouped(ArraySet):
         return self.inner._violation(xp, self._lift._split(xp, y, batch)[1], batch)
 
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
-        if self.norm == L2:
+        if self._lift._round:
             return self.inner._distance(xp, self._lift._split(xp, y, batch)[1], batch)
         return super()._distance(xp, y, batch)
 
