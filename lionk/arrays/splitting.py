@@ -56,8 +56,8 @@ def split(
     if not _roots.visible(y, s.u, s.v):
         return problem.found(_State(*_xp.looped(lambda s: tuple(problem.step(_State(*s))), tuple(s), FIXED - 1)))
     few, problem.halves, sought = solvable(start, batch), False, s.size / 10
-    whole = problem.length(problem.y)
-    since, noise = 0, _xp.eps(y) * (whole + problem.length(s.u) + problem.length(s.v))
+    whole = problem.length(problem.y) + problem.length(s.u) + problem.length(s.v)
+    since, noise = 0, _xp.eps(y) * whole
     for k in range(1, STEPS):
         far = s.size > 64 * noise  # next to rounding, steps that are alike may be rounding too
         drifting = (s.stride >= 2 * s.before) & (s.stride < FARTHEST) & far

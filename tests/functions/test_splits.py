@@ -61,6 +61,27 @@ def test_both_ends_are_finite_where_a_split_is_not_found_to_rounding(names: str,
     assert k.conjugate.value(y + 0.1) == np.inf
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-30, 1e-17, 1e-8, 1e-3])
+@pytest.mark.parametrize("name", ["l1", "linf", "l2", "huber"])
+def test_the_prox_of_a_shifted_sum_at_a_short_point(name: str, size: float) -> None:
+    """Far shorter than the parts of its split, which do not grow for that: no other point next to it is better, and in
+    another spelling of the same function it is the same.
+    """
+    rng, c = np.random.default_rng(5), 2.5 * np.cos(np.arange(4.0))
+    owl, other = K("owl").shift(c), K(name, **ORACLES[name][0])
+    x = size * rng.standard_normal(4)
+    k, same = owl.dilate(2.0) + other.dilate(2.0), (owl + other).dilate(2.0)
+    p = k.prox(x)
+
+    def objective(z: np.ndarray) -> np.ndarray:
+        weights, u = np.arange(4, 0, -1) / 4, 2 * z + c
+        return -np.sort(-abs(u), -1) @ weights + ORACLES[name][1](2 * z) + np.sum((z - x) ** 2, -1) / 2
+
+    around = p + 10.0 ** rng.uniform(-8, 0, (2000, 1)) * rng.standard_normal((2000, 4))
+    assert objective(p[None])[0] <= objective(around).min() + 1e-14
+    np.testing.assert_allclose(p, same.prox(x), atol=1e-9)
+
+
 @pytest.mark.parametrize("size", [1.0, 20.0, 40.0, 100.0, 200.0])
 def test_both_ends_are_close_at_extreme_slopes(size: float) -> None:
     """cosh + linf, whose slopes reach 1e200: the lower end is as close as the upper one."""
