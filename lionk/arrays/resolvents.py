@@ -65,27 +65,68 @@ def concave_resolvent(xp: Namespace, slope: Map, curvature: Map, x: Array, t: An
     return xp.where(finite, xp.where(x < 0, -z, z), x)
 
 
+def sinh_resolvent(xp: Namespace, x: Array, t: Any) -> Array:
+    """``resolvent`` for the slope ``sinh z``, convex from 0 on: Newton's method from above, where each step ends above
+    the root again. It begins at the least of what z, and what the slope, would take of ``|x|`` alone, and of where the
+    slope is beyond the dtype. Derived here.
+    """
+    most, finite = float(xp.finfo(x.dtype).max), xp.isfinite(x)
+    r = xp.where(finite, xp.abs(x), xp.zeros_like(x))
+    far = most / 8 / (1 + t) + xp.zeros_like(r)
+
+    def move(z: Array) -> Array:
+        return xp.minimum(z, z - ((z - r) + t * xp.sinh(z)) / (1 + t * xp.cosh(z)))
+
+    start = clip(xp, xp.asinh(xp.minimum(r, t * far) / t), None, 0.99 * math.log(most))
+    z = repeated(xp, move, xp.minimum(r / (1 + t), start), 24)
+    return xp.where(finite, xp.where(x < 0, -z, z), x)
+
+
+def _less_lambert(xp: Namespace, y: Array, log_a: Array) -> Array:
+    """``y - w`` for a w that is at most the one with ``w e^w = a``: as that is at most log(1 + a), it is at least
+    ``log a - log log(1 + a)``. Derived here.
+    """
+    steep = xp.maximum(log_a, xp.ones_like(y))
+    return y - xp.where(log_a > 1, steep - xp.log(steep + xp.log1p(xp.exp(-steep))), xp.zeros_like(y))
+
+
+def exponential_resolvent(xp: Namespace, x: Array, t: Any) -> Array:
+    """``resolvent`` for the slope ``e^z``: Newton's method from above, for it is convex. It begins at ``x - w`` with
+    ``w e^w <= t e^x``; from 1 on, where that would be a difference of long numbers, at the logarithm of ``x/t``, or of
+    ``(x - log(x/t))/t`` where that is negative, for z is at least as large. Derived here.
+    """
+    finite = xp.isfinite(x)
+    y = xp.where(finite, x, xp.zeros_like(x))
+    short, log_t = xp.minimum(y, xp.ones_like(y)), xp.log(t * xp.ones_like(y))
+    long = xp.maximum(y, xp.ones_like(y))
+    below = xp.maximum(log_t - xp.log(long), xp.zeros_like(y))
+    start = xp.where(y > 1, xp.log(long + below) - log_t, _less_lambert(xp, short, short + log_t))
+    end = 0.99 * math.log(float(xp.finfo(x.dtype).max))  # beyond it the slope is infinite
+
+    def step(z: Array) -> Array:
+        e = t * xp.exp(z)
+        return clip(xp, z - ((z - y) + e) / (1 + e), None, end)
+
+    start = step(clip(xp, start, None, end))  # which may be below the root by its rounding, and is above it then
+    return xp.where(finite, repeated(xp, lambda z: xp.minimum(z, step(z)), start, 24), x)
+
+
 def logistic_resolvent(xp: Namespace, x: Array, t: Any) -> Array:
     """``resolvent`` for the slope ``1/(1 + e^-z)``: Newton's method from above where z <= 0, for there it is convex;
-    where z > 0 in the mirror, of t - x.
-
-    It begins at ``x - w`` with ``w e^w <= t e^x / 2``: as w <= log(1 + a) if ``w e^w = a``, w is at least
-    ``log a - log log(1 + a)``. Derived here.
+    where z > 0 in the mirror, of t - x. It begins at ``x - w`` with ``w e^w <= t e^x / 2``. Derived here.
     """
     finite = xp.isfinite(x)
     y = xp.where(finite, x, xp.zeros_like(x))
     mirrored = y > t / 2
     y = xp.where(mirrored, t - y, y)
-    log_a = y + xp.log(t / 2 * xp.ones_like(y))
-    steep = xp.maximum(log_a, xp.ones_like(y))
-    w = xp.where(log_a > 1, steep - xp.log(steep + xp.log1p(xp.exp(-steep))), xp.zeros_like(y))
 
     def move(z: Array) -> Array:
         e = xp.exp(z)
         slope = e / (1 + e)
         return xp.minimum(z, z - ((z - y) + t * slope) / (1 + t * slope / (1 + e)))
 
-    z = repeated(xp, move, xp.minimum(y - w, xp.zeros_like(y)), 24)
+    start = _less_lambert(xp, y, y + xp.log(t / 2 * xp.ones_like(y)))
+    z = repeated(xp, move, xp.minimum(start, xp.zeros_like(y)), 24)
     return xp.where(finite, xp.where(mirrored, -z, z), x)
 
 
@@ -115,7 +156,7 @@ def power_root(xp: Namespace, a: Array, c: Any, m: Any, r: float, near: Array | 
 
     start = (first + second) ** (-1 / k)
     if near is not None:
-        guess = divide(xp, near, unit) ** min(1, r)
+        guess = divide(xp, xp.minimum(near, unit), unit) ** min(1, r)
         start = xp.minimum(start, step(xp.minimum(xp.maximum(guess, one / 2), start)))
     v = repeated(xp, lambda v: xp.minimum(v, step(v)), start, 14)
     return xp.where(known, unit * (v if r >= 1 else v**k), a)

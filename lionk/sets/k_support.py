@@ -24,23 +24,35 @@ from .base import ArraySet
 from .top_k import TopK
 
 
-def _level(xp: Namespace, r: Array, largest: Array, batch: int) -> Array:
-    """The level of r >= 0, of which ``largest`` are the k largest entries, in descending order along one axis."""
-    cut = largest[..., -1]
-    below = r < _xp.spread(xp, cut, r)
-    others = reductions.total(xp, xp.astype(~below, r.dtype), batch) - largest.shape[-1]  # as large as the k-th largest
-    rest = reductions.total(xp, xp.where(below, r, xp.zeros_like(r)), batch) + others * cut
-    tails = rest[..., None] + reductions.sums_from_end(xp, largest)
-    left = xp.arange(largest.shape[-1], 0, -1, device=_xp.device(r))
-    return xp.min(tails / xp.astype(left, r.dtype), axis=-1)
+class _Order:
+    """Which entries of r >= 0 are below the k-th largest, and how many more than k are not: the same of all that a
+    function makes of them which rises where it is positive. ``largest``: the k largest, in descending order.
+    """
+
+    def __init__(self, xp: Namespace, r: Array, largest: Array, batch: int) -> None:
+        k = largest.shape[-1]
+        self.xp, self.batch, self.below = xp, batch, r < _xp.spread(xp, largest[..., -1], r)
+        self.others = reductions.total(xp, xp.astype(~self.below, r.dtype), batch) - k
+        self.left = xp.astype(xp.arange(k, 0, -1, device=_xp.device(r)), r.dtype)
+
+    def level(self, r: Array, largest: Array) -> Array:
+        """The level of r, of which ``largest`` are the k largest entries."""
+        xp = self.xp
+        rest = reductions.total(xp, xp.where(self.below, r, xp.zeros_like(r)), self.batch)
+        tails = (rest + self.others * largest[..., -1])[..., None] + reductions.sums_from_end(xp, largest)
+        return xp.min(tails / self.left, axis=-1)
+
+    def norm(self, r: Array, largest: Array) -> Array:
+        """The k-support norm of r, finite."""
+        xp, m = self.xp, reductions.unit_scale(self.xp, largest, self.batch)
+        r, largest = r / _xp.spread(xp, m, r), largest / m[..., None]
+        level = _xp.spread(xp, self.level(r, largest), r)
+        return m * xp.sqrt(reductions.total(xp, r * xp.maximum(r, level), self.batch))
 
 
 def _k_support_norm(xp: Namespace, r: Array, largest: Array, batch: int) -> Array:
     infinite, r, largest = reductions.poison(xp, r, batch), _xp.finite(xp, r), _xp.finite(xp, largest)
-    m = reductions.unit_scale(xp, largest, batch)
-    r, largest = r / _xp.spread(xp, m, r), largest / m[..., None]
-    level = _xp.spread(xp, _level(xp, r, largest, batch), r)
-    return m * xp.sqrt(reductions.total(xp, r * xp.maximum(r, level), batch)) + infinite
+    return _Order(xp, r, largest, batch).norm(r, largest) + infinite
 
 
 @value_class
@@ -65,8 +77,12 @@ class _KBall(ArraySet):
         return {"name": "top_k_l2" if isinstance(self, KSupportBall) else "k_support", "k": self.k}
 
     @abstractmethod
-    def _gauge(self, xp: Namespace, r: Array, largest: Array, batch: int) -> Array:
-        """Of ``|y| = r``, of which ``largest`` are the k largest entries."""
+    def _size(self, xp: Namespace, r: Array, largest: Array, batch: int) -> Array:
+        """The gauge of ``|y| = r``, of which ``largest`` are the k largest entries."""
+
+    @abstractmethod
+    def _gauge(self, order: _Order, r: Array, largest: Array) -> Array:
+        """That of finite entries in this order."""
 
     @abstractmethod
     def _shrunk(self, xp: Namespace, r: Array, cut: Array, t: Array, d: Array, g: Array) -> Array: ...
@@ -87,33 +103,33 @@ class _KBall(ArraySet):
             return y
         m = reductions.unit_scale(xp, y, batch)
         r, top = self._entries(xp, y / _xp.spread(xp, m, y), batch)  # what moves an entry moves its copy among them
-        cut, size = top[..., -1], self._gauge(xp, r, top, batch)
+        cut, order, size = top[..., -1], _Order(xp, r, top, batch), self._size(xp, r, top, batch)
 
         def excess(a: Array, d: Array) -> Array:
             return _xp.clip(xp, (a - _xp.spread(xp, cut, a)) + _xp.spread(xp, d, a), 0.0, None)
 
         def shrunk(share: Array) -> tuple[Array, Array]:
             t, d = self._at(xp, cut, share)
-            parts = cut, t, d, _level(xp, excess(r, d), excess(top, d), batch)
+            parts = cut, t, d, order.level(excess(r, d), excess(top, d))
             near, largest = (self._shrunk(xp, a, *(_xp.spread(xp, e, a) for e in parts)) for a in (r, top))
             return near, largest
 
         def excess_size(share: Array) -> Array:  # its logarithm is nearly linear in that of the share
-            return xp.log(xp.maximum(m * self._gauge(xp, *shrunk(share), batch), least))
+            return xp.log(xp.maximum(m * self._gauge(order, *shrunk(share)), least))
 
         tiny = float(xp.finfo(cut.dtype).smallest_normal)
         least, low = tiny + 0 * cut, math.log(tiny) + 0 * cut
         share = _roots.root(xp, excess_size, low, 0 * cut, extra=10)
         moved = zip(shrunk(share), (r, top), strict=True)
         near, largest = (xp.where(_xp.spread(xp, cut > 0, a), b, a) for b, a in moved)
-        length = _xp.spread(xp, self._gauge(xp, near, largest, batch), near)
+        length = _xp.spread(xp, self._gauge(order, near, largest), near)
         near = _xp.sign(xp, y) * _xp.divide(xp, near, length + 0 * near)
         return xp.where(_xp.spread(xp, m * size <= 1 + reductions.slack(xp, y, batch), y), y, near)
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         if self._empty(y, batch):
             return reductions.total(xp, xp.abs(y), batch)
-        return _xp.clip(xp, self._gauge(xp, *self._entries(xp, y, batch), batch) - 1, 0.0, None)
+        return _xp.clip(xp, self._size(xp, *self._entries(xp, y, batch), batch) - 1, 0.0, None)
 
 
 @value_class
@@ -138,8 +154,11 @@ class KSupportBall(_KBall):
         size = _xp.spread(xp, self._support(xp, c, batch), c)
         return _xp.divide(xp, xp.abs(c) * TopK(self.k)._lmo(xp, c, batch), size + 0 * xp.abs(c))
 
-    def _gauge(self, xp: Namespace, r: Array, largest: Array, batch: int) -> Array:
+    def _size(self, xp: Namespace, r: Array, largest: Array, batch: int) -> Array:
         return _k_support_norm(xp, r, largest, batch)
+
+    def _gauge(self, order: _Order, r: Array, largest: Array) -> Array:
+        return order.norm(r, largest)
 
     def _at(self, xp: Namespace, cut: Array, share: Array) -> tuple[Array, Array]:
         return -cut * xp.expm1(share), cut * xp.exp(share)
@@ -184,7 +203,7 @@ class TopKL2Ball(_KBall):
         c = c / _xp.spread(xp, reductions.unit_scale(xp, c, batch), c)
         r, largest = self._entries(xp, c, batch)
         size = _k_support_norm(xp, r, largest, batch)
-        level = _xp.divide(xp, _level(xp, r, largest, batch), size)
+        level = _xp.divide(xp, _Order(xp, r, largest, batch).level(r, largest), size)
         return _xp.divide(xp, r, _xp.spread(xp, size, r) + 0 * r), _xp.spread(xp, level, r) + 0 * r
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
@@ -192,8 +211,11 @@ class TopKL2Ball(_KBall):
             return c
         return _xp.sign(xp, c) * xp.maximum(*self._raised(xp, c, batch))
 
-    def _gauge(self, xp: Namespace, r: Array, largest: Array, batch: int) -> Array:
+    def _size(self, xp: Namespace, r: Array, largest: Array, batch: int) -> Array:
         return reductions.norm(xp, largest, batch)
+
+    def _gauge(self, order: _Order, r: Array, largest: Array) -> Array:
+        return reductions.norm(order.xp, largest, order.batch)
 
     def _at(self, xp: Namespace, cut: Array, share: Array) -> tuple[Array, Array]:
         return cut * xp.exp(share), -cut * xp.expm1(share)

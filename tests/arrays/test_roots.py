@@ -196,3 +196,36 @@ def test_roots_by_floats_are_those_by_arrays(n: int) -> None:
     where = np.geomspace(1e-9, 50.0, n)
     found = roots.root(xp, lambda z: np.arctan(z - where), np.full((n,), -10.0), np.full((n,), 60.0))
     np.testing.assert_allclose(found, where, rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_steep_slopes_beside_their_equations(dtype: str) -> None:
+    """``z + t e^z = x`` and ``z + t sinh z = x`` over forty orders of magnitude of x, either sign, and twenty of t:
+    what is left is rounding of the terms. Where the slope would be beyond the dtype, z ends before it.
+    """
+    info = np.finfo(dtype)
+    x, t = np.meshgrid(10.0 ** np.arange(-20, 21), 10.0 ** np.arange(-10, 11.0))
+    x, t = np.concatenate([-x.ravel(), x.ravel(), t.ravel()]).astype(dtype), np.tile(t.ravel(), 3).astype(dtype)
+    for solve, slope, rise in (
+        (resolvents.exponential_resolvent, np.exp, np.exp),
+        (resolvents.sinh_resolvent, np.sinh, np.cosh),
+    ):
+        z = solve(xp, x, t)
+        assert z.dtype == dtype
+        wide = [a.astype(np.longdouble) for a in (z, x, t)]
+        miss = abs(wide[0] + wide[2] * slope(wide[0]) - wide[1])
+        steep = 1 + wide[2] * rise(wide[0])
+        end = np.abs(slope(z)) >= info.max**0.98
+        assert np.all(end | (miss <= 3 * info.eps * (steep * abs(wide[0]) + abs(wide[1]))))
+        assert np.all(abs(x[end]) > t[end] * info.max**0.98 / 2)
+        far = np.asarray([np.inf, -np.inf, np.nan], dtype)
+        np.testing.assert_array_equal(solve(xp, far, 1.0), far)
+
+
+@pytest.mark.parametrize("r", [0.05, 0.5, 2.0, 19.0])
+def test_a_root_of_powers_is_the_same_from_another_root(r: float) -> None:
+    """``near`` may be any root: 0, far too short, far too long."""
+    a, m = np.geomspace(1e-30, 1e30, 31), 0.7
+    z = resolvents.power_root(xp, a, 1.0, m, r)
+    for near in (0 * z, 1e-3 * z, z, 0.9 * z, 5 * z, 1e30 + 0 * z):
+        np.testing.assert_allclose(resolvents.power_root(xp, a, 1.0, m, r, near), z, rtol=1e-14)

@@ -217,10 +217,17 @@ PAIRS: dict[str, tuple[Scalar, Scalar]] = {
     ),
     "asinh": (
         Scalar("asinh", f.asinh_value, f.asinh_derivative, curvature=lambda xp, x: 1 / xp.hypot(xp.ones_like(x), x)),
-        Scalar("cosh", f.cosh_value, f.cosh_derivative),
+        Scalar("cosh", f.cosh_value, f.cosh_derivative, nearest=resolvents.sinh_resolvent),
     ),
     "exp": (
-        Scalar("exp", f.exp_value, f.exp_derivative, even=False, minimum_at_zero=False),
+        Scalar(
+            "exp",
+            f.exp_value,
+            f.exp_derivative,
+            even=False,
+            minimum_at_zero=False,
+            nearest=resolvents.exponential_resolvent,
+        ),
         Scalar("entropy", f.entropy_value, f.entropy_derivative, 0.0, even=False, minimum_at_zero=False),
     ),
     "softplus": (
