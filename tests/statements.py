@@ -13,20 +13,13 @@ import numpy as np
 
 import grammar
 import lionk
+from covariances import ASKED_ANOTHER_WAY, inner, norm
 from drawn_runs import runs
 from in_libraries import libraries
 from lionk.theory import gap_rounding
 
 SHAPES = [(1,), (2,), (3,), (4,), (7,), (1, 4), (4, 1), (2, 2), (2, 3), (3, 2), (3, 3), (2, 2, 3), (2, 1, 2)]
 SIZES = [0.0, 1e-3, 0.1, 1.0, 1.0, 4.0, 30.0, 1e3]
-
-
-def norm(x: Any) -> float:
-    return float(np.linalg.norm(np.ravel(x)))
-
-
-def inner(x: Any, y: Any) -> float:
-    return float(np.ravel(x).astype(float) @ np.ravel(y).astype(float))
 
 
 @dataclass
@@ -428,6 +421,7 @@ CHECKS: dict[str, Callable[[Case], None]] = {
         gaps,
         runs,
         envelopes,
+        *ASKED_ANOTHER_WAY,
         libraries,
     )
 }
