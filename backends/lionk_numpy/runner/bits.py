@@ -23,6 +23,8 @@ class Half:
 def bits() -> dict[str, Callable[..., Any]]:
     """``view_int32(float32)``, ``view_float32(int32)``; for both kinds of 16 bits ``to_KIND(float32)``, which rounds to
     nearest, ``wide_KIND(int16)``, and ``narrow_KIND(float32)`` of what is rounded.
+
+    ``near_bfloat16`` is ``to_bfloat16`` of numbers among which no NaN has a bit in the second half: see ``exact``.
     """
     import numpy as np
     from llvmlite import ir
@@ -43,10 +45,15 @@ def bits() -> dict[str, Callable[..., Any]]:
     wide_half = of(types.int16, types.float32, lambda b, v: b.fpext(b.bitcast(v, half), ir.FloatType()))
     narrow_half = of(types.float32, types.int16, lambda b, v: b.bitcast(b.fptrunc(v, half), ir.IntType(16)))
 
-    def to_bfloat16(v: Any) -> Any:
+    def near_bfloat16(v: Any) -> Any:
         b = view_int32(v)
         b = i32(b + i32(0x7FFF) + (i32(b >> i32(16)) & i32(1)))  # half of the last bit, and ties to even
-        return view_float32(i32(b & i32(-0x10000))) if v == v else nan
+        return view_float32(i32(b & i32(-0x10000)))
+
+    near = njit(near_bfloat16)
+
+    def to_bfloat16(v: Any) -> Any:
+        return near(v) if v == v else nan
 
     def wide_bfloat16(v: Any) -> Any:
         return view_float32(i32(i32(v) << i32(16)))
@@ -57,7 +64,7 @@ def bits() -> dict[str, Callable[..., Any]]:
     def to_float16(v: Any) -> Any:
         return wide_half(narrow_half(v))
 
-    written = (to_bfloat16, wide_bfloat16, narrow_bfloat16, to_float16)
+    written = (near_bfloat16, to_bfloat16, wide_bfloat16, narrow_bfloat16, to_float16)
     found: dict[str, Callable[..., Any]] = {f.__name__: njit(f) for f in written}
     return found | {
         "view_int32": view_int32,

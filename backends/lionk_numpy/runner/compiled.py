@@ -7,7 +7,7 @@ numba is imported when a loop is made.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from typing import Any
 
 from lionk.backend.protocol import missing
@@ -15,6 +15,7 @@ from lionk.recording.emit import bracket, function, phrase, scalar
 from lionk.recording.program import REDUCTIONS, SIGNS, Node, Pass, Program
 from lionk.recording.selection import tally
 
+from . import exact
 from .entries import HALVES, KEPT, Kinds, Words, entry, indented, names, places, rows
 from .reduced import STARTS, reduction
 from .text import CALLS, over
@@ -26,7 +27,7 @@ PHRASES = {op: f"{{out}} = {{0}} {s} {{1}}" for op, s in (SIGNS | SIGNS_OF_BITS)
     "negative": "{out} = -{0}",
     "abs": "{out} = abs({0})",
     "sqrt": "{out} = real(sqrt({0}))",
-    "sign": "{out} = one if {0} > zero else (-one if {0} < zero else (zero if {0} == zero else {0}))",
+    "sign": "{out} = copysign(one, {0}) if ({0} > zero or {0} < zero) else {0} + zero",  # -0 gives 0, and NaN itself
     "maximum": "{out} = {0} if ({0} >= {1} or {0} != {0}) else {1}",
     "minimum": "{out} = {0} if ({0} <= {1} or {0} != {0}) else {1}",
     "where": "{out} = {1} if {0} else {2}",
@@ -41,8 +42,6 @@ PHRASES = {op: f"{{out}} = {{0}} {s} {{1}}" for op, s in (SIGNS | SIGNS_OF_BITS)
 }
 # Beside reductions, which are rounded in an order of their own; elsewhere an exponential is that of NumPy, bit for bit.
 BESIDE_SUMS = PHRASES | {"exp": "{out} = exp({0})"}
-# Of numbers with 16 bits: these give one where they are given some.
-KEPT_AS_IS = ("negative", "abs", "sign", "maximum", "minimum", "where")
 
 
 def compilable(program: Program) -> bool:
@@ -74,6 +73,8 @@ class Loops:
         self._real = np.float64 if any(str(v.dtype) == "float64" for v in n if v.array) else np.float32
         sums = self._real is np.float32 and any(v.op in STARTS for v in n)
         self._phrases = BESIDE_SUMS if sums else PHRASES
+        halves = any(str(v.dtype) == "bfloat16" for v in n)
+        self._rounded = partial(exact.rounding, bits=exact.known(program.nodes)) if halves else rounded
         self._kinds = {v.args[0]: str(v.dtype) for v in n if v.op == "input" and v.array}
         self._names = {i: f"s{k}" for k, i in enumerate(step.numbers)}
         self._lines: list[str] = []
@@ -145,7 +146,7 @@ class Loops:
         """What makes the text of a loop that writes these nodes, as ``_jit`` takes it, and what it is called with."""
         program = Program(tuple(n), outputs, self._along)
         step = program.passes()[-1]
-        text = scalar(program, step, self._phrases, constant, rounded)
+        text = scalar(program, step, self._phrases, constant, self._rounded)
         used = [a for i in step.body for a in n[i].args] + list(outputs.values())
         read = list(dict.fromkeys(n[i].args[0] for i in used if n[i].op == "input" and n[i].array))
         arrays = list(dict.fromkeys([*read, *outputs]))
@@ -178,11 +179,8 @@ def _is_half(dtype: Any) -> bool:
 
 
 def rounded(node: Node) -> str:
-    """numba promotes integers; 16 bits are computed with in float32, of which each result is rounded."""
-    kind = str(node.dtype)
-    if kind == "int32":
-        return kind
-    return f"to_{kind}" if kind in HALVES and node.op not in KEPT_AS_IS else ""
+    """What brings a result into its dtype, where nothing else is known of the bits of the numbers."""
+    return exact.rounding(node, None)
 
 
 @cache

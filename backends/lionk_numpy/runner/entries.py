@@ -52,8 +52,8 @@ def names(real: Any) -> dict[str, Any]:
     import numpy as np
 
     return bits() | {
-        "real": real, "exp": exponential(), "sqrt": math.sqrt, "inf": math.inf, "nan": math.nan, "int32": np.int32,
-        "np": np,
+        "real": real, "exp": exponential(), "sqrt": math.sqrt, "copysign": math.copysign, "inf": math.inf,
+        "nan": math.nan, "int32": np.int32, "np": np,
     }  # fmt: skip
 
 
