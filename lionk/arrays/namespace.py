@@ -18,7 +18,7 @@ from array_api_compat import array_namespace as array_namespace
 from array_api_compat import device as _device
 from array_api_compat import is_array_api_obj as is_array_api_obj
 
-from .unwrapped import unwrapped
+from .unwrapped import unwrapped as unwrapped
 
 Array = Any
 Namespace = Any

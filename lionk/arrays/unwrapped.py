@@ -28,7 +28,8 @@ def unwrapped(xp: Any) -> Any:
     if not isinstance(xp, ModuleType):
         return xp
     if xp not in _MADE:
-        _MADE[xp] = _numpy(xp) if is_numpy_namespace(xp) else xp
+        made = _numpy(xp) if is_numpy_namespace(xp) else xp
+        _MADE[xp] = _MADE[made] = made
     return _MADE[xp]
 
 

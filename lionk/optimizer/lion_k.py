@@ -318,7 +318,7 @@ def cast(xp: Any, c: Any, dtype: Any, name: str) -> Any:
     """A coefficient ready for arithmetic with arrays: numbers stay numbers, 0-d arrays take their real dtype."""
     if isinstance(c, (int, float)):
         return c
-    if _xp.namespace(c, name=name) is not xp:
+    if _xp.namespace(c, name=name) is not _xp.unwrapped(xp):
         raise TypeError(f"{name} is an array of another library than x; pass a Python number")
     return _xp.astype(xp, c, dtype)
 
