@@ -6,9 +6,12 @@ large arrays are stepped by the loops that numba makes of the record for NumPy, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from lionk.arrays.value import has_arrays
 from lionk.backend.protocol import Runner
+from lionk.functions.calculus.block_sum import ContainerFunction
 from lionk.optimizer.jobs import arguments, results
 from lionk.optimizer.lion_k import LionK
 from lionk.recording.extent import seen
@@ -36,11 +39,13 @@ def numba(opt: LionK) -> Runner:
 def _runner(opt: LionK, called: bool) -> Runner:
     import jax
 
+    # To look into a function takes longer than a small step: it is passed where it has arrays, or each array its own.
+    passed = isinstance(opt.K, ContainerFunction) or has_arrays(opt.K)
+
     def update(columns: Any, grads: Any, functions: tuple[Any, ...], numbers: tuple[Any, Any], exact: Any) -> Pairs:
-        jobs = list(zip(*columns, grads, functions, strict=True))
+        jobs = list(zip(*columns, grads, functions if passed else [opt.K] * len(grads), strict=True))
         return _plainly(opt, jobs, numbers) if exact is None else _by_call(opt, jobs, numbers, exact)
 
-    # functions with array parameters are pytrees, and are passed as such
     fused = jax.jit(update, donate_argnums=0)
 
     def run(x: Any, m: Any, grad: Any, *, lr: Any = None, weight_decay: Any = None) -> tuple[Any, Any]:
@@ -51,8 +56,9 @@ def _runner(opt: LionK, called: bool) -> Runner:
             raise ValueError(
                 "x and m are donated, and may share no memory with each other or with grad; copy one of them first"
             )
-        exact = tuple(map(_exact, numbers)) if called and _on_one_cpu([*columns[0], *columns[1], *grads]) else None
-        return results(x, fused(columns, grads, tuple(functions), tuple(numbers), exact))
+        worth = called and sum(a.size for a in columns[0] if a.size >= LARGE) >= WORTH
+        exact = _exact(numbers) if worth and _on_one_cpu([*columns[0], *columns[1], *grads]) else None
+        return results(x, fused(columns, grads, tuple(functions) if passed else (), tuple(numbers), exact))
 
     return run
 
@@ -61,7 +67,7 @@ def _plainly(opt: LionK, jobs: list[Job], numbers: tuple[Any, Any]) -> Pairs:
     return [opt.update(x, m, grad, *numbers, K=K) for x, m, grad, K in jobs]
 
 
-def _by_call(opt: LionK, jobs: list[Job], numbers: tuple[Any, Any], exact: tuple[Any, Any]) -> Pairs:
+def _by_call(opt: LionK, jobs: list[Job], numbers: tuple[Any, Any], exact: tuple[Any, ...]) -> Pairs:
     """The large arrays by one call, where the program is compiled for a CPU, and the others plainly."""
     import jax
     import numpy as np
@@ -74,11 +80,10 @@ def _by_call(opt: LionK, jobs: list[Job], numbers: tuple[Any, Any], exact: tuple
         return _plainly(opt, jobs, numbers)
 
     def on_the_host(*arrays: Any) -> None:
-        *flat, lr, decay = arrays
-        parts = zip(flat[0::3], flat[1::3], flat[2::3], strict=True)
-        given = zip(filter(None, plans), parts, strict=True)
+        parts = zip(*(arrays[k : 3 * len(large) : 3] for k in range(3)), strict=True)
+        given, inexact = zip(filter(None, plans), parts, strict=True), _inexact(arrays[3 * len(large) :])
         with np.errstate(all="ignore"):  # as JAX does
-            run_passes([p.replay(p.known(_number(lr), _number(decay)), job) for p, job in given])
+            run_passes([p.replay(p.known(*inexact), job) for p, job in given])
 
     flat = [a for job in large for a in job[:3]]
     call = custom_call(on_the_host, [*flat, *exact], [k for k in range(len(flat)) if k % 3 != 2])
@@ -120,13 +125,15 @@ def _on_one_cpu(arrays: list[Any]) -> bool:
     return [d.platform for d in devices] == ["cpu"]
 
 
-def _exact(number: Any) -> Any:
-    """A number of Python by its 64 bits, of which JAX would keep 32; an array as it is."""
+def _exact(numbers: Sequence[Any]) -> tuple[Any, ...]:
+    """Numbers of Python by their 64 bits, of which JAX would keep 32: as one array, if all are. Arrays as they are."""
     import numpy as np
 
-    return np.asarray([number]).view(np.uint32) if isinstance(number, float) else number
+    if all(isinstance(v, float) for v in numbers):
+        return (np.asarray(numbers).view(np.uint32),)
+    return tuple(_exact([v])[0] if isinstance(v, float) else v for v in numbers)
 
 
-def _number(exact: Any) -> Any:
-    """The number, from NumPy's array."""
-    return exact.view(float).item() if exact.ndim else exact[()]
+def _inexact(exact: Sequence[Any]) -> list[Any]:
+    """The numbers, from NumPy's arrays."""
+    return [v for a in exact for v in (a.view(float).tolist() if a.ndim else [a[()]])]

@@ -15,7 +15,7 @@ import pytest
 import lionk
 import lionk_jax
 from lionk.backend.protocol import reference_runner
-from lionk_jax import _backend, _custom_call
+from lionk_jax import _backend, _custom_call, _pytrees, _runner
 
 LARGE = (1030, 1020)  # worth a call
 
@@ -204,3 +204,17 @@ def test_without_numba_or_the_interface_there_is_jit(monkeypatch):
         assert list(lionk_jax.backend.runners()) == ["jit", "reference"]
     monkeypatch.setattr(_custom_call, "available", lambda: False)
     assert list(lionk_jax.backend.runners()) == ["jit", "reference"]
+
+
+@pytest.mark.parametrize("way", ["jit", "numba"])
+def test_a_step_of_small_arrays_looks_at_no_function_and_no_device(monkeypatch, way):
+    """What costs as much for each array as its step: only large ones are asked where they lie."""
+    looked, where, static = [], _runner._on_one_cpu, _pytrees.Static
+    monkeypatch.setattr(_runner, "_on_one_cpu", lambda some: looked.append("devices") or where(some))
+    monkeypatch.setattr(_pytrees, "Static", lambda *a: looked.append("function") or static(*a))
+    run = lionk_jax.backend.runner(lionk.LionK("l1", 0.5), way)
+    x, m, grad = ([jnp.full(3, v) for _ in range(2)] for v in (1.0, 0.0, 1.0))
+    for _ in range(2):
+        x, m = run(x, m, grad)
+    assert not looked
+    np.testing.assert_array_equal(x[1], 0.0)
