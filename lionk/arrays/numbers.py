@@ -43,7 +43,9 @@ class Numbers:
 
 def floats(xp: Namespace, x: Array) -> list[float]:
     """The entries of an array that can be seen, in order."""
-    flat = xp.reshape(x, (-1,))
+    if x.ndim == 0:
+        return [float(x)]
+    flat = x if x.ndim == 1 else xp.reshape(x, (-1,))
     if hasattr(flat, "tolist"):
         made: list[float] = flat.tolist()
         return made

@@ -99,7 +99,8 @@ def bracket(
         return _answered(_narrowed(xp, points, values, *facts), increasing)
 
     def array(numbers: list[float]) -> Array:
-        return xp.reshape(xp.asarray(numbers, dtype=low.dtype, device=device(low)), shape)
+        made = xp.asarray(numbers if shape else numbers[0], dtype=low.dtype, device=device(low))
+        return xp.reshape(made, shape) if len(shape) > 1 else made
 
     each = zip(*(floats(xp, a) for a in (*points, *values)), strict=True)
     searches = [_narrowed(plain, one[:3], one[3:], *facts) for one in each]
