@@ -20,7 +20,7 @@ from lionk.recording.program import NotTraceableError
 from lionk.recording.record import step_program
 
 LARGE = 1 << 18  # entries from which on an array takes part in a call
-WORTH = 1 << 20  # entries of all of these, from which on the call is worth its quarter of a millisecond
+WORTH = 3 << 19  # entries of all of these, from which on the call is worth its half a millisecond
 
 Job = tuple[Any, ...]  # x, m, grad, K
 Pairs = list[tuple[Any, Any]]

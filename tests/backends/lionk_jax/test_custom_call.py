@@ -17,7 +17,7 @@ import lionk_jax
 from lionk.backend.protocol import reference_runner
 from lionk_jax import _backend, _custom_call, _pytrees, _runner
 
-LARGE = (1030, 1020)  # worth a call
+LARGE = (1290, 1230)  # worth a call
 
 if "numba" not in lionk_jax.backend.runners():
     pytest.skip("numba is not installed; pip install 'lionk[numba]'", allow_module_level=True)
@@ -114,7 +114,7 @@ def test_a_schedule_inside_a_jit():
 
 
 def test_lists_make_one_call_for_the_large_ones():
-    opt, shapes = optimizer(), [(1000, 700), (3, 4), (700, 1000), (5,)]
+    opt, shapes = optimizer(), [(1000, 900), (3, 4), (900, 1000), (5,)]
     drawn = [draw(shape, k) for k, shape in enumerate(shapes)]
     columns = [[jnp.array(arrays[k]) for arrays in drawn] for k in range(3)]
     run = lionk_jax.backend.runner(opt)
