@@ -40,7 +40,7 @@ def check(
 ) -> None:
     """Check a function K: is it convex, and are its conjugate, its set and its prox right?
 
-    The exit code is 1 if a property fails. lionk.check_K does the same in Python.
+    The exit code is 1 if a property fails, or none applies. lionk.check_K does the same in Python.
 
     Examples: lionk check huber:delta=0.5; lionk check my_functions:my_k --xp torch
     """
@@ -55,7 +55,8 @@ def check(
         facts = {f: getattr(report, f) for f in ("name", "library", "dtype", "shape", "ok")}
         write_json(path, {**facts, "verdicts": verdicts})
     if not report.ok:
-        raise Failed(f"{report.name}: {len(report.failures)} properties do not hold")
+        wrong = len(report.failures)
+        raise Failed(f"{report.name}: " + (f"{wrong} properties do not hold" if wrong else "no property applies"))
 
 
 def load(text: str) -> Any:

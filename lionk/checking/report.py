@@ -49,8 +49,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Does every property hold that applies?"""
-        return not self.failures
+        """Does every property hold that applies, and does one apply? A function that does nothing is not right."""
+        return not self.failures and any(v.outcome == HOLDS for v in self.verdicts)
 
     @property
     def failures(self) -> tuple[Verdict, ...]:

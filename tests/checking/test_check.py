@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 
@@ -121,6 +122,14 @@ def test_what_has_no_known_form_is_not_called_wrong():
     why = {(v.side, v.property): v.reason for v in report.verdicts if v.outcome == "not applicable"}
     assert report.ok, str(report)
     assert "projection" in why["K", "fenchel_young_equality"]
+
+
+def test_a_report_in_which_nothing_applies_is_not_ok():
+    report = lionk.check_K("huber")
+    unknown = dataclasses.replace(
+        report, verdicts=tuple(dataclasses.replace(v, outcome="not applicable") for v in report.verdicts)
+    )
+    assert report.ok and not unknown.ok and "0 of 0 properties hold" in unknown.summary
 
 
 def test_edges_that_a_split_does_not_reach():
