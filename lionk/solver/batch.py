@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..arrays import namespace as _xp
@@ -27,6 +27,31 @@ ENDS = {
     RUNNING: "maxiter steps made",
 }
 ALONE = (KINKED, CURVES, SLOW)  # from there on each by itself
+FEW = 4  # problems are moved to the last; of more, those that have ended are left out once they are half of them
+
+
+class Part:
+    """Some of the problems, or all: ``of`` takes them out of arrays, ``put`` puts them back among the others."""
+
+    def __init__(self, xp: Any, chosen: Any = None) -> None:
+        self.xp, self.whole = xp, chosen is None
+        if chosen is None:
+            return
+        own = [bool(c) for c in chosen]
+        order = sorted(range(len(own)), key=lambda i: not own[i])
+        back = sorted(range(len(own)), key=order.__getitem__)
+        cuts = order[: sum(own)], order[sum(own) :], back
+        self._own, self._rest, self._back = (xp.asarray(v, device=_xp.device(chosen)) for v in cuts)
+
+    def of(self, arrays: Iterable[Any]) -> tuple[Any, ...]:
+        return tuple(a if self.whole else self.xp.take(a, self._own, axis=0) for a in arrays)
+
+    def put(self, arrays: Iterable[Any], among: Iterable[Any]) -> tuple[Any, ...]:
+        if self.whole:
+            return tuple(arrays)
+        xp = self.xp
+        both = [xp.concat([a, xp.take(b, self._rest, axis=0)]) for a, b in zip(arrays, among, strict=True)]
+        return tuple(xp.take(a, self._back, axis=0) for a in both)
 
 
 def solve(
@@ -54,11 +79,23 @@ def solve(
         near = backend.synchronize(begin(stack, kind.xp.zeros_like(x0))).x
         F = kind.xp.abs(stack.read(*evaluate(near))[0] + stack.dual(near) / stack.lam)
         s = s._replace(origin=kind.xp.where(kind.xp.isfinite(F), F, 0.0))
+    part, whole, points, lam = Part(kind.xp), s, s.x, stack.lam
     while True:
-        s, row = backend.synchronize(advance(stack, s, *stack.read(*evaluate(s.x)), tol, atol, convex, not rows))
-        rows.append(row)
-        if len(rows) > maxiter or not bool(kind.xp.any(s.end == RUNNING)):
+        seen = part.of(stack.read(*evaluate(points)))
+        s, row = backend.synchronize(advance(stack, s, *seen, tol, atol, convex, not rows))
+        rows.append(part.put(row, rows[-1] if rows else row))
+        running, count = s.end == RUNNING, s.end.shape[0]
+        left = int(kind.xp.sum(kind.xp.astype(running, s.nit.dtype)))
+        if len(rows) > maxiter or not left:
             break
+        if 2 * left <= count and count > FEW and not backend.compiles_shapes:
+            whole = Many(*part.put(s, whole))
+            part = Part(kind.xp, whole.end == RUNNING)
+            s = Many(*part.of(whole))
+            stack.weigh(*part.of((lam,)))
+        (points,) = part.put((s.x,), (points,))
+    s = Many(*part.put(s, whole))
+    stack.weigh(lam)
     if not bool(kind.xp.any(kind.xp.isfinite(s.low))) and bool(kind.xp.all(kind.xp.isinf(_away(stack, 0 * x0)))):
         raise ValueError(EMPTY)
     return _result(stack, s, rows, evaluate, alone, maxiter)

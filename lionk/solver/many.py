@@ -75,12 +75,16 @@ class Stack(Bound):
     def __init__(self, K: Any, x: Any, lam: Any) -> None:
         super().__init__(K, x[0, ...], 1)
         self.conjugate = Bound(K.conjugate, x[0, ...], 1)
-        self.lam, self._axes = lam, (..., *[None] * (x.ndim - 1))
-        self.wide = self.over(lam)  # lam beside x
+        self._axes = (..., *[None] * (x.ndim - 1))
+        self.weigh(lam)
         self.eps, self._like = self.kind.eps, x[0, ...]
         self.precision, self.unit = self.eps, rounding_unit(K, self._like)
         self._short = x.ndim == 2 and x.shape[1] <= SHORT and self.kind.real
         self.together: bool | None = True if K.by_entry else None  # does its prox take a step for each problem?
+
+    def weigh(self, lam: Any) -> None:
+        """Take problems of these weight decays from here on."""
+        self.lam, self.wide = lam, self.over(lam)  # wide is beside x
 
     def read(self, f: Any, grad: Any) -> tuple[Any, Any]:
         """f and a copy of its gradient in the precision of x; if theirs is less, bounds are as precise as they are."""

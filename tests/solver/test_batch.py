@@ -12,6 +12,7 @@ import scipy.optimize
 import torch
 
 import lionk
+from lionk.solver import batch
 
 RNG = np.random.default_rng
 B, ROWS, SIZE = 7, 24, 10
@@ -74,6 +75,37 @@ def test_each_problem_takes_the_steps_that_it_takes_alone(K, loss):
         expected = np.asarray([getattr(r, name) for r in alone])
         np.testing.assert_allclose(getattr(many, name), expected, rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(many.x, np.stack([r.x for r in alone]), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("K", ["l1", "huber", "k_support"])
+def test_problems_that_have_ended_are_left_out_and_nothing_else_changes(K, library, monkeypatch):
+    """f is asked for all of them, at the last points of those; each keeps its weight decay, and history its rows."""
+    A, b = data(4, (24,))
+    A[::5] *= np.geomspace(1, 0.05, SIZE)  # these take longer
+    put = {"numpy": np.asarray, "torch": torch.asarray}[library]
+    lam, seen = np.geomspace(0.2, 3.0, 24), []
+
+    def fun(x):
+        seen.append(np.asarray(x))
+        return tuple(put(np.asarray(v)) for v in squares(A, b)(np.asarray(x)))
+
+    def solved():
+        seen.clear()
+        run = lionk.minimize(fun, put(np.zeros((24, SIZE))), K=K, weight_decay=lam, batch=1, jac=True, tol=1e-4)
+        return run, [*seen]
+
+    (parts, points), _ = solved(), monkeypatch.setattr(batch, "FEW", 100)
+    together, same = solved()
+    assert len(set(np.asarray(parts.nit).tolist())) > 3 and bool(parts.success.all())
+    np.testing.assert_array_equal(parts.nit, together.nit)
+    for a, other in (
+        (parts.x, together.x),
+        (parts.gap, together.gap),
+        (parts.history.objective, together.history.objective),
+    ):
+        np.testing.assert_allclose(a, other, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(points, same, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("K", ["nuclear", "spectral_huber", "row_l1_l2", "nuclear_frobenius"])
