@@ -226,6 +226,11 @@ def spread(xp: Namespace, r: Array, x: Array) -> Array:
     return xp.reshape(r, tuple(r.shape) + (1,) * (x.ndim - r.ndim)) if x.ndim > r.ndim > 0 else r
 
 
+def beside(xp: Namespace, t: Any, z: Array) -> Any:
+    """A step t to broadcast against z, which has as many problems; a number does so anyway."""
+    return xp.reshape(t, (t.shape[0],) + (1,) * (z.ndim - 1)) if getattr(t, "ndim", 0) else t
+
+
 def scaled_map(xp: Namespace, f: Any, factor: Any, y: Array) -> Array:
     """``factor f(y/factor)``, with the entries that f leaves as they are bit for bit."""
     z = y / factor

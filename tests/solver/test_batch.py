@@ -13,6 +13,8 @@ import torch
 
 import lionk
 from lionk.solver import batch
+from lionk.solver.many import Stack
+from table import ALGORITHMS, DEFAULTS, RULES
 
 RNG = np.random.default_rng
 B, ROWS, SIZE = 7, 24, 10
@@ -142,6 +144,21 @@ def test_the_bounds_are_true():
         assert one(r.x[i])[0] == pytest.approx(r.fun[i])
         assert -1e-12 <= r.objective[i] - exact <= r.gap[i] <= 1.01e-3 * r.objective[i]
     assert r.distance.tolist() == [0.0] * B and np.asarray(r.history.gap).shape == (int(r.nit.max()) + 1, B)
+
+
+def test_a_prox_takes_a_step_for_each_problem():
+    """One call for all of them, also where K is of norms, singular values, eigenvalues or parts of an array."""
+    alone = []
+    for case in [*DEFAULTS, *ALGORITHMS, *RULES]:
+        if case.heavy or not case.K.conjugate.traits.prox or case.K.traits.homogeneous:
+            continue
+        x = RNG(0).standard_normal((8, *case.shape))
+        stack = Stack(case.K, x, np.ones(8))
+        with np.errstate(over="ignore"):
+            stack.nearest(x, np.linspace(0.5, 2.0, 8))
+        if not stack.together:
+            alone.append(case.id)
+    assert not alone
 
 
 def test_f_is_evaluated_as_often_as_the_slowest_problem_asks():

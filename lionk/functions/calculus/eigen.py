@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays import spectral as _spectral
 from ...arrays.namespace import Array, Namespace
@@ -62,7 +63,7 @@ class EigenLift(ArrayFunction):
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         check_square(x)
         near = _spectral.map_eigenvalues(
-            xp, x, lambda w: self.inner._prox(xp, w, t, w.ndim - 1), rank=False, merge=False
+            xp, x, lambda w: self.inner._prox(xp, w, _xp.beside(xp, t, w), w.ndim - 1), rank=False, merge=False
         )
         return near if self.only else near + (x - _spectral.symmetric_part(xp, x))
 

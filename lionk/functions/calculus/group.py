@@ -141,11 +141,12 @@ class GroupLift(ArrayFunction):
         """On the norms for N = l2; block by block for k = l1; for one group by a scalar root; else NotAvailable."""
         y, norms = self._split(xp, x, batch)
         if self._round:
-            return self._resized(xp, y, norms, self.inner._prox(xp, norms, t, batch), batch)
+            return self._resized(xp, y, norms, self.inner._prox(xp, norms, _xp.beside(xp, t, norms), batch), batch)
         ones, lifted = xp.ones_like(norms), self.conjugate
         dual: ArrayFunction = lifted.norm  # type: ignore[attr-defined]
         if _weighted_sum(self.inner):  # group by group, each with its weight
-            return self._join(xp, self._shrunk(xp, y, t * self.inner._subgradient(xp, ones, batch), batch), batch)
+            s = _xp.beside(xp, t, norms) * self.inner._subgradient(xp, ones, batch)
+            return self._join(xp, self._shrunk(xp, y, s, batch), batch)
         if _weighted_sum(self.inner.conjugate):  # the indicator of a ball for each group
             radii = self.inner.conjugate._subgradient(xp, ones, batch)
             return self._join(xp, self._onto(xp, dual.conjugate.domain, radii, y, batch), batch)
@@ -154,13 +155,15 @@ class GroupLift(ArrayFunction):
         if self.axis is not None:
             raise NotAvailable(f"{self!r} has no known proximal operator: it is closed for norm='l2' or k='l1' only")
 
+        each = _xp.beside(xp, t, norms)
+
         # s = t phi'(N(prox_{s N} x)); the right side decreases in s, so that the difference has one root
         def near(z: Array, a: Any) -> Array:
             def excess(s: Array) -> Array:
                 shrunk = self.norm._value(xp, self._shrunk(xp, z, s, batch), batch, 0.0)[..., None]
-                return s - a * t * self.inner._subgradient(xp, shrunk, batch)
+                return s - a * each * self.inner._subgradient(xp, shrunk, batch)
 
-            top = a * t * self.inner._subgradient(xp, self.norm._value(xp, z, batch, 0.0)[..., None], batch)
+            top = a * each * self.inner._subgradient(xp, self.norm._value(xp, z, batch, 0.0)[..., None], batch)
             top = xp.minimum(top, dual._value(xp, z, batch, 0.0)[..., None])  # there it is 0
             return self._shrunk(xp, z, _roots.root(xp, excess, xp.zeros_like(top), top), batch)
 

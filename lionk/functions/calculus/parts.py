@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...arrays import namespace as _xp
 from ...arrays import reductions
 from ...arrays.layout import KERNEL, Axes, Layout, Sections, axes
 from ...arrays.layout import sections as read_sections
@@ -39,7 +40,7 @@ class PartLift(ArrayFunction):
         return of_parts(self, self.inner._subgradient, xp, x, batch)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
-        return of_parts(self, lambda xp, part, b: self.inner._prox(xp, part, t, b), xp, x, batch)
+        return of_parts(self, lambda xp, part, b: self.inner._prox(xp, part, _xp.beside(xp, t, part), b), xp, x, batch)
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:
         pairs = zip(parts_of(self, xp, x, batch), parts_of(self, xp, s, batch), strict=True)

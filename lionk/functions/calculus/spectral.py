@@ -71,7 +71,7 @@ class SpectralLift(ArrayFunction):
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         _spectral.check_matrix(x, "a spectral function")
         return _spectral.map_singular_values(
-            xp, x, lambda s: self.inner._prox(xp, s, t, s.ndim - 1), rank=False, merge=False
+            xp, x, lambda s: self.inner._prox(xp, s, _xp.beside(xp, t, s), s.ndim - 1), rank=False, merge=False
         )
 
     def _subdifferential_distance(self, xp: Namespace, x: Array, s: Array, batch: int) -> Array:

@@ -111,6 +111,7 @@ class SymmetricEntropy(ArrayFunction):
             return x
         c = xp.abs(x)
         top = reductions.peak(xp, c, batch)
+        one = _xp.beside(xp, t, top)  # beside numbers of the event
         size = reductions.total(xp, c, batch)
         base = xp.where(size > 2, top, xp.zeros_like(top))
         below = c - _xp.spread(xp, base, c)
@@ -121,7 +122,7 @@ class SymmetricEntropy(ArrayFunction):
         def halves(shift: Array) -> tuple[Array, Array]:
             """p and q for ``log r = shift - base/t``."""
             nonlocal last
-            log_r = _xp.spread(xp, shift - base / t, c)
+            log_r = _xp.spread(xp, shift - base / one, c)
             right = below + t * _xp.spread(xp, shift, c)
 
             def step(g: Array) -> Array:
@@ -137,8 +138,8 @@ class SymmetricEntropy(ArrayFunction):
             return xp.exp(g), xp.exp(2 * log_r - g)
 
         room = xp.where(size < 1, 1 - size, xp.ones_like(size))  # 1 <= |x|_1 + 2 n r
-        low = xp.where(size < 1, xp.maximum(-top, t * xp.log(room)), base - top) / t - log_n
-        high = xp.maximum(xp.minimum((1 - top + base) / t, base / t - log_n), low)
+        low = xp.where(size < 1, xp.maximum(-top, one * xp.log(room)), base - top) / one - log_n
+        high = xp.maximum(xp.minimum((1 - top + base) / one, base / one - log_n), low)
         p, q = halves(_roots.root(xp, lambda s: xp.log(reductions.total(xp, sum(halves(s)), batch)), low, high))
         size = _xp.spread(xp, reductions.total(xp, p + q, batch), p)
         return _xp.sign(xp, x) * ((p - q) / size)
