@@ -81,8 +81,8 @@ def solve(
         s = s._replace(origin=kind.xp.where(kind.xp.isfinite(F), F, 0.0))
     part, whole, points, lam = Part(kind.xp), s, s.x, stack.lam
     while True:
-        seen = part.of(stack.read(*evaluate(points)))
-        s, row = backend.synchronize(advance(stack, s, *seen, tol, atol, convex, not rows))
+        f, grad = part.of(stack.read(*evaluate(points)))
+        s, row = backend.synchronize(advance(stack, s, f, grad, tol, atol, convex, not rows))
         rows.append(part.put(row, rows[-1] if rows else row))
         running, count = s.end == RUNNING, s.end.shape[0]
         left = int(kind.xp.sum(kind.xp.astype(running, s.nit.dtype)))
