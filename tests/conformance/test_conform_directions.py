@@ -55,9 +55,17 @@ def in_single(r):
         (lambda r: r / (np.sqrt((r * r).sum()) + 1e-6), "l2", "the right one times n/(n + 1e-06)"),
         (by_row, "l2", "the direction is that of each row alone, and not of the whole array"),
         (lambda r: 0.5 * np.clip(r, -1, 1), {"name": "huber", "delta": 0.5}, "the direction is 0.5 dK(0.5 r)"),
-        (lambda r: np.sign(r) * abs(r) ** 1.5, "power", "the direction is sign(r) |r|^1.5"),
+        (
+            lambda r: np.sign(r) * abs(r) ** 1.5,
+            "power",
+            "the direction is the readout, which is raised to the power 1.5, its sign kept",
+        ),
         (np.sign, "l2", "the direction is that of K = l1"),
-        (lambda r: r / (abs(r).sum() or 1), "l2", "the readout divided by the sum of the sizes of its entries"),
+        (
+            lambda r: r / (abs(r).sum() or 1),
+            "l2",
+            "the direction is divided by the sum of its sizes",
+        ),
         (in_single, "nuclear", "of its size, as where it is computed in float32"),
     ],
 )

@@ -55,7 +55,11 @@ def after(change):
         ("S3.decay", "is multiplied by 1 - wd", stepping(lambda v, u, x, wd: v - wd * u)),
         ("S3.decay", "is cut to [-1, 1]", stepping(lambda v, u, x, wd: np.clip(v, -1, 1))),
         ("S3.step", "as long as x (a trust", stepping(lambda v, u, x, wd: v * (length(x) / (length(v) or 1)))),
-        ("S3.step", "as long as x (LARS)", stepping(lambda v, u, x, wd: v - u + u * (length(x) / (length(u) or 1)))),
+        (
+            "S3.step",
+            "the direction is made as long as x",
+            stepping(lambda v, u, x, wd: v - u + u * (length(x) / (length(u) or 1))),
+        ),
         ("S3.step", "where that is above 1", stepping(lambda v, u, x, wd: v / max(1.0, rms(v)))),
         (
             "S3.large",
@@ -63,8 +67,12 @@ def after(change):
             after(lambda a, x, lr, wd: np.clip(a, -1 / wd, 1 / wd) if wd else a),
         ),
         ("S3.step", "divided by sqrt(1 + lr^2)", after(lambda new, x, lr, wd: new / (1 + lr**2) ** 0.5)),
-        ("S3.step", "below 0 in x is set to 0", after(lambda new, x, lr, wd: np.maximum(new, 0))),
-        ("S3.step", "as it was before", after(lambda new, x, lr, wd: new * (length(x) / (length(new) or 1)))),
+        ("S3.step", "the new x has what is below 0 set to 0", after(lambda new, x, lr, wd: np.maximum(new, 0))),
+        (
+            "S3.step",
+            "the new x is made as long as x",
+            after(lambda new, x, lr, wd: new * (length(x) / (length(new) or 1))),
+        ),
     ],
 )
 def test_of_a_step(rule, words, move):

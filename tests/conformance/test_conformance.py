@@ -162,7 +162,6 @@ def test_the_diagnosis_names_every_mistake(name):
     ("name", "words"),
     [
         ("epsilon_in_sign", "r/(|r| + 1e-12)"),
-        ("clipped_length", "clipped to length 0.5"),
         ("hidden_warm_up", "a warm-up of 10 steps"),
         ("rounded_momentum", "rounded to bfloat16"),
     ],

@@ -61,10 +61,6 @@ def _scaled(a: float, c: float) -> Way:
     return lambda K, r, _: a * K.subgradient(c * r)
 
 
-def _power(p: float) -> Way:
-    return lambda _, r, __: host().namespace().sign(r) * abs(r) ** p
-
-
 def _named(name: str) -> Way:
     return lambda _, r, __: build(name).subgradient(r)
 
@@ -105,9 +101,6 @@ WAYS: dict[str, Way] = {
     "the readout divided by the mean of its sizes, cut to [-1, 1]": lambda _, r, __: _cut(r, abs(r).mean()),
     "the readout divided by its root mean square, cut to [-1, 1]": lambda _, r, __: _cut(r, (r * r).mean() ** 0.5),
     "that of each row alone, and not of the whole array": _rows,
-    "the readout divided by the sum of the sizes of its entries": lambda _, r, __: r / (float(abs(r).sum()) or 1.0),
-    "the readout divided by its largest entry": lambda _, r, __: r / (float(abs(r).max()) or 1.0),
-    "the readout divided by its root mean square": lambda _, r, __: r / (float((r * r).mean()) ** 0.5 or 1.0),
     "the sign of every largest entry, where they should share 1 among them": _largest,
     **{f"the signs of the {k} largest entries, of equal ones the first": _leading(k) for k in range(1, 6)},
     **{
@@ -116,78 +109,6 @@ WAYS: dict[str, Way] = {
         for which, of in (("largest", lambda r: -r), ("least", lambda r: r))
     },
     **{f"that of K = {name}": _named(name) for name in _OTHERS},
-    **{f"sign(r) |r|^{p:g}": _power(p) for p in (0.25, 0.5, 1.5, 2.0, 3.0, 4.0)},
-}
-
-
-def whole_of(runs: Runs, claims: Capabilities) -> str:
-    """Which of ``WHOLE`` every step of these runs is; "" if none is, or none of another x' than the right one."""
-    if claims.accuracy or claims.cautious:
-        return ""
-    seen = list(steps_of(runs, claims))
-    right = [s.x + s.point.lr * (s.u - s.decay) for s in seen]
-    odd = any(not _at(s, to) for s, to in zip(seen, right, strict=True))
-    found = (n for n, of in WHOLE.items() if all(_at(s, of(s, to)) for s, to in zip(seen, right, strict=True)))
-    return next(found, "") if odd else ""
-
-
-def _at(s: Step, to: Any) -> bool:
-    return bool((abs(s.after - to) <= _FITS * (s.point.lr + abs(to)))[s.known].all())
-
-
-def _length(a: Any) -> float:
-    return float((a * a).sum()) ** 0.5
-
-
-def _long(a: Any, length: float) -> Any:
-    """a, made so long."""
-    return a * (length / (_length(a) or 1.0)) if length else a
-
-
-def _stepping(change: Callable[[Step, Any], Any]) -> Callable[[Step, Any], Any]:
-    """x' of a step ``u - lam x`` that is changed."""
-    return lambda s, _: s.x + s.point.lr * change(s, s.u - s.decay)
-
-
-def _by_row(a: Any) -> Any:
-    return a / (a * a).sum(axis=-1, keepdims=True) ** 0.5 if a.ndim else a
-
-
-#: What x' may be, of the step and the right x'.
-WHOLE: dict[str, Callable[[Step, Any], Any]] = {
-    "the step u - wd x is cut to [-1, 1]": _stepping(lambda _, v: host().namespace().clip(v, -1.0, 1.0)),
-    "of the step u - wd x the sign is taken": _stepping(lambda _, v: host().namespace().sign(v)),
-    "the step u - wd x is divided by its length": _stepping(lambda _, v: _long(v, 1.0)),
-    "the step u - wd x is divided by its root mean square": _stepping(lambda _, v: _long(v, v.size**0.5)),
-    "the step u - wd x is divided by its root mean square where that is above 1": _stepping(
-        lambda _, v: v / max(1.0, _length(v) / v.size**0.5)
-    ),
-    "the step u - wd x is made as long as x (a trust ratio, as of LARS or LAMB)": _stepping(
-        lambda s, v: _long(v, _length(s.x))
-    ),
-    "the direction, without the decay, is made as long as x (LARS), which is the root mean square of x for a sign": (
-        _stepping(lambda s, v: v + _long(s.u, _length(s.x)) - s.u)
-    ),
-    "the direction is multiplied by the length of x": _stepping(lambda s, v: v + (_length(s.x) - 1) * s.u),
-    "the direction is multiplied by |x|, entry by entry": _stepping(lambda s, v: v + (abs(s.x) - 1) * s.u),
-    "the direction is multiplied by 1 - wd": _stepping(lambda s, v: v - s.case.weight_decay * s.u),
-    "the direction is multiplied by 1 + wd, and x does not decay": _stepping(
-        lambda s, _: (1 + s.case.weight_decay) * s.u
-    ),
-    "after the step x is made as long as it was before": lambda s, to: _long(to, _length(s.x)),
-    "after the step x is made of length 1": lambda _, to: _long(to, 1.0),
-    "after the step each row of x is made of length 1": lambda _, to: _by_row(to),
-    "after the step the mean of x is taken off": lambda _, to: to - to.mean(),
-    "after the step x is divided by sqrt(1 + lr^2)": lambda s, to: to / (1 + s.point.lr**2) ** 0.5,
-    "after the step what is below 0 in x is set to 0": lambda _, to: host().namespace().where(to < 0, 0.0, to),
-    "after the step x is cut to the constraint, [-1/wd, 1/wd]": lambda s, to: (
-        host().namespace().clip(to, -1 / s.point.lam, 1 / s.point.lam) if s.point.lam else to
-    ),
-    "where the step would change the sign of x, x is set to 0": lambda s, to: (
-        host().namespace().where(to * s.x < 0, 0.0, to)
-    ),
-    "where the step would change the sign of x, x stays": lambda s, to: host().namespace().where(to * s.x < 0, s.x, to),
-    "the new x is the mean of the right one and the old one": lambda s, to: (s.x + to) / 2,
 }
 
 

@@ -150,7 +150,7 @@ def _of_sizes(ask: Asked, taken: str, signs: bool) -> str:
             return ""  # as K's own subgradient may be
         return f"{taken}: the direction is the gradients divided by the {by} of all entries together (normalised){by_x}"
     if not (_is(least, 1) and (signs or _is(most, 1))):  # each entry by itself
-        return "the direction of an entry depends on the sizes of the others, which have no part in a sign" * signs
+        return ""
     if not _is(_ratio(after, same), 1):
         if signs and _is(float(abs(after).min()), 1) and _is(float(abs(after).max()), 1):
             return ""  # a sign is taken, of another readout

@@ -22,6 +22,8 @@ from .trace import Raised, Trace, run
 _UNSET = (
     "the port has no parameter for betas or momentum (--map says how it is called), so it is judged with 0.9 and 0.99"
 )
+_CONSTANT = "the port does not claim: schedule (its learning rate is one number), so no run has a rate that changes"
+_SCHEDULED = ("S5.schedule", "S5.rate", "S5.pause")  # rules that only ports with a schedule are asked
 #: The defaults that the specification names: those of the Lion paper, which most ports keep.
 DEFAULTS: dict[str, Any] = {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0.0}
 
@@ -56,6 +58,9 @@ def judge(
     results += _beyond(port, claims, level, dtypes, only)
     if claims.betas == "none" and "S1.betas".startswith(only):
         results.append(Result("S1.betas/none", SKIP, _UNSET))
+    if not claims.schedule:
+        told = [n for n in _SCHEDULED if RULES[n].since <= claims.specification and RULES[n].level <= level]
+        results += [Result(f"{n}/none", SKIP, _CONSTANT) for n in told if n.startswith(only)]
     results = apply_known(results, known)
     report = Report(
         port.name,

@@ -91,22 +91,6 @@ def infinity_to_zero(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, xp.where(xp.isinf(g), 0 * x, g))
 
 
-@mutant("entries read or written in reversed order", "S1.first", "S1.readout")
-def reversed_entries(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    xp = host().namespace()
-    return s.formula(x, m, xp.reshape(xp.flip(xp.reshape(g, (-1,))), g.shape))
-
-
-@mutant("the transposed gradient of a square matrix", "S5.shape")
-def transposed_gradient(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g.T if g.ndim == 2 and g.shape[0] == g.shape[1] else g)
-
-
-@mutant("the direction of the first entry used for all", "S1.first", "S1.readout")
-def first_entry(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, dK=lambda r: 0 * r + s.dK(r).reshape(-1)[0] if r.size else r)
-
-
 @mutant("parameters with more than three axes left out", "S5.shape")
 def kernels_left_out(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g) if x.ndim < 4 else (x, m)
@@ -139,13 +123,6 @@ def tail_without_momentum(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
     xp = host().namespace()
     body = xp.reshape(xp.arange(m.size) < m.size // value * value, m.shape)
     return s.formula(x, xp.where(body, m, 0 * m), g)[0], s.formula(x, m, g)[1]
-
-
-@mutant("the momentum of a matrix averaged over each {}", "S5.shape", constants=("row", "column", "whole"))
-def row_momentum(s: Slot, x: Any, m: Any, g: Any, value: str) -> Any:
-    x, m = s.formula(x, m, g)
-    axes = {"row": -1, "column": tuple(range(m.ndim - 1)), "whole": None}[value]
-    return x, m.mean(axis=axes, keepdims=True) + 0 * m if m.ndim > 1 and m.size else m
 
 
 @mutant("a momentum of 8 bits in arrays of {} entries and more", "S5.shape", constants=(4096, 65536))

@@ -65,25 +65,6 @@ def rising_b2(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, b2=min(s.b2, (s.count + 2) / (s.count + 11)))
 
 
-@mutant("signs of the gradients averaged, and not the gradients", "S1.readout", "S4.state")
-def average_of_signs(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, host().namespace().sign(g))
-
-
-@mutant("each step made with the gradient of the step before", "S1.readout", "S4.state")
-def delayed_gradient(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    last = s.memory.get("last", g)
-    s.memory["last"] = g
-    return s.formula(x, m, last)
-
-
-@mutant("each gradient averaged with the one before", "S1.readout", "S4.state")
-def averaged_gradients(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    last = s.memory.get("last", g)
-    s.memory["last"] = g
-    return s.formula(x, m, (g + last) / 2)
-
-
 @mutant("the sum of the signs of momentum and gradient, in place of their average", "S1.readout")
 def sum_of_signs(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
@@ -134,11 +115,6 @@ def starts_at_gradient(s: Slot, x: Any, m: Any, g: Any) -> Any:
 @mutant("a first gradient that counts twice in the momentum", "S1.first", "S1.readout", "S4.state")
 def first_gradient_twice(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m if s.count else -(1 - s.b2) * g, g)
-
-
-@mutant("the first step skipped", "S1.first")
-def first_step_skipped(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g) if s.count else (x, s.formula(x, m, g)[1])
 
 
 @mutant("the step made twice at the first call", "S1.first")
@@ -198,11 +174,6 @@ def momentum_stays_at_zero(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return new, xp.where(g == 0, m, after)
 
 
-@mutant("a momentum reset to 0 at every {}th step", "S1.readout", "S4.state", constants=(5, 2, 3, 4, 6, 8, 10, 20))
-def momentum_restarts(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
-    return s.formula(x, m if s.count % value else 0 * m, g)
-
-
 @mutant("b1 that is ignored: always 0.9", "S1.betas")
 def fixed_b1(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, b1=0.9)[0], s.formula(x, m, g)[1]
@@ -221,17 +192,6 @@ def rising_b1(s: Slot, x: Any, m: Any, g: Any) -> Any:
 @mutant("b1 squared in the readout", "S1.readout", "S1.betas")
 def squared_b1(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, b1=s.b1 * s.b1)[0], s.formula(x, m, g)[1]
-
-
-@mutant("a readout and a state that count the momentum with opposite signs", "S1.readout")
-def momentum_turned(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, -m, g)[0], s.formula(x, m, g)[1]
-
-
-@mutant("a momentum clipped to [-{0}, {0}]", "S4.state", "S1.betas", constants=(0.1, 0.001, 0.01, 1.0))
-def clipped_momentum(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
-    new, after = s.formula(x, m, g)
-    return new, host().namespace().clip(after, -value, value)
 
 
 @mutant("betas that are swapped after the first step", "S1.readout", "S4.state")

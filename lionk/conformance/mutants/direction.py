@@ -36,32 +36,10 @@ def epsilon_under_root(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
     return s.formula(x, m, g, dK=lambda r: s.dK(r) * (r * r / (r * r + value)) ** 0.5)
 
 
-@mutant("only the larger half of the readouts moved, the rest 0", "S1.readout")
-def larger_half(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    xp = host().namespace()
-
-    def kept(r: Any) -> Any:
-        if not r.size:
-            return r
-        least = xp.sort(xp.reshape(xp.abs(r), (-1,)))[-max(1, r.size // 2)]
-        return xp.where(xp.abs(r) >= least, s.dK(r), 0 * r)
-
-    return s.formula(x, m, g, dK=kept)
-
-
 @mutant("a dead zone, 0 where |r| < {}", "S2.scale", constants=(1e-6, 1e-3, 1e-4, 1e-8, 1e-10, 1e-12, 1e-15))
 def threshold_in_sign(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
     xp = host().namespace()
     return s.formula(x, m, g, dK=lambda r: xp.where(xp.abs(r) < value, 0 * r, s.dK(r)))
-
-
-@mutant(
-    "a smooth direction, tanh({} r), in place of the sign", "S1.readout", "S2.scale",
-    constants=(100.0, 1.0, 5.0, 10.0, 20.0, 50.0, 500.0, 1e3, 1e4, 1e5, 1e6),
-)  # fmt: skip
-def smooth_sign(s: Slot, x: Any, m: Any, g: Any, value: float) -> Any:
-    xp = host().namespace()
-    return s.formula(x, m, g, dK=lambda r: xp.tanh(value * r))
 
 
 @mutant("no subgradient at all: the readout itself is the direction (SGD)", "S1.readout")
@@ -73,18 +51,6 @@ def identity_direction(s: Slot, x: Any, m: Any, g: Any) -> Any:
 def cautious(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
     return s.formula(x, m, g, dK=lambda r: xp.where(r * g < 0, s.dK(r), 0 * r), bare=True)
-
-
-@mutant("a cautious mask that is turned: entries whose direction agrees with the gradient stay", "S1.readout")
-def cautious_turned(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    xp = host().namespace()
-    return s.formula(x, m, g, dK=lambda r: xp.where(r * g > 0, s.dK(r), 0 * r), bare=True)
-
-
-@mutant("a cautious mask by the momentum: entries whose direction disagrees with it stay", "S1.readout", "S1.first")
-def cautious_by_momentum(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    xp = host().namespace()
-    return s.formula(x, m, g, dK=lambda r: xp.where(r * m > 0, s.dK(r), 0 * r), bare=True)
 
 
 @mutant("a momentum that stays where the direction disagrees with the gradient", "S4.state")
@@ -116,26 +82,9 @@ def cautious_normalised(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=masked, bare=True)
 
 
-@mutant("the direction divided by 1 - b1", "S1.readout", "S3.step")
-def rescaled_direction(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, dK=lambda r: s.dK(r) / (1 - s.b1))
-
-
-@mutant("entries whose gradient is 0 stay (sparse)", "S4.state")
-def sparse_direction(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    xp = host().namespace()
-    return s.formula(x, m, g, dK=lambda r: xp.where(g == 0, 0 * r, s.dK(r)))
-
-
 @mutant("a gradient that is all 0 skips the step", "S3.decay")
 def zero_gradient_skipped(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g) if (g != 0).any() or not g.size else (x, m)
-
-
-@mutant("the sign times the mean of |r|", "S1.readout", "S2.scale")
-def scaled_sign(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    xp = host().namespace()
-    return s.formula(x, m, g, dK=lambda r: s.dK(r) * float(xp.mean(xp.abs(r))) if r.size else r)
 
 
 @mutant("the readout divided by its length (normalised gradient descent)", "S1.readout")

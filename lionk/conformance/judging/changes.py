@@ -1,0 +1,106 @@
+"""What is done to which array of a step, where it should be left as it is: every operation is tried at every place.
+
+A change explains a port if it gives every x of its runs, each from the x that was there before.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from ..specification.cases import Case, size
+from ..specification.maker import Maker, widest
+from ..specification.port import Capabilities, Port
+from .operations import ENTRIES, PLACED, SLICES, WHOLE, Operation, sliced
+from .operations_in_time import COUNTS, MEMORIES
+from .operations_of_steps import BESIDES, SCALES, WITH_X
+from .places import AVERAGES, FITTED, PLACES, STEPS, UNDECAYED, Place, Walk
+from .reference import Runs, Step, steps_of
+from .trace import run
+
+_FRESH = 2  # runs that confirm
+_WITHOUT = ("S6.", "S2.fine", "S2.scale", "S3.large")
+
+
+def change_of(port: Port, runs: Runs) -> str:
+    """The first change that explains every step of these runs, in words; "" if none does."""
+    walks = _walks(runs, port.capabilities)
+    if not walks or walks[0].first == len(walks[0].steps):
+        return ""
+    wrong = {w.case.shape for w in walks if w.first < len(w.steps)}
+    some = [w for w in walks if w.case.shape in wrong]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            fresh = _fresh(port, wrong)
+        except Exception:  # whatever the port raises has its own verdict
+            return ""
+        found = _change_of([walks[0], *fresh, *walks[1:]])
+        return found or (_change_of([some[0], *fresh, *some[1:]]) if len(some) < len(walks) else "")
+
+
+def operations() -> Iterator[tuple[str, Operation, Mapping[str, Place]]]:
+    """All of them, and where each is tried, the simplest first: of two that do the same, the first is named."""
+    slices = {f"{words}{along}": sliced(of, axes) for words, of in WHOLE.items() for along, axes in SLICES.items()}
+    tables = (ENTRIES, slices, PLACED, BESIDES, COUNTS, MEMORIES)
+    rows = [(table, PLACES) for table in tables] + [(SCALES, STEPS), (WITH_X, UNDECAYED)]
+    for table, places in rows + [(table, FITTED) for table in (slices, BESIDES, MEMORIES)]:
+        for words, change in table.items():
+            yield words, change, places
+
+
+def _change_of(walks: Sequence[Walk]) -> str:
+    steps = _moves_otherwise(walks)
+    for words, change, places in operations():
+        for where, place in places.items():
+            if steps and where in AVERAGES:
+                continue
+            try:
+                if walks[0].explains(place, change, walks[0].first) >= 0 and _all(walks, place, change):
+                    return f"{where} {words}".removesuffix(",")
+            except (ValueError, TypeError, IndexError, ArithmeticError):  # an array of another shape than it takes
+                continue
+    return ""
+
+
+def _fresh(port: Port, shapes: Collection[tuple[int, ...]]) -> list[Walk]:
+    """Longer runs of the same shapes, by which what explains few entries by chance is told."""
+    claims = port.capabilities
+    dtype = widest(claims)
+    make, chosen = Maker(claims, dtype or "float32"), sorted(shapes, key=lambda s: (size(s) > 1000, -len(s), -size(s)))
+    cases: list[Case] = []
+    for shape in chosen[:_FRESH]:
+        script = make.script(f"fresh {shape}", 0.8, 0.95, shape).random(4)
+        for power in (*range(-8, 3), -4, 0):  # of lengths by which limits are told apart
+            script.random(1, 2.0**power, 2.0 ** (power + 2), 16)
+        cases.append(make.case(f"S1.readout/fresh_{len(cases)}", script, shape=shape))
+    return _walks([(c, run(port, c)) for c in cases], claims) if dtype else []
+
+
+def _all(walks: Sequence[Walk], place: Place, change: Operation) -> bool:
+    found = 0
+    for walk in walks:
+        new = walk.explains(place, change)
+        if new < 0:
+            return False
+        found += new
+    return found > 0
+
+
+def _walks(runs: Runs, claims: Capabilities) -> list[Walk]:
+    """The runs that tell something: first the one whose first wrong step is the earliest."""
+    of: dict[str, list[Step]] = {}
+    moving = [(c, t) for c, t in runs if 0.0 not in c.lr]  # of a step at rate 0 nothing is seen
+    for s in steps_of(moving, claims, _WITHOUT):
+        of.setdefault(s.case.id, []).append(s)
+    made = (Walk(s[0].case, s[0].K, s) for s in of.values())
+    return sorted(made, key=lambda w: (w.first == len(w.steps), w.first, w.case.size))
+
+
+def _moves_otherwise(walks: Sequence[Walk]) -> bool:
+    """Has a direction been seen that K does not have, whatever it is asked at, if its own have one size?"""
+    steps = [s for w in walks for s in w.steps]
+    if not all(((abs(s.u) == 1) | (s.u == 0)).all() for s in steps):
+        return False
+    sizes = [abs(s.seen + s.decay)[s.known] for s in steps]
+    return any(((abs(v - 1) > 1e-4) & (v > 1e-4)).any() for v in sizes)

@@ -1,0 +1,276 @@
+"""What may be done to an array that should be left as it is: to its entries, to its slices, and to their places.
+
+Each operation is a verb phrase and a function of the array and of the step; which array it is done to is another matter
+(``changes``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..specification.cases import host
+from ..specification.script import rounded
+
+#: Of an array, and of the step (``changes.Now``).
+Operation = Callable[[Any, Any], Any]
+_LEVELS = (1.0, 0.001, 0.01, 0.1, 0.25, 0.5, 2.0, 5.0, 10.0, 100.0)
+
+
+def fixed(of: Callable[..., Any], *constants: Any) -> Callable[..., Any]:
+    """The function with its last arguments given."""
+    return lambda *given: of(*given, *constants)
+
+
+def over(a: Any, b: Any) -> Any:
+    """a/b; a, where b is 0."""
+    xp = host().namespace()
+    return a / xp.where(b == 0, 1.0, b)
+
+
+def sign(a: Any) -> Any:
+    return host().namespace().sign(a)
+
+
+def where(condition: Any, a: Any, b: Any = 0.0) -> Any:
+    return host().namespace().where(condition, a, b)
+
+
+def _narrow(dtype: str) -> Operation:
+    if dtype == "bfloat16":
+        return lambda v, _: host().asarray([rounded(float(e), dtype) for e in v.reshape(-1)]).reshape(v.shape)
+    return lambda v, _: host().asarray(host().asarray(v, dtype=dtype), dtype="float64")
+
+
+def _cut(level: float) -> Operation:
+    return lambda v, _: host().namespace().clip(v, -level, level)
+
+
+#: Entry by entry.
+ENTRIES: dict[str, Operation] = {
+    "is taken as it is": lambda v, _: v,
+    "is left out": lambda v, _: 0 * v,
+    "is turned: its sign is wrong": lambda v, _: -v,
+    "is replaced by its sign": lambda v, _: sign(v),
+    **{
+        f"is raised to the power {p:g}, its sign kept": fixed(lambda v, _, p: sign(v) * abs(v) ** p, p)
+        for p in (0.5, 2.0, 0.25, 1 / 3, 2 / 3, 0.75, 1.5, 3.0)
+    },
+    "is replaced by sign(v) log(1 + |v|)": lambda v, _: sign(v) * host().namespace().log1p(abs(v)),
+    "is replaced by its tanh": lambda v, _: host().namespace().tanh(v),
+    **{
+        f"is replaced by its tanh, multiplied by {c:g} before,": fixed(
+            lambda v, _, c: host().namespace().tanh(c * v), c
+        )
+        for c in (10.0, 100.0, 1e3, 1e4, 5.0, 2.0, 0.5)
+    },
+    "is replaced by its asinh": lambda v, _: host().namespace().asinh(v),
+    "is replaced by its arctan": lambda v, _: host().namespace().atan(v),
+    "is replaced by v/(1 + |v|)": lambda v, _: v / (1 + abs(v)),
+    "is replaced by v/sqrt(1 + v^2)": lambda v, _: v / (1 + v * v) ** 0.5,
+    "is taken for above 0 where it is 0": lambda v, _: where(v == 0, 1e-300, v),
+    "is taken for below 0 where it is 0": lambda v, _: where(v == 0, -1e-300, v),
+    "is replaced by its size": lambda v, _: abs(v),
+    "has what is below 0 set to 0": lambda v, _: where(v > 0, v),
+    **{f"is cut to [-{c:g}, {c:g}], entry by entry": _cut(c) for c in _LEVELS},
+    **{
+        f"is taken for 0 in entries below {c:g}": fixed(lambda v, _, c: where(abs(v) >= c, v), c)
+        for c in (1e-3, 0.1, 0.01, 1e-4, 1e-6, 1e-8)
+    },
+    **{
+        f"is shrunk towards 0 by {c:g}": fixed(lambda v, _, c: v - _cut(c)(v, _), c)
+        for c in (0.1, 0.01, 1e-3, 0.5, 1.0)
+    },
+    **{f"is rounded to {d}": _narrow(d) for d in ("float32", "bfloat16", "float16")},
+    "is rounded to a power of two": lambda v, _: (
+        sign(v) * where(v != 0, 2.0 ** host().namespace().round(host().namespace().log2(where(v != 0, abs(v), 1.0))))
+    ),
+    **{
+        f"is rounded to multiples of {c:g}": fixed(lambda v, _, c: c * (v / c).round(), c)
+        for c in (1.0, 0.1, 0.01, 1e-3)
+    },
+}
+
+#: Over which axes, in words after the operation.
+SLICES: dict[str, Callable[[int], tuple[int, ...] | None]] = {
+    "": lambda n: tuple(range(n)),
+    ", row by row": lambda n: (n - 1,) if n > 1 else None,
+    ", column by column": lambda n: (n - 2,) if n > 1 else None,
+    ", slice by slice of the first axis": lambda n: tuple(range(1, n)) if n > 2 else None,
+}
+Slice = Callable[[Any, Any, Any], Any]  # of the array, the axes, and the step
+
+
+def sliced(of: Slice, axes: Callable[[int], tuple[int, ...] | None]) -> Operation:
+    def done(v: Any, s: Any) -> Any:
+        along = axes(v.ndim)
+        return v if along is None or not v.size else of(v, along, s)
+
+    return done
+
+
+def _sum(v: Any, axes: Any) -> Any:
+    return v.sum(axis=axes, keepdims=True)
+
+
+def _mean(v: Any, axes: Any) -> Any:
+    return v.mean(axis=axes, keepdims=True)
+
+
+def _max(v: Any, axes: Any) -> Any:
+    return v.max(axis=axes, keepdims=True)
+
+
+def length(v: Any, axes: Any) -> Any:
+    return _sum(v * v, axes) ** 0.5
+
+
+def _spread(v: Any, axes: Any) -> Any:
+    return _mean((v - _mean(v, axes)) ** 2, axes) ** 0.5
+
+
+def _median(v: Any, axes: Any) -> Any:
+    return host().namespace().median(v, axis=axes, keepdims=True)
+
+
+def _bits(k: int) -> Slice:
+    return lambda v, axes, _: over(v, unit := _max(abs(v), axes) / k).round() * unit
+
+
+def _share(v: Any, axes: Any, share: float) -> Any:
+    """The size above which that share of the entries is."""
+    return host().namespace().quantile(abs(v), 1 - share, axis=axes, keepdims=True, method="lower")
+
+
+def _without(v: Any, along: Any, axes: Any) -> Any:
+    return v - along * over(_sum(v * along, axes), _sum(along * along, axes))
+
+
+#: Of the whole array, or of each slice.
+WHOLE: dict[str, Slice] = {
+    "is divided by its length": lambda v, axes, _: over(v, length(v, axes)),
+    "is divided by its largest entry": lambda v, axes, _: over(v, _max(abs(v), axes)),
+    "is divided by the sum of its sizes": lambda v, axes, _: over(v, _sum(abs(v), axes)),
+    "is divided by the median of its sizes": lambda v, axes, _: over(v, _median(abs(v), axes)),
+    "is divided by its standard deviation": lambda v, axes, _: over(v, _spread(v, axes)),
+    "is divided by its root mean square": lambda v, axes, _: over(v, _mean(v * v, axes) ** 0.5),
+    "is divided by the mean of its sizes": lambda v, axes, _: over(v, _mean(abs(v), axes)),
+    "is divided by its root mean square where that is above 1": lambda v, axes, _: (
+        v / host().namespace().clip(_mean(v * v, axes) ** 0.5, 1.0)
+    ),
+    "has its mean taken off": lambda v, axes, _: v - _mean(v, axes),
+    "has its median taken off": lambda v, axes, _: v - _median(v, axes),
+    "has its mean taken off and is divided by its standard deviation": lambda v, axes, _: over(
+        v - _mean(v, axes), _spread(v, axes)
+    ),
+    "is replaced by its mean": lambda v, axes, _: 0 * v + _mean(v, axes),
+    "is replaced by the sign of its sum": lambda v, axes, _: 0 * v + sign(_sum(v, axes)),
+    "is replaced by the mean of its signs": lambda v, axes, _: 0 * v + _mean(sign(v), axes),
+    "is replaced by its sign times the mean of its sizes": lambda v, axes, _: sign(v) * _mean(abs(v), axes),
+    "is multiplied by its length": lambda v, axes, _: v * length(v, axes),
+    "has its part along x taken off": lambda v, axes, s: _without(v, s.x, axes),
+    "has its part along the momentum taken off": lambda v, axes, s: _without(v, s.m, axes),
+    "has its part along the gradient taken off": lambda v, axes, s: _without(v, s.g, axes),
+    "has its part along the one of the step before taken off": lambda v, axes, s: _without(v, s.last(v), axes),
+    "is made as long as x (a trust ratio, as of LARS or LAMB)": lambda v, axes, s: (
+        over(v, length(v, axes)) * length(s.x, axes)
+    ),
+    "is multiplied by the length of x": lambda v, axes, s: v * length(s.x, axes),
+    "is multiplied by the root mean square of x": lambda v, axes, s: v * _mean(s.x * s.x, axes) ** 0.5,
+    "is divided by the length of x": lambda v, axes, s: over(v, length(s.x, axes)),
+    "is multiplied by the length of the gradient": lambda v, axes, s: v * length(s.g, axes),
+    "is multiplied by the mean size of the readout": lambda v, axes, s: v * _mean(abs(s.r), axes),
+    "is divided by the length of the gradient": lambda v, axes, s: over(v, length(s.g, axes)),
+    "is made as long as the momentum": lambda v, axes, s: over(v, length(v, axes)) * length(s.m, axes),
+    **{
+        f"is clipped to length {c:g}": fixed(lambda v, axes, _, c: v * _at_most(c, length(v, axes)), c) for c in _LEVELS
+    },
+    **{
+        f"is clipped to {c:g} of the length of x": fixed(
+            lambda v, axes, s, c: v * _at_most(c * host().namespace().clip(length(s.x, axes), 1e-3), length(v, axes)), c
+        )
+        for c in (0.01, 0.02, 0.1, 1.0)
+    },
+    **{
+        f"has its entries cut to {c:g} times {what}": fixed(
+            lambda v, axes, _, c, of: bounded(v, c * of(v, axes)), c, of
+        )
+        for c in (1.0, 2.0, 3.0, 5.0, 0.5)
+        for what, of in {
+            "its root mean square": lambda v, axes: _mean(v * v, axes) ** 0.5,
+            "the median of its sizes": lambda v, axes: _median(abs(v), axes),
+            "the mean of its sizes": lambda v, axes: _mean(abs(v), axes),
+        }.items()
+    },
+    **{
+        f"has entries below {c:g} of {what} taken for 0": fixed(
+            lambda v, axes, _, c, of: where(abs(v) >= c * of(v, axes), v), c, of
+        )
+        for c in (0.1, 0.01, 0.5, 1.0, 0.2, 0.05, 1e-3)
+        for what, of in {
+            "its largest": lambda v, axes: _max(abs(v), axes),
+            "its root mean square": lambda v, axes: _mean(v * v, axes) ** 0.5,
+            "the mean of its sizes": lambda v, axes: _mean(abs(v), axes),
+            "the median of its sizes": lambda v, axes: _median(abs(v), axes),
+        }.items()
+    },
+    **{
+        f"has all but the largest {share:.0%} of its entries taken for 0": fixed(
+            lambda v, axes, _, q: where(abs(v) >= _share(v, axes, q), v), share
+        )
+        for share in (0.5, 0.1, 0.25, 0.75, 0.9, 0.2)
+    },
+    **{f"is rounded to 1/{k} of its largest entry": _bits(k) for k in (127, 7, 128, 8, 255, 15)},
+}
+
+
+def _at_most(most: Any, size: Any) -> Any:
+    return where(size > most, over(most + 0 * size, size), 1.0)
+
+
+def bounded(v: Any, level: Any) -> Any:
+    return host().namespace().clip(v, -level, level)
+
+
+def _beside(v: Any, weights: tuple[float, float, float], edge: str) -> Any:
+    """Weighted with the entries beside it, on the last axis."""
+    if not v.ndim or v.shape[-1] < 3:
+        return v
+    xp, (a, b, c) = host().namespace(), weights
+    left, right = xp.roll(v, 1, axis=-1), xp.roll(v, -1, axis=-1)
+    if edge != "round":
+        left[..., 0], right[..., -1] = (0.0, 0.0) if edge == "zero" else (v[..., 0], v[..., -1])
+    mean = a * left + b * v + c * right
+    if edge == "kept":
+        mean[..., 0], mean[..., -1] = v[..., 0], v[..., -1]
+    return mean
+
+
+#: Entries that come to stand at, or are mixed with, others.
+PLACED: dict[str, Operation] = {
+    **{
+        f"is smoothed over neighbours, by {words}{said}": fixed(lambda v, _, w, e: _beside(v, w, e), w, e)
+        for words, w in {
+            "(1, 2, 1)/4": (0.25, 0.5, 0.25),
+            "(1, 1, 1)/3": (1 / 3, 1 / 3, 1 / 3),
+            "(1, 1, 0)/2": (0.5, 0.5, 0.0),
+            "(0, 1, 1)/2": (0.0, 0.5, 0.5),
+        }.items()
+        for e, said in {
+            "kept": "",
+            "edge": " (at the ends the last entry twice)",
+            "round": " (the ends are neighbours)",
+            "zero": " (with 0 beyond the ends)",
+        }.items()
+    },
+    "has the neighbour before it taken off": lambda v, _: _beside(v, (-1.0, 1.0, 0.0), "zero"),
+    "is read from the last entry to the first": lambda v, _: v.reshape(-1)[::-1].reshape(v.shape),
+    "is one entry late": lambda v, _: host().namespace().roll(v, 1),
+    "is one entry early": lambda v, _: host().namespace().roll(v, -1),
+    "is transposed": lambda v, _: v.T if v.ndim == 2 and v.shape[0] == v.shape[1] else v,
+    "is read in the other order of its axes": lambda v, _: v.T.reshape(v.shape),
+    "is made symmetric": lambda v, _: (v + v.T) / 2 if v.ndim == 2 and v.shape[0] == v.shape[1] else v,
+    "is its cumulative sum": lambda v, _: v.reshape(-1).cumsum().reshape(v.shape),
+    "is sorted": lambda v, _: host().namespace().sort(v.reshape(-1)).reshape(v.shape),
+    "is its first entry, for all": lambda v, _: 0 * v + v.reshape(-1)[0] if v.size else v,
+}

@@ -1,0 +1,144 @@
+"""One array of a step is changed in plain code, and the report says which one, and how."""
+
+import numpy as np
+import pytest
+
+from beyond_a_step import EVERY
+from beyond_a_step.changes import ROWS
+from lionk.conformance import RULES, check
+from lionk.conformance.specification.families import cases
+from lionk.conformance.specification.port import Capabilities
+
+
+class Port:
+    """Lion, each array of which may be changed by a method of its name."""
+
+    def __init__(self, x, lr, betas, weight_decay):
+        self.x, self.m, self.lr, self.betas, self.wd, self.t = x.copy(), np.zeros_like(x), lr, betas, weight_decay, 0
+
+    def step(self, grad):
+        b1, b2 = self.betas
+        g = self.gradient(grad)
+        r = self.readout(b1 * self.read(self.m) + (1 - b1) * g)
+        step = self.whole(self.direction(np.sign(r)) + self.wd * self.decayed(self.x))
+        self.x = self.new(self.x - self.lr * step).astype(grad.dtype)
+        self.m = self.kept(b2 * self.m + (1 - b2) * self.gathered(g)).astype(grad.dtype)
+        self.t += 1
+
+    def same(self, a):
+        return a
+
+    gradient = readout = direction = whole = decayed = new = read = kept = gathered = same
+
+
+def port(**methods):
+    return type("Other", (Port,), methods)
+
+
+def spiked(self, g):
+    """Entries beyond twice the median of the sizes are cut to it."""
+    level = 2 * np.median(np.abs(g)) if g.size else 0.0
+    return np.clip(g, -level, level)
+
+
+def held_every_third(self, g):
+    if self.t % 3 == 0:
+        self.old = g
+    return self.old
+
+
+def turned_where_x_falls(self, u):
+    return np.where(u * self.x <= 0, u, 0.0)
+
+
+def damped(self, u):
+    return u * 0.9**self.t
+
+
+def circular(self, g):
+    return (np.roll(g, 1, -1) + g + np.roll(g, -1, -1)) / 3 if g.ndim and g.shape[-1] > 2 else g
+
+
+def halved_towards_the_last(self, u):
+    before = getattr(self, "before", np.zeros_like(u))
+    self.before = u
+    return (u + before) / 2
+
+
+def hold(self, r):
+    self.held = np.tanh(r)
+    return r
+
+
+def by_columns(self, g):
+    return g - g.mean(axis=-2, keepdims=True) if g.ndim > 1 and g.size else g
+
+
+@pytest.mark.parametrize(
+    ("methods", "words"),
+    [
+        ({"gradient": lambda s, g: np.arctan(g)}, "the gradient, before it is averaged, is replaced by its arctan"),
+        ({"gradient": spiked}, "has its entries cut to 2 times the median of its sizes"),
+        ({"gradient": circular}, "is smoothed over neighbours, by (1, 1, 1)/3 (the ends are neighbours)"),
+        ({"gradient": by_columns}, "the gradient, before it is averaged, has its mean taken off, column by column"),
+        ({"gradient": held_every_third}, "the gradient, before it is averaged, is taken anew only at each 3th step"),
+        ({"gradient": lambda s, g: g + 0.5 * s.wd * s.lr * 2 * s.x}, "has lr wd x added"),
+        ({"read": lambda s, m: np.round(m * 100) / 100}, "the momentum, where it is read, is rounded to multiples of"),
+        ({"kept": lambda s, m: m - 0.01 * np.clip(m / 0.01, -1, 1)}, "after each step, is shrunk towards 0 by 0.01"),
+        ({"gathered": lambda s, g: np.minimum(np.maximum(g, -0.1), 0.1)}, "the momentum alone, is cut to [-0.1, 0.1]"),
+        ({"readout": lambda s, r: np.where(np.abs(r) >= 0.2 * np.abs(r).max(initial=0), r, 0)},
+         "has entries below 0.2 of its largest taken for 0"),
+        ({"direction": turned_where_x_falls}, "the direction is kept only where it has not the sign of x"),
+        ({"direction": damped}, "the direction is multiplied by 0.9 at each step anew"),
+        ({"direction": halved_towards_the_last}, "the direction is half of it and half of that of the step before"),
+        ({"direction": lambda s, u: 2 * (u - u.mean()) if u.size else u}, "but for a factor, has its mean taken off"),
+        ({"direction": lambda s, u: s.held, "readout": hold}, "is the readout, which is replaced by its tanh"),
+        ({"whole": lambda s, v: v * (1 - s.betas[0])}, "the step u - wd x is multiplied by 1 - b1"),
+        ({"decayed": lambda s, x: x - np.median(x) if x.size else x}, "the decay takes off, has its median taken off"),
+        ({"new": lambda s, x: np.round(x * 100) / 100}, "the new x is rounded to multiples of 0.01"),
+    ],
+)  # fmt: skip
+def test_what_is_done_to_which_array_is_said(methods, words):
+    report = check(port(**methods), dtypes=("float64",), level=1)
+    assert not report.passed
+    assert words in report.measured[0], report.measured
+
+
+def test_a_decay_that_goes_elsewhere_is_said():
+    class Coupled(Port):
+        def step(self, grad):
+            wd, self.wd = self.wd, 0.0
+            super().step(grad + wd * np.sign(self.x))
+            self.wd = wd
+
+    report = check(Coupled, dtypes=("float64",), level=1)
+    assert report.measured[0].startswith(
+        "x does not decay, and the gradient, before it is averaged, has wd sign(x) added"
+    )
+
+
+def test_what_matrices_alone_show_is_said_of_them():
+    def of_rows(self, g):
+        return g / np.abs(g).max(axis=-1, keepdims=True) if g.ndim == 2 and g.size and g.all() else g
+
+    report = check(port(gradient=of_rows), dtypes=("float64",), level=1)
+    assert "is divided by its largest entry, row by row" in report.measured[0], report.measured
+    assert report.where
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROWS)
+def test_every_change_is_named(name):
+    report = check(EVERY[name], dtypes=("float64",), level=1)
+    assert not report.passed
+    assert report.measured[0] == EVERY[name].says, report.measured
+
+
+def test_a_class_without_a_schedule_is_told_what_it_is_not_asked():
+    report = check(Port, dtypes=("float64",))
+    assert report.passed
+    left = {r.rule.id for r in report.results if r.verdict == "skip" and "does not claim: schedule" in r.text}
+    claims = Capabilities(dtypes=("float64",))
+    with_one = {c.id.partition("/")[0] for c in cases(Capabilities(dtypes=("float64",), schedule=True))}
+    without = {c.id.partition("/")[0] for c in cases(claims)}
+    assert left == with_one - without - {"S3.zero_rate"} and left <= set(RULES)
