@@ -25,5 +25,5 @@ def direction(case: Case | Capabilities, K: Any, x: Any, g: Any, lam: float, r: 
     """dK(r), with what the dialect adds. ``kept``: the share of entries that a cautious step keeps."""
     if not (case.cautious or case.cautious_decay):
         return K.subgradient(r)
-    mean = None if kept is None else lambda _: kept
+    mean = None if kept is None else lambda keep: keep.dtype.type(kept)  # a number of NumPy, which has a shape
     return Cautious(K, x, g, lam, case.cautious or None, case.cautious_decay, mean).subgradient(r)
