@@ -44,7 +44,6 @@ ROWS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "clipped_momentum": ("kept", "is cut to [-0.1, 0.1], entry by entry", ("S4.state", "S1.betas")),
     "momentum_turned": ("read", "is turned: its sign is wrong", ("S1.readout",)),
-    "cautious_turned": ("direction", "is kept only where it has the sign opposite to the gradient", ("S1.readout",)),
     "cautious_by_momentum": (
         "direction", "is kept only where it has the sign of the momentum", ("S1.readout", "S1.first"),
     ),

@@ -193,7 +193,7 @@ def test_of_several_parameters(port, rule, words):
 @pytest.mark.parametrize(
     ("decays", "words"),
     [
-        (lambda t: t > 0, "x does not decay at step 0 of 5"),
+        (lambda t: t > 0, "x, in what the decay takes off, is kept only after the first step"),
         (lambda t: 4 * (t % 4 == 3), "x does not decay at steps 0, 1, 2, 4 of 5; at step 3 it decays 4 times as much"),
     ],
 )

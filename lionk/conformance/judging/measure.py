@@ -204,7 +204,7 @@ def held_of(runs: Runs, claims: Capabilities) -> str:
             if (abs(after) >= abs(due))[wrong].any():
                 return ""
             bounds |= {float(abs(v)) for v in after[wrong]}
-    return f"x is held within [-{max(bounds):g}, {max(bounds):g}]" if len(bounds) == 1 else ""
+    return f"x is held within [-{max(bounds):g}, {max(bounds):g}]" if len(bounds) == 1 and max(bounds) else ""
 
 
 def share_of(runs: Runs, claims: Capabilities) -> str:

@@ -53,6 +53,12 @@ def cautious(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=lambda r: xp.where(r * g < 0, s.dK(r), 0 * r), bare=True)
 
 
+@mutant("a cautious mask that is turned: entries whose direction agrees with the gradient stay", "S1.readout")
+def cautious_turned(s: Slot, x: Any, m: Any, g: Any) -> Any:
+    xp = host().namespace()
+    return s.formula(x, m, g, dK=lambda r: xp.where(r * g > 0, s.dK(r), 0 * r), bare=True)
+
+
 @mutant("a momentum that stays where the direction disagrees with the gradient", "S4.state")
 def cautious_state(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
