@@ -111,6 +111,12 @@ def _tied(a: Any, b: Any) -> Any:
     return (r <= _NEAR * size + 1e-12 * r.max(initial=0.0)) & (r < size)
 
 
+def _cancelled(s: Now, r: Any) -> Any:
+    """Has a change left nothing but rounding, or an epsilon, of a readout?"""
+    left = abs(r) <= 1e-9 * (abs(s.b1 * s.m) + abs((1 - s.b1) * s.g))
+    return left & ((r != 0) | (r.size == 1)) & ((s.m != 0) | (s.g != 0))
+
+
 def _of_averages(read: bool, kept: bool) -> Place:
     """A change of the gradient, where it is read, where it is kept in the momentum, or both."""
 
@@ -118,7 +124,7 @@ def _of_averages(read: bool, kept: bool) -> Place:
         g = change(s.g)
         taken = g if read else s.g
         a, b = s.b1 * s.m, (1 - s.b1) * taken
-        return s.after(g if kept else s.g), lambda: (w.to(s, lam, a + b, taken), _tied(a, b))
+        return s.after(g if kept else s.g), lambda: (w.to(s, lam, a + b, taken), _tied(a, b) | _cancelled(s, a + b))
 
     return placed
 
