@@ -79,7 +79,8 @@ class Smoothed(ArrayFunction):
         table = xp.asarray(_quantiles(self.noise), dtype=x.dtype, device=device)
         n = 1 if self._separable else _xp.event_size(x, batch)
         steps = xp.asarray([pow(GENERATOR, i, POINTS) for i in range(n)], device=device)
-        order = (xp.arange(POINTS, device=device)[:, None] * steps + POINTS // 2) % POINTS
+        places = xp.arange(POINTS, device=device)[:, None] - POINTS // 2  # those of opposite points are opposite
+        order = (places * steps + POINTS // 2) % POINTS
         z = xp.reshape(xp.take(table, xp.reshape(order, (-1,))), (POINTS, n))
         event = (1,) * (x.ndim - batch) if self._separable else x.shape[batch:]
         return xp.expand_dims(x, axis=batch) + self.delta * xp.reshape(z, (POINTS, *event))
