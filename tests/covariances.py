@@ -14,7 +14,8 @@ import lionk
 
 
 def norm(x: Any) -> float:
-    return float(np.linalg.norm(np.ravel(x).astype(float)))
+    a = np.ravel(x)
+    return float(np.linalg.norm(a.astype(np.result_type(a, float))))
 
 
 def inner(x: Any, y: Any) -> float:
