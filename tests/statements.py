@@ -350,8 +350,8 @@ def envelopes(case: Case) -> None:
     if not np.any(np.isfinite(above)):
         return
     z = points[int(np.nanargmin(above))]
-    there = made.at(z)
-    if not (made.exact and math.isfinite(there) and math.isfinite(made.at(x)) and norm(x) * norm(y) < 1e300):
+    there, most = made.at(z), float(np.finfo(case.dtype).max) / 1e8
+    if not (made.exact and math.isfinite(there) and math.isfinite(made.at(x)) and norm(x) * norm(y) < most):
         return
     steep = norm(y) + sum(norm(s) for s in map(K.subgradient, (far, -far)) if np.all(np.isfinite(s)))
     away = norm(x) + 3 * math.sqrt(x.size) * ("shift" in made.text or "tilt" in made.text)
