@@ -65,8 +65,8 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         other = "" if factor or report.sure else other_of(of.wrong, of.claims)
         decay = _decay(of, step)
         none = "there is no decay" in decay  # which may be elsewhere
-        named = bool(other or factor or muon or (decay and not none)) or " as in " in family or _is_clear(of)
-        named = named or "x does not move: " in step  # it says what may be the reason
+        still = "x does not move: " in step  # which says what may be the reason
+        named = other or factor or muon or (decay and not none) or still or " as in " in family or _is_clear(of)
         made = "" if named else change_of(port, list(traces.values()))
         made = made if made.startswith("x does not decay") or not none else ""
         if made:

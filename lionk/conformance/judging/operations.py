@@ -43,7 +43,7 @@ def _narrow(dtype: str) -> Operation:
 
 
 def _cut(level: float) -> Operation:
-    return lambda v, _: host().namespace().clip(v, -level, level)
+    return lambda v, _: bounded(v, level)
 
 
 #: Entry by entry.

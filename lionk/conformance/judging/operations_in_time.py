@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..specification.cases import host
-from .operations import Operation, fixed, over
+from .operations import Operation, fixed, length, over
 
 _BETAS: dict[str, Callable[[Any], float]] = {
     **{f"{b:g}": fixed(lambda _, b: b, b) for b in (0.5, 0.9, 0.95, 0.98, 0.99, 0.999)},
@@ -137,13 +137,13 @@ def _every(k: int, begin: int) -> Operation:
 
 
 def _sizes(v: Any) -> Any:
-    return float((v * v).sum()) ** 0.5 + 0 * v
+    """The length of the whole array, at every entry."""
+    return length(v, None) + 0 * v
 
 
-_STEADY = ("0", "the first one")
 #: By what it, or another array, was at the steps before.
 MEMORIES: dict[str, Operation] = {
-    **{f"is that of {k} step{'s' * (k > 1)} before": _late(k, first) for k in (1, 2, 3) for first in _STEADY[:1]},
+    **{f"is that of {k} step{'s' * (k > 1)} before": _late(k, "0") for k in (1, 2, 3)},
     **{f"is that of {k} step{'s' * (k > 1)} before, or the first one": _late(k, "first") for k in (1, 2, 3)},
     "is averaged with that of the step before": _window(lambda a: a.mean(axis=0), 2, True),
     "is half of it and half of that of the step before, 0 at first,": lambda v, s: (v + _late(1, "0")(v, s)) / 2,
