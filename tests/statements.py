@@ -33,6 +33,12 @@ class Case:
     counts: Counter[str] = field(default_factory=Counter)
     false: list[tuple[str, str]] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, row: Any, seed: int) -> Case:
+        """A row of ``table``, of which no oracle knows, in double precision."""
+        made = grammar.Made(row.id, row.K, lambda _: math.nan)
+        return cls(made, row.shape, "float64", np.random.default_rng(seed))
+
     def __repr__(self) -> str:
         return f"{self.made.text} of {self.shape}, {self.dtype}"
 

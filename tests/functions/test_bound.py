@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 import lionk
 import statements
 from backends_under_test import BACKENDS
-from grammar import Made
 from lionk.sets.box import Whole
 from table import TABLE, Case
 
@@ -80,7 +78,7 @@ TWO = [Case("two balls", lambda: TWO_BALLS, (3, 2)), Case("two sets", lambda: TW
 )
 def test_short_proximal_points_alone_and_in_a_stack(case) -> None:
     """Where the prox is far shorter than its argument, and others in the stack are not."""
-    drawn = statements.Case(Made(case.id, case.K, lambda _: math.nan), case.shape, "float64", np.random.default_rng(3))
+    drawn = statements.Case.of(case, 3)
     with np.errstate(over="ignore"):  # of powers far out, which are infinite
         statements.pairs(drawn)
     assert not drawn.false, drawn.false[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 import lionk
 import statements
 from backends_under_test import BACKENDS, Backend
-from grammar import Made
 from helpers import On, available, kinks, norm
 from lionk.arrays import roots as _roots
 from lionk.checking import DoesNotApply
@@ -230,8 +228,7 @@ def test_complex(case: Case) -> None:
 )
 def test_complex_entries_of_one_phase(case: Case) -> None:
     """They are treated as real ones, and no library is asked for what it warns of."""
-    made = Made(case.id, case.K, lambda _: math.nan)
-    drawn = statements.Case(made, case.shape, "float64", np.random.default_rng(11))
+    drawn = statements.Case.of(case, 11)
     statements.complexes(drawn)
     assert not drawn.false, drawn.false[0]
 

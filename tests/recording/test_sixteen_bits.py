@@ -20,7 +20,6 @@ ODD_WIDE = [0, 1, 0x7FFF, 0x8000, 0x3F808000, 0x3F818000, 0x7F7FFFFF, 0x7F800000
 @pytest.fixture(autouse=True)
 def loops(monkeypatch):
     """The numbers of the calls that loops have made."""
-    pytest.importorskip("numba")
     made, by_loops = [], plan.Plan._by_loops
     monkeypatch.setattr(plan, "COMPILE", 1)
     monkeypatch.setattr(plan.Plan, "_by_loops", lambda *a: made.append(1) or by_loops(*a))
