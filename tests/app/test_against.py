@@ -11,15 +11,10 @@ from itertools import count
 import numpy as np
 import pytest
 from scipy import stats
-from typer.testing import CliRunner
 
+from command_line import lk
 from lionk.app.bench import against, compared, counts, timing
-from lionk.app.cli import app
 from lionk.app.console import BadInput
-
-
-def lk(*arguments):
-    return CliRunner().invoke(app, list(arguments))
 
 
 def test_the_ratio_is_that_of_neighbours_with_bounds_that_assume_nothing():

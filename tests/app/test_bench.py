@@ -9,12 +9,11 @@ from functools import partial
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import lionk
+from command_line import lk
 from lionk.app.bench import command as bench
 from lionk.app.bench import overhead, speed
-from lionk.app.cli import app
 
 EAGER = ("numpy", "numpy with numba", "torch", "torch optimizer", "numpy reference")
 
@@ -34,10 +33,6 @@ def eager(monkeypatch):
     cases = bench.cases
     monkeypatch.setattr(bench, "cases", lambda group: {k: v for k, v in cases(group).items() if k in EAGER})
     monkeypatch.setattr(bench.options, "WAYS", {"eager": False})
-
-
-def lk(*arguments):
-    return CliRunner().invoke(app, list(arguments))
 
 
 def test_one_run_writes_ratios_to_the_limit(eager):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from typer.testing import CliRunner
 
-from lionk.app.cli import app
+from command_line import lk
 
 
 def run(*words):
-    return CliRunner().invoke(app, ["convert", *words])
+    return lk("convert", *words)
 
 
 def test_settings_are_printed():

@@ -9,15 +9,10 @@ import sys
 import array_api_strict as strict
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import lionk
+from command_line import lk
 from lionk.app.bench import counting, counts, on_torch, parts, scenes, steps
-from lionk.app.cli import app
-
-
-def lk(*arguments):
-    return CliRunner().invoke(app, list(arguments))
 
 
 @pytest.fixture(autouse=True)

@@ -8,16 +8,10 @@ import math
 
 import matplotlib as mpl
 import pytest
-from typer.testing import CliRunner
 
+from command_line import lk
 from lionk.app import style
-from lionk.app.cli import app
 from lionk.app.reproduce import TARGETS, Check, Outcome, command, load, targets
-
-
-def lk(*arguments):
-    return CliRunner().invoke(app, [str(a) for a in arguments])
-
 
 # Networks are trained here; tests/app/test_training.py, test_contest.py and test_language.py have parts of them.
 HEAVY = dict.fromkeys(["training", "contest", "language"], pytest.mark.slow)

@@ -5,16 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from matplotlib import rc_context
-from typer.testing import CliRunner
 
+from command_line import lk
 from lionk.app import reproduce, style
-from lionk.app.cli import app
 from lionk.app.networks import figure as training_figure
 from lionk.app.networks import recipes, training, two_layers
-
-
-def lk(*arguments):
-    return CliRunner().invoke(app, list(map(str, arguments)))
 
 
 def curves(recipe, seeds=1, steps=70):

@@ -8,10 +8,9 @@ import re
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import lionk
-from lionk.app.cli import app
+from command_line import lk
 from lionk.checking import BROKEN, DoesNotApply
 from lionk.checking.altered import altered
 from turns import FULL
@@ -232,7 +231,7 @@ def own(tmp_path, monkeypatch):
 
 
 def _check(*arguments):
-    return CliRunner().invoke(app, ["check", *arguments])
+    return lk("check", *arguments)
 
 
 @pytest.mark.parametrize("what", ["k", "build"])

@@ -11,17 +11,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from typer.testing import CliRunner
 
-from lionk.app.cli import app
+from command_line import lk
 from lionk.conformance import check
 from lionk.conformance.ports.apart import ApartPort
 from lionk.conformance.ports.exchange import Program
 from lionk.conformance.ports.process import Limits
 from lionk.conformance.report.escape import clean, markdown
 from lionk.conformance.report.results import FAIL, Report, Result
-
-CLI = CliRunner()
 
 PORTS = """
 import atexit, builtins, ctypes, gc, json, os, resource, signal, sys, threading, time, warnings
@@ -165,12 +162,12 @@ def test_a_right_port_is_judged_right_in_another_process(ports):
 def test_what_ends_at_import_is_no_port(tmp_path, body, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("ends.py").write_text(body)
-    done = CLI.invoke(app, ["conform", "ends.py:f"])
+    done = lk("conform", "ends.py:f")
     assert done.exit_code == 2, done.output
 
 
 def test_exit_code_1_has_a_verdict(ports):
-    done = CLI.invoke(app, ["conform", f"{ports}:exit_late", "--level", "L0", "--dtype", "float64"])
+    done = lk("conform", f"{ports}:exit_late", "--level", "L0", "--dtype", "float64")
     assert done.exit_code == 1
     assert "FAIL: holds" in done.output
     assert "SystemExit: 0" in done.output
@@ -178,7 +175,7 @@ def test_exit_code_1_has_a_verdict(ports):
 
 @pytest.mark.parametrize("target", [".hostile:good", "..:good", ":good", "hostile:"])
 def test_names_that_are_none(target):
-    assert CLI.invoke(app, ["conform", target]).exit_code == 2
+    assert lk("conform", target).exit_code == 2
 
 
 def test_sys_exit_in_the_judges_own_process_is_a_verdict():

@@ -15,10 +15,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator, ValidationError, validate
-from typer.testing import CliRunner
 
 import lionk
-from lionk.app.cli import app
+from command_line import lk
 from lionk.app.files import plain
 from lionk.conformance import Capabilities, Loopback, adapt, check
 from lionk.conformance.judging.trace import run
@@ -29,7 +28,6 @@ from lionk.conformance.report.schemas import NAMES, schema
 from lionk.conformance.specification.families import cases
 
 ROOT = Path(lionk.__file__).parent.parent
-CLI = CliRunner()
 
 
 def failures(report):
@@ -285,7 +283,7 @@ def here(tmp_path, monkeypatch):
 
 def test_cli_passes_and_writes_reports(here):
     files = ["--json", "r.json", "--md", "r.md", "--junit", "r.xml", "--html", "r.html"]
-    done = CLI.invoke(app, ["conform", "mine.py:good", *files])
+    done = lk("conform", "mine.py:good", *files)
     assert done.exit_code == 0, done.output
     assert "PASS: holds level 3" in done.output
     assert json.loads(Path("r.json").read_text())["passed"] is True
@@ -298,7 +296,7 @@ def test_cli_passes_and_writes_reports(here):
 
 def test_cli_names_the_mistake(here):
     mapped = ["--map", "lr=rate", "--map", "weight_decay=decoupled", "--level", "0"]
-    done = CLI.invoke(app, ["conform", "mine.py:bad", *mapped, "--html", "r.html"])
+    done = lk("conform", "mine.py:bad", *mapped, "--html", "r.html")
     assert done.exit_code == 1
     page = Path("r.html").read_text()
     assert "It looks like coupled weight decay" in page
@@ -306,7 +304,7 @@ def test_cli_names_the_mistake(here):
     assert not re.search(r"<script|<link|\bsrc=|@import|url\(http", page)
     assert "looks like coupled weight decay" in done.output
     assert "first divergence: S3.decay/lr_wd/float64: step" in done.output
-    done = CLI.invoke(app, ["conform", "mine.py:bad", *mapped, "--replay", "S3.decay/lr_wd/float64"])
+    done = lk("conform", "mine.py:bad", *mapped, "--replay", "S3.decay/lr_wd/float64")
     assert done.exit_code == 0, done.output
     (replay,) = here.glob("replay_*.py")
     shown = subprocess.run([sys.executable, replay], capture_output=True, text=True, check=True, cwd=here).stdout
@@ -323,7 +321,7 @@ def test_cli_names_the_mistake(here):
     ],
 )
 def test_cli_replays_every_kind_of_test(here, test, says):
-    done = CLI.invoke(app, ["conform", "mine.py:good", "--replay", test])
+    done = lk("conform", "mine.py:good", "--replay", test)
     assert done.exit_code == 0, done.output
     (replay,) = here.glob("replay_*.py")
     assert says in subprocess.run([sys.executable, replay], capture_output=True, text=True, check=True, cwd=here).stdout
@@ -332,8 +330,8 @@ def test_cli_replays_every_kind_of_test(here, test, says):
 def test_cli_known_failures(here):
     mapped = ["--map", "lr=rate", "--map", "weight_decay=decoupled", "--level", "0", "--only", "S3.decay"]
     Path("known.txt").write_text("S3.decay/lr_wd/float64  # coupled on purpose\n")
-    assert CLI.invoke(app, ["conform", "mine.py:bad", *mapped, "--known", "known.txt"]).exit_code == 0
-    done = CLI.invoke(app, ["conform", "mine.py:good", "--level", "0", "--only", "S3.decay", "--known", "known.txt"])
+    assert lk("conform", "mine.py:bad", *mapped, "--known", "known.txt").exit_code == 0
+    done = lk("conform", "mine.py:good", "--level", "0", "--only", "S3.decay", "--known", "known.txt")
     assert done.exit_code == 1
 
 
@@ -357,7 +355,7 @@ def test_cli_known_failures(here):
     ],
 )
 def test_cli_bad_input(here, words, says):
-    done = CLI.invoke(app, words)
+    done = lk(*words)
     assert done.exit_code == 2, done.output
     assert says in " ".join(done.output.split())
     assert len(done.output.strip().splitlines()) == 1
@@ -406,13 +404,13 @@ def lion_in_c(tmp_path_factory):
 
 
 def test_a_program_in_c_passes(lion_in_c, here):
-    done = CLI.invoke(app, ["conform", "--command", str(lion_in_c)])
+    done = lk("conform", "--command", str(lion_in_c))
     assert done.exit_code == 0, done.output
-    done = CLI.invoke(app, ["conform", "--vectors", "v"])
+    done = lk("conform", "--vectors", "v")
     assert done.exit_code == 0, done.output
     with open("v/cases.jsonl") as asked, open("v/results.jsonl", "w") as answers:
         subprocess.run([lion_in_c], stdin=asked, stdout=answers, check=True)
-    done = CLI.invoke(app, ["conform", "--results", "v"])
+    done = lk("conform", "--results", "v")
     assert done.exit_code == 0, done.output
 
 

@@ -11,9 +11,8 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
-from lionk.app.cli import app
+import command_line
 
 QUIET = ("--plot", "none", "--json", "none", "-q")
 
@@ -24,7 +23,7 @@ def _in_tmp(tmp_path, monkeypatch):
 
 
 def lk(*arguments, code=0):
-    done = CliRunner().invoke(app, list(map(str, arguments)))
+    done = command_line.lk(*arguments)
     assert done.exit_code == code, done.output
     return done
 
