@@ -40,12 +40,14 @@ class Ahead:
         count, b2, (weight, total, *_) = now.count, run.opt.betas[1], now.average
         if count == 0 or (trail.bounded and not weight > 0):
             return point
-        end = min(run.maxiter, (count // run.every + 1) * run.every, count + trail.steps - len(now.pending))
+        end = min(run.maxiter, count + trail.steps - len(now.pending))
+        end = end if run.path is None else min(end, (count // run.every + 1) * run.every)
         averaged = trail.bounded and run.convex is not False and not now.not_convex
         low, lower, size = now.low, now.lower, abs(now.low) if now.low < math.inf else 0.0
         per_lam, target = (1 / lam, 0.0) if lam else (1.0, run.atol + run.tol * run.history.gap[0])
-        inner, dK, alone, tested = self.K.alike, self.dK, isinstance(self.dK, Selected), not run.evaluate.stochastic
-        evaluate, synchronize, wait = run.evaluate, run.backend.synchronize, now.pending.append
+        K, dK, alone, tested = self.K, self.dK, isinstance(self.dK, Selected), not run.evaluate.stochastic
+        inner, even = K.alike, K.traits.even
+        evaluate, synchronize, wait = run.evaluate.bound(now.x), run.backend.synchronize, now.pending.append
         x, m, offset = now.x, now.m, 0.0
         while count < end and point is not None and point.finite:
             f, grad, _ = point
@@ -57,14 +59,16 @@ class Ahead:
                 if lam:
                     low, size = min(low, f), max(size, abs(f))
                     target = run.atol + run.tol * size
-                if not gx - gu - unit * (abs(gx) + abs(gu) + abs(f)) > target:
-                    self.made = made
-                    break
+                if not gx - gu - unit * (abs(gx) + abs(gu) + abs(f)) > target:  # K(-g) is larger
+                    gu = -float(K.value(grad if even else K.scaled(grad, -1.0))) * per_lam
+                    if not gx - gu - unit * (abs(gx) + abs(gu) + abs(f)) > target:
+                        self.made = made
+                        break
                 if averaged:
                     lower = max(lower, offset + gu)
                     mean = (total - float(inner(m, u)) * per_lam) / weight
                     if not low - max(lower, mean) > target:  # K(m) is larger
-                        mean = (total - float(self.K.value(m)) * per_lam) / weight
+                        mean = (total - float(K.value(m)) * per_lam) / weight
                         if not low - max(lower, mean) > target:
                             self.made = made
                             break

@@ -62,7 +62,31 @@ class Evaluation:
         if extra is None:
             return None
         of = _xp.seen(x)
-        out = self._both(_copied(x) if of is None else of.asarray(x, copy=True), *extra)
+        return self._checked(x, self._both(_copied(x) if of is None else of.asarray(x, copy=True), *extra), of)
+
+    def bound(self, like: Any) -> Callable[[Any, int], Value | None]:
+        """The same for arrays like this one: what is asked of short vectors of NumPy at each step is looked up once."""
+        of = _xp.seen(like)
+        if self.stochastic or of is None or of.ufuncs is None or not of.real or like.ndim != 1 or like.size > SHORT:
+            return self
+        kind, dtype, shape = type(like), like.dtype, like.shape
+        both, copied, theirs = self._both, of.asarray, self._theirs
+        isfinite, product = math.isfinite, of.ufuncs.vdot
+
+        def evaluate(x: Any, _: int) -> Value:
+            out = both(copied(x, copy=True))
+            if type(out) is tuple and len(out) == 2:
+                f, grad = out
+                if isinstance(f, float) and type(grad) is kind and grad.dtype is dtype and grad.shape == shape:
+                    grad = copied(grad, copy=True) if theirs else grad
+                    if isfinite(product(grad, grad)) and isfinite(f):
+                        return Value(float(f), grad, True)
+            return self._checked(x, out, of)
+
+        return evaluate
+
+    def _checked(self, x: Any, out: Any, of: Any) -> Value:
+        """What came of f at x; ``of``: what is known of x, if it is one array."""
         if not (isinstance(out, tuple) and len(out) == 2):
             raise TypeError(f"fun must return (f, grad) with jac=True, got {type(out).__name__}")
         f, grad = out
