@@ -95,17 +95,17 @@ class Anchored(Method):
         g = point.grad
         return bool(point.finite) and (all(map(in_range, leaves(g))) if is_container(g) else in_range(g))
 
-    def measure(self, point: Any) -> Seen:
+    def measure(self, point: Any) -> Seen[float]:
         now = self.run.now
         seen = self._measured(point)
-        self.run.note(now, now.count, now.x, now.m, now.average, seen)
+        self.run.note(now, now.count, [now.x], [now.m], [now.average], Seen(*[[v] for v in seen]))
         return seen
 
-    def _measured(self, point: Any) -> Seen:
+    def _measured(self, point: Any) -> Seen[float]:
         now, s, lam, f = self.run.now, self.state, self.run.lam, point.f
         lr = 1 / s.L if s.L > 0 else 0.0
         if not self._usable(point):
-            return Seen(f, math.inf, math.inf, math.inf, 0.0, lr)
+            return Seen(f, math.inf, math.inf, math.inf, 0.0, lr, -math.inf, 0.0)
         m, average, before, share = now.m, now.average, None, None
         if s.mode != "bundle":
             share, before = rule.share(s), now.kept.get("anchor")
@@ -119,7 +119,7 @@ class Anchored(Method):
             distance = self.run.backend.numbers(measures.distance, self.run.opt.K, now.x, lam=lam)[0]
         return Seen(f, F, gap, F + s.L / 2 * pair.apart, distance, lr, lower, rounding)
 
-    def exhausted(self, seen: Seen) -> str | None:  # noqa: ARG002  (others look)
+    def exhausted(self, seen: Seen[float]) -> str | None:  # noqa: ARG002  (others look)
         now = self.run.now
         if self.state.stale >= rule.STALE:
             return f"neither F nor its bound improved in {rule.STALE} evaluations; best gap {now.best_gap:.3g}"
@@ -127,7 +127,7 @@ class Anchored(Method):
 
     # -- the next point ------------------------------------------------------------------------------------------
 
-    def advance(self, point: Any, seen: Seen) -> None:
+    def advance(self, point: Any, seen: Seen[float]) -> None:
         now, s = self.run.now, self.state
         if not math.isfinite(seen.objective):
             self._retreat(point, seen)
@@ -147,7 +147,7 @@ class Anchored(Method):
             self._steer(point, seen, pair, known)
         now.x, now.m = self.run.backend.synchronize((now.x, now.m))
 
-    def _bent(self, point: Any, seen: Seen, pair: rule.Pair, known: bool) -> bool:
+    def _bent(self, point: Any, seen: Seen[float], pair: rule.Pair, known: bool) -> bool:
         """Is f seen not to be convex?"""
         below = self.run.contradicted(self.run.now) or self.run.now.average.bends(pair.mx, point.f, self.run.unit)
         return bool(below or (known and pair.bends(seen.rounding)))
@@ -160,7 +160,7 @@ class Anchored(Method):
         s.known, s.lowest = min(gap, s.known), now.low
         return 0
 
-    def _fell(self, seen: Seen, pair: rule.Pair) -> bool:
+    def _fell(self, seen: Seen[float], pair: rule.Pair) -> bool:
         """Did F fall by the plain step that led here? If not, a shorter one is made."""
         s, record = self.state, self.record
         record.compared += 1
@@ -172,7 +172,7 @@ class Anchored(Method):
         self._shorter(rule.shorter(plain, s.L, pair.local(plain)))
         return False
 
-    def _retreat(self, point: Any, seen: Seen) -> None:
+    def _retreat(self, point: Any, seen: Seen[float]) -> None:
         """f or K* is not finite at the point of the run."""
         now, s = self.run.now, self.state
         s.failed += 1
@@ -204,7 +204,7 @@ class Anchored(Method):
         now.x, now.kept = now.low_x, {}
         self.record.restarts += 1
 
-    def _steer(self, point: Any, seen: Seen, pair: rule.Pair, known: bool) -> None:
+    def _steer(self, point: Any, seen: Seen[float], pair: rule.Pair, known: bool) -> None:
         now, s = self.run.now, self.state
         F = seen.objective
         s.since = 0 if now.low >= F else s.since + 1
@@ -246,7 +246,7 @@ class Anchored(Method):
         s.then, s.due = (now.low - now.lower, s.L), now.count + rule.DUE
         return self.secants.possible and s.then[0] > rule.SLOW * gap and s.L > rule.SLOW * L
 
-    def _learn(self, point: Any, seen: Seen, pair: rule.Pair) -> None:
+    def _learn(self, point: Any, seen: Seen[float], pair: rule.Pair) -> None:
         """By the curvature that f has shown; where it has kinks, L grows, and the gradient jumps as far as ever."""
         s = self.state
         s.jump = max(s.jump, pair.jump)

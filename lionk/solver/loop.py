@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,7 +16,7 @@ from ..backend.protocol import Backend
 from ..errors import LionKWarning, NonFiniteError, NotAvailable
 from ..optimizer.lion_k import LionK, State
 from ..theory.certificate import CONTRADICTED
-from ..theory.lower_bound import Average, rounding_unit
+from ..theory.lower_bound import Average, Numbers, rounding_unit
 from ..theory.objective import EMPTY, nearest_feasible, told
 from . import measures, rule
 from .anchored import Anchored
@@ -87,7 +88,7 @@ class Run:
                 self._require_same(point.f)
             self.last = now.x, point
             seen = method.measure(point)
-            due = now.count % self.every == 0 and now.count > first
+            due = self.path is not None and now.count % self.every == 0 and now.count > first
             if due or callback is not None:
                 method.settle(now)
             if point.finite:
@@ -105,31 +106,34 @@ class Run:
             method.advance(point, seen)
             now.count += 1
 
-    def _info(self, seen: Seen) -> Info:
+    def _info(self, seen: Seen[float]) -> Info:
         rows, now = self.history, self.now
         return Info(now.count, now.x, *seen[:3], rows.lyapunov[-1], *seen[4:6], rows.momentum_gap[-1])
 
-    def note(self, p: Progress, number: int, x: Any, m: Any, average: Average, seen: Seen) -> None:
-        """Account for an iterate of p; twice, after a resume, is as good as once."""
-        f, F, gap, H, distance, lr, lower, rounding = seen
-        if F < p.low:
-            p.low_x, p.low, p.low_rounding = x, F, rounding
-        if lower > p.lower:
-            p.lower = lower
-        if gap < p.best_gap or self.evaluate.stochastic or number == 0:
-            p.best_x, p.best_m, p.best_gap, p.best_average = x, m, gap, average
-        h = self.history
-        if len(h.f) > number:
-            for column in h:
-                del column[number:]
-        h.f.append(f)
-        h.conjugate.append(F - f)
-        h.objective.append(F)
-        h.gap.append(gap)
-        h.lyapunov.append(H)
-        h.distance.append(distance)
-        h.lr.append(lr)
-        h.momentum_gap.append(self._bound(p))
+    def note(
+        self, p: Progress, number: int, x: Sequence[Any], m: Sequence[Any], averages: Sequence[Numbers],
+        seen: Seen[list[float]], bent: Sequence[bool] = (),
+    ) -> None:  # fmt: skip
+        """Account for iterates of p, the first of which has this number; twice, after a resume, is as good as once.
+
+        ``bent``: was f seen not to be convex there? Empty where nobody asks.
+        """
+        best, bounds, stochastic, end = -1, [], self.evaluate.stochastic, len(bent)
+        for i, (F, gap, lower, rounding) in enumerate(zip(seen.objective, seen.gap, *seen[6:], strict=True)):
+            if F < p.low:
+                p.low_x, p.low, p.low_rounding = x[i], F, rounding
+            if lower > p.lower:
+                p.lower = lower
+            if gap < p.best_gap or stochastic or number + i == 0:
+                p.best_gap, best = gap, i
+            if i < end and bent[i]:
+                p.not_convex = True
+            bounds.append(bound := self._bound(p))
+            if bound < 0 and i < end:
+                p.not_convex = self.contradicted(p)
+        if best >= 0:
+            p.best_x, p.best_m, p.best_average = x[best], m[best], Average(*averages[best])
+        self.history.put(number, *seen[:6], bounds)
 
     def _bound(self, p: Progress) -> float:
         if self.lam == 0 or self.evaluate.stochastic or self.convex is False or p.not_convex:
@@ -143,7 +147,8 @@ class Run:
 
     def contradicted(self, p: Progress) -> bool:
         """Is F below a lower bound of it, by more than is asked for? Then f is not convex, or its gradient wrong."""
-        return self._bound(p) < -rule.room(p.low, self.tol, self.atol, self.eps)
+        bound = self._bound(p)
+        return bound < 0 and bound < -rule.room(p.low, self.tol, self.atol, self.eps)
 
     def _reached(self, safe: Progress) -> Progress:
         """The snapshot, moved to the last of the iterates that wait since then (``Method.ahead``)."""
@@ -194,7 +199,7 @@ class Run:
         floor = 8 * self.eps * math.sqrt(max(self.size, 1))
         return floor + (2 * self.eps / max(lr * self.lam, 1e-4) if self.lam and self.rule != "anchored" else 0.0)
 
-    def _end(self, seen: Seen) -> tuple[str, bool] | None:
+    def _end(self, seen: Seen[float]) -> tuple[str, bool] | None:
         now = self.now
         if not self.evaluate.stochastic:
             first = self.history.gap[0]

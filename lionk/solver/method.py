@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..theory.certificate import Certificate
 from .progress import Progress
 
+T = TypeVar("T")
 
-class Seen(NamedTuple):
-    """The numbers of an iterate, as floats."""
 
-    f: float
-    objective: float  # F
-    gap: float  # G/lam
-    lyapunov: float
-    distance: float
-    lr: float  # of the step that follows
-    lower: float = -math.inf  # a lower bound of min F, rounding taken off
-    rounding: float = 0.0  # of F
+class Seen(NamedTuple, Generic[T]):
+    """The numbers of an iterate, as floats; or of neighbouring ones, in lists."""
+
+    f: T
+    objective: T  # F
+    gap: T  # G/lam
+    lyapunov: T
+    distance: T
+    lr: T  # of the step that follows
+    lower: T  # a lower bound of min F, rounding taken off
+    rounding: T  # of F
 
 
 class Method(ABC):
@@ -41,21 +42,21 @@ class Method(ABC):
         return point
 
     @abstractmethod
-    def measure(self, point: Any) -> Seen:
+    def measure(self, point: Any) -> Seen[float]:
         """The numbers of ``run.now.x``, where ``point`` is f with its gradient, which ``run.note`` was told.
 
         H may be known only once ``settle`` was called, which puts it into the history.
         """
 
     @abstractmethod
-    def advance(self, point: Any, seen: Seen) -> None:
+    def advance(self, point: Any, seen: Seen[float]) -> None:
         """Set ``run.now`` to the next iterate."""
 
     def settle(self, p: Progress) -> None:  # noqa: B027  (where nothing waits)
         """Account for what waits of the run as it stands in p, before it is saved or shown."""
 
     @abstractmethod
-    def exhausted(self, seen: Seen) -> str | None:
+    def exhausted(self, seen: Seen[float]) -> str | None:
         """Why no further step can help, if that is so."""
 
     @abstractmethod

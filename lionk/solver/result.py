@@ -23,6 +23,16 @@ class History(NamedTuple):
     lr: Any  # of the step that follows; of the anchored rule 1/L
     momentum_gap: Any  # smallest F so far less the best lower bound so far, rounding included; inf without a bound
 
+    def put(
+        self, number: int, f: list[float], objective: list[float], gap: list[float], lyapunov: list[float],
+        distance: list[float], lr: list[float], momentum_gap: list[float],
+    ) -> None:  # fmt: skip
+        """While the run goes on: the entries from this iterate on, in place of those that are there."""
+        conjugate = [a - b for a, b in zip(objective, f, strict=True)]
+        columns = f, conjugate, objective, gap, lyapunov, distance, lr, momentum_gap
+        for column, new in zip(self, columns, strict=True):
+            column[number:] = new
+
 
 class Info(NamedTuple):
     """What a callback sees: the iterate ``x`` after ``nit`` steps, and its numbers as floats."""

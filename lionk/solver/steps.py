@@ -39,7 +39,7 @@ class Steps(Method):
             return point
         return self._ahead.go(point, self._stepped, *self._at)
 
-    def measure(self, point: Any) -> Seen:
+    def measure(self, point: Any) -> Seen[float]:
         run, now, lam = self.run, self.run.now, self.run.lam
         lr = self._lr(point.grad) if self._rate is None else self._rate
         if lr != self._at[0]:
@@ -60,7 +60,7 @@ class Steps(Method):
             self.trail.settle(now)
         return seen
 
-    def advance(self, point: Any, seen: Seen) -> None:
+    def advance(self, point: Any, seen: Seen[float]) -> None:
         run, now, rule = self.run, self.run.now, self.run.now.rule
         if isinstance(rule, PlateauRule) and rule.diverged(seen.gap, seen.objective):
             self.trail.settle(now)
@@ -95,7 +95,7 @@ class Steps(Method):
         length = float(tree_norm(run.opt.K.subgradient(scaled(grad, -1.0))))
         return FIRST * max(float(tree_norm(run.now.x)), math.sqrt(run.size)) / length if length > 0 else FIRST
 
-    def exhausted(self, seen: Seen) -> str | None:
+    def exhausted(self, seen: Seen[float]) -> str | None:
         run, now = self.run, self.run.now
         if isinstance(now.rule, PlateauRule) and seen.lr * (run.lam or 1.0) < 4 * run.eps:
             return f"lr = {seen.lr:.2g} is below rounding; the gap stays at {now.best_gap:.3g}"

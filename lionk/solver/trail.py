@@ -18,11 +18,12 @@ from ..arrays import plain, reductions
 from ..arrays.containers import tree_map
 from ..functions.bound import Bound, BoundBlocks
 from ..theory.certificate import Iterate, Record, measured, stacked
+from ..theory.lower_bound import Average, Numbers, bound_of, followed, is_bent
 from . import measures
 from .method import Seen
 from .progress import Progress
 
-STEPS = 128  # that are accounted for at once, where
+STEPS = 256  # that are accounted for at once, where
 SIZE = 1 << 14  # entries, at most, are stacked
 
 
@@ -45,31 +46,31 @@ class Trail:
     def full(self, p: Progress) -> bool:
         return len(p.pending) > self.steps
 
-    def note(self, p: Progress, stack: Any = None) -> Seen:
+    def note(self, p: Progress, stack: Any = None) -> Seen[float]:
         """Account for the iterates up to ``p.count`` that are not noted yet, at least one; the numbers of the last.
 
         ``stack``: their x, m and gradients, if that is made.
         """
-        run, first, bounded, unit = self.run, p.pending[0].number, self.bounded, self.run.unit
+        run, first, lam, unit = self.run, p.pending[0].number, self.run.lam, self.run.unit
         rows = p.pending[p.noted - first : p.count + 1 - first]
-        lam, b2, average, fresh, seen = run.lam, run.opt.betas[1], p.average, p.fresh, None
-        found = [*self._found(rows, stack)]
-        away = self._away(rows, [F for F, *_ in found], stack)
-        for row, numbers, distance in zip(rows, found, away, strict=True):
-            F, gap, rounding, offset, scale, lower, K_m, mx = numbers
-            if fresh is not None:
-                average = average.then(b2, 1 - b2, *fresh)
-            fresh = offset, scale
-            if bounded:
-                lower = max(lower, average.bound(K_m, lam, unit))
-                if run.convex is None and average.bends(mx, row.f, unit):
-                    p.not_convex = True
-            seen = Seen(row.f, F, gap, math.inf, distance, row.lr, lower if bounded else -math.inf, rounding)
-            run.note(p, row.number, row.x, row.m, average, seen)
-            p.not_convex = p.not_convex or (run.convex is None and run.contradicted(p))
-        assert seen is not None
-        p.average, p.fresh, p.noted = average, fresh, rows[-1].number + 1
-        return seen
+        f, lr = [row.f for row in rows], [row.lr for row in rows]
+        F, gap, rounding, offset, scale, lower, K_m, mx = self._found(rows, stack)
+        keep, joins = run.opt.betas[1], [*zip(offset, scale, strict=True)]
+        averages: list[Numbers] = [p.average if p.fresh is None else followed(p.average, keep, 1 - keep, *p.fresh)]
+        for join in joins[:-1]:
+            averages.append(followed(averages[-1], keep, 1 - keep, *join))
+        bent: list[bool] = []
+        if not self.bounded:
+            lower = [-math.inf] * len(rows)
+        else:
+            found = [bound_of(a, K, lam, unit) for a, K in zip(averages, K_m, strict=True)]
+            lower = [*map(max, lower, found)]
+            if run.convex is None:
+                bent = [is_bent(a, v, w, unit) for a, v, w in zip(averages, mx, f, strict=True)]
+        seen = Seen(f, F, gap, [math.inf] * len(rows), self._away(rows, F, stack), lr, lower, rounding)
+        run.note(p, rows[0].number, [row.x for row in rows], [row.m for row in rows], averages, seen, bent)
+        p.average, p.fresh, p.noted = Average(*averages[-1]), joins[-1], rows[-1].number + 1
+        return Seen(*[column[-1] for column in seen])
 
     def join(self, p: Progress) -> None:
         """The gradient of the last iterate that is noted joins the average, as it joins m in the step."""
@@ -77,23 +78,26 @@ class Trail:
             b2 = self.run.opt.betas[1]
             p.average, p.fresh = p.average.then(b2, 1 - b2, *p.fresh), None
 
-    def _found(self, rows: list[Iterate], stack: Any) -> Iterable[tuple[float, ...]]:
-        """``measures.seen`` of each."""
+    def _found(self, rows: list[Iterate], stack: Any) -> Iterable[Any]:
+        """``measures.seen`` of each, in columns."""
         run, lam, unit = self.run, self.run.lam, self.run.unit
         if len(rows) < 3:
             one = partial(run.backend.numbers, measures.iterate, self.K)
             found = [one(r.x, r.m, r.grad, r.weight, r.tol, lam=lam) for r in rows]
-            return [measures.seen(plain, r.f, numbers, lam, unit) for r, numbers in zip(rows, found, strict=True)]
+            seen = [measures.seen(plain, r.f, numbers, lam, unit) for r, numbers in zip(rows, found, strict=True)]
+            return map(list, zip(*seen, strict=True))
         weight = self._array([r.weight for r in rows], self._real) if self.bounded else None
         x, m, grad = stack or self._stack(rows)
         f = self._array([r.f for r in rows], self._wide)
         many = partial(run.backend.numbers, measures.iterates, self.stacked)
-        return zip(*many(x, m, grad, f, weight, rows[0].tol, lam=lam, unit=unit), strict=True)
+        return many(x, m, grad, f, weight, rows[0].tol, lam=lam, unit=unit)
 
     def _away(self, rows: list[Iterate], objective: list[float], stack: Any) -> list[float]:
         """From lam x to dom K*, 0 where F is finite."""
         numbers, lam, outside = self.run.backend.numbers, self.run.lam, [not F < math.inf for F in objective]
-        if len(rows) > 2 and any(outside):
+        if not any(outside):
+            return [0.0] * len(rows)
+        if len(rows) > 2:
             (found,) = numbers(measures.distances, self.stacked, (stack or self._stack(rows))[0], lam=lam)
             return [d if out else 0.0 for d, out in zip(found, outside, strict=True)]
         one = partial(numbers, measures.distance, self.run.opt.K)
@@ -101,7 +105,8 @@ class Trail:
 
     def _stack(self, rows: list[Iterate]) -> tuple[Any, ...]:
         """x, m and the gradients of iterates, each along a first axis."""
-        return tuple(tree_map(stacked, *[getattr(r, name) for r in rows]) for name in ("x", "m", "grad"))
+        _, x, m, _, grad, *_ = zip(*rows, strict=True)
+        return tuple([tree_map(stacked, *column) for column in (x, m, grad)])
 
     def _array(self, values: list[Any], dtype: Any) -> Any:
         return self.run.backend.asarray(values, dtype=dtype, device=self._device)
@@ -163,6 +168,8 @@ def _plain(k: Any) -> tuple[float, ...]:
 
 def _finite(rows: list[Iterate], objective: list[float]) -> list[tuple[int, list[Iterate]]]:
     """The runs of iterates where F is finite, each with the place of its first."""
+    if sum(objective) < math.inf:
+        return [(0, rows)]
     parts: list[tuple[int, list[Iterate]]] = [(0, [])]
     for i, (row, F) in enumerate(zip(rows, objective, strict=True)):
         if F < math.inf:

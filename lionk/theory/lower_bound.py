@@ -31,23 +31,42 @@ class Average(NamedTuple):
 
     def then(self, keep: Any, add: Any, offset: Any, scale: Any) -> Average:
         """Beside ``m' = keep m - add g``, for keep <= 1."""
-        weight, total, terms, steps = self
-        return Average(*joined(keep, add, weight, total, offset), keep * terms + add * scale, keep * steps + 1)
+        return Average(*followed(self, keep, add, offset, scale))
 
     def bound(self, K_of_m: Any, lam: Any, unit: float, xp: Any = plain) -> Any:
         """The lower bound less its rounding, for ``K_of_m = K(m/W)`` and lam > 0; -inf where there is none."""
-        if not self.weight > 0:
-            return -math.inf
-        unit = unit * (1 + self.steps / 8)
-        found = below(self.offset / self.weight, self.scale / self.weight, K_of_m / lam, unit)
-        return xp.where(xp.isfinite(found), found, -math.inf)
+        return bound_of(self, K_of_m, lam, unit, xp)
 
     def bends(self, mx: Any, f: Any, unit: float) -> Any:
         """Is f at x below the average of its tangents, for ``mx = <m/W, x>``? Then it is not convex."""
-        if not self.weight > 0:
-            return False
-        above = self.offset / self.weight - mx - f
-        return above > CURVED * (abs(f) + abs(mx)) + unit * self.scale / self.weight
+        return is_bent(self, mx, f, unit)
+
+
+Numbers = tuple[Any, Any, Any, Any]  # those of an ``Average``: a loop goes without its class
+
+
+def followed(average: Numbers, keep: Any, add: Any, offset: Any, scale: Any) -> Numbers:
+    """``Average.then``"""
+    weight, total, terms, steps = average
+    weight, total = joined(keep, add, weight, total, offset)
+    return weight, total, keep * terms + add * scale, keep * steps + 1
+
+
+def bound_of(average: Numbers, K_of_m: Any, lam: Any, unit: float, xp: Any = plain) -> Any:
+    """``Average.bound``"""
+    weight, total, terms, steps = average
+    if not weight > 0:
+        return -math.inf
+    found = below(total / weight, terms / weight, K_of_m / lam, unit * (1 + steps / 8))
+    return xp.where(xp.isfinite(found), found, -math.inf)
+
+
+def is_bent(average: Numbers, mx: Any, f: Any, unit: float) -> Any:
+    """``Average.bends``"""
+    weight, total, terms, _ = average
+    if not weight > 0:
+        return False
+    return total / weight - mx - f > CURVED * (abs(f) + abs(mx)) + unit * terms / weight
 
 
 def joined(keep: Any, add: Any, weight: Any, total: Any, offset: Any) -> tuple[Any, Any]:
