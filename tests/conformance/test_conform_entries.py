@@ -38,7 +38,7 @@ def mean(a):
     ],
 )
 def test_what_the_wrong_entries_have_in_common(step, words):
-    report = check(step, dtypes=("float64",), level=1)
+    report = check(step, dtypes=("float64",), level=0)
     assert not report.passed
     assert words in report.hint
 
@@ -96,7 +96,6 @@ def lion(off=lambda x, m, g, x0: x, held=lambda m, lr, wd: m, u=lambda r, x, lr:
         (lion(lambda x, m, g, x0: x**2), "what the decay takes off is wd times x^2"),
         (lion(lambda x, m, g, x0: np.maximum(x, 0)), "only where x is negative"),
         (lion(held=lambda m, lr, wd: m * (1 - wd / 4)), "with weight decay: with betas (0.8, 0.95) the readout weighs"),
-        (lion(b2=lambda b, t: b if t < 700 else (1 + b) / 2), "so it acts like betas (0.8, 0.975)"),
         (
             lion(u=lambda r, x, lr: np.sign(r) * (1 + 0.1 * np.tanh(x))),
             "the direction depends on x: at 1 and at -2 it is",
@@ -108,6 +107,11 @@ def lion(off=lambda x, m, g, x0: x, held=lambda m, lr, wd: m, u=lambda r, x, lr:
     ],
 )
 def test_what_stands_in_place_of_what_is_right(step, words):
-    report = check(step, dtypes=("float64",), level=1)
+    report = check(step, dtypes=("float64",), level=0)
     assert not report.passed
     assert any(words in said for said in report.measured[:2]), report.measured
+
+
+def test_another_b2_from_a_step_on_is_seen_in_a_long_run():
+    report = check(lion(b2=lambda b, t: b if t < 700 else (1 + b) / 2), dtypes=("float64",), level=1)
+    assert any("so it acts like betas (0.8, 0.975)" in said for said in report.measured[:2]), report.measured

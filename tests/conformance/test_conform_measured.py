@@ -34,7 +34,7 @@ def decays_on_both_sides(x, m, grad, lr, beta1, beta2, weight_decay):
     ],
 )
 def test_a_number_says_what_is_otherwise(made, words):
-    report = check(made, dtypes=("float64",), level=1)
+    report = check(made, dtypes=("float64",), level=0)
     assert not report.passed
     assert words in " | ".join(report.measured), report.measured
 
@@ -49,7 +49,7 @@ def test_another_dtype_is_said_first():
     def step(x, m, grad, lr, beta1, beta2, weight_decay):
         return port()(x, m, grad, np.float64(lr), np.float64(beta1), beta2, weight_decay)
 
-    report = check(step, dtypes=("float32",), level=1)
+    report = check(step, dtypes=("float32",), level=0)
     assert report.hint.startswith("x is float64, not float32")
 
 

@@ -58,7 +58,7 @@ def rms(r, c):
 )
 def test_another_spelling_is_named_and_passes(port, declared, dialect, words):
     claims = {"dtypes": ("float64",)}
-    report = check(port, dialect=declared, claims=claims)
+    report = check(port, dialect=declared, claims=claims, level=0)
     assert not report.passed
     assert words in report.hint
     assert f"--dialect {dialect} judges it so" in report.hint
@@ -70,7 +70,7 @@ def test_another_spelling_is_named_and_passes(port, declared, dialect, words):
 
 @pytest.mark.parametrize("port", [muon(QUINTIC[:2]), muon(shrink=lambda lr, wd: -lr * wd)])
 def test_what_is_wrong_in_every_dialect_is_given_none(port):
-    report = check(port, dialect="muon", claims={"dtypes": ("float64",)})
+    report = check(port, dialect="muon", claims={"dtypes": ("float64",)}, level=0)
     assert not report.passed
     assert not report.spelled
     assert "--dialect" not in report.hint
@@ -83,7 +83,7 @@ def test_a_muon_that_declares_nothing_is_told():
         m = momentum * m + grad
         return x * (1 - lr * weight_decay) - lr * np.sign(grad + momentum * m), m
 
-    hint = check(step, claims={"dtypes": ("float64",)}).hint
+    hint = check(step, claims={"dtypes": ("float64",)}, level=1).hint
     assert "not the sign of each entry that is taken, but the polar factor" in hint
     assert "--dialect muon-quintic judges it so" in hint
 
@@ -112,5 +112,5 @@ def test_a_decay_that_takes_the_scale_with_it():
         after, m = muon(shrink=lambda *_: 0)(x, m, grad, lr, momentum, weight_decay)
         return after - lr * weight_decay * max(1, x.shape[0] / x.shape[1]) ** 0.5 * x, m
 
-    hint = check(step, dialect="muon", claims={"dtypes": ("float64",)}).hint
+    hint = check(step, dialect="muon", claims={"dtypes": ("float64",)}, level=0).hint
     assert hint.startswith("the decay is the declared one times sqrt(max(1, rows/cols)): 1.15 at (4, 3), 2 at (12, 3)")
