@@ -1,10 +1,10 @@
 """Which rows meet which library in the default run. ``LIONK_FULL=1`` takes the whole product.
 
-On JAX every shape is compiled, and on Dask every call is a graph: there one row in 24 has its turn, other rows on each
-of the two, with entries, orders, groups, singular values, eigenvalues, sums and envelopes among them. (That all names
-trace on JAX is ``test_jit``.) The strict namespace sees each name with its defaults, PyTorch and that namespace without
-double precision and on another device every other one, an array that cannot be written every fourth. Of the rows with
-other parameters, the libraries that read the standard strictly take turns with PyTorch.
+On JAX every shape is compiled, and on Dask every call is a graph: there one row in 36 has its turn, other rows on each
+of the two. (That all names trace on JAX is ``test_jit``.) Each name with its defaults meets one of the namespaces that
+read the standard strictly: the plain one at every other name, the one on another device and the one without double
+precision at half of the others each. PyTorch has every other name, an array that cannot be written every fourth. Of the
+rows with other parameters, each meets one of these.
 
 A step is compiled for each cell of a product: there ``on_ways`` takes a part in which any two values meet.
 """
@@ -24,10 +24,10 @@ from backends_under_test import BACKENDS, WAYS, Backend
 
 FULL = os.environ.get("LIONK_FULL") == "1"
 TURNS = {  # one row in how many, beginning with which
-    "jax": (24, 0), "dask": (24, 12), "numpy:readonly": (4, 0),
-    "torch": (2, 0), "strict:device1": (2, 1), "strict:no_float64": (2, 0),
+    "jax": (36, 0), "dask": (36, 18), "numpy:readonly": (4, 0),
+    "torch": (2, 1), "strict": (2, 0), "strict:device1": (4, 1), "strict:no_float64": (4, 3),
 }  # fmt: skip
-OF_PARAMETERS = TURNS | {"strict": (2, 0), "torch": (4, 1), "strict:device1": (4, 3), "strict:no_float64": (4, 1)}
+OF_PARAMETERS = TURNS | {"strict": (4, 0), "torch": (4, 1), "strict:device1": (4, 2), "strict:no_float64": (4, 3)}
 
 
 def has_its_turn(place: int, library: str, count: int, turns: dict[str, tuple[int, int]] = TURNS) -> bool:
@@ -83,6 +83,12 @@ def by_library(rows: Iterable[Any]) -> Any:
         return test
 
     return decorate
+
+
+def in_turns(rows: Iterable[Any], others: Iterable[Any]) -> list[tuple[Any, Any]]:
+    """Each row with one of the others, which take turns. ``LIONK_FULL=1``: with each."""
+    others = list(others)
+    return [(r, o) for i, r in enumerate(rows) for j, o in enumerate(others) if FULL or i % len(others) == j]
 
 
 def paired(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

@@ -17,7 +17,7 @@ def curves(recipe, seeds=1, steps=70):
     return training.stack(recipe, [training._torch_run(recipe, data, seed, steps) for seed in range(seeds)])
 
 
-@pytest.mark.parametrize("name", ["l1 (Lion)", "log_cosh"])
+@pytest.mark.parametrize("name", ["l1 (Lion)", pytest.param("log_cosh", marks=pytest.mark.slow)])
 def test_weights_enter_the_bound_no_later_than_predicted(name):
     """Weights begin outside of 1/lam; the distance keeps below (1 - lr lam)^t times the first."""
     recipe = next(r for r in training.CONVOLUTIONAL if r.name == name)
@@ -31,7 +31,7 @@ def test_weights_enter_the_bound_no_later_than_predicted(name):
     assert c.loss[0, -10:].mean() < 0.3 < 2 < c.loss[0, 0]
 
 
-@pytest.mark.parametrize("name", ["nuclear (Muon)", "row_l1_l2", "lp, p = 1.5"])
+@pytest.mark.parametrize("name", ["nuclear (Muon)", "row_l1_l2", pytest.param("lp, p = 1.5", marks=pytest.mark.slow)])
 def test_weights_that_begin_inside_stay_inside_and_reach_the_bound(name):
     recipe = next(r for r in training.CONVOLUTIONAL if r.name == name)
     c = curves(recipe._replace(lr=2 * recipe.lr))
@@ -57,6 +57,7 @@ def test_l1_is_the_lion_of_lion_pytorch():
     assert theirs.what == "coefficients" and np.abs(ours.end - theirs.end).mean() < 1e-4
 
 
+@pytest.mark.slow  # on two steps, test_optax.py has it
 def test_l1_is_the_lion_of_optax(monkeypatch):
     monkeypatch.setattr(two_layers, "TWO_LAYERS", (training.LION, training.LION.repeated("optax.lion")))
     ours, theirs = two_layers.jax_curves(training.digits(), 2, 40)

@@ -11,8 +11,13 @@ import lionk
 from lionk import checking
 from lionk.checking import BROKEN
 from lionk.checking.altered import altered, with_domain, with_traits
+from turns import FULL
 
 K = lionk.K
+
+
+SLOW = {"own oracle: wrong claim", "own oracle: diameter too small"}  # their properties catch others as well
+CAUGHT = BROKEN if FULL else [name for name in BROKEN if name not in SLOW]
 
 
 @functools.cache
@@ -20,7 +25,7 @@ def judged(name: str) -> Any:
     return lionk.check_K(BROKEN[name].build(), shape=BROKEN[name].shape)
 
 
-@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("name", CAUGHT)
 def test_a_property_catches(name: str) -> None:
     report = judged(name)
     assert not report.ok, f"no property notices: {name}"
@@ -36,7 +41,7 @@ def test_the_originals_pass(k: Any) -> None:
 
 def test_every_property_catches_something() -> None:
     """No property is idle."""
-    by = {v.property for name in BROKEN for v in judged(name).failures}
+    by = {v.property for name in CAUGHT for v in judged(name).failures}
     assert by == set(checking.ALL)
 
 

@@ -57,7 +57,7 @@ sys.meta_path[:] = [Without(f) for f in sys.meta_path]
 """
 
 
-@pytest.mark.parametrize(("port", "code"), [("good", 0), ("bad", 1)])
+@pytest.mark.parametrize(("port", "code"), [pytest.param("good", 0, marks=pytest.mark.slow), ("bad", 1)])
 def test_numpy_rich_and_typer_are_enough(tmp_path, port, code):
     """What ``lionk[conform]`` installs, in the judge and in the process of the port."""
     absent = {"dask", "jax", "jinja2", "matplotlib", "numba", "pandas", "PIL", "scipy", "sklearn", "torch", "tqdm"}

@@ -10,9 +10,10 @@ import torch
 
 import lionk
 from table import DEFAULTS, RULES
+from turns import FULL
 
 K = lionk.K
-JAX = ["softplus", "huber_l2", "group_pseudo_huber", "spectral_huber", "l1"]
+JAX = ["softplus", "huber_l2", "group_pseudo_huber", "spectral_huber", "l1"][:: 1 if FULL else 2]
 CASES = [c for c in (*DEFAULTS, *RULES) if not c.heavy]
 
 

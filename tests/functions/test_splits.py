@@ -12,7 +12,7 @@ from grammar import SCALAR, VECTOR
 from lionk.arrays import splitting
 from lionk.functions import K, infimal_convolution
 from lionk.sets import Minkowski, chain
-from turns import FULL
+from turns import FULL, in_turns
 
 ORACLES = {**SCALAR, **VECTOR}
 TAIL = [
@@ -42,8 +42,9 @@ def test_a_split_takes_few_evaluations_where_slopes_differ_by_orders_of_magnitud
     assert len(seen) <= 60
 
 
-@pytest.mark.parametrize("n", [66, 300])
-@pytest.mark.parametrize("names", ["log_sum_exp + l1", "log_sum_exp + linf", "max + log_sum_exp + l1"])
+@pytest.mark.parametrize(
+    ("names", "n"), in_turns(["log_sum_exp + l1", "log_sum_exp + linf", "max + log_sum_exp + l1"], [300, 66])
+)
 def test_both_ends_are_finite_where_a_split_is_not_found_to_rounding(names: str, n: int) -> None:
     """Of an entropy on a simplex and a box more than 64 unknowns are left short of a split: one is made of what is
     found. The truth is ``<x, y> - K(x)`` at ``y = dK(x)``; a point outside stays infinite.

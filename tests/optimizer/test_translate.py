@@ -78,6 +78,7 @@ def test_torch_muon(adjust, nesterov):
     assert np.abs(theirs - wrong).max() > 0.03 * moved, "the decay is seen"
 
 
+@pytest.mark.slow  # with another scale, which is translated as well, below
 def test_optax_muon():
     import optax
 

@@ -11,6 +11,7 @@ from scipy.optimize import brentq
 import lionk
 from backends_under_test import BACKENDS
 from lionk.sets import Ball, Box, Intersection
+from turns import in_turns
 
 RADIUS = 1.3
 
@@ -72,8 +73,7 @@ APART = {  # u in the first set and v in the second differ by at least 1 in <d, 
 }
 
 
-@pytest.mark.parametrize("name", APART)
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("name", "dtype"), in_turns(APART, ["float64", "float32"]))
 @pytest.mark.filterwarnings("ignore:invalid value")  # of infinities that cancel
 def test_sets_that_share_no_point_have_no_support_and_everything_is_infinitely_far(name: str, dtype: str) -> None:
     """By definition: an infimum without end is -inf, one over nothing +inf, and there is no nearest point."""

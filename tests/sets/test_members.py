@@ -7,6 +7,7 @@ import pytest
 
 import lionk
 from table import TABLE
+from turns import in_turns
 
 K = lionk.K
 CASES = [c for c in TABLE if not c.heavy]
@@ -40,8 +41,7 @@ def _hold(domain, shape, dtype) -> None:
             np.testing.assert_array_equal(domain.project(z), z)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("case", CASES, ids=lambda c: c.id)
+@pytest.mark.parametrize(("case", "dtype"), in_turns(CASES, ["float64", "float32"]), ids=lambda v: getattr(v, "id", v))
 def test_a_projection_is_its_own_projection(case, dtype) -> None:
     domain = case.K.conjugate.domain
     if not isinstance(domain, lionk.sets.Whole) and "Projectable" not in repr(domain):

@@ -15,6 +15,7 @@ import lionk
 from lionk.solver import batch
 from lionk.solver.many import Stack
 from table import ALGORITHMS, DEFAULTS, RULES
+from turns import in_turns
 
 RNG = np.random.default_rng
 B, ROWS, SIZE = 7, 24, 10
@@ -65,10 +66,10 @@ def each(K, loss, x0=None, **options):
     return many, [lionk.minimize(loss(A[i], b[i]), x0[i], weight_decay=float(LAMS[i]), **run) for i in range(B)]
 
 
-@pytest.mark.parametrize("loss", [squares, fourth_powers, logistic])
-@pytest.mark.parametrize(
-    "K", ["l1", "l2", "max", "owl", "log_sum_exp", "huber", "half_square", "softsign", "smooth_linf", "group_huber"]
-)
+NAMES = ["l1", "l2", "max", "owl", "log_sum_exp", "huber", "half_square", "softsign", "smooth_linf", "group_huber"]
+
+
+@pytest.mark.parametrize(("K", "loss"), in_turns(NAMES, [squares, fourth_powers, logistic]))
 def test_each_problem_takes_the_steps_that_it_takes_alone(K, loss):
     many, alone = each(K, loss)
     assert np.all(many.success) and many.message == f"{B} of {B} problems certified"
@@ -79,8 +80,7 @@ def test_each_problem_takes_the_steps_that_it_takes_alone(K, loss):
     np.testing.assert_allclose(many.x, np.stack([r.x for r in alone]), rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("library", ["numpy", "torch"])
-@pytest.mark.parametrize("K", ["l1", "huber", "k_support"])
+@pytest.mark.parametrize(("K", "library"), in_turns(["l1", "huber", "k_support"], ["numpy", "torch"]))
 def test_problems_that_have_ended_are_left_out_and_nothing_else_changes(K, library, monkeypatch):
     """f is asked for all of them, at the last points of those; each keeps its weight decay, and history its rows."""
     A, b = data(4, (24,))

@@ -57,7 +57,7 @@ KINDS = ["l1", "half_square", "l2", {"name": "huber", "delta": 0.5}, "softplus",
 
 @pytest.mark.parametrize(
     ("K", "decay"),
-    [*((k, "explicit") for k in KINDS), *((k, "implicit") for k in (KINDS if FULL else ["l2", BLOCKS]))],
+    [(k, d) for k in KINDS for d in ("explicit", "implicit") if FULL or (d == "implicit") == (k == "l2")],
     ids=str,
 )
 def test_the_step_is_that_of_lionk(K, decay):

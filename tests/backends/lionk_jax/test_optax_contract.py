@@ -134,7 +134,10 @@ def test_init_takes_shapes(options):
     assert float(doubled.m["b"][0]) == 2 and int(doubled.count) == 0
 
 
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+STEPPED = OPTIONS if FULL else {k: OPTIONS[k] for k in ("masked", "l2", "cautious")}
+
+
+@pytest.mark.parametrize("options", STEPPED.values(), ids=STEPPED)
 def test_eager_and_compiled_steps_agree(options):
     x, solver = {"w": W, "b": B}, lion_k(0.1, **options)
     state = solver.init(x)
@@ -305,6 +308,7 @@ NO_EXTRAS = {
 
 #: With LIONK_FULL=1: what they ask of a solver, others ask as well.
 SLOW = {"named_chain", "ema", "mechanize", "sam", "conditionally_mask", "trust_ratio", "chain", "partition", "plateau"}
+SLOW |= {"MultiSteps of partition", "schedule_free"}
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in WRAPPERS])

@@ -69,9 +69,6 @@ def on_8_devices(code):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_shardings_are_kept_and_elementwise_functions_send_nothing():
-    on_8_devices(STEPS)
-
-
-def test_a_run_is_that_of_one_device():
-    on_8_devices(RUNS)
+def test_shardings_are_kept_elementwise_functions_send_nothing_and_a_run_is_that_of_one_device():
+    """One test, because a process of its own begins with seconds of imports."""
+    on_8_devices(STEPS + RUNS)
