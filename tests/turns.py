@@ -1,6 +1,6 @@
 """Which rows meet which library in the default run. ``LIONK_FULL=1`` takes the whole product.
 
-On JAX every shape is compiled, and on Dask every call is a graph: there one row in 36 has its turn, other rows on each
+On JAX every shape is compiled, and on Dask every call is a graph: there one row in 48 has its turn, other rows on each
 of the two. (That all names trace on JAX is ``test_jit``.) Each name with its defaults meets one of the namespaces that
 read the standard strictly: the plain one at every other name, the one on another device and the one without double
 precision at half of the others each. PyTorch has every other name, an array that cannot be written every fourth. Of the
@@ -24,7 +24,7 @@ from backends_under_test import BACKENDS, WAYS, Backend
 
 FULL = os.environ.get("LIONK_FULL") == "1"
 TURNS = {  # one row in how many, beginning with which
-    "jax": (36, 0), "dask": (36, 18), "numpy:readonly": (4, 0),
+    "jax": (48, 0), "dask": (48, 12), "numpy:readonly": (4, 0),
     "torch": (2, 1), "strict": (2, 0), "strict:device1": (4, 1), "strict:no_float64": (4, 3),
 }  # fmt: skip
 OF_PARAMETERS = TURNS | {"strict": (4, 0), "torch": (4, 1), "strict:device1": (4, 2), "strict:no_float64": (4, 3)}

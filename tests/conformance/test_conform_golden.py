@@ -15,6 +15,7 @@ from lionk.conformance.ports.exchange import claims_of_program, judge_results
 from lionk.conformance.ports.export import export
 from lionk.conformance.ports.golden import SHIPPED, archive, pack, unpack
 from lionk.conformance.report.schemas import schema
+from turns import FULL
 
 
 def test_they_are_small():
@@ -95,10 +96,12 @@ def test_directions_agree_with_high_precision(K, direction, tmp_path):
 
 
 @pytest.mark.parametrize("K", SHIPPED)
-def test_every_line_of_every_archive_keeps_its_schema(K):
+def test_lines_of_every_archive_keep_their_schema(K):
+    """Every one with LIONK_FULL=1, else one in eight, others of each."""
+    step = 1 if FULL else 8
     with zipfile.ZipFile(archive(K)) as packed:
         validate(json.loads(packed.read("manifest.json")), schema("manifest"))
         for name, kind in (("cases.jsonl", "case"), ("expected.jsonl", "expected")):
             check = Draft202012Validator(schema(kind))
-            for row in packed.read(name).splitlines():
+            for row in packed.read(name).splitlines()[SHIPPED.index(K) % step :: step]:
                 check.validate(json.loads(row))

@@ -100,7 +100,7 @@ def _size(on: On, *terms: float) -> float:
     return on.tol(1 + sum(map(abs, terms)), 512)
 
 
-@many(15)
+@many(10)
 def test_enclosures_hold_the_truth(case: Case) -> None:
     made, on, rng = case.made, case.on, case.rng
     s, r = (on.round(size * rng.standard_normal(on.shape)) for size in (rng.choice([0.1, 1.0, 30.0]), 1.0))

@@ -50,7 +50,10 @@ def _same(a, b, tol: float = 1e-9) -> None:
         np.testing.assert_allclose(a, b, rtol=tol, atol=tol)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+LONG = {"nuclear [] half_nuclear_squared"}  # ten seconds; stacks of other infimal convolutions are in test_bound.py
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in FUNCTIONS])
 def test_a_stack_is_a_sum_of_blocks(name) -> None:
     k = FUNCTIONS[name]()
     rng = np.random.default_rng(0)

@@ -344,7 +344,7 @@ def test_options_that_do_not_fit_the_file_are_refused_and_no_hint_leads_back():
     assert "--hold-out 0.5 leaves 1 row(s) for the fit: the target 'temp_max' is the same number" in said
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("cp1252", marks=pytest.mark.slow)])
 def test_a_terminal_without_the_letters_of_a_table_shows_their_numbers(encoding):
     """As on Windows, and where the output goes to a file there."""
     with open("a.csv", "w", encoding="utf-8") as file:
