@@ -16,6 +16,7 @@ from ..optimizer.lion_k import State
 from ..theory.certificate import Certificate, Statement
 from ..theory.objective import EMPTY, hidden
 from . import rule
+from .loop import Run
 from .many import CERTIFIED, CURVES, EXHAUSTED, KINKED, RUNNING, SLOW, ZERO, Many, Stack, advance, begin
 from .result import History, Result
 
@@ -27,6 +28,7 @@ ENDS = {
     RUNNING: "maxiter steps made",
 }
 ALONE = (KINKED, CURVES, SLOW)  # from there on each by itself
+KEPT = 1 << 25  # entries, at most, that runs of one problem keep together
 FEW = 4  # problems are moved to the last; of more, those that have ended are left out once they are half of them
 
 
@@ -56,12 +58,12 @@ class Part:
 
 def solve(
     fun: Any, x0: Any, K: Any, weight_decay: Any, jac: Any, tol: float, atol: float, maxiter: int, convex: bool | None,
-    alone: Callable[..., Result],
+    alone: Callable[..., Run],
 ) -> Result:  # fmt: skip
     """Minimise ``F_b(x_b) = f_b(x_b) + K*(lam_b x_b)/lam_b`` for each b of the first axis of x0.
 
-    ``alone(fun, x, weight_decay, maxiter)`` solves one problem: those whose f has kinks, is not convex, or is far
-    steeper in some directions.
+    ``alone(fun, x, weight_decay, maxiter)`` is the run of one problem: of those whose f has kinks, is not convex, or is
+    far steeper in some directions.
     """
     if is_container(x0) or not getattr(x0, "shape", ()) or not x0.shape[0]:
         raise ValueError("with batch=1, x0 must be one array whose first axis counts the problems, of which there is "
@@ -157,7 +159,7 @@ def _result(
         "nit": xp.where(s.end == RUNNING, maxiter, s.nit), "success": (s.end == CERTIFIED) | (s.end == ZERO),
     }  # fmt: skip
     ends = [int(e) for e in s.end]
-    again = {b: _alone(evaluate, alone, s, stack, b, maxiter) for b, e in enumerate(ends) if e in ALONE}
+    again = _alone(evaluate, alone, s, stack, [b for b, e in enumerate(ends) if e in ALONE], maxiter)
     for name in fields if again else ():
         column = [getattr(again[b], name) if b in again else fields[name][b, ...] for b in range(B)]
         made = [xp.asarray(v, dtype=fields[name].dtype, device=_xp.device(s.x)) for v in column]
@@ -188,13 +190,36 @@ def _history(lam: Any, f: Any, dual: Any, F: Any, gap: Any, L: Any, apart: Any, 
     return History(f, dual / lam, F, gap, F + L / 2 * apart, 0 * L, 1 / L, bound)
 
 
-def _alone(evaluate: Any, alone: Any, s: Many, stack: Stack, b: int, maxiter: int) -> Result:
-    """One problem from its best point; f is evaluated for all, and one entry is taken."""
-    mine = stack.xp.arange(s.x.shape[0]) == b
+def _alone(
+    evaluate: Any, alone: Callable[..., Run], s: Many, stack: Stack, chosen: list[int], maxiter: int
+) -> dict[int, Result]:
+    """These problems, each from its best point by itself: their runs stand side by side, and f is evaluated for all."""
+    xp, points = stack.xp, [s.low_x[b, ...] for b in range(s.x.shape[0])]
+    seen: dict[int, tuple[Any, Any]] = {}  # f and its gradient where a run is, which takes them from here
 
-    def fun(x: Any) -> tuple[Any, Any]:
-        f, grad = evaluate(stack.xp.where(stack.over(mine), x, s.low_x))
-        return f[b], grad[b, ...]
+    def of(b: int) -> Callable[[Any], tuple[Any, Any]]:
+        def fun(x: Any) -> tuple[Any, Any]:
+            if b in seen:
+                return seen.pop(b)
+            f, grad = evaluate(xp.stack([*points[:b], x, *points[b + 1 :]]))
+            return f[b], grad[b, ...]
 
-    found: Result = alone(fun, s.low_x[b, ...], float(stack.lam[b]), max(maxiter - int(s.nit[b]), 0))
+        return fun
+
+    runs: dict[int, Run] = {}
+    found: dict[int, Result] = {}
+    while chosen or runs:
+        while chosen and sum(run.memory * run.size for run in runs.values()) < KEPT:
+            b = chosen.pop(0)
+            runs[b] = alone(of(b), points[b], float(stack.lam[b]), max(maxiter - int(s.nit[b]), 0))
+            runs[b].begin()
+        for b, run in runs.items():
+            points[b] = run.now.x
+        f, grad = evaluate(xp.stack(points))
+        seen.update({b: (f[b], grad[b, ...]) for b in runs})
+        for b, run in [*runs.items()]:
+            result = run.move(run.evaluate(run.now.x, run.now.count))
+            if result is not None:
+                found[b] = result
+                del runs[b]
     return found

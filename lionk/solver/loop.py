@@ -48,6 +48,7 @@ class Run:
     safe: Progress | None = None  # the last iterate that was finite and is fully accounted for
     saved_f: float | None = None  # f where a resumed run begins, as the checkpoint has it
     unsaved: str = ""  # why the last save failed, if it did
+    first: int = 0  # the step that it begins with
     origin: float | None = None  # |F| at the feasible point nearest to 0, where it was asked for
 
     def __post_init__(self) -> None:
@@ -66,45 +67,54 @@ class Run:
     # -- the loop ------------------------------------------------------------------------------------------------
 
     def loop(self, callback: Any, bar: Any) -> Result:
-        method, first = self.method, self.now.count
-        unwatched = callback is None and bar is None
-        if self.saved_f is None:
-            method.begin()
+        self.begin()
         while True:
-            now = self.now
-            point = self.evaluate(now.x, now.count)
-            if self.evaluate.eps > self.precision:
-                self.precision = self.evaluate.eps
-                self.unit = rounding_unit(self.opt.K, [now.x, now.m], self.precision)
-            if unwatched and self.saved_f is None and point is not None and point.finite:
-                point = method.ahead(point)
-            if point is None:
-                if not self.history.f:
-                    raise ValueError("batches is empty: there is no step to make")
-                return self.finish("the batches are used up", success=True)
-            if not point.finite and (self.rule != "anchored" or self.safe is None):
-                self.refuse(point.f, point.grad)
-            if self.saved_f is not None:
-                self._require_same(point.f)
-            self.last = now.x, point
-            seen = method.measure(point)
-            due = self.path is not None and now.count % self.every == 0 and now.count > first
-            if due or callback is not None:
-                method.settle(now)
-            if point.finite:
-                self.safe = now.copy()
-            if due:
-                self._save_on_the_way()
-            if bar is not None:
-                bar.update(now.count - bar.n)
-                bar.set_postfix(objective=f"{seen.objective:.6g}", gap=f"{seen.gap:.2e}", lr=f"{seen.lr:.1e}")
-            end = self._end(seen)
-            if callback is not None and callback(self._info(seen)):
-                end = end or ("stopped by the callback", False)
-            if end is not None:
-                return self.finish(*end)
-            method.advance(point, seen)
-            now.count += 1
+            result = self.move(self.evaluate(self.now.x, self.now.count), callback, bar)
+            if result is not None:
+                return result
+
+    def begin(self) -> None:
+        self.first = self.now.count
+        if self.saved_f is None:
+            self.method.begin()
+
+    def move(self, point: Value | None, callback: Any = None, bar: Any = None) -> Result | None:
+        """From the iterate of ``now``, where ``point`` is f with its gradient, to the next; the result at the end."""
+        now, method = self.now, self.method
+        if self.evaluate.eps > self.precision:
+            self.precision = self.evaluate.eps
+            self.unit = rounding_unit(self.opt.K, [now.x, now.m], self.precision)
+        unwatched = callback is None and bar is None
+        if unwatched and self.saved_f is None and point is not None and point.finite:
+            point = method.ahead(point)
+        if point is None:
+            if not self.history.f:
+                raise ValueError("batches is empty: there is no step to make")
+            return self.finish("the batches are used up", success=True)
+        if not point.finite and (self.rule != "anchored" or self.safe is None):
+            self.refuse(point.f, point.grad)
+        if self.saved_f is not None:
+            self._require_same(point.f)
+        self.last = now.x, point
+        seen = method.measure(point)
+        due = self.path is not None and now.count % self.every == 0 and now.count > self.first
+        if due or callback is not None:
+            method.settle(now)
+        if point.finite:
+            self.safe = now.copy()
+        if due:
+            self._save_on_the_way()
+        if bar is not None:
+            bar.update(now.count - bar.n)
+            bar.set_postfix(objective=f"{seen.objective:.6g}", gap=f"{seen.gap:.2e}", lr=f"{seen.lr:.1e}")
+        end = self._end(seen)
+        if callback is not None and callback(self._info(seen)):
+            end = end or ("stopped by the callback", False)
+        if end is not None:
+            return self.finish(*end)
+        method.advance(point, seen)
+        now.count += 1
+        return None
 
     def _info(self, seen: Seen[float]) -> Info:
         rows, now = self.history, self.now
@@ -314,7 +324,7 @@ class Run:
         self.save()
         if self.unsaved and not failed_before:
             again = f"the run goes on, and tries again every {self.every} steps"
-            warnings.warn(f"step {self.now.count}: {self.unsaved}; {again}", LionKWarning, stacklevel=4)
+            warnings.warn(f"step {self.now.count}: {self.unsaved}; {again}", LionKWarning, stacklevel=5)
 
     def load(self) -> None:
         assert self.path is not None

@@ -70,9 +70,9 @@ def minimize(
     batch : 0 or 1
         1 solves B problems at once. The first axis of x0 counts them. ``fun`` returns f of shape (B,) and, with
         ``jac=True``, gradients in the shape of x0. Each problem has its own steps and its own end, by the anchored
-        rule, in one array program. Problems whose f has kinks or is not convex, and slow ones, are then solved one by
-        one, and each of their evaluations evaluates fun for all B. The numbers of the result have shape (B,), and those
-        of its history (steps, B). Takes no lr, batches, callback, checkpoint.
+        rule, in one array program. Problems whose f has kinks or is not convex, and slow ones, then go on side by side,
+        each by itself: an evaluation of fun serves all of them. The numbers of the result have shape (B,), and those of
+        its history (steps, B). Takes no lr, batches, callback, checkpoint.
     lr : float, callable or None
         Learning rate of Lion-K's own steps. None: ``rule`` chooses the steps; a stochastic run then has a rate that
         falls linearly from a tenth of the radius to 0.
@@ -158,13 +158,42 @@ def minimize(
                 + ", ".join(given + ["resume"] * resume + ["convex=False"] * (convex is False))
             )
 
-        def alone(fun: Any, x: Any, lam: float, steps: int) -> Result:
-            more: Any = {"jac": True, "convex": convex, "tol": tol, "atol": atol, "maxiter": steps, "memory": memory}
-            return minimize(fun, x, K=K, weight_decay=lam, certify=False, **more)
+        def alone(fun: Any, x: Any, lam: float, steps: int) -> Run:
+            return _run(fun, x, K, lam, convex=convex, tol=tol, atol=atol, maxiter=steps, memory=memory)
 
         return solve(fun, x0, K, weight_decay, jac, tol, atol, maxiter, convex, alone)
     if resume and checkpoint is None:
         raise ValueError("resume=True needs checkpoint=PATH")
+    run = _run(
+        fun, x0, K, weight_decay, convex=convex, tol=tol, atol=atol, maxiter=maxiter, memory=memory, lr=lr, rule=rule,
+        betas=betas, decay=decay, state_dtype=state_dtype, jac=jac, batches=batches, seed=seed, certify=certify,
+        checkpoint=checkpoint, every=checkpoint_every,
+    )  # fmt: skip
+    if resume:
+        run.load()
+    bar = _bar(progress, maxiter, run.now.count)
+    try:
+        return run.loop(callback, bar)
+    except NonFiniteError:  # the last good point is saved
+        raise
+    except BaseException as stop:  # of fun or callback, or Ctrl-C
+        if run.save():
+            stop.add_note(f"{run.path} holds the run; resume=True continues it")
+        raise
+    finally:
+        if bar is not None:
+            bar.close()
+        if run.unsaved:
+            warnings.warn(run.unsaved, LionKWarning, stacklevel=2)
+
+
+def _run(
+    fun: Any, x0: Any, K: Any, weight_decay: Any, *, convex: bool | None, tol: float, atol: float, maxiter: int,
+    memory: int | None, lr: Any = None, rule: str | None = None, betas: tuple[float, float] = (0.9, 0.99),
+    decay: str = "explicit", state_dtype: Any = None, jac: Any = True, batches: Any = None, seed: int | None = None,
+    certify: bool = False, checkpoint: str | Path | None = None, every: int = 1,
+) -> Run:  # fmt: skip
+    """The run that these arguments ask for, where it begins."""
     backend = backend_of(x0, "x0")
     for place, a in named_leaves(x0):
         floating(a, f"x0.{place}" if place else "x0")
@@ -186,26 +215,10 @@ def minimize(
     now = Progress(
         x0, m0, x0, m0, x0, AnchoredRecord() if anchored else Record(), AnchoredState() if anchored else None
     )
-    run = Run(
+    return Run(
         opt, lr, chosen, evaluate, backend, tol, atol, maxiter, int(memory), convex,
-        certify and not evaluate.stochastic, path, checkpoint_every, now,
+        certify and not evaluate.stochastic, path, every, now,
     )  # fmt: skip
-    if resume:
-        run.load()
-    bar = _bar(progress, maxiter, run.now.count)
-    try:
-        return run.loop(callback, bar)
-    except NonFiniteError:  # the last good point is saved
-        raise
-    except BaseException as stop:  # of fun or callback, or Ctrl-C
-        if run.save():
-            stop.add_note(f"{path} holds the run; resume=True continues it")
-        raise
-    finally:
-        if bar is not None:
-            bar.close()
-        if run.unsaved:
-            warnings.warn(run.unsaved, LionKWarning, stacklevel=2)
 
 
 def _check_numbers(weight_decay: Any, tol: Any, atol: Any, maxiter: Any, every: Any) -> None:
