@@ -12,6 +12,7 @@ import pytest
 from command_line import lk
 from lionk.app import style
 from lionk.app.reproduce import TARGETS, Check, Outcome, command, load, targets
+from turns import FULL
 
 # Networks are trained here; tests/app/test_training.py, test_contest.py and test_language.py have parts of them.
 HEAVY = dict.fromkeys(["training", "contest", "language"], pytest.mark.slow)
@@ -30,7 +31,9 @@ def test_the_claims_of_a_target_hold(name, tmp_path):
     assert [c["claim"] for c in document["checks"]] == [c.claim for c in outcome.checks]
     with mpl.rc_context(style.STYLE):
         figure = module.draw(outcome.numbers)
-        figure.draw_without_rendering()  # each text is read and each panel laid out; pixels show nothing more
+        if not FULL:  # of one target the panels are laid out below, which takes longer than to read every text
+            figure.set_layout_engine("none")
+        figure.draw_without_rendering()  # each text is read; pixels show nothing more
         for axes in figure.axes:
             seen = axes.get_title(loc="left") or axes.get_xlabel() or axes.get_ylabel()
             assert seen, "a panel has neither title nor label"

@@ -12,6 +12,7 @@ import statements
 from backends_under_test import BACKENDS
 from lionk.sets.box import Whole
 from table import TABLE, Case
+from turns import in_turns
 
 
 def _both(case: Case, count: int) -> list[tuple[Any, np.ndarray]]:
@@ -91,8 +92,13 @@ def test_stacks_of_an_intersection_with_parts(sections) -> None:
     np.testing.assert_array_equal(K.conjugate.bind(y[0], 1).value(y), [float(K.conjugate.value(a)) for a in y])
 
 
-@pytest.mark.parametrize("library", ["numpy", "torch", "jax", "dask"])
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "complex64"])
+DTYPES = ["bfloat16", "float64", "float32", "complex64"]
+
+
+@pytest.mark.parametrize(
+    ("library", "dtype"),
+    [*((library, d) for library in ("numpy", "torch") for d in DTYPES), *in_turns(["jax", "dask"], DTYPES)],
+)
 def test_every_library_and_precision(library, dtype) -> None:
     """16-bit arrays are computed with in float32, as by the door; arrays of another dtype go through it."""
     backend = BACKENDS[library]

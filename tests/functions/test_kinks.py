@@ -12,7 +12,7 @@ from backends_under_test import BACKENDS, Backend
 from helpers import On, norm
 from lionk.functions import entry
 from table import TABLE
-from turns import by_library, every
+from turns import by_library, every, on_libraries
 
 K = lionk.K
 A = np.asarray
@@ -279,7 +279,7 @@ _ARRAYS = {
 }
 
 
-@pytest.mark.parametrize("name", _ARRAYS)
+@on_libraries(_ARRAYS)
 def test_mixed_libraries_are_refused_and_to_mends_it(name: str, backend: Backend) -> None:
     k = K(name, **_ARRAYS[name])
     for rule in (lambda k: k, lambda k: k.moreau(0.5), lambda k: 2 * k, lambda k: k.conjugate):
