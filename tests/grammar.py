@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace as namespace
 from scipy import special
 
 import lionk
+from lionk.arrays.namespace import namespace
 from lionk.functions import (
     block_lift,
     centered,

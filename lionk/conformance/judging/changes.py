@@ -35,8 +35,7 @@ def change_of(port: Port, runs: Runs) -> str:
             fresh = _fresh(port, wrong)
         except Exception:  # whatever the port raises has its own verdict
             return ""
-        found = _change_of([walks[0], *fresh, *walks[1:]])
-        return found or (_change_of([some[0], *fresh, *some[1:]]) if len(some) < len(walks) else "")
+        return _change_of(walks[0], [*fresh, *some], [w for w in walks if w.case.shape not in wrong])
 
 
 def operations() -> Iterator[tuple[str, Operation, Mapping[str, Place]]]:
@@ -49,18 +48,24 @@ def operations() -> Iterator[tuple[str, Operation, Mapping[str, Place]]]:
             yield words, change, places
 
 
-def _change_of(walks: Sequence[Walk]) -> str:
-    steps = _moves_otherwise(walks)
+def _change_of(first: Walk, alike: list[Walk], others: list[Walk]) -> str:
+    """The first change that explains all the walks; or else those of the shapes that go wrong. ``first``: of these, one
+    whose first wrong step refutes most.
+    """
+    steps, partly = _moves_otherwise([*alike, *others]), ""
     for words, change, places in operations():
         for where, place in places.items():
             if steps and where in AVERAGES:
                 continue
             try:
-                if walks[0].explains(place, change, walks[0].first) >= 0 and _all(walks, place, change):
-                    return f"{where} {words}".removesuffix(",")
+                if first.explains(place, change, first.first) > 0 and _explained(alike, place, change):
+                    said = f"{where} {words}".removesuffix(",")
+                    if _explained(others, place, change):
+                        return said
+                    partly = partly or said
             except (ValueError, TypeError, IndexError, ArithmeticError):  # an array of another shape than it takes
                 continue
-    return ""
+    return partly
 
 
 def _fresh(port: Port, shapes: Collection[tuple[int, ...]]) -> list[Walk]:
@@ -77,14 +82,12 @@ def _fresh(port: Port, shapes: Collection[tuple[int, ...]]) -> list[Walk]:
     return _walks([(c, run(port, c)) for c in cases], claims) if dtype else []
 
 
-def _all(walks: Sequence[Walk], place: Place, change: Operation) -> bool:
-    found = 0
-    for walk in walks:
-        new = walk.explains(place, change)
-        if new < 0:
+def _explained(walks: list[Walk], place: Place, change: Operation) -> bool:
+    for n, walk in enumerate(walks):
+        if walk.explains(place, change) < 0:  # what refutes one change refutes most: it is asked first from now on
+            walks.insert(0, walks.pop(n))
             return False
-        found += new
-    return found > 0
+    return True
 
 
 def _walks(runs: Runs, claims: Capabilities) -> list[Walk]:
