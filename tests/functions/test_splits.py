@@ -10,7 +10,7 @@ from array_api_compat import numpy as xp
 
 from grammar import SCALAR, VECTOR
 from lionk.arrays import splitting
-from lionk.functions import K, infimal_convolution
+from lionk.functions import K, infimal_convolution, positive_part
 from lionk.sets import Minkowski, chain
 from turns import FULL, in_turns
 
@@ -176,3 +176,16 @@ def test_the_usual_tolerance_of_a_stack_asks_for_no_projection(monkeypatch) -> N
     y = 0.5 * (K("nuclear") + K("huber")).subgradient(x)
     monkeypatch.delattr(Minkowski, "_project")
     assert np.isfinite(conjugate.value(y))
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e-7, 1e-17])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("second", ["relu_square", "positive part", "half_l1_squared"])
+def test_a_small_point_outside_a_cone_is_no_member_of_it(second, dtype, scale):
+    """K of squares: K*(s y) = s^2 K*(y), however small s is beside the rounding of 1."""
+    k = K("half_linf_squared").moreau(0.3)
+    k = k + (positive_part(K("half_square")) if second == "positive part" else K(second))
+    y = np.asarray([0.3, -0.7, 0.0, -0.9], dtype=dtype)
+    low, high = (float(v) / scale**2 for v in k.conjugate.bounds(np.asarray(scale, dtype) * y))
+    value = float(k.conjugate.value(y))
+    assert low * (1 - 1e-3) <= value <= high * (1 + 1e-3)

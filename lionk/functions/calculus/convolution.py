@@ -209,6 +209,8 @@ class InfimalConvolution(ArrayFunction):
         found, s = split(xp, functions, y, batch)
         if tol == math.inf:  # x is a member, but not each of these is a split of it: y + 0, say
             tol = usual
+        if _roots.visible(y):  # parts are known to their own rounding, which is finer than that of a domain of size 1
+            tol = tol * min(1.0, max(float(reductions.peak(xp, u, 0)) for u in (y, *found)))
 
         def least(*splits: list[Array]) -> Array:
             values = []
