@@ -73,7 +73,8 @@ class Points:
     def add(self, p: np.ndarray) -> bool:
         p = p.reshape(self.shape)
         s = self.made.K.subgradient(p)
-        value = float(np.sum(p * s)) - self.made.at(p)
+        inner, k = float(np.sum(p * s)), self.made.at(p)
+        value = inner - k + 1e-14 * (float(np.sum(np.abs(p * s))) + abs(k))  # above K* with its rounding
         if not (np.all(np.isfinite(s)) and math.isfinite(value)):
             return False
         self.at.append(s.reshape(-1) / self.lam)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from lionk.conformance.judging.changes import operations
-from lionk.conformance.judging.places import PLACES, Now, Walk
+from lionk.conformance.judging.places import PLACES, Now, moved
 from lionk.conformance.mutants.step import Slot
 from lionk.conformance.specification.variant import direction, spelled
 
@@ -65,8 +65,8 @@ def _moved(s: Slot, x: Any, m: Any, g: Any, *, place: str, change: str) -> tuple
     u = -direction(claims, s.K, x, g, lam, -r)
     first, memory = s.memory.setdefault("first", x), s.memory.setdefault("of the change", {})
     now = Now(x, first, g, -m, r, u, s.count, s.lr, s.wd, s.b1, s.b2, u, memory)
-    kept, look = PLACES[place](Walk(claims, s.K, ()), now, lam, lambda v: _DONE[change](v, now))
-    return look()[0], -kept
+    kept, x, _ = moved(claims, s.K, now, lam, PLACES[place](_DONE[change]))
+    return x, -kept
 
 
 for _name, (_at, _words, _rules) in ROWS.items():

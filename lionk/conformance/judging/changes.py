@@ -14,7 +14,7 @@ from ..specification.port import Capabilities, Port
 from .operations import ENTRIES, PLACED, SLICES, WHOLE, Operation, sliced
 from .operations_in_time import COUNTS, MEMORIES
 from .operations_of_steps import BESIDES, SCALES, WITH_X
-from .places import AVERAGES, FITTED, PLACES, STEPS, UNDECAYED, Place, Walk
+from .places import APART, AVERAGES, FITTED, PLACES, STEPS, UNDECAYED, Changes, Place, Walk
 from .reference import Runs, Step, steps_of
 from .trace import run
 
@@ -38,12 +38,16 @@ def change_of(port: Port, runs: Runs) -> str:
         return _change_of(walks[0], [*fresh, *some], [w for w in walks if w.case.shape not in wrong])
 
 
-def operations() -> Iterator[tuple[str, Operation, Mapping[str, Place]]]:
-    """All of them, and where each is tried, the simplest first: of two that do the same, the first is named."""
-    slices = {f"{words}{along}": sliced(of, axes) for words, of in WHOLE.items() for along, axes in SLICES.items()}
+def operations(axes: int = 3) -> Iterator[tuple[str, Operation, Mapping[str, Place]]]:
+    """All that change an array of so many axes, and where each is tried, the simplest first: of two that do the same,
+    the first is named.
+    """
+    along = {words: of for words, of in SLICES.items() if of(axes)}
+    slices = {f"{words}{where}": sliced(of, each) for words, of in WHOLE.items() for where, each in along.items()}
     tables = (ENTRIES, slices, PLACED, BESIDES, COUNTS, MEMORIES)
     rows = [(table, PLACES) for table in tables] + [(SCALES, STEPS), (WITH_X, UNDECAYED)]
-    for table, places in rows + [(table, FITTED) for table in (slices, BESIDES, MEMORIES)]:
+    rows += [(table, FITTED) for table in (slices, BESIDES, MEMORIES)] + [(table, APART) for table in (ENTRIES, MEMORIES)]
+    for table, places in rows:
         for words, change in table.items():
             yield words, change, places
 
@@ -53,14 +57,14 @@ def _change_of(first: Walk, alike: list[Walk], others: list[Walk]) -> str:
     whose first wrong step refutes most.
     """
     steps, partly = _moves_otherwise([*alike, *others]), ""
-    for words, change, places in operations():
+    for words, change, places in operations(len(first.case.shape)):
         for where, place in places.items():
             if steps and where in AVERAGES:
                 continue
             try:
-                if first.explains(place, change, first.first) > 0 and _explained(alike, place, change):
+                if first.explains(place(change), first.first) > 0 and _explained(alike, place(change)):
                     said = f"{where} {words}".removesuffix(",")
-                    if _explained(others, place, change):
+                    if _explained(others, place(change)):
                         return said
                     partly = partly or said
             except (ValueError, TypeError, IndexError, ArithmeticError):  # an array of another shape than it takes
@@ -82,9 +86,9 @@ def _fresh(port: Port, shapes: Collection[tuple[int, ...]]) -> list[Walk]:
     return _walks([(c, run(port, c)) for c in cases], claims) if dtype else []
 
 
-def _explained(walks: list[Walk], place: Place, change: Operation) -> bool:
+def _explained(walks: list[Walk], changes: Changes) -> bool:
     for n, walk in enumerate(walks):
-        if walk.explains(place, change) < 0:  # what refutes one change refutes most: it is asked first from now on
+        if walk.explains(changes) < 0:  # what refutes one change refutes most: it is asked first from now on
             walks.insert(0, walks.pop(n))
             return False
     return True
@@ -97,7 +101,7 @@ def _walks(runs: Runs, claims: Capabilities) -> list[Walk]:
     for s in steps_of(moving, claims, _WITHOUT):
         of.setdefault(s.case.id, []).append(s)
     made = (Walk(s[0].case, s[0].K, s) for s in of.values())
-    return sorted(made, key=lambda w: (w.first == len(w.steps), w.first, w.case.size))
+    return sorted(made, key=lambda w: (w.first == len(w.steps), w.first, w.case.size < 4, w.case.size))
 
 
 def _moves_otherwise(walks: Sequence[Walk]) -> bool:

@@ -146,18 +146,64 @@ def _without(v: Any, along: Any, axes: Any) -> Any:
     return v - along * over(_sum(v * along, axes), _sum(along * along, axes))
 
 
+def _rms(v: Any, axes: Any) -> Any:
+    return _mean(v * v, axes) ** 0.5
+
+
+#: One number for a slice, and one array of the step whose it may be.
+_NUMBERS: dict[str, Callable[[Any, Any], Any]] = {
+    "length": length,
+    "largest entry": lambda v, axes: _max(abs(v), axes),
+    "sum of sizes": lambda v, axes: _sum(abs(v), axes),
+    "median size": lambda v, axes: _median(abs(v), axes),
+    "standard deviation": _spread,
+    "root mean square": _rms,
+    "mean size": lambda v, axes: _mean(abs(v), axes),
+}
+_ARRAYS: dict[str, Callable[[Any, Any], Any]] = {
+    "its {}": lambda v, _: v,
+    "the {} of the gradient": lambda _, s: s.g,
+    "the {} of the momentum": lambda _, s: s.m,
+    "the {} of the readout": lambda _, s: s.r,
+    "the {} of x": lambda _, s: s.x,
+}
+_FACTORS: dict[str, Callable[[Any, Any], Any]] = {
+    "divided by {}": over,
+    "multiplied by {}": lambda v, n: v * n,
+    "divided by 1 plus {}": lambda v, n: v / (1 + n),
+    "divided by {} where that is above 1": lambda v, n: v / host().namespace().clip(n, 1.0),
+}
+
+
+def _factor(v: Any, axes: Any, s: Any, by: Any, number: Any, array: Any) -> Any:
+    return by(v, number(array(v, s), axes))
+
+
+#: When a whole slice is left out.
+_GATES: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "its inner product with the gradient is below 0": lambda v, axes, s: _sum(v * s.g, axes) < 0,
+    "its inner product with the momentum is below 0": lambda v, axes, s: _sum(v * s.m, axes) < 0,
+    "its inner product with x is below 0": lambda v, axes, s: _sum(v * s.x, axes) < 0,
+    "that of gradient and momentum is below 0": lambda _, axes, s: _sum(s.g * s.m, axes) < 0,
+    "less than half of it has the sign of the gradient": lambda v, axes, s: _mean(1.0 * (v * s.g > 0), axes) < 0.5,
+    "less than half of it has the sign of the momentum": lambda v, axes, s: _mean(1.0 * (v * s.m > 0), axes) < 0.5,
+    "the gradient is longer than the momentum": lambda _, axes, s: length(s.g, axes) > length(s.m, axes),
+    "the gradient is 0": lambda _, axes, s: length(s.g, axes) == 0,
+}
+
 #: Of the whole array, or of each slice.
 WHOLE: dict[str, Slice] = {
-    "is divided by its length": lambda v, axes, _: over(v, length(v, axes)),
-    "is divided by its largest entry": lambda v, axes, _: over(v, _max(abs(v), axes)),
-    "is divided by the sum of its sizes": lambda v, axes, _: over(v, _sum(abs(v), axes)),
-    "is divided by the median of its sizes": lambda v, axes, _: over(v, _median(abs(v), axes)),
-    "is divided by its standard deviation": lambda v, axes, _: over(v, _spread(v, axes)),
-    "is divided by its root mean square": lambda v, axes, _: over(v, _mean(v * v, axes) ** 0.5),
-    "is divided by the mean of its sizes": lambda v, axes, _: over(v, _mean(abs(v), axes)),
-    "is divided by its root mean square where that is above 1": lambda v, axes, _: (
-        v / host().namespace().clip(_mean(v * v, axes) ** 0.5, 1.0)
-    ),
+    **{
+        f"is {by.format(whose.format(name))}": fixed(_factor, of, number, array)
+        for by, of in _FACTORS.items()
+        for whose, array in _ARRAYS.items()
+        for name, number in _NUMBERS.items()
+    },
+    **{
+        f"is {done} where {gate}": fixed(lambda v, axes, s, of, times: where(of(v, axes, s), times * v, v), of, times)
+        for gate, of in _GATES.items()
+        for done, times in {"left out": 0.0, "turned": -1.0, "halved": 0.5}.items()
+    },
     "has its mean taken off": lambda v, axes, _: v - _mean(v, axes),
     "has its median taken off": lambda v, axes, _: v - _median(v, axes),
     "has its mean taken off and is divided by its standard deviation": lambda v, axes, _: over(
@@ -167,7 +213,6 @@ WHOLE: dict[str, Slice] = {
     "is replaced by the sign of its sum": lambda v, axes, _: 0 * v + sign(_sum(v, axes)),
     "is replaced by the mean of its signs": lambda v, axes, _: 0 * v + _mean(sign(v), axes),
     "is replaced by its sign times the mean of its sizes": lambda v, axes, _: sign(v) * _mean(abs(v), axes),
-    "is multiplied by its length": lambda v, axes, _: v * length(v, axes),
     "has its part along x taken off": lambda v, axes, s: _without(v, s.x, axes),
     "has its part along the momentum taken off": lambda v, axes, s: _without(v, s.m, axes),
     "has its part along the gradient taken off": lambda v, axes, s: _without(v, s.g, axes),
@@ -175,12 +220,6 @@ WHOLE: dict[str, Slice] = {
     "is made as long as x (a trust ratio, as of LARS or LAMB)": lambda v, axes, s: (
         over(v, length(v, axes)) * length(s.x, axes)
     ),
-    "is multiplied by the length of x": lambda v, axes, s: v * length(s.x, axes),
-    "is multiplied by the root mean square of x": lambda v, axes, s: v * _mean(s.x * s.x, axes) ** 0.5,
-    "is divided by the length of x": lambda v, axes, s: over(v, length(s.x, axes)),
-    "is multiplied by the length of the gradient": lambda v, axes, s: v * length(s.g, axes),
-    "is multiplied by the mean size of the readout": lambda v, axes, s: v * _mean(abs(s.r), axes),
-    "is divided by the length of the gradient": lambda v, axes, s: over(v, length(s.g, axes)),
     "is made as long as the momentum": lambda v, axes, s: over(v, length(v, axes)) * length(s.m, axes),
     **{
         f"is clipped to length {c:g}": fixed(lambda v, axes, _, c: v * _at_most(c, length(v, axes)), c) for c in _LEVELS
@@ -197,7 +236,7 @@ WHOLE: dict[str, Slice] = {
         )
         for c in (1.0, 2.0, 3.0, 5.0, 0.5)
         for what, of in {
-            "its root mean square": lambda v, axes: _mean(v * v, axes) ** 0.5,
+            "its root mean square": _rms,
             "the median of its sizes": lambda v, axes: _median(abs(v), axes),
             "the mean of its sizes": lambda v, axes: _mean(abs(v), axes),
         }.items()
@@ -209,7 +248,7 @@ WHOLE: dict[str, Slice] = {
         for c in (0.1, 0.01, 0.5, 1.0, 0.2, 0.05, 1e-3)
         for what, of in {
             "its largest": lambda v, axes: _max(abs(v), axes),
-            "its root mean square": lambda v, axes: _mean(v * v, axes) ** 0.5,
+            "its root mean square": _rms,
             "the mean of its sizes": lambda v, axes: _mean(abs(v), axes),
             "the median of its sizes": lambda v, axes: _median(abs(v), axes),
         }.items()

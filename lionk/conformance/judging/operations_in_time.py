@@ -136,6 +136,19 @@ def _every(k: int, begin: int) -> Operation:
     return done
 
 
+def _pulled(k: int, share: float) -> Operation:
+    """At each k-th step only a share of the way since the last such step is kept."""
+
+    def done(v: Any, s: Any) -> Any:
+        if (s.t + 1) % k:
+            return v
+        slow = s.memory.get("slow", s.first)
+        s.memory["slow"] = slow = slow + share * (v - slow)
+        return slow
+
+    return done
+
+
 def _sizes(v: Any) -> Any:
     """The length of the whole array, at every entry."""
     return length(v, None) + 0 * v
@@ -218,5 +231,10 @@ MEMORIES: dict[str, Operation] = {
         f"is taken anew only at each {k}th step{words}": _every(k, begin)
         for k in (2, 3, 4, 5, 10)
         for words, begin in {"": 0, " (counted from 1)": 1}.items()
+    },
+    **{
+        f"is at each {k}th step {share:g} of the way from that of {k} steps before (Lookahead)": _pulled(k, share)
+        for k in (5, 6, 2, 3, 4, 10)
+        for share in (0.5, 0.8, 0.2)
     },
 }

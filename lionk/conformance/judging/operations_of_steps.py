@@ -38,6 +38,8 @@ MASKS: dict[str, Callable[[Any, Any], Any]] = {
     "where it has not the sign opposite to x": lambda v, s: v * s.x >= 0,
     "where it has not the sign opposite to the one of the step before": lambda v, s: v * s.last(v) >= 0,
     "where it has the sign of the one of the step before": lambda v, s: v * s.last(v) > 0,
+    "where the gradient has not the sign opposite to the one before": lambda _, s: s.g * s.last(s.g, "g") >= 0,
+    "where the gradient has the sign of the one before": lambda _, s: s.g * s.last(s.g, "g") > 0,
     "where the gradient is not 0": lambda _, s: s.g != 0,
     "where x is not 0": lambda _, s: s.x != 0,
     "where x is above 0": lambda _, s: s.x > 0,
