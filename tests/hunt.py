@@ -52,13 +52,20 @@ def drawn(seed: int, index: int, depths: Any = (0, 1, 1, 2, 2, 3), shapes: Any =
 def limited(seconds: float) -> Iterator[None]:
     """Raises TimeoutError in what takes more of the processor's time, however busy the machine is."""
 
+    ended = []
+
     def late(*_: Any) -> None:
+        ended.append(True)
         raise TimeoutError(f"more than {seconds:g} s")
 
     before = signal.signal(signal.SIGVTALRM, late)
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         yield
+    except Exception as error:
+        if ended and not isinstance(error, TimeoutError):  # what was at work made an error of its own of it
+            late()
+        raise
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, before)
