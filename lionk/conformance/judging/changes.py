@@ -5,37 +5,63 @@ A change explains a port if it gives every x of its runs, each from the x that w
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 
 from ..specification.cases import Case, size
 from ..specification.maker import Maker, widest
 from ..specification.port import Capabilities, Port
-from .operations import ENTRIES, PLACED, SLICES, WHOLE, Operation, sliced
+from .operations import ENTRIES, PLACED, Operation
 from .operations_in_time import COUNTS, MEMORIES
+from .operations_of_slices import SLICES, WHOLE, sliced
 from .operations_of_steps import BESIDES, SCALES, WITH_X
 from .places import APART, AVERAGES, FITTED, PLACES, STEPS, UNDECAYED, Changes, Place, Walk
 from .reference import Runs, Step, steps_of
 from .trace import run
 
 _FRESH = 2  # runs that confirm
+_DECAY = 0.4
+_BASES = 3  # changes that explain a part, to each of which a second one is looked for
 _WITHOUT = ("S6.", "S2.fine", "S2.scale", "S3.large")
 
 
 def change_of(port: Port, runs: Runs) -> str:
-    """The first change that explains every step of these runs, in words; "" if none does."""
+    """The first change that explains every step of these runs, or else of those of the shapes that go wrong, in words;
+    "" if none does.
+    """
+    alike, others, partly = *_told(port, runs), ""
+    for words, changes in _explaining(alike):
+        if _explained(others, changes):
+            return words
+        partly = partly or words
+    return partly
+
+
+def two_of(port: Port, runs: Runs) -> str:
+    """Two changes that explain, together and not alone, every step of the runs of the shapes that go wrong: one that
+    explains all without weight decay, or at a constant rate, or at first, and one that explains what is left.
+    """
+    alike, _ = _told(port, runs)
+    plain = _told(port, runs, wd=0.0)[0] if any(w.case.weight_decay for w in alike) else []
+    constant = [w for w in alike if not w.case.scheduled]
+    starts = [Walk(w.case, w.K, w.steps[:1]) for w in alike]
+    for part in (plain, constant if len(constant) < len(alike) else [], starts):
+        for words, changes in islice(_explaining(part), _BASES):
+            for more, _ in _explaining(alike, changes):
+                return f"{words}; and {more}"
+    return ""
+
+
+def _told(port: Port, runs: Runs, wd: float | None = None) -> tuple[list[Walk], list[Walk]]:
+    """Walks of the shapes that go wrong, with new ones; and of the others. ``wd``: with this weight decay alone."""
     walks = _walks(runs, port.capabilities)
-    if not walks or walks[0].first == len(walks[0].steps):
-        return ""
     wrong = {w.case.shape for w in walks if w.first < len(w.steps)}
-    some = [w for w in walks if w.case.shape in wrong]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            fresh = _fresh(port, wrong)
-        except Exception:  # whatever the port raises has its own verdict
-            return ""
-        return _change_of(walks[0], [*fresh, *some], [w for w in walks if w.case.shape not in wrong])
+    alike = [w for w in walks if w.case.shape in wrong and (wd is None or w.case.weight_decay == wd)]
+    try:
+        fresh = _fresh(port, wrong, wd)
+    except Exception:  # whatever the port raises has its own verdict
+        return [], []
+    return [*fresh, *alike], [w for w in walks if w.case.shape not in wrong]
 
 
 def operations(axes: int = 3) -> Iterator[tuple[str, Operation, Mapping[str, Place]]]:
@@ -46,33 +72,40 @@ def operations(axes: int = 3) -> Iterator[tuple[str, Operation, Mapping[str, Pla
     slices = {f"{words}{where}": sliced(of, each) for words, of in WHOLE.items() for where, each in along.items()}
     tables = (ENTRIES, slices, PLACED, BESIDES, COUNTS, MEMORIES)
     rows = [(table, PLACES) for table in tables] + [(SCALES, STEPS), (WITH_X, UNDECAYED)]
-    rows += [(table, FITTED) for table in (slices, BESIDES, MEMORIES)] + [(table, APART) for table in (ENTRIES, MEMORIES)]
+    rows += [(table, FITTED) for table in (slices, BESIDES, MEMORIES)]
+    rows += [(table, APART) for table in (ENTRIES, MEMORIES)]
     for table, places in rows:
         for words, change in table.items():
             yield words, change, places
 
 
-def _change_of(first: Walk, alike: list[Walk], others: list[Walk]) -> str:
-    """The first change that explains all the walks; or else those of the shapes that go wrong. ``first``: of these, one
-    whose first wrong step refutes most.
-    """
-    steps, partly = _moves_otherwise([*alike, *others]), ""
+def _explaining(walks: list[Walk], base: Changes = {}) -> Iterator[tuple[str, Changes]]:  # noqa: B006 (not changed)
+    """Each change that explains all these walks beside those of ``base``, in words, and all of these changes."""
+    failed = [(-1 - n, w.case.size < 4, w.case.size, i) for i, w in enumerate(walks) if (n := w.explains(base)) < 0]
+    if not failed:
+        return
+    at, *_, i = min(failed)
+    first, walks, steps = walks[i], list(walks), not base and _moves_otherwise(walks)
     for words, change, places in operations(len(first.case.shape)):
         for where, place in places.items():
             if steps and where in AVERAGES:
                 continue
+            changes = _both(base, place(change))
             try:
-                if first.explains(place(change), first.first) > 0 and _explained(alike, place(change)):
-                    said = f"{where} {words}".removesuffix(",")
-                    if _explained(others, place(change)):
-                        return said
-                    partly = partly or said
+                if first.explains(changes, at) > 0 and _explained(walks, changes):
+                    yield f"{where} {words}".removesuffix(","), changes
             except (ValueError, TypeError, IndexError, ArithmeticError):  # an array of another shape than it takes
                 continue
-    return partly
 
 
-def _fresh(port: Port, shapes: Collection[tuple[int, ...]]) -> list[Walk]:
+def _both(base: Changes, more: Changes) -> Changes:
+    def after(one: Operation, other: Operation) -> Operation:
+        return lambda v, s: other(one(v, s), s)
+
+    return {**base, **{at: after(base[at], change) if at in base else change for at, change in more.items()}}
+
+
+def _fresh(port: Port, shapes: Collection[tuple[int, ...]], wd: float | None) -> list[Walk]:
     """Longer runs of the same shapes, by which what explains few entries by chance is told."""
     claims = port.capabilities
     dtype = widest(claims)
@@ -82,7 +115,7 @@ def _fresh(port: Port, shapes: Collection[tuple[int, ...]]) -> list[Walk]:
         script = make.script(f"fresh {shape}", 0.8, 0.95, shape).random(4)
         for power in (*range(-8, 3), -4, 0):  # of lengths by which limits are told apart
             script.random(1, 2.0**power, 2.0 ** (power + 2), 16)
-        cases.append(make.case(f"S1.readout/fresh_{len(cases)}", script, shape=shape))
+        cases.append(make.case(f"S1.readout/fresh_{len(cases)}", script, shape=shape, wd=_DECAY if wd is None else wd))
     return _walks([(c, run(port, c)) for c in cases], claims) if dtype else []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -90,8 +91,16 @@ def entries_of(runs: Runs, claims: Capabilities) -> tuple[str, str]:
                 continue
             for side, low, high in (("above", other, one), ("below", one, other)):
                 if low.max() < high.min():
-                    return what, f"only where {name} is {side} {(low.max() + high.min()) / 2:.3g}{unit}"
+                    limit = float(low.max() + high.min()) / 2
+                    return what, f"only where {name} is {side} {limit:.3g}{unit}{'' if unit else _decimals(limit)}"
     return what, ""
+
+
+def _decimals(limit: float) -> str:
+    """Is it half of a power of ten, to which numbers are rounded?"""
+    places = round(-math.log10(2 * limit)) if limit > 0 else 0
+    rounded = places > 0 and abs(2 * limit * 10**places - 1) < 0.05
+    return f", as where it is rounded to {places} decimals" if rounded else ""
 
 
 def _joined(arrays: Iterable[Any]) -> Any:

@@ -92,6 +92,8 @@ def _depends(port: Port, shape: tuple[int, ...]) -> str:
                 xp.where(some, a, b) for a, b in zip(plain, seen, strict=True)
             ]
         if K.traits.even:
+            if still := _unasked(ask(*[0 * g] * _STEPS)):
+                return still
             others["the sign of all gradients: as it is and turned"] = [-d for d in ask(-g, g / 8, -g)]
     except Exception:  # whatever the port raises has its own verdict
         return ""
@@ -104,6 +106,15 @@ def _depends(port: Port, shape: tuple[int, ...]) -> str:
                 found.append(f"{what} it is {float(a.reshape(-1)[at]):.4g} and {float(b.reshape(-1)[at]):.4g}")
                 break
     return f"the direction depends on {'; and on '.join(found)}" if found else ""
+
+
+def _unasked(seen: list[Any]) -> str:
+    """What is added, if x moves where all gradients are 0 and nothing was averaged before."""
+    up, down = (any(bool((sign * d > 1e-3).any()) for d in seen) for sign in (1, -1))
+    if not (up or down):
+        return ""
+    what = "in both directions: noise" if up and down else "in one direction: something"
+    return f"x moves where all gradients are 0, {what} is added to the gradient, to the momentum or to the readout"
 
 
 def _ratio(a: Any, b: Any) -> float:

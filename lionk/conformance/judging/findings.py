@@ -12,7 +12,7 @@ from ..specification.cases import Case
 from ..specification.maker import WIDE
 from ..specification.port import Port, With
 from .approximate import direction_of
-from .changes import change_of
+from .changes import change_of, two_of
 from .conditions import condition
 from .decays import decay_of, factor_of, taken_off
 from .diagnosis import Likeness, nearest
@@ -71,7 +71,9 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         made = made if made.startswith("x does not decay") or not none else ""
         if made:
             report.diagnosis = []
-        counted, numbers = _numbers(of, family)
+        counted, numbers, linear = _numbers(of, family)
+        if not (report.sure or named or made or counted or linear):
+            made = two_of(port, list(traces.values()))
         when, then = turns_of(of.finite, of.claims) if not (report.sure or made) else ("", "")
         what, place = entries_of(of.wrong, of.claims)
     report.where = (
@@ -93,7 +95,7 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     lost = nan_of(of.wrong, of.claims) if not (of.finite or report.sure) else ""
     exact = (cast, impure, lost, muon, made, counted, odd, other, family, *weights, decay, *numbers, *uneven, *parts)
     on = depends_of(port) if of.wrong and not (report.sure or any(exact)) else ""
-    told = (*exact, then or step, on, *compared, said, what, unset)
+    told = (*exact, then or step, on, *compared, said, what if place or not report.sure else "", unset)
     report.measured = [words for words in dict.fromkeys(told) if words]
     if not report.measured and not report.looks_like.startswith("looks like") and report.first is not None:
         report.measured = [f"{report.first.id}: {report.first.text}"]
@@ -139,8 +141,10 @@ def _decay(of: _Failed, step: str) -> str:
     return decay_of(of.port)
 
 
-def _numbers(of: _Failed, family: str) -> tuple[str, tuple[str, ...]]:
-    """What happens at a count of steps, and what is measured of weights, precision and range, the nearest first."""
+def _numbers(of: _Failed, family: str) -> tuple[str, tuple[str, ...], bool]:
+    """What happens at a count of steps; what is measured of weights, precision and range, the nearest first; and is the
+    readout a sum of weighted gradients, of more than the newest?
+    """
     at, counted = late_of(of.wrong, of.claims)
     filtered = (of.broke("S1.", "S4.state") and not family) or 0 < at <= _LATE
     weights, off = weights_of(of.port, at if at <= _LATE else 0) if filtered else ("", 0.0)
@@ -155,7 +159,7 @@ def _numbers(of: _Failed, family: str) -> tuple[str, tuple[str, ...]]:
     ranged = range_of(of.port, list(dtypes)) if not family else ""
     # A dtype of the range of float32 holds the scales of S2.scale: what fails there is first a matter of size.
     sizes = (ranged, inside) if of.broke("S2.scale") else (inside, ranged)
-    return counted, (*sizes, weights) if inside else (weights, *sizes)
+    return counted, (*sizes, weights) if inside else (weights, *sizes), off > 0 and "1 : 0 : 0" not in weights
 
 
 def _verdicts(report: Report) -> tuple[str, ...]:

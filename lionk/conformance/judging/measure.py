@@ -51,8 +51,9 @@ def step_of(case: Case, claims: Capabilities, trace: Trace) -> str:
     ):
         if words := _at_steps([(a, b, p.lam) for (a, b), (p, *_) in zip(pairs, points, strict=True)]):
             return f"in {case.id} {words}"
+        law = _law([a for a, _ in pairs])
         a, b, lam = (_listed(v) for v in ([a for a, _ in pairs], [b for _, b in pairs], [p.lam for p, *_ in points]))
-        return f"in {case.id} the step is x + lr (a u - b x) with a = {a}, b = {b}; right are 1 and {lam}"
+        return f"in {case.id} the step is x + lr (a u - b x) with a = {a}{law}, b = {b}; right are 1 and {lam}"
     return ""
 
 
@@ -72,6 +73,27 @@ def _at_steps(found: list[tuple[float, float, float]]) -> str:
         more = [f"at step {i} it decays {b / lam:.4g} times as much" for i, _, b, lam in rest if abs(b - lam) > 1e-6]
         return "; ".join([f"{words} at step{'s' * (len(at) > 1)} {', '.join(map(str, at))} of {len(found)}", *more])
     return ""
+
+
+def _law(values: list[float]) -> str:
+    """How a number changes with the count t of steps, if one of the usual schedules has all of these values."""
+    n = len(values) - 1
+    if n < 2 or min(values) <= 0:
+        return ""
+    v = [x / values[0] for x in values]
+    power, rate, slope = -math.log(v[n]) / math.log(n + 1), v[n] ** (1 / n), (1 - v[n]) / n
+    laws: dict[str, Callable[[int], float]] = {
+        f"{rate:.6g}^t": lambda t: rate**t,
+        f"(t + 1)^{-power:.4g}": lambda t: (t + 1.0) ** -power,
+        f"1 - t/{1 / (slope or 1):.6g}": lambda t: 1 - slope * t,
+        f"1/(1 + {(1 / v[n] - 1) / n:.6g} t)": lambda t: 1 / (1 + (1 / v[n] - 1) / n * t),
+    }
+    held = (
+        f", which goes as {words}"
+        for words, law in laws.items()
+        if all(abs(law(t) - x) < 1e-8 for t, x in enumerate(v))
+    )
+    return next(held, "") if abs(slope) > 1e-9 else ""
 
 
 def _listed(values: list[float]) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..specification.cases import host
-from .operations import Operation, fixed, length, over
+from .operations import Operation, fixed, over
+from .operations_of_slices import length
 
 _BETAS: dict[str, Callable[[Any], float]] = {
     **{f"{b:g}": fixed(lambda _, b: b, b) for b in (0.5, 0.9, 0.95, 0.98, 0.99, 0.999)},

@@ -43,9 +43,13 @@ MASKS: dict[str, Callable[[Any, Any], Any]] = {
     "where the gradient is not 0": lambda _, s: s.g != 0,
     "where x is not 0": lambda _, s: s.x != 0,
     "where x is above 0": lambda _, s: s.x > 0,
+    "where x is at most 0": lambda _, s: s.x <= 0,
+    "where the gradient is above 0": lambda _, s: s.g > 0,
+    "where the gradient is at most 0": lambda _, s: s.g <= 0,
     "where |g| is above |m|": lambda _, s: abs(s.g) > abs(s.m),
     "where |g| is at most |m|": lambda _, s: abs(s.g) <= abs(s.m),
     "where |x| is at most 1": lambda _, s: abs(s.x) <= 1,
+    "where |x| is above 1": lambda _, s: abs(s.x) > 1,
     "in the larger half of the readouts": lambda v, s: (
         abs(s.r) >= host().namespace().sort(abs(s.r).reshape(-1))[v.size // 2] if v.size else s.r == s.r
     ),

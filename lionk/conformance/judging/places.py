@@ -16,9 +16,9 @@ from .reference import Step
 _FITS = 1e-5  # of a step: what an epsilon of 1e-8 changes is within it
 _NEAR = 1e-5  # of the sum of sizes: a readout that is nearer to 0 may have either sign
 
-#: Operations, by the array that they are done to: "gradient", and where it is "read" and "kept"; "momentum", where it is
-#: read, and "after" the step; "readout"; "direction", which may be "fitted", or of the readout's "shape"; "decayed", the
-#: x of the decay; "step"; "new", the x after it, and "shown", of an iterate that goes on from itself.
+#: Operations, by the array that they are done to: "gradient", and where it is "read" and "kept"; "momentum", where it
+#: is read, and "after" the step; "readout"; "direction", which may be "fitted", or of the readout's "shape"; "decayed",
+#: the x of the decay; "step"; "new", the x after it, and "shown", of an iterate that goes on from itself.
 Changes = Mapping[str, Operation]
 _OF_X = {"shape", "direction", "fitted", "decayed", "step", "new", "shown"}  # which change no readout
 

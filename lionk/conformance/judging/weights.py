@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 from ..specification.cases import function_of, host, size
 from ..specification.maker import main_shape
@@ -188,18 +189,26 @@ def _weights(ask: Asked) -> tuple[str, float]:
     return f"{text}; right is {words[1]}{more or _as_betas(seen)}", off
 
 
+@cache
+def _numbers(b1: float, b2: float) -> dict[str, float]:
+    """What may stand before the momentum or the gradient in an average."""
+    numbers = {"b1": b1, "1-b1": 1 - b1, "b2": b2, "1-b2": 1 - b2, "1": 1.0, "b1^2": b1 * b1, "1-b1^2": 1 - b1 * b1}
+    return numbers | {v: float(v) for v in ("0.9", "0.1", "0.99", "0.01")} | {"-b1": -b1, "-b2": -b2}
+
+
 def _form(ask: Asked, seen: Sequence[float]) -> str:
     """How the two averages are written, if one or two slips explain these weights; those of the fewest slips."""
-    b1, b2 = ask.betas
-    numbers = {"b1": b1, "1-b1": 1 - b1, "b2": b2, "1-b2": 1 - b2, "1": 1.0, "b1^2": b1 * b1, "1-b1^2": 1 - b1 * b1}
-    numbers |= {v: float(v) for v in ("0.9", "0.1", "0.99", "0.01")} | {"-b1": -b1, "-b2": -b2}
     found: dict[int, list[str]] = {}
-    for (p, q), (r, s), late in itertools.product(_PAIRS, _PAIRS, (False, True)):
-        slips = ((p, q) != _PAIRS[0]) + ((r, s) != _PAIRS[1]) + late
+    for (p, q), (r, s), late, exchanged in itertools.product(_PAIRS, _PAIRS, (False, True), (False, True)):
+        slips = ((p, q) != _PAIRS[0]) + ((r, s) != _PAIRS[1]) + late + exchanged
+        if slips > 2:
+            continue
+        numbers = _numbers(*(reversed(ask.betas) if exchanged else ask.betas))
         keep, take, old, new = (numbers[n] for n in (p, q, r, s))
         first = keep * new * (old if late else 1.0) / (take + keep * new * late)
-        if slips < 3 and all(abs(w - first * old**i) <= _CLOSE * abs(w) for i, w in enumerate(seen)):
-            words = [f"the readout is {p} m + {q} g"] * ((p, q) != _PAIRS[0])
+        if all(abs(w - first * old**i) <= _CLOSE * abs(w) for i, w in enumerate(seen)):
+            words = ["b1 and b2 are exchanged"] * exchanged
+            words += [f"the readout is {p} m + {q} g"] * ((p, q) != _PAIRS[0])
             words += [f"the state is {r} m + {s} g"] * ((r, s) != _PAIRS[1])
             words += ["the readout takes the momentum from after the step"] * late
             found.setdefault(slips, []).append(" and ".join(words))
