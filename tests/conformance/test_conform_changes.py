@@ -103,6 +103,58 @@ def test_what_is_done_to_which_array_is_said(methods, words):
     assert words in report.measured[0], report.measured
 
 
+def clipped(self, g):
+    return g / max(1.0, np.sqrt((g * g).sum()))
+
+
+def eighths(self, m):
+    unit = np.abs(m).max(initial=0) / 127 or 1.0
+    return np.round(m / unit) * unit
+
+
+@pytest.mark.parametrize(
+    ("methods", "words"),
+    [
+        ({"gradient": clipped, "decayed": lambda s, x: np.sign(x)},
+         ("the gradient, before it is averaged, is clipped to length 1", "decay takes off, is replaced by its sign")),
+        ({"gradient": lambda s, g: g - g.mean() if g.size else g, "kept": eighths},
+         ("the gradient, before it is averaged, has its mean taken off", "is rounded to 1/127 of its largest entry")),
+        ({"direction": lambda s, u: u / (1 + np.sqrt(np.mean(s.m**2))) if u.size else u, "decayed": lambda s, x: x**3},
+         ("the direction is divided by 1 plus the root mean square of the momentum", "raised to the power 3")),
+    ],
+)  # fmt: skip
+def test_two_changes_are_both_said(methods, words):
+    report = check(port(**methods), dtypes=("float64",), level=1)
+    assert not report.passed
+    assert all(w in report.measured[0] for w in words), report.measured
+
+
+def test_an_iterate_that_is_kept_apart_is_said():
+    class Averaged(Port):
+        def step(self, grad):
+            self.x = getattr(self, "apart", self.x)
+            super().step(grad)
+            self.apart, self.sum = self.x, getattr(self, "sum", 0) + self.x
+            self.x = self.sum / self.t
+
+    report = check(Averaged, dtypes=("float64",), level=1)
+    assert "while the iterate goes on from itself, is the mean of all until then" in report.measured[0]
+
+
+def test_a_class_that_takes_a_schedule_is_asked_for_it():
+    class Late(Port):
+        """Its decay has the rate of the step before."""
+
+        def step(self, grad):
+            lr, self.lr = self.lr, self.lr(self.t) if callable(self.lr) else self.lr
+            self.wd, wd = self.wd * getattr(self, "before", self.lr) / self.lr, self.wd
+            super().step(grad)
+            self.before, self.lr, self.wd = self.lr, lr, wd
+
+    report = check(Late, dtypes=("float64",), level=1)
+    assert {r.rule.id for r in report.failures} & {"S5.schedule", "S5.rate"}, report.summary()
+
+
 def test_a_decay_that_goes_elsewhere_is_said():
     class Coupled(Port):
         def step(self, grad):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ...backend.discovery import backends
 from ...backend.protocol import Backend
+from ..specification.cases import Rates
 from ..specification.port import Capabilities, each_parameter
 from .names import Names, Request, title
 
@@ -115,6 +117,26 @@ class PlainClass:
         pairs = (("state", "load"), ("state_dict", "load_state_dict"))
         self.saves = next((p for p in pairs if all(hasattr(kind, n) for n in p)), None)
         self.capabilities = _claims(request, self.names, checkpoint=self.saves is not None, writable=True)
+        if "schedule" not in request.claims and self._takes_a_schedule():
+            self.capabilities = replace(self.capabilities, schedule=True)
+
+    def _takes_a_schedule(self) -> bool:
+        """Does a class that asks whether something is ``callable`` take a function of the count of steps as its rate, and
+        move x by what it gives?
+        """
+        methods = [f for kind in self.kind.__mro__ for f in vars(kind).values()]
+        if not any("callable" in getattr(getattr(f, "__code__", None), "co_names", ()) for f in methods):
+            return False
+        xp, moved = self.backend.namespace(), []
+        ones = xp.ones((2, 2), dtype=xp.float32)
+        try:
+            for rate in (0.5, 0.25):
+                handle = self.create(+ones, lr=Rates((rate,)), betas=(0.5, 0.5), weight_decay=0.0)
+                handle.step(+ones)
+                moved.append(float(xp.max(xp.abs(handle.x - ones))))
+        except (Exception, SystemExit):  # it takes no function, no such shape, or no such gradient
+            return False
+        return moved[1] > 0 and moved[0] == 2 * moved[1]
 
     def create(self, x0: Any, **hyper: Any) -> _ClassHandle:
         return _ClassHandle(self, x0, **hyper)
