@@ -18,6 +18,8 @@ from .reference import Runs, follow
 #: Shape, minus the average that K is asked at, and the direction that was seen.
 Seen = list[tuple[tuple[int, ...], Any, Any]]
 RIGHT = "the right one"
+POLAR = "of averages of the polar factors of the gradients"
+ITSELF = "the readout itself, and not its polar factor"
 _EXACT = 1e-4  # the error of a port that declares none
 _LESS = 0.75  # of what the right one leaves: others must do better than its own error
 
@@ -32,6 +34,16 @@ def _columns(r: Any, _: Any) -> Any:
     xp, cols = host().namespace(), len(r.T)
     parts = xp.split(r, 2 - cols % 2, axis=1)
     return xp.concat([build("nuclear").subgradient(part) for part in parts], axis=1)
+
+
+def _parts(k: int, axis: int) -> Callable[[Any, Any], Any]:
+    def of(r: Any, K: Any) -> Any:
+        if r.shape[axis] % k:
+            return K.subgradient(r)
+        xp = host().namespace()
+        return xp.concat([build("nuclear").subgradient(part) for part in xp.split(r, k, axis=axis)], axis=axis)
+
+    return of
 
 
 def _not_turned(r: Any, K: Any) -> Any:
@@ -61,6 +73,12 @@ WAYS: dict[str, Callable[[Any, Any], Any]] = {
     "that of the transposed matrix": lambda r, K: K.subgradient(r.T).T,
     "that of blocks whose rows take turns": _in_turn,
     "that of blocks of columns": _columns,
+    **{
+        f"that of each {name} of the {lines} by itself, where their number is a multiple of {k}": _parts(k, axis)
+        for k, name in ((2, "half"), (3, "third"), (4, "quarter"))
+        for axis, lines in enumerate(("rows", "columns"))
+    },
+    ITSELF: lambda r, _: r,
     "that of a tall matrix, turned back by a reshape and not by a transpose": _not_turned,
     "the readout divided by its largest singular value": lambda r, _: r / (float(_values(r).max()) or 1.0),
     "the readout divided by its length": lambda r, _: r / (float((r * r).sum() ** 0.5) or 1.0),
@@ -94,6 +112,10 @@ READOUTS: dict[str, Callable[[float, float, Any, Any], tuple[Any, Any]]] = {
         b * m + (1 - b) * c,
     ),
     "of a readout with b1 and b2 exchanged": lambda b1, b2, m, c: (b2 * m + (1 - b2) * c, b1 * m + (1 - b1) * c),
+    POLAR: lambda b1, b2, m, c: (
+        b1 * m + (1 - b1) * build("nuclear").subgradient(c),
+        b2 * m + (1 - b2) * build("nuclear").subgradient(c),
+    ),
 }
 
 
@@ -115,7 +137,9 @@ def direction_of(wrong: Runs, every: Runs, claims: Capabilities) -> str:
     seen = list(_seen(wrong, RIGHT))
     if not claims.accuracy and (found := _explained(finite, claims, _full)):
         return f"{found}, where the readout has full rank"
-    return _rank(seen) or _vectors(seen, claims) if not claims.accuracy else _singular_values(seen, claims)
+    if claims.accuracy:
+        return _singular_values(seen, claims)
+    return _rank(seen) or _ridge(seen) or _vectors(seen, claims)
 
 
 def _seen(runs: Runs, rule: str) -> Iterator[tuple[tuple[int, ...], Any, Any]]:
@@ -135,7 +159,8 @@ def _full(r: Any) -> bool:
 def _explained(runs: Runs, claims: Capabilities, asked: Callable[[Any], bool] = lambda _: True) -> str:
     """The hypothesis that explains all of these directions, and leaves the least; "" if none does."""
     best, words = math.inf, ""
-    for way, rule in [*((w, RIGHT) for w in WAYS), *((RIGHT, r) for r in READOUTS if r != RIGHT)]:
+    tried = [*((w, RIGHT) for w in WAYS), *((RIGHT, r) for r in READOUTS if r != RIGHT), (ITSELF, POLAR)]
+    for way, rule in tried:
         found, left = _factors([row for row in _seen(runs, rule) if asked(row[1])], claims, WAYS[way])
         if not found or left > best:
             continue
@@ -145,7 +170,7 @@ def _explained(runs: Runs, claims: Capabilities, asked: Callable[[Any], bool] = 
         numbers = ", ".join(f"{f:.3g} at {s}" for s, f in found.items())
         shown = f" times a number for each shape, {numbers}{scale}" if far or scale else ""
         if rule != RIGHT:
-            words = f"the direction is that {rule}"
+            words = f"the direction is {'that' if way == RIGHT else f'{way},'} {rule}{shown}"
         elif way != RIGHT or shown:
             words = f"the direction is {way}{shown}"
     return words
@@ -209,6 +234,27 @@ def _rank(seen: Seen) -> str:
                 f"at shape {shape} the readout has rank {ranks[0]}, and the direction rank {ranks[1]}: singular "
                 "vectors of singular values that are 0 must have no part in it"
             )
+    return ""
+
+
+def _ridge(seen: Seen) -> str:
+    """Of the polar factor: what is added to the singular values of the readout, or to their squares, by which they are
+    divided.
+    """
+    xp = host().namespace()
+    rows: list[tuple[Any, Any]] = []
+    for _, r, v in seen:
+        left, s, right = xp.linalg.svd(r, full_matrices=False)
+        kept = xp.diag(left.T @ v @ right.T)
+        told = (s > 0) & (kept > 1e-3) & (kept < 1 - 1e-6)
+        rows += zip(s[told], kept[told], strict=True)
+    for words, found in {
+        "sqrt(s^2 + {:.2g})": [float(s * s * (1 / kept**2 - 1)) for s, kept in rows],
+        "s + {:.2g}": [float(s * (1 / kept - 1)) for s, kept in rows],
+    }.items():
+        if len(found) > 2 and max(found) < 1.02 * min(found):
+            by = words.format(sum(found) / len(found))
+            return f"the singular values s of the readout are divided by {by}, and not by s: an epsilon, or a ridge"
     return ""
 
 

@@ -121,8 +121,8 @@ class PlainClass:
             self.capabilities = replace(self.capabilities, schedule=True)
 
     def _takes_a_schedule(self) -> bool:
-        """Does a class that asks whether something is ``callable`` take a function of the count of steps as its rate, and
-        move x by what it gives?
+        """Does a class that asks whether something is ``callable`` take a function of the count as its rate, and follow
+        it?
         """
         methods = [f for kind in self.kind.__mro__ for f in vars(kind).values()]
         if not any("callable" in getattr(getattr(f, "__code__", None), "co_names", ()) for f in methods):
