@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from . import reductions
-from .namespace import Array, Namespace, clip, divide, eps, only_nan, visible
+from .namespace import Array, Namespace, clip, divide, eps, visible
 from .roots import Map, bracket, repeated
 
 PASSES = 20  # each finds as many digits as the dtype has
@@ -22,7 +22,8 @@ def resolvent(xp: Namespace, slope: Map, x: Array, t: Any, near: Map | None = No
     sum, the prox of the kinked part after a step along the smooth one. Then no kink has to be searched for by halving,
     and a root that is a kink is found exactly (derived here).
     """
-    at_zero, zero = slope(xp.zeros_like(x)), xp.zeros_like(x)
+    at_zero, zero, finite, given = slope(xp.zeros_like(x)), xp.zeros_like(x), xp.isfinite(x), x
+    x = xp.where(finite, x, zero)
     least = float(xp.finfo(x.dtype).smallest_normal) * xp.ones_like(x)
     at_kink = (x >= t * slope(-least)) & (x <= t * slope(least))  # exactly 0 for all of them
     low = xp.where(x < 0, x, zero) - t * clip(xp, at_zero, 0.0, None)
@@ -46,8 +47,8 @@ def resolvent(xp: Namespace, slope: Map, x: Array, t: Any, near: Map | None = No
         low, high = narrowed(low, high)
     z = middle = low + (high - low) / 2
     if near is not None:
-        z = xp.where(xp.isfinite(x), xp.minimum(xp.maximum(near(middle), low), high), middle)
-    return xp.where(at_kink, zero, z) + only_nan(xp, x)
+        z = xp.minimum(xp.maximum(near(middle), low), high)
+    return xp.where(finite, xp.where(at_kink, zero, z), given)
 
 
 def concave_resolvent(xp: Namespace, slope: Map, curvature: Map, x: Array, t: Any) -> Array:

@@ -189,3 +189,17 @@ def test_a_small_point_outside_a_cone_is_no_member_of_it(second, dtype, scale):
     low, high = (float(v) / scale**2 for v in k.conjugate.bounds(np.asarray(scale, dtype) * y))
     value = float(k.conjugate.value(y))
     assert low * (1 - 1e-3) <= value <= high * (1 + 1e-3)
+
+
+@pytest.mark.parametrize("y", [1e23, -1e26, 1e51])
+@pytest.mark.parametrize("second", ["huber", "half_l1_squared", "elastic"])
+def test_far_out_a_sum_whose_slopes_overflow_has_numbers(second, y):
+    """K of a hyperbolic cosine, whose slope at y is beyond the dtype while K*(y), some |y| log |y| or less, is not."""
+    k = K("asinh").conjugate + K(second)
+    y = np.asarray([y, -0.3, 0.0])
+    low, high = (float(v) for v in k.conjugate.bounds(y))
+    s = k.conjugate.subgradient(y)
+    assert np.isfinite(s).all()
+    below = float(y @ s) - float(k.value(s))
+    assert low <= high < np.inf
+    assert below <= high * (1 + 1e-12)
