@@ -63,7 +63,7 @@ def in_single(r):
         (
             lambda r: r / (abs(r).sum() or 1),
             "l2",
-            "the direction is divided by the sum of its sizes",
+            "the direction is divided by its sum of sizes",
         ),
         (in_single, "nuclear", "of its size, as where it is computed in float32"),
     ],

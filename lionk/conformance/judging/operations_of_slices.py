@@ -111,11 +111,6 @@ _GATES: dict[str, Callable[[Any, Any, Any], Any]] = {
 #: Of the whole array, or of each slice.
 WHOLE: dict[str, Slice] = {
     **{
-        f"is divided by {c:g} plus its {name}": fixed(lambda v, axes, _, c, n: v / (c + _NUMBERS[n](v, axes)), c, name)
-        for name in ("length", "root mean square", "largest entry", "mean size")
-        for c in (1e-3, 0.01, 0.1, 1e-4, 0.5)
-    },
-    **{
         f"is {done} where {gate}": fixed(lambda v, axes, s, of, times: where(of(v, axes, s), times * v, v), of, times)
         for gate, of in _GATES.items()
         for done, times in {"left out": 0.0, "turned": -1.0, "halved": 0.5}.items()
@@ -178,6 +173,11 @@ WHOLE: dict[str, Slice] = {
         for by, of in _FACTORS.items()
         for whose, array in _ARRAYS.items()
         for name, number in _NUMBERS.items()
+    },
+    **{
+        f"is divided by {c:g} plus its {name}": fixed(lambda v, axes, _, c, n: v / (c + _NUMBERS[n](v, axes)), c, name)
+        for name in ("length", "root mean square", "largest entry", "mean size")
+        for c in (1e-3, 0.01, 0.1, 1e-4, 0.5)
     },
     **{f"is rounded to 1/{k} of its largest entry": _bits(k) for k in (127, 7, 128, 8, 255, 15)},
 }
