@@ -34,7 +34,10 @@ def mean(a):
         (port(lambda x, m, g, r, i, t: m * g < 0, 0.25), "by 0.25, only where momentum and gradient have opposite"),
         (port(lambda x, m, g, r, i, t: np.abs(g) < 0.5 * mean(g)), "only where |g| is below 0.50"),
         (port(lambda x, m, g, r, i, t: np.abs(r) > 1.5 * mean(r), 2.0), "by 2, only where the readout is above 1.5"),
-        (port(lambda x, m, g, r, i, t: g > 0, 1.0, 0.0), "the decay takes off, is kept only where the gradient is at most 0"),
+        (
+            port(lambda x, m, g, r, i, t: g > 0, 1.0, 0.0),
+            "the decay takes off, is kept only where the gradient is at most 0",
+        ),
     ],
 )
 def test_what_the_wrong_entries_have_in_common(step, words):
