@@ -22,6 +22,7 @@ from .trace import run
 _FRESH = 2  # runs that confirm
 _DECAY = 0.4
 _BASES = 3  # changes that explain a part, to each of which a second one is looked for
+_NONE: Changes = {}
 _WITHOUT = ("S6.", "S2.fine", "S2.scale", "S3.large")
 
 
@@ -55,7 +56,7 @@ def two_of(port: Port, runs: Runs) -> str:
 def _told(port: Port, runs: Runs, wd: float | None = None) -> tuple[list[Walk], list[Walk]]:
     """Walks of the shapes that go wrong, with new ones; and of the others. ``wd``: with this weight decay alone."""
     walks = _walks(runs, port.capabilities)
-    wrong = {w.case.shape for w in walks if w.first < len(w.steps)}
+    wrong = {w.case.shape for w in walks if any(entries.any() for entries in w.wrong)}
     alike = [w for w in walks if w.case.shape in wrong and (wd is None or w.case.weight_decay == wd)]
     try:
         fresh = _fresh(port, wrong, wd)
@@ -79,7 +80,7 @@ def operations(axes: int = 3) -> Iterator[tuple[str, Operation, Mapping[str, Pla
             yield words, change, places
 
 
-def _explaining(walks: list[Walk], base: Changes = {}) -> Iterator[tuple[str, Changes]]:  # noqa: B006 (not changed)
+def _explaining(walks: list[Walk], base: Changes = _NONE) -> Iterator[tuple[str, Changes]]:
     """Each change that explains all these walks beside those of ``base``, in words, and all of these changes."""
     failed = [(-1 - n, w.case.size < 4, w.case.size, i) for i, w in enumerate(walks) if (n := w.explains(base)) < 0]
     if not failed:
@@ -128,13 +129,12 @@ def _explained(walks: list[Walk], changes: Changes) -> bool:
 
 
 def _walks(runs: Runs, claims: Capabilities) -> list[Walk]:
-    """The runs that tell something: first the one whose first wrong step is the earliest."""
+    """The runs that tell something."""
     of: dict[str, list[Step]] = {}
     moving = [(c, t) for c, t in runs if 0.0 not in c.lr]  # of a step at rate 0 nothing is seen
     for s in steps_of(moving, claims, _WITHOUT):
         of.setdefault(s.case.id, []).append(s)
-    made = (Walk(s[0].case, s[0].K, s) for s in of.values())
-    return sorted(made, key=lambda w: (w.first == len(w.steps), w.first, w.case.size < 4, w.case.size))
+    return [Walk(s[0].case, s[0].K, s) for s in of.values()]
 
 
 def _moves_otherwise(walks: Sequence[Walk]) -> bool:

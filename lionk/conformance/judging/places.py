@@ -65,7 +65,6 @@ class Walk:
             s.known & ~_is_near(s.x + s.point.lr * (s.u - s.decay), s) & ~_tied(b1 * s.m, (1 - b1) * s.g)
             for s in self.steps
         ]
-        self.first = next((n for n, w in enumerate(self.wrong) if w.any()), len(self.steps))
 
     def explains(self, changes: Changes, only: int | None = None) -> int:
         """In how many entries they give an x that is wrong; -1 - n if they give another x than was seen after step n.
