@@ -134,6 +134,18 @@ class Warm(Begun):
     begin, warm = staticmethod(np.zeros_like), 20
 
 
+class Twice(Begun):
+    """A second average of the gradients is added to the readout."""
+
+    begin = staticmethod(np.zeros_like)
+
+    def step(self, grad):
+        b1, b2 = self.betas
+        self.slow = average(getattr(self, "slow", 0 * grad), grad, 0.999)
+        self.x = self.x - self.lr * (np.sign(average(self.m, grad, b1) + 5 * self.slow) + self.wd * self.x)
+        self.m = average(self.m, grad, b2)
+
+
 @pytest.mark.parametrize(
     ("port", "words"),
     [
@@ -142,6 +154,7 @@ class Warm(Begun):
         (readout(lambda m, g, b: average(m, g, b) + 1e-8, average), "a constant is added: 1e-08 to the readout"),
         (readout(lambda m, g, b: b * m + 0.1 * g, average), "the readout is b1 m + 0.1 g"),
         (readout(lambda m, g, b: 0.7 * m + 0.2 * g, average), "acts like betas (0.7778, 0.95)"),
+        (Twice, "5 times a second average of the gradients, beta 0.999, is added to the readout"),
         (shrinking, "the decay multiplies the momentum by 1 - lr wd at each step"),
     ],
 )

@@ -21,7 +21,7 @@ from .trace import run
 
 _FRESH = 2  # runs that confirm
 _DECAY = 0.4
-_BASES = 3  # changes that explain a part, to each of which a second one is looked for
+_BASES = 2  # changes that explain a part, to each of which a second one is looked for
 _NONE: Changes = {}
 _WITHOUT = ("S6.", "S2.fine", "S2.scale", "S3.large")
 

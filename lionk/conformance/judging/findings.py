@@ -28,6 +28,8 @@ from .weights import is_fine, weights_of
 Judge = Callable[..., Report]
 #: Rules that ask about the size of gradients.
 SIZED = ("S2.scale", "S2.fine", "S6.precision", "S6.infinity")
+#: What is said of weights where something else may be why.
+_IN_PART = ("the readout is no sum", "after a gradient of 1 none", "of gradients of size")
 _LATE = 1100  # steps after which what the readout weighs is measured
 _PARTS = 6  # rules that are looked at alone
 
@@ -71,8 +73,8 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         made = made if made.startswith("x does not decay") or not none else ""
         if made:
             report.diagnosis = []
-        counted, numbers, linear = _numbers(of, family)
-        if not (report.sure or named or made or counted or linear):
+        counted, numbers, weighed = _numbers(of, family)
+        if not (report.sure or named or made or counted or weighed):
             made = two_of(port, list(traces.values()))
         when, then = turns_of(of.finite, of.claims) if not (report.sure or made) else ("", "")
         what, place = entries_of(of.wrong, of.claims)
@@ -142,8 +144,8 @@ def _decay(of: _Failed, step: str) -> str:
 
 
 def _numbers(of: _Failed, family: str) -> tuple[str, tuple[str, ...], bool]:
-    """What happens at a count of steps; what is measured of weights, precision and range, the nearest first; and is the
-    readout a sum of weighted gradients, of more than the newest?
+    """What happens at a count of steps; what is measured of weights, precision and range, the nearest first; and do the
+    weights say what is wrong?
     """
     at, counted = late_of(of.wrong, of.claims)
     filtered = (of.broke("S1.", "S4.state") and not family) or 0 < at <= _LATE
@@ -159,7 +161,8 @@ def _numbers(of: _Failed, family: str) -> tuple[str, tuple[str, ...], bool]:
     ranged = range_of(of.port, list(dtypes)) if not family else ""
     # A dtype of the range of float32 holds the scales of S2.scale: what fails there is first a matter of size.
     sizes = (ranged, inside) if of.broke("S2.scale") else (inside, ranged)
-    return counted, (*sizes, weights) if inside else (weights, *sizes), off > 0 and "1 : 0 : 0" not in weights
+    said = bool(weights) and "1 : 0 : 0" not in weights and not weights.startswith(_IN_PART)
+    return counted, (*sizes, weights) if inside else (weights, *sizes), said
 
 
 def _verdicts(report: Report) -> tuple[str, ...]:

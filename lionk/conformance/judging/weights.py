@@ -186,7 +186,7 @@ def _weights(ask: Asked) -> tuple[str, float]:
     text = (
         f"with betas ({b1:g}, {b2:g}) the readout weighs the last {_LAGS + 1} gradients, the newest first, {words[0]}"
     )
-    return f"{text}; right is {words[1]}{more or _as_betas(seen)}", off
+    return f"{text}; right is {words[1]}{more or _second_average(ask, seen) or _as_betas(seen)}", off
 
 
 @cache
@@ -237,6 +237,19 @@ _PAIRS = (
     ("-b1", "1-b1"),
     ("-b2", "1-b2"),
 )
+
+
+def _second_average(ask: Asked, seen: Sequence[float]) -> str:
+    """The average that is added to the right readout, if these weights are those of the two."""
+    b1, b2 = ask.betas
+    for beta in (0.9999, 0.999, 0.99, 0.98, 0.9, 0.5, 0.99999):
+        # The newest gradient has 1 - b1 + a, the one of i steps before b1 (1 - b2) b2^(i - 1) + a beta^i.
+        a = (b1 * (1 - b2) - seen[0] * (1 - b1)) / (seen[0] - beta)
+        due = [(b1 * (1 - b2) * b2**i + a * beta ** (i + 1)) / (1 - b1 + a) for i in range(len(seen))]
+        if abs(a) > 1e-6 and all(abs(w - d) <= 1e-5 * abs(d) for w, d in zip(seen, due, strict=True)):
+            times = a / (1 - beta)
+            return f": {times:.3g} times a second average of the gradients, beta {beta:g}, is added to the readout"
+    return ""
 
 
 def _as_betas(seen: list[float]) -> str:
