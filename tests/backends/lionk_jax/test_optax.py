@@ -16,6 +16,7 @@ import pytest
 import lionk
 import lionk_jax
 import lionk_jax.transformation
+from lionk.optimizer.variants import Variant
 from lionk_jax import lion_k
 from turns import FULL
 
@@ -66,6 +67,14 @@ def test_the_step_is_that_of_lionk(K, decay):
     close(got, x, rtol=1e-14, atol=1e-15)
     close(own.m, state.m, rtol=1e-14, atol=1e-16)
     assert own.count == 6
+
+
+@pytest.mark.parametrize("options", [{"cautious": "mask"}, {"cautious": "rescale", "cautious_decay": True}], ids=str)
+def test_masks_are_those_of_lionk(options):
+    x, state = lionks(Variant("l1", 0.1, (0.8, 0.95), 0.3, **options))
+    got, own = drive(lion_k(0.1, 0.8, 0.95, weight_decay=0.3, **options))
+    close(got, x, rtol=1e-14, atol=1e-15)
+    close(own.m, state.m, rtol=1e-14, atol=1e-16)
 
 
 @pytest.mark.skipif(
