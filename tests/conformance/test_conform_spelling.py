@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lionk.conformance import Capabilities, check
-from lionk.conformance.specification.dialects import DIALECTS, in_dialect, muons
+from lionk.conformance.specification.dialects import DIALECTS, in_dialect, libraries_of, muons
 
 QUINTIC = ((3.4445, -4.7750, 2.0315),) * 5
 YOU = (
@@ -114,3 +114,16 @@ def test_a_decay_that_takes_the_scale_with_it():
 
     hint = check(step, dialect="muon", claims={"dtypes": ("float64",)}, level=0).hint
     assert hint.startswith("the decay is the declared one times sqrt(max(1, rows/cols)): 1.15 at (4, 3), 2 at (12, 3)")
+
+
+def test_every_spelling_has_a_sentence_also_one_that_no_library_has():
+    said = {name: libraries_of(name) for name, _ in muons(Capabilities(K="l1"))}
+    assert said["muon-muon+unscaled+fixed"].startswith("none of the known libraries spells it (")
+    assert all(" spell" in words for words in said.values())
+
+
+def test_a_port_that_no_library_spells_so_is_judged():
+    port = muon(scale=lambda r, c: 1.0, shrink=lambda lr, wd: wd)
+    report = check(port, K="muon", dialect="muon", dtypes=("float64",), level=1)
+    assert not report.passed
+    assert "none of the known libraries" in report.hint, report.hint

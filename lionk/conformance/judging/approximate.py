@@ -131,7 +131,10 @@ def direction_of(wrong: Runs, every: Runs, claims: Capabilities) -> str:
     wrong = [(c, t) for c, t in wrong if EPS[c.dtype] == least]
     every = [(c, t) for c, t in every if EPS[c.dtype] == least]
     finite = [(c, t) for c, t in every if len(c.shape) == 2 and not (c.long or c.id.startswith("S6."))]
-    for runs in (finite, wrong):  # a mistake at some sizes only explains no others
+    failing = {c.id for c, _ in wrong}
+    right = {(c.shape, c.layout) for c, _ in finite if c.id not in failing}
+    apart = right.isdisjoint((c.shape, c.layout) for c, _ in wrong)  # a mistake at some sizes only explains no others
+    for runs in (finite, wrong if apart else []):
         if found := _explained(runs, claims):
             return found
     seen = list(_seen(wrong, RIGHT))

@@ -91,6 +91,8 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
     compared = [] if of.wrong and report.sure else _told(report, port, bool(of.wrong), judge)
     odd = f"{what}, {place}" if what and place else ""
     report.fact = bool(cast or impure or muon)
+    beside = next((words for words in (made, other, decay, *numbers) if words), "")
+    impure = f"{impure}; and {beside}" if impure and beside else impure
     # Of steps that are wrong in turns a mistake of each explains a part.
     uneven = [step] if " at step" in step and not then else []
     weights = [w for w in numbers if w.startswith("the decay multiplies the momentum")]

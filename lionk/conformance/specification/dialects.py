@@ -195,8 +195,8 @@ def libraries_of(name: str) -> str:
         and (scale in of.scales or any(alike(scale, f) for f in of.free))
         and (decay == "decoupled" or "weight_decay_method" in of.defaults)
     ]
-    shown = " and ".join(filter(None, (", ".join(known[:-1]), known[-1])))
-    return f"{shown} spell{'s' * (len(known) == 1)} it ({', '.join(words)})"
+    shown = " and ".join(filter(None, (", ".join(known[:-1]), *known[-1:]))) or "none of the known libraries"
+    return f"{shown} spell{'s' * (len(known) < 2)} it ({', '.join(words)})"
 
 
 def spoken(claims: Capabilities, mistakes: list[str], spelled: str = "") -> dict[str, str]:
