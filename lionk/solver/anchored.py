@@ -279,7 +279,9 @@ class Anchored(Method):
         residual, scale = self.numbers(optimality, x, anchor, slope, self.state.L, self.slack)
         if math.isfinite(residual):
             if abs(residual) > ROUNDING * self.run.eps * scale:
-                scale += self.numbers(rounding_of_step, x, anchor, slope, self.state.L)[0]
+                numbers, K, L = self.run.backend.numbers, self.run.opt.K, self.state.L
+                size, width = numbers(rounding_of_step, K, x, anchor, slope, L, lam=self.run.lam)
+                scale, residual = scale + size, max(abs(residual) - width, 0.0) if math.isfinite(width) else residual
             record = self.record
             record.exact, record.excess = record.exact + 1, max(record.excess, abs(residual) / (scale or 1.0))
 

@@ -40,14 +40,16 @@ def optimality(K: Any, x: Any, anchor: Any, slope: Any, L: Any, slack: Any, *, l
     return value + dual - product, abs(value) + abs(dual) + size
 
 
-def rounding_of_step(K: Any, x: Any, anchor: Any, slope: Any, L: Any, *, lam: float) -> tuple[Any]:
+def rounding_of_step(K: Any, x: Any, anchor: Any, slope: Any, L: Any, *, lam: float) -> tuple[Any, Any]:
     """What ``optimality``'s scale leaves out: x is lam times as far from exact as the points of dom K* are large, of
-    which dK(p) is one. So p is off by L |dK(p)|/lam more, and the residual by that times ``|dK(p) - lam x|``.
+    which dK(p) is one. So p is off by L |dK(p)|/lam more, and the residual by that times ``|dK(p) - lam x|``. And to
+    what K and K* are known, whose terms may cancel.
     """
     p = tree_map(lambda a, b, g: -g - L * (a - b), x, anchor, slope)
     s = K.subgradient(p)
     reach = inner(s, s) ** 0.5 + lam * inner(x, x) ** 0.5
-    return (reach * (inner(slope, slope) ** 0.5 + L * reach / lam),)
+    ends = K.bounds(p), K.conjugate.bounds(tree_map(lambda a: lam * a, x))
+    return reach * (inner(slope, slope) ** 0.5 + L * reach / lam), sum(high - low for low, high in ends)
 
 
 def certificate_of_anchored(

@@ -11,7 +11,10 @@ import pytest
 import torch
 
 import lionk
+from lionk.functions import spectral_lift
 from lionk.solver.bundle import on_simplex
+from lionk.theory.anchored import optimality, rounding_of_step
+from lionk.theory.certificate import ROUNDING
 from problems import logistic, random_quadratic
 from turns import on_libraries
 
@@ -358,3 +361,17 @@ def test_a_solution_much_smaller_than_the_shift_of_dom_dual_is_an_exact_step(siz
         jac=True, convex=True, maxiter=60, tol=1e-9,
     )  # fmt: skip
     assert not result.certificate.failed
+
+
+def test_a_step_is_judged_by_what_its_function_is_known_to():
+    """The terms of K* cancel next to 1, where slopes of 1e-7 make all others far smaller."""
+    K = spectral_lift(lionk.K("berhu")).ridge(1.0)
+    x = [[3.2863016, 0.3131342], [0.46236873, -3.0725956], [0.31232545, 1.2538815]]
+    anchor = [[2.707088, -1.7133427], [1.8595088, 2.7423954], [0.5701009, -0.80923474]]
+    slope = [[-2.247134e-08, -5.3551048e-09], [-1.6000968e-08, 1.9244803e-07], [6.0871344e-09, -7.4522745e-08]]
+    x, anchor, slope = (np.asarray(a, dtype=np.float32) for a in (x, anchor, slope))
+    L, eps = 3.5585748255834816e-09, float(np.finfo(np.float32).eps)
+    for moved, holds in ((x, True), (x * np.float32(1.01), False)):
+        residual, scale = optimality(K, moved, anchor, slope, L, 0.0, lam=0.3)
+        size, width = rounding_of_step(K, moved, anchor, slope, L, lam=0.3)
+        assert (abs(residual) - width <= ROUNDING * eps * (scale + size)) == holds
