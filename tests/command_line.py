@@ -13,6 +13,7 @@ from typer import testing
 
 from lionk.app.cli import app
 
+# A name that Typer keeps to itself, and types so.
 testing._get_command = functools.cache(testing._get_command)  # type: ignore[attr-defined]
 
 

@@ -14,13 +14,11 @@ from ..specification.cases import EPS, function_of, host
 from ..specification.dialects import FACTORS
 from ..specification.port import Capabilities
 from .reference import Runs, follow
+from .singular import EXACT, Seen, rank_of, ratios_of, ridge_of, values_of, vectors_of
 
-#: Shape, minus the average that K is asked at, and the direction that was seen.
-Seen = list[tuple[tuple[int, ...], Any, Any]]
 RIGHT = "the right one"
 POLAR = "of averages of the polar factors of the gradients"
 ITSELF = "the readout itself, and not its polar factor"
-_EXACT = 1e-4  # the error of a port that declares none
 _LESS = 0.75  # of what the right one leaves: others must do better than its own error
 
 
@@ -30,18 +28,13 @@ def _in_turn(r: Any, K: Any) -> Any:
     return K.subgradient(r[order])[xp.argsort(order)]
 
 
-def _columns(r: Any, _: Any) -> Any:
-    xp, cols = host().namespace(), len(r.T)
-    parts = xp.split(r, 2 - cols % 2, axis=1)
-    return xp.concat([build("nuclear").subgradient(part) for part in parts], axis=1)
-
-
 def _parts(k: int, axis: int) -> Callable[[Any, Any], Any]:
-    def of(r: Any, K: Any) -> Any:
-        if r.shape[axis] % k:
-            return K.subgradient(r)
+    """Those of k blocks, or of the whole where the axis has no such parts."""
+
+    def of(r: Any, _: Any) -> Any:
         xp = host().namespace()
-        return xp.concat([build("nuclear").subgradient(part) for part in xp.split(r, k, axis=axis)], axis=axis)
+        parts = xp.split(r, 1 if r.shape[axis] % k else k, axis=axis)
+        return xp.concat([build("nuclear").subgradient(part) for part in parts], axis=axis)
 
     return of
 
@@ -72,15 +65,16 @@ WAYS: dict[str, Callable[[Any, Any], Any]] = {
     "that of the whole matrix": lambda r, _: build("nuclear").subgradient(r),
     "that of the transposed matrix": lambda r, K: K.subgradient(r.T).T,
     "that of blocks whose rows take turns": _in_turn,
-    "that of blocks of columns": _columns,
+    "that of blocks of columns": _parts(2, 1),
     **{
         f"that of each {name} of the {lines} by itself, where their number is a multiple of {k}": _parts(k, axis)
         for k, name in ((2, "half"), (3, "third"), (4, "quarter"))
         for axis, lines in enumerate(("rows", "columns"))
+        if (k, axis) != (2, 1)
     },
     ITSELF: lambda r, _: r,
     "that of a tall matrix, turned back by a reshape and not by a transpose": _not_turned,
-    "the readout divided by its largest singular value": lambda r, _: r / (float(_values(r).max()) or 1.0),
+    "the readout divided by its largest singular value": lambda r, _: r / (float(values_of(r).max()) or 1.0),
     "the readout divided by its length": lambda r, _: r / (float((r * r).sum() ** 0.5) or 1.0),
     "U V of the decomposition U S V^T, not U V^T": _untransposed,
     "Q of the decomposition Q R": _triangular,
@@ -112,10 +106,7 @@ READOUTS: dict[str, Callable[[float, float, Any, Any], tuple[Any, Any]]] = {
         b * m + (1 - b) * c,
     ),
     "of a readout with b1 and b2 exchanged": lambda b1, b2, m, c: (b2 * m + (1 - b2) * c, b1 * m + (1 - b1) * c),
-    POLAR: lambda b1, b2, m, c: (
-        b1 * m + (1 - b1) * build("nuclear").subgradient(c),
-        b2 * m + (1 - b2) * build("nuclear").subgradient(c),
-    ),
+    POLAR: lambda b1, b2, m, c: READOUTS[RIGHT](b1, b2, m, build("nuclear").subgradient(c)),
 }
 
 
@@ -141,8 +132,8 @@ def direction_of(wrong: Runs, every: Runs, claims: Capabilities) -> str:
     if not claims.accuracy and (found := _explained(finite, claims, _full)):
         return f"{found}, where the readout has full rank"
     if claims.accuracy:
-        return _singular_values(seen, claims)
-    return _rank(seen) or _ridge(seen) or _vectors(seen, claims)
+        return ratios_of(seen, claims)
+    return rank_of(seen) or ridge_of(seen) or vectors_of(seen, claims)
 
 
 def _seen(runs: Runs, rule: str) -> Iterator[tuple[tuple[int, ...], Any, Any]]:
@@ -156,7 +147,7 @@ def _seen(runs: Runs, rule: str) -> Iterator[tuple[tuple[int, ...], Any, Any]]:
 
 
 def _full(r: Any) -> bool:
-    return getattr(r, "ndim", 0) == 2 and bool((s := _values(r)).min() > 1e-6 * s.max())
+    return getattr(r, "ndim", 0) == 2 and bool((s := values_of(r)).min() > 1e-6 * s.max())
 
 
 def _explained(runs: Runs, claims: Capabilities, asked: Callable[[Any], bool] = lambda _: True) -> str:
@@ -168,7 +159,7 @@ def _explained(runs: Runs, claims: Capabilities, asked: Callable[[Any], bool] = 
         if not found or left > best:
             continue
         best, words = (_LESS if way == rule == RIGHT else 1 - 1e-6) * left, ""  # of equal ones the first
-        far = any(abs(f - 1) > claims.accuracy + _EXACT for f in found.values())
+        far = any(abs(f - 1) > claims.accuracy + EXACT for f in found.values())
         scale = _scale(found, claims) if way == RIGHT and len(found) > 1 else ""
         numbers = ", ".join(f"{f:.3g} at {s}" for s, f in found.items())
         shown = f" times a number for each shape, {numbers}{scale}" if far or scale else ""
@@ -184,7 +175,7 @@ def _factors(
 ) -> tuple[dict[tuple[int, ...], float], float]:
     """The number for each shape, and the share that they leave; ({}, inf) if some direction is no such multiple."""
     xp, found, left = host().namespace(), {}, 0.0
-    error = claims.accuracy or _EXACT
+    error = claims.accuracy or EXACT
     for shape in dict.fromkeys(s for s, *_ in seen):
         K = function_of(claims.K, shape)
         try:
@@ -209,7 +200,7 @@ def _scale(found: dict[tuple[int, ...], float], claims: Capabilities) -> str:
     for shape in found:
         line = xp.zeros(shape)
         line[0] = 1.0  # of one block, if there are several
-        right[shape] = float(_values(function_of(exact, shape).subgradient(line)).max())
+        right[shape] = float(values_of(function_of(exact, shape).subgradient(line)).max())
     seen = named({s: f * right[s] for s, f in found.items()}, claims.accuracy)
     due = named(right, 0.0) or ", ".join(f"{v:.3g} at {s}" for s, v in right.items())
     return f": its scale is {seen}, where {due} is right" if seen and seen != due else ""
@@ -225,91 +216,3 @@ def named(scales: dict[tuple[int, ...], float], accuracy: float) -> str:
         if spread < best - 1e-12 and abs(mean) <= -math.log(1 - accuracy) + 1e-9:
             best, found = spread, name
     return found
-
-
-def _rank(seen: Seen) -> str:
-    """Of an exact K: a direction of more rank than its readout."""
-    for shape, r, v in seen:
-        s, t = _values(r), _values(v)  # what is read back from x has the rounding of x
-        ranks = [int((s > 1e-6 * s.max()).sum()), int((t > 1e-3 * max(1.0, float(t.max()))).sum())]
-        if ranks[1] > ranks[0]:
-            return (
-                f"at shape {shape} the readout has rank {ranks[0]}, and the direction rank {ranks[1]}: singular "
-                "vectors of singular values that are 0 must have no part in it"
-            )
-    return ""
-
-
-def _ridge(seen: Seen) -> str:
-    """Of the polar factor: what is added to the singular values of the readout, or to their squares, by which they are
-    divided.
-    """
-    xp = host().namespace()
-    rows: list[tuple[Any, Any]] = []
-    for _, r, v in seen:
-        left, s, right = xp.linalg.svd(r, full_matrices=False)
-        kept = xp.diag(left.T @ v @ right.T)
-        told = (s > 0) & (kept > 1e-3) & (kept < 1 - 1e-6)
-        rows += zip(s[told], kept[told], strict=True)
-    for words, found in {
-        "sqrt(s^2 + {:.2g})": [float(s * s * (1 / kept**2 - 1)) for s, kept in rows],
-        "s + {:.2g}": [float(s * (1 / kept - 1)) for s, kept in rows],
-    }.items():
-        if len(found) > 2 and max(found) < 1.02 * min(found):
-            by = words.format(sum(found) / len(found))
-            return f"the singular values s of the readout are divided by {by}, and not by s: an epsilon, or a ridge"
-    return ""
-
-
-def _vectors(seen: Seen, claims: Capabilities) -> str:
-    """Of an exact K: a direction whose singular values are right, and which is another one."""
-    other = False
-    for shape, r, v in seen:
-        u = function_of(claims.K, shape).subgradient(r)
-        if not float(abs(_values(v) - _values(u)).max()) <= _EXACT:
-            return ""
-        other = other or float(abs(v - u).max()) > 0.1
-    return other * (
-        "the singular values of the direction are right, and its singular vectors are not: V of the decomposition U S "
-        "V^T may stand where V^T should, or the vectors may be in another order"
-    )
-
-
-def _values(a: Any) -> Any:
-    return host().namespace().linalg.svdvals(a)
-
-
-def _singular_values(seen: Seen, claims: Capabilities) -> str:
-    xp = host().namespace()
-    sizes = [float((v * v).sum() / (u * u).sum()) ** 0.5 for s, r, v in seen if (u := _due(r, s, claims)).any()]
-    if not all(map(math.isfinite, sizes)) or max(sizes, default=0.0) > 4:
-        return (
-            f"the direction is up to {max(sizes):.2g} times as large as the right one: an iteration that diverges, by "
-            "its coefficients or by a matrix that is not brought to size 1 before it"
-        )
-    ratios = [v for shape, r, u in seen if r.any() for v in _singular(r, u, function_of(claims.K, shape), claims)]
-    if not ratios or any(map(math.isnan, ratios)) or not xp.isfinite(ratios).all():
-        return ""
-    why = "an iteration that ends too early, or a matrix that is not brought to size 1 before it"
-    return (
-        f"the singular values of the direction are {min(ratios):.2g} to {max(ratios):.2g} times the right ones: {why}"
-    )
-
-
-def _due(r: Any, shape: tuple[int, ...], claims: Capabilities) -> Any:
-    return function_of(claims.K, shape).subgradient(r)
-
-
-def _singular(r: Any, v: Any, K: Any, claims: Capabilities) -> list[float]:
-    """In the singular vectors of the readout: by how much each singular value of v is too large; [nan] if v has
-    others. What is not finite says nothing.
-    """
-    xp = host().namespace()
-    if not xp.isfinite(v).all():
-        return []
-    left, _, right = xp.linalg.svd(r, full_matrices=False)
-    inner, due = left.T @ v @ right.T, xp.diag(left.T @ K.subgradient(r) @ right.T)
-    beside = inner - xp.diag(xp.diag(inner))
-    if float((beside**2).sum()) > claims.accuracy**2 * float((inner**2).sum()) or not due.all():
-        return [math.nan]
-    return [float(a / b) for a, b in zip(xp.diag(inner), due, strict=True)]

@@ -43,7 +43,8 @@ def two_of(port: Port, runs: Runs) -> str:
     explains all without weight decay, or at a constant rate, or at first, and one that explains what is left.
     """
     alike, _ = _told(port, runs)
-    plain = _told(port, runs, wd=0.0)[0] if any(w.case.weight_decay for w in alike) else []
+    plain = [w for w in alike if not w.case.weight_decay]
+    plain = [*_fresh(port, {w.case.shape for w in alike}, 0.0), *plain] if len(plain) < len(alike) else []
     constant = [w for w in alike if not w.case.scheduled]
     starts = [Walk(w.case, w.K, w.steps[:1]) for w in alike]
     for part in (plain, constant if len(constant) < len(alike) else [], starts):
@@ -53,16 +54,13 @@ def two_of(port: Port, runs: Runs) -> str:
     return ""
 
 
-def _told(port: Port, runs: Runs, wd: float | None = None) -> tuple[list[Walk], list[Walk]]:
-    """Walks of the shapes that go wrong, with new ones; and of the others. ``wd``: with this weight decay alone."""
+def _told(port: Port, runs: Runs) -> tuple[list[Walk], list[Walk]]:
+    """Walks of the shapes that go wrong, with new ones; and of the others. None of a port that makes no new ones."""
     walks = _walks(runs, port.capabilities)
     wrong = {w.case.shape for w in walks if any(entries.any() for entries in w.wrong)}
-    alike = [w for w in walks if w.case.shape in wrong and (wd is None or w.case.weight_decay == wd)]
-    try:
-        fresh = _fresh(port, wrong, wd)
-    except Exception:  # whatever the port raises has its own verdict
-        return [], []
-    return [*fresh, *alike], [w for w in walks if w.case.shape not in wrong]
+    fresh = _fresh(port, wrong, _DECAY)
+    alike = [w for w in walks if w.case.shape in wrong]
+    return ([*fresh, *alike], [w for w in walks if w.case.shape not in wrong]) if fresh else ([], [])
 
 
 def operations(axes: int = 3) -> Iterator[tuple[str, Operation, Mapping[str, Place]]]:
@@ -106,8 +104,8 @@ def _both(base: Changes, more: Changes) -> Changes:
     return {**base, **{at: after(base[at], change) if at in base else change for at, change in more.items()}}
 
 
-def _fresh(port: Port, shapes: Collection[tuple[int, ...]], wd: float | None) -> list[Walk]:
-    """Longer runs of the same shapes, by which what explains few entries by chance is told."""
+def _fresh(port: Port, shapes: Collection[tuple[int, ...]], wd: float) -> list[Walk]:
+    """Longer runs of the same shapes, by which what explains few entries by chance is told; none if the port raises."""
     claims = port.capabilities
     dtype = widest(claims)
     make, chosen = Maker(claims, dtype or "float32"), sorted(shapes, key=lambda s: (size(s) > 1000, -len(s), -size(s)))
@@ -116,8 +114,11 @@ def _fresh(port: Port, shapes: Collection[tuple[int, ...]], wd: float | None) ->
         script = make.script(f"fresh {shape}", 0.8, 0.95, shape).random(4)
         for power in (*range(-8, 3), -4, 0):  # of lengths by which limits are told apart
             script.random(1, 2.0**power, 2.0 ** (power + 2), 16)
-        cases.append(make.case(f"S1.readout/fresh_{len(cases)}", script, shape=shape, wd=_DECAY if wd is None else wd))
-    return _walks([(c, run(port, c)) for c in cases], claims) if dtype else []
+        cases.append(make.case(f"S1.readout/fresh_{len(cases)}", script, shape=shape, wd=wd))
+    try:
+        return _walks([(c, run(port, c)) for c in cases], claims) if dtype else []
+    except Exception:  # whatever the port raises has its own verdict
+        return []
 
 
 def _explained(walks: list[Walk], changes: Changes) -> bool:

@@ -146,8 +146,8 @@ WHOLE: dict[str, Slice] = {
         for c in (1.0, 2.0, 3.0, 5.0, 0.5)
         for what, of in {
             "its root mean square": _rms,
-            "the median of its sizes": lambda v, axes: _median(abs(v), axes),
-            "the mean of its sizes": lambda v, axes: _mean(abs(v), axes),
+            "the median of its sizes": _NUMBERS["median size"],
+            "the mean of its sizes": _NUMBERS["mean size"],
         }.items()
     },
     **{
@@ -156,10 +156,10 @@ WHOLE: dict[str, Slice] = {
         )
         for c in (0.1, 0.01, 0.5, 1.0, 0.2, 0.05, 1e-3)
         for what, of in {
-            "its largest": lambda v, axes: _max(abs(v), axes),
+            "its largest": _NUMBERS["largest entry"],
             "its root mean square": _rms,
-            "the mean of its sizes": lambda v, axes: _mean(abs(v), axes),
-            "the median of its sizes": lambda v, axes: _median(abs(v), axes),
+            "the mean of its sizes": _NUMBERS["mean size"],
+            "the median of its sizes": _NUMBERS["median size"],
         }.items()
     },
     **{

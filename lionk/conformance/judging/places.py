@@ -109,9 +109,9 @@ def moved(case: Case | Capabilities, K: ConvexFunction, s: Now, lam: float, chan
     if "fitted" in changes:
         u, alone = _fitted(s, done("fitted", u))
         tied = tied | alone
-    x = s.memories.get("iterate", {}).get("x", s.first) if "shown" in changes else s.x
-    x = done("new", x - s.lr * done("step", u + lam * done("decayed", x)))
-    s.memories["iterate"] = {"x": x}
+    own = s.memories.setdefault("iterate", {"x": s.first}) if "shown" in changes else {"x": s.x}
+    x = own["x"]
+    own["x"] = x = done("new", x - s.lr * done("step", u + lam * done("decayed", x)))
     return done("after", m), done("shown", x), tied
 
 

@@ -185,7 +185,7 @@ EVENTS = [
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize(("K", "compile"), [("l1", False), ("log_cosh", False), ("l1", None)])
-def test_whatever_happens_between_two_steps(monkeypatch, K, compile, seed):  # noqa: A002  (as above)
+def test_whatever_happens_between_two_steps(monkeypatch, K, compile, seed):  # noqa: A002  (the name of the argument of LionK)
     """Two steps after each event: the second one finds what the first one remembered."""
     monkeypatch.setattr(lionk_torch.runner.small, "TINY", 100)
     monkeypatch.setattr(lionk_torch.runner.small, "PATIENCE", 3)
