@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +68,7 @@ def certificate_of_anchored(
     """Put the record of a run into words; the arguments are those of ``certificate_of``."""
     convex = False if record.not_convex is not None else convex
     return Certificate((
-        _feasible(record, distance),
+        _feasible(record, distance, gap),
         _exact(record, ROUNDING * eps + 10 * max(K.traits.accuracy, K.conjugate.traits.accuracy)),
         _descent(record),
         _seen(suboptimality(gap, rounding, lam, convex, stochastic=False, momentum_gap=momentum_gap), record),
@@ -75,10 +76,11 @@ def certificate_of_anchored(
     ))  # fmt: skip
 
 
-def _feasible(r: AnchoredRecord, distance: float) -> Statement:
+def _feasible(r: AnchoredRecord, distance: float, gap: float) -> Statement:
+    """A finite gap says that K* is finite at the end: lam x is then in dom K*, and its distance is rounding."""
     if r.outside:
         text = f"K*(lam x) was infinite at {r.outside} point(s) of the run; at the end the distance is {distance:.3g}"
-        return Statement("phase I", "failed" if distance > 0 else "does not apply", text)
+        return Statement("phase I", "failed" if distance > 0 and math.isinf(gap) else "does not apply", text)
     return Statement("phase I", "holds", "lam x was in dom K* at every point where f was evaluated")
 
 

@@ -13,7 +13,7 @@ import torch
 import lionk
 from lionk.functions import spectral_lift
 from lionk.solver.bundle import on_simplex
-from lionk.theory.anchored import optimality, rounding_of_step
+from lionk.theory.anchored import AnchoredRecord, certificate_of_anchored, optimality, rounding_of_step
 from lionk.theory.certificate import ROUNDING
 from problems import logistic, random_quadratic
 from turns import on_libraries
@@ -375,3 +375,13 @@ def test_a_step_is_judged_by_what_its_function_is_known_to():
         residual, scale = optimality(K, moved, anchor, slope, L, 0.0, lam=0.3)
         size, width = rounding_of_step(K, moved, anchor, slope, L, lam=0.3)
         assert (abs(residual) - width <= ROUNDING * eps * (scale + size)) == holds
+
+
+@pytest.mark.parametrize(("gap", "verdict"), [(1e-5, "does not apply"), (math.inf, "failed")])
+def test_a_run_ends_inside_where_the_gap_of_its_end_is_finite(gap: float, verdict: str) -> None:
+    """A finite gap is one with a finite K*: a distance of 1e-17 to dom K* is then rounding."""
+    certificate = certificate_of_anchored(
+        lionk.K("l1"), AnchoredRecord(outside=1), 1.0, eps=2e-16, gap=gap, rounding=0.0, momentum_gap=gap,
+        distance=1e-17, convex=True,
+    )  # fmt: skip
+    assert {s.name: s.verdict for s in certificate.statements}["phase I"] == verdict
