@@ -68,7 +68,7 @@ class Walk:
 
     def explains(self, changes: Changes, only: int | None = None) -> int:
         """In how many entries they give an x that is wrong; -1 - n if they give another x than was seen after step n.
-        ``only``: the last step that is asked about, and the one.
+        ``only``: the last step that is asked about, and the one whose entries are counted.
         """
         memories: dict[str, dict[str, Any]] = {}
         m, (b1, b2), wd, found = 0.0 * self.steps[0].x, self.case.betas, self.case.weight_decay, 0
@@ -78,12 +78,11 @@ class Walk:
             u, seen = -step.u, -step.seen - step.decay
             now = Now(p.x, self.steps[0].x, p.grad, m, r, u, p.step, p.lr, wd, b1, b2, seen, memories)
             m, x, tied = moved(self.case, self.K, now, p.lam, changes)
-            if only is not None and n < only:
-                continue
             near = _is_near(x, step)
             if not (near | tied).all():
                 return -1 - n
-            found += int((near & self.wrong[n] & ~tied).sum())
+            if only is None or n == only:
+                found += int((near & self.wrong[n] & ~tied).sum())
         return found
 
 
