@@ -66,7 +66,8 @@ for K in (*(["l1"] if FULL else []), lionk.blocks({"w": "row_l1_l2", "v": "l2"})
 
 
 def on_8_devices(code):
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "1"}
+    devices = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+    flags = {"XLA_FLAGS": devices, "JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "1"}
     done = subprocess.run(
         [sys.executable, "-c", COMMON + code], check=False, capture_output=True, text=True, env={**os.environ, **flags}
     )
