@@ -138,9 +138,10 @@ def numbers_only(mesh):
     reduce = ["l2", "lp", "log_sum_exp", "huber_l2", "smooth_linf", "l1_plus_l2", "half_l1_squared"]
     order = ["linf", "max", "half_linf_squared", *({"name": n, "k": 7} for n in ("top_k", "capped_simplex"))]
     rows = ["row_l1_l2", "col_l1_l2", "group_huber", "group_linf_l2", "half_group_squared"]
-    for K in [*reduce, *order, *rows]:
-        for dtype, layout in (torch.float64, Shard(0)), (torch.float32, Shard(1)), (torch.bfloat16, Shard(0)):
-            if dtype != torch.bfloat16 or K in ("l2", "linf"):
+    kinds = (torch.float64, Shard(0)), (torch.float32, Shard(1)), (torch.bfloat16, Shard(0))
+    for place, K in enumerate([*reduce, *order, *rows]):
+        for dtype, layout in kinds:
+            if K in ("l2", "linf") or dtype == kinds[place % 2][0] or (FULL and dtype != torch.bfloat16):
                 p = torch.nn.Parameter(distribute_tensor(0 * x.to(dtype), mesh, [layout]))
                 p.grad = distribute_tensor(-x.to(dtype), mesh, [layout])
                 opt = LionK([p], 1.0, (0.0, 0.0), K=K)
