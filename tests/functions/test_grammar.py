@@ -206,7 +206,7 @@ def test_scales(case: Case) -> None:
 def test_no_statement_is_false() -> None:
     """The hunt that ``python tests/hunt.py`` is, on fewer draws; LIONK_FULL=1 gives it ten minutes."""
     depths = (0, 1, 1, 2, 2, 3) if TIMES > 1 else (0, 1)
-    counts, false, _ = hunt.hunt(100_000 if TIMES > 1 else 6, seconds=600 if TIMES > 1 else 20, depths=depths)
+    counts, false, _ = hunt.hunt(100_000 if TIMES > 1 else 10, seconds=600 if TIMES > 1 else 20, depths=depths)
     DRAWN.update({f"{kind} (hunt)": n for kind, n in counts.items()})
     assert not false, hunt.told(counts, false, [])
 
