@@ -1169,11 +1169,13 @@ def test_shell_completion():
     assert done.stdout.split() == ["nuclear", "nuclear_frobenius", "nuclear_l1"]
 
 
+@pytest.mark.usefixtures("small")
 def test_a_missing_library_is_one_line():
-    code = """
+    code = f"""
 import sys
 from lionk.app import main
-for missing, sys.argv in (("typer", ["", "--version"]), ("sklearn", ["", "solve"]), ("matplotlib", ["", "solve"])):
+own = ["", "solve", *{SMALL}]
+for missing, sys.argv in (("typer", ["", "--version"]), ("sklearn", ["", "solve"]), ("matplotlib", own)):
     sys.modules[missing] = None
     try:
         main()
