@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from lionk.conformance.judging.changes import operations
+from lionk.conformance.judging.operations import Fitted, Operation
 from lionk.conformance.judging.places import PLACES, Now, moved
 from lionk.conformance.mutants.step import Slot
 from lionk.conformance.specification.variant import direction, spelled
@@ -20,15 +21,15 @@ _AT = {
     "step": "the step u - wd x",
     "shape": "the direction is the readout, which",
 }
-#: By name: the array, what is done to it, and the rules that notice it.
-ROWS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "clipped_length": ("gradient", "is clipped to length 1", ("S1.readout", "S4.state")),
-    "clipped_by_x": ("gradient", "is clipped to 0.01 of the length of x", ("S1.readout", "S4.state")),
+#: By name: the array, what is done to it, with which number if that has one, and the rules that notice it.
+ROWS: dict[str, tuple[Any, ...]] = {
+    "clipped_length": ("gradient", "is clipped to length {}", 1.0, ("S1.readout", "S4.state")),
+    "clipped_by_x": ("gradient", "is clipped to {} of the length of x", 0.01, ("S1.readout", "S4.state")),
     "projected_gradient": ("gradient", "has its part along x taken off", ("S1.readout", "S4.state")),
     "stale_gradient": ("gradient", "is that of 1 step before", ("S1.first", "S1.readout")),
     "accumulated_gradient": ("gradient", "is the sum of all until then", ("S1.readout", "S4.state")),
     "normalised_gradient": ("gradient", "is divided by its length", ("S1.readout", "S4.state")),
-    "clipped_gradient": ("gradient", "is cut to [-1, 1], entry by entry", ("S1.readout", "S4.state")),
+    "clipped_gradient": ("gradient", "is cut to [-{0}, {0}], entry by entry", 1.0, ("S1.readout", "S4.state")),
     "gradient_over_largest": ("gradient", "is divided by its largest entry", ("S1.readout", "S4.state")),
     "centred_gradient": ("gradient", "has its mean taken off, row by row", ("S5.shape",)),
     "centred_over_all": ("gradient", "has its mean taken off", ("S1.readout", "S4.state")),
@@ -42,7 +43,7 @@ ROWS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "momentum_restarts": (
         "kept", "is 0 at each step whose count from 1 is a multiple of 5", ("S1.readout", "S4.state"),
     ),
-    "clipped_momentum": ("kept", "is cut to [-0.1, 0.1], entry by entry", ("S4.state", "S1.betas")),
+    "clipped_momentum": ("kept", "is cut to [-{0}, {0}], entry by entry", 0.1, ("S4.state", "S1.betas")),
     "momentum_turned": ("read", "is turned: its sign is wrong", ("S1.readout",)),
     "cautious_by_momentum": (
         "direction", "is kept only where it has the sign of the momentum", ("S1.readout", "S1.first"),
@@ -51,13 +52,13 @@ ROWS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "larger_half": ("direction", "is kept only in the larger half of the readouts", ("S1.readout",)),
     "rescaled_direction": ("direction", "is divided by 1 - b1", ("S1.readout", "S3.step")),
     "scaled_sign": ("direction", "is multiplied by the mean size of the readout", ("S1.readout", "S2.scale")),
-    "smooth_sign": ("shape", "is replaced by its tanh, multiplied by 100 before,", ("S1.readout", "S2.scale")),
+    "smooth_sign": ("shape", "is replaced by its tanh, multiplied by {} before,", 100.0, ("S1.readout", "S2.scale")),
     "first_step_skipped": ("step", "is kept only after the first step", ("S1.first",)),
 }  # fmt: skip
 _DONE = {words: change for words, change, _ in operations()}
 
 
-def _moved(s: Slot, x: Any, m: Any, g: Any, *, place: str, change: str) -> tuple[Any, Any]:
+def _moved(s: Slot, x: Any, m: Any, g: Any, *, place: str, change: Operation) -> tuple[Any, Any]:
     claims, lr = s.port.dialect, s.hyper["lr"]
     g = -g if claims.maximize else g
     lam, g = spelled(s.decay, s.wd, s.lr, lr(0) if callable(lr) else lr, x, g)
@@ -65,11 +66,12 @@ def _moved(s: Slot, x: Any, m: Any, g: Any, *, place: str, change: str) -> tuple
     u = -direction(claims, s.K, x, g, lam, -r)
     first, memory = s.memory.setdefault("first", x), s.memory.setdefault("of the change", {})
     now = Now(x, first, g, -m, r, u, s.count, s.lr, s.wd, s.b1, s.b2, u, memory)
-    kept, x, _ = moved(claims, s.K, now, lam, PLACES[place](_DONE[change]))
+    kept, x = moved(claims, s.K, now, lam, PLACES[place](change))
     return x, -kept
 
 
-for _name, (_at, _words, _rules) in ROWS.items():
-    _move = partial(_moved, place=_AT[_at], change=_words)
+for _name, (_at, _words, *_number, _rules) in ROWS.items():
+    _change = _DONE[_words]
+    _move = partial(_moved, place=_AT[_at], change=_change.at(*_number) if isinstance(_change, Fitted) else _change)
     _move.__name__ = _name
-    mutant(f"{_AT[_at]} {_words}".removesuffix(","), *_rules)(_move)
+    mutant(f"{_AT[_at]} {_words.format(*(f'{n:g}' for n in _number))}".removesuffix(","), *_rules)(_move)

@@ -41,6 +41,12 @@ def spiked(self, g):
     return np.clip(g, -level, level)
 
 
+def ramped(self, g):
+    self.own = getattr(self, "own", self.betas)
+    self.betas = self.own[0], min(self.own[1], (self.t + 1) / (self.t + 10))
+    return g
+
+
 def held_every_third(self, g):
     if self.t % 3 == 0:
         self.old = g
@@ -78,7 +84,9 @@ def by_columns(self, g):
     ("methods", "words"),
     [
         ({"gradient": lambda s, g: np.arctan(g)}, "the gradient, before it is averaged, is replaced by its arctan"),
-        ({"gradient": spiked}, "has its entries cut to 2 times the median of its sizes"),
+        ({"gradient": spiked}, "has its entries cut to 2 times its median size"),
+        ({"gradient": lambda s, g: np.clip(g, -0.37, 0.37)}, "before it is averaged, is cut to [-0.37, 0.37], entry"),
+        ({"gradient": ramped}, "b2 rises as min(it, (t + 1)/(t + 10))"),
         ({"gradient": circular}, "is smoothed over neighbours, by (1, 1, 1)/3 (the ends are neighbours)"),
         ({"gradient": held_every_third}, "the gradient, before it is averaged, is taken anew only at each 3th step"),
         ({"gradient": lambda s, g: g + 0.5 * s.wd * s.lr * 2 * s.x}, "has lr wd x added"),
@@ -86,7 +94,7 @@ def by_columns(self, g):
         ({"kept": lambda s, m: m - 0.01 * np.clip(m / 0.01, -1, 1)}, "after each step, is shrunk towards 0 by 0.01"),
         ({"gathered": lambda s, g: np.minimum(np.maximum(g, -0.1), 0.1)}, "the momentum alone, is cut to [-0.1, 0.1]"),
         ({"readout": lambda s, r: np.where(np.abs(r) >= 0.2 * np.abs(r).max(initial=0), r, 0)},
-         "has entries below 0.2 of its largest taken for 0"),
+         "has entries below 0.2 of its largest entry taken for 0"),
         ({"direction": turned_where_x_falls}, "the direction is kept only where it has not the sign of x"),
         ({"direction": damped}, "the direction is multiplied by 0.9 at each step anew"),
         ({"direction": halved_towards_the_last}, "the direction is half of it and half of that of the step before"),

@@ -5,33 +5,37 @@ A change explains a port if it gives every x of its runs, each from the x that w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
+from typing import Any
 
-from ..specification.cases import Case, size
+from ..specification.cases import Case, host, size
 from ..specification.maker import Maker, widest
 from ..specification.port import Capabilities, Port
-from .operations import ENTRIES, PLACED, Operation
-from .operations_in_time import COUNTS, MEMORIES
+from .operations import ENTRIES, PLACED, Fitted, Operation
+from .operations_in_time import BETAS, COUNTS, MEMORIES
 from .operations_of_slices import SLICES, WHOLE, sliced
 from .operations_of_steps import BESIDES, SCALES, WITH_X
-from .places import APART, AVERAGES, FITTED, PLACES, STEPS, UNDECAYED, Changes, Place, Walk
+from .places import APART, AVERAGES, FITTED, NUMBERS, PLACES, STEPS, UNDECAYED, Changes, Place, Walk
 from .reference import Runs, Step, steps_of
 from .trace import run
 
 _FRESH = 2  # runs that confirm
 _DECAY = 0.4
+_ROUNDS, _MORE, _LARGE = 6, 33, 100  # of a fit: how often nearer numbers are tried, how many, up to which size
 _BASES = 2  # changes that explain a part, to each of which a second one is looked for
 _NONE: Changes = {}
 _WITHOUT = ("S6.", "S2.fine", "S2.scale", "S3.large")
 
 
-def change_of(port: Port, runs: Runs) -> str:
+def change_of(port: Port, runs: Runs, fitted: bool = True) -> str:
     """The first change that explains every step of these runs, or else of those of the shapes that go wrong, in words;
-    "" if none does.
+    "" if none does. ``fitted``: also those with a number that is fitted.
     """
     alike, others, partly = *_told(port, runs), ""
-    for words, changes in _explaining(alike):
+    for words, changes in _explaining(alike, fitted=fitted):
         if _explained(others, changes):
             return words
         partly = partly or words
@@ -48,7 +52,7 @@ def two_of(port: Port, runs: Runs) -> str:
     constant = [w for w in alike if not w.case.scheduled]
     starts = [Walk(w.case, w.K, w.steps[:1]) for w in alike]
     for part in (plain, constant if len(constant) < len(alike) else [], starts):
-        for words, changes in islice(_explaining(part), _BASES):
+        for words, changes in islice(_explaining(part, fitted=part is plain), _BASES):
             for more, _ in _explaining(alike, changes):
                 return f"{words}; and {more}"
     return ""
@@ -63,38 +67,99 @@ def _told(port: Port, runs: Runs) -> tuple[list[Walk], list[Walk]]:
     return ([*fresh, *alike], [w for w in walks if w.case.shape not in wrong]) if fresh else ([], [])
 
 
-def operations(axes: int = 3) -> Iterator[tuple[str, Operation, Mapping[str, Place]]]:
+def operations(axes: int = 3, fitted: bool = True) -> Iterator[tuple[str, Operation | Fitted, Mapping[str, Place]]]:
     """All that change an array of so many axes, and where each is tried, the simplest first: of two that do the same,
-    the first is named.
+    the first is named. ``fitted``: also those with a number.
     """
     along = {words: of for words, of in SLICES.items() if of(axes)}
     slices = {f"{words}{where}": sliced(of, each) for words, of in WHOLE.items() for where, each in along.items()}
     tables = (ENTRIES, slices, PLACED, BESIDES, COUNTS, MEMORIES)
-    rows = [(table, PLACES) for table in tables] + [(SCALES, STEPS), (WITH_X, UNDECAYED)]
+    rows = [(BETAS, NUMBERS), *((table, PLACES) for table in tables), (SCALES, STEPS), (WITH_X, UNDECAYED)]
     rows += [(table, FITTED) for table in (slices, BESIDES, MEMORIES)]
     rows += [(table, APART) for table in (ENTRIES, MEMORIES)]
-    for table, places in rows:
-        for words, change in table.items():
-            yield words, change, places
+    for kind in (False, True)[: 1 + fitted]:
+        for table, places in rows:
+            for words, change in table.items():
+                if isinstance(change, Fitted) == kind:
+                    yield words, change, places
 
 
-def _explaining(walks: list[Walk], base: Changes = _NONE) -> Iterator[tuple[str, Changes]]:
-    """Each change that explains all these walks beside those of ``base``, in words, and all of these changes."""
-    failed = [(-1 - n, w.case.size < 4, w.case.size, i) for i, w in enumerate(walks) if (n := w.explains(base)) < 0]
+def _explaining(walks: list[Walk], base: Changes = _NONE, fitted: bool = True) -> Iterator[tuple[str, Changes]]:
+    """Each change that explains all these walks beside those of ``base``, in words, and all of these changes.
+    ``fitted``: also those with a number that is fitted; beside others, of the step alone.
+    """
+    failed = [(n, w.case.size < 4, w.case.size, i) for i, w in enumerate(walks) if (n := w.explains(base)[0]) >= 0]
     if not failed:
         return
     at, *_, i = min(failed)
     first, walks, steps = walks[i], list(walks), not base and _moves_otherwise(walks)
-    for words, change, places in operations(len(first.case.shape)):
+    half = 0.5 * first.off(base, host().namespace().asarray([1.0]), at)[0]  # of what is wrong a fit must explain more
+    for words, change, places in operations(len(first.case.shape), fitted):
         for where, place in places.items():
-            if steps and where in AVERAGES:
+            if (steps and where in AVERAGES) or (base and isinstance(change, Fitted) and where not in STEPS):
                 continue
-            changes = _both(base, place(change))
+            said = f"{where} {words}".removesuffix(",")
             try:
-                if first.explains(changes, at) > 0 and _explained(walks, changes):
-                    yield f"{where} {words}".removesuffix(","), changes
+                if isinstance(change, Fitted):
+                    made = partial(_at, base, place, change)
+                    for number in _fit(walks, first, at, half, made, change.among):
+                        if _explained(walks, changes := made(number)):
+                            yield said.format(f"{number:.6g}"), changes
+                            break
+                elif first.explains(changes := _both(base, place(change)), at)[1] > 0 and _explained(walks, changes):
+                    yield said, changes
             except (ValueError, TypeError, IndexError, ArithmeticError):  # an array of another shape than it takes
                 continue
+
+
+def _fit(
+    walks: list[Walk],
+    first: Walk,
+    at: int,
+    most: Any,
+    changes: Callable[[Any], Changes],
+    among: tuple[float, ...],
+) -> list[float]:
+    """Numbers with which these changes may explain all walks, those of few digits first. ``most``: what they may leave
+    of the first walk, at one step, to be looked at further.
+
+    All numbers are tried at once, at one step, then at more. Where none is left, those between the neighbours of the
+    nearest are tried.
+    """
+    if first.case.size > _LARGE:
+        return []
+    xp = host().namespace()
+    numbers, ends, middle = xp.asarray(among), (1.0, math.inf), 1.0
+    for _ in range(_ROUNDS):
+        total = 0.0 * numbers
+        for n, walk in enumerate((first, *(w for w in walks if w.case.size <= _LARGE))):
+            given = numbers.reshape((-1,) + (1,) * len(walk.case.shape))
+            off, found = walk.off(changes(given), numbers, None if n else at)
+            total = total + xp.where(found > 0 if not n else found == found, off, math.inf)
+            if not n and not (total <= most).any():
+                return []
+            if float(total.min()) > 0:
+                break
+        low, high = (int(i) for i in xp.nonzero(total <= total.min() + 1e-9)[0][[0, -1]])
+        ends = float(numbers[max(low - 1, 0)]), float(numbers[min(high + 1, len(numbers) - 1)])
+        middle = float(numbers[low] + numbers[high]) / 2
+        if not total.min() > 0:
+            return _rounded(*ends, middle)
+        if high - low > _MORE / 2:
+            break
+        numbers = xp.linspace(*ends, _MORE)
+    return _rounded(*ends, middle) if ends[1] < 2 * ends[0] else []  # one of few digits alone may be it, at ties
+
+
+def _rounded(low: float, high: float, middle: float) -> list[float]:
+    """Numbers between these: a quarter, a half or one of a power of ten, those of few digits, and the middle."""
+    unit = 10.0 ** math.floor(math.log10(middle))
+    values = [float(f"{v * unit:.6g}") for v in (1, 10, 5, 2, 2.5, 7.5)] + [float(f"{middle:.{n}e}") for n in range(5)]
+    return [*dict.fromkeys(v for v in values if low <= v <= high), middle]
+
+
+def _at(base: Changes, place: Place, change: Fitted, number: Any) -> Changes:
+    return _both(base, place(change.at(number)))
 
 
 def _both(base: Changes, more: Changes) -> Changes:
@@ -122,11 +187,14 @@ def _fresh(port: Port, shapes: Collection[tuple[int, ...]], wd: float) -> list[W
 
 
 def _explained(walks: list[Walk], changes: Changes) -> bool:
+    total = 0
     for n, walk in enumerate(walks):
-        if walk.explains(changes) < 0:  # what refutes one change refutes most: it is asked first from now on
+        step, found = walk.explains(changes)
+        if step >= 0:  # what refutes one change refutes most: it is asked first from now on
             walks.insert(0, walks.pop(n))
             return False
-    return True
+        total += found
+    return total >= 0
 
 
 def _walks(runs: Runs, claims: Capabilities) -> list[Walk]:

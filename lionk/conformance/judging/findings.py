@@ -29,7 +29,12 @@ Judge = Callable[..., Report]
 #: Rules that ask about the size of gradients.
 SIZED = ("S2.scale", "S2.fine", "S6.precision", "S6.infinity")
 #: What is said of weights where something else may be why.
-_IN_PART = ("the readout is no sum", "after a gradient of 1 none", "of gradients of size")
+_IN_PART = (
+    "the readout is no sum",
+    "after a gradient of 1 none",
+    "of gradients of size",
+    "the weights of the readout change",
+)
 _LATE = 1100  # steps after which what the readout weighs is measured
 _PARTS = 6  # rules that are looked at alone
 
@@ -69,11 +74,11 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         none = "there is no decay" in decay  # which may be elsewhere
         still = "x does not move: " in step  # which says what may be the reason
         named = other or factor or muon or (decay and not none) or still or " as in " in family or _is_clear(of)
-        made = "" if named else change_of(port, list(traces.values()))
+        counted, numbers, weighed = _numbers(of, family)
+        made = "" if named else change_of(port, list(traces.values()), not (counted or weighed))
         made = made if made.startswith("x does not decay") or not none else ""
         if made:
             report.diagnosis = []
-        counted, numbers, weighed = _numbers(of, family)
         if not (report.sure or named or made or counted or weighed):
             made = two_of(port, list(traces.values()))
         when, then = turns_of(of.finite, of.claims) if not (report.sure or made) else ("", "")

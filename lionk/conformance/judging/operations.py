@@ -7,6 +7,7 @@ Each operation is a verb phrase and a function of the array and of the step; whi
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ..specification.cases import host
@@ -14,7 +15,25 @@ from ..specification.script import rounded
 
 #: Of an array, and of the step (``places.Now``).
 Operation = Callable[[Any, Any], Any]
-LEVELS = (1.0, 0.001, 0.01, 0.1, 0.25, 0.5, 2.0, 5.0, 10.0, 100.0)
+SIZES = tuple(10.0 ** (i / 8) for i in range(-96, 57))
+SHARES = tuple(1 - 10.0 ** (-i / 12) for i in range(1, 72))
+POWERS = tuple(i / 16 for i in range(1, 65))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """An operation with a number, {} in its words, which is fitted; it is taken with many of them at once, along an
+    axis before those of the array. ``among``: between which it is looked for.
+    """
+
+    of: Callable[..., Any]
+    among: tuple[float, ...] = SIZES
+
+    def at(self, number: Any) -> Operation:
+        return lambda v, s: self.of(v, s, number)
+
+
+Table = dict[str, Operation | Fitted]
 
 
 def fixed(of: Callable[..., Any], *constants: Any) -> Callable[..., Any]:
@@ -42,57 +61,43 @@ def _narrow(dtype: str) -> Operation:
     return lambda v, _: host().asarray(host().asarray(v, dtype=dtype), dtype="float64")
 
 
-def _cut(level: float) -> Operation:
-    return lambda v, _: bounded(v, level)
-
-
 def bounded(v: Any, level: Any) -> Any:
     return host().namespace().clip(v, -level, level)
 
 
 #: Entry by entry.
-ENTRIES: dict[str, Operation] = {
+ENTRIES: Table = {
     "is taken as it is": lambda v, _: v,
     "is left out": lambda v, _: 0 * v,
     "is turned: its sign is wrong": lambda v, _: -v,
     "is replaced by its sign": lambda v, _: sign(v),
-    **{
-        f"is raised to the power {p:g}, its sign kept": fixed(lambda v, _, p: sign(v) * abs(v) ** p, p)
-        for p in (0.5, 2.0, 0.25, 1 / 3, 2 / 3, 0.75, 1.5, 3.0)
-    },
     "is replaced by sign(v) log(1 + |v|)": lambda v, _: sign(v) * host().namespace().log1p(abs(v)),
-    "is replaced by its tanh": lambda v, _: host().namespace().tanh(v),
-    **{
-        f"is replaced by its tanh, multiplied by {c:g} before,": fixed(
-            lambda v, _, c: host().namespace().tanh(c * v), c
-        )
-        for c in (10.0, 100.0, 1e3, 1e4, 5.0, 2.0, 0.5)
-    },
     "is replaced by its asinh": lambda v, _: host().namespace().asinh(v),
     "is replaced by its arctan": lambda v, _: host().namespace().atan(v),
+    "is replaced by its tanh": lambda v, _: host().namespace().tanh(v),
     "is replaced by v/(1 + |v|)": lambda v, _: v / (1 + abs(v)),
-    "is replaced by v/sqrt(1 + v^2)": lambda v, _: v / (1 + v * v) ** 0.5,
     "is taken for above 0 where it is 0": lambda v, _: where(v == 0, 1e-300, v),
     "is taken for below 0 where it is 0": lambda v, _: where(v == 0, -1e-300, v),
     "is replaced by its size": lambda v, _: abs(v),
     "has what is below 0 set to 0": lambda v, _: where(v > 0, v),
-    **{f"is cut to [-{c:g}, {c:g}], entry by entry": _cut(c) for c in LEVELS},
-    **{
-        f"is taken for 0 in entries below {c:g}": fixed(lambda v, _, c: where(abs(v) >= c, v), c)
-        for c in (1e-3, 0.1, 0.01, 1e-4, 1.0, 0.5)
-    },
-    **{
-        f"is shrunk towards 0 by {c:g}": fixed(lambda v, _, c: v - _cut(c)(v, _), c)
-        for c in (0.1, 0.01, 1e-3, 0.5, 1.0)
-    },
     **{f"is rounded to {d}": _narrow(d) for d in ("float32", "bfloat16", "float16")},
     "is rounded to a power of two": lambda v, _: (
         sign(v) * where(v != 0, 2.0 ** host().namespace().round(host().namespace().log2(where(v != 0, abs(v), 1.0))))
     ),
+    "is cut to [-{0}, {0}], entry by entry": Fitted(lambda v, _, c: bounded(v, c)),
+    "is taken for 0 in entries below {}": Fitted(lambda v, _, c: where(abs(v) >= c, v)),
+    "is taken for 0 in entries above {}": Fitted(lambda v, _, c: where(abs(v) <= c, v)),
+    "is shrunk towards 0 by {}": Fitted(lambda v, _, c: v - bounded(v, c)),
+    "is raised to the power {}, its sign kept": Fitted(lambda v, _, p: sign(v) * abs(v) ** p, POWERS),
+    "is replaced by its tanh, multiplied by {} before,": Fitted(lambda v, _, c: host().namespace().tanh(c * v)),
+    "is replaced by v/({} + |v|)": Fitted(lambda v, _, c: v / (c + abs(v))),
+    "is replaced by v/sqrt({}^2 + v^2)": Fitted(lambda v, _, c: v / (c * c + v * v) ** 0.5),
     **{
         f"is rounded to multiples of {c:g}": fixed(lambda v, _, c: c * (v / c).round(), c)
-        for c in (1.0, 0.1, 0.01, 1e-3)
+        for c in (1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-6, 1e-8)
     },
+    "has {} added": Fitted(lambda v, _, c: v + c),
+    "has {} taken off": Fitted(lambda v, _, c: v - c),
 }
 
 
@@ -111,7 +116,7 @@ def _beside(v: Any, weights: tuple[float, float, float], edge: str) -> Any:
 
 
 #: Entries that come to stand at, or are mixed with, others.
-PLACED: dict[str, Operation] = {
+PLACED: Table = {
     **{
         f"is smoothed over neighbours, by {words}{said}": fixed(lambda v, _, w, e: _beside(v, w, e), w, e)
         for words, w in {

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from ..specification.cases import host
-from .operations import Operation, fixed, over
+from .operations import POWERS, SHARES, SIZES, Fitted, Operation, Table, fixed, over
 from .operations_of_slices import length
 
-_BETAS: dict[str, Callable[[Any], float]] = {
-    **{f"{b:g}": fixed(lambda _, b: b, b) for b in (0.5, 0.9, 0.95, 0.98, 0.99, 0.999)},
-    "b1": lambda s: s.b1,
-    "b2": lambda s: s.b2,
-}
 #: By the count of steps.
-COUNTS: dict[str, Operation] = {
-    **{
-        f"is multiplied by min(1, (t + {k})/{n}), a warm-up,": fixed(
-            lambda v, s, k, n: v * min(1.0, (s.t + k) / n), k, n
-        )
-        for n in (10, 5, 20, 50, 100, 1000, 2000, 2, 3, 4)
-        for k in (1, 0)
-    },
+COUNTS: Table = {
     "is divided by the count of steps": lambda v, s: v / (s.t + 1),
     "is divided by the root of the count of steps": lambda v, s: v / (s.t + 1) ** 0.5,
     "is multiplied by the count of steps": lambda v, s: v * (s.t + 1),
-    **{
-        f"is multiplied by {c:g} at each step anew": fixed(lambda v, s, c: v * c**s.t, c)
-        for c in (0.99, 0.9, 0.5, 0.999, 0.95)
-    },
     **{
         f"is divided by 1 - {b}^{t}, a correction for bias,": fixed(
             lambda v, s, b, k: v / ((1 - getattr(s, b) ** (s.t + k)) or 1.0), b, k
@@ -47,36 +31,73 @@ COUNTS: dict[str, Operation] = {
         for n in (2, 3, 4, 5, 6, 8, 10, 20)
         for k in (1, 0)
     },
+    **{
+        f"is multiplied by min(1, (t + {k})/{{}}), a warm-up,": Fitted(
+            fixed(lambda v, s, n, k: v * host().namespace().minimum(1.0, (s.t + k) / n), k)
+        )
+        for k in (1, 0)
+    },
+    "is multiplied by {} at each step anew": Fitted(lambda v, s, c: v * c**s.t, SHARES),
+    "is multiplied by max(0, 1 - t/{})": Fitted(lambda v, s, n: v * host().namespace().maximum(0.0, 1 - s.t / n)),
+    "is divided by 1 + t/{}": Fitted(lambda v, s, n: v / (1 + s.t / n)),
+    **{
+        f"is multiplied by {{}} from step {k} on": Fitted(fixed(lambda v, s, c, k: v * c if s.t >= k else v, k))
+        for k in range(1, 11)
+    },
+}
+#: Of a beta alone.
+BETAS: Table = {
+    **COUNTS,
+    "is b1": lambda _, s: s.b1,
+    "is b2": lambda _, s: s.b2,
+    "is 1 - it": lambda b, _: 1 - b,
+    "is its square": lambda b, _: b * b,
+    "is its root": lambda b, _: b**0.5,
+    "rises as min(it, (t + 1)/(t + {}))": Fitted(
+        lambda b, s, c: host().namespace().minimum(b, (s.t + 1) / (s.t + c)), SIZES
+    ),
+    "rises as min(it, t/(t + {}))": Fitted(lambda b, s, c: host().namespace().minimum(b, s.t / (s.t + c)), SIZES),
+    "rises as min(it, 1 - (t + 1)^-{})": Fitted(
+        lambda b, s, p: host().namespace().minimum(b, 1 - (s.t + 1.0) ** -p), POWERS
+    ),
+    "is corrected for bias as in Adafactor, b (1 - b^t)/(1 - b^(t + 1))": lambda b, s: (
+        b * (1 - b**s.t) / (1 - b ** (s.t + 1))
+    ),
+    "is 0 at the first step": lambda b, s: b * (s.t > 0),
+    "is always {}": Fitted(lambda b, _, c: c + 0 * b, SHARES),
 }
 
 
-def _average(beta: Callable[[Any], float], key: str = "average", corrected: bool = False) -> Operation:
-    """The running average of an operation's array, from 0."""
-
-    def done(v: Any, s: Any) -> Any:
-        b = beta(s)
-        s.memory[key] = kept = b * s.memory.get(key, 0 * v) + (1 - b) * v
-        return kept / ((1 - b ** (s.t + 1)) or 1.0) if corrected else kept
-
-    return done
+def _by_beta(words: str, of: Callable[[Any, Any, Any], Any]) -> Table:
+    """With a beta of the port, and with one that is fitted."""
+    named: Table = {words.format(b): fixed(lambda v, s, b: of(v, s, getattr(s, b)), b) for b in ("b1", "b2")}
+    return {**named, words: Fitted(of, SHARES)}
 
 
-def _second(beta: Callable[[Any], float], corrected: bool, of: Callable[[Any, Any], Any]) -> Operation:
-    """The root of the running average of squares."""
-    mean = _average(beta, "squares", corrected)
-    return lambda v, s: mean(of(v, s) ** 2, s) ** 0.5
+def _average(v: Any, s: Any, beta: Any, corrected: bool = False) -> Any:
+    """The running average of an array, from 0."""
+    s.memory["average"] = kept = beta * s.memory.get("average", 0 * v) + (1 - beta) * v
+    return kept / (1 - beta ** (s.t + 1)) if corrected else kept
 
 
-def _seconds() -> Iterator[tuple[str, Operation]]:
-    """The root of each running average of squares, and of what it is."""
-    for what, of in {
-        "squares": lambda v, _: v,
-        "squared gradients": lambda _, s: s.g,
-        "squares of g - m": lambda _, s: s.g - s.m,
-    }.items():
-        for beta, number in _BETAS.items():
-            for words, corrected in {"": False, ", corrected for bias": True}.items():
-                yield f"of the running mean of its {what} (beta {beta}{words})", _second(number, corrected, of)
+#: Of what a mean of squares may be.
+_SQUARED: dict[str, Callable[[Any, Any], Any]] = {
+    "squares": lambda v, _: v,
+    "squared gradients": lambda _, s: s.g,
+    "squares of g - m": lambda _, s: s.g - s.m,
+}
+#: What may be done with its root.
+_ROOTED: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "is divided by the root": lambda v, _, root: over(v, root),
+    "is multiplied by min(1, |c|/root), c the readout and the root that": lambda v, s, root: (
+        v * host().namespace().minimum(1.0, over(abs(s.r) + 0 * root, root))
+    ),
+    "is the readout divided by the root": lambda _, s, root: over(s.r + 0 * root, root),
+}
+
+
+def _rooted(v: Any, s: Any, beta: Any, done: Any, of: Any, corrected: bool) -> Any:
+    return done(v, s, _average(of(v, s) ** 2, s, beta, corrected) ** 0.5)
 
 
 def _held(v: Any, s: Any, steps: int) -> list[Any]:
@@ -137,17 +158,13 @@ def _every(k: int, begin: int) -> Operation:
     return done
 
 
-def _pulled(k: int, share: float) -> Operation:
+def _pulled(v: Any, s: Any, share: Any, k: int) -> Any:
     """At each k-th step only a share of the way since the last such step is kept."""
-
-    def done(v: Any, s: Any) -> Any:
-        if (s.t + 1) % k:
-            return v
-        slow = s.memory.get("slow", s.first)
-        s.memory["slow"] = slow = slow + share * (v - slow)
-        return slow
-
-    return done
+    if (s.t + 1) % k:
+        return v
+    slow = s.memory.get("slow", s.first)
+    s.memory["slow"] = slow = slow + share * (v - slow)
+    return slow
 
 
 def _sizes(v: Any) -> Any:
@@ -155,8 +172,9 @@ def _sizes(v: Any) -> Any:
     return length(v, None) + 0 * v
 
 
+_FIRST = {"first": "", "0": ", which is 0 before the first"}
 #: By what it, or another array, was at the steps before.
-MEMORIES: dict[str, Operation] = {
+MEMORIES: Table = {
     **{f"is that of {k} step{'s' * (k > 1)} before": _late(k, "0") for k in (1, 2, 3)},
     **{f"is that of {k} step{'s' * (k > 1)} before, or the first one": _late(k, "first") for k in (1, 2, 3)},
     "is averaged with that of the step before": _window(lambda a: a.mean(axis=0), 2, True),
@@ -182,49 +200,40 @@ MEMORIES: dict[str, Operation] = {
             "b1": lambda s: s.b1,
             "b2": lambda s: s.b2,
             "b1/(1 - b1)": lambda s: s.b1 / (1 - s.b1),
-            **{f"{c:g}": fixed(lambda _, c: c, c) for c in (1.0, 0.5, 0.1, 0.225, 0.25, 0.9, 2.0)},
         }.items()
-        for first, said in {"first": "", "0": ", which is 0 before the first"}.items()
-    },
-    **{f"is a running average of it, beta {b}": _average(of) for b, of in _BETAS.items()},
-    **{
-        f"is a running average of it, beta {b}, corrected for bias": _average(of, corrected=True)
-        for b, of in _BETAS.items()
+        for first, said in _FIRST.items()
     },
     **{
-        f"has {k:g} times its slow running average (beta {b}) added": fixed(
-            lambda v, s, k, of: v + k * of(v, s), k, _average(of)
+        f"has {{}} times its difference to that of the step before added (as in MARS){said}": Fitted(
+            fixed(lambda v, s, c, first: v + c * (v - _late(1, first)(v, s)), first)
         )
-        for b, of in _BETAS.items()
-        for k in (1.0, 2.0, 5.0, 0.1, 0.5)
+        for first, said in _FIRST.items()
     },
+    **_by_beta("is a running average of it, beta {}", _average),
+    **_by_beta("is a running average of it, beta {}, corrected for bias", fixed(_average, True)),
     **{
-        f"has {k:g} times its slow running average (beta {b}) taken off": fixed(
-            lambda v, s, k, of: v - k * of(v, s), k, _average(of)
+        f"has {{}} times its slow running average (beta {b:g}) {done}": Fitted(
+            fixed(lambda v, s, k, b, sign: v + sign * k * _average(v, s, b), b, sign)
         )
-        for b, of in _BETAS.items()
-        for k in (1.0, 0.5)
-    },
-    **{f"is divided by the root {words}": fixed(lambda v, s, of: over(v, of(v, s)), of) for words, of in _seconds()},
-    **{
-        f"is multiplied by min(1, |c|/root), c the readout and the root that {words}": fixed(
-            lambda v, s, of: v * host().namespace().minimum(1.0, over(abs(s.r), of(v, s))), of
-        )
-        for words, of in _seconds()
+        for b in (0.5, 0.9, 0.95, 0.98, 0.99, 0.999)
+        for done, sign in {"added": 1.0, "taken off": -1.0}.items()
     },
     **{
-        f"is the readout divided by the root {words}": fixed(lambda v, s, of: over(s.r, of(v, s)), of)
-        for words, of in _seconds()
+        words: row
+        for begin, done in _ROOTED.items()
+        for what, of in _SQUARED.items()
+        for end, corrected in {"": False, ", corrected for bias": True}.items()
+        for words, row in _by_beta(
+            f"{begin} of the running mean of its {what} (beta {{}}{end})", fixed(_rooted, done, of, corrected)
+        ).items()
     },
     "is divided by the running maximum of its size": lambda v, s: over(v, _extreme(1.0)(v, s)),
     "is divided by the running maximum of its size, which fades by b2": lambda v, s: over(v, _extreme(s.b2)(v, s)),
     "is divided by the running maximum of its length": lambda v, s: over(v, _extreme(1.0)(_sizes(v), s)),
-    **{
-        f"is divided by the running average of its length (beta {b})": fixed(
-            lambda v, s, of: over(v, of(_sizes(v), s)), _average(of)
-        )
-        for b, of in _BETAS.items()
-    },
+    **_by_beta(
+        "is divided by the running average of its length (beta {})",
+        lambda v, s, b: over(v + 0 * b, _average(_sizes(v), s, b)),
+    ),
     "is divided by the root of the sum of its squares until then (Adagrad)": lambda v, s: over(
         v, _total(2)(v, s) ** 0.5
     ),
@@ -234,8 +243,9 @@ MEMORIES: dict[str, Operation] = {
         for words, begin in {"": 0, " (counted from 1)": 1}.items()
     },
     **{
-        f"is at each {k}th step {share:g} of the way from that of {k} steps before (Lookahead)": _pulled(k, share)
+        f"is at each {k}th step {{}} of the way from that of {k} steps before (Lookahead)": Fitted(
+            fixed(_pulled, k), SHARES
+        )
         for k in (5, 6, 2, 3, 4, 10)
-        for share in (0.5, 0.8, 0.2)
     },
 }

@@ -6,24 +6,25 @@ from collections.abc import Callable
 from typing import Any
 
 from ..specification.cases import host
-from .operations import LEVELS, Operation, bounded, fixed, over, sign, where
+from .operations import Fitted, Operation, bounded, fixed, over, sign, where
 
-#: Over which axes, in words after the operation.
+#: Over which axes, counted from the last, in words after the operation.
 SLICES: dict[str, Callable[[int], tuple[int, ...] | None]] = {
-    "": lambda n: tuple(range(n)),
-    ", row by row": lambda n: (n - 1,) if n > 1 else None,
-    ", column by column": lambda n: (n - 2,) if n > 1 else None,
-    ", slice by slice of the first axis": lambda n: tuple(range(1, n)) if n > 2 else None,
+    "": lambda n: tuple(range(-n, 0)),
+    ", row by row": lambda n: (-1,) if n > 1 else None,
+    ", column by column": lambda n: (-2,) if n > 1 else None,
+    ", slice by slice of the first axis": lambda n: tuple(range(1 - n, 0)) if n > 1 else None,
 }
-Slice = Callable[[Any, Any, Any], Any]  # of the array, the axes, and the step
+Slice = Callable[..., Any]  # of the array, the axes, the step, and the number that is fitted
 
 
-def sliced(of: Slice, axes: Callable[[int], tuple[int, ...] | None]) -> Operation:
-    def done(v: Any, s: Any) -> Any:
-        along = axes(v.ndim)
-        return v if along is None or not v.size else of(v, along, s)
+def sliced(of: Slice | Fitted, axes: Callable[[int], tuple[int, ...] | None]) -> Operation | Fitted:
+    def done(v: Any, s: Any, *number: Any) -> Any:
+        along = axes(s.x.ndim)
+        return v if along is None or not s.x.size else do(v, along, s, *number)
 
-    return done
+    do = of.of if isinstance(of, Fitted) else of
+    return Fitted(done, of.among) if isinstance(of, Fitted) else done
 
 
 def _sum(v: Any, axes: Any) -> Any:
@@ -87,13 +88,19 @@ _ARRAYS: dict[str, Callable[[Any, Any], Any]] = {
 _FACTORS: dict[str, Callable[[Any, Any], Any]] = {
     "divided by {}": over,
     "multiplied by {}": lambda v, n: v * n,
-    "divided by 1 plus {}": lambda v, n: v / (1 + n),
-    "divided by {} where that is above 1": lambda v, n: v / host().namespace().clip(n, 1.0),
 }
 
 
 def _factor(v: Any, axes: Any, s: Any, by: Any, number: Any, array: Any) -> Any:
     return by(v, number(array(v, s), axes))
+
+
+def _cut_to(v: Any, axes: Any, _: Any, c: Any, number: Any) -> Any:
+    return bounded(v, c * number(v, axes))
+
+
+def _without_below(v: Any, axes: Any, _: Any, c: Any, number: Any) -> Any:
+    return where(abs(v) >= c * number(v, axes), v)
 
 
 #: When a whole slice is left out.
@@ -109,7 +116,7 @@ _GATES: dict[str, Callable[[Any, Any, Any], Any]] = {
 }
 
 #: Of the whole array, or of each slice.
-WHOLE: dict[str, Slice] = {
+WHOLE: dict[str, Slice | Fitted] = {
     **{
         f"is {done} where {gate}": fixed(lambda v, axes, s, of, times: where(of(v, axes, s), times * v, v), of, times)
         for gate, of in _GATES.items()
@@ -132,36 +139,6 @@ WHOLE: dict[str, Slice] = {
         over(v, length(v, axes)) * length(s.x, axes)
     ),
     "is made as long as the momentum": lambda v, axes, s: over(v, length(v, axes)) * length(s.m, axes),
-    **{f"is clipped to length {c:g}": fixed(lambda v, axes, _, c: v * _at_most(c, length(v, axes)), c) for c in LEVELS},
-    **{
-        f"is clipped to {c:g} of the length of x": fixed(
-            lambda v, axes, s, c: v * _at_most(c * host().namespace().clip(length(s.x, axes), 1e-3), length(v, axes)), c
-        )
-        for c in (0.01, 0.02, 0.1, 1.0)
-    },
-    **{
-        f"has its entries cut to {c:g} times {what}": fixed(
-            lambda v, axes, _, c, of: bounded(v, c * of(v, axes)), c, of
-        )
-        for c in (1.0, 2.0, 3.0, 5.0, 0.5)
-        for what, of in {
-            "its root mean square": _rms,
-            "the median of its sizes": _NUMBERS["median size"],
-            "the mean of its sizes": _NUMBERS["mean size"],
-        }.items()
-    },
-    **{
-        f"has entries below {c:g} of {what} taken for 0": fixed(
-            lambda v, axes, _, c, of: where(abs(v) >= c * of(v, axes), v), c, of
-        )
-        for c in (0.1, 0.01, 0.5, 1.0, 0.2, 0.05, 1e-3)
-        for what, of in {
-            "its largest": _NUMBERS["largest entry"],
-            "its root mean square": _rms,
-            "the mean of its sizes": _NUMBERS["mean size"],
-            "the median of its sizes": _NUMBERS["median size"],
-        }.items()
-    },
     **{
         f"has all but the largest {share:.0%} of its entries taken for 0": fixed(
             lambda v, axes, _, q: where(abs(v) >= _share(v, axes, q), v), share
@@ -174,14 +151,34 @@ WHOLE: dict[str, Slice] = {
         for whose, array in _ARRAYS.items()
         for name, number in _NUMBERS.items()
     },
-    **{
-        f"is divided by {c:g} plus its {name}": fixed(lambda v, axes, _, c, n: v / (c + _NUMBERS[n](v, axes)), c, name)
-        for name in ("length", "root mean square", "largest entry", "mean size")
-        for c in (1e-3, 0.01, 0.1, 1e-4, 0.5)
-    },
     **{f"is rounded to 1/{k} of its largest entry": _bits(k) for k in (127, 7, 128, 8, 255, 15)},
+    "is clipped to length {}": Fitted(lambda v, axes, _, c: v * _at_most(c, length(v, axes))),
+    **{
+        f"is made smaller where its {name} is above {{}}": Fitted(
+            fixed(lambda v, axes, _, c, n: v * _at_most(c, n(v, axes)), number)
+        )
+        for name, number in _NUMBERS.items()
+    },
+    "is clipped to {} of the length of x": Fitted(
+        lambda v, axes, s, c: v * _at_most(c * host().namespace().clip(length(s.x, axes), 1e-3), length(v, axes))
+    ),
+    **{
+        f"has its entries cut to {{}} times its {name}": Fitted(fixed(_cut_to, number))
+        for name, number in _NUMBERS.items()
+    },
+    **{
+        f"has entries below {{}} of its {name} taken for 0": Fitted(fixed(_without_below, number))
+        for name, number in _NUMBERS.items()
+    },
+    **{
+        f"is divided by {{}} plus {whose.format(name)}": Fitted(
+            fixed(lambda v, axes, s, c, n, of: v / (c + n(of(v, s), axes)), number, array)
+        )
+        for whose, array in _ARRAYS.items()
+        for name, number in _NUMBERS.items()
+    },
 }
 
 
 def _at_most(most: Any, size: Any) -> Any:
-    return where(size > most, over(most + 0 * size, size), 1.0)
+    return where(size > most, most / where(size > most, size, 1.0), 1.0)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..specification.cases import host
-from .operations import Operation, bounded, fixed, over, sign, where
+from .operations import Fitted, Operation, Table, bounded, over, sign, where
 
 
 def _masked(keeps: Callable[[Any, Any], Any]) -> dict[str, Operation]:
@@ -60,14 +60,14 @@ MASKS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 #: What may stand in place of a decay, or beside it.
-WITH_X: dict[str, Operation] = {
+WITH_X: Table = {
     "has wd x added": lambda v, s: v + s.wd * s.x,
     "has wd x taken off": lambda v, s: v - s.wd * s.x,
     "has lr wd x added": lambda v, s: v + s.lr * s.wd * s.x,
     "has wd sign(x) added": lambda v, s: v + s.wd * sign(s.x),
 }
 #: By other arrays and numbers of the step.
-BESIDES: dict[str, Operation] = {
+BESIDES: Table = {
     **WITH_X,
     "is multiplied by the learning rate": lambda v, s: v * s.lr,
     "is divided by the learning rate": lambda v, s: v / s.lr,
@@ -88,11 +88,7 @@ BESIDES: dict[str, Operation] = {
 }
 
 #: By numbers, which in an average are weights.
-SCALES: dict[str, Operation] = {
-    **{
-        f"is multiplied by {c:g}": fixed(lambda v, _, c: c * v, c)
-        for c in (2.0, 0.5, 10.0, 0.1, 0.2, 4.0, 0.25, 0.9, 0.99, 0.01, 100.0)
-    },
+SCALES: Table = {
     "is multiplied by sqrt(n), n the number of entries": lambda v, _: v * v.size**0.5,
     "is divided by sqrt(n), n the number of entries": lambda v, _: v / max(v.size, 1) ** 0.5,
     "is divided by n, the number of entries": lambda v, _: v / max(v.size, 1),
@@ -107,4 +103,5 @@ SCALES: dict[str, Operation] = {
     "is multiplied by 1 - lr wd, as by a decay after the step,": lambda v, s: v * (1 - s.lr * s.wd),
     "has the gradient added": lambda v, s: v + s.g,
     "has the momentum added": lambda v, s: v + s.m,
+    "is multiplied by {}": Fitted(lambda v, _, c: c * v),
 }
