@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from beyond_a_step import EVERY
 from beyond_a_step.changes import ROWS
@@ -41,10 +42,7 @@ def spiked(self, g):
     return np.clip(g, -level, level)
 
 
-def ramped(self, g):
-    self.own = getattr(self, "own", self.betas)
-    self.betas = self.own[0], min(self.own[1], (self.t + 1) / (self.t + 10))
-    return g
+ramped = property(lambda s: (s.own[0], min(s.own[1], (s.t + 1) / (s.t + 10))), lambda s, own: setattr(s, "own", own))
 
 
 def held_every_third(self, g):
@@ -86,7 +84,8 @@ def by_columns(self, g):
         ({"gradient": lambda s, g: np.arctan(g)}, "the gradient, before it is averaged, is replaced by its arctan"),
         ({"gradient": spiked}, "has its entries cut to 2 times its median size"),
         ({"gradient": lambda s, g: np.clip(g, -0.37, 0.37)}, "before it is averaged, is cut to [-0.37, 0.37], entry"),
-        ({"gradient": ramped}, "b2 rises as min(it, (t + 1)/(t + 10))"),
+        ({"gathered": lambda s, g: 1024 * g}, "or in the momentum alone by 1024: a scale is left in one of them"),
+        ({"betas": ramped}, "b2 rises as min(it, (t + 1)/(t + 10))"),
         ({"gradient": circular}, "is smoothed over neighbours, by (1, 1, 1)/3 (the ends are neighbours)"),
         ({"gradient": held_every_third}, "the gradient, before it is averaged, is taken anew only at each 3th step"),
         ({"gradient": lambda s, g: g + 0.5 * s.wd * s.lr * 2 * s.x}, "has lr wd x added"),
@@ -213,3 +212,21 @@ def test_a_class_without_a_schedule_is_told_what_it_is_not_asked():
     with_one = {c.id.partition("/")[0] for c in cases(Capabilities(dtypes=("float64",), schedule=True))}
     without = {c.id.partition("/")[0] for c in cases(claims)}
     assert left == with_one - without - {"S3.zero_rate"} and left <= set(RULES)
+
+
+class SharedMuon(torch.optim.Muon):
+    """Parameters of one shape share one momentum."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                first = next(q for q in group["params"] if q.shape == p.shape)
+                held = self.state[first].setdefault("momentum_buffer", torch.zeros_like(first))
+                self.state[p]["momentum_buffer"] = held
+        return super().step(closure)
+
+
+def test_a_momentum_that_is_shared_is_told_within_the_error_that_is_declared():
+    report = check(SharedMuon, dialect="muon-muon", only="S7.parameters")
+    assert "parameter 0 shares one momentum with the others" in report.hint, report.hint

@@ -73,11 +73,19 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         decay = _decay(of, step)
         none = "there is no decay" in decay  # which may be elsewhere
         still = "x does not move: " in step  # which says what may be the reason
-        named = other or factor or muon or (decay and not none) or still or " as in " in family or _is_clear(of)
+        named = (
+            other
+            or factor
+            or muon
+            or (decay and not none)
+            or still
+            or (" as in " in family and "second moment" not in family)
+            or _is_clear(of)
+        )
         counted, numbers, weighed = _numbers(of, family)
         made = "" if named else change_of(port, list(traces.values()), not (counted or weighed))
         made = made if made.startswith("x does not decay") or not none else ""
-        if made:
+        if made or any("a scale is left" in words for words in numbers):
             report.diagnosis = []
         if not (report.sure or named or made or counted or weighed):
             made = two_of(port, list(traces.values()))

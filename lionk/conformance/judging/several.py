@@ -124,7 +124,8 @@ def _both(port: Port, case: Case, **rate: Any) -> str:
     for i in range(2):
         alone = steps(start(port, case, x[i], **rate), [g[i] for g in grads])
         if found := differs([t[i] for t in together], alone, case.dtype):
-            why = "" if rate else hypotheses.together(port.capabilities.K, _pair(case, x, grads, together), i)
+            pair = [replace(p, accuracy=port.capabilities.accuracy) for p in _pair(case, x, grads, together)]
+            why = "" if rate else hypotheses.together(port.capabilities.K, pair, i)
             return f"{why}parameter {i} of two steps otherwise than alone, from step {found[0]}: by {found[1]}"
     return ""
 

@@ -38,7 +38,7 @@ def _turn(ask: Asked, *before: float, size: float = 0.0) -> float | None:
     which it is looked for, where there are none.
     """
     size = max(map(abs, before), default=size)
-    half = [size * 10.0 ** (-4 + 7 * i / (_GRID // 2 - 1)) for i in range(_GRID // 2)]
+    half = [size * 10.0 ** (-7 + 14 * i / (_GRID // 2 - 1)) for i in range(_GRID // 2)]
     grid = [-v for v in reversed(half)] + [0.0] + half
     low = high = 0.0
     for _ in range(3):
@@ -170,6 +170,11 @@ def _weights(ask: Asked) -> tuple[str, float]:
     off = max(abs(a - b) / b for a, b in zip(seen, right, strict=True))
     if off <= _CLOSE and (sized := _sizes(ask, right[0])):
         return sized, 0.0
+    times = seen[0] / right[0]
+    if off > _CLOSE and times > 0 and all(abs(w / r / times - 1) <= _CLOSE for w, r in zip(seen, right, strict=True)):
+        of = f"readout alone is multiplied by {1 / times:.4g}, or in the momentum alone by {times:.4g}"
+        scale = f"the gradient in the {of}: a scale is left in one of them"
+        return _form(ask, seen, 1) or _counts(ask) or scale, off
     if off > _CLOSE and (said := _form(ask, seen) or (_counts(ask) if seen[0] > 0 else "")):
         return said, off
     due, turn = seen[1] + _SIZES[2] * seen[0], _turn(ask, 1.0, _SIZES[2])
@@ -196,12 +201,12 @@ def _numbers(b1: float, b2: float) -> dict[str, float]:
     return numbers | {v: float(v) for v in ("0.9", "0.1", "0.99", "0.01")} | {"-b1": -b1, "-b2": -b2}
 
 
-def _form(ask: Asked, seen: Sequence[float]) -> str:
+def _form(ask: Asked, seen: Sequence[float], most: int = 2) -> str:
     """How the two averages are written, if one or two slips explain these weights; those of the fewest slips."""
     found: dict[int, list[str]] = {}
     for (p, q), (r, s), late, exchanged in itertools.product(_PAIRS, _PAIRS, (False, True), (False, True)):
         slips = ((p, q) != _PAIRS[0]) + ((r, s) != _PAIRS[1]) + late + exchanged
-        if slips > 2:
+        if slips > most:
             continue
         numbers = _numbers(*(reversed(ask.betas) if exchanged else ask.betas))
         keep, take, old, new = (numbers[n] for n in (p, q, r, s))
