@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .namespace import Array, Namespace, cut, device, eps, event_size, finite, flat, kind, spread, visible
+from .namespace import Array, Namespace, astype, cut, device, eps, event_size, finite, flat, kind, spread, visible
 
 # By the name of a namespace that cannot sort, or would gather the array: its own (x, k) -> (cut, above, at), and its
 # own (x, k) -> the k largest entries.
@@ -122,9 +122,12 @@ def unit_norm(xp: Namespace, x: Array, batch: int) -> Array:
 
 
 def inner(xp: Namespace, x: Array, y: Array, batch: int = 0) -> Array:
-    """``Re <x, y>`` over the event."""
-    if kind(x).complex or kind(y).complex:
+    """``Re <x, y>`` over the event, in float32 where both have fewer digits."""
+    a, b = kind(x), kind(y)
+    if a.complex or b.complex:
         return total(xp, xp.real(xp.conj(x) * y), batch)
+    if a.low and b.low:
+        x, y = astype(xp, x, a.computed), astype(xp, y, b.computed)
     return total(xp, x * y, batch)
 
 

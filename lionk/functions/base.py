@@ -138,7 +138,8 @@ class ConvexFunction(Value, ABC):
     def bind(self, like: Array, batch: int = 0) -> Any:
         """Its methods for arrays of the library, dtype and axes of ``like``, without their checks: ``functions.bound``.
 
-        With ``batch = 1`` they take stacks of such arrays along a first axis, each an argument of its own.
+        With ``batch = 1`` they take stacks of such arrays along a first axis, each an argument of its own. Values of
+        16-bit arrays, and their inner products, stay in float32: 70,000 is infinite in float16.
         """
 
     @property

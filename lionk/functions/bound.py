@@ -40,7 +40,7 @@ class Bound(Fixed):
         self._n, self._tol = batch + stacked, resolve_tol(kind, like, None)
         self._cancels = K._cancels
         self._plain = not (kind.low or stacked)
-        short = kind.real and like.ndim == 1 and like.shape[0] <= SHORT
+        short = kind.real and not kind.low and like.ndim == 1 and like.shape[0] <= SHORT
         flags = getattr(like, "flags", None)
         one = kind.dot if getattr(flags, "contiguous", False) else matmul
         self._dot = (kind.vecdot if batch else one) if short else None
@@ -52,7 +52,7 @@ class Bound(Fixed):
         if self._plain:
             return self.K._value(self.xp, x, self._n, self._tol if tol is None else tol)
         v = self.K._value(self.xp, self._computed(x), self._n, self._tol if tol is None else tol)
-        return _xp.astype(self.xp, reductions.total(self.xp, v, self.batch), self.kind.real_dtype)
+        return reductions.total(self.xp, v, self.batch)
 
     def upper(self, x: Array) -> Array:
         """``K.value``, and where its terms may cancel also what their rounding can hide: for lower bounds of F."""
@@ -62,8 +62,7 @@ class Bound(Fixed):
             return self.K.bounds(x)[1]
         z = self._computed(x)
         value, _, size = self.K._measured(self.xp, z, self._n, self._tol)
-        upper = reductions.total(self.xp, value + rounding(self.K, self.xp, z) * size, self.batch)
-        return _xp.astype(self.xp, upper, self.kind.real_dtype)
+        return reductions.total(self.xp, value + rounding(self.K, self.xp, z) * size, self.batch)
 
     def subgradient(self, x: Array) -> Array:
         """``K.subgradient``"""

@@ -42,6 +42,7 @@ class Anchored(Method):
         self.dual = K.conjugate
         self.slack = run.tolerance(0.0)
         self.bundle, self.secants = Bundle(self, memory), Secants(self, memory)
+        self._usable = True  # are f, its gradient and the squares of gradients finite?
         self._fresh: Any = None  # the average of gradients with that of the point in it, and its pair
 
     @property
@@ -91,10 +92,6 @@ class Anchored(Method):
 
     # -- what is seen --------------------------------------------------------------------------------------------
 
-    def _usable(self, point: Any) -> bool:
-        g = point.grad
-        return bool(point.finite) and (all(map(in_range, leaves(g))) if is_container(g) else in_range(g))
-
     def measure(self, point: Any) -> Seen[float]:
         now = self.run.now
         seen = self._measured(point)
@@ -104,15 +101,21 @@ class Anchored(Method):
     def _measured(self, point: Any) -> Seen[float]:
         now, s, lam, f = self.run.now, self.state, self.run.lam, point.f
         lr = 1 / s.L if s.L > 0 else 0.0
-        if not self._usable(point):
-            return Seen(f, math.inf, math.inf, math.inf, 0.0, lr, -math.inf, 0.0)
+        nowhere = Seen(f, math.inf, math.inf, math.inf, 0.0, lr, -math.inf, 0.0)
+        g = point.grad
+        self._usable = bool(point.finite) and (all(map(in_range, leaves(g))) if is_container(g) else in_range(g))
+        if not self._usable:
+            return nowhere
         m, average, before, share = now.m, now.average, None, None
         if s.mode != "bundle":
             share, before = rule.share(s), now.kept.get("anchor")
             m = combined(1 - share, m, -share, point.grad)
             average = average if s.mass else Average()
         last = None if before is None else now.kept["grad"]
-        numbers = self.numbers(measures.neighbours, now.x, m, point.grad, before, last, self.slack)
+        numbers = self.numbers(measures.neighbours, now.x, m, g, before, last, self.slack)
+        self._usable = math.isfinite(numbers[2] + numbers[7])  # |g|^2 and |g-g'|^2
+        if not self._usable:
+            return nowhere
         F, rounding, gap, lower, average, pair = rule.measured(plain, s, f, numbers, average, share, lam, self.run.unit)
         self._fresh, distance = (m, average, pair), 0.0
         if not math.isfinite(F):
@@ -182,7 +185,7 @@ class Anchored(Method):
             s.L *= 4
             self.secants.choose()
         elif "anchor" not in now.kept or s.failed > rule.RETRIES:
-            if not self._usable(point):
+            if not self._usable:
                 self.run.refuse(point.f, point.grad)
             s.stale = rule.STALE
         else:

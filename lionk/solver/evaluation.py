@@ -202,6 +202,6 @@ def is_finite(a: Any) -> Any:
 
 
 def in_range(a: Any) -> bool:
-    """Is |a|^2 finite? Asked of NumPy's arrays in double precision, since the library warns where products overflow."""
+    """Is |a|^2 finite? Asked of NumPy's arrays, since the library warns where products overflow."""
     of = _xp.kind(a)
-    return of.ufuncs is None or of.eps > 1e-12 or math.isfinite(abs(of.ufuncs.vdot(a, a)))
+    return of.ufuncs is None or of.low or math.isfinite(abs(of.ufuncs.vdot(a, a)))

@@ -171,6 +171,10 @@ class Run:
         bad = [p or "the gradient" for p, a in named_leaves(grad) if not bool(is_finite(a))]
         what = f"a NaN or infinite entry in {', '.join(bad)}" if bad else "the square of the gradient overflows"
         what = what if math.isfinite(f) else f"f is {f}"
+        way = "try a smaller lr"
+        if self.rule == "anchored":
+            large = math.isfinite(f) and not bad
+            way = "take f in smaller units, or x0 in a dtype with a larger range" if large else "choose another x0"
         step = self.now.count
         if self.lam and math.isinf(self._away(tree_map(self.xp.zeros_like, self.now.x))):
             raise ValueError(EMPTY)
@@ -182,8 +186,7 @@ class Run:
         where = f" The checkpoint {self.path} holds the last good point." if self.path is not None else ""
         where = f" The {self.unsaved}." if self.unsaved else where
         raise NonFiniteError(
-            f"step {step}: {what}. The last good point is that of step {self.now.count} (.result); try a smaller lr."
-            + where,
+            f"step {step}: {what}. The last good point is that of step {self.now.count} (.result); {way}." + where,
             step,
             result,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cvxpy
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from lionk.functions import spectral_lift
 from lionk.solver.bundle import on_simplex
 from lionk.theory.anchored import AnchoredRecord, certificate_of_anchored, optimality, rounding_of_step
 from lionk.theory.certificate import ROUNDING
+from lionk.theory.objective import nearest_feasible, objective
 from problems import logistic, random_quadratic
 from turns import on_libraries
 
@@ -385,3 +387,38 @@ def test_a_run_ends_inside_where_the_gap_of_its_end_is_finite(gap: float, verdic
         distance=1e-17, convex=True,
     )  # fmt: skip
     assert {s.name: s.verdict for s in certificate.statements}["phase I"] == verdict
+
+
+def scaled_squares(size: float, put: Any, seed: int = 0) -> tuple[Any, Any]:
+    """Least squares of this size in arrays of a library and dtype, and in double precision."""
+    rng = np.random.default_rng(seed)
+    A, b = rng.standard_normal((30, 5)), rng.standard_normal(30)
+
+    def fun(x: Any) -> tuple[float, Any]:
+        r = A @ x - b
+        return size * 0.5 * float(r @ r), size * A.T @ r
+
+    return lambda x: tuple(map(put, fun(np.asarray(x).astype(np.float64)))), fun
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "jax"], indirect=True)
+def test_a_gradient_whose_square_overflows_is_refused_with_a_way_out(backend: Any) -> None:
+    fun, _ = scaled_squares(1e19, lambda a: backend.put(np.asarray(a), "float32"))
+    x0 = backend.put(np.zeros(5), "float32")
+    with pytest.raises(lionk.NonFiniteError, match="square of the gradient overflows.*f in smaller units"):
+        lionk.minimize(fun, x0, K="l1", weight_decay=0.5, jac=True)
+    near, _ = scaled_squares(1e15, lambda a: backend.put(np.asarray(a), "float32"))
+    assert lionk.minimize(near, x0, K="l1", weight_decay=0.5, jac=True).success
+
+
+@pytest.mark.parametrize("K", ["l1", "l2", "log_cosh"])
+@pytest.mark.parametrize("size", [1.0, 30.0])
+@pytest.mark.parametrize("put", [np.float16, lambda a: torch.tensor(np.asarray(a), dtype=torch.float16)])
+def test_half_precision_has_numbers_in_single_precision(K: str, size: float, put: Any) -> None:
+    """|g|^2, and K of large arguments, are infinite in float16 where g is not: the gap is then of no use."""
+    fun, exact = scaled_squares(size, put)
+    r = lionk.minimize(fun, put(np.zeros(5)), K=K, weight_decay=2.0, jac=True, convex=True)
+    x = nearest_feasible(K, np.asarray(r.x).astype(np.float64), 2.0)
+    low = lionk.minimize(exact, np.zeros(5), K=K, weight_decay=2.0, jac=True, convex=True, tol=1e-7).objective
+    F, bound = float(objective(K, exact(x)[0], x, 2.0)), float(r.gap) + float(r.gap_rounding)
+    assert F - low <= bound <= 0.1 * F
