@@ -133,9 +133,17 @@ class ArraySet(ConvexSet):
 
         The violation of a set whose projections are found by iteration: it refuses no member.
         """
-        r = y - near
+        r = self._bounding(xp, y - near, batch)
         r = _xp.divide(xp, r, _xp.spread(xp, reductions.norm(xp, r, batch), r) + xp.zeros_like(r))
         return _xp.clip(xp, reductions.inner(xp, r, y, batch) - self._support(xp, r, batch), 0.0, None)
+
+    def _bounding(self, xp: Namespace, r: Array, batch: int) -> Array:
+        """r, or of an unbounded set the nearest direction in which it ends, where that is known.
+
+        Such are those in the polar of the recession cone. A normal is one, but for its rounding, by which the support
+        is infinite.
+        """
+        return r
 
     def _outside(self, xp: Namespace, y: Array, near: Array, batch: int) -> Array:
         """``near``, a member, where it separates y from C by more than rounding; else y, a member, bit for bit."""
@@ -160,6 +168,11 @@ class ArraySet(ConvexSet):
         kind = _xp.floating(y, name)
         stacked = max(y.ndim - 2, 0) if self.stacks else 0
         return kind, kind.xp.astype(y, kind.computed) if kind.low else y, stacked
+
+
+def but_for_rounding(xp: Namespace, z: Array, size: Array, batch: int) -> Array:
+    """z, 0 where an entry is the rounding of what is that large: in an unbounded direction the support is infinite."""
+    return xp.where(xp.abs(z) <= reductions.slack(xp, z, batch) * size, xp.zeros_like(z), z)
 
 
 def settled(xp: Namespace, y: Array, near: Array, batch: int) -> Array:

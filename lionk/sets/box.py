@@ -20,6 +20,13 @@ class Whole(ArraySet):
     def diameter(self, shape: tuple[int, ...]) -> float:
         return math.inf if math.prod(shape) else 0.0
 
+    def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
+        size = reductions.peak(xp, x, batch)
+        return xp.where(size > 0, size + math.inf, size)
+
+    def _bounding(self, xp: Namespace, r: Array, batch: int) -> Array:
+        return xp.zeros_like(r)
+
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         raise NotAvailable("the whole space is unbounded: a linear function has no maximiser on it")
 
@@ -129,6 +136,15 @@ class Box(ArraySet):
         outside = r > up
         return xp.where(outside, y * _xp.divide(xp, up + xp.zeros_like(r), xp.where(outside, r, up + 1)), y)
 
+    def _bounding(self, xp: Namespace, r: Array, batch: int) -> Array:
+        low, up = self._ends(xp, r)
+        if self._polar(xp, r):
+            return r if _is_finite(up) else xp.where(xp.isinf(up), xp.zeros_like(r), r)
+        for end, least, most in ((low, 0.0, None), (up, None, 0.0)):
+            if not _is_finite(end):
+                r = xp.where(xp.isinf(end + 0 * r), _xp.clip(xp, r, least, most), r)
+        return r
+
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         if self.lower is None and isinstance(self.upper, (int, float)):  # the modulus of the largest entry says it
             return _xp.positive(xp, reductions.peak(xp, y, batch) - self.upper)
@@ -159,6 +175,10 @@ class Box(ArraySet):
 
 def _is_infinite(v: Any) -> bool:
     return isinstance(v, (int, float)) and math.isinf(v)
+
+
+def _is_finite(v: Any) -> bool:
+    return isinstance(v, (int, float)) and math.isfinite(v)
 
 
 def _is_one(v: Any) -> bool:

@@ -12,9 +12,9 @@ from ..arrays import roots as _roots
 from ..arrays.namespace import Array, Namespace
 from ..arrays.value import value_class
 from ..errors import NotAvailable
-from .base import ArraySet, settled
+from .base import ArraySet, but_for_rounding, settled
 from .box import Whole
-from .rules import ball_radius
+from .rules import ball_radius, interval
 
 
 def mean(xp: Namespace, x: Array, batch: int) -> Array:
@@ -67,7 +67,19 @@ class UpToConstants(ArraySet):
         return self._width(self.inner, shape)
 
     def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
-        return self.inner._support(xp, x - mean(xp, x, batch), batch)
+        z = x - mean(xp, x, batch)
+        if self._unbounded:
+            z = but_for_rounding(xp, z, _xp.spread(xp, reductions.peak(xp, x, batch), z), batch)
+        return self.inner._support(xp, z, batch)
+
+    @property
+    def _unbounded(self) -> bool:
+        """Does C have no end in some direction of one sign? Then this set has none in any that is not constant."""
+        ends = interval(self.inner)
+        return isinstance(self.inner, Whole) or (ends is not None and math.isinf(ends[1] - ends[0]))
+
+    def _bounding(self, xp: Namespace, r: Array, batch: int) -> Array:
+        return mean(xp, r, batch) + xp.zeros_like(r) if self._unbounded else r
 
     def _lmo(self, xp: Namespace, c: Array, batch: int) -> Array:
         s = self.inner._lmo(xp, c - mean(xp, c, batch), batch)
@@ -89,6 +101,8 @@ class UpToConstants(ArraySet):
 
     def _near(self, xp: Namespace, z: Array, batch: int) -> Array:
         """The projection of z, whose sum is 0; taking the mean off takes c off, without its rounding."""
+        if self._unbounded:  # z is a member
+            return z
         near = self.inner._project(xp, z + self._shift(xp, z, batch), batch)
         return near - mean(xp, near, batch)
 
@@ -97,7 +111,7 @@ class UpToConstants(ArraySet):
         y = _xp.finite(xp, y)
         z = y - mean(xp, y, batch)
         lack = xp.abs(reductions.total(xp, y, batch)) / math.sqrt(max(_xp.event_size(y, batch), 1)) + infinite
-        if isinstance(self.inner, Whole):
+        if self._unbounded:
             return lack
         return xp.maximum(lack, self._separation(xp, z, self._near(xp, z, batch), batch))
 

@@ -59,6 +59,15 @@ class Eigen(ArraySet):
         step = xp.where(below > 0, more, xp.zeros_like(more))[..., None, None]
         return near + xp.astype(step, near.dtype) * xp.eye(near.shape[-1], dtype=near.dtype, device=_xp.device(near))
 
+    def _bounding(self, xp: Namespace, r: Array, batch: int) -> Array:
+        even = _spectral.symmetric_part(xp, r)
+        if math.isfinite(self.inner.diameter((1,))):
+            return r if self.only else even
+        near = _spectral.map_eigenvalues(
+            xp, even, lambda w: self.inner._bounding(xp, w, w.ndim - 1), rank=False, merge=False
+        )
+        return r + (near - even) if self.only else near
+
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         check_square(y)
         return self._violation_with(xp, y, _spectral.eigenvalues(xp, y), batch)

@@ -33,6 +33,9 @@ class Parts(ArraySet):
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         return of_parts(self, self.inner._project, xp, y, batch)
 
+    def _bounding(self, xp: Namespace, r: Array, batch: int) -> Array:
+        return of_parts(self, self.inner._bounding, xp, r, batch)
+
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         """The largest of the parts', each relative to its scale."""
         parts = parts_of(self, xp, y, batch)

@@ -51,6 +51,9 @@ class Positive(ArraySet):
         near = self.inner._project(xp, part(xp, y), batch)
         return where_positive(xp, y, near, xp.zeros_like(y) if self.only else y)
 
+    def _bounding(self, xp: Namespace, r: Array, batch: int) -> Array:
+        return r if self.only else part(xp, r)
+
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         beyond = self.inner._violation(xp, part(xp, y), batch)
         return xp.maximum(beyond, reductions.peak(xp, part(xp, -y), batch)) if self.only else beyond

@@ -79,6 +79,12 @@ class Preimage(ArraySet):
             inverses = (b._factor(xp, f, y) for f in (b.left_inverse, b.right_inverse) if f is not None)
             return away * math.prod(reductions.norm(xp, f) for f in inverses)
 
+    def _bounding(self, xp: Namespace, r: Array, batch: int) -> Array:
+        b = self.operator
+        z = b.inverse_adjoint(xp, r, batch)
+        near = self.inner._bounding(xp, z, batch)
+        return r if near is z else b.adjoint(xp, near, batch)
+
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:
         b = self.operator
         z = reductions.limit(xp, lambda y: b(xp, y, batch), lambda y: b.sizes(xp, y, batch), y)

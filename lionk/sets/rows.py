@@ -11,7 +11,8 @@ from ..arrays.namespace import Array, Namespace
 from ..arrays.spectral import adjoint
 from ..arrays.value import Value, value_class
 from ..errors import NotAvailable
-from .base import ArraySet, settled
+from .base import ArraySet, but_for_rounding, settled
+from .box import Whole
 
 
 @value_class
@@ -53,7 +54,7 @@ class Wide(Value):
 class RowSpace(ArraySet):
     """``{ B' z : z in C }``, or, not ``combined``, ``{ x : B x in C }``.
 
-    The projections are closed where the rows of B are orthogonal and of one length.
+    The projections are closed where the rows of B are orthogonal and of one length, and where C is the whole space.
     """
 
     inner: ArraySet
@@ -72,8 +73,22 @@ class RowSpace(ArraySet):
         z = self.map.times(xp, c, batch, not self.combined)
         return self.map.back(xp, self.inner._lmo(xp, z, batch), c, not self.combined)
 
+    def _support(self, xp: Namespace, x: Array, batch: int) -> Array:
+        z = self.map.times(xp, x, batch, not self.combined)
+        if math.isinf(self.inner.diameter((1,))):
+            z = but_for_rounding(xp, z, self.map.sizes(xp, x, batch), batch)
+        return self.inner._support(xp, z, batch)
+
+    def _bounding(self, xp: Namespace, r: Array, batch: int) -> Array:
+        """With B r, or where B x is in C the z with r = B'z, bounded."""
+        z = self.map.times(xp, r, batch, not self.combined)
+        near = self.inner._bounding(xp, z, batch)
+        if self.combined:
+            return r if near is z else r + self.map.back(xp, near - z, r, True)
+        return self.map.back(xp, near, r, False)
+
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
-        if self.map.spread is None:
+        if self.map.spread is None and not isinstance(self.inner, Whole):
             raise NotAvailable(
                 "the projection onto this set has no closed form: it is known where the rows of the matrix are "
                 "orthogonal and of one length"

@@ -66,6 +66,11 @@ class Affine(ArraySet):
     def _distance(self, xp: Namespace, y: Array, batch: int) -> Array:
         return abs(at(self.factor, y, batch)) * self.inner._distance(xp, self._back(xp, y, batch), batch)
 
+    def _bounding(self, xp: Namespace, r: Array, batch: int) -> Array:
+        if constant(self.factor) > 0:
+            return self.inner._bounding(xp, r, batch)
+        return -self.inner._bounding(xp, -r, batch)
+
     def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
         size = abs(at(self.factor, y, batch)) * self.inner._scale(xp, y, batch)
         if self.offset is None:
@@ -233,6 +238,9 @@ class Minkowski(ArraySet):
         gap, room = reductions.norm(xp, y - near, batch), reductions.slack(xp, y, batch) * self._scale(xp, y, batch)
         inside, gap = _xp.spread(xp, gap <= radius + room, y), _xp.spread(xp, gap, y)
         return xp.where(inside, y, near + _xp.divide(xp, radius * (y - near), gap + xp.zeros_like(y)))
+
+    def _bounding(self, xp: Namespace, r: Array, batch: int) -> Array:
+        return self.second._bounding(xp, self.first._bounding(xp, r, batch), batch)
 
     def _near(self, xp: Namespace, y: Array, batch: int) -> Array:
         """The iteration's u + v: a member, and the nearest in the limit."""
