@@ -405,7 +405,7 @@ def scaled_squares(size: float, put: Any, seed: int = 0) -> tuple[Any, Any]:
 def test_a_gradient_whose_square_overflows_is_refused_with_a_way_out(backend: Any) -> None:
     fun, _ = scaled_squares(1e19, lambda a: backend.put(np.asarray(a), "float32"))
     x0 = backend.put(np.zeros(5), "float32")
-    with pytest.raises(lionk.NonFiniteError, match="square of the gradient overflows.*f in smaller units"):
+    with pytest.raises(lionk.NonFiniteError, match=r"square of the gradient overflows.*f in smaller units"):
         lionk.minimize(fun, x0, K="l1", weight_decay=0.5, jac=True)
     near, _ = scaled_squares(1e15, lambda a: backend.put(np.asarray(a), "float32"))
     assert lionk.minimize(near, x0, K="l1", weight_decay=0.5, jac=True).success
