@@ -121,10 +121,8 @@ SHORT = 256  # entries in one sum without blocks, whose rounding is within that 
 def inner(x: Any, y: Any) -> Any:
     """``tree_inner``, of short real vectors by the library's own product, which costs less than a sum."""
     shape: Any = getattr(x, "shape", ())
-    if len(shape) == 1 and shape[0] <= SHORT and x.dtype == y.dtype:
-        of = _xp.kind(x)
-        if of.real and not of.low:
-            return x @ y
+    if len(shape) == 1 and shape[0] <= SHORT and x.dtype == y.dtype and (of := _xp.kind(x)).real and not of.low:
+        return x @ y
     return tree_inner(x, y)
 
 

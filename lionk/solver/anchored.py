@@ -99,23 +99,21 @@ class Anchored(Method):
         return seen
 
     def _measured(self, point: Any) -> Seen[float]:
-        now, s, lam, f = self.run.now, self.state, self.run.lam, point.f
+        now, s, lam, f, g = self.run.now, self.state, self.run.lam, point.f, point.grad
         lr = 1 / s.L if s.L > 0 else 0.0
-        nowhere = Seen(f, math.inf, math.inf, math.inf, 0.0, lr, -math.inf, 0.0)
-        g = point.grad
         self._usable = bool(point.finite) and (all(map(in_range, leaves(g))) if is_container(g) else in_range(g))
         if not self._usable:
-            return nowhere
+            return _nowhere(f, lr)
         m, average, before, share = now.m, now.average, None, None
         if s.mode != "bundle":
             share, before = rule.share(s), now.kept.get("anchor")
-            m = combined(1 - share, m, -share, point.grad)
+            m = combined(1 - share, m, -share, g)
             average = average if s.mass else Average()
         last = None if before is None else now.kept["grad"]
         numbers = self.numbers(measures.neighbours, now.x, m, g, before, last, self.slack)
-        self._usable = math.isfinite(numbers[2] + numbers[7])  # |g|^2 and |g-g'|^2
+        self._usable = numbers[2] + numbers[7] < math.inf  # |g|^2 and |g-g'|^2
         if not self._usable:
-            return nowhere
+            return _nowhere(f, lr)
         F, rounding, gap, lower, average, pair = rule.measured(plain, s, f, numbers, average, share, lam, self.run.unit)
         self._fresh, distance = (m, average, pair), 0.0
         if not math.isfinite(F):
@@ -295,3 +293,8 @@ class Anchored(Method):
     def certificate(self, **numbers: Any) -> Certificate:
         run = self.run
         return certificate_of_anchored(run.opt.K, self.record, run.lam, convex=run.convex, **numbers)
+
+
+def _nowhere(f: float, lr: float) -> Seen[float]:
+    """What is seen where f or its gradient is not finite, or too large."""
+    return Seen(f, math.inf, math.inf, math.inf, 0.0, lr, -math.inf, 0.0)
