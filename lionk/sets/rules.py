@@ -13,7 +13,7 @@ from ..arrays.namespace import Array, Namespace
 from ..arrays.shape_factor import ShapeFactor, at, constant, whole
 from ..arrays.value import value_class
 from .ball import Ball
-from .base import ArraySet, joint_traits
+from .base import ArraySet, but_for_rounding, joint_traits
 from .box import Box
 
 ALTERNATIONS = 150  # steps between two sets
@@ -240,7 +240,14 @@ class Minkowski(ArraySet):
         return xp.where(inside, y, near + _xp.divide(xp, radius * (y - near), gap + xp.zeros_like(y)))
 
     def _bounding(self, xp: Namespace, r: Array, batch: int) -> Array:
-        return self.second._bounding(xp, self.first._bounding(xp, r, batch), batch)
+        """By turns, until rounding is left, where both sets are unbounded."""
+        one, two = (lambda z, c=c: c._bounding(xp, z, batch) for c in (self.first, self.second))
+        near = one(r)
+        last = two(near)
+        if near is r or last is near:
+            return last
+        last = _roots.repeated(xp, lambda z: two(one(z)), last, ALTERNATIONS)
+        return but_for_rounding(xp, last, _xp.spread(xp, reductions.peak(xp, last, batch), last), batch)
 
     def _near(self, xp: Namespace, y: Array, batch: int) -> Array:
         """The iteration's u + v: a member, and the nearest in the limit."""
