@@ -25,6 +25,7 @@ from .trace import run
 _FRESH = 2  # runs that confirm
 _DECAY = 0.4
 _ROUNDS, _MORE, _LARGE = 6, 33, 100  # of a fit: how often nearer numbers are tried, how many, up to which size
+_PATIENCE = 60  # fits that one step does not refute, each of which takes hundredths of a second
 _BASES = 2  # changes that explain a part, to each of which a second one is looked for
 _NONE: Changes = {}
 _WITHOUT = ("S6.", "S2.fine", "S2.scale", "S3.large")
@@ -93,6 +94,7 @@ def _explaining(walks: list[Walk], base: Changes = _NONE, fitted: bool = True) -
         return
     at, *_, i = min(failed)
     first, walks, steps = walks[i], list(walks), not base and _moves_otherwise(walks)
+    patience = _PATIENCE
     half = 0.5 * first.off(base, host().namespace().asarray([1.0]), at)[0]  # of what is wrong a fit must explain more
     for words, change, places in operations(len(first.case.shape), fitted):
         for where, place in places.items():
@@ -102,7 +104,9 @@ def _explaining(walks: list[Walk], base: Changes = _NONE, fitted: bool = True) -
             try:
                 if isinstance(change, Fitted):
                     made = partial(_at, base, place, change)
-                    for number in _fit(walks, first, at, half, made, change.among):
+                    numbers = _fit(walks, first, at, half, made, change.among) if patience else None
+                    patience -= numbers is not None
+                    for number in numbers or []:
                         if _explained(walks, changes := made(number)):
                             yield said.format(f"{number:.6g}"), changes
                             break
@@ -119,15 +123,16 @@ def _fit(
     most: Any,
     changes: Callable[[Any], Changes],
     among: tuple[float, ...],
-) -> list[float]:
-    """Numbers with which these changes may explain all walks, those of few digits first. ``most``: what they may leave
+) -> list[float] | None:
+    """Numbers with which these changes may explain all walks, those of few digits first; None if one step shows that
+    there are none. ``most``: what they may leave
     of the first walk, at one step, to be looked at further.
 
     All numbers are tried at once, at one step, then at more. Where none is left, those between the neighbours of the
     nearest are tried.
     """
     if first.case.size > _LARGE:
-        return []
+        return None
     xp = host().namespace()
     numbers, ends, middle = xp.asarray(among), (1.0, math.inf), 1.0
     for _ in range(_ROUNDS):
@@ -137,7 +142,7 @@ def _fit(
             off, found = walk.off(changes(given), numbers, None if n else at)
             total = total + xp.where(found > 0 if not n else found == found, off, math.inf)
             if not n and not (total <= most).any():
-                return []
+                return None
             if float(total.min()) > 0:
                 break
         low, high = (int(i) for i in xp.nonzero(total <= total.min() + 1e-9)[0][[0, -1]])

@@ -71,6 +71,10 @@ ENTRIES: Table = {
     "is left out": lambda v, _: 0 * v,
     "is turned: its sign is wrong": lambda v, _: -v,
     "is replaced by its sign": lambda v, _: sign(v),
+    **{
+        f"is raised to the power {p:g}, its sign kept": fixed(lambda v, _, p: sign(v) * abs(v) ** p, p)
+        for p in (0.5, 1.5, 2.0, 3.0)  # these are said before what does the same in other words
+    },
     "is replaced by sign(v) log(1 + |v|)": lambda v, _: sign(v) * host().namespace().log1p(abs(v)),
     "is replaced by its asinh": lambda v, _: host().namespace().asinh(v),
     "is replaced by its arctan": lambda v, _: host().namespace().atan(v),

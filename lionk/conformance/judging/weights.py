@@ -172,6 +172,9 @@ def _weights(ask: Asked) -> tuple[str, float]:
         return sized, 0.0
     times = seen[0] / right[0]
     if off > _CLOSE and times > 0 and all(abs(w / r / times - 1) <= _CLOSE for w, r in zip(seen, right, strict=True)):
+        held = [_weight(ask, 1, size) for size in _SIZES]
+        if any(w is None or abs(w / seen[0] - 1) > _CLOSE for w in held):
+            return "", 0.0  # of gradients of other sizes it is another one
         of = f"readout alone is multiplied by {1 / times:.4g}, or in the momentum alone by {times:.4g}"
         scale = f"the gradient in the {of}: a scale is left in one of them"
         return _form(ask, seen, 1) or _counts(ask) or scale, off
