@@ -241,12 +241,12 @@ class Minkowski(ArraySet):
 
     def _bounding(self, xp: Namespace, r: Array, batch: int) -> Array:
         """By turns, until rounding is left, where both sets are unbounded."""
-        one, two = (lambda z, c=c: c._bounding(xp, z, batch) for c in (self.first, self.second))
-        near = one(r)
-        last = two(near)
+        near = self.first._bounding(xp, r, batch)
+        last: Array = self.second._bounding(xp, near, batch)
         if near is r or last is near:
             return last
-        last = _roots.repeated(xp, lambda z: two(one(z)), last, ALTERNATIONS)
+        first, second = self.first._bounding, self.second._bounding
+        last = _roots.repeated(xp, lambda z: second(xp, first(xp, z, batch), batch), last, ALTERNATIONS)
         return but_for_rounding(xp, last, _xp.spread(xp, reductions.peak(xp, last, batch), last), batch)
 
     def _near(self, xp: Namespace, y: Array, batch: int) -> Array:
