@@ -125,8 +125,7 @@ def _fit(
     among: tuple[float, ...],
 ) -> list[float] | None:
     """Numbers with which these changes may explain all walks, those of few digits first; None if one step shows that
-    there are none. ``most``: what they may leave
-    of the first walk, at one step, to be looked at further.
+    there are none. ``most``: what they may leave of the first walk, at one step, to be looked at further.
 
     All numbers are tried at once, at one step, then at more. Where none is left, those between the neighbours of the
     nearest are tried.
