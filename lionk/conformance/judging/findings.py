@@ -219,7 +219,8 @@ def _told(report: Report, port: Port, stepped: bool, judge: Judge) -> list[str]:
         again = stepped and r.rule.id in ("S7.edited", "S7.settings") and " is not read" not in r.text
         if r.divergence is None and r.rule.level == 3 and not again:
             first.setdefault(r.rule.id, r)
-    rows = sorted(first.values(), key=lambda r: r.rule.id not in ("S7.parameters", "S7.groups"))  # others show it again
+    alone = "S7.parameters", "S7.groups"  # others show it again
+    rows = sorted(first.values(), key=lambda r: (r.rule.id not in alone, "; " not in r.text))  # which says why
     told = [f"{r.id}: {r.text}" for r in rows]
     if "S7.options" in first and (more := _under_option(port, first["S7.options"].text, judge)):
         told.insert(0, more)
