@@ -58,7 +58,11 @@ def after(change):
             "the direction is made as long as x",
             stepping(lambda v, u, x, wd: v - u + u * (length(x) / (length(u) or 1))),
         ),
-        ("S3.step", "where that is above 1", stepping(lambda v, u, x, wd: v / max(1.0, rms(v)))),
+        (
+            "S3.step",
+            "made smaller where its root mean square is above 1",
+            stepping(lambda v, u, x, wd: v / max(1.0, rms(v))),
+        ),
         (
             "S3.large",
             "cut to the constraint",
@@ -150,7 +154,7 @@ class Twice(Begun):
     ("port", "words"),
     [
         (Begun, "the momentum begins at 0.001, where x is 0.125, and not at 0"),
-        (Warm, "change with the count of steps: the last gradient counts"),
+        (Warm, "b2 is multiplied by min(1, (t + 1)/20), a warm-up"),
         (readout(lambda m, g, b: average(m, g, b) + 1e-8, average), "a constant is added: 1e-08 to the readout"),
         (readout(lambda m, g, b: b * m + 0.1 * g, average), "the readout is b1 m + 0.1 g"),
         (readout(lambda m, g, b: 0.7 * m + 0.2 * g, average), "acts like betas (0.7778, 0.95)"),

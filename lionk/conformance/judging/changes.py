@@ -168,7 +168,12 @@ def _at(base: Changes, place: Place, change: Fitted, number: Any) -> Changes:
 
 def _both(base: Changes, more: Changes) -> Changes:
     def after(one: Operation, other: Operation) -> Operation:
-        return lambda v, s: other(one(v, s), s)
+        def done(v: Any, s: Any) -> Any:
+            v = one(v, s)
+            s.memory = s.memory.setdefault("of the second change", {})
+            return other(v, s)
+
+        return done
 
     return {**base, **{at: after(base[at], change) if at in base else change for at, change in more.items()}}
 

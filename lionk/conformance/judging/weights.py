@@ -171,7 +171,8 @@ def _weights(ask: Asked) -> tuple[str, float]:
     if off <= _CLOSE and (sized := _sizes(ask, right[0])):
         return sized, 0.0
     times = seen[0] / right[0]
-    if off > _CLOSE and times > 0 and all(abs(w / r / times - 1) <= _CLOSE for w, r in zip(seen, right, strict=True)):
+    alike = times > 0 and all(abs(w / r / times - 1) <= _CLOSE for w, r in zip(seen, right, strict=True))
+    if off > _CLOSE and alike and _scales(ask, times):
         held = [_weight(ask, 1, size) for size in _SIZES]
         if any(w is None or abs(w / seen[0] - 1) > _CLOSE for w in held):
             return "", 0.0  # of gradients of other sizes it is another one
@@ -195,6 +196,15 @@ def _weights(ask: Asked) -> tuple[str, float]:
         f"with betas ({b1:g}, {b2:g}) the readout weighs the last {_LAGS + 1} gradients, the newest first, {words[0]}"
     )
     return f"{text}; right is {words[1]}{more or _second_average(ask, seen) or _as_betas(seen)}", off
+
+
+def _scales(ask: Asked, times: float) -> bool:
+    """With another b1, too? Constants in the place of b1 are no scale."""
+    if ask.port.capabilities.betas != "free":
+        return True
+    b1, b2 = 0.6 if ask.betas[0] != 0.6 else 0.7, ask.betas[1]
+    other = _weight(replace(ask, betas=(b1, b2)), 1)
+    return other is not None and abs(other * (1 - b1) / (b1 * (1 - b2)) / times - 1) <= _CLOSE
 
 
 @cache
