@@ -73,9 +73,11 @@ class Points:
     def add(self, p: np.ndarray) -> bool:
         p = p.reshape(self.shape)
         s = self.made.K.subgradient(p)
+        if not (np.all(np.isfinite(p)) and np.all(np.isfinite(s))):  # SciPy's weights may be NaN
+            return False
         inner, k = float(np.sum(p * s)), self.made.at(p)
         value = inner - k + 1e-14 * (float(np.sum(np.abs(p * s))) + abs(k))  # above K* with its rounding
-        if not (np.all(np.isfinite(s)) and math.isfinite(value)):
+        if not math.isfinite(value):
             return False
         self.at.append(s.reshape(-1) / self.lam)
         self.dual.append(value)
