@@ -122,17 +122,18 @@ def unit_norm(xp: Namespace, x: Array, batch: int) -> Array:
 
 
 def inner(xp: Namespace, x: Array, y: Array, batch: int = 0) -> Array:
-    """``Re <x, y>`` over the event, in float32 where both have fewer digits."""
+    """``Re <x, y>`` over the event; 16-bit arrays are multiplied and summed in float32."""
     if (own := kind(x)).low or own.complex or kind(y).complex:
         return _inner_of(xp, x, y, batch)
     return total(xp, x * y, batch)
 
 
 def _inner_of(xp: Namespace, x: Array, y: Array, batch: int) -> Array:
-    """Of low precision, or complex."""
-    if not (kind(x).complex or kind(y).complex):
-        return total(xp, astype(xp, x, kind(x).computed) * astype(xp, y, kind(y).computed), batch)
-    return total(xp, xp.real(xp.conj(x) * y), batch)
+    """``inner`` of complex arrays, or of 16-bit ones."""
+    a, b = kind(x), kind(y)
+    if a.complex or b.complex:
+        return total(xp, xp.real(xp.conj(x) * y), batch)
+    return total(xp, astype(xp, x, a.computed) * astype(xp, y, b.computed), batch)
 
 
 def magnitude(xp: Namespace, x: Array) -> Array:

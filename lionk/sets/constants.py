@@ -74,7 +74,7 @@ class UpToConstants(ArraySet):
 
     @property
     def _unbounded(self) -> bool:
-        """Does C have no end in some direction of one sign? Then this set has none in any that is not constant."""
+        """Is C the whole space, or an interval of numbers without an end? Then every array of sum 0 is a member."""
         ends = interval(self.inner)
         return isinstance(self.inner, Whole) or (ends is not None and math.isinf(ends[1] - ends[0]))
 

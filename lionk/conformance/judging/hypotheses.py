@@ -20,6 +20,7 @@ from .pairs import CLOSE
 from .reference import decay_and_gradient, stepped, two_constants
 from .trace import Trace, read
 
+_FAR = 4.0  # times the length of a step: up to there it is measured what the right step leaves
 _LESS = 0.5  # of what the right step leaves: an approximation has its own error
 _ENOUGH = 0.97  # of the entries: the finest probes turn in another order of evaluation
 
@@ -164,7 +165,7 @@ def together(K: Any, parameters: Sequence[Watched], index: int) -> str:
         check(more, moved(K, own.case, shrunk, m, own.grads[t])[0], after)
         check("does not decay", moved(K, replace(own.case, weight_decay=0.0), x, m, own.grads[t])[0], after)
         right, _ = moved(K, own.case, x, m, own.grads[t])
-        alone += _left(replace(own, accuracy=4.0), right, x, after)
+        alone += _left(replace(own, accuracy=_FAR), right, x, after)
         lr = own.case.lr[0]
         rows.append(((right - x) / lr + lam * x, x, (after - x) / lr))
         check(f"{more}, after its step", right * (1 - own.case.lr[0] * lam), after)

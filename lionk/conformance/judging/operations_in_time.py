@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..specification.cases import host
-from .operations import POWERS, SHARES, SIZES, Fitted, Operation, Table, fixed, over
+from .operations import POWERS, SHARES, Fitted, Operation, Table, fixed, over
 from .operations_of_slices import length
 
 #: By the count of steps.
@@ -53,10 +53,8 @@ BETAS: Table = {
     "is 1 - it": lambda b, _: 1 - b,
     "is its square": lambda b, _: b * b,
     "is its root": lambda b, _: b**0.5,
-    "rises as min(it, (t + 1)/(t + {}))": Fitted(
-        lambda b, s, c: host().namespace().minimum(b, (s.t + 1) / (s.t + c)), SIZES
-    ),
-    "rises as min(it, t/(t + {}))": Fitted(lambda b, s, c: host().namespace().minimum(b, s.t / (s.t + c)), SIZES),
+    "rises as min(it, (t + 1)/(t + {}))": Fitted(lambda b, s, c: host().namespace().minimum(b, (s.t + 1) / (s.t + c))),
+    "rises as min(it, t/(t + {}))": Fitted(lambda b, s, c: host().namespace().minimum(b, s.t / (s.t + c))),
     "rises as min(it, 1 - (t + 1)^-{})": Fitted(
         lambda b, s, p: host().namespace().minimum(b, 1 - (s.t + 1.0) ** -p), POWERS
     ),
