@@ -27,11 +27,15 @@ os.environ.setdefault("JAX_ENABLE_X64", "1")  # before JAX is imported, by which
 
 FULL = os.environ.get("LIONK_FULL") == "1"
 
-# XLA compiles thousands of small programs here, most of which run once. Unoptimized, and by its older emitters, they
-# are compiled in a third of the time; LIONK_FULL=1 compiles them as users do. XLA ends a process that gives it a flag
-# which it does not have: other versions are given none.
-if not FULL and any(d.version.startswith("0.10.") for d in metadata.distributions(name="jaxlib")):
-    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
+# XLA compiles thousands of small programs here, and numba a hundred loops, most of which run once. Unoptimized (XLA: by
+# its older emitters, too) they take a third and four fifths of the time; LIONK_FULL=1 compiles them as users do. XLA
+# ends a process that gives it a flag which it does not have: other versions are given none. PyTorch would compile a
+# program to find out which vectors the compiler knows; it takes those of the processor.
+if not FULL:
+    os.environ.setdefault("NUMBA_OPT", "0")
+    os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
+    if any(d.version.startswith("0.10.") for d in metadata.distributions(name="jaxlib")):
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 
 # The quick run names a failing case as it was drawn; to make it smaller can take minutes, and is for LIONK_FULL=1.
 DRAW = [p for p in hypothesis.Phase if p not in (hypothesis.Phase.shrink, hypothesis.Phase.explain)]
