@@ -7,8 +7,8 @@ from typing import Any
 
 from ..arrays.containers import tree_map
 from ..functions.bound import BoundBlocks, Selected
-from ..theory.certificate import Iterate
 from ..theory.lower_bound import joined
+from ..theory.record import Iterate
 from .trail import Trail
 
 

@@ -20,9 +20,10 @@ from ..arrays import plain
 from ..arrays.containers import is_container, leaves, scaled
 from ..functions.bound import bound
 from ..theory.anchored import AnchoredRecord, certificate_of_anchored, optimality, rounding_of_step
-from ..theory.certificate import ROUNDING, Certificate
+from ..theory.certificate import Certificate
 from ..theory.lower_bound import Average
 from ..theory.objective import nearest_feasible
+from ..theory.record import ROUNDING
 from . import measures, rule
 from .bundle import Bundle
 from .combined import combined

@@ -15,8 +15,8 @@ from ..backend.discovery import backend_of
 from ..errors import LionKWarning, NonFiniteError
 from ..optimizer.lion_k import LionK
 from ..theory.anchored import AnchoredRecord
-from ..theory.certificate import Record
 from ..theory.objective import over
+from ..theory.record import Record
 from .batch import solve
 from .evaluation import Evaluation
 from .loop import Run

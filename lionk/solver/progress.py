@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..theory.anchored import AnchoredRecord
-from ..theory.certificate import Iterate, Record
 from ..theory.lower_bound import Average
+from ..theory.record import Iterate, Record
 from .plateau import PlateauRule
 from .result import History
 from .state import AnchoredState

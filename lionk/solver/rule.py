@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from ..theory.certificate import ROUNDING
 from ..theory.lower_bound import CURVED, Average, below, magnitude
+from ..theory.record import ROUNDING
 
 FIRST = 1 / 3  # of the way to the point that -g selects: the length of the first step
 RISE = 1.5  # L grows where a neighbour shows more than so many times it,

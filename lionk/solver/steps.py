@@ -7,8 +7,9 @@ from typing import Any
 
 from ..arrays.containers import is_container, scaled, tree_norm
 from ..optimizer.jobs import coefficient
-from ..theory.certificate import Certificate, Iterate, Record, certificate_of
+from ..theory.certificate import Certificate, certificate_of
 from ..theory.lyapunov import coefficients_of
+from ..theory.record import Iterate, Record
 from .ahead import Ahead
 from .method import Method, Seen
 from .plateau import FIRST, PlateauRule

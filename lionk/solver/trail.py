@@ -17,8 +17,8 @@ from ..arrays import namespace as _xp
 from ..arrays import plain, reductions
 from ..arrays.containers import tree_map
 from ..functions.bound import Bound, BoundBlocks
-from ..theory.certificate import Iterate, Record, measured, stacked
 from ..theory.lower_bound import Average, Numbers, bound_of, followed, is_bent
+from ..theory.record import Iterate, Record, measured, stacked
 from . import measures
 from .method import Seen
 from .progress import Progress

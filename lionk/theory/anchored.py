@@ -8,7 +8,8 @@ from typing import Any
 
 from ..arrays.containers import inner, tree_map
 from ..functions.bound import bound
-from .certificate import ROUNDING, Certificate, Statement, momentum_bound, suboptimality
+from .certificate import Certificate, Statement, momentum_bound, suboptimality
+from .record import ROUNDING
 
 
 @dataclass

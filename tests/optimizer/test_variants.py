@@ -218,7 +218,8 @@ def test_the_brake_keeps_the_constraint_and_relative_updates_leave_zero():
 
 
 def test_the_certificate_says_what_no_longer_applies():
-    from lionk.theory.certificate import Record, certificate_of
+    from lionk.theory.certificate import certificate_of
+    from lionk.theory.record import Record
 
     def verdicts(**options):
         opt = variants.Variant("l1", LR, (B1, B2), LAM, **options)

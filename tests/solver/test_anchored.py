@@ -15,8 +15,8 @@ import lionk
 from lionk.functions import spectral_lift
 from lionk.solver.bundle import on_simplex
 from lionk.theory.anchored import AnchoredRecord, certificate_of_anchored, optimality, rounding_of_step
-from lionk.theory.certificate import ROUNDING
 from lionk.theory.objective import nearest_feasible, objective
+from lionk.theory.record import ROUNDING
 from problems import logistic, random_quadratic
 from turns import on_libraries
 
