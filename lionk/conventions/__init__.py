@@ -15,7 +15,8 @@ from ..functions import ConvexFunction
 from ..functions import K as build
 from ..functions.calculus.affine import widen
 from ..functions.calculus.block_sum import Blocks
-from ..optimizer.lion_k import LionK, explicit_lr, implicit_lr
+from ..optimizer.jobs import explicit_lr, implicit_lr
+from ..optimizer.lion_k import LionK
 from .translation import translate, translate_momentum
 
 __all__ = [

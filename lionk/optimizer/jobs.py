@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..arrays import namespace as _xp
+from ..arrays.containers import is_container, named_leaves
 from ..arrays.namespace import Array
 from ..functions.calculus.block_sum import ContainerFunction
 
@@ -28,6 +29,37 @@ def coefficient(name: str, value: Any) -> Any:
         return value
     schedule = " (a schedule is a callable of the count)" if name == "lr" else ""
     raise TypeError(f"{name} must be a number >= 0 or a real 0-d array{schedule}, got {value!r}")
+
+
+def number(value: Any) -> Any:
+    """A float; or, as it is, a 0-d array that a compiler traces, which has no value yet."""
+    try:
+        return float(value)
+    except TypeError:
+        if getattr(value, "shape", None) != ():
+            raise
+        return value
+
+
+def implicit_lr(lr: Any, weight_decay: Any) -> Any:
+    """The implicit step ``h = lr/(1 - lr lam)`` of an explicit one; needs ``lr lam < 1``. Derived here."""
+    if isinstance(lr, (int, float)) and isinstance(weight_decay, (int, float)) and not lr * weight_decay < 1:
+        raise ValueError(f"an implicit step exists for lr * weight_decay < 1 only, got {lr!r} * {weight_decay!r}")
+    return lr / (1 - lr * weight_decay)
+
+
+def explicit_lr(lr: Any, weight_decay: Any) -> Any:
+    """The explicit step ``h/(1 + h lam)`` of an implicit one. Derived here."""
+    return lr / (1 + lr * weight_decay)
+
+
+def cast(xp: Any, c: Any, dtype: Any, name: str) -> Any:
+    """A coefficient ready for arithmetic with arrays: numbers stay numbers, 0-d arrays take their real dtype."""
+    if isinstance(c, (int, float)):
+        return c
+    if _xp.namespace(c, name=name) is not _xp.unwrapped(xp):
+        raise TypeError(f"{name} is an array of another library than x; pass a Python number")
+    return _xp.astype(xp, c, dtype)
 
 
 def coefficients(opt: LionK, lr: Any, weight_decay: Any) -> tuple[Any, Any]:
@@ -58,6 +90,20 @@ def arguments(
 def results(x: Any, pairs: list[tuple[Array, Array]]) -> tuple[Any, Any]:
     """What a runner returns: like x, an array or a list of arrays."""
     return ([a for a, _ in pairs], [b for _, b in pairs]) if isinstance(x, list) else pairs[0]
+
+
+def check_alike(name: str, tree: Any, x: Any) -> None:
+    given, own = dict(named_leaves(tree)), dict(named_leaves(x))  # JAX sorts the keys of a dict: the order is free
+    if given.keys() != own.keys() or is_container(tree) != is_container(x):
+        raise ValueError(f"{name} and x are containers of different shape: {sorted(given)} against {sorted(own)}")
+    for path, b in own.items():
+        check_shape(f"{name}.{path}" if path else name, given[path], b)
+
+
+def check_shape(name: str, a: Any, b: Any) -> None:
+    shape, own = getattr(a, "shape", None), getattr(b, "shape", None)
+    if shape != own and None not in (shape, own) and tuple(shape) != tuple(own):  # type: ignore[arg-type]
+        raise ValueError(f"{name} has shape {tuple(shape)}, but x has {tuple(own)} there")  # type: ignore[arg-type]
 
 
 def check_memory(

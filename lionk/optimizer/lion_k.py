@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..arrays import namespace as _xp
-from ..arrays.containers import is_container, named_leaves, tree_map
+from ..arrays.containers import is_container, tree_map
 from ..arrays.namespace import Array
 from ..errors import LionKWarning
 from ..functions import ConvexFunction
@@ -16,7 +16,7 @@ from ..functions import K as build
 from ..functions.bound import bound
 from ..functions.calculus.block_sum import Blocks, ContainerFunction
 from . import step
-from .jobs import arguments, coefficient, results
+from .jobs import arguments, cast, check_alike, check_shape, coefficient, explicit_lr, implicit_lr, number, results
 
 Schedule = Callable[[Any], Any]
 
@@ -155,12 +155,12 @@ class LionK:
         if isinstance(self.K, ContainerFunction):
             self.K.check_argument(x)
         elif not (is_container(x) or is_container(grad) or is_container(state.m)):
-            _check_shape("grad", grad, x)
-            _check_shape("state.m", state.m, x)
+            check_shape("grad", grad, x)
+            check_shape("state.m", state.m, x)
             x, m = self.update(x, state.m, grad, lr, self.weight_decay)
             return x, State(m, state.count + 1)
-        _check_alike("grad", grad, x)
-        _check_alike("state.m", state.m, x)
+        check_alike("grad", grad, x)
+        check_alike("state.m", state.m, x)
         x, m = self._update_each(x, state.m, grad, lr)
         return x, State(m, state.count + 1)
 
@@ -260,7 +260,7 @@ class LionK:
 
     def _read_betas(self) -> tuple[Any, Any]:
         try:
-            b1, b2 = (_number(b) for b in self.betas)
+            b1, b2 = (number(b) for b in self.betas)
         except (TypeError, ValueError):
             raise TypeError(f"betas must be two numbers, got {self.betas!r}") from None
         if isinstance(b1, float) and not 0 <= b1 <= 1:
@@ -290,51 +290,6 @@ class _Leaf:
 
     def __init__(self, step: Callable[[Any, Any, Any, float], tuple[Any, Any]]) -> None:
         self.step = step
-
-
-def _number(value: Any) -> Any:
-    """A float; or, as it is, a 0-d array that a compiler traces, which has no value yet."""
-    try:
-        return float(value)
-    except TypeError:
-        if getattr(value, "shape", None) != ():
-            raise
-        return value
-
-
-def implicit_lr(lr: Any, weight_decay: Any) -> Any:
-    """The implicit step ``h = lr/(1 - lr lam)`` of an explicit one; needs ``lr lam < 1``. Derived here."""
-    if isinstance(lr, (int, float)) and isinstance(weight_decay, (int, float)) and not lr * weight_decay < 1:
-        raise ValueError(f"an implicit step exists for lr * weight_decay < 1 only, got {lr!r} * {weight_decay!r}")
-    return lr / (1 - lr * weight_decay)
-
-
-def explicit_lr(lr: Any, weight_decay: Any) -> Any:
-    """The explicit step ``h/(1 + h lam)`` of an implicit one. Derived here."""
-    return lr / (1 + lr * weight_decay)
-
-
-def cast(xp: Any, c: Any, dtype: Any, name: str) -> Any:
-    """A coefficient ready for arithmetic with arrays: numbers stay numbers, 0-d arrays take their real dtype."""
-    if isinstance(c, (int, float)):
-        return c
-    if _xp.namespace(c, name=name) is not _xp.unwrapped(xp):
-        raise TypeError(f"{name} is an array of another library than x; pass a Python number")
-    return _xp.astype(xp, c, dtype)
-
-
-def _check_alike(name: str, tree: Any, x: Any) -> None:
-    given, own = dict(named_leaves(tree)), dict(named_leaves(x))  # JAX sorts the keys of a dict: the order is free
-    if given.keys() != own.keys() or is_container(tree) != is_container(x):
-        raise ValueError(f"{name} and x are containers of different shape: {sorted(given)} against {sorted(own)}")
-    for path, b in own.items():
-        _check_shape(f"{name}.{path}" if path else name, given[path], b)
-
-
-def _check_shape(name: str, a: Any, b: Any) -> None:
-    shape, own = getattr(a, "shape", None), getattr(b, "shape", None)
-    if shape != own and None not in (shape, own) and tuple(shape) != tuple(own):  # type: ignore[arg-type]
-        raise ValueError(f"{name} has shape {tuple(shape)}, but x has {tuple(own)} there")  # type: ignore[arg-type]
 
 
 def _warn(message: str) -> None:

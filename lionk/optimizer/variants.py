@@ -35,7 +35,8 @@ from ..functions import ConvexFunction
 from ..functions.calculus.block_sum import ContainerFunction
 from ..functions.registry.parameters import positive
 from . import rounding as roundings
-from .lion_k import LionK, cast
+from .jobs import cast
+from .lion_k import LionK
 
 MASKS = (None, "mask", "rescale")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..optimizer.lion_k import cast
+from ..optimizer.jobs import cast
 from ..optimizer.rounding import KEYS
 
 ARITHMETIC = ("add", "subtract", "multiply", "divide", "pow", "maximum", "minimum", "hypot", "atan2")

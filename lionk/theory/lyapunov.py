@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from ..arrays.containers import scaled, tree_inner, tree_map
 from ..arrays.namespace import Array
-from ..optimizer.lion_k import LionK, implicit_lr
+from ..optimizer.jobs import implicit_lr
+from ..optimizer.lion_k import LionK
 from .objective import decay_of, over
 
 

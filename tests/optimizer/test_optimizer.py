@@ -15,7 +15,7 @@ import torch
 
 import lionk
 from lionk.arrays.containers import leaves
-from lionk.optimizer.lion_k import explicit_lr, implicit_lr
+from lionk.optimizer.jobs import explicit_lr, implicit_lr
 
 
 def lion(x, m, g, lr, b1, b2, lam):
