@@ -26,6 +26,8 @@ READERS: list[Callable[[Any], Opened | None]] = []
 
 
 def is_container(tree: Any) -> bool:
+    if type(tree) in _xp.ARRAYS:
+        return False
     if isinstance(tree, (dict, list, tuple)):
         return True
     return not hasattr(tree, "dtype") and _read(tree) is not None

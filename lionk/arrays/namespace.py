@@ -115,6 +115,7 @@ def _reductions(xp: Namespace, ufuncs: Any) -> list[Any]:
 
 
 _KINDS: dict[Any, Kind] = {}
+ARRAYS: set[type] = set()  # the types of arrays that were seen
 
 
 def seen(x: Any) -> Kind | None:
@@ -134,6 +135,7 @@ def kind(x: Array, name: str = "x") -> Kind:
     found = Kind(xp, x)
     if isinstance(xp, ModuleType):  # and not the namespace of one record
         _KINDS[type(x), x.dtype] = found
+        ARRAYS.add(type(x))
     return found
 
 

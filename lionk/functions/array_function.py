@@ -60,13 +60,13 @@ class ArrayFunction(ConvexFunction):
         return _xp.astype(kind.xp, self._prox(kind.xp, z, t, n), x.dtype)
 
     def fenchel_young(self, x: Array, s: Array, tol: float | None = None) -> Array:
-        kind, a, b, n = self._read_pair(x, s)
-        xp, t = kind.xp, resolve_tol(_xp.kind(s), s, tol)
+        kind, other, a, b, n = self._read_pair(x, s)
+        xp, t = kind.xp, resolve_tol(other, s, tol)
         gap = self._value(xp, a, n, t) + self.conjugate._value(xp, b, n, t) - reductions.inner(xp, a, b, n)
         return _xp.astype(xp, reductions.total(xp, gap, 0) if n else gap, kind.real_dtype)
 
     def subdifferential_distance(self, x: Array, s: Array) -> Array:
-        kind, a, b, n = self._read_pair(x, s)
+        kind, _, a, b, n = self._read_pair(x, s)
         away = self._subdifferential_distance(kind.xp, a, b, n)
         return _xp.astype(kind.xp, reductions.norm(kind.xp, away) if away.ndim else away, kind.real_dtype)
 
@@ -153,13 +153,13 @@ class ArrayFunction(ConvexFunction):
         stacked = max(x.ndim - 2, 0) if self.traits.stacks else 0
         return kind, kind.xp.astype(x, kind.computed) if kind.low else x, stacked
 
-    def _read_pair(self, x: Array, s: Array) -> tuple[_xp.Kind, Array, Array, int]:
+    def _read_pair(self, x: Array, s: Array) -> tuple[_xp.Kind, _xp.Kind, Array, Array, int]:
         (kind, a, n), (other, b, _) = self._read(x, "x"), self._read(s, "s")
         if kind.xp is not other.xp:
             _xp.namespace(a, b, name="x and s")  # which says so
         if a.shape != b.shape:
             raise ValueError(f"x and s must have one shape, got {tuple(a.shape)} and {tuple(b.shape)}")
-        return kind, a, b, n
+        return kind, other, a, b, n
 
 
 def outside_is_infinite(xp: Namespace, value: Array | None, violation: Array, tol: Any) -> Array:
