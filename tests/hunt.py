@@ -89,17 +89,17 @@ def found_once() -> Iterator[None]:
             return before[0](xp, functions, y, batch)
         return once(before[0], (*map(id, functions), batch, y.shape, y.tobytes()), xp, functions, y, batch)
 
-    def near(self: Any, xp: Any, y: Any, batch: int) -> Any:
+    def parts(self: Any, xp: Any, y: Any, batch: int) -> Any:
         if not isinstance(y, np.ndarray):
             return before[1](self, xp, y, batch)
         return once(before[1], (id(self), batch, y.shape, y.tobytes()), self, xp, y, batch)
 
-    before = convolution.split, Minkowski._near
-    convolution.split, Minkowski._near = split, near  # type: ignore[assignment,method-assign]
+    before = convolution.split, Minkowski._split
+    convolution.split, Minkowski._split = split, parts  # type: ignore[assignment,method-assign]
     try:
         yield
     finally:
-        convolution.split, Minkowski._near = before  # type: ignore[method-assign]
+        convolution.split, Minkowski._split = before  # type: ignore[method-assign]
 
 
 def asked(case: Case, names: list[str], limit: float) -> list[tuple[float, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from ..arrays import namespace as _xp
@@ -133,9 +134,13 @@ class ArraySet(ConvexSet):
 
         The violation of a set whose projections are found by iteration: it refuses no member.
         """
-        r = self._bounding(xp, y - near, batch)
-        r = _xp.divide(xp, r, _xp.spread(xp, reductions.norm(xp, r, batch), r) + xp.zeros_like(r))
+        r = self._normal(xp, y - near, batch)
         return _xp.clip(xp, reductions.inner(xp, r, y, batch) - self._support(xp, r, batch), 0.0, None)
+
+    def _normal(self, xp: Namespace, r: Array, batch: int) -> Array:
+        """r, bounding and of length 1; 0 where it is 0."""
+        r = self._bounding(xp, r, batch)
+        return _xp.divide(xp, r, _xp.spread(xp, reductions.norm(xp, r, batch), r) + xp.zeros_like(r))
 
     def _bounding(self, xp: Namespace, r: Array, batch: int) -> Array:
         """r, or of an unbounded set the nearest direction in which it ends, where that is known.
@@ -145,10 +150,20 @@ class ArraySet(ConvexSet):
         """
         return r
 
-    def _outside(self, xp: Namespace, y: Array, near: Array, batch: int) -> Array:
-        """``near``, a member, where it separates y from C by more than rounding; else y, a member, bit for bit."""
-        room = reductions.slack(xp, y, batch) * self._scale(xp, y, batch)
-        return xp.where(_xp.spread(xp, self._separation(xp, y, near, batch) > room, y), near, y)
+    def _outside(
+        self, xp: Namespace, y: Array, near: Array, parts: Sequence[tuple[ArraySet, Array]], batch: int
+    ) -> Array:
+        """``near``, a member, where it separates y from C by more than the rounding of the separation; else y, bit for
+        bit. It is the sum of the members of these sets.
+
+        That rounding can be far less than the tolerance of membership: next to 0 it tells what is outside a cone.
+        """
+        r = self._normal(xp, y - near, batch)
+        size = reductions.products(xp, r, y, batch)
+        for c, part in parts:
+            size = size + c._terms(xp, r, part, batch)
+        lack = reductions.inner(xp, r, y, batch) - self._support(xp, r, batch)
+        return xp.where(_xp.spread(xp, lack > reductions.slack(xp, y, batch) * size, y), near, y)
 
     def _scale(self, xp: Namespace, y: Array, batch: int) -> Any:
         """The size of C that tolerances are relative to: a number, or an array with an entry for each of the batch."""

@@ -122,7 +122,7 @@ class Hull(ArraySet):
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         near, s, rest = self._split(xp, y, batch)
         if self._rest_and_radius is None:
-            return self._outside(xp, y, near, batch)
+            return self._outside(xp, y, near, [(self, near)], batch)
         room = reductions.slack(xp, y, batch) * self._scale(xp, y, batch)
         length = reductions.norm(xp, s, batch)
         shorter = _xp.spread(xp, rest, s) * _xp.divide(xp, s, _xp.spread(xp, length, s) + 0 * s)
@@ -204,7 +204,7 @@ class Polytope(ArraySet):
 
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         near = self._near(xp, y, batch)
-        return xp.where(xp.isnan(y), near, self._outside(xp, y, near, batch))
+        return xp.where(xp.isnan(y), near, self._outside(xp, y, near, [(self, near)], batch))
 
     def _near(self, xp: Namespace, y: Array, batch: int) -> Array:
         v, z = self._rows(xp, y, batch)

@@ -232,7 +232,8 @@ class Minkowski(ArraySet):
     def _project(self, xp: Namespace, y: Array, batch: int) -> Array:
         known = self._rest_and_radius
         if known is None:
-            return self._outside(xp, y, self._near(xp, y, batch), batch)
+            u, v = self._split(xp, y, batch)
+            return self._outside(xp, y, u + v, [(self.first, u), (self.second, v)], batch)
         c, radius = known
         near = c._project(xp, y, batch)
         gap, room = reductions.norm(xp, y - near, batch), reductions.slack(xp, y, batch) * self._scale(xp, y, batch)
@@ -249,10 +250,13 @@ class Minkowski(ArraySet):
         last = _roots.repeated(xp, lambda z: second(xp, first(xp, z, batch), batch), last, ALTERNATIONS)
         return but_for_rounding(xp, last, _xp.spread(xp, reductions.peak(xp, last, batch), last), batch)
 
-    def _near(self, xp: Namespace, y: Array, batch: int) -> Array:
-        """The iteration's u + v: a member, and the nearest in the limit."""
+    def _split(self, xp: Namespace, y: Array, batch: int) -> tuple[Array, Array]:
+        """The iteration's u and v: their sum is a member, and the nearest in the limit."""
         one, two = (lambda z, c=c: c._project(xp, z, batch) for c in (self.first, self.second))
-        u, v = alternated(xp, one, two, y, xp.zeros_like(y), batch)
+        return alternated(xp, one, two, y, xp.zeros_like(y), batch)
+
+    def _near(self, xp: Namespace, y: Array, batch: int) -> Array:
+        u, v = self._split(xp, y, batch)
         return u + v
 
     def _violation(self, xp: Namespace, y: Array, batch: int) -> Array:

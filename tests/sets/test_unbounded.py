@@ -69,3 +69,14 @@ def test_the_support_of_a_subspace_is_infinite_off_what_is_normal_to_it() -> Non
     assert flat.support(np.asarray([1.0, 0.0, 0.0])) == math.inf
     assert UpToConstants(Box(0.0, math.inf)).support(np.asarray([0.7, 0.7])) == 0
     assert Whole().support(np.zeros(3)) == 0 and Whole().support(np.ones(3)) == math.inf
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_projection_onto_a_sum_with_a_cone_leaves_it_by_nothing(dtype: str) -> None:
+    """Next to 0 the value is infinite one rounding unit of 1 outside; a set of size 1 would call that a member."""
+    k = 0.3 * f.positive_part(K("k_support", k=2)).shift(0.5) + f.positive_part("berhu")
+    domain = k.conjugate.domain
+    for y in ([-1e-7, -2e-8, 0.0, 0.42], [0.3, -1e-9, 5.0, 1e-12], [-1e-30, 1e3, 0.0, 2.0]):
+        near = domain.project(np.asarray(y, dtype=dtype))
+        assert np.all(near >= 0) and np.allclose(near, y, atol=2e-7, rtol=1e-6)
+        assert domain.project(near).tolist() == near.tolist()
