@@ -62,6 +62,7 @@ def sharper(
         return s
     for k, part in zip(functions, parts, strict=True):
         slope = k._subgradient(xp, part, batch)
+        slope = xp.where(xp.isfinite(slope), slope, s)  # it is infinite at an end of the domain
         if not isinstance(K.domain, Whole):
             try:
                 slope = K.domain._project(xp, slope, batch)
