@@ -23,7 +23,7 @@ SPARE = 8  # the most steps that bracketing takes beyond the number that halving
 Map = Callable[[Array], Array]
 
 
-def settled(xp: Namespace, last: Array, x: Array, unit: float = 0.0) -> bool:
+def settled(xp: Namespace, last: Array, x: Array, unit: Any = 0.0) -> bool:
     """Did a step change nothing but rounding, of x or of ``unit``? False where values cannot be looked at.
 
     NaN counts as settled.

@@ -96,13 +96,15 @@ class NegativeEntropy(ArrayFunction):
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         """``y + t log y = x + nu`` with nu such that y sums to 1: Newton's method for ``q = log y`` and nu together.
 
-        From above: each function is convex and increasing in q, so that the steps go down only. Accuracy: a few ulp of
-        max(1, |x|). Derived here.
+        From above: each function is convex and increasing in q, so that the steps go down only; they begin with the nu
+        at which ``t log y = x + nu - 1`` sums to 1. Accuracy: a few ulp of max(1, |x|). Derived here.
         """
         if _xp.event_size(x, batch) == 0:
             return x
         z = _xp.flat(xp, x, batch)
-        nu = 1 - xp.max(z, axis=-1, keepdims=True)  # there the largest weight is >= 1: its logarithm is 0
+        top = xp.max(z, axis=-1, keepdims=True)
+        nu = 1 - top - t * xp.log(xp.sum(xp.exp((z - top) / t), axis=-1, keepdims=True))
+        size = xp.max(xp.abs(z), axis=-1, keepdims=True) + xp.abs(nu)  # of what is rounded in z + nu
         q = xp.minimum(xp.log(_xp.clip(xp, z + nu, 1.0, None)), (z + nu) / t)
         for _ in range(STEPS):
             e = xp.exp(q)
@@ -110,7 +112,7 @@ class NegativeEntropy(ArrayFunction):
             change = 1 - xp.sum(e, axis=-1, keepdims=True) + xp.sum(e * rest / slope, axis=-1, keepdims=True)
             change = change / xp.sum(e / slope, axis=-1, keepdims=True)
             last, q, nu = q, q + (change - rest) / slope, nu + change
-            if _roots.settled(xp, last, q, unit=4.0):
+            if _roots.settled(xp, last, q, unit=4.0 + size / slope):
                 break
         y = xp.exp(q)
         return xp.reshape(y / xp.sum(y, axis=-1, keepdims=True), x.shape)
