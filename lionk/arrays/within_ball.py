@@ -35,7 +35,8 @@ def within_ball(xp: Namespace, k: Any, radius: float, y: Array) -> tuple[list[Ar
     least = float(xp.finfo(zero.dtype).smallest_normal) + zero
     edge = xp.log(radius + 4 * _xp.eps(y) * (radius + reductions.norm(xp, y, 0)))
     reach = REACH * math.log(float(xp.finfo(zero.dtype).max))
-    low, high = _roots.bracket(xp, excess, *_ends(xp, excess, zero, reach), first=False)
+    start, stop, values = _ends(xp, excess, zero, reach)
+    low, high = _roots.bracket(xp, excess, start, stop, 0, values, first=False)
     a, u = near(low)
     v = y - u
     s = xp.where(_xp.spread(xp, high < reach, v), v / a, xp.zeros_like(v))
@@ -43,16 +44,18 @@ def within_ball(xp: Namespace, k: Any, radius: float, y: Array) -> tuple[list[Ar
     return [u, v * xp.where(away > radius, radius / (away + least), 1 + zero)], s
 
 
-def _ends(xp: Namespace, excess: _roots.Map, w: Array, reach: float) -> Any:
-    """An interval that holds the root, from w on, no wider than it has to be where values can be seen."""
+def _ends(xp: Namespace, excess: _roots.Map, w: Array, reach: float) -> tuple[Array, Array, tuple[Array, Array] | None]:
+    """An interval that holds the root, from w on, no wider than it has to be where values can be seen; and the values
+    at its ends.
+    """
     low, high, value = w - reach, w + reach, excess(w)
     if not _roots.visible(value):
-        return low, high
-    below = bool(value < 0)
+        return low, high, None
+    last, before, below = w, value, bool(value < 0)
     for j in range(STRIDES):
         last, before = w, value
         w = xp.minimum(xp.maximum(w - value + (2.0**j if below else -(2.0**j)), low), high)
         value = excess(w)
         if bool(value < 0) != below:
             break
-    return (last, w, 0, (before, value)) if below else (w, last, 0, (value, before))
+    return (last, w, (before, value)) if below else (w, last, (value, before))

@@ -13,16 +13,15 @@ from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 from ...arrays.splitting import mended, rest, split
 from ...arrays.value import replace, value_class
-from ...arrays.within_ball import within_ball
 from ...errors import NotAvailable
 from ...sets.base import ConvexSet, resolve_tol
 from ...sets.box import Box, Whole
 from ...sets.intersection import Intersection
-from ...sets.rules import Minkowski, ball_radius, interval
+from ...sets.rules import Minkowski, interval
 from ..array_function import ArrayFunction, outside_is_infinite
 from ..base import ConvexFunction, Traits
 from ..enclosure import sharper
-from .joint import elementwise, joint, norm_and_ball, prox_is_closed
+from .joint import divided, elementwise, joint, norm_and_ball, prox_is_closed
 from .moreau import Moreau
 
 # What a split leaves at worst, in the tests, of K and K*; it leaves 1e-12 of most. The worst are log_sum_exp + l1 of
@@ -207,7 +206,7 @@ class InfimalConvolution(ArrayFunction):
             value = xp.where(value < math.inf, value, near)  # the projection is an edge, which a split may not reach
             bound = tol * self.domain._scale(xp, x, batch)
             return outside_is_infinite(xp, value, self.domain._violation(xp, x, batch), bound), s, found
-        found, s = self._divided(xp, functions, y, batch)
+        found, s = divided(xp, functions, y, batch)
         if tol == math.inf:  # x is a member, but not each of these is a split of it: y + 0, say
             tol = usual
         if _roots.visible(y):  # parts are known to their own rounding, which is finer than that of a domain of size 1
@@ -233,18 +232,6 @@ class InfimalConvolution(ArrayFunction):
         elif not isinstance(shared, Whole):
             s = shared._project(xp, s, batch)
         return value + reductions.poison(xp, x, batch), s + _xp.only_nan(xp, x), found
-
-    def _divided(self, xp: Namespace, functions: list[Any], y: Array, batch: int) -> tuple[list[Array], Array]:
-        """``splitting``, or one root if one of two functions is the indicator of a Euclidean ball, of which y has the
-        digits.
-        """
-        if len(functions) == 2 and not batch:
-            for k, other, order in ((*functions, 1), (*functions[::-1], -1)):
-                radius = ball_radius(other.domain) if other.conjugate.traits.homogeneous else None
-                if radius and (not _roots.visible(y) or radius > math.sqrt(_xp.eps(y)) * reductions.norm(xp, y, 0)):
-                    parts, s = within_ball(xp, k, radius, y)
-                    return parts[::order], s
-        return split(xp, functions, y, batch)
 
     @property
     def _cancels(self) -> bool:

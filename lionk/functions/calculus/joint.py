@@ -1,7 +1,16 @@
-"""What is known of two functions together: the traits of their sum, and whether its proximal operator is closed."""
+"""What is known of functions together: the traits of a sum, whether its proximal operator is closed, and a split."""
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+from ...arrays import namespace as _xp
+from ...arrays import reductions
+from ...arrays import roots as _roots
+from ...arrays.namespace import Array, Namespace
+from ...arrays.splitting import split
+from ...arrays.within_ball import within_ball
 from ...sets.base import joint_traits
 from ...sets.rules import ball_radius
 from ..array_function import ArrayFunction
@@ -37,3 +46,16 @@ def norm_and_ball(K1: ArrayFunction, K2: ArrayFunction) -> tuple[ArrayFunction, 
 
 def prox_is_closed(K1: ArrayFunction, K2: ArrayFunction) -> bool:
     return elementwise(K1, K2) or norm_and_ball(K1, K2) is not None
+
+
+def divided(xp: Namespace, functions: list[Any], y: Array, batch: int) -> tuple[list[Array], Array]:
+    """``splitting``, or one root where one of two functions is the indicator of a Euclidean ball that is not lost in
+    the rounding of y.
+    """
+    if len(functions) == 2 and not batch:
+        for k, other, order in ((*functions, 1), (*functions[::-1], -1)):
+            radius = ball_radius(other.domain) if other.conjugate.traits.homogeneous else None
+            if radius and (not _roots.visible(y) or radius > math.sqrt(_xp.eps(y)) * reductions.norm(xp, y)):
+                parts, s = within_ball(xp, k, radius, y)
+                return parts[::order], s
+    return split(xp, functions, y, batch)
