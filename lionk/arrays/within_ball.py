@@ -14,34 +14,36 @@ REACH = 0.45  # the search is over |log a| up to this share of that of the large
 STRIDES = 12  # each twice the last: from 1 to beyond any reach
 
 
-def within_ball(xp: Namespace, k: Any, radius: float, y: Array) -> tuple[list[Array], Array]:
-    """``([u, v], s)``: u + v = y with K(u) least over ``|v| <= radius``, and s in dK(u) along v.
+def within_ball(xp: Namespace, k: Any, radius: float, y: Array, mu: Any = 0.0) -> tuple[list[Array], Array]:
+    """``([u, v], s)``: ``u + v + mu s = y``, where s in dK(u) is along v, of a length of at most the radius.
 
-    ``u = prox_{aK}(y)`` with the largest a at which ``|y - u| <= radius``, up to rounding, and ``s = (y - u)/a``; it is
-    0 where the least value of K is that near. As a grows ``|y - u|`` does not fall and |s| does not rise (Moreau 1965),
-    so that the root is not on this side of ``radius/|s|``. Derived here.
+    So ``K(u) + |y - u - v|^2/(2 mu)`` is least; with ``mu = 0`` it is K(u), of u + v = y. They are ``u = prox_{(a +
+    mu)K}(y)``, ``s = (y - u)/(a + mu)`` and ``v = a s``, with the largest a at which ``|v| <= radius``, up to rounding;
+    s is 0 where there is none. As a grows ``|y - u|`` does not fall and |s| does not rise (Moreau 1965), so that the
+    root is not on this side of ``radius/|s|``. Derived here.
     """
 
-    def near(w: Array) -> tuple[Any, Array]:
+    def near(w: Array) -> tuple[Array, Any, Any]:
         a = radius * xp.exp(w)
         a = float(a) if _roots.visible(a) else a
-        return a, k._prox(xp, y, a, 0)
+        return k._prox(xp, y, a + mu, 0), a + mu, a / (a + mu)
 
     def excess(w: Array) -> Array:
-        away = reductions.norm(xp, y - near(w)[1], 0)
-        return xp.log(xp.where(away > 0, away, least)) - edge
+        u, _, share = near(w)
+        away = share * reductions.norm(xp, y - u, 0)
+        room = 4 * _xp.eps(y) * (radius + share * size)
+        return xp.log(xp.where(away > 0, away, least)) - xp.log(radius + room)
 
-    zero = 0 * reductions.peak(xp, y, 0)
+    size = reductions.norm(xp, y, 0)
+    zero = 0 * size
     least = float(xp.finfo(zero.dtype).smallest_normal) + zero
-    edge = xp.log(radius + 4 * _xp.eps(y) * (radius + reductions.norm(xp, y, 0)))
     reach = REACH * math.log(float(xp.finfo(zero.dtype).max))
     start, stop, values = _ends(xp, excess, zero, reach)
     low, high = _roots.bracket(xp, excess, start, stop, 0, values, first=False)
-    a, u = near(low)
-    v = y - u
-    s = xp.where(_xp.spread(xp, high < reach, v), v / a, xp.zeros_like(v))
-    away = reductions.norm(xp, v, 0)
-    return [u, v * xp.where(away > radius, radius / (away + least), 1 + zero)], s
+    u, length, share = near(low)
+    s = xp.where(_xp.spread(xp, high < reach, y), (y - u) / length, xp.zeros_like(y))
+    v = share * (y - u)
+    return [u, v * (radius / xp.maximum(reductions.norm(xp, v, 0), radius + zero))], s
 
 
 def _ends(xp: Namespace, excess: _roots.Map, w: Array, reach: float) -> tuple[Array, Array, tuple[Array, Array] | None]:

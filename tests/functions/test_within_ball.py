@@ -57,3 +57,22 @@ def test_it_takes_few_proximal_steps(name: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(kind, "_prox", lambda *a: seen.append(1) or prox(*a))
     k.conjugate.value(k.subgradient(np.random.default_rng(0).standard_normal(20_000)))
     assert 1 <= len(seen) <= 48
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", ["softsign", "log_cosh", "huber", "arctan", "half_square"])
+def test_the_proximal_point_is_one_to_rounding(name: str, dtype: str) -> None:
+    """``(x - z)/t - r z/|z|`` is the gradient of K at z, and z = 0 where ``|x| <= t r``."""
+    rng, eps = np.random.default_rng(2), np.finfo(dtype).eps
+    for _ in range(20):
+        r, t, n = 10.0 ** rng.uniform(-3, 2), 10.0 ** rng.uniform(-3, 3), int(rng.integers(1, 6))
+        x = (10.0 ** rng.uniform(-3, 3) * rng.standard_normal(n)).astype(dtype)
+        z = (K(name) + r * K("l2")).prox(x, t).astype(float)
+        if not z.any():
+            assert np.linalg.norm(x) <= t * r * (1 + 8 * eps)
+            continue
+        length = np.linalg.norm(z)
+        slope = K(name).subgradient(z)
+        left = x - z - t * r * z / length - t * slope
+        size = np.linalg.norm(x) + t * r + t * np.linalg.norm(slope)
+        assert np.linalg.norm(left) <= 60 * eps * size * max(1.0, t * r / length)

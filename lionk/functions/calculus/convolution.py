@@ -11,7 +11,7 @@ from ...arrays import namespace as _xp
 from ...arrays import reductions, resolvents
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
-from ...arrays.splitting import mended, rest, split
+from ...arrays.splitting import mended, rest
 from ...arrays.value import replace, value_class
 from ...errors import NotAvailable
 from ...sets.base import ConvexSet, resolve_tol
@@ -61,8 +61,8 @@ class Sum(ArrayFunction):
         return super()._cancels or not all(k.traits.minimum_at_zero for k in (self.first, self.second))
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
-        """Entry by entry, by a root; ``prox_{r l2}`` after the other one, if that is homogeneous (Yu 2013); else by
-        ``splitting``: it is the x that K1 and ``K2 + |.|^2/(2t)`` share where ``x/t`` is divided between them.
+        """Entry by entry, by a root; ``prox_{r l2}`` after the other one, if that is homogeneous (Yu 2013); else as in
+        ``divided``: it is the x that K1 and ``K2 + |.|^2/(2t)`` share where ``x/t`` is divided between them.
         """
         pair = norm_and_ball(self.first, self.second)
         if pair is not None:
@@ -75,8 +75,7 @@ class Sum(ArrayFunction):
                 raise NotAvailable(
                     f"{self!r} has no known proximal operator; take the proximal operators of its two parts"
                 )
-            *rest, last = [k.conjugate for k in _parts(self)]
-            return split(xp, [*rest, Moreau(last, 1 / t)], x / t, batch)[1]
+            return divided(xp, [k.conjugate for k in _parts(self)], x / t, batch, 1 / t)[1]
         if _xp.is_complex(x):
             return _xp.sign(xp, x) * self._prox(xp, xp.abs(x), t, batch)
 
@@ -139,8 +138,8 @@ class InfimalConvolution(ArrayFunction):
 
     The value is that of a split u + v = y with u in dom K1 and v in dom K2, so it is an upper end: K* is the least of
     these. It is ``+inf`` where no such split is found, and ``-inf`` where dom K1* and dom K2* share no point. Entry by
-    entry from a bracket of the subgradient; exact for two indicators of which one is a Euclidean ball; otherwise by
-    ``splitting``.
+    entry from a bracket of the subgradient; exact for two indicators of which one is a Euclidean ball, and one root for
+    such a ball and another function; otherwise by ``splitting``.
     """
 
     first: ArrayFunction

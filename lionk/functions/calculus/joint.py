@@ -15,6 +15,9 @@ from ...sets.base import joint_traits
 from ...sets.rules import ball_radius
 from ..array_function import ArrayFunction
 from ..base import ConvexFunction, Traits, inherited
+from .moreau import Moreau
+
+SHORT = 1 / 64  # times sqrt(eps), relative to y: a slope that is found from a shorter difference has too few digits
 
 
 def elementwise(*parts: ConvexFunction) -> bool:
@@ -48,14 +51,17 @@ def prox_is_closed(K1: ArrayFunction, K2: ArrayFunction) -> bool:
     return elementwise(K1, K2) or norm_and_ball(K1, K2) is not None
 
 
-def divided(xp: Namespace, functions: list[Any], y: Array, batch: int) -> tuple[list[Array], Array]:
-    """``splitting``, or one root where one of two functions is the indicator of a Euclidean ball that is not lost in
-    the rounding of y.
+def divided(xp: Namespace, functions: list[Any], y: Array, batch: int, mu: Any = None) -> tuple[list[Array], Array]:
+    """``splitting`` of y, or of ``y - mu s``; or one root where one of two functions is the indicator of a Euclidean
+    ball, unless the other part is y to half of its digits or more.
     """
     if len(functions) == 2 and not batch:
         for k, other, order in ((*functions, 1), (*functions[::-1], -1)):
             radius = ball_radius(other.domain) if other.conjugate.traits.homogeneous else None
-            if radius and (not _roots.visible(y) or radius > math.sqrt(_xp.eps(y)) * reductions.norm(xp, y)):
-                parts, s = within_ball(xp, k, radius, y)
-                return parts[::order], s
-    return split(xp, functions, y, batch)
+            if radius:
+                parts, s = within_ball(xp, k, radius, y, 0.0 if mu is None else mu)
+                away, size = (reductions.norm(xp, a) for a in (y - parts[0], y))
+                if not _roots.visible(y) or away >= SHORT * math.sqrt(_xp.eps(y)) * size:
+                    return parts[::order], s
+    *rest, last = functions
+    return split(xp, [*rest, last if mu is None else Moreau(last, mu)], y, batch)

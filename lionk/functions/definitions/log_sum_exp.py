@@ -104,7 +104,6 @@ class NegativeEntropy(ArrayFunction):
         z = _xp.flat(xp, x, batch)
         top = xp.max(z, axis=-1, keepdims=True)
         nu = 1 - top - t * xp.log(xp.sum(xp.exp((z - top) / t), axis=-1, keepdims=True))
-        size = xp.max(xp.abs(z), axis=-1, keepdims=True) + xp.abs(nu)  # of what is rounded in z + nu
         q = xp.minimum(xp.log(_xp.clip(xp, z + nu, 1.0, None)), (z + nu) / t)
         for _ in range(STEPS):
             e = xp.exp(q)
@@ -112,7 +111,7 @@ class NegativeEntropy(ArrayFunction):
             change = 1 - xp.sum(e, axis=-1, keepdims=True) + xp.sum(e * rest / slope, axis=-1, keepdims=True)
             change = change / xp.sum(e / slope, axis=-1, keepdims=True)
             last, q, nu = q, q + (change - rest) / slope, nu + change
-            if _roots.settled(xp, last, q, unit=4.0 + size / slope):
+            if _roots.settled(xp, last, q, unit=4.0 + (xp.abs(z) + xp.abs(nu)) / slope):  # rounding of z + nu
                 break
         y = xp.exp(q)
         return xp.reshape(y / xp.sum(y, axis=-1, keepdims=True), x.shape)
