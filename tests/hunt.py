@@ -28,7 +28,7 @@ import numpy as np
 
 import grammar
 import lionk
-from lionk.functions.calculus import convolution
+from lionk.functions.calculus import joint
 from lionk.sets.rules import Minkowski
 from statements import CHECKS, SHAPES, Case
 
@@ -94,12 +94,12 @@ def found_once() -> Iterator[None]:
             return before[1](self, xp, y, batch)
         return once(before[1], (id(self), batch, y.shape, y.tobytes()), self, xp, y, batch)
 
-    before = convolution.split, Minkowski._split
-    convolution.split, Minkowski._split = split, parts  # type: ignore[assignment,method-assign]
+    before = joint.split, Minkowski._split
+    joint.split, Minkowski._split = split, parts  # type: ignore[assignment,method-assign]
     try:
         yield
     finally:
-        convolution.split, Minkowski._split = before  # type: ignore[method-assign]
+        joint.split, Minkowski._split = before  # type: ignore[method-assign]
 
 
 def asked(case: Case, names: list[str], limit: float) -> list[tuple[float, str]]:
