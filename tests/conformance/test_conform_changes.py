@@ -180,6 +180,12 @@ def test_what_arrays_of_more_axes_alone_show_is_said_of_them():
     report = check(port(gradient=by_columns), dtypes=("float64",), level=1)
     assert "before it is averaged, has its mean taken off, column by column" in report.measured[0], report.measured
 
+    def of_devices(self, g):
+        return np.broadcast_to(g.mean(0, keepdims=True), g.shape) if g.ndim > 2 and g.size else g
+
+    report = check(port(gradient=of_devices), dtypes=("float64",), level=1)
+    assert "before it is averaged, is replaced by its mean, over the first axis" in report.measured[0], report.measured
+
     def of_rows(self, g):
         return g / np.abs(g).max(axis=-1, keepdims=True) if g.ndim == 2 and g.size and g.all() else g
 
@@ -192,6 +198,9 @@ def test_what_arrays_of_more_axes_alone_show_is_said_of_them():
 SAME = {
     "sparse_direction": "the direction is left out, only where the gradient is 0",
     "larger_half": "the readout has entries below 1 of the median of its sizes taken for 0",
+    "fixed_b1": "the readout is 0.9 m + 0.1 g",
+    "fixed_b2": "the state is 0.99 m + 0.01 g",
+    "lazy_decay": "the decay is left out, only where the gradient is 0",
     "scaled_sign": "the direction is the readout, which is replaced by its sign times the mean of its sizes",
 }
 

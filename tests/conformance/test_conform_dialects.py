@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from beyond_a_step import EVERY
 from lionk.conformance import Capabilities, Loopback, check
 from lionk.conformance.mutants import MUTANTS
 from lionk.conformance.mutants.step import Running, Variant
@@ -236,7 +237,7 @@ def test_muon_in_heads_and_in_fused_projections(cut):
     assert report.passed, failures(report)
     whole = check(Variant("whole").claiming(K=K, dtypes=("float64",)), dialect=name, level=0, diagnose=False)
     assert whole.passed, failures(whole)
-    other = Variant("other", MUTANTS["scale_transposed"].move).claiming(K=K, dtypes=("float64",))
+    other = Variant("other", EVERY["scale_transposed"].move).claiming(K=K, dtypes=("float64",))
     assert not check(other, dialect=name, level=1, diagnose=False).passed
 
 

@@ -24,6 +24,13 @@ def first(k):
     return way
 
 
+def first_sign(r):
+    if not r.size:
+        return r
+    ties = abs(r) == abs(r).max()
+    return np.sign(r.ravel()[np.argmax(abs(r))]) * ties / ties.sum()
+
+
 def by_row(r):
     n = np.sqrt((r * r).sum(-1, keepdims=True)) if r.ndim else abs(r)
     return np.divide(r, n, out=np.zeros_like(r), where=n != 0)
@@ -53,12 +60,17 @@ def in_single(r):
         ),
         (every, "linf", "the direction is the sign of every largest entry, where they should share 1 among them"),
         (lambda r: r / (np.sqrt((r * r).sum()) + 1e-6), "l2", "the right one times n/(n + 1e-06)"),
-        (lambda r: 0.5 * np.clip(r, -1, 1), {"name": "huber", "delta": 0.5}, "the direction is 0.5 dK(0.5 r)"),
+        (
+            lambda r: np.clip(r / 0.3, -1, 1),
+            {"name": "huber", "delta": 0.5},
+            "the direction is that of K with delta = 0.3",
+        ),
         (
             lambda r: np.sign(r) * abs(r) ** 1.5,
             "power",
             "the direction is the readout, which is raised to the power 1.5, its sign kept",
         ),
+        (first_sign, "linf", "is shared among the largest entries, all with the sign of the first of them"),
         (np.sign, "l2", "the direction is that of K = l1"),
         (
             lambda r: r / (abs(r).sum() or 1),
@@ -103,3 +115,22 @@ def test_of_matrices_the_widest_dtype_is_asked():
 
     report = check(port(way), K="nuclear", only="S3.step", level=1)
     assert report.hint == "the direction is the readout divided by its largest singular value"
+
+
+def test_a_length_of_another_array_is_named():
+    def step(x, m, grad, lr, beta1, beta2, weight_decay):
+        r, m = beta1 * m + (1 - beta1) * grad, beta2 * m + (1 - beta2) * grad
+        return x - lr * (r / (np.sqrt((m * m).sum()) or 1) + weight_decay * x), m
+
+    hint = check(step, K="l2", dtypes=("float64",), level=0).hint
+    assert hint.startswith("the direction is the readout, which is divided by the length of the momentum from after")
+
+
+def test_lengths_of_rows_that_divide_columns_are_named():
+    def way(r):
+        n = np.sqrt((r * r).sum(-1)) if r.ndim else abs(r)
+        n = np.where(n == 0, 1, n)
+        return r / (n if r.ndim == 2 and len(r) == len(r.T) else n[..., None])
+
+    hint = check(port(way), K="group_l1_l2", dtypes=("float64",), level=1).hint
+    assert "is divided by its length, laid along the other axis, row by row" in hint

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lionk.conformance import check
-from lionk.conformance.judging import findings
+from lionk.conformance.judging import changes
 from turns import FULL
 
 
@@ -12,7 +12,7 @@ from turns import FULL
 def one_by_one(monkeypatch):
     """Two changes are looked for where no one explains a port. It takes the longest, and finds none of these."""
     if not FULL:
-        monkeypatch.setattr(findings, "two_of", lambda *_: "")
+        monkeypatch.setattr(changes, "_two_of", lambda *_: "")
 
 
 def port(mask, turned=0.0, decayed=1.0):
@@ -37,7 +37,7 @@ def mean(a):
 @pytest.mark.parametrize(
     ("step", "words"),
     [
-        (port(lambda x, *_: x < 0, 1.0, 0.0), "the decay is left out, only where x is negative"),
+        (port(lambda x, *_: x < 0, 1.0, 0.0), "in what the decay takes off, has what is below 0 set to 0"),
         (port(lambda x, *_: np.abs(x) > 1, 1.0, 3.0), "the decay is multiplied by 3, only where |x| is above 1"),
         (port(lambda x, m, g, r, i, t: (i + t) % 2 == 1), "is left out, only where one of place and count of steps is"),
         (port(lambda x, m, g, r, i, t: i % 2 == 0, -1.0), "the direction is turned, only where the place of the entry"),
@@ -105,9 +105,9 @@ def lion(off=lambda x, m, g, x0: x, held=lambda m, lr, wd: m, u=lambda r, x, lr:
 @pytest.mark.parametrize(
     ("step", "words"),
     [
-        (lion(lambda x, m, g, x0: g), "what the decay takes off is wd times g, the gradient, and not times x"),
-        (lion(lambda x, m, g, x0: 3 * m), "is wd times 3 times m, the momentum from before the step"),
-        (lion(lambda x, m, g, x0: x**2), "what the decay takes off is wd times x^2"),
+        (lion(lambda x, m, g, x0: g), "x, in what the decay takes off, is replaced by the gradient"),
+        (lion(lambda x, m, g, x0: 3 * m), "in what the decay takes off, is replaced by 3 times the momentum"),
+        (lion(lambda x, m, g, x0: x**2), "in what the decay takes off, is replaced by its square"),
         (lion(lambda x, m, g, x0: np.maximum(x, 0)), "only where x is negative"),
         (lion(held=lambda m, lr, wd: m * (1 - wd / 4)), "with weight decay: with betas (0.8, 0.95) the readout weighs"),
         (

@@ -101,6 +101,25 @@ class SavesHalf(Lion):
         return {**found, "state": {n: {"m": s["m"].bfloat16()} for n, s in found["state"].items()}}
 
 
+class LoadsSums(Lion):
+    """The momenta of a checkpoint are taken for sums."""
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict(state_dict)
+        for group in self.param_groups:
+            for p in filter(self.state.get, group["params"]):
+                self.state[p]["m"] = self.state[p]["m"] * (1 - group["betas"][1])
+
+
+class AddsCopy(Lion):
+    def add_param_group(self, param_group):
+        first = not self.param_groups
+        super().add_param_group(param_group)
+        if not first:
+            for p in self.param_groups[-1]["params"]:
+                self.state[p]["m"] = p.detach().clone()
+
+
 class OwnBetas(Lion):
     def __init__(self, params, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0):
         super().__init__(params, lr, betas, weight_decay)
@@ -279,10 +298,12 @@ WIDE, HALF = ("float64",), ("float32", "float16")
         (GroupDecaysForEach, "S7.parameters", "decays once more for each other parameter", WIDE),
         (GradientAsState, "S7.buffers", "b2 = 0", WIDE),
         (ClearsGradients, "S4.pure", "gradient", WIDE),
-        (FirstRate, "S5.schedule", "a learning rate that stays that of the first step", WIDE),
+        (FirstRate, "S5.schedule", "the learning rates of the steps 0, 0, 0", WIDE),
         (EarlyGradients, "S7.closure", "the closure is called when the gradients have been read", WIDE),
         (StatesInReverse, "S7.restore", "after loading the momentum is that of parameter 1", WIDE),
         (SavesHalf, "S7.checkpoint", "after loading the momentum is rounded to bfloat16", WIDE),
+        (LoadsSums, "S7.checkpoint", "after loading the momentum is multiplied by 1 - b2; ", WIDE),
+        (AddsCopy, "S7.added", "its momentum is a copy of x before its first step", WIDE),
         (OwnBetas, "S7.groups", "its betas are those that all groups were given", WIDE),
         (AddsLikeFirst, "S7.added", "its lr is those of the first parameter", WIDE),
         (DecayAtFirst, "S7.settings", "weight_decay = 0.125, set between two steps, is not read", WIDE),

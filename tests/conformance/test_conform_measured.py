@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from beyond_a_step import EVERY
 from lionk.conformance import Capabilities, check
 
 
@@ -179,3 +180,16 @@ def forgets_nan(x, m, grad, lr, beta1, beta2, weight_decay):
 def test_a_nan_that_leaves_the_momentum():
     report = check(forgets_nan, dtypes=("float64", "float16"), only="S6.nan")
     assert report.hint.startswith("the NaN of an earlier gradient is not in the momentum any more")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("schedule_off_by_one", "the direction takes the learning rates of the steps 1, 2"),
+        ("schedule_late", "the direction takes the learning rates of the steps 0, 0, 1"),
+        ("decay_with_previous_rate", "the decay takes the learning rates of the steps 0, 0, 1"),
+    ],
+)
+def test_the_steps_of_a_schedule_whose_rates_are_taken_are_said(name, words):
+    hint = check(EVERY[name], dtypes=("float64",), level=1).hint
+    assert words in hint and "the schedule is asked at another count" in hint

@@ -42,9 +42,9 @@ def after(change):
 @pytest.mark.parametrize(
     ("rule", "words", "move"),
     [
-        ("S3.decay", "takes off is wd times sign(x)", off(lambda lr, wd, x, m: wd * np.sign(x))),
-        ("S3.decay", "takes off is wd times x |x|", off(lambda lr, wd, x, m: wd * x * abs(x))),
-        ("S3.decay", "over the root mean square of m", off(lambda lr, wd, x, m: wd * x / rms(m))),
+        ("S3.decay", "takes off, is replaced by its sign", off(lambda lr, wd, x, m: wd * np.sign(x))),
+        ("S3.decay", "takes off, is raised to the power 2, its sign kept", off(lambda lr, wd, x, m: wd * x * abs(x))),
+        ("S3.decay", "is divided by the root mean square of the momentum", off(lambda lr, wd, x, m: wd * x / rms(m))),
         ("S3.decay", "multiplied by 1 - 2 lr wd;", off(lambda lr, wd, x, m: 2 * wd * x)),
         ("S3.decay", "multiplied by 1 - lr wd/2;", off(lambda lr, wd, x, m: wd * x / 2)),
         ("S3.decay", "1 - sqrt(lr) wd;", off(lambda lr, wd, x, m: wd * x / lr**0.5 if lr else 0 * x)),
@@ -197,7 +197,7 @@ class OneBit(Lion):
     [
         (Layers, "S7.parameters", "parameter 1 has its learning rate multiplied by 0.9"),
         (LeftOver, "S7.groups", "group 1: its weight_decay is those of group 0"),
-        (OneBit, "S7.checkpoint", "its own sign times the mean of its sizes"),
+        (OneBit, "S7.checkpoint", "is replaced by its sign times the mean of its sizes"),
     ],
 )
 def test_of_several_parameters(port, rule, words):

@@ -11,14 +11,31 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from ...functions import ConvexFunction
 from ..specification.cases import Case, host, size
 from ..specification.maker import Maker, widest
 from ..specification.port import Capabilities, Port
-from .operations import ENTRIES, PLACED, Fitted, Operation
+from .direction import DIRECTIONS, parameters_of
+from .operations import ENTRIES, PLACED, Fitted, Operation, Table
 from .operations_in_time import BETAS, COUNTS, MEMORIES
 from .operations_of_slices import SLICES, WHOLE, sliced
-from .operations_of_steps import BESIDES, SCALES, WITH_X
-from .places import APART, AVERAGES, FITTED, NUMBERS, PLACES, STEPS, UNDECAYED, Changes, Place, Walk
+from .operations_of_steps import BESIDES, REPLACED, SCALES, WITH_X
+from .places import (
+    APART,
+    AVERAGES,
+    BEFORE,
+    DECAYED,
+    DIRECTION,
+    FITTED,
+    NUMBERS,
+    PLACES,
+    READOUT,
+    STEPS,
+    UNDECAYED,
+    Changes,
+    Place,
+    Walk,
+)
 from .reference import Runs, Step, steps_of
 from .trace import run
 
@@ -31,29 +48,39 @@ _NONE: Changes = {}
 _WITHOUT = ("S6.", "S2.fine", "S2.scale", "S3.large")
 
 
-def change_of(port: Port, runs: Runs, fitted: bool = True) -> str:
+def change_of(port: Port, runs: Runs, fitted: bool = True, two: bool = False) -> str:
     """The first change that explains every step of these runs, or else of those of the shapes that go wrong, in words;
-    "" if none does. ``fitted``: also those with a number that is fitted.
+    "" if none does. ``fitted``: also those with a number that is fitted. ``two``: else two changes at once.
     """
-    alike, others, partly = *_told(port, runs), ""
-    for words, changes in _explaining(alike, fitted=fitted):
-        if _explained(others, changes):
-            return words
-        partly = partly or words
-    return partly
+    alike, others = _told(port, runs)
+    for kind in (False, True)[: 1 + fitted]:
+        partly = ""
+        for words, changes in _explaining(alike, kinds=(kind,)):
+            if _explained(others, changes):
+                return words
+            partly = partly or words
+        if partly:
+            return partly
+    return _two_of(port, alike) if two else ""
 
 
-def two_of(port: Port, runs: Runs) -> str:
-    """Two changes that explain, together and not alone, every step of the runs of the shapes that go wrong: one that
-    explains all without weight decay, or at a constant rate, or at first, and one that explains what is left.
+def is_exact(passing: Runs, claims: Capabilities) -> bool:
+    """Are these directions, which are right, those of the reference to rounding? By those of an approximation no change
+    is told.
     """
-    alike, _ = _told(port, runs)
+    return not (claims.accuracy and any(e.any() for w in _walks(passing, claims) for e in w.wrong))
+
+
+def _two_of(port: Port, alike: list[Walk]) -> str:
+    """Two changes that explain, together and not alone, all these walks: one that explains all without weight decay, or
+    at a constant rate, or at first, and one that explains what is left.
+    """
     plain = [w for w in alike if not w.case.weight_decay]
     plain = [*_fresh(port, {w.case.shape for w in alike}, 0.0), *plain] if len(plain) < len(alike) else []
     constant = [w for w in alike if not w.case.scheduled]
     starts = [Walk(w.case, w.K, w.steps[:1]) for w in alike]
     for part in (plain, constant if len(constant) < len(alike) else [], starts):
-        for words, changes in islice(_explaining(part, fitted=part is plain), _BASES):
+        for words, changes in islice(_explaining(part, kinds=(False, True)[: 1 + (part is plain)]), _BASES):
             for more, _ in _explaining(alike, changes):
                 return f"{words}; and {more}"
     return ""
@@ -68,26 +95,39 @@ def _told(port: Port, runs: Runs) -> tuple[list[Walk], list[Walk]]:
     return ([*fresh, *alike], [w for w in walks if w.case.shape not in wrong]) if fresh else ([], [])
 
 
-def operations(axes: int = 3, fitted: bool = True) -> Iterator[tuple[str, Operation | Fitted, Mapping[str, Place]]]:
+def operations(
+    axes: int = 3, kinds: tuple[bool, ...] = (False, True), K: ConvexFunction | None = None
+) -> Iterator[tuple[str, Operation | Fitted, Mapping[str, Place]]]:
     """All that change an array of so many axes, and where each is tried, the simplest first: of two that do the same,
-    the first is named. ``fitted``: also those with a number.
+    the first is named. ``kinds``: without a number, and with one. ``K``: of the step.
     """
     along = {words: of for words, of in SLICES.items() if of(axes)}
     slices = {f"{words}{where}": sliced(of, each) for words, of in WHOLE.items() for where, each in along.items()}
     tables = (ENTRIES, slices, PLACED, BESIDES, COUNTS, MEMORIES)
-    rows = [(BETAS, NUMBERS), *((table, PLACES) for table in tables), (SCALES, STEPS), (WITH_X, UNDECAYED)]
-    rows += [(table, FITTED) for table in (slices, BESIDES, MEMORIES)]
+    own: Table = dict(parameters_of(K)) if K is not None else {}
+    rows: list[tuple[Table, Mapping[str, Place]]] = [(DIRECTIONS, DIRECTION), (own, DIRECTION), (own, FITTED)]
+    rows += [
+        (REPLACED, DECAYED),
+        (BETAS, NUMBERS),
+        *((table, PLACES) for table in tables),
+        (SCALES, STEPS),
+        (WITH_X, UNDECAYED),
+    ]
+    rows += [(SCALES, READOUT)] if K is not None and not K.traits.homogeneous else []
+    rows += [(BESIDES, BEFORE), *((table, FITTED) for table in (slices, BESIDES, MEMORIES))]
     rows += [(table, APART) for table in (ENTRIES, MEMORIES)]
-    for kind in (False, True)[: 1 + fitted]:
+    for kind in kinds:
         for table, places in rows:
             for words, change in table.items():
                 if isinstance(change, Fitted) == kind:
                     yield words, change, places
 
 
-def _explaining(walks: list[Walk], base: Changes = _NONE, fitted: bool = True) -> Iterator[tuple[str, Changes]]:
+def _explaining(
+    walks: list[Walk], base: Changes = _NONE, kinds: tuple[bool, ...] = (False, True)
+) -> Iterator[tuple[str, Changes]]:
     """Each change that explains all these walks beside those of ``base``, in words, and all of these changes.
-    ``fitted``: also those with a number that is fitted; beside others, of the step alone.
+    ``kinds``: those without a number that is fitted, and those with one; beside others, of the step alone.
     """
     failed = [(n, w.case.size < 4, w.case.size, i) for i, w in enumerate(walks) if (n := w.explains(base)[0]) >= 0]
     if not failed:
@@ -96,7 +136,7 @@ def _explaining(walks: list[Walk], base: Changes = _NONE, fitted: bool = True) -
     first, walks, steps = walks[i], list(walks), not base and _moves_otherwise(walks)
     patience = _PATIENCE
     half = 0.5 * first.off(base, host().namespace().asarray([1.0]), at)[0]  # of what is wrong a fit must explain more
-    for words, change, places in operations(len(first.case.shape), fitted):
+    for words, change, places in operations(len(first.case.shape), kinds, first.K):
         for where, place in places.items():
             if (steps and where in AVERAGES) or (base and isinstance(change, Fitted) and where not in STEPS):
                 continue

@@ -58,6 +58,7 @@ PROPERTIES: dict[str, Callable[[Case], bool]] = {
     "the learning rate changes": lambda c: c.scheduled and len(set(c.lr)) > 1,
     "betas are not the usual (0.9, 0.99)": lambda c: c.betas != (0.9, 0.99),
     "the parameter has two axes or more": lambda c: len(c.shape) > 1,
+    "there is weight decay": lambda c: c.weight_decay > 0,
     "x has 16 bits": lambda c: EPS[c.dtype] > 1e-4,
     "x is float32": lambda c: c.dtype == "float32",
     "x is float64": lambda c: c.dtype == "float64",

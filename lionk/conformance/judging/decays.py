@@ -1,17 +1,16 @@
-"""By what x decays, measured: a factor, what is taken off in its place, and at which shapes."""
+"""By what x decays, measured: a factor, and at which shapes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from ..specification.cases import Case, function_of, host, size
 from ..specification.maker import betas_for, takes, widest
 from ..specification.port import Capabilities, Port
 from .approximate import named
 from .measure import constants
-from .reference import Runs, Step, follow, steps_of
+from .reference import Runs, follow
 from .trace import run
 
 _FITS = 1e-7
@@ -39,57 +38,6 @@ def factor_of(runs: Runs, claims: Capabilities) -> str:
             more = ", and the direction by 1 - lr wd: there is a decay after the step" if after_step else ""
             return f"x is multiplied by {name}{more}; {declared} is declared"
     return ""
-
-
-def taken_off(runs: Runs, claims: Capabilities) -> str:
-    """What is taken off in place of wd x, if the direction is right and the rest is wd times one of ``TERMS``; else
-    "".
-    """
-    xp = host().namespace()
-    steps = [s for s in steps_of(runs, claims, ("S6.", "S2.fine")) if s.point.lam and (s.u == s.u).all()]
-    rows = [(s, xp.where(s.known, (s.u - s.seen) / s.point.lam, 0.0)) for s in steps]
-    for name, term in TERMS.items() if rows else ():
-        pairs = [(xp.where(s.known, term(s), 0.0), off) for s, off in rows]
-        size = sum(float((a * a).sum()) for a, _ in pairs)
-        times = sum(float((a * b).sum()) for a, b in pairs) / size if size else 0.0
-        if abs(times) > _LOOSE and all((abs(b - times * a) <= _LOOSE * (1 + abs(a))).all() for a, b in pairs):
-            number = "" if abs(times - 1) < _LOOSE else f" times {times:.4g}"
-            return f"what the decay takes off is wd{number} times {name}, and not times x"
-    return ""
-
-
-#: What may stand in place of x.
-TERMS: dict[str, Callable[[Step], Any]] = {
-    "g, the gradient": lambda s: s.g,
-    "m, the momentum from before the step": lambda s: s.m,
-    "m, the momentum from after the step": lambda s: -s.point.m,
-    "c, the average that the sign is taken of": lambda s: s.r,
-    "|x|": lambda s: abs(s.x),
-    "sign(x)": lambda s: host().namespace().sign(s.x),
-    "x |x|": lambda s: s.x * abs(s.x),
-    "x^2": lambda s: s.x**2,
-    "x^3": lambda s: s.x**3,
-    "sqrt(|x|) sign(x)": lambda s: host().namespace().sign(s.x) * abs(s.x) ** 0.5,
-    "x/|x|, its direction": lambda s: s.x / (float((s.x**2).sum()) ** 0.5 or 1.0),
-    "(x - x(0)), from where it began": lambda s: s.x - s.first,
-    "the x of one step before": lambda s: s.last,
-    "(x - mean x)": lambda s: s.x - s.x.mean(),
-    "x |g|": lambda s: s.x * abs(s.g),
-    "x |m|": lambda s: s.x * abs(s.m),
-    "x over the root mean square of m, from before the step": lambda s: s.x / (_rms(s.m) or 1.0),
-    "x over the root mean square of g": lambda s: s.x / (_rms(s.g) or 1.0),
-    "x times the root mean square of x": lambda s: s.x * _rms(s.x),
-    "x times that of g": lambda s: s.x * _rms(s.g),
-    "x times the count of steps": lambda s: s.x * (s.point.step + 1),
-    "x over the count of steps": lambda s: s.x / (s.point.step + 1),
-    "x over the root of the count of steps": lambda s: s.x / (s.point.step + 1) ** 0.5,
-    "max(x, 0)": lambda s: host().namespace().where(s.x > 0, s.x, 0.0),
-    "1": lambda s: 1.0 + 0 * s.x,
-}
-
-
-def _rms(a: Any) -> float:
-    return float((a * a).mean()) ** 0.5
 
 
 def decay_of(port: Port) -> str:
@@ -149,6 +97,7 @@ FACTORS: dict[str, Callable[[float, float, float], float]] = {
     "(1 - lr wd)^2: it decays twice": lambda lr, wd, _: 1 - (1 - lr * wd) ** 2,
     "1 - 2 lr wd": lambda lr, wd, _: 2 * lr * wd,
     "1 - lr wd/2": lambda lr, wd, _: lr * wd / 2,
+    "1 + wd: it grows, without the learning rate": lambda _, wd, __: -wd,
     "1 - wd": lambda _, wd, __: wd,
     "1 - lr": lambda lr, *_: lr,
     "1 - lr^2 wd": lambda lr, wd, _: lr**2 * wd,

@@ -84,6 +84,8 @@ def nearest(
             found[mutant.name] = max(found.get(mutant.name, score), score, key=lambda f: f[:2])
     best = sorted(found.values(), key=lambda f: (-f[0], -f[1]))
     double = [] if best else [(c, t) for c, t in wrong if c.dtype == "float64"]
+    if all(c.weight_decay for c, _ in double) and any(not c.weight_decay for c, _ in right):
+        double = []  # a number of the decay alone is rounded
     if double and all(20 <= bits_of(c, port.capabilities, t) <= 26 for c, t in double):
         return _by_name("single_precision")
     if best and best[0][2] >= SURE:  # what is as near as the nearest does the same

@@ -5,17 +5,16 @@ another K, of each row by itself, with other ties, or divided by a length to whi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...functions import ConvexFunction
 from ...functions import K as build
-from ..specification.cases import host
+from ..specification.cases import function_of, host
 from ..specification.port import Capabilities
+from .operations import SIZES, Fitted, Operation, Table, where
 from .reference import Runs, Step, steps_of
 
-Way = Callable[[ConvexFunction, Any, Any], Any]  # of K, minus the readout, and minus the gradient
-_NUMBERS = (1.0, 2.0, 0.5, 4.0, 0.25, 3.0, 1 / 3, 10.0, 0.1)
 _OTHERS = (
     "l1",
     "l2",
@@ -30,58 +29,24 @@ _OTHERS = (
     "col_l1_l2",
 )
 _FITS = 1e-7
+_MOST = 16  # up to which a whole number among the parameters of K is looked for
 
 
-def other_of(runs: Runs, claims: Capabilities) -> str:
-    """The first of these ways that explains every direction of these runs; "" if none does."""
-    if claims.accuracy or claims.cautious:
-        return ""
-    seen = [(s, s.seen + s.decay) for s in steps_of([r for r in runs if r[0].layout == "C"], claims)]
-    wrong = [(s, v) for s, v in seen if not _near(v, s.u)]
-    if not wrong:
-        return _digits(seen) if seen else ""
-    if epsilon := _epsilon(wrong):
-        return epsilon
-    seen.sort(key=lambda row: _near(row[1], row[0].u))  # wrong ones first
-    for says, way in WAYS.items():
-        try:
-            if all(_near(v, way(s.K, -s.r, -s.g)) for s, v in seen):
-                return f"the direction is {says}"
-        except (ValueError, TypeError, ArithmeticError):  # a K that takes no such array
-            continue
-    return _digits(seen)
+def _named(name: str) -> Operation:
+    return lambda _, s: -function_of(name, s.x.shape).subgradient(-s.r)
 
 
-def _near(a: Any, b: Any) -> bool:
-    xp = host().namespace()
-    return bool((xp.abs(a - b) <= _FITS * (1 + xp.max(xp.abs(b)))).all())
+def _leading(k: int, of: Callable[[Any], Any] = abs) -> Operation:
+    return lambda _, s: _first(s.r, k, of(-s.r))
 
 
-def _scaled(a: float, c: float) -> Way:
-    return lambda K, r, _: a * K.subgradient(c * r)
+def _rows(_: Any, s: Any) -> Any:
+    flat = s.r.reshape(-1, s.r.shape[-1]) if s.r.ndim > 1 else s.r.reshape(1, -1)
+    return -host().namespace().stack([s.K.subgradient(-row) for row in flat]).reshape(s.r.shape)
 
 
-def _named(name: str) -> Way:
-    return lambda _, r, __: build(name).subgradient(r)
-
-
-def _leading(k: int, of: Callable[[Any], Any] = abs) -> Way:
-    return lambda _, r, __: _first(r, k, of(r))
-
-
-def _rows(K: ConvexFunction, r: Any, _: Any) -> Any:
-    flat = r.reshape(-1, r.shape[-1]) if r.ndim > 1 else r.reshape(1, -1)
-    return host().namespace().stack([K.subgradient(row) for row in flat]).reshape(r.shape)
-
-
-def _largest(_: ConvexFunction, r: Any, __: Any) -> Any:
-    xp = host().namespace()
-    return xp.where(abs(r) == xp.max(abs(r)), xp.sign(r), 0 * r)
-
-
-def _chosen(K: ConvexFunction, r: Any, g: Any) -> Any:
-    xp = host().namespace()
-    return xp.where(K.subgradient(g) != 0, xp.sign(r), 0 * r)
+def _sign(s: Any) -> Any:
+    return host().namespace().sign(s.r)
 
 
 def _cut(r: Any, unit: Any) -> Any:
@@ -94,22 +59,75 @@ def _first(r: Any, k: int, values: Any) -> Any:
     return xp.reshape(xp.where(xp.argsort(order) < k, xp.sign(flat), 0 * flat), r.shape)
 
 
-WAYS: dict[str, Way] = {
-    **{f"{a:.3g} dK({c:.3g} r)": _scaled(a, c) for a in _NUMBERS for c in _NUMBERS if (a, c) != (1.0, 1.0)},
-    "dK of the gradient, and not of the readout": lambda K, _, g: K.subgradient(g),
-    "the sign of the readout in the entries that dK of the gradient, and not that of the readout, chooses": _chosen,
-    "the readout divided by the mean of its sizes, cut to [-1, 1]": lambda _, r, __: _cut(r, abs(r).mean()),
-    "the readout divided by its root mean square, cut to [-1, 1]": lambda _, r, __: _cut(r, (r * r).mean() ** 0.5),
-    "that of each row alone, and not of the whole array": _rows,
-    "the sign of every largest entry, where they should share 1 among them": _largest,
-    **{f"the signs of the {k} largest entries, of equal ones the first": _leading(k) for k in range(1, 6)},
+def _shared(r: Any) -> Any:
+    top = abs(r) == abs(r).max()
+    return where(top, host().namespace().sign(r[top][0]) / top.sum())
+
+
+#: What may stand in place of dK of the readout.
+DIRECTIONS: Table = {
+    "is dK of the gradient, and not of the readout": lambda _, s: -s.K.subgradient(-s.g),
+    "is the sign of the readout in the entries that dK of the gradient, and not that of the readout, chooses": (
+        lambda _, s: where(s.K.subgradient(-s.g) != 0, _sign(s))
+    ),
+    "is the readout divided by the mean of its sizes, cut to [-1, 1]": lambda _, s: _cut(s.r, abs(s.r).mean()),
+    "is the readout divided by its root mean square, cut to [-1, 1]": lambda _, s: _cut(s.r, (s.r**2).mean() ** 0.5),
+    "is that of each row alone, and not of the whole array": _rows,
+    "is the sign of every largest entry, where they should share 1 among them": (
+        lambda _, s: where(abs(s.r) == abs(s.r).max(), _sign(s))
+    ),
+    "is shared among the largest entries, all with the sign of the first of them": lambda _, s: _shared(s.r),
+    **{f"is the signs of the {k} largest entries, of equal ones the first": _leading(k) for k in range(1, 6)},
     **{
-        f"the signs of the {k} {which} readouts by value, and not of the largest by size": _leading(k, of)
+        f"is the signs of the {k} {which} readouts by value, and not of the largest by size": _leading(k, of)
         for k in range(1, 6)
         for which, of in (("largest", lambda r: -r), ("least", lambda r: r))
     },
-    **{f"that of K = {name}": _named(name) for name in _OTHERS},
+    **{f"is that of K = {name}": _named(name) for name in _OTHERS},
 }
+
+
+def parameters_of(K: ConvexFunction) -> Iterator[tuple[str, Operation | Fitted]]:
+    """Of each number that K was made with: the subgradient with another one."""
+    try:
+        spec = K.spec
+    except (TypeError, ValueError, AttributeError):  # a user's own
+        return
+    for name, value in spec.items() if isinstance(spec, dict) else ():
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            among = tuple(map(float, range(1, _MOST))) if isinstance(value, int) else SIZES
+            yield f"is that of K with {name} = {{}}", Fitted(_with(spec, name, type(value)), among)
+
+
+def _with(spec: dict[str, Any], name: str, kind: type) -> Callable[..., Any]:
+    def one(v: Any, s: Any, number: Any) -> Any:
+        try:
+            return -build({**spec, name: kind(number)}).subgradient(-s.r)
+        except ValueError:  # K has no such number
+            return v + math.inf
+
+    def done(v: Any, s: Any, numbers: Any) -> Any:
+        if isinstance(numbers, float):
+            return one(v, s, numbers)
+        return host().namespace().stack([one(v, s, float(n)) for n in numbers.reshape(-1)])
+
+    return done
+
+
+def _near(a: Any, b: Any) -> bool:
+    xp = host().namespace()
+    return bool((xp.abs(a - b) <= _FITS * (1 + xp.max(xp.abs(b)))).all())
+
+
+def length_of(runs: Runs, claims: Capabilities) -> tuple[str, str]:
+    """The epsilon that is added to the length of the readout, and to how many digits the directions are right; "" where
+    it is neither.
+    """
+    if claims.accuracy or claims.cautious:
+        return "", ""
+    seen = [(s, s.seen + s.decay) for s in steps_of([r for r in runs if r[0].layout == "C"], claims)]
+    wrong = [(s, v) for s, v in seen if not _near(v, s.u)]
+    return _epsilon(wrong) if wrong else "", _digits(seen) if seen else ""
 
 
 def _digits(seen: Sequence[tuple[Step, Any]]) -> str:

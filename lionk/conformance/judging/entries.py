@@ -93,7 +93,7 @@ def entries_of(runs: Runs, claims: Capabilities) -> tuple[str, str]:
                 if low.max() < high.min():
                     limit = float(low.max() + high.min()) / 2
                     return what, f"only where {name} is {side} {limit:.3g}{unit}{'' if unit else _decimals(limit)}"
-    return what, ""
+    return "" if what.endswith("turned") else what, ""  # of entries of two values the wrong ones always are
 
 
 def _decimals(limit: float) -> str:

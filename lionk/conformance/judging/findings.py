@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 from ..mutants import MUTANTS
 from ..report.results import FAIL, Report, Result, belongs
 from ..specification.cases import Case
+from ..specification.dialects import DIALECTS
 from ..specification.maker import WIDE
 from ..specification.port import Port, With
 from .approximate import direction_of
-from .changes import change_of, two_of
+from .changes import change_of, is_exact
 from .conditions import condition
-from .decays import decay_of, factor_of, taken_off
+from .decays import decay_of, factor_of
 from .diagnosis import Likeness, nearest
-from .direction import other_of
+from .direction import length_of
 from .entries import entries_of
 from .family import AS_MUON, depends_of, family_of
 from .long import late_of, turns_of
@@ -69,12 +70,12 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
         of = _Failed(report, port, traces, judge)
         factor, family, muon = _direction(of)
         step = factor or next((s for c, t in of.wrong if (s := step_of(c, of.claims, t))), "") or _bits(of)
-        other = "" if factor or report.sure else other_of(of.wrong, of.claims)
+        epsilon, digits = ("", "") if factor or report.sure else length_of(of.wrong, of.claims)
         decay = _decay(of, step)
         none = "there is no decay" in decay  # which may be elsewhere
-        still = "x does not move: " in step  # which says what may be the reason
+        still = "x does not move: " in step or "is asked at another count" in step  # which say what may be the reason
         named = (
-            other
+            epsilon
             or factor
             or muon
             or (decay and not none)
@@ -83,12 +84,15 @@ def diagnose_into(report: Report, port: Port, traces: dict[str, tuple[Case, Trac
             or _is_clear(of)
         )
         counted, numbers, weighed = _numbers(of, family)
-        made = "" if named else change_of(port, list(traces.values()), not (counted or weighed))
-        made = made if made.startswith("x does not decay") or not none else ""
+        elsewhere = counted or weighed
+        two = not (report.sure or digits or elsewhere)
+        named = named or not is_exact([t for i, t in traces.items() if i not in of.failing], of.claims)
+        made = "" if named else change_of(port, list(traces.values()), not elsewhere, two)
+        made = made if made.startswith("x") or "; and " in made or not none else ""  # which speaks of the decay
+        other = epsilon or ("" if made else digits)
         if made or any("a scale is left" in words for words in numbers):
-            report.diagnosis = []
-        if not (report.sure or named or made or counted or weighed):
-            made = two_of(port, list(traces.values()))
+            dialects = {name for d in DIALECTS.values() for name in d.mistakes}
+            report.diagnosis = [d for d in report.diagnosis if d[0] in dialects]
         when, then = turns_of(of.finite, of.claims) if not (report.sure or made) else ("", "")
         what, place = entries_of(of.wrong, of.claims)
     report.where = (
@@ -152,7 +156,7 @@ def _bits(of: _Failed) -> str:
 
 
 def _decay(of: _Failed, step: str) -> str:
-    found = next((s for f in (taken_off, factor_of, share_of, held_of) if (s := f(of.wrong, of.claims))), "")
+    found = next((s for f in (factor_of, share_of, held_of) if (s := f(of.wrong, of.claims))), "")
     if found or (step and not of.claims.accuracy) or not any(c.weight_decay for c, _ in of.wrong):
         return found
     return decay_of(of.port)

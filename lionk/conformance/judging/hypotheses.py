@@ -7,15 +7,15 @@ parameters and of loading ask here once they have failed, and put the sentence i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ...optimizer import step
 from ..specification.cases import Case, function_of, host
 from ..specification.port import DTYPES
-from ..specification.script import rounded
 from .dtypes import computed_in
+from .held import is_held
 from .pairs import CLOSE
 from .reference import decay_and_gradient, stepped, two_constants
 from .trace import Trace, read
@@ -179,14 +179,23 @@ def together(K: Any, parameters: Sequence[Watched], index: int) -> str:
     return f"parameter {index} {found}; " if found else ""
 
 
-def settings(K: Any, own: Watched, others: Mapping[str, Case], m: Any = None) -> str:
-    """Which setting of one of these other cases explains the run from the momentum m on; "" if none does."""
+def settings(K: Any, own: Watched, others: Mapping[str, Case], m: Any = None, held: Any = None) -> str:
+    """Which setting of one of these other cases explains the run from the momentum m on; "" if none does. ``held``: the
+    momentum as it is measured, by the b1 of ``own``.
+    """
     for whose, case in others.items():
         for names in (("lr",), ("betas",), ("weight_decay",), ("lr", "betas", "weight_decay")):
             wrong = replace(own.case, **{n: getattr(case, n) for n in names})
+            if held is not None and not is_held(held, _ratio(wrong) / _ratio(own.case) * -m, own.case.dtype):
+                continue
             if wrong != own.case and follows(K, replace(own, case=wrong), m):
                 return f"its {', '.join(names)} {'are' if len(names) > 1 or 'betas' in names else 'is'} {whose}; "
     return ""
+
+
+def _ratio(case: Case) -> float:
+    """Of the weights of momentum and gradient."""
+    return case.betas[0] / (1 - case.betas[0])
 
 
 def follows(K: Any, own: Watched, m: Any = None) -> bool:
@@ -200,34 +209,6 @@ def follows(K: Any, own: Watched, m: Any = None) -> bool:
             return False
         x = after
     return True
-
-
-def loaded(K: Any, own: Watched, m: Any, others: Mapping[str, Any]) -> str:
-    """What the momentum is after loading, where it should be ``m``; ``others``: further momenta, and what they are."""
-    found = next((says for says, other in _momenta(m, others) if follows(K, own, other)), "")
-    return f"after loading the momentum {found}; " if found else ""
-
-
-def _momenta(m: Any, others: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    yield "is 0", 0 * m
-    yield "has its sign turned", -m
-    for dtype in ("float32", "float16", "bfloat16"):
-        yield f"is rounded to {dtype}", _to(m, dtype)
-    size = abs(m)
-    yield "is its own sign", host().namespace().sign(m)
-    yield "is its own sign times the mean of its sizes", host().namespace().sign(m) * size.mean()
-    for k in (127, 7, 255, 15):
-        unit = size.max() / k
-        yield f"is rounded to 1/{k} of its largest entry", (m / (unit or 1.0)).round() * unit
-    for times in (0.5, 2.0, 0.9, 0.1):
-        yield f"is multiplied by {times}", times * m
-    for says, other in others.items():
-        yield f"is {says}", other
-        yield f"is the sum of what was saved and {says}", m + other
-
-
-def _to(m: Any, dtype: str) -> Any:
-    return host().asarray([rounded(float(v), dtype) for v in m.reshape(-1)], dtype="float64").reshape(m.shape)
 
 
 def momentum(case: Case, grads: Iterable[Any], like: Any) -> Any:

@@ -39,22 +39,36 @@ def step_of(case: Case, claims: Capabilities, trace: Trace) -> str:
     K = function_of(claims.K, case.shape)
     points = [(p, after, *expected(case, K, p)) for p, after in follow(case, trace.xs, claims.state_dtype) if p.lr]
     still = all((after == p.x).all() for p, after, *_ in points)
-    if still and any((x != p.x).any() for p, _, _, x in points):
+    if still and any(u.any() for _, _, u, _ in points):
         return f"in {case.id} x does not move: is it left out, a copy of it changed, or a list of parameters expected?"
     rows = [(u, p.x, (after - p.x) / p.lr) for p, after, u, _ in points if case.size > 1]
     fits = [two_constants(rows)] * len(rows) if rows and two_constants(rows) else [two_constants([row]) for row in rows]
     pairs = [f for f in fits if f]
-    if (
-        pairs
-        and len(pairs) == len(rows)
-        and any(abs(a - 1) + abs(b - p.lam) > 1e-6 for (a, b), (p, *_) in zip(pairs, points, strict=True))
-    ):
-        if words := _at_steps([(a, b, p.lam) for (a, b), (p, *_) in zip(pairs, points, strict=True)]):
+    found = list(zip(pairs, points, strict=False)) if len(pairs) == len(rows) else []
+    if any(abs(a - 1) + abs(b - p.lam) > 1e-6 for (a, b), (p, *_) in found):
+        if words := _at_steps([(a, b, p.lam) for (a, b), (p, *_) in found]):
             return f"in {case.id} {words}"
+        if said := _counts(case, found):
+            return f"in {case.id} {said}: the schedule is asked at another count"
         law = _law([a for a, _ in pairs])
         a, b, lam = (_listed(v) for v in ([a for a, _ in pairs], [b for _, b in pairs], [p.lam for p, *_ in points]))
         return f"in {case.id} the step is x + lr (a u - b x) with a = {a}{law}, b = {b}; right are 1 and {lam}"
     return ""
+
+
+def _counts(case: Case, found: Sequence[tuple[tuple[float, float], tuple[Any, ...]]]) -> str:
+    """Of which steps of a schedule the rates of the direction and of the decay are; "" if they are of none."""
+    said = []
+    for what, rates in {
+        "the direction takes": [(p.lr, p.lr * a) for (a, _), (p, *_) in found],
+        "the decay takes": [(p.lr, p.lr * b / p.lam) for (_, b), (p, *_) in found if p.lam],
+    }.items():
+        near = [[t for t, lr in enumerate(case.lr) if abs(rate - lr) <= 1e-6 * lr] for _, rate in rates]
+        if not (case.scheduled and all(near)):
+            return ""
+        if any(abs(rate - lr) > 1e-6 * lr for lr, rate in rates):
+            said.append(f"{what} the learning rates of the steps {', '.join(str(t) for t, *_ in near)}")
+    return ", and ".join(said)
 
 
 def _at_steps(found: list[tuple[float, float, float]]) -> str:

@@ -34,6 +34,14 @@ class Fitted:
 
 
 Table = dict[str, Operation | Fitted]
+#: The others of a step, which may stand beside an array or in its place.
+ARRAYS: dict[str, Operation] = {
+    "the gradient": lambda _, s: s.g,
+    "the momentum": lambda _, s: s.m,
+    "the momentum from after the step": lambda _, s: s.later,
+    "the readout": lambda _, s: s.r,
+    "x": lambda _, s: s.x,
+}
 
 
 def fixed(of: Callable[..., Any], *constants: Any) -> Callable[..., Any]:
@@ -83,6 +91,7 @@ ENTRIES: Table = {
     "is taken for above 0 where it is 0": lambda v, _: where(v == 0, 1e-300, v),
     "is taken for below 0 where it is 0": lambda v, _: where(v == 0, -1e-300, v),
     "is replaced by its size": lambda v, _: abs(v),
+    "is replaced by its square": lambda v, _: v * v,
     "has what is below 0 set to 0": lambda v, _: where(v > 0, v),
     **{f"is rounded to {d}": _narrow(d) for d in ("float32", "bfloat16", "float16")},
     "is rounded to a power of two": lambda v, _: (

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..specification.cases import host
-from .operations import Fitted, Operation, bounded, fixed, over, sign, where
+from .operations import ARRAYS, Fitted, Operation, bounded, fixed, over, sign, where
 
 #: Over which axes, counted from the last, in words after the operation.
 SLICES: dict[str, Callable[[int], tuple[int, ...] | None]] = {
@@ -14,6 +14,7 @@ SLICES: dict[str, Callable[[int], tuple[int, ...] | None]] = {
     ", row by row": lambda n: (-1,) if n > 1 else None,
     ", column by column": lambda n: (-2,) if n > 1 else None,
     ", slice by slice of the first axis": lambda n: tuple(range(1 - n, 0)) if n > 1 else None,
+    ", over the first axis": lambda n: (-n,) if n > 2 else None,
 }
 Slice = Callable[..., Any]  # of the array, the axes, the step, and the number that is fitted
 
@@ -68,7 +69,7 @@ def _rms(v: Any, axes: Any) -> Any:
     return _mean(v * v, axes) ** 0.5
 
 
-#: One number for a slice, and one array of the step whose it may be.
+#: One number for a slice, and the array whose it may be.
 _NUMBERS: dict[str, Callable[[Any, Any], Any]] = {
     "length": length,
     "largest entry": lambda v, axes: _max(abs(v), axes),
@@ -78,16 +79,11 @@ _NUMBERS: dict[str, Callable[[Any, Any], Any]] = {
     "root mean square": _rms,
     "mean size": lambda v, axes: _mean(abs(v), axes),
 }
-_ARRAYS: dict[str, Callable[[Any, Any], Any]] = {
-    "its {}": lambda v, _: v,
-    "the {} of the gradient": lambda _, s: s.g,
-    "the {} of the momentum": lambda _, s: s.m,
-    "the {} of the readout": lambda _, s: s.r,
-    "the {} of x": lambda _, s: s.x,
-}
+_OWN = {"its {}": lambda v, _: v, **{f"the {{}} of {name}": of for name, of in ARRAYS.items()}}
 _FACTORS: dict[str, Callable[[Any, Any], Any]] = {
     "divided by {}": over,
     "multiplied by {}": lambda v, n: v * n,
+    "divided by {}, laid along the other axis": lambda v, n: over(v, n.swapaxes(-2, -1)) if n.size > 1 else v,
 }
 
 
@@ -148,7 +144,7 @@ WHOLE: dict[str, Slice | Fitted] = {
     **{
         f"is {by.format(whose.format(name))}": fixed(_factor, of, number, array)
         for by, of in _FACTORS.items()
-        for whose, array in _ARRAYS.items()
+        for whose, array in _OWN.items()
         for name, number in _NUMBERS.items()
     },
     **{f"is rounded to 1/{k} of its largest entry": _bits(k) for k in (127, 7, 128, 8, 255, 15)},
@@ -174,7 +170,7 @@ WHOLE: dict[str, Slice | Fitted] = {
         f"is divided by {{}} plus {whose.format(name)}": Fitted(
             fixed(lambda v, axes, s, c, n, of: v / (c + n(of(v, s), axes)), number, array)
         )
-        for whose, array in _ARRAYS.items()
+        for whose, array in _OWN.items()
         for name, number in _NUMBERS.items()
     },
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..specification.cases import host
-from .operations import Fitted, Operation, Table, bounded, over, sign, where
+from .operations import ARRAYS, Fitted, Operation, Table, bounded, fixed, over, sign, where
 
 
 def _masked(keeps: Callable[[Any, Any], Any]) -> dict[str, Operation]:
@@ -26,18 +26,19 @@ def _masked(keeps: Callable[[Any, Any], Any]) -> dict[str, Operation]:
 
 #: Where it is kept.
 MASKS: dict[str, Callable[[Any, Any], Any]] = {
-    "where it has the sign of the gradient": lambda v, s: v * s.g > 0,
-    "where it has not the sign opposite to the gradient": lambda v, s: v * s.g >= 0,
-    "where it has the sign of the momentum": lambda v, s: v * s.m > 0,
-    "where it has not the sign opposite to the momentum": lambda v, s: v * s.m >= 0,
+    **{
+        f"where it has {words} {name}": fixed(lambda v, s, of, holds: holds(v * of(v, s)), of, holds)
+        for name, of in {**ARRAYS, "the one of the step before": lambda v, s: s.last(v)}.items()
+        for words, holds in {
+            "the sign of": lambda p: p > 0,
+            "not the sign opposite to": lambda p: p >= 0,
+            "the sign opposite to": lambda p: p < 0,
+            "not the sign of": lambda p: p <= 0,
+        }.items()
+    },
     "where gradient and momentum have one sign": lambda _, s: s.g * s.m > 0,
+    "where the gradient and the momentum from after the step have one sign": lambda _, s: s.g * s.later > 0,
     "where gradient and momentum have not opposite signs": lambda _, s: s.g * s.m >= 0,
-    "where it has the sign opposite to the gradient": lambda v, s: v * s.g < 0,
-    "where it has the sign of x": lambda v, s: v * s.x > 0,
-    "where it has not the sign of x": lambda v, s: v * s.x <= 0,
-    "where it has not the sign opposite to x": lambda v, s: v * s.x >= 0,
-    "where it has not the sign opposite to the one of the step before": lambda v, s: v * s.last(v) >= 0,
-    "where it has the sign of the one of the step before": lambda v, s: v * s.last(v) > 0,
     "where the gradient has not the sign opposite to the one before": lambda _, s: s.g * s.last(s.g, "g") >= 0,
     "where the gradient has the sign of the one before": lambda _, s: s.g * s.last(s.g, "g") > 0,
     "where the gradient is not 0": lambda _, s: s.g != 0,
@@ -72,19 +73,25 @@ BESIDES: Table = {
     "is multiplied by the learning rate": lambda v, s: v * s.lr,
     "is divided by the learning rate": lambda v, s: v / s.lr,
     **{f"{words} {kept}": f for kept, of in MASKS.items() for words, f in _masked(of).items()},
+    **{f"is replaced by {name}": fixed(lambda v, s, of: of(v, s) + 0 * v, of) for name, of in ARRAYS.items()},
     "is multiplied by |x|": lambda v, s: v * abs(s.x),
     "is multiplied by 1 + |x|": lambda v, s: v * (1 + abs(s.x)),
     "is divided by |x|": lambda v, s: over(v, abs(s.x)),
     "is multiplied by |g|": lambda v, s: v * abs(s.g),
     "is multiplied by |m|": lambda v, s: v * abs(s.m),
     "is multiplied by the size of the readout": lambda v, s: v * abs(s.r),
-    "is halved towards x": lambda v, s: (v + s.x) / 2,
     "is half of it and half of the gradient": lambda v, s: (v + s.g) / 2,
     "is set to 0 where it has changed its sign against x": lambda v, s: where(v * s.x < 0, 0.0, v),
     "is x from before where it has changed its sign against x": lambda v, s: where(v * s.x < 0, s.x, v),
     "is cut to the constraint, [-1/wd, 1/wd]": lambda v, s: bounded(v, 1 / s.wd) if s.wd else v,
     "is divided by sqrt(1 + lr^2)": lambda v, s: v / (1 + s.lr**2) ** 0.5,
     "is measured from where x began": lambda v, s: v - s.first,
+}
+
+#: What may stand in place of an x that decays.
+REPLACED: Table = {
+    f"is replaced by {{}} times {name}": Fitted(fixed(lambda v, s, c, of: c * of(v, s) + 0 * v, of))
+    for name, of in ARRAYS.items()
 }
 
 #: By numbers, which in an average are weights.

@@ -17,11 +17,11 @@ _FITS = 1e-5  # of a step: what an epsilon of 1e-8 changes is within it
 _NEAR = 1e-5  # of the sum of sizes: a readout that is nearer to 0 may have either sign
 
 #: Operations, by the array that they are done to: "gradient", and where it is "read" and "kept"; "momentum", where it
-#: is read, and "after" the step; "readout"; "direction", which may be "fitted", or of the readout's "shape"; "decayed",
-#: the x of the decay; "step"; "new", the x after it, and "shown", of an iterate that goes on from itself.
+#: is read, "before" and "after" the step; "readout"; "direction", which may be "fitted", or of the readout's "shape";
+#: "decayed", the x of the decay; "step"; "new", the x after it, and "shown", of an iterate that goes on from itself.
 Changes = Mapping[str, Operation]
 _OF_X = {"shape", "direction", "fitted", "decayed", "step", "new", "shown"}  # which change no readout
-_OF_AVERAGES = {"gradient", "read", "kept", "momentum", "after", "readout", "b1", "b2"}
+_OF_AVERAGES = {"gradient", "read", "kept", "momentum", "before", "after", "readout", "b1", "b2"}
 
 
 @dataclass
@@ -41,9 +41,12 @@ class Now:
     b2: float
     seen: Any  # the direction of the port, if x decays as it should
     memories: dict[str, dict[str, Any]]  # by array: of the operation that is done to it
+    K: Any = None
     memory: dict[str, Any] = field(default_factory=dict)  # of the one that is done now
     read: Any = None  # the gradient of the readout
     alone: Any = False  # where a length that is fitted tells nothing
+
+    later = property(lambda s: s.b2 * s.m + (1 - s.b2) * s.g, doc="The momentum from after the step.")
 
     def last(self, v: Any, name: str = "last") -> Any:
         """What the array of this name was at the step before; itself at the first."""
@@ -106,7 +109,9 @@ class Walk:
         for n, step in enumerate(self.steps if only is None else self.steps[: only + 1]):
             p = step.point
             m = m if averages else step.m
-            now = Now(p.x, self.steps[0].x, p.grad, m, step.r, -step.u, p.step, p.lr, wd, b1, b2, -step.seen, memories)
+            now = Now(
+                p.x, self.steps[0].x, p.grad, m, step.r, -step.u, p.step, p.lr, wd, b1, b2, -step.seen, memories, self.K
+            )
             now.seen = now.seen - step.decay
             tied = self.tied[n]
             if averages:
@@ -134,6 +139,7 @@ def averaged(s: Now, changes: Changes) -> tuple[Any, Any]:
     """``(momentum, entries whose readouts rounding may have turned)`` of a step with these changes; g and r with them
     go into s.
     """
+    s.m = _done("before", s.m, s, changes)
     given = _done("gradient", s.g, s, changes)
     b1, b2 = _done("b1", s.b1, s, changes), _done("b2", s.b2, s, changes)
     s.read = _done("read", given, s, changes)
@@ -227,17 +233,21 @@ _ARRAYS = {
 }
 #: In words, before the verb: those after which every entry of a sign still moves by a sign, and those of the step.
 AVERAGES: dict[str, Place] = {where: _at(array) for where, array in _ARRAYS.items()}
+DECAYED: dict[str, Place] = {"x, in what the decay takes off,": _at("decayed")}
 STEPS: dict[str, Place] = {
     "the direction": _at("direction"),
     "the step u - wd x": _at("step"),
     "the new x": _at("new"),
-    "x, in what the decay takes off,": _at("decayed"),
+    **DECAYED,
     "the direction is the readout, which": _at("shape"),
 }
 FITTED: dict[str, Place] = {"the direction, but for a factor,": _at("fitted")}
 #: Of a number of the step, and not of an array.
 NUMBERS: dict[str, Place] = {"b1": _at("b1"), "b2": _at("b2")}
 APART: dict[str, Place] = {"the x that is shown, while the iterate goes on from itself,": _at("shown")}
+DIRECTION: dict[str, Place] = {"the direction": _at("direction")}
+READOUT: dict[str, Place] = {"the readout": _at("readout")}
+BEFORE: dict[str, Place] = {"the momentum, before each step,": _at("before")}
 _FIRST = "the gradient, before it is averaged,"
 PLACES: dict[str, Place] = {_FIRST: AVERAGES[_FIRST], **STEPS, **AVERAGES}
 UNDECAYED: dict[str, Place] = {

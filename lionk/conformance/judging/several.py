@@ -11,6 +11,7 @@ from ..specification.maker import Maker, probes, takes
 from ..specification.port import DTYPES, Port
 from ..specification.script import Script, rounded
 from . import hypotheses
+from .held import done_to, held
 from .hypotheses import Watched
 from .pairs import Test, close, differs, most, start, steps, two
 from .trace import changed, same
@@ -28,6 +29,9 @@ class _Parameter:
 
     def gradient(self, i: int) -> Any:
         return self.case.array(self.case.grads[i])
+
+    def momentum(self, count: int) -> Any:
+        return hypotheses.momentum(self.case, [self.gradient(i) for i in range(count)], self.x0)
 
     def alone(self, port: Port, count: int) -> list[Any]:
         return steps(start(port, self.case, self.x0), [self.gradient(i) for i in range(count)])
@@ -205,10 +209,16 @@ def added(port: Port, case: Case) -> str:
     rate = case.lr[0] if case.decay in ("lr_ratio", "lr2_max") else 0.02
     betas = Maker(port.capabilities, case.dtype).betas(0.5, 0.75)
     second.case = replace(second.case, weight_decay=0.125, betas=betas, lr=(rate,) * len(second.case.lr))
-    handle = start(port, case, [first.x0])
-    seen = steps(handle, [[first.gradient(0)], [first.gradient(1)]])
-    handle.add(second.x0, **second.case.hyper())
-    seen += steps(handle, [[first.gradient(t), second.gradient(t - 2)] for t in range(2, 6)])
+    begun: list[Any] = []
+
+    def made() -> Any:
+        handle = start(port, case, [first.x0])
+        begun[:] = steps(handle, [[first.gradient(0)], [first.gradient(1)]])
+        handle.add(second.x0, **second.case.hyper())
+        return handle
+
+    handle = made()
+    seen = begun + steps(handle, [[first.gradient(t), second.gradient(t - 2)] for t in range(2, 6)])
     if found := differs([s[0] for s in seen], first.alone(port, 6), case.dtype):
         return f"the first parameter steps otherwise once another is added at step 2: at step {found[0]} by {found[1]}"
     if found := differs([s[1] for s in seen[2:]], second.alone(port, 4), case.dtype):
@@ -216,6 +226,11 @@ def added(port: Port, case: Case) -> str:
         still = all(same(s, second.x0.astype("float64")) for s in watched.seen)
         others = {"those of the first parameter": case}
         why = "it does not move; " if still else hypotheses.settings(port.capabilities.K, watched, others)
+        given, x = [first.gradient(2), second.gradient(0)], watched.x0.astype("float64")
+        begins = {"a copy of x": x, "that of the first parameter": -first.momentum(2)}
+        kept = None if why else held(port.capabilities, made, second.case, given, 1, 0 * x, second.case.lr[0])
+        if odd := done_to(kept, 0 * x, second.case, begins):
+            why = f"its momentum {odd} before its first step; "
         return (
             f"{why}a parameter that is added at step 2 steps otherwise than alone: at its step {found[0]} by {found[1]}"
         )
