@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from lionk.conformance.mutants import MUTANTS
 
-from . import changes, counts, handling, options, parameters
+from . import changes, counts, handling, matrices, options, parameters, rates
 from .correct import CORRECT
 from .registry import BEYOND
 
-__all__ = ["BEYOND", "CORRECT", "EVERY", "changes", "counts", "handling", "options", "parameters"]
+__all__ = ["BEYOND", "CORRECT", "EVERY", "changes", "counts", "handling", "matrices", "options", "parameters", "rates"]
 
 EVERY = {**MUTANTS, **BEYOND}

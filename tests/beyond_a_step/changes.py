@@ -7,7 +7,7 @@ from typing import Any
 
 from lionk.conformance.judging.changes import operations
 from lionk.conformance.judging.operations import Fitted, Operation
-from lionk.conformance.judging.places import PLACES, Now, moved
+from lionk.conformance.judging.places import NUMBERS, PLACES, UNDECAYED, Now, moved
 from lionk.conformance.mutants.step import Slot
 from lionk.conformance.specification.variant import direction, spelled
 
@@ -17,9 +17,15 @@ _AT = {
     "gradient": "the gradient, before it is averaged,",
     "kept": "the momentum, after each step,",
     "read": "the momentum, where it is read,",
+    "gathered": "the gradient, in the momentum alone,",
     "direction": "the direction",
     "step": "the step u - wd x",
     "shape": "the direction is the readout, which",
+    "decayed": "x, in what the decay takes off,",
+    "readout_only": "x does not decay, and the readout",
+    "gathered_only": "x does not decay, and the gradient, in the momentum alone,",
+    "b1": "b1",
+    "b2": "b2",
 }
 #: By name: the array, what is done to it, with which number if that has one, and the rules that notice it.
 ROWS: dict[str, tuple[Any, ...]] = {
@@ -54,7 +60,24 @@ ROWS: dict[str, tuple[Any, ...]] = {
     "scaled_sign": ("direction", "is multiplied by the mean size of the readout", ("S1.readout", "S2.scale")),
     "smooth_sign": ("shape", "is replaced by its tanh, multiplied by {} before,", 100.0, ("S1.readout", "S2.scale")),
     "first_step_skipped": ("step", "is kept only after the first step", ("S1.first",)),
+    "squared_b1": ("b1", "is its square", ("S1.readout", "S1.betas")),
+    "fixed_b1": ("b1", "is always {}", 0.9, ("S1.betas",)),
+    "fixed_b2": ("b2", "is always {}", 0.99, ("S1.betas",)),
+    "rising_b2": ("b2", "rises as min(it, (t + 1)/(t + {}))", 10.0, ("S4.state", "S1.readout")),
+    "rate_forgotten": ("direction", "is divided by the learning rate", ("S3.step",)),
+    "rate_squared": ("direction", "is multiplied by the learning rate", ("S3.step",)),
+    "rate_times": ("step", "is multiplied by {}", 0.5, ("S3.step", "S1.readout")),
+    "corrected_rate": (
+        "step", "is multiplied by sqrt(1 - b2^(t + 1))/(1 - b1^(t + 1)), as in Adam,", ("S1.first", "S3.step"),
+    ),
+    "hidden_fall": ("step", "is divided by the root of the count of steps", ("S1.readout", "S3.step")),
+    "decay_in_readout": ("readout_only", "has wd x added", ("S3.decay", "S1.readout")),
+    "decay_in_state": ("gathered", "has wd x added", ("S3.decay", "S1.readout")),
+    "decay_in_state_only": ("gathered_only", "has wd x added", ("S3.decay", "S1.readout")),
+    "lazy_decay": ("decayed", "is kept only where the gradient is not 0", ("S3.decay",)),
+    "momentum_in_few_bits": ("kept", "is rounded to 1/7 of its largest entry", ("S4.state",)),
 }  # fmt: skip
+_PLACES = {**PLACES, **UNDECAYED, **NUMBERS}
 _DONE = {words: change for words, change, _ in operations()}
 
 
@@ -66,7 +89,7 @@ def _moved(s: Slot, x: Any, m: Any, g: Any, *, place: str, change: Operation) ->
     u = -direction(claims, s.K, x, g, lam, -r)
     first, memory = s.memory.setdefault("first", x), s.memory.setdefault("of the change", {})
     now = Now(x, first, g, -m, r, u, s.count, s.lr, s.wd, s.b1, s.b2, u, memory)
-    kept, x = moved(claims, s.K, now, lam, PLACES[place](change))
+    kept, x = moved(claims, s.K, now, lam, _PLACES[place](change))
     return x, -kept
 
 

@@ -60,11 +60,6 @@ def fixed_betas(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, b1=0.9, b2=0.99)
 
 
-@mutant("a b2 that rises with the count of steps, min(b2, (t + 1)/(t + 10))", "S4.state", "S1.readout")
-def rising_b2(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, b2=min(s.b2, (s.count + 2) / (s.count + 11)))
-
-
 @mutant("the sum of the signs of momentum and gradient, in place of their average", "S1.readout")
 def sum_of_signs(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
@@ -174,24 +169,9 @@ def momentum_stays_at_zero(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return new, xp.where(g == 0, m, after)
 
 
-@mutant("b1 that is ignored: always 0.9", "S1.betas")
-def fixed_b1(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, b1=0.9)[0], s.formula(x, m, g)[1]
-
-
-@mutant("b2 that is ignored: always 0.99", "S1.betas")
-def fixed_b2(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, b2=0.99)
-
-
 @mutant("b1 that rises with the count of steps, min(b1, (t + 1)/(t + 11))", "S1.readout", "S1.first")
 def rising_b1(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, b1=min(s.b1, (s.count + 1) / (s.count + 11)))
-
-
-@mutant("b1 squared in the readout", "S1.readout", "S1.betas")
-def squared_b1(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, b1=s.b1 * s.b1)[0], s.formula(x, m, g)[1]
 
 
 @mutant("betas that are swapped after the first step", "S1.readout", "S4.state")

@@ -14,19 +14,9 @@ def coupled_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g + s.wd * x, wd=0.0)
 
 
-@mutant("weight decay inside the sign: wd x is added to the readout", "S3.decay", "S1.readout")
-def decay_in_readout(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, wd=0.0, dK=lambda r: s.dK(r - s.wd * x))
-
-
 @mutant("wd x in the readout only: the state has the plain gradient", "S4.state", decays={"coupled": {}})
 def decay_not_in_state(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g + s.wd * x, wd=0.0)[0], s.formula(x, m, g, wd=0.0)[1]
-
-
-@mutant("decoupled decay, and wd x in the state besides", "S3.decay", "S1.readout")
-def decay_in_state(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g)[0], s.formula(x, m, g + s.wd * x)[1]
 
 
 @mutant("decay after the step, on the new x", "S3.decay")
@@ -67,21 +57,9 @@ def cautious_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return x + s.lr * (u - s.wd * xp.where(u * x < 0, x, 0 * x)), s.formula(x, m, g)[1]
 
 
-@mutant("no decay where the gradient is 0", "S3.decay")
-def lazy_decay(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    xp = host().namespace()
-    u = s.dK(s.readout(m, g))
-    return x + s.lr * (u - s.wd * xp.where(g == 0, 0 * x, x)), s.formula(x, m, g)[1]
-
-
 @mutant("decay left out for parameters with fewer than two axes", "S3.decay")
 def no_decay_for_vectors(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, wd=s.wd if x.ndim >= 2 else 0.0)
-
-
-@mutant("decay after the learning rate in a chain: x + wd x, growth without lr", "S3.decay")
-def decay_behind_rate(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    return s.formula(x, m, g, wd=-s.wd / s.lr if s.lr else 0.0)
 
 
 @mutant("no decay where the direction is 0", "S3.decay")
@@ -89,12 +67,6 @@ def decay_when_moving(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
     u = s.dK(s.readout(m, g))
     return x + s.lr * (u - s.wd * xp.where(u == 0, 0 * x, x)), s.formula(x, m, g)[1]
-
-
-@mutant("wd x in the state only: neither in this readout nor in x", "S3.decay", "S1.readout")
-def decay_in_state_only(s: Slot, x: Any, m: Any, g: Any) -> Any:
-    new, _ = s.formula(x, m, g, wd=0.0)
-    return new, s.formula(x, m, g + s.wd * x)[1]
 
 
 @mutant("wd times the new x in the state only", "S3.decay", "S1.readout")

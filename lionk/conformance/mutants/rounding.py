@@ -25,14 +25,6 @@ def momentum_in_8_bits(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return x, xp.round(m / unit) * unit if 0 < unit < float("inf") else m
 
 
-@mutant("a momentum of {} bits, in fractions of its largest entry", "S4.state", constants=(4, 2, 3, 5, 6))
-def momentum_in_few_bits(s: Slot, x: Any, m: Any, g: Any, value: int) -> Any:
-    xp = host().namespace()
-    x, m = s.formula(x, m, g)
-    unit = float(xp.max(xp.abs(m))) / (2 ** (value - 1) - 1) if m.size else 0.0
-    return x, xp.round(m / unit) * unit if 0 < unit < float("inf") else m
-
-
 @mutant("arithmetic in float32 where the parameter is float64", "S5.inner")
 def single_precision(s: Slot, x: Any, m: Any, g: Any) -> Any:
     xp = host().namespace()
