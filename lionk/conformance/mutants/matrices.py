@@ -10,11 +10,6 @@ from .registry import mutant
 from .step import Slot
 
 
-def _muon(shape: tuple[int, ...]) -> dict[str, Any]:
-    rows, cols = shape if len(shape) == 2 else (1, 1)
-    return {"name": "scale", "K": "nuclear", "a": max(1, rows / cols) ** 0.5}
-
-
 @mutant("the scale of match_rms_adamw, 0.2 sqrt(max(rows, cols))", "S1.readout", K="nuclear")
 def scale_of_adamw(s: Slot, x: Any, m: Any, g: Any) -> Any:
     return s.formula(x, m, g, dK=lambda r: s.dK(r) * 0.2 * max(r.shape) ** 0.5)
