@@ -60,8 +60,8 @@ def divided(xp: Namespace, functions: list[Any], y: Array, batch: int, mu: Any =
             radius = ball_radius(other.domain) if other.conjugate.traits.homogeneous else None
             if radius:
                 parts, s = within_ball(xp, k, radius, y, 0.0 if mu is None else mu)
-                away, size = (reductions.norm(xp, a) for a in (y - parts[0], y))
-                if not _roots.visible(y) or away >= SHORT * math.sqrt(_xp.eps(y)) * size:
+                least = SHORT * math.sqrt(_xp.eps(y))
+                if not _roots.visible(y) or reductions.norm(xp, y - parts[0]) >= least * reductions.norm(xp, y):
                     return parts[::order], s
     *rest, last = functions
     return split(xp, [*rest, last if mu is None else Moreau(last, mu)], y, batch)
