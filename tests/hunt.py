@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -95,11 +96,8 @@ def found_once() -> Iterator[None]:
         return once(before[1], (id(self), batch, y.shape, y.tobytes()), self, xp, y, batch)
 
     before = joint.split, Minkowski._split
-    joint.split, Minkowski._split = split, parts  # type: ignore[assignment,method-assign]
-    try:
+    with patch.object(joint, "split", split), patch.object(Minkowski, "_split", parts):
         yield
-    finally:
-        joint.split, Minkowski._split = before  # type: ignore[method-assign]
 
 
 def asked(case: Case, names: list[str], limit: float) -> list[tuple[float, str]]:
