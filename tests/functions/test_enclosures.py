@@ -313,3 +313,14 @@ def test_a_value_too_large_for_the_dtype_is_above_the_largest_number(dtype) -> N
             assert 0.99 * most <= lower <= most < upper
             assert k.bounds(np.asarray([np.inf, 1.0], dtype)) == (np.inf, np.inf)
     assert lionk.K("l1").conjugate.bounds(np.asarray([2.0, 0.0], dtype)) == (np.inf, np.inf)
+    assert lionk.K("l1").conjugate.bounds(np.asarray([2.0, 0.0], dtype)) == (np.inf, np.inf)
+
+
+def test_an_envelope_of_a_tilted_function_keeps_its_digits_next_to_0() -> None:
+    """There it is ``|x|^2/(2 mu)``. Its slope is a prox of the conjugate, which has the rounding of the tilt."""
+    k = radial_lift("elastic", "owl").tilt(0.3).moreau(0.3)
+    x = 1e-8 * np.asarray([6.0, 4.0, 5.5, -5.0])
+    exact = float(x @ x) / 0.6
+    assert k.value(x) == pytest.approx(exact, rel=1e-14)
+    lower, upper = k.bounds(x)
+    assert lower <= exact <= upper and upper - lower <= 1e-13 * exact

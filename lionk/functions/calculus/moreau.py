@@ -65,7 +65,11 @@ class Moreau(ArrayFunction):
         return xp.where(xp.isinf(above) & xp.isinf(reductions.peak(xp, x, batch)), above, value)
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
-        return self.inner.conjugate._prox(xp, x / self.mu, 1 / self.mu, batch)
+        s = self.inner.conjugate._prox(xp, x / self.mu, 1 / self.mu, batch)
+        if not self.inner._cancels:
+            return s
+        near = self.inner._prox(xp, x, self.mu, batch)  # s has the rounding of a shift; x - near has not where near is short
+        return xp.where(xp.abs(near) <= xp.abs(x) / 2, (x - near) / self.mu, s)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         k = self.inner.conjugate
