@@ -30,7 +30,7 @@ VAGUE = 2.0**12  # in units of rounding: where t s is less of the longest part, 
 
 
 def split(
-    xp: Namespace, functions: list[Any], y: Array, batch: int, t: Any = None, again: int = 3
+    xp: Namespace, functions: list[Any], y: Array, batch: int, shortest: Any = 0.0, t: Any = None, again: int = 3
 ) -> tuple[list[Array], Array]:
     """``(u, s)``: u_i in the domain of each function, and s in all subdifferentials there; ``sum u = y`` in the limit.
 
@@ -47,10 +47,14 @@ def split(
     after some steps is left to ``newton``: it takes about 6 in place of hundreds where slopes differ by orders of
     magnitude. Where it stalls, as where a part drifts or there is no split, the other steps go on.
 
-    Far out, where ``t s`` is lost in the rounding of a part, it is split ``again`` with a longer t.
+    Far out, where ``t s`` is lost in the rounding of a part, it is split ``again`` with a longer t; s is 0 where it is
+    lost at last. A caller that knows how many times longer than s the parts are says so: t is at least ``shortest``.
     """
     n = len(functions)
     problem = _Problem(xp, functions, y, batch, t)
+    if isinstance(shortest, float):
+        t = problem.t
+        problem.t = max(t, shortest) if isinstance(t, float) else xp.maximum(t, shortest + 0 * t)
     start = xp.stack([(i / n) * y for i in range(1, n)], axis=batch)
     began, of, s = problem.t, problem.of, problem.start(start)
     if not _roots.visible(y, s.u, s.v):
@@ -90,11 +94,13 @@ def split(
     longest = reduce(xp.maximum, [reductions.norm(xp, u, batch) for u in parts])
     size = problem.t * reductions.norm(xp, shared, batch)
     vague = (size < VAGUE * _xp.eps(y) * longest) & xp.isfinite(longest)
-    if not again or not bool(xp.any(vague)):
+    if not bool(xp.any(vague)):
         return parts, shared
+    if not again:
+        return parts, xp.where(_xp.spread(xp, vague, y), xp.zeros_like(y), shared)
     length, one = xp.where(vague, longest, xp.zeros_like(size)), xp.ones_like(size)
     ratio = length / xp.where(vague, xp.maximum(size, _xp.eps(y) * length), one)
-    longer, slope = split(xp, functions, y, batch, problem.t * min(float(xp.max(ratio)), FARTHEST), again - 1)
+    longer, slope = split(xp, functions, y, batch, t=problem.t * float(xp.max(ratio)), again=again - 1)
     chosen = _xp.spread(xp, vague, y)
     parts = [xp.where(chosen, new, old) for new, old in zip(longer, parts, strict=True)]
     return parts, xp.where(chosen, slope, shared)

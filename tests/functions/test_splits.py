@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
+import mpmath
 import numpy as np
 import pytest
 from array_api_compat import numpy as xp
@@ -203,3 +204,40 @@ def test_far_out_a_sum_whose_slopes_overflow_has_numbers(second, y):
     below = float(y @ s) - float(k.value(s))
     assert low <= high < np.inf
     assert below <= high * (1 + 1e-12)
+
+
+SLOPES = {
+    "cosh": mpmath.sinh, "power": mpmath.sqrt, "log_cosh": mpmath.tanh, "pseudo_huber": lambda p: p / mpmath.hypot(1, p)
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("t", [2e-250, 3e-42, 2e-20, 2e-10, 3e-6, 1e-3, 2.0, 3e3, 2e60])
+@pytest.mark.parametrize("name", SLOPES)
+def test_the_prox_of_a_sum_with_linf_at_any_step_length(name: str, t: float) -> None:
+    """It cuts the prox of the other function at the height r where ``sum (|x_i| - r)/t - K'(r)`` over these is 1."""
+    slope, step, k = SLOPES[name], mpmath.mpf(t), K(name) + K("linf")
+    for size in (1e-3, 1.0, 30.0):
+        x = size * np.asarray([0.7, -1.3, 0.2])
+        with mpmath.workdps(400):
+            sizes = [mpmath.mpf(abs(float(v))) for v in x]
+            near = [_root(lambda p, v=v: p + step * slope(p) - v, v) for v in sizes]
+
+            def rest(r, sizes=sizes, near=near):
+                return 1 - sum((v - r) / step - slope(r) for v, p in zip(sizes, near, strict=True) if p > r)
+
+            height = _root(rest, max(near))
+            expected = [float(min(p, height)) for p in near]
+        found = k.prox(x, t)
+        np.testing.assert_array_equal(np.sign(found), np.sign(x) * (np.abs(found) > 0))
+        np.testing.assert_allclose(np.abs(found), expected, rtol=0, atol=1e-12 * max(expected) + 1e-290)
+
+
+def _root(f, high):
+    """Of an increasing function on ``(0, high]``, to 20 digits, or 0 where it is below 1e-320."""
+    low = mpmath.mpf(10) ** -320
+    if f(low) >= 0:
+        return mpmath.mpf(0)
+    while high - low > high * mpmath.mpf(10) ** -20:
+        middle = mpmath.sqrt(low * high)
+        low, high = (low, middle) if f(middle) >= 0 else (middle, high)
+    return high

@@ -64,4 +64,4 @@ def divided(xp: Namespace, functions: list[Any], y: Array, batch: int, mu: Any =
                 if not _roots.visible(y) or reductions.norm(xp, y - parts[0]) >= least * reductions.norm(xp, y):
                     return parts[::order], s
     *rest, last = functions
-    return split(xp, [*rest, last if mu is None else Moreau(last, mu)], y, batch)
+    return split(xp, [*rest, last if mu is None else Moreau(last, mu)], y, batch, mu)
