@@ -68,7 +68,7 @@ class Moreau(ArrayFunction):
         s = self.inner.conjugate._prox(xp, x / self.mu, 1 / self.mu, batch)
         if not self.inner._cancels:
             return s
-        near = self.inner._prox(xp, x, self.mu, batch)  # s has the rounding of a shift; x - near has not where near is short
+        near = self.inner._prox(xp, x, self.mu, batch)  # where it is short, x - near has not the rounding of a shift
         return xp.where(xp.abs(near) <= xp.abs(x) / 2, (x - near) / self.mu, s)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
