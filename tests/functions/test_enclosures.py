@@ -324,3 +324,16 @@ def test_an_envelope_of_a_tilted_function_keeps_its_digits_next_to_0() -> None:
     assert k.value(x) == pytest.approx(exact, rel=1e-14)
     lower, upper = k.bounds(x)
     assert lower <= exact <= upper and upper - lower <= 1e-13 * exact
+
+
+@pytest.mark.parametrize("t", [1e2, 4e6, 1e12])
+def test_the_prox_of_an_envelope_of_a_tilted_function_at_long_steps(t: float) -> None:
+    """``p + t s = x`` with s in dK*(p): in float32 it was off by t times the rounding of the tilt."""
+    c, x, s = np.asarray([2.5, 1.4, -1.0, -2.5]), np.asarray([0.4, 0.7, -0.3, -0.5]), np.zeros(4)
+    k = K("softsign").shift(c).ridge(2.5)
+    for _ in range(40):  # s = (x - dsoftsign(s + c))/(t + 2.5)
+        s = (x - (s + c) / (1 + abs(s + c))) / (t + 2.5)
+    exact = (s + c) / (1 + abs(s + c)) + 2.5 * s
+    for dtype in (np.float32, np.float64):
+        p = k.conjugate.prox(np.asarray(x, dtype), t)
+        np.testing.assert_allclose(p, exact, rtol=0, atol=400 * np.finfo(dtype).eps)

@@ -73,6 +73,9 @@ class Moreau(ArrayFunction):
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         k = self.inner.conjugate
+        if self.inner._cancels and isinstance(t, float) and t > self.mu:  # t times a shift's rounding may be all
+            wide = self.mu + t
+            return (t / wide) * self.inner._prox(xp, x, wide, batch) + (self.mu / wide) * x
 
         def rest(x: Array, a: Any) -> Array:
             wide = self.mu + a * t
