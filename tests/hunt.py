@@ -85,11 +85,11 @@ def found_once() -> Iterator[None]:
             kept[key] = find(*arguments), arguments  # with what the ids in the key belong to
         return kept[key][0]
 
-    def split(xp: Any, functions: list[Any], y: Any, batch: int, shortest: Any) -> Any:
+    def split(xp: Any, functions: list[Any], y: Any, batch: int, shortest: Any, apart: Any) -> Any:
         if not isinstance(y, np.ndarray):  # of another library, or of a trace
-            return before[0](xp, functions, y, batch, shortest)
-        key = *map(id, functions), batch, y.shape, y.tobytes(), np.asarray(shortest).tobytes()
-        return once(before[0], key, xp, functions, y, batch, shortest)
+            return before[0](xp, functions, y, batch, shortest, apart)
+        key = *map(id, functions), batch, y.shape, y.tobytes(), np.asarray(shortest).tobytes(), apart is None
+        return once(before[0], key, xp, functions, y, batch, shortest, apart)
 
     def parts(self: Any, xp: Any, y: Any, batch: int) -> Any:
         if not isinstance(y, np.ndarray):

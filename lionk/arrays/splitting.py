@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from copy import copy
 from functools import reduce
 from operator import sub
@@ -12,6 +13,7 @@ from ..errors import NotAvailable
 from . import namespace as _xp
 from . import plain, reductions
 from . import roots as _roots
+from .entry_steps import EntrySteps
 from .namespace import Array, Namespace
 from .newton import newton, solvable
 from .numbers import Numbers
@@ -26,12 +28,14 @@ NEWTON = 3, 9, 20, 60, 180  # steps after which Newton's method is tried
 ROUNDS = 200  # of projections, where the parts of a split are not in their domains
 TRIAL = 40  # steps that are to leave a tenth; else steps that went too far are answered in the other way
 RENEWAL = 8  # steps from one look at the length of the proximal steps to the next
+FINE = 2.0**16  # times rounding: the residual that lengths of entries end at, where they gain no more
 VAGUE = 2.0**12  # in units of rounding: where t s is less of the longest part, s is asked for again with longer steps
 
 
 def split(
-    xp: Namespace, functions: list[Any], y: Array, batch: int, shortest: Any = 0.0, t: Any = None, again: int = 3
-) -> tuple[list[Array], Array]:
+    xp: Namespace, functions: list[Any], y: Array, batch: int, shortest: Any = 0.0,
+    apart: Callable[[Array], bool] | None = None, t: Any = None, again: int = 3,
+) -> tuple[list[Array], Array]:  # fmt: skip
     """``(u, s)``: u_i in the domain of each function, and s in all subdifferentials there; ``sum u = y`` in the limit.
 
     Of two functions these are the fixed points of ``z -> y - prox_2(y - 2 prox_1(z) + z) + z - prox_1(z)`` (Lions and
@@ -45,7 +49,9 @@ def split(
 
     The residual is minus a monotone function of z. So where values can be seen and the unknowns are few, what is left
     after some steps is left to ``newton``: it takes about 6 in place of hundreds where slopes differ by orders of
-    magnitude. Where it stalls, as where a part drifts or there is no split, the other steps go on.
+    magnitude. Where it stalls, as where a part drifts or there is no split, the other steps go on. Those of one problem
+    with many unknowns have a length for each entry, as long as that helps. They end where y is ``apart`` from all sums
+    of parts, asked of the residual.
 
     Far out, where ``t s`` is lost in the rounding of a part, it is split ``again`` with a longer t; s is 0 where it is
     lost at last. A caller that knows how many times longer than s the parts are says so: t is at least ``shortest``.
@@ -60,6 +66,8 @@ def split(
     if not _roots.visible(y, s.u, s.v):
         return problem.found(_State(*_xp.looped(lambda s: tuple(problem.step(_State(*s))), tuple(s), FIXED - 1)))
     few, problem.halves, sought = solvable(start, batch), False, s.size / 10
+    real = problem.alone and not few and not _xp.is_complex(y)
+    entries = EntrySteps(xp, lambda z: problem.residual(z, batch), problem.unit) if real else None
     whole = problem.length(problem.y) + problem.length(s.u) + problem.length(s.v)
     since, noise = 0, _xp.eps(y) * whole
     for k in range(1, STEPS):
@@ -69,6 +77,8 @@ def split(
         close = not bool(of.any(far))
         if not bool(of.any(s.size > 2 * noise)) or since > PATIENCE[close]:
             break
+        if k % RENEWAL == 0 and apart is not None and apart(problem.parts(problem.y - s.near_u - s.near_v)[0]):
+            return problem.found(s)
         if k % RENEWAL == 0 and not close:
             longest = of.maximum(problem.length(s.u), problem.length(s.v))
             known = _xp.eps(y) * longest <= whole  # parts may grow without end: there is no split
@@ -76,7 +86,7 @@ def split(
                 break
             ratio = problem.ratio(longest, problem.length(s.z - problem.sums(s.u)))
             if not 1 / 4 < ratio < 4 and 1 / REACH < problem.t * ratio / began < REACH:
-                problem.t, problem.known = problem.t * ratio, (None, None)
+                problem.t, problem.known, problem.steps = problem.t * ratio, (None, None), 1.0
                 s = problem.best(s)
                 sums = problem.sums(s.near_u)
                 s = problem.start(sums + ratio * (s.near_z - sums))
@@ -84,6 +94,12 @@ def split(
         if k % TRIAL == 0:
             problem.halves = problem.halves != bool(of.any(s.least > sought))
             sought = s.least / 10
+        if entries and k % RENEWAL == 1 and entries.of_use:
+            s = problem.best(s)
+            z, problem.steps = entries.at(s.near_z, s.near, s.least)
+            s = problem.start(z)
+            if not entries.of_use and s.size <= FINE * noise:
+                break
         s = problem.step(s)
         if few and k in NEWTON:
             z, enough = problem.best(s).near_z, 2 * float(noise if problem.alone else xp.max(noise))
@@ -134,6 +150,7 @@ class _Problem(Numbers):
         self.functions, self.batch, self.y = functions, batch, _row(y, batch)
         self.unit: Any = None
         self.known: Any = (None, None)
+        self.steps: Any = 1.0  # or one for each entry
         self.halves = False  # steps that went too far, in place of taking them back
         self.t = self._length(y / len(functions)) if t is None else t
 
@@ -227,7 +244,7 @@ class _Problem(Numbers):
         return [*self.parts(s.near_u), *self.parts(s.near_v)], self.parts(shared)[0]
 
     def step(self, s: _State) -> _State:
-        of, one, step = self.of, self.ones(s.stride), s.residual
+        of, one, step = self.of, self.ones(s.stride), s.residual * self.steps
         s = self.best(s)
         back, drifts = s.size > 2 * s.least, self.length(step - s.last) <= DRIFT * s.size
         longer = of.where(drifts, of.minimum(2 * s.stride, FARTHEST * one), one)
@@ -235,12 +252,13 @@ class _Problem(Numbers):
         half = back & self.halves & (self.length(s.z - s.near_z) > 4 * self.length(s.near))
         ahead, memory = self._ahead(s, step, (back & of.logical_not(half)) | drifts, half)
         far = self.each(stride, step)
-        z = self.choose(back, s.near_z + far * s.near, self.choose(drifts, s.z + far * step, ahead))
+        near = s.near * self.steps
+        z = self.choose(back, s.near_z + far * near, self.choose(drifts, s.z + far * step, ahead))
         z = self.choose(half, (s.z + s.near_z) / 2, z)
         u, v, residual = self.at(z)
         return s._replace(
             u=u, v=v, z=z, residual=residual, least=of.minimum(s.size, s.least), size=self.length(residual),
-            stride=stride, before=s.stride, last=self.choose(back, s.near, step), **memory,
+            stride=stride, before=s.stride, last=self.choose(back, near, step), **memory,
         )  # fmt: skip
 
     def _ahead(self, s: _State, step: Array, forget: Any, half: Any) -> tuple[Array, dict[str, Array]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import cached_property, reduce
 from operator import add as add_up
+from operator import sub
 from typing import Any
 
 from ...arrays import namespace as _xp
@@ -205,7 +206,15 @@ class InfimalConvolution(ArrayFunction):
             value = xp.where(value < math.inf, value, near)  # the projection is an edge, which a split may not reach
             bound = tol * self.domain._scale(xp, x, batch)
             return outside_is_infinite(xp, value, self.domain._violation(xp, x, batch), bound), s, found
-        found, s = divided(xp, functions, y, batch)
+
+        bound = tol * self.domain._scale(xp, y, batch)
+
+        def apart(residual: Array) -> bool:
+            """Is y outside the domain, by more than the tolerance, along what a split has left of it?"""
+            return bool(self.domain._separation(xp, y, y - residual, batch) > bound)
+
+        sought = tol < math.inf and not batch and not isinstance(self.domain, Whole)
+        found, s = divided(xp, functions, y, batch, apart=apart if sought else None)
         if tol == math.inf:  # x is a member, but not each of these is a split of it: y + 0, say
             tol = usual
         if _roots.visible(y):  # parts are known to their own rounding, which is finer than that of a domain of size 1
@@ -221,7 +230,7 @@ class InfimalConvolution(ArrayFunction):
             return reduce(xp.minimum, values)
 
         value = least(found, [xp.zeros_like(y) for _ in functions])  # towards a part that is 0 it may drift slowly
-        if _roots.visible(value) and reductions.some(xp.isinf(value)):
+        if _roots.visible(value) and reductions.some(xp.isinf(value)) and not (sought and apart(reduce(sub, found, y))):
             inside = mended(xp, functions, found, y, batch)
             value = value if inside is None else xp.minimum(value, least(inside))
         if isinstance(shared, Intersection):

@@ -51,7 +51,9 @@ def prox_is_closed(K1: ArrayFunction, K2: ArrayFunction) -> bool:
     return elementwise(K1, K2) or norm_and_ball(K1, K2) is not None
 
 
-def divided(xp: Namespace, functions: list[Any], y: Array, batch: int, mu: Any = None) -> tuple[list[Array], Array]:
+def divided(
+    xp: Namespace, functions: list[Any], y: Array, batch: int, mu: Any = None, apart: Any = None
+) -> tuple[list[Array], Array]:
     """``splitting`` of y, or of ``y - mu s``; or one root where one of two functions is the indicator of a Euclidean
     ball, unless the other part is y to half of its digits or more.
     """
@@ -64,4 +66,4 @@ def divided(xp: Namespace, functions: list[Any], y: Array, batch: int, mu: Any =
                 if not _roots.visible(y) or reductions.norm(xp, y - parts[0]) >= least * reductions.norm(xp, y):
                     return parts[::order], s
     *rest, last = functions
-    return split(xp, [*rest, last if mu is None else Moreau(last, mu)], y, batch, mu)
+    return split(xp, [*rest, last if mu is None else Moreau(last, mu)], y, batch, mu, apart)
