@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import numpy as np
 import pytest
 import torch
@@ -64,6 +65,19 @@ class KeepsOldStates(Lion):
             self.state[p] = self.state[p] or s
 
 
+class SavesOnce(Lion):
+    def state_dict(self):
+        self.saved = getattr(self, "saved", None) or copy.deepcopy(super().state_dict())
+        return self.saved
+
+
+class SavesInPlace(Lion):
+    def state_dict(self):
+        for s in self.state.values():
+            s["m"] = s["m"].to(torch.bfloat16).to(s["m"].dtype)
+        return super().state_dict()
+
+
 @pytest.mark.parametrize(
     ("port", "rule", "words"),
     [
@@ -73,6 +87,8 @@ class KeepsOldStates(Lion):
         (MaximizeOneByOne, "S7.options", "with maximize and foreach=True"),
         (ScaledInPlace, "S7.parameters", "step 0 of two parameters together has changed a gradient"),
         (KeepsOldStates, "S7.restore", "after loading the momentum is that which was there"),
+        (SavesOnce, "S7.restore", "after loading the momentum is that of the first save"),
+        (SavesInPlace, "S7.restore", "saving changes the optimizer"),
     ],
 )
 def test_the_kind_is_failed_and_named(port, rule, words):

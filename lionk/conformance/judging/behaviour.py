@@ -32,6 +32,7 @@ TESTS: dict[str, tuple[tuple[str, ...], Test]] = {
     "S7.mixed/shapes": (("live", "lists"), several.shapes),
     "S7.mixed/dtypes": (("live", "lists", "mixed"), several.dtypes),
     "S7.added/later": (("live", "lists", "adds"), several.added),
+    "S7.restore/again": (("live", "checkpoint"), restoring.again),
     "S7.restore/twice": (("live", "checkpoint"), restoring.twice),
     "S7.restore/back": (("live", "checkpoint", "writable"), restoring.back),
     "S7.restore/late": (("live", "checkpoint", "writable"), restoring.late),

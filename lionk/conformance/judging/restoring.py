@@ -42,9 +42,11 @@ def _why(
     made: Callable[[], Any],
     rates: tuple[float, ...] = (),
     there: Any = (),
+    saved_first: int = 0,
 ) -> Why:
     """What explains what was seen after loading at step ``split``: the momentum, which is measured, or a setting.
-    ``made``: makes and loads the optimizer once more; ``there``: gradients of before it.
+    ``made``: makes and loads the optimizer once more; ``there``: gradients of before it; ``saved_first``: the step at
+    which it was saved already.
     """
     K = port.capabilities.K
 
@@ -62,6 +64,8 @@ def _why(
             for k, c in enumerate(columns)
             if k != i
         }
+        if saved_first:
+            others["that of the first save"] = hypotheses.momentum(case, own[:saved_first], start_x)
         if there:
             others["that which was there"] = hypotheses.momentum(case, there, start_x)
         anew = replace(watched, rates=rates[: len(seen)])
@@ -122,6 +126,21 @@ def resume(port: Port, case: Case, split: int = 3) -> str:
 
 def early(port: Port, case: Case) -> str:
     return resume(port, case, 1)
+
+
+def again(port: Port, case: Case) -> str:
+    """Saved a second time, as every training does: what is saved is the state of then, and saving changes nothing."""
+    grads = arrays(case)
+    plain = steps(start(port, case, case.array(case.x0)), grads)
+    handle = start(port, case, case.array(case.x0))
+    steps(handle, grads[:1])
+    handle.state()
+    saved, x, goes_on = _left(handle, case, grads[1:], 2)
+    if wrong := _compared(plain[3:], goes_on, 3, "of an optimizer that was saved", lambda i, seen: ""):
+        return f"saving changes the optimizer: {wrong}"
+    made = _loaded(port, case, x, saved)
+    why = _why(port, case, x, grads, 3, made, saved_first=1)
+    return _compared(goes_on, steps(made(), grads[3:]), 3, "after loading what was saved at a second time", why)
 
 
 def narrow(port: Port, case: Case) -> str:
