@@ -154,6 +154,11 @@ def _weights(ask: Asked) -> tuple[str, float]:
     seen = [w for lag in range(1, _LAGS + 1) if (w := _weight(ask, lag)) is not None]
     if not seen and {*_after(ask, (1.0,), [-1e3, -1.0, -1e-3, 1e-3, 1.0, 1e3])} == {True}:
         text = "after a gradient of 1 none from -1000 to 1000 turns the direction"
+        if _falls(replace(ask, before=0), (1.0, -1.0)) == [True, False]:
+            return (
+                f"the readout is no sum of weighted gradients: a first gradient turns it, but {text}, as where several "
+                "steps vote on it, or one of them shuts it off"
+            ), 0.0
         free = ask.port.capabilities.betas == "free"
         late = free and all(_after(replace(ask, betas=(0.02, b2)), (1.0,), [-1e3, -1.0]))
         return text + ", even with b1 = 0.02: the newest gradient has no part in it" * late, 0.0
