@@ -19,7 +19,7 @@ class EntrySteps:
     That is found from one residual more, at ``z + h`` with signs in h that are as good as random: what the other
     entries do to one then cancels (Bekas, Kokiopoulou and Saad 2007). As in Levenberg's method (1944) the derivative is
     bounded below, more and more loosely as the residual falls. Where it no longer does, or not twice in succession
-    where much was gained, they are ``of_use`` no more: all lengths are 1, and z is what it was at first if not much was.
+    where much was gained, they are ``of_use`` no more: all lengths are 1, and z as it was at first if not much was.
     """
 
     def __init__(self, xp: Namespace, residual: Callable[[Array], Array], unit: Array) -> None:

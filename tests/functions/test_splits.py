@@ -206,7 +206,7 @@ def test_far_out_a_sum_whose_slopes_overflow_has_numbers(second, y):
     assert below <= high * (1 + 1e-12)
 
 
-LONG = "softplus + top_k", "log_cosh + top_k", "softsign + linf", "lp + log_cosh", "berhu + top_k", "asinh + top_k"
+LONG = "softplus + top_k", "softsign + linf", "lp + log_cosh", "arctan + top_k", "asinh + top_k"
 
 
 @pytest.mark.parametrize("n", [1000, 10000])

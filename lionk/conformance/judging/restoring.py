@@ -136,7 +136,7 @@ def again(port: Port, case: Case) -> str:
     steps(handle, grads[:1])
     handle.state()
     saved, x, goes_on = _left(handle, case, grads[1:], 2)
-    if wrong := _compared(plain[3:], goes_on, 3, "of an optimizer that was saved", lambda i, seen: ""):
+    if wrong := _compared(plain[3:], goes_on, 3, "of an optimizer that was saved", lambda *_: ""):
         return f"saving changes the optimizer: {wrong}"
     made = _loaded(port, case, x, saved)
     why = _why(port, case, x, grads, 3, made, saved_first=1)
