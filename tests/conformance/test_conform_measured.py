@@ -153,7 +153,7 @@ def of_signs(x, m, grad, lr, beta1, beta2, weight_decay):
     [
         (held, "x is held within [-7, 7]"),
         (shared_out, "the direction is multiplied by n^-0.5, where n is the number of entries"),
-        (of_signs, "the readout is no sum of weighted gradients: a first gradient turns it, but after a gradient of 1 none from -1000 to 1000 turns the direction"),
+        (of_signs, "the readout is no sum of weighted gradients: a first gradient turns it, but after a gradient of 1"),
     ],
 )
 def test_what_a_step_keeps_to_is_said_first(step, words):
