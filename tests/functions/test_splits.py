@@ -238,12 +238,10 @@ def test_a_split_ends_where_a_direction_shows_that_there_is_none(names: str, mon
     assert len(seen) <= 40
 
 
-SLOPES = {
-    "cosh": mpmath.sinh, "power": mpmath.sqrt, "log_cosh": mpmath.tanh, "pseudo_huber": lambda p: p / mpmath.hypot(1, p)
-}  # fmt: skip
+SLOPES = {"cosh": mpmath.sinh, "power": mpmath.sqrt, "log_cosh": mpmath.tanh}
 
 
-@pytest.mark.parametrize("t", [2e-250, 3e-42, 2e-20, 2e-10, 3e-6, 1e-3, 2.0, 3e3, 2e60])
+@pytest.mark.parametrize("t", [2e-250, 3e-42, 2e-10, 1e-3, 3e3])
 @pytest.mark.parametrize("name", SLOPES)
 def test_the_prox_of_a_sum_with_linf_at_any_step_length(name: str, t: float) -> None:
     """It cuts the prox of the other function at the height r where ``sum (|x_i| - r)/t - K'(r)`` over these is 1."""
