@@ -404,6 +404,9 @@ def gaps(case: Case) -> None:
     if gap == math.inf:  # it says nothing
         case.counts["gap + gap_rounding: infinite"] += 1
         return
+    if math.isnan(gap) and float(K.conjugate.value(lx)) == -math.inf:  # of a sum whose domains share no point
+        case.counts["gap + gap_rounding: K is infinite everywhere"] += 1
+        return
     truth = made.at(-g) + below + lam * inner(g, x)
     size = abs(below) + abs(made.at(-g)) + lam * _terms(g, x)
     ends = [a for a in (s, slope) if np.all(np.isfinite(a))]
