@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _KEPT = 4000  # bytes of standard error that are kept, to be shown
+_ENDING = 10.0  # seconds that a process may take to end after its connection, on a busy machine
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Process:
 
     def _how(self) -> str:
         try:
-            code = self.inner.wait(timeout=1.0)
+            code = self.inner.wait(timeout=_ENDING)
         except subprocess.TimeoutExpired:
             return "closed its connection"
         if code < 0:
