@@ -207,11 +207,10 @@ class InfimalConvolution(ArrayFunction):
             bound = tol * self.domain._scale(xp, x, batch)
             return outside_is_infinite(xp, value, self.domain._violation(xp, x, batch), bound), s, found
 
-        bound = tol * self.domain._scale(xp, y, batch)
-
-        def apart(residual: Array) -> bool:
+        def apart(residual: Array, tol: float = tol) -> bool:
             """Is y outside the domain, by more than the tolerance, along what a split has left of it?"""
-            return bool(self.domain._separation(xp, y, y - residual, batch) > bound)
+            lack = self.domain._separation(xp, y, y - residual, batch)
+            return bool(lack > tol * self.domain._scale(xp, y, batch))
 
         sought = tol < math.inf and not batch and not isinstance(self.domain, Whole)
         found, s = divided(xp, functions, y, batch, apart=apart if sought else None)
