@@ -77,7 +77,7 @@ def split(
         close = not bool(of.any(far))
         if not bool(of.any(s.size > 2 * noise)) or since > PATIENCE[close]:
             break
-        if k % RENEWAL == 0 and apart is not None and apart(problem.parts(problem.y - s.near_u - s.near_v)[0]):
+        if k % RENEWAL == 0 and apart is not None and apart(problem.left(s)):
             return problem.found(s)
         if k % RENEWAL == 0 and not close:
             longest = of.maximum(problem.length(s.u), problem.length(s.v))
@@ -237,6 +237,11 @@ class _Problem(Numbers):
         pairs = ((s.u, s.near_u), (s.v, s.near_v), (s.z, s.near_z), (s.residual, s.near))
         u, v, z, residual = (self.choose(better, new, old) for new, old in pairs)
         return s._replace(near_u=u, near_v=v, near_z=z, near=residual)
+
+    def left(self, s: _State) -> Array:
+        """What the parts leave of y, where the residual was least."""
+        sums = self.xp.sum(s.near_u, axis=self.batch, keepdims=True)
+        return self.parts(self.y - sums - s.near_v)[0]
 
     def found(self, s: _State) -> tuple[list[Array], Array]:
         s = self.best(s)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from itertools import product
+from operator import add
 
 import mpmath
 import numpy as np
@@ -226,14 +228,14 @@ def test_a_split_of_many_entries_has_a_step_length_for_each(names: str, n: int, 
     assert len(seen) <= 100
 
 
-@pytest.mark.parametrize("names", [*LONG[:-1], "log_sum_exp + l1", "owl + log_cosh"])
+@pytest.mark.parametrize("names", [*LONG[:-1], "owl + log_cosh", "log_sum_exp + l1 + linf"])
 def test_a_split_ends_where_a_direction_shows_that_there_is_none(names: str, monkeypatch) -> None:
     """Half of the entries of y are farther than any slope. That took 400 evaluations."""
     seen, at = [], splitting._Problem._at
     monkeypatch.setattr(splitting._Problem, "_at", lambda self, z: seen.append(1) or at(self, z))
-    first, second = (K(name) for name in names.split(" + "))
+    k = reduce(add, (K(name) for name in names.split(" + ")))
     y = 2.5 * np.random.default_rng(1).standard_normal(300)
-    lower, upper = (first + second).conjugate.bounds(y)
+    lower, upper = k.conjugate.bounds(y)
     assert lower < upper == np.inf
     assert len(seen) <= 40
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from functools import cached_property, reduce
 from operator import add as add_up
 from operator import sub
@@ -209,8 +210,10 @@ class InfimalConvolution(ArrayFunction):
 
         def apart(residual: Array, tol: float = tol) -> bool:
             """Is y outside the domain, by more than the tolerance, along what a split has left of it?"""
-            lack = self.domain._separation(xp, y, y - residual, batch)
-            return bool(lack > tol * self.domain._scale(xp, y, batch))
+            with suppress(NotAvailable):  # of a set that is known by its projection only
+                lack = self.domain._separation(xp, y, y - residual, batch)
+                return bool(lack > tol * self.domain._scale(xp, y, batch))
+            return False
 
         sought = tol < math.inf and not batch and not isinstance(self.domain, Whole)
         found, s = divided(xp, functions, y, batch, apart=apart if sought else None)
