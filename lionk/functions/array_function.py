@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from functools import cached_property
 from typing import Any
 
 from ..arrays import namespace as _xp
@@ -104,7 +103,7 @@ class ArrayFunction(ConvexFunction):
         terms = reductions.products if isinstance(self.domain, Whole) else reductions.norms
         return value, s, reductions.magnitude(xp, value) + terms(xp, x, steep, batch)
 
-    @cached_property
+    @property
     def _cancels(self) -> bool:
         """May K be small where the terms that it is computed from are large?"""
         parts = (getattr(self, f.name) for f in fields(self) if f.init and f.compare)

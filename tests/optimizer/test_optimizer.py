@@ -325,12 +325,13 @@ def test_trajectories_agree_between_libraries():
 
 
 PRODUCTS = {"name": "muon", "polar": {"tol": 1e-3, "resolve": 1e-2}}
+ENVELOPE = lionk.K("l1").tilt(0.3).moreau(0.5).spec
 
 
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call to a .functools.lru_cache.:UserWarning")
 @pytest.mark.parametrize(
     "name",
-    ["l1", "softplus", "l2", "lp", "top_k", "nuclear", "scion_row", PRODUCTS]
+    ["l1", "softplus", "l2", "lp", "top_k", "nuclear", "scion_row", PRODUCTS, ENVELOPE]
     + [pytest.param(n, marks=pytest.mark.slow) for n in ("huber", "log_cosh", "max", "row_l1_l2")],
     ids=str,
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from functools import cached_property
 from typing import Any
 
 from ...arrays import namespace as _xp
@@ -127,7 +126,7 @@ class Affine(ArrayFunction):
                 size = xp.where(xp.isfinite(v) & xp.isinf(reductions.poison(xp, x, batch)), math.inf + size, size)
         return v, s, size
 
-    @cached_property
+    @property
     def _cancels(self) -> bool:
         return self.shift_by is not None or self.tilt_by is not None or super()._cancels
 

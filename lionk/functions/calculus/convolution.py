@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from functools import cached_property, reduce
+from functools import reduce
 from operator import add as add_up
 from operator import sub
 from typing import Any
@@ -58,7 +58,7 @@ class Sum(ArrayFunction):
         one, two = (k._measured(xp, x, batch, tol) for k in (self.first, self.second))
         return self._value(xp, x, batch, tol), one[1] + two[1], one[2] + two[2]
 
-    @cached_property
+    @property
     def _cancels(self) -> bool:
         return super()._cancels or not all(k.traits.minimum_at_zero for k in (self.first, self.second))
 
@@ -243,7 +243,7 @@ class InfimalConvolution(ArrayFunction):
             s = shared._project(xp, s, batch)
         return value + reductions.poison(xp, x, batch), s + _xp.only_nan(xp, x), found
 
-    @cached_property
+    @property
     def _cancels(self) -> bool:
         return super()._cancels or not all(k.traits.minimum_at_zero for k in (self.first, self.second))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from ...arrays import namespace as _xp
 from ...arrays import reductions
@@ -29,6 +29,11 @@ class Moreau(ArrayFunction):
 
     inner: ArrayFunction
     mu: float = 1.0
+    _shifted: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "_shifted", self.inner._cancels)  # asked once: it looks at all parts
 
     def _value(self, xp: Namespace, x: Array, batch: int, tol: float) -> Array:
         z = _xp.cut(xp, x)
@@ -66,14 +71,14 @@ class Moreau(ArrayFunction):
 
     def _subgradient(self, xp: Namespace, x: Array, batch: int) -> Array:
         s = self.inner.conjugate._prox(xp, x / self.mu, 1 / self.mu, batch)
-        if not self.inner._cancels:
+        if not self._shifted:
             return s
         near = self.inner._prox(xp, x, self.mu, batch)  # where it is short, x - near has not the rounding of a shift
         return xp.where(xp.abs(near) <= xp.abs(x) / 2, (x - near) / self.mu, s)
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         k = self.inner.conjugate
-        if self.inner._cancels and isinstance(t, float) and t > self.mu:  # t times a shift's rounding may be all
+        if self._shifted and isinstance(t, float) and t > self.mu:  # t times a shift's rounding may be all
             wide = self.mu + t
             return (t / wide) * self.inner._prox(xp, x, wide, batch) + (self.mu / wide) * x
 
