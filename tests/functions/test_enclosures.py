@@ -136,10 +136,10 @@ def test_nothing_branches_on_traced_values() -> None:
 @pytest.mark.parametrize("build", [lambda: K("softsign") + K("l2"), lambda: K("log_sum_exp") + K("l1")])
 def test_a_composed_conjugate_takes_few_proximal_steps(build, monkeypatch) -> None:
     """Counts, not times: 150 steps with nested bisections took 2 s for 4 entries."""
-    from lionk.arrays import splitting
+    from lionk.arrays import split_steps
 
-    steps, run = [], splitting._Problem.step
-    monkeypatch.setattr(splitting._Problem, "step", lambda self, *a: steps.append(1) or run(self, *a))
+    steps, run = [], split_steps.Problem.step
+    monkeypatch.setattr(split_steps.Problem, "step", lambda self, *a: steps.append(1) or run(self, *a))
     k = build()
     for n in (4, 1000):
         steps.clear()
@@ -256,7 +256,7 @@ SUMS += [("huber_l2", "max", "asinh", "log_sum_exp"), ("linf", "half_square", "l
 @pytest.mark.parametrize("names", SUMS)
 def test_sums_of_sums_are_one_sum(names, monkeypatch) -> None:
     """However they are put together: one split, whose ends hold the truth, and not splits inside of each step."""
-    from lionk.arrays import splitting
+    from lionk.arrays import split_steps
 
     tables, made = {**grammar.SCALAR, **grammar.VECTOR}, []
     for name in names:
@@ -266,10 +266,10 @@ def test_sums_of_sums_are_one_sum(names, monkeypatch) -> None:
     nested = made[0][0] + functools.reduce(lambda a, b: b + a, [k for k, _ in made[:0:-1]])
     assert k == nested == K(k.spec)
     oracle = grammar.Made(" + ".join(names), k, lambda x: sum(f(x) for _, f in made))
-    rng, splits, run = np.random.default_rng(len(names)), [], splitting._Problem.__init__
+    rng, splits, run = np.random.default_rng(len(names)), [], split_steps.Problem.__init__
     s, r = 2 * rng.standard_normal(4), rng.standard_normal(4)
     y = 0.8 * k.subgradient(s) + 0.2 * k.subgradient(r)
-    monkeypatch.setattr(splitting._Problem, "__init__", lambda self, *a: splits.append(1) or run(self, *a))
+    monkeypatch.setattr(split_steps.Problem, "__init__", lambda self, *a: splits.append(1) or run(self, *a))
     value = k.conjugate.value(y)
     assert len(splits) == 1
     lower, upper = k.conjugate.bounds(y)

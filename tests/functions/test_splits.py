@@ -12,7 +12,7 @@ import pytest
 from array_api_compat import numpy as xp
 
 from grammar import SCALAR, VECTOR
-from lionk.arrays import splitting
+from lionk.arrays import split_steps
 from lionk.functions import K, infimal_convolution, positive_part
 from lionk.sets import Minkowski, chain
 from turns import FULL, in_turns
@@ -29,8 +29,8 @@ TAIL = [
 @pytest.mark.parametrize("names", TAIL)
 def test_a_split_takes_few_evaluations_where_slopes_differ_by_orders_of_magnitude(names, n, monkeypatch) -> None:
     """At ``y = dK(x)`` the oracle knows ``K*(y) = <x, y> - K(x)``. By the other steps alone some took 300."""
-    seen, at = [], splitting._Problem.at
-    monkeypatch.setattr(splitting._Problem, "at", lambda self, z: seen.append(1) or at(self, z))
+    seen, at = [], split_steps.Problem.at
+    monkeypatch.setattr(split_steps.Problem, "at", lambda self, z: seen.append(1) or at(self, z))
     parts = [(K(name, **ORACLES[name][0]), ORACLES[name][1]) for name in names.split(" + ")]
     k, x = parts[0][0], 3 * np.random.default_rng(n).standard_normal(n)
     for other, _ in parts[1:]:
@@ -215,8 +215,8 @@ LONG = "softplus + top_k", "softsign + linf", "lp + log_cosh", "arctan + top_k",
 @pytest.mark.parametrize("names", LONG)
 def test_a_split_of_many_entries_has_a_step_length_for_each(names: str, n: int, monkeypatch) -> None:
     """Slopes from 1 to 1e-5 along one point. With one length for all of them most took 100 to 400 evaluations."""
-    seen, at = [], splitting._Problem._at
-    monkeypatch.setattr(splitting._Problem, "_at", lambda self, z: seen.append(1) or at(self, z))
+    seen, at = [], split_steps.Problem._at
+    monkeypatch.setattr(split_steps.Problem, "_at", lambda self, z: seen.append(1) or at(self, z))
     first, second = (K(name) for name in names.split(" + "))
     x = 3 * np.random.default_rng(n).standard_normal(n)
     y = first.subgradient(x) + second.subgradient(x)
@@ -231,8 +231,8 @@ def test_a_split_of_many_entries_has_a_step_length_for_each(names: str, n: int, 
 @pytest.mark.parametrize("names", [*LONG[:-1], "owl + log_cosh", "log_sum_exp + l1 + linf"])
 def test_a_split_ends_where_a_direction_shows_that_there_is_none(names: str, monkeypatch) -> None:
     """Half of the entries of y are farther than any slope. That took 400 evaluations."""
-    seen, at = [], splitting._Problem._at
-    monkeypatch.setattr(splitting._Problem, "_at", lambda self, z: seen.append(1) or at(self, z))
+    seen, at = [], split_steps.Problem._at
+    monkeypatch.setattr(split_steps.Problem, "_at", lambda self, z: seen.append(1) or at(self, z))
     k = reduce(add, (K(name) for name in names.split(" + ")))
     y = 2.5 * np.random.default_rng(1).standard_normal(300)
     lower, upper = k.conjugate.bounds(y)
