@@ -8,6 +8,7 @@ from typing import Any
 
 from . import namespace as _xp
 from .namespace import Array, Namespace
+from .newton import difference
 
 LEAST, LOWERED = 1e-9, 16  # bound of the derivative, beside 1, and what it is divided by after progress
 PROGRESS, GAIN = 0.5, 1e-4  # what is left of the residual after progress; and at most of it all, where lengths helped
@@ -37,7 +38,7 @@ class EntrySteps:
             return z if gained else self.first[0], 1.0
         self.bound = max(self.bound / LOWERED, LEAST) if better else self.bound
         index = xp.reshape(xp.arange(math.prod(z.shape), device=_xp.device(z)), z.shape)
-        h = math.sqrt(_xp.eps(z)) * xp.maximum(xp.abs(z), 1e-3 * self.unit)
+        h = difference(xp, z, self.unit)
         there = z + xp.where(index * index % 8191 % 2 == 0, h, -h)
         slope = (r - self.residual(there)) / (there - z)
         return z, 1 / xp.where(slope > self.bound, slope, self.bound * xp.ones_like(slope))

@@ -22,6 +22,11 @@ def solvable(z: Array, batch: int) -> bool:
     return 0 < _xp.event_size(z, batch) <= FEW and not _xp.is_complex(z) and _xp.visible(z)
 
 
+def difference(xp: Namespace, z: Array, unit: Array) -> Array:
+    """The steps of a difference from z, entry by entry, of numbers about as large as ``unit`` or z."""
+    return math.sqrt(_xp.eps(z)) * xp.maximum(xp.abs(z), 1e-3 * unit)
+
+
 def newton(
     xp: Namespace, residual: Callable[[Array, int], Array], start: Array, unit: Array, close: float, batch: int
 ) -> Array:
@@ -63,7 +68,7 @@ def newton(
     while since < STALLED and bool(of.any(least > close)):
         last, before, new = least, (z, r), not fell
         if new:
-            step = math.sqrt(_xp.eps(z)) * xp.maximum(xp.abs(z), 1e-3 * unit)
+            step = difference(xp, z, unit)
             change = r[None, ...] - residual(z[None, ...] + each * step[None, ...], batch + 1)
             columns = xp.moveaxis(row(change)[..., 0], 0, -1)
             slopes = _xp.finite(xp, columns / xp.matrix_transpose(row((z + step) - z)))
