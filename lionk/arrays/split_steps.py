@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from . import namespace as _xp
 from . import plain, reductions
-from . import roots as _roots
 from .namespace import Array, Namespace
 from .numbers import Numbers
 
@@ -133,11 +132,6 @@ class Problem(Numbers):
         pairs = ((s.u, s.near_u), (s.v, s.near_v), (s.z, s.near_z), (s.residual, s.near))
         u, v, z, residual = (self.choose(better, new, old) for new, old in pairs)
         return s._replace(near_u=u, near_v=v, near_z=z, near=residual)
-
-    def left(self, s: State) -> Array:
-        """What the parts leave of y, where the residual was least."""
-        sums = self.xp.sum(s.near_u, axis=self.batch, keepdims=True)
-        return self.parts(self.y - sums - s.near_v)[0]
 
     def found(self, s: State) -> tuple[list[Array], Array]:
         s = self.best(s)

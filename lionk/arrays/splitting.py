@@ -29,7 +29,7 @@ VAGUE = 2.0**12  # in units of rounding: where t s is less of the longest part, 
 
 def split(
     xp: Namespace, functions: list[Any], y: Array, batch: int, shortest: Any = 0.0,
-    apart: Callable[[Array], bool] | None = None, t: Any = None, again: int = 3,
+    apart: Callable[[list[Array]], bool] | None = None, t: Any = None, again: int = 3,
 ) -> tuple[list[Array], Array]:  # fmt: skip
     """``(u, s)``: u_i in the domain of each function, and s in all subdifferentials there; ``sum u = y`` in the limit.
 
@@ -45,8 +45,8 @@ def split(
     The residual is minus a monotone function of z. So where values can be seen and the unknowns are few, what is left
     after some steps is left to ``newton``: it takes about 6 in place of hundreds where slopes differ by orders of
     magnitude. Where it stalls, as where a part drifts or there is no split, the other steps go on. Those of one problem
-    with many unknowns have a length for each entry, as long as that helps. They end where y is ``apart`` from all sums
-    of parts, asked of the residual.
+    with many unknowns have a length for each entry, as long as that helps. They end where these parts show
+    that y is ``apart`` from all sums.
 
     Far out, where ``t s`` is lost in the rounding of a part, it is split ``again`` with a longer t; s is 0 where it is
     lost at last. A caller that knows how many times longer than s the parts are says so: t is at least ``shortest``.
@@ -72,7 +72,7 @@ def split(
         close = not bool(of.any(far))
         if not bool(of.any(s.size > 2 * noise)) or since > PATIENCE[close]:
             break
-        if k % RENEWAL == 0 and apart is not None and apart(problem.left(s)):
+        if k % RENEWAL == 0 and apart is not None and apart(problem.found(s)[0]):
             return problem.found(s)
         if k % RENEWAL == 0 and not close:
             longest = of.maximum(problem.length(s.u), problem.length(s.v))

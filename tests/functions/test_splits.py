@@ -208,15 +208,21 @@ def test_far_out_a_sum_whose_slopes_overflow_has_numbers(second, y):
     assert below <= high * (1 + 1e-12)
 
 
+@pytest.fixture
+def evaluations(monkeypatch) -> list[int]:
+    """An entry for each evaluation of a residual."""
+    seen, at = [], split_steps.Problem._at
+    monkeypatch.setattr(split_steps.Problem, "_at", lambda self, z: seen.append(1) or at(self, z))
+    return seen
+
+
 LONG = "softplus + top_k", "softsign + linf", "lp + log_cosh", "arctan + top_k", "asinh + top_k"
 
 
 @pytest.mark.parametrize("n", [1000, 10000])
 @pytest.mark.parametrize("names", LONG)
-def test_a_split_of_many_entries_has_a_step_length_for_each(names: str, n: int, monkeypatch) -> None:
+def test_a_split_of_many_entries_has_a_step_length_for_each(names: str, n: int, evaluations) -> None:
     """Slopes from 1 to 1e-5 along one point. With one length for all of them most took 100 to 400 evaluations."""
-    seen, at = [], split_steps.Problem._at
-    monkeypatch.setattr(split_steps.Problem, "_at", lambda self, z: seen.append(1) or at(self, z))
     first, second = (K(name) for name in names.split(" + "))
     x = 3 * np.random.default_rng(n).standard_normal(n)
     y = first.subgradient(x) + second.subgradient(x)
@@ -225,19 +231,17 @@ def test_a_split_of_many_entries_has_a_step_length_for_each(names: str, n: int, 
     assert truth - 1e-12 * size <= upper
     assert lower <= truth + 1e-12 * size
     assert upper - lower <= 1e-10 * size
-    assert len(seen) <= 100
+    assert len(evaluations) <= 100
 
 
 @pytest.mark.parametrize("names", [*LONG[:-1], "owl + log_cosh", "log_sum_exp + l1 + linf"])
-def test_a_split_ends_where_a_direction_shows_that_there_is_none(names: str, monkeypatch) -> None:
+def test_a_split_ends_where_a_direction_shows_that_there_is_none(names: str, evaluations) -> None:
     """Half of the entries of y are farther than any slope. That took 400 evaluations."""
-    seen, at = [], split_steps.Problem._at
-    monkeypatch.setattr(split_steps.Problem, "_at", lambda self, z: seen.append(1) or at(self, z))
     k = reduce(add, (K(name) for name in names.split(" + ")))
     y = 2.5 * np.random.default_rng(1).standard_normal(300)
     lower, upper = k.conjugate.bounds(y)
     assert lower < upper == np.inf
-    assert len(seen) <= 40
+    assert len(evaluations) <= 40
 
 
 SLOPES = {"cosh": mpmath.sinh, "power": mpmath.sqrt, "log_cosh": mpmath.tanh}

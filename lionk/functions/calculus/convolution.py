@@ -6,7 +6,6 @@ import math
 from contextlib import suppress
 from functools import reduce
 from operator import add as add_up
-from operator import sub
 from typing import Any
 
 from ...arrays import namespace as _xp
@@ -208,10 +207,10 @@ class InfimalConvolution(ArrayFunction):
             bound = tol * self.domain._scale(xp, x, batch)
             return outside_is_infinite(xp, value, self.domain._violation(xp, x, batch), bound), s, found
 
-        def apart(residual: Array, tol: float = tol) -> bool:
-            """Is y outside the domain, by more than the tolerance, along what a split has left of it?"""
+        def apart(parts: list[Array], tol: float = tol) -> bool:
+            """Is y outside the domain, by more than the tolerance, along what these parts leave of it?"""
             with suppress(NotAvailable):  # of a set that is known by its projection only
-                lack = self.domain._separation(xp, y, y - residual, batch)
+                lack = self.domain._separation(xp, y, reduce(add_up, parts), batch)
                 return bool(lack > tol * self.domain._scale(xp, y, batch))
             return False
 
@@ -232,7 +231,7 @@ class InfimalConvolution(ArrayFunction):
             return reduce(xp.minimum, values)
 
         value = least(found, [xp.zeros_like(y) for _ in functions])  # towards a part that is 0 it may drift slowly
-        if _roots.visible(value) and reductions.some(xp.isinf(value)) and not (sought and apart(reduce(sub, found, y))):
+        if _roots.visible(value) and reductions.some(xp.isinf(value)) and not (sought and apart(found)):
             inside = mended(xp, functions, found, y, batch)
             value = value if inside is None else xp.minimum(value, least(inside))
         if isinstance(shared, Intersection):
