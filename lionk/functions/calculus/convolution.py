@@ -9,7 +9,7 @@ from operator import add as add_up
 from typing import Any
 
 from ...arrays import namespace as _xp
-from ...arrays import reductions, resolvents
+from ...arrays import reductions
 from ...arrays import roots as _roots
 from ...arrays.namespace import Array, Namespace
 from ...arrays.splitting import mended, rest
@@ -22,6 +22,7 @@ from ...sets.rules import Minkowski, interval
 from ..array_function import ArrayFunction, outside_is_infinite
 from ..base import ConvexFunction, Traits
 from ..enclosure import sharper
+from . import entrywise
 from .joint import divided, elementwise, joint, norm_and_ball, prox_is_closed
 from .moreau import Moreau
 
@@ -77,29 +78,7 @@ class Sum(ArrayFunction):
                     f"{self!r} has no known proximal operator; take the proximal operators of its two parts"
                 )
             return divided(xp, [k.conjugate for k in _parts(self)], x / t, batch, 1 / t)[1]
-        if _xp.is_complex(x):
-            return _xp.sign(xp, x) * self._prox(xp, xp.abs(x), t, batch)
-
-        if isinstance(self.domain, Whole):
-            kinked, other = (self.second, self.first) if self.first.traits.smooth else (self.first, self.second)
-
-            def near(z: Array) -> Array:
-                return kinked._prox(xp, x - t * other._subgradient(xp, z, 0), t, 0)
-
-            once = near if other.traits.smooth and not kinked.traits.smooth and kinked.traits.prox else None
-            return resolvents.resolvent(xp, lambda z: self._subgradient(xp, z, 0), x, t, once)
-
-        def inside(z: Array) -> Array:
-            return self.domain._project(xp, z, 0)
-
-        def slope(z: Array) -> Array:
-            return self._subgradient(xp, inside(z), 0)
-
-        edge = centre = inside(xp.zeros_like(x))
-        into = -xp.sign(slope(edge))
-        for halvings in range(10):  # to where the slope is finite: at the end of an entropy it is not
-            centre = xp.where(xp.isinf(slope(centre)), inside(edge + into * 2.0**-halvings), centre)
-        return inside(centre + resolvents.resolvent(xp, lambda z: slope(centre + z), x - centre, t))
+        return entrywise.nearest(xp, self, x, t)
 
     @property
     def _indicators(self) -> bool:
@@ -161,7 +140,7 @@ class InfimalConvolution(ArrayFunction):
             if self._indicators:
                 return outside_is_infinite(xp, xp.zeros_like(violation), violation, bound)
             y = self.domain._project(xp, _xp.finite(xp, x), batch)
-            u, beyond = self._between(xp, y, *self._ends(xp, y))
+            u, beyond = entrywise.between(xp, self, y, *entrywise.ends(xp, self, y))
             inside = self._at(xp, u, y - u, batch, math.inf) + reductions.peak(xp, beyond, batch)
             return outside_is_infinite(xp, inside, violation + reductions.poison(xp, x, batch), bound)
         return self._found(xp, x, batch, tol)[0]
@@ -267,26 +246,8 @@ class InfimalConvolution(ArrayFunction):
         if not self._entrywise:
             return self._sharp(xp, x, batch, math.inf)[1]
         r = xp.abs(x) if _xp.is_complex(x) else x
-        s = _roots.middle(xp, *self._ends(xp, r))
+        s = _roots.middle(xp, *entrywise.ends(xp, self, r))
         return s if r is x else _xp.sign(xp, x) * s
-
-    def _ends(self, xp: Namespace, y: Array) -> tuple[Array, Array]:
-        """An interval that holds the x of least modulus with y in ``d(K1* + K2*)(x)``, entry by entry."""
-        r = xp.abs(y) if _xp.is_complex(y) else y
-        return _roots.preimage(xp, lambda x: self.conjugate._subgradient(xp, x, 0), r)
-
-    def _between(self, xp: Namespace, y: Array, low: Array, high: Array) -> tuple[Array, Array]:
-        """The u of a split: both parts lie between the subgradients at the two ends, so both are in their domains.
-
-        And what the value is larger by where they do not reach y.
-        """
-        if _xp.is_complex(y):
-            u, beyond = self._between(xp, xp.abs(y), low, high)
-            return _xp.sign(xp, y) * u, beyond
-        before, after = ([k.conjugate._subgradient(xp, e, 0) for k in (self.first, self.second)] for e in (low, high))
-        least, most = sum(before), sum(after)
-        w = _roots.share(xp, least, most, y)
-        return before[0] + w * (after[0] - before[0]), _roots.beyond(xp, least, most, y, xp.abs(least) + xp.abs(most))
 
     def _prox(self, xp: Namespace, x: Array, t: Any, batch: int) -> Array:
         if norm_and_ball(self.first.conjugate, self.second.conjugate) is not None:
