@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from rich.markup import escape
 from rich.text import Text
@@ -165,6 +164,8 @@ def _on_device(backend: Any, version: str, device: Any) -> Finding:
 
 def _step_problems(backend: Any, device: Any) -> list[str]:
     """One step of l1, through the backend's runner, against the formula in float64."""
+    import numpy as np
+
     rng = np.random.default_rng(0)
     x, m, g = rng.standard_normal((3, 1000)).astype("float32")
     lr, lam, b1, b2 = 0.125, 0.5, 0.9, 0.99
@@ -180,6 +181,8 @@ def _step_problems(backend: Any, device: Any) -> list[str]:
 
 def _equality_problems(backend: Any, device: Any) -> list[str]:
     """``K(x) + K*(dK(x)) = <x, dK(x)>`` on a matrix."""
+    import numpy as np
+
     x = backend.asarray(np.random.default_rng(1).standard_normal((6, 9)), dtype="float32", device=device)
     found = []
     for name in FUNCTIONS:
@@ -191,6 +194,8 @@ def _equality_problems(backend: Any, device: Any) -> list[str]:
 
 
 def _milliseconds(backend: Any, device: Any) -> float:
+    import numpy as np
+
     run = backend.runner(lionk.LionK("l1", 1e-3, weight_decay=0.1))
     x, m, g = (backend.asarray(np.ones(SIZE), dtype="float32", device=device) for _ in range(3))
     best = float("inf")

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from lionk.backend.protocol import missing
 
 from . import language, training
@@ -67,6 +65,8 @@ class Entry:
     @property
     def best(self) -> tuple[int, int]:
         """Which pair of the grid was taken."""
+        import numpy as np
+
         i, j = np.unravel_index(np.nanargmin(self.trials), np.shape(self.trials))
         return int(i), int(j)
 
@@ -98,6 +98,8 @@ def trained(
 
 def entries(task: Task, first: int, seeds: int, decays: tuple[float, ...]) -> Iterator[Entry]:
     """One optimizer after the other: its trials, on the ``first`` seed, then its runs, on those after it."""
+    import numpy as np
+
     at = np.unique(np.linspace(0, task.steps, JUDGED + 1).astype(int))[1:]
     seeded = range(first + 1, first + 1 + seeds)
     with one_thread():
@@ -125,6 +127,7 @@ def _measure(net: Any, x: Any, y: Any) -> Callable[[], tuple[float, float]]:
 
 def digits(seed: int, steps: int) -> tuple[Any, Callable[[int], Any], Judge]:
     """The convolutional network of ``training``: 1,077 digits to train on, 270 to tune by, 450 for the curve."""
+    import numpy as np
     import torch
     from torch.nn.functional import cross_entropy
 
